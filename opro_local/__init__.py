@@ -1,0 +1,1 @@
+"""OPRO on your own hardware."""

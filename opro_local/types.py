@@ -1,0 +1,233 @@
+"""The plain data that travels between the rooms, and the two protocols everything hangs on.
+
+For: values and contracts. Not for: behaviour, I/O, or anything that imports the rest of the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+Role = Literal["optimizer", "scorer"]
+Split = Literal["train", "validation", "test"]
+FinishReason = Literal["stop", "length", "too_long"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of a task: its columns as read, what is asked, what counts as right, and where it came from."""
+
+    id: str
+    columns: Mapping[str, str]
+    input: str
+    target: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is shown.
+
+    Attributes:
+        text: the user's turn of a chat, or the whole text when `chat` is false.
+        system: the system message; None leaves the chat template's own default.
+        prefill: the first words of the reply, which the model continues; they are not part of the completion.
+        chat: whether the text goes through the model's chat template.
+    """
+
+    text: str
+    system: str | None = None
+    prefill: str = ""
+    chat: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn. Temperature 0 is greedy and takes no seed; above 0 a seed is required.
+
+    `stop` strings end the reply and are not part of it. `max_tokens` counts new tokens.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt and how to answer it."""
+
+    prompt: Prompt
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One reply, with the engine's own counts.
+
+    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the context's end)
+    or "too_long" (the prompt does not fit the context: nothing was generated).
+    """
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Requests that go to one role in one engine call. The label is unique within a run and names the phase."""
+
+    label: str
+    role: Role
+    requests: Sequence[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a Batch: one completion per request, in order, and the seconds the batch took when it ran first."""
+
+    completions: Sequence[Completion]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A proposed text, and for prompt problems the ids of train rows shown as demonstrations, in order."""
+
+    text: str
+    demonstrations: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """32 hex digits that identify the solution; they cover the text and the demonstrations."""
+        whole = "\x1f".join((self.text, *self.demonstrations))
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a solution earned. Larger is better; accuracies lie in [0, 1].
+
+    Attributes:
+        value: the mean of `values`.
+        values: shape (n,), one score per example in the split's order; shape (1,) where there are no examples.
+        failures: answers from which nothing could be extracted. They score 0.
+        truncated: answers cut at max_tokens, whatever they scored.
+        tokens: prompt and completion tokens spent on it.
+    """
+
+    value: float
+    values: np.ndarray = field(repr=False)
+    failures: int = 0
+    truncated: int = 0
+    tokens: int = 0
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A reply that did not become a solution, and why."""
+
+    step: int
+    text: str
+    reason: str
+
+
+Asks = Generator[Batch, Reply, Any]
+Progress = Callable[[int, int], None]
+
+
+class Problem(Protocol):
+    """What is optimized.
+
+    Every method is deterministic and does no I/O: model calls are yielded as batches. `splits` names the splits
+    that exist, "train" always among them; numeric problems have no other.
+    """
+
+    splits: tuple[Split, ...]
+
+    def seeds(self) -> Sequence[Solution]:
+        """The solutions scored first; the first of them is the baseline."""
+
+    def read(self, text: str) -> Solution | str:
+        """A proposed text as a solution, or the reason why it can't be one."""
+
+    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
+        """Score every solution on every example of the split: one Batch at most, one Score each, in order."""
+
+    def words(self) -> Mapping[str, str]:
+        """The problem's own words for a meta-prompt (see metaprompt.render)."""
+
+    def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
+        """The train rows at these positions as meta-prompts show them."""
+
+
+class Engine(Protocol):
+    """A model that answers batches.
+
+    `fingerprint` is JSON-able and names the engine, its version, device, dtype and the model's digest; two engines
+    with equal fingerprints are expected to give equal greedy answers. `max_model_len` is the context in tokens.
+    """
+
+    fingerprint: Mapping[str, Any]
+    max_model_len: int
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """One completion per request, in the order of the requests.
+
+        A prompt that does not fit fails alone, as "too_long". `progress(finished, output_tokens)` is called while
+        the batch runs. Raises EngineError when the engine fails; there is no retry.
+        """
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Prompt tokens each would take, chat template and special tokens included."""
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How one model is hosted. None means that the engine decides.
+
+    Attributes:
+        model: the model's local folder.
+        kind: which engine class hosts it.
+        max_model_len: context in tokens (prompt and reply together).
+        kv_cache_bytes: memory for the KV cache in bytes; vLLM only.
+        gpu_memory: share of the GPU vLLM may take, in (0, 1].
+        batch_tokens: padded tokens per forward batch of the transformers engine.
+        template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
+        engine_args: passed to the engine's constructor as they are.
+        script: "file.py:function" for the scripted engine.
+        stall_seconds: a batch without any progress for this long ends as an EngineError.
+        load_seconds: a model not ready after this long ends as an EngineError.
+    """
+
+    model: str
+    kind: Literal["vllm", "transformers", "scripted"]
+    dtype: str = "auto"
+    max_model_len: int | None = None
+    max_num_seqs: int | None = None
+    kv_cache_bytes: int | None = None
+    gpu_memory: float | None = None
+    tensor_parallel: int = 1
+    batch_tokens: int = 8192
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    script: str | None = None
+    stall_seconds: float = 900.0
+    load_seconds: float = 1800.0
