@@ -1,0 +1,268 @@
+"""What a run is asked to do: frozen settings, read from TOML and `--set`, written as canonical JSON.
+
+For: names, types, ranges and defaults of every setting, and one-line messages when they are wrong. Not for: checks
+that need data, a model or a disk; those belong to the room that uses them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from opro_local.errors import UsageError
+
+Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "template"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class TaskSettings(Section):
+    """`[task]`: the examples, how they are split, shown and scored."""
+
+    name: Literal["table", "gsm8k"] = "table"
+    data: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    data_dir: str | None = None
+    input: str | None = None
+    target: str | None = None
+    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
+    split_seed: int = Field(0, ge=0)
+    train_rows: int | None = Field(None, ge=1)
+    validation_rows: int | None = Field(None, ge=0)
+    test_rows: int | None = Field(None, ge=0)
+    rule: str = "auto"
+    labels: tuple[str, ...] = ()
+    pattern: str | None = None
+    description: str = ""
+    position: Position = "Q_begin"
+    template: str | None = None
+    qa: bool | None = None
+
+    @field_validator("split")
+    @classmethod
+    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(split) < 0 or split[0] == 0 or sum(split) > 1 + 1e-9:
+            raise ValueError("three fractions for train, validation and test, train above 0, their sum at most 1")
+        return split
+
+    @model_validator(mode="after")
+    def _template_has_its_place(self) -> TaskSettings:
+        if self.position == "template" and self.template is None:
+            raise ValueError('position = "template" needs task.template')
+        if self.template is not None and "{instruction}" not in self.template:
+            raise ValueError("task.template has no {instruction}")
+        return self
+
+
+class ModelSettings(Section):
+    """`[optimizer]` and `[scorer]`: a model, the engine that hosts it, and how it is sampled."""
+
+    model: str = ""
+    engine: Literal["auto", "vllm", "transformers", "scripted"] = "auto"
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    chat: bool | None = None
+    dtype: str = "auto"
+    max_model_len: int | None = Field(None, ge=16)
+    max_num_seqs: int | None = Field(None, ge=1)
+    kv_cache_bytes: int | None = Field(None, ge=1)
+    gpu_memory: float | None = Field(None, gt=0, le=1)
+    tensor_parallel: int = Field(1, ge=1)
+    batch_tokens: int = Field(8192, ge=64)
+    template_args: dict[str, Any] = {}
+    engine_args: dict[str, Any] = {}
+    script: str | None = None
+    stall_seconds: float = Field(900.0, gt=0)
+    load_seconds: float = Field(1800.0, gt=0)
+
+
+class OptimizerSettings(ModelSettings):
+    """The optimizer samples at temperature 1 (paper section 5.1). An empty model means the scorer's."""
+
+    temperature: float = Field(1.0, ge=0, le=2)
+
+
+class SearchSettings(Section):
+    """`[search]`: OPRO's settings (paper section 5.1 and 5.2); defaults are the paper's."""
+
+    seeds: tuple[str, ...] = ("Let's solve the problem.",)
+    steps: int = Field(20, ge=0)
+    candidates: int = Field(8, ge=1)
+    history: int = Field(20, ge=0)
+    recent: int = Field(0, ge=0)
+    order: Literal["ascending", "descending", "random"] = "ascending"
+    buckets: int = Field(100, ge=0)
+    threshold: float = 0.0
+    exemplars: int = Field(3, ge=0)
+    exemplar_choice: Literal["random", "constant", "most_wrong", "shown_wrong"] = "random"
+    metaprompt: str = "auto"
+    schedule: Literal["constant", "linear"] = "constant"
+    temperature_end: float | None = Field(None, ge=0, le=2)
+    max_characters: int = Field(500, ge=1)
+    max_words: int | None = Field(None, ge=1)
+    digits: Literal["auto", "allow", "reject"] = "auto"
+    constraint: str = ""
+    patience: int = Field(0, ge=0)
+    min_gain: float = Field(0.0, ge=0)
+    target_score: float | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, gt=0)
+
+    @field_validator("seeds")
+    @classmethod
+    def _some(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
+        if not seeds:
+            raise ValueError("at least one starting solution")
+        return seeds
+
+    @model_validator(mode="after")
+    def _schedule_has_its_end(self) -> SearchSettings:
+        if self.schedule == "linear" and self.temperature_end is None:
+            raise ValueError('schedule = "linear" needs search.temperature_end')
+        return self
+
+
+class EvaluationSettings(Section):
+    """`[evaluation]`: how a winner is chosen and judged."""
+
+    finalists: int = Field(8, ge=1)
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+
+
+class RunSettings(Section):
+    """`[run]`: name and seed."""
+
+    name: str = "run"
+    seed: int = Field(0, ge=0)
+
+
+class Config(Section):
+    """Everything that decides what a run does."""
+
+    task: TaskSettings = TaskSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    scorer: ModelSettings = ModelSettings()
+    search: SearchSettings = SearchSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    run: RunSettings = RunSettings()
+
+    def canonical(self) -> str:
+        """Sorted, compact JSON: equal configs give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+# A run may be continued with other values of these: stop rules only decide where it ends, the rest how it is hosted.
+# What they stand for (data, models) is held by digests of its own in the store.
+FREE = frozenset(
+    {"run.name"}
+    | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score", "max_tokens", "max_seconds")}
+    | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
+    | {
+        f"{role}.{k}"
+        for role in ("optimizer", "scorer")
+        for k in ("model", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
+        + ("tensor_parallel", "stall_seconds", "load_seconds")
+    }
+)
+
+PATHS = ("data", "train", "validation", "test", "data_dir")
+
+
+def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None) -> Config:
+    """Build a config from nested tables and `section.key=value` overrides.
+
+    Args:
+        tables: as tomllib returns them.
+        overrides: each "section.key=value"; the value is read as TOML, else taken as text.
+        base: the folder that relative data paths start from; the working directory if None.
+
+    Raises:
+        UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest name.
+    """
+    merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    for override in overrides:
+        _apply(merged, override)
+    _resolve_paths(merged, base or Path.cwd())
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
+
+
+def read(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config from a TOML file; see `build`. Raises UsageError if it is missing or not TOML."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a TOML file ({error})") from None
+    return build(tables, overrides, path.resolve().parent)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The settings that differ between two dumped configs and would make it another run, as "key: old -> new"."""
+    found = []
+    for section in sorted(set(old) | set(new)):
+        before, after = old.get(section, {}), new.get(section, {})
+        for key in sorted(set(before) | set(after)):
+            name = f"{section}.{key}"
+            if name not in FREE and before.get(key) != after.get(key):
+                found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
+    return found
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and key):
+        raise UsageError(f"--set {override}: not of the form section.key=value", "for example --set search.steps=10")
+    table = tables.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"--set {override}: {section} is not a section")
+    table[key] = _value(value)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
+    task = tables.get("task")
+    if isinstance(task, dict):
+        for key in PATHS:
+            if isinstance(task.get(key), str):
+                task[key] = str(base / Path(task[key]).expanduser())
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = [str(part) for part in first["loc"]]
+    name = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name}{_nearest(where)}"
+    value = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {text[0].lower()}{text[1:]}{value}" if name else text
+
+
+def _nearest(where: list[str]) -> str:
+    fields: Mapping[str, Any] = Config.model_fields
+    if len(where) > 1:
+        fields = fields[where[0]].annotation.model_fields
+    close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
+    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?" if close else f"; accepted: {', '.join(fields)}"

