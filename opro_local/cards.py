@@ -1,0 +1,73 @@
+"""Model cards: what is known of a model that its folder doesn't say, and sensible guesses where there is no card.
+
+For: which meta-prompt form a model answers, whether it chats, and its chat template's switches. Not for: finding or
+loading models.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SMALL = 6_000_000_000  # bytes of weights: about 3 billion parameters at 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One model.
+
+    Attributes:
+        name: what `--model` calls it.
+        repository: its id on the Hugging Face hub; "" if unknown.
+        license: the weights' licence; "" if unknown.
+        chat: whether it was trained to chat.
+        metaprompt: the form it proposes with best, see metaprompt.load.
+        template_args: arguments for its chat template.
+        tested: where this card was tried, or "not tested".
+    """
+
+    name: str
+    repository: str = ""
+    license: str = ""
+    chat: bool = True
+    metaprompt: str = "brackets"
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    tested: str = "not tested"
+
+
+def cards() -> list[Card]:
+    """Every card, by name: those in a checkout's models/, or those shipped in the wheel."""
+    package = Path(__file__).resolve().parent
+    folder = package.parent / "models" if (package.parent / "pyproject.toml").is_file() else package / "cards"
+    return [Card(**tomllib.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.toml"))]
+
+
+def card_for(folder: Path) -> Card:
+    """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it has none.
+
+    The guess: it chats if it has a chat template, and models that don't chat or have under 6 GB of weights propose
+    by continuation (docs/metaprompts.md says why).
+    """
+    names = {folder.name.lower(), *(part.lower() for part in folder.parts if part.startswith("models--"))}
+    for card in cards():
+        if names & {card.name, card.repository.rpartition("/")[2].lower(), _cache_name(card.repository)}:
+            return card
+    chat = _has_chat_template(folder)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    form = "brackets" if chat and weights >= SMALL else "continuation"
+    return Card(folder.name, chat=chat, metaprompt=form)
+
+
+def _cache_name(repository: str) -> str:
+    return f"models--{repository.replace('/', '--')}".lower()
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    config = folder / "tokenizer_config.json"
+    return config.is_file() and bool(json.loads(config.read_text("utf-8")).get("chat_template"))

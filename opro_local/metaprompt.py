@@ -1,0 +1,141 @@
+"""Meta-prompts: what the optimizer is shown, and the solution text in what it answers.
+
+For: rendering a form (a TOML file under metaprompts/, or the user's own) and parsing replies to it. Not for: choosing
+what is shown, or judging the text that comes back.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opro_local.errors import UsageError
+from opro_local.types import Prompt
+
+FORMS = Path(__file__).parent / "metaprompts"
+MARK = "\x00INS\x00"
+
+ARRANGED = {
+    "ascending": "The texts are arranged in ascending order based on their scores,",
+    "descending": "The texts are arranged in descending order based on their scores,",
+    "random": "The texts are arranged in random order,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to ask for a solution.
+
+    Attributes:
+        chat: whether it goes through the chat template.
+        template: Jinja source; see docs/metaprompts.md for the names it may use.
+        prefill: the first words of the reply, part of what is parsed.
+        open, close: what stands around the text in the reply; an empty `open` means from the start, and then the end
+            of the reply also closes.
+        stop: strings that end the reply.
+        max_tokens: new tokens asked for when the config doesn't say.
+    """
+
+    name: str
+    chat: bool
+    template: str
+    open: str
+    close: str
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    prefill: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden."""
+
+    shown: Sequence[tuple[str, str | None]]
+    exemplars: Sequence[Mapping[str, str]]
+    order: str
+    aim: str
+    constraint: str = ""
+
+
+def load(name: str) -> Form:
+    """A form by its name, or the user's own by the path of its TOML file.
+
+    Raises:
+        UsageError: there is no such form, or its file is not a form.
+    """
+    own = Path(name)
+    path = own if own.suffix == ".toml" else FORMS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FORMS.glob("*.toml")))
+        raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        return Form(name=path.stem, **{**table, "stop": tuple(table.get("stop", ()))})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
+
+
+def show_score(value: float, buckets: int) -> str | None:
+    """A score as the paper shows it: an integer from 0 to 100 on `buckets` steps, or None for 0 buckets (hidden).
+
+    Values outside [0, 1] are objectives of their own scale and shown as they are, to six digits.
+    """
+    if buckets == 0:
+        return None
+    if not 0 <= value <= 1:
+        return f"{value:.6g}"
+    return str(round(round(value * buckets) / buckets * 100))
+
+
+def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
+    """The prompt that asks for one new solution.
+
+    Args:
+        form: how to ask.
+        view: what to show.
+        words: the problem's own words (see Problem.words).
+
+    Raises:
+        UsageError: the form's template does not render.
+    """
+    names = {
+        **words,
+        "shown": view.shown,
+        "exemplars": view.exemplars,
+        "arranged": ARRANGED[view.order],
+        "aim": view.aim,
+        "scored": any(score is not None for _, score in view.shown),
+        "constraint": view.constraint.strip().rstrip("."),
+        "MARK": MARK,
+    }
+    return Prompt(_fill(form, form.template, names).strip("\n"), prefill=form.prefill, chat=form.chat)
+
+
+def parse(form: Form, reply: str, words: Mapping[str, str]) -> str | None:
+    """The solution's text in a reply, stripped, or None when the form's marks are not there."""
+    start = _fill(form, form.open, words)
+    end = _fill(form, form.close, words)
+    text = form.prefill + reply
+    if start:
+        _, found, text = text.partition(start)
+        if not found or end not in text:
+            return None
+    else:
+        text = text.lstrip()
+    return text.partition(end)[0].strip()
+
+
+def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    try:
+        return environment.from_string(source).render(names)
+    except TemplateError as error:
+        raise UsageError(f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names") from None

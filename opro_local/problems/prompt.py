@@ -1,0 +1,192 @@
+"""Prompt optimization: a solution is an instruction, its score how many examples the scorer model gets right with it.
+
+For: turning (instruction, row) into a prompt and completions into scores. Not for: reading data, scoring rules, or
+talking to a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opro_local.config import Config
+from opro_local.metaprompt import MARK
+from opro_local.types import Batch, Example, Prompt, Reply, Request, Sampling, Score, Solution, Split
+
+PLACEHOLDER = re.compile(r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE)
+UNNATURAL = re.compile(r"[^\w\s.,;:!?'\"()\-–—’“”&%/$€£]|_|(.)\1{3}")
+LIMIT = re.compile(r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE)
+
+PLACES = {
+    "before_Q": "before the question",
+    "Q_begin": "at the beginning of the question",
+    "Q_end": "at the end of the question",
+    "A_begin": "at the beginning of the answer",
+    "system": "in the system message",
+    "template": "in the prompt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer is a chat model.
+
+    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them.
+    """
+
+    position: str
+    chat: bool
+    qa: bool
+    template: str | None = None
+
+    def prompt(self, instruction: str, example: Example) -> Prompt:
+        """The prompt for one row. An empty instruction leaves no blank line behind."""
+        if self.position == "template":
+            return Prompt(self._from_template(instruction, example), chat=self.chat)
+        if self.position == "system":
+            return Prompt(self._with("", example.input, ""), system=instruction or None, chat=self.chat)
+        if self.position == "A_begin":
+            return Prompt(self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat)
+        if self.position == "Q_end":
+            return Prompt(self._with("", example.input, instruction), chat=self.chat)
+        return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
+
+    def _with(self, before: str, question: str, after: str) -> str:
+        head = f"{before}\n" if before else ""
+        tail = f"\n{after}" if after else ""
+        if not self.qa:
+            return f"{head}{question}{tail}"
+        if self.position == "before_Q":
+            return f"{head}Q: {question}{tail}\n\nA:"
+        return f"Q: {head}{question}{tail}\n\nA:"
+
+    def _from_template(self, instruction: str, example: Example) -> str:
+        names = {**example.columns, "instruction": instruction}
+        return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), self.template or "")
+
+
+class PromptProblem:
+    """Instructions scored by running a scorer model over a task's rows.
+
+    Args:
+        rows: the examples of each split; "train" is required.
+        config: `task`, `scorer` and `search` are read.
+        layout: where the instruction goes.
+        max_tokens: new tokens per answer.
+        scorers: for each split a function from answers to (values, failed), both of shape (answers,); answers come
+            as one run of the split's rows after another.
+        numeric: whether targets are numbers, which makes digits in an instruction suspicious (paper, section 5.1).
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[Split, Sequence[Example]],
+        config: Config,
+        layout: Layout,
+        max_tokens: int,
+        scorers: Mapping[Split, Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]],
+        numeric: bool,
+    ) -> None:
+        self.rows = rows
+        self.layout = layout
+        self.splits: tuple[Split, ...] = tuple(split for split in ("train", "validation", "test") if rows.get(split))
+        self._config = config
+        self._sampling = Sampling(max_tokens, 0.0)
+        self._scorers = scorers
+        self._filters = filters(config, numeric)
+
+    def seeds(self) -> list[Solution]:
+        """The starting instructions, as they were given; the first is the baseline."""
+        return [Solution(text) for text in self._config.search.seeds]
+
+    def read(self, text: str) -> Solution | str:
+        """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter), then filter it."""
+        text = text.replace("**", "").strip().strip('"“”').strip()
+        text = text[:1].upper() + text[1:]
+        if not text:
+            return "empty"
+        for reason in (check(text) for check in self._filters):
+            if reason:
+                return reason
+        return Solution(text)
+
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score]]:
+        """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows)."""
+        rows, build, sampling = self.rows[split], self.layout.prompt, self._sampling
+        reply = yield Batch(
+            label, "scorer", [Request(build(solution.text, row), sampling) for solution in solutions for row in rows]
+        )
+        return scores(reply, len(solutions), self._scorers[split])
+
+    def words(self) -> Mapping[str, str]:
+        """Where the text goes, what it is called, and the task in a few words."""
+        opening = self.layout.position == "A_begin"
+        task = self._config.task
+        return {
+            "place": PLACES[self.layout.position],
+            "noun": "answer starting sentence" if opening else "instruction",
+            "tag": "Start" if opening else "INS",
+            "subject": task.description or ("grade school math" if task.name == "gsm8k" else ""),
+        }
+
+    def exemplars(self, indices: Sequence[int]) -> list[dict[str, str]]:
+        """Train rows: `input` with the instruction's place marked, the bare `question`, and the `target`."""
+        picked = [self.rows["train"][index] for index in indices]
+        return [{"input": self._shown(row), "question": row.input, "target": row.target} for row in picked]
+
+    def _shown(self, row: Example) -> str:
+        prompt = self.layout.prompt(MARK, row)
+        return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
+
+
+def scores(reply: Reply, solutions: int, scorer: Callable[[Sequence[str]], Any]) -> list[Score]:
+    """Turn a batch's completions into one Score per solution.
+
+    A prompt that was too long for the context counts as a failed extraction.
+    """
+    completions = reply.completions
+    values, failed = scorer([completion.text for completion in completions])
+    truncated = np.fromiter((c.finish_reason == "length" for c in completions), bool, len(completions))
+    tokens = np.fromiter((c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions))
+    table = zip(*(column.reshape(solutions, -1) for column in (values, failed, truncated, tokens)), strict=True)
+    return [
+        Score(float(value.mean(dtype=np.float64)), value, int(bad.sum()), int(cut.sum()), int(spent.sum()))
+        for value, bad, cut, spent in table
+    ]
+
+
+def filters(config: Config, numeric: bool) -> list[Callable[[str], str | None]]:
+    """The checks a proposed instruction must pass; each gives the reason for a rejection or None."""
+    search = config.search
+    words, characters, natural = read_constraint(search.constraint)
+    words = min(filter(None, (words, search.max_words)), default=None)
+    characters = min(filter(None, (characters, search.max_characters)))
+    checks: list[Callable[[str], str | None]] = [
+        lambda text: f"too long: {len(text)} characters, at most {characters}" if len(text) > characters else None,
+        lambda text: "placeholder tag in it" if PLACEHOLDER.search(text) else None,
+    ]
+    if search.digits == "reject" or (search.digits == "auto" and numeric):
+        checks.append(lambda text: "digits in it" if any(map(str.isdigit, text)) else None)
+    if words:
+        checks.append(lambda text: f"too long: over {words} words" if len(text.split()) > words else None)
+    if natural:
+        checks.append(lambda text: "not natural wording" if UNNATURAL.search(text) else None)
+    if config.task.position == "template":
+        checks.append(lambda text: "braces in it" if "{" in text or "}" in text else None)
+    return checks
+
+
+def read_constraint(constraint: str) -> tuple[int | None, int | None, bool]:
+    """What of a constraint line can be enforced: most words, most characters, and whether wording must be natural.
+
+    "at most 20 words, natural wording" gives (20, None, True). Natural wording means letters, digits, spaces and
+    ordinary punctuation, and no character four times in a row. The rest of the line is shown to the optimizer only.
+    """
+    limits = {unit[0].lower(): int(count) for count, unit in LIMIT.findall(constraint)}
+    return limits.get("w"), limits.get("c"), "natural" in constraint.lower()

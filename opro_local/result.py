@@ -1,0 +1,122 @@
+"""What a run found, as plain data and in plain words.
+
+For: baseline against best on every split, with intervals and the paired test. Not for: choosing, or printing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from opro_local import stats
+from opro_local.search import Outcome
+from opro_local.trajectory import Entry, Trajectory
+from opro_local.types import Solution
+
+SPLITS = ("train", "validation", "test")
+
+
+def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+    """The result of a finished search: JSON-able, its shape documented in docs/result.md."""
+    entries = [*trajectory.entries, *trajectory.held_out]
+    found: dict[str, Any] = {
+        "reason": outcome.reason,
+        "digest": trajectory.digest(),
+        "steps": max(entry.step for entry in trajectory.entries),
+        "baseline": {"text": outcome.baseline.text},
+        "best": _describe(outcome.best, trajectory),
+        "solutions": len(trajectory.entries),
+        "rejections": rejection_counts(rejection.reason for rejection in trajectory.rejections),
+    }
+    for split in SPLITS:
+        pair = {role: _last(entries, split, solution) for role, solution in _roles(outcome)}
+        if all(pair.values()):
+            found[split] = {role: _side(entry, alpha) for role, entry in pair.items()}
+    found |= _judge(found, _test_pair(entries, outcome), alpha)
+    return found
+
+
+def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
+    """How often each kind of reason occurred, most frequent first; the kind is what stands before a colon."""
+    return dict(Counter(reason.partition(":")[0] for reason in reasons).most_common())
+
+
+def words(result: Mapping[str, Any]) -> list[str]:
+    """The verdict in plain sentences, one line each."""
+    test = result.get("test")
+    if not test:
+        return ["There is no test split, so nothing can be said about rows the search has not seen."]
+    difference = test["difference"]
+    low, high = (round(100 * bound, 1) for bound in difference["interval"])
+    n, least = test["best"]["n"], round(100 * test["smallest_difference"])
+    lines = [
+        f"On {n} test rows: baseline {_percent(test['baseline'])}, best {_percent(test['best'])}, "
+        f"difference {100 * difference['value']:+.1f} points, 95 % interval {low:+} to {high:+}, "
+        f"p = {difference['p_value']:.2g}.",
+        f"Verdict: {result['verdict']}.",
+        f"With {n} rows, differences under about {least} points are usually not told from noise.",
+    ]
+    return lines
+
+
+def _roles(outcome: Outcome) -> tuple[tuple[str, Solution], ...]:
+    return ("baseline", outcome.baseline), ("best", outcome.best)
+
+
+def _test_pair(entries: Sequence[Entry], outcome: Outcome) -> tuple[Entry | None, Entry | None]:
+    return _last(entries, "test", outcome.baseline), _last(entries, "test", outcome.best)
+
+
+def _last(entries: Sequence[Entry], split: str, solution: Solution) -> Entry | None:
+    found = [entry for entry in entries if entry.split == split and entry.solution == solution]
+    return found[-1] if found else None
+
+
+def _describe(solution: Solution, trajectory: Trajectory) -> dict[str, Any]:
+    entry = _last(trajectory.entries, "train", solution)
+    return {"text": solution.text, "key": solution.key, "step": entry.step if entry else 0}
+
+
+def _side(entry: Entry, alpha: float) -> dict[str, Any]:
+    score = entry.score
+    return {
+        "accuracy": score.value,
+        "n": score.n,
+        "interval": list(stats.mean_interval(score.values, alpha)),
+        "extraction_failures": score.failures,
+        "truncated": score.truncated,
+    }
+
+
+def _judge(found: Mapping[str, Any], pair: tuple[Entry | None, Entry | None], alpha: float) -> dict[str, Any]:
+    baseline, best = pair
+    if baseline is None or best is None:
+        return {"verdict": "not tested"}
+    difference = stats.paired_difference(best.score.values, baseline.score.values, alpha)
+    test = {
+        **found["test"],
+        "difference": {
+            "value": difference.value,
+            "interval": list(difference.interval),
+            "p_value": difference.p_value,
+        },
+        "smallest_difference": stats.smallest_difference(best.score.n, alpha=alpha),
+    }
+    return {"test": test, "verdict": verdict(difference, alpha)}
+
+
+def verdict(difference: stats.Difference, alpha: float) -> str:
+    """Reliable means: the paired test's p-value is under alpha and the interval lies on one side of zero."""
+    low, high = difference.interval
+    if difference.p_value < alpha and low > 0:
+        return "reliable gain"
+    if difference.p_value < alpha and high < 0:
+        return "reliable loss: keep the baseline"
+    return "no reliable gain"
+
+
+def _percent(side: Mapping[str, Any]) -> str:
+    low, high = (100 * bound for bound in side["interval"])
+    notes = [f"{side[key]} {key.replace('_', ' ')}" for key in ("extraction_failures", "truncated") if side[key]]
+    return f"{100 * side['accuracy']:.1f} % ({low:.0f} to {high:.0f}{''.join(', ' + note for note in notes)})"

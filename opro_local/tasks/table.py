@@ -1,0 +1,394 @@
+"""Tables of text from a user's file: CSV, TSV, JSON Lines, JSON, Parquet, or a folder saved by `datasets`.
+
+For: reading rows as they are written, and errors that name the line. `007`, `NA` and `None` stay the text they are;
+JSON numbers keep their digits. Not for: splits, benchmarks' own formats, or guessing what a malformed line meant.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opro_local.errors import DataError
+from opro_local.offline import switch_off_network
+from opro_local.types import Example
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# More than the longest context of any model reads; a longer field is a quote that was never closed, or no text.
+MAX_FIELD = 5_000_000
+
+KINDS = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet, or a folder of Parquet files or saved by datasets"
+QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one quote'
+LINES_HINT = "write one object a line"
+
+# The names under which published data sets keep the three splits.
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"} | {
+    "dev": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line."""
+
+    where: str
+    columns: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one file or split. `where` is what an error about the whole table starts with."""
+
+    where: str
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+def read(path: str) -> dict[str, Table]:
+    """Every table in a file or folder, by split name where the data names splits, under "" where it doesn't.
+
+    Raises:
+        DataError: the file is missing, of an unknown kind, malformed or without rows.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return {name: _not_empty(table) for name, table in _read_folder(place).items()}
+    kind = place.suffix.lower()
+    if kind in (".csv", ".tsv"):
+        table = _read_csv(place, "\t" if kind == ".tsv" else ",")
+    elif kind in (".jsonl", ".ndjson", ".json"):
+        table = _read_json(place, kind)
+    elif kind == ".parquet":
+        table = _read_parquet(place)
+    elif not place.exists():
+        raise DataError(f"{path}: no such file", "check the path")
+    else:
+        raise DataError(f"{path}: files of kind {kind!r} are not read", f"accepted: {KINDS}")
+    return {"": _not_empty(table)}
+
+
+def _not_empty(table: Table) -> Table:
+    if not table.rows:
+        raise DataError(f"{table.where}: no rows", "the file needs at least one row of data")
+    return table
+
+
+def examples(table: Table, prefix: str, input_column: str, target_column: str) -> list[Example]:
+    """The table's rows as examples with the ids `prefix:0`, `prefix:1`, ...
+
+    Raises:
+        DataError: a column does not exist, or a row has no input or no target.
+    """
+    for column in (input_column, target_column):
+        if column not in table.columns:
+            raise DataError(f"{table.where}: no column {column!r}", _column_hint(column, table.columns))
+    found = []
+    for index, row in enumerate(table.rows):
+        columns = {name: row.columns.get(name) or "" for name in table.columns}
+        for column in (input_column, target_column):
+            if not columns[column].strip():
+                raise DataError(f"{row.where}: nothing in the column {column!r}", "fill it in or remove the row")
+        found.append(Example(f"{prefix}:{index}", columns, columns[input_column], columns[target_column], row.where))
+    return found
+
+
+def _column_hint(column: str, columns: Sequence[str]) -> str:
+    there = ", ".join(repr(name[:60]) for name in columns[:30]) + (", ..." if len(columns) > 30 else "")
+    if len(columns) == 1 and (found := re.search("[;\t|,]", columns[0])):
+        return f"the only column is {there}: it seems divided by {found.group()!r}, a .csv by ',' and a .tsv by tabs"
+    near = difflib.get_close_matches(column.casefold(), [name.casefold() for name in columns], 1, 0.5)
+    guess = next((name for name in columns if near and name.casefold() == near[0]), None)
+    return f"the columns are {there}" + (f"; did you mean {guess!r}?" if guess is not None else "")
+
+
+def read_text(path: Path) -> str:
+    """The file as text, without its byte order mark.
+
+    Raises:
+        DataError: it can't be read, is no UTF-8 (the byte and the line are named), holds NULs or is empty.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}", "check the path") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path}:1: the file is UTF-16", "save it as UTF-8")
+    if (at := data.find(b"\0")) >= 0:
+        raise DataError(f"{path}:{_line(data, at)}: a NUL byte", "the file is damaged or no text; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        byte, line = error.object[error.start], _line(error.object, error.start)
+        raise DataError(f"{path}:{line}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8") from None
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty", "give a file with rows")
+    return text
+
+
+def _line(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
+
+
+def _read_csv(path: Path, delimiter: str) -> Table:
+    text = read_text(path)
+    before = csv.field_size_limit(MAX_FIELD)
+    try:
+        return _csv_table(path, text, delimiter)
+    finally:
+        # The limit belongs to the whole process.
+        csv.field_size_limit(before)
+
+
+def _csv_table(path: Path, text: str, delimiter: str) -> Table:
+    records = _csv_records(path, text, delimiter)
+    line, header = next(records)
+    header = [name.strip() for name in header]
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them")
+    rows = []
+    for number, fields in records:
+        if len(fields) != len(header):
+            hint = "quote fields that hold the separator" if len(fields) > len(header) else "add what is missing"
+            raise DataError(f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint)
+        rows.append(Row(f"{path}:{number}", dict(zip(header, fields, strict=True))))
+    return Table(f"{path}:{line}", tuple(header), rows)
+
+
+def _csv_records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Records that are not blank, each with the line on which it starts."""
+    # strict: without it a quote that is never closed swallows the rest of the file in silence.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        start = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _csv_error(f"{path}:{start}", str(error)) from None
+        if fields:
+            yield start, fields
+
+
+def _csv_error(where: str, message: str) -> DataError:
+    if "field limit" in message:
+        what = f"a field is too large (more than {MAX_FIELD:,} characters)"
+        return DataError(f"{where}: {what}", "shorten it, or close the quote it starts with")
+    if "unexpected end" in message:
+        return DataError(f"{where}: a quoted field is never closed", QUOTE_HINT)
+    return DataError(f"{where}: text follows a closing quote", QUOTE_HINT)
+
+
+def _read_json(path: Path, kind: str) -> Table:
+    text = read_text(path)
+    is_array = text.lstrip()[0] == "["
+    if is_array and kind != ".json":
+        raise DataError(f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json")
+    rows = list(_array_rows(path, text) if is_array else _line_rows(path, text))
+    columns = tuple(dict.fromkeys(name for row in rows for name in row.columns))
+    return Table(f"{path}:1", columns, rows)
+
+
+def _line_rows(path: Path, text: str) -> Iterator[Row]:
+    # Only \n ends a line: JSON strings may hold the other characters that str.splitlines takes for line ends.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            value = _decoder().decode(line)
+            yield Row(where, _json_columns(value, line))
+        except (ValueError, RecursionError) as error:
+            raise _json_error(where, error) from None
+
+
+def _array_rows(path: Path, text: str) -> Iterator[Row]:
+    space = re.compile(r"[ \t\r\n]*")
+    decoder = _decoder()
+    at, line, counted = space.match(text, text.index("[") + 1).end(), 1, 0
+    while text[at : at + 1] not in ("]", ""):
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            value, end = decoder.raw_decode(text, at)
+            yield Row(f"{path}:{line}", _json_columns(value, text[at:end]))
+        except (ValueError, RecursionError) as error:
+            raise _json_error(f"{path}:{getattr(error, 'lineno', line)}", error) from None
+        at = space.match(text, end).end()
+        if text[at : at + 1] == ",":
+            at = space.match(text, at + 1).end()
+        elif text[at : at + 1] != "]":
+            break
+    rest = space.match(text, at + 1).end()
+    if text[at : at + 1] != "]" or rest < len(text):
+        place = at if text[at : at + 1] != "]" else rest
+        line = text.count("\n", 0, place) + 1
+        raise DataError(f"{path}:{line}: no JSON: a ',' or the end of the array expected", "correct the file")
+
+
+def _decoder() -> json.JSONDecoder:
+    # Numbers stay the text they are: 1 is "1", 1.0 is "1.0", and 2000 digits are no error.
+    return json.JSONDecoder(object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=_constant)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
+    return found
+
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON; write null or a number")
+
+
+def _json_error(where: str, error: Exception) -> DataError:
+    if isinstance(error, json.JSONDecodeError):
+        return DataError(f"{where}: no JSON: {error.msg.lower()} at column {error.colno}", LINES_HINT)
+    if isinstance(error, RecursionError):
+        return DataError(f"{where}: nested too deep", LINES_HINT)
+    return DataError(f"{where}: {error}", "correct the row")
+
+
+def _json_columns(value: Any, raw: str) -> dict[str, str | None]:
+    if not isinstance(value, dict):
+        kind = {list: "an array", str: "a string or a number", bool: "true or false"}.get(type(value), "null")
+        raise ValueError(f"{kind} where an object with named columns is expected")
+    if any(isinstance(item, (dict, list)) for item in value.values()):
+        # Nested values become JSON text; parsed again, because the first pass made strings of their numbers.
+        value |= {name: item for name, item in json.loads(raw).items() if isinstance(item, (dict, list))}
+    columns = {name: _text_of(item) for name, item in value.items()}
+    if "\\u" in raw:
+        for name, item in columns.items():
+            _check_characters(name, item or "")
+    return columns
+
+
+def _text_of(value: Any) -> str | None:
+    """A JSON or Arrow value as text; None and NaN are missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    elif isinstance(value, bytes):
+        value = value.decode()
+    text = str(value)
+    if len(text) > MAX_FIELD:
+        raise ValueError(f"a field is too large (more than {MAX_FIELD:,} characters)")
+    return text
+
+
+def _check_characters(name: str, text: str) -> None:
+    if "\0" in text + name:
+        raise ValueError(f"a NUL character in the column {name!r}")
+    if any("\ud800" <= character <= "\udfff" for character in text + name):
+        raise ValueError(f"half a surrogate pair in the column {ascii(name)}")
+
+
+def is_folder_of_rows(place: Path) -> bool:
+    """Whether `read` would take the folder."""
+    return place.is_dir() and (_is_saved(place) or any(place.glob("*.parquet")))
+
+
+def _is_saved(place: Path) -> bool:
+    return (place / "dataset_dict.json").is_file() or (place / "dataset_info.json").is_file()
+
+
+def _read_folder(place: Path) -> dict[str, Table]:
+    if _is_saved(place):
+        return _read_saved(place)
+    files = sorted(place.glob("*.parquet"))
+    if not files:
+        raise DataError(f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}")
+    named: dict[str, list[Table]] = {}
+    for file in files:
+        # train-00000-of-00002.parquet, test.parquet
+        name = re.match("[A-Za-z]*", file.name).group().lower()
+        named.setdefault(SPLIT_NAMES.get(name, name), []).append(_read_parquet(file))
+    if "train" not in named:
+        named = {"": [table for tables in named.values() for table in tables]}
+    return {name: _joined(tables) for name, tables in named.items()}
+
+
+def _joined(tables: list[Table]) -> Table:
+    for table in tables[1:]:
+        if set(table.columns) != set(tables[0].columns):
+            there = ", ".join(table.columns)
+            raise DataError(f"{table.where}: other columns than {tables[0].where}: {there}", "make them agree")
+    return Table(tables[0].where, tables[0].columns, [row for table in tables for row in table.rows])
+
+
+def _read_saved(place: Path) -> dict[str, Table]:
+    switch_off_network()
+    import datasets
+    import pyarrow
+
+    try:
+        saved = datasets.load_from_disk(str(place))
+        parts = saved if isinstance(saved, datasets.DatasetDict) else {"": saved}
+        tables = {name: part.with_format("arrow")[:] for name, part in parts.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, pyarrow.ArrowException) as error:
+        raise DataError(f"{place}: no readable dataset: {_first_line(error)}", "save it again") from None
+    found = {}
+    for name, part in parts.items():
+        names = {column: feature.names for column, feature in part.features.items() if hasattr(feature, "names")}
+        found[SPLIT_NAMES.get(name, name)] = _arrow_table(tables[name], str(place / name), names)
+    return found
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        # One file, as it is: no columns guessed from the names of its folders.
+        table = pyarrow.parquet.ParquetFile(path).read()
+        info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {})
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: no readable Parquet file: {_first_line(error)}", "write it again") from None
+    features = info.get("features", {})
+    names = {column: kind["names"] for column, kind in features.items() if "names" in kind}
+    return _arrow_table(table, str(path), names)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def _arrow_table(table: pyarrow.Table, where: str, names: Mapping[str, Sequence[str]]) -> Table:
+    """Rows of an Arrow table. A column whose metadata names its classes shows their names instead of numbers."""
+    columns = tuple(table.column_names)
+    for name in columns:
+        if columns.count(name) > 1:
+            raise DataError(f"{where}: {columns.count(name)} columns are called {name!r}", "rename them")
+    values = [_cells(table.column(name), f"{where}: column {name!r}", names.get(name)) for name in columns]
+    rows = zip(*values, strict=True)
+    return Table(
+        where, columns, [Row(f"{where}:{i}", dict(zip(columns, row, strict=True))) for i, row in enumerate(rows, 1)]
+    )
+
+
+def _cells(column: pyarrow.ChunkedArray, where: str, names: Sequence[str] | None) -> list[str | None]:
+    try:
+        values = column.to_pylist()
+        if names:
+            # -1 marks a row without a label.
+            return [names[value] if value is not None and value >= 0 else None for value in values]
+        cells = [_text_of(value) for value in values]
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{where}: {_first_line(error)}", "write the column as text") from None
+    return cells
