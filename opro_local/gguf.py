@@ -79,7 +79,9 @@ def _dequantize(gguf: Path, folder: Path) -> None:
             **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
         )
     except (ValueError, KeyError, RuntimeError, ImportError, OSError) as error:
-        raise ModelError(f"{gguf.name} does not load: {error}", "the file is damaged or its architecture unknown") from error
+        raise ModelError(
+            f"{gguf.name} does not load: {error}", "the file is damaged or its architecture unknown"
+        ) from error
     # Left in the config it would make the next reader look for packed weights.
     model.config.quantization_config = None
     if hasattr(model.config, "quantization_config"):

@@ -107,7 +107,9 @@ def optimize(
     """
     if isinstance(data, Config):
         return execute(data, Path(run), report)
-    tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data), "input": input, "target": target}}
+    tables = (
+        dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data), "input": input, "target": target}}
+    )
     if model:
         tables["scorer"] = {**tables.get("scorer", {}), "model": model}
     return execute(configs.build(tables, set), Path(run), report)
@@ -177,9 +179,7 @@ def accounts(store: Store) -> dict[str, Any]:
     calls = store.calls()
     return {
         "calls": {role: sum(call["role"] == role for call in calls) for role in ("optimizer", "scorer")},
-        "tokens": {
-            kind: sum(call[f"{kind}_tokens"] for call in calls) for kind in ("prompt", "cached", "completion")
-        },
+        "tokens": {kind: sum(call[f"{kind}_tokens"] for call in calls) for kind in ("prompt", "cached", "completion")},
         "seconds": round(sum(call["seconds"] for call in calls), 3),
         "test_opened": sum(call["label"].endswith("/test") for call in calls),
     }
@@ -378,9 +378,7 @@ def _check_template(template: str, task: Task) -> None:
     columns = {"instruction", *task.splits["train"][0].columns}
     unknown = [name for name in re.findall(r"\{(\w+)\}", template) if name not in columns]
     if unknown:
-        raise UsageError(
-            f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}"
-        )
+        raise UsageError(f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -50,7 +50,9 @@ class Layout:
         if self.position == "system":
             return Prompt(self._with("", example.input, ""), system=instruction or None, chat=self.chat)
         if self.position == "A_begin":
-            return Prompt(self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat)
+            return Prompt(
+                self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat
+            )
         if self.position == "Q_end":
             return Prompt(self._with("", example.input, instruction), chat=self.chat)
         return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
@@ -114,9 +116,7 @@ class PromptProblem:
                 return reason
         return Solution(text)
 
-    def evaluate(
-        self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, Reply, list[Score]]:
+    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
         """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows)."""
         rows, build, sampling = self.rows[split], self.layout.prompt, self._sampling
         reply = yield Batch(

@@ -296,7 +296,7 @@ def _check_characters(name: str, text: str) -> None:
     if "\0" in text + name:
         raise ValueError(f"a NUL character in the column {name!r}")
     if any("\ud800" <= character <= "\udfff" for character in text + name):
-        raise ValueError(f"half a surrogate pair in the column {ascii(name)}")
+        raise ValueError(f"half a surrogate pair in the column {name!a}")
 
 
 def is_folder_of_rows(place: Path) -> bool:

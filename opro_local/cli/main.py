@@ -1,0 +1,39 @@
+"""The program `opro-local`: its verbs, its exit codes and the one boundary where errors become one line.
+
+For: arguments in, one library call, text out. Not for: any work of its own. Heavy imports happen inside the verbs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from opro_local.cli import models, runs
+from opro_local.errors import OproError
+from opro_local.offline import switch_off_network
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Improve prompts with OPRO on your own hardware. Start with: opro-local demo",
+)
+runs.register(app)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the program; every OproError ends as one line on stderr and its exit code."""
+    switch_off_network()
+    try:
+        app()
+    except OproError as error:
+        line = " ".join(str(error).split())
+        sys.stderr.write(f"opro-local: {line}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

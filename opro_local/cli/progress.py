@@ -1,0 +1,141 @@
+"""Live progress of a run: rich on a terminal, one plain line every 30 s otherwise; and Ctrl-C that loses nothing.
+
+All of it goes to stderr, so that stdout holds the result alone.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from opro_local.config import Config
+from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Report, Working
+
+PLAIN_SECONDS = 30.0
+
+
+@contextmanager
+def watched(config: Config, folder: Path) -> Iterator[tuple[Report, Callable[[], bool], Callable[[str], None]]]:
+    """Progress and signals around a run: gives report, stopping and notify for run.execute.
+
+    The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both end the program with
+    130 or 143 and a line on how to resume.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    caught: list[int] = []
+    before = {number: signal.signal(number, _catcher(caught)) for number in (signal.SIGINT, signal.SIGTERM)}
+    progress = _Progress(config, console)
+    try:
+        with progress.live:
+            yield progress.report, lambda: bool(caught), progress.say
+    except (Interrupted, KeyboardInterrupt):
+        sys.stderr.write(f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n")
+        sys.exit(128 + (caught[0] if caught else signal.SIGINT))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _catcher(caught: list[int]) -> Callable:
+    def catch(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        sys.stderr.write("opro-local: stopping after the call in flight; again to stop at once\n")
+
+    return catch
+
+
+class _Progress:
+    """Turns the driver's events into lines."""
+
+    def __init__(self, config: Config, console: Console) -> None:
+        self.console = console
+        self.live = Live(console=console, transient=True, refresh_per_second=4) if console.is_terminal else _Quiet()
+        self._config = config
+        self._begun = self._last = time.monotonic()
+        self._asked = self._begun
+        self._label, self._size, self._done, self._tokens = "starting the engine", 0, 0, 0
+        self._best = (0.0, "")
+        self._step_seconds: list[float] = []
+        self._step_begun = self._begun
+        self._step = 0
+
+    def say(self, line: str) -> None:
+        """Print a line above the live display."""
+        self.console.print(line, markup=False)
+
+    def report(self, event: Event) -> None:
+        """Take one event of the driver."""
+        if isinstance(event, Asked):
+            self._label, self._size, self._done, self._tokens = event.batch.label, len(event.batch.requests), 0, 0
+            self._asked = time.monotonic()
+        elif isinstance(event, Working):
+            self._done, self._tokens = event.finished, event.tokens
+        elif isinstance(event, Grown):
+            self._grow(event)
+        elif isinstance(event, Answered) and event.replayed:
+            self._label = f"{event.batch.label} (from the store)"
+        self._show()
+
+    def _grow(self, event: Grown) -> None:
+        for entry in event.entries:
+            if entry.split == "train" and entry.score.value > self._best[0]:
+                self._best = (entry.score.value, entry.solution.text)
+        step = (event.entries or event.rejections)[-1].step
+        train = [entry for entry in event.entries if entry.split == "train"]
+        if train or not event.entries:
+            self._close_step(step)
+            self.say(
+                f"step {step}: {len(train)} scored, {len(event.rejections)} rejected, best {100 * self._best[0]:.1f} %"
+            )
+        for entry in sorted(train, key=lambda entry: entry.score.value):
+            self.say(f"  {100 * entry.score.value:5.1f}  {entry.solution.text}")
+
+    def _close_step(self, step: int) -> None:
+        now = time.monotonic()
+        if step > self._step:
+            self._step_seconds.append((now - self._step_begun) / (step - self._step))
+        self._step, self._step_begun = step, now
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self.console.is_terminal:
+            self.live.update(Text(self._line(now), no_wrap=True, overflow="ellipsis"))
+        elif now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            self.say(self._line(now))
+
+    def _line(self, now: float) -> str:
+        elapsed = now - self._asked
+        rate = f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.5 else ""
+        best = f" | best {100 * self._best[0]:.1f} % {self._best[1]!r}" if self._best[1] else ""
+        return f"{now - self._begun:.0f} s | {self._label}: {self._done}/{self._size} prompts{rate}{self._left()}{best}"
+
+    def _left(self) -> str:
+        remaining = self._config.search.steps - self._step
+        if not self._step_seconds or remaining <= 0:
+            return ""
+        typical = sorted(self._step_seconds)[len(self._step_seconds) // 2]
+        return f" | about {remaining * typical / 60:.1f} min of search left"
+
+
+class _Quiet:
+    """Stands for the live display where there is no terminal."""
+
+    def __enter__(self) -> _Quiet:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def update(self, renderable: object) -> None:
+        return None

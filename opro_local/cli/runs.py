@@ -1,0 +1,175 @@
+"""The verbs that make and show runs: demo, run, optimize, list, show."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from opro_local.config import Config
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="The run's folder [default: runs/<name>-<short id>].")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
+EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the program."""
+    for verb in (demo, run, optimize, show):
+        app.command()(verb)
+    app.command("list")(list_)
+
+
+def demo(
+    run: RunOption = None,
+    seed: SeedOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about five minutes."""
+    from opro_local import config
+
+    package = Path(__file__).resolve().parent.parent
+    files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
+    overrides = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
+    overrides += _overrides(seed, engine, set_)
+    found = _execute(config.read(package / "recipes" / "demo.toml", overrides), run, as_json)
+    if not as_json:
+        typer.echo(NEXT)
+    del found
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="A TOML file; see docs/config.md.")],
+    run: RunOption = None,
+    seed: SeedOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Optimize as a config file says. The same command again resumes.
+
+    Example: opro-local run sentiment.toml --set search.steps=10
+    """
+    from opro_local import config as configs
+
+    _execute(configs.read(config, _overrides(seed, engine, set_)), run, as_json)
+
+
+def optimize(
+    data: Annotated[Path, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")],
+    input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
+    target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
+    model: Annotated[str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")],
+    optimizer: Annotated[str | None, typer.Option(help="Another model to write the prompts.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")] = None,
+    run: RunOption = None,
+    seed: SeedOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Improve a prompt for your own data, without a config file. The same command again resumes.
+
+    Example: opro-local optimize --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
+    """
+    from opro_local import config
+
+    tables: dict[str, dict[str, Any]] = {
+        "task": {"data": str(data), "input": input_, "target": target},
+        "scorer": {"model": model},
+        "optimizer": {"model": optimizer or ""},
+        "run": {"name": data.stem},
+    }
+    if prompt:
+        tables["search"] = {"seeds": prompt}
+    _execute(config.build(tables, _overrides(seed, engine, set_)), run, as_json)
+
+
+def list_(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs in a folder."""
+    from opro_local.reading import overview
+
+    rows = overview(folder)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        best = "-" if row["best"] is None else f"{100 * row['best']:.1f} %"
+        typer.echo(f"{row['path']:40} {row['state']:12} {row['steps']:>4} steps  best {best}")
+    if not rows:
+        typer.echo(f"no runs in {folder}")
+
+
+def show(
+    run: RunArgument,
+    rejections: Annotated[bool, typer.Option("--rejections", help="Also list the rejected replies.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run: its result if it is finished, else how far it is."""
+    from opro_local.cli.printing import print_result
+    from opro_local.reading import describe, rejected
+
+    found = describe(run)
+    if as_json:
+        typer.echo(json.dumps(found | ({"rejected": rejected(run)} if rejections else {}), indent=2))
+        return
+    print_result(found)
+    for row in rejected(run) if rejections else ():
+        typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
+
+
+def _overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
+    overrides = list(set_ or ())
+    if seed is not None:
+        overrides.append(f"run.seed={seed}")
+    if engine is not None:
+        overrides += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
+    return overrides
+
+
+def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
+    from opro_local.cli.printing import print_result
+    from opro_local.cli.progress import watched
+    from opro_local.run import execute
+
+    folder = folder or Path("runs") / f"{config.run.name}-{_short_id(config)}"
+    with watched(config, folder) as (report, stopping, notify):
+        found = execute(config, folder, report, stopping, notify)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_result(found)
+        typer.echo(f"Saved in {folder}: best.txt, result.json")
+    return found
+
+
+def _short_id(config: Config) -> str:
+    """Six hex digits of what identifies the run, so that the same command finds its own folder again."""
+    from opro_local.config import FREE
+
+    dumped = {
+        f"{section}.{key}": value
+        for section, table in config.model_dump(mode="json").items()
+        for key, value in table.items()
+        if f"{section}.{key}" not in FREE - {"scorer.model", "optimizer.model", "task.data", "task.train"}
+    }
+    return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
+
+
+NEXT = """
+Next, with your own data and model (a CSV with a header, a model folder):
+  opro-local optimize --data your.csv --input COLUMN --target COLUMN --model /path/to/model --prompt "Your prompt"
+"""

@@ -1,0 +1,127 @@
+"""What finished, running and stopped runs look like from outside; opens stores read-only.
+
+For: `list` and `show`. Not for: anything that writes, or that needs a model.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from opro_local import run, store
+from opro_local.errors import StoreError
+from opro_local.result import rejection_counts
+
+
+def overview(folder: Path) -> list[dict[str, Any]]:
+    """One row per run directly under a folder: path, name, state, steps and best train score."""
+    rows = []
+    for path in sorted(folder.glob(f"*/{store.FILE}")):
+        try:
+            found = describe(path.parent)
+        except StoreError as error:
+            rows.append(
+                {
+                    "path": str(path.parent),
+                    "name": path.parent.name,
+                    "state": "unreadable",
+                    "steps": 0,
+                    "best": None,
+                    "error": str(error),
+                }
+            )
+            continue
+        best = (found.get("train") or {}).get("best") or {}
+        rows.append(
+            {
+                "path": str(path.parent),
+                "name": found["name"],
+                "state": found["state"],
+                "steps": found["steps"],
+                "best": best.get("accuracy"),
+            }
+        )
+    return rows
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """A run's result if it is finished, else what it has so far, in the same shape without test.
+
+    Raises:
+        StoreError: there is no readable run.
+    """
+    opened = store.read_store(folder)
+    try:
+        state = opened.get("state") or "new"
+        found = opened.get("result")
+        if state == "finished" and found:
+            return found
+        return _so_far(opened, "interrupted" if state == "running" and not _is_held(folder) else state)
+    finally:
+        opened.close()
+
+
+def rejected(folder: Path) -> list[dict[str, Any]]:
+    """The replies that did not become solutions, with step and reason."""
+    opened = store.read_store(folder)
+    try:
+        return opened.rejections()
+    finally:
+        opened.close()
+
+
+def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
+    solutions = opened.solutions("train")
+    best = max(solutions, key=lambda row: row["score"], default=None)
+    baseline = solutions[0] if solutions else None
+    digest = hashlib.sha256("".join(row["fingerprint"] for row in solutions).encode()).hexdigest()
+    config = opened.get("config") or {}
+    found: dict[str, Any] = {
+        "name": config.get("run", {}).get("name", opened.folder.name),
+        "state": state,
+        "reason": opened.get("error") if state == "failed" else state,
+        "digest": digest,
+        "steps": max((row["step"] for row in solutions), default=0),
+        "solutions": len(solutions),
+        "rejections": rejection_counts(row["reason"] for row in opened.rejections()),
+        "baseline": {"text": baseline["text"] if baseline else ""},
+        "best": {"text": best["text"] if best else "", "step": best["step"] if best else 0},
+        **run.accounts(opened),
+    }
+    if baseline and best:
+        found["train"] = {"baseline": _side(baseline), "best": _side(best)}
+    return found
+
+
+def _side(row: dict[str, Any]) -> dict[str, Any]:
+    from scipy import stats
+
+    # Only the mean is stored, so a Wilson interval on it stands for scores that are not 0 or 1 as well.
+    interval = stats.binomtest(min(row["n"], max(0, round(row["score"] * row["n"]))), row["n"]).proportion_ci(
+        method="wilson"
+    )
+    return {
+        "accuracy": row["score"],
+        "n": row["n"],
+        "interval": [float(interval.low), float(interval.high)],
+        "extraction_failures": row["extraction_failures"],
+        "truncated": row["truncated"],
+    }
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a process holds the run's lock."""
+    try:
+        lock = os.open(folder / store.LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
