@@ -43,7 +43,8 @@ def load(settings: TaskSettings) -> tuple[dict[Split, list[Example]], list[str]]
         raise DataError(f"{settings.data_dir}: {len(train)} train rows are too few", "3.5 % of them must be a row")
     splits: dict[Split, list[Example]] = {"train": [train[index] for index in chosen]}
     if settings.validation_rows:
-        splits["validation"] = [row for index, row in enumerate(train) if index not in set(chosen)]
+        taken = set(chosen)
+        splits["validation"] = [row for index, row in enumerate(train) if index not in taken]
     splits["test"] = test
     other = f"gsm8k: {len(train)} train rows where the benchmark has {PAPER_ROWS}: not the paper's split"
     return splits, [] if len(train) == PAPER_ROWS else [other]

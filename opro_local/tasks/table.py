@@ -32,10 +32,8 @@ QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one
 LINES_HINT = "write one object a line"
 
 # The names under which published data sets keep the three splits.
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"} | {
-    "dev": "validation",
-    "test": "test",
-}
+SPLIT_NAMES = dict(train="train", validation="validation", valid="validation", val="validation", dev="validation")
+SPLIT_NAMES["test"] = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,8 @@ def read(path: str) -> dict[str, Table]:
     place = Path(path)
     if place.is_dir():
         return {name: _not_empty(table) for name, table in _read_folder(place).items()}
+    if not place.exists():
+        raise DataError(f"{path}: no such file", "check the path")
     kind = place.suffix.lower()
     if kind in (".csv", ".tsv"):
         table = _read_csv(place, "\t" if kind == ".tsv" else ",")
@@ -71,8 +71,6 @@ def read(path: str) -> dict[str, Table]:
         table = _read_json(place, kind)
     elif kind == ".parquet":
         table = _read_parquet(place)
-    elif not place.exists():
-        raise DataError(f"{path}: no such file", "check the path")
     else:
         raise DataError(f"{path}: files of kind {kind!r} are not read", f"accepted: {KINDS}")
     return {"": _not_empty(table)}
@@ -217,7 +215,7 @@ def _line_rows(path: Path, text: str) -> Iterator[Row]:
 def _array_rows(path: Path, text: str) -> Iterator[Row]:
     space = re.compile(r"[ \t\r\n]*")
     decoder = _decoder()
-    at, line, counted = space.match(text, text.index("[") + 1).end(), 1, 0
+    at, line, counted, comma = space.match(text, text.index("[") + 1).end(), 1, 0, False
     while text[at : at + 1] not in ("]", ""):
         line, counted = line + text.count("\n", counted, at), at
         try:
@@ -226,15 +224,15 @@ def _array_rows(path: Path, text: str) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             raise _json_error(f"{path}:{getattr(error, 'lineno', line)}", error) from None
         at = space.match(text, end).end()
-        if text[at : at + 1] == ",":
-            at = space.match(text, at + 1).end()
-        elif text[at : at + 1] != "]":
+        comma = text[at : at + 1] == ","
+        if not comma:
             break
-    rest = space.match(text, at + 1).end()
-    if text[at : at + 1] != "]" or rest < len(text):
-        place = at if text[at : at + 1] != "]" else rest
-        line = text.count("\n", 0, place) + 1
-        raise DataError(f"{path}:{line}: no JSON: a ',' or the end of the array expected", "correct the file")
+        at = space.match(text, at + 1).end()
+    closed = text[at : at + 1] == "]" and not comma
+    rest = space.match(text, at + 1).end() if closed else at
+    if not closed or rest < len(text):
+        expected = "an object expected after ','" if comma else "a ',' or the end of the array expected"
+        raise DataError(f"{path}:{text.count(chr(10), 0, rest) + 1}: no JSON: {expected}", "correct the file")
 
 
 def _decoder() -> json.JSONDecoder:
@@ -272,7 +270,7 @@ def _json_columns(value: Any, raw: str) -> dict[str, str | None]:
     columns = {name: _text_of(item) for name, item in value.items()}
     if "\\u" in raw:
         for name, item in columns.items():
-            _check_characters(name, item or "")
+            _check_surrogates(name, item or "")
     return columns
 
 
@@ -289,13 +287,13 @@ def _text_of(value: Any) -> str | None:
     text = str(value)
     if len(text) > MAX_FIELD:
         raise ValueError(f"a field is too large (more than {MAX_FIELD:,} characters)")
+    if "\0" in text:
+        raise ValueError("a NUL character")
     return text
 
 
-def _check_characters(name: str, text: str) -> None:
-    if "\0" in text + name:
-        raise ValueError(f"a NUL character in the column {name!r}")
-    if any("\ud800" <= character <= "\udfff" for character in text + name):
+def _check_surrogates(name: str, text: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in name + text):
         raise ValueError(f"half a surrogate pair in the column {name!a}")
 
 
@@ -319,7 +317,7 @@ def _read_folder(place: Path) -> dict[str, Table]:
         # train-00000-of-00002.parquet, test.parquet
         name = re.match("[A-Za-z]*", file.name).group().lower()
         named.setdefault(SPLIT_NAMES.get(name, name), []).append(_read_parquet(file))
-    if "train" not in named:
+    if not set(named) & set(SPLIT_NAMES.values()):
         named = {"": [table for tables in named.values() for table in tables]}
     return {name: _joined(tables) for name, tables in named.items()}
 
@@ -357,12 +355,18 @@ def _read_parquet(path: Path) -> Table:
     try:
         # One file, as it is: no columns guessed from the names of its folders.
         table = pyarrow.parquet.ParquetFile(path).read()
-        info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {})
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: no readable Parquet file: {_first_line(error)}", "write it again") from None
-    features = info.get("features", {})
-    names = {column: kind["names"] for column, kind in features.items() if "names" in kind}
-    return _arrow_table(table, str(path), names)
+    return _arrow_table(table, str(path), _class_names(table.schema.metadata or {}))
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The names of the ClassLabel columns in what `datasets` notes in a Parquet file."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        return {name: kind["names"] for name, kind in features.items() if "names" in kind}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _first_line(error: Exception) -> str:
@@ -383,12 +387,14 @@ def _arrow_table(table: pyarrow.Table, where: str, names: Mapping[str, Sequence[
 
 
 def _cells(column: pyarrow.ChunkedArray, where: str, names: Sequence[str] | None) -> list[str | None]:
+    import pyarrow
+
+    cells: list[str | None] = []
     try:
-        values = column.to_pylist()
-        if names:
+        for value in column.to_pylist():
             # -1 marks a row without a label.
-            return [names[value] if value is not None and value >= 0 else None for value in values]
-        cells = [_text_of(value) for value in values]
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{where}: {_first_line(error)}", "write the column as text") from None
+            label = names[value] if names and value is not None and value >= 0 else None
+            cells.append(label if names else _text_of(value))
+    except (ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
+        raise DataError(f"{where}: row {len(cells) + 1}: {_first_line(error)}", "write it as text") from None
     return cells

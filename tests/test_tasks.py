@@ -1,0 +1,108 @@
+"""From settings to a task: splits by file or by fractions, caps, and what the user is told about the rows."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from opro_local import tasks
+from opro_local.errors import DataError, UsageError
+
+
+def write_csv(path, pairs):
+    path.write_text("".join(f"{a},{b}\n" for a, b in [("input", "target"), *pairs]))
+    return str(path)
+
+
+def settings(**changes):
+    nothing = dict.fromkeys(("data", "train", "validation", "test", "data_dir", "input", "target", "pattern"))
+    caps = dict.fromkeys(("train_rows", "validation_rows", "test_rows"))
+    defaults = {"name": "table", "split": (0.4, 0.2, 0.4), "split_seed": 0, "rule": "auto", "labels": ()}
+    return SimpleNamespace(**(nothing | caps | defaults | changes))
+
+
+def ids(task):
+    return {split: [row.id for row in rows] for split, rows in task.splits.items()}
+
+
+def test_fractions(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
+    task = tasks.load(settings(data=path))
+    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 40, "validation": 20, "test": 40}
+    found = [int(name.removeprefix("data:")) for names in ids(task).values() for name in names]
+    assert sorted(found) == list(range(100)) and found != sorted(found)
+    assert all(names == sorted(names, key=lambda name: int(name[5:])) for names in ids(task).values())
+    assert ids(task) == ids(tasks.load(settings(data=path)))
+    assert ids(task) != ids(tasks.load(settings(data=path, split_seed=1)))
+    assert task.rule == "auto" and task.notices == ()
+
+
+def test_fractions_of_zero_and_less_than_everything(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(10)])
+    assert {s: len(rows) for s, rows in tasks.load(settings(data=path, split=(0.5, 0, 0.2))).splits.items()} == {
+        "train": 5,
+        "test": 2,
+    }
+    assert list(tasks.load(settings(data=path, split=(1, 0, 0))).splits) == ["train"]
+    for split in ((0, 0.5, 0.5), (0.5, 0.5, 0.5), (1.5, -0.5, 0), (0.5, 0.5), (float("nan"), 0, 0)):
+        with pytest.raises(UsageError, match=r"task\.split is .*give three shares"):
+            tasks.load(settings(data=path, split=split))
+
+
+def test_rows_with_the_same_input_share_a_split(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [(f"q{n // 4}" + "  \t"[: n % 2], n // 4) for n in range(80)])
+    for seed in range(5):
+        splits = tasks.load(settings(data=path, split_seed=seed)).splits
+        inputs = [{row.input.strip() for row in rows} for rows in splits.values()]
+        assert sum(map(len, inputs)) == len(set.union(*inputs)) == 20
+
+
+def test_too_few_rows(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [("q1", "a"), ("q2", "b")])
+    message = (
+        r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, validation 0, test 1"
+    )
+    with pytest.raises(DataError, match=message):
+        tasks.load(settings(data=path))
+    path = write_csv(tmp_path / "t.csv", [("q1", "a")] * 50)
+    with pytest.raises(DataError, match=r"50 rows \(1 different inputs\) .* train 50, validation 0, test 0"):
+        tasks.load(settings(data=path))
+
+
+def test_splits_by_file(tmp_path):
+    train = write_csv(tmp_path / "a.csv", [("q1", "a"), ("q2", "b")])
+    test = write_csv(tmp_path / "b.csv", [("q3", "a")])
+    assert ids(tasks.load(settings(train=train, test=test))) == {"train": ["train:0", "train:1"], "test": ["test:0"]}
+    assert ids(tasks.load(settings(train=train))) == {"train": ["train:0", "train:1"]}
+
+
+def test_settings_that_contradict_each_other(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("q1", "a")])
+    with pytest.raises(UsageError, match=r"task\.data and task\.test exclude each other"):
+        tasks.load(settings(data=path, test=path))
+    with pytest.raises(UsageError, match=r"the task has no data; set task\.data"):
+        tasks.load(settings(test=path))
+    with pytest.raises(UsageError, match="both name the column 'x'"):
+        tasks.load(settings(data=path, input="x", target="x"))
+    with pytest.raises(UsageError, match=r"unknown task 'gsm'; task\.name is one of: table, gsm8k"):
+        tasks.load(settings(name="gsm"))
+
+
+def test_caps_are_nested(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
+    few, more = (ids(tasks.load(settings(data=path, train_rows=cap, test_rows=3))) for cap in (5, 10))
+    assert [len(names) for names in few.values()] == [5, 20, 3]
+    assert set(few["train"]) < set(more["train"]) < set(ids(tasks.load(settings(data=path)))["train"])
+    assert few["test"] == more["test"]
+    task = tasks.load(settings(data=path, validation_rows=21))
+    assert task.notices == ("validation: 21 rows asked for, 20 there",)
+
+
+def test_notices_name_repeated_and_shared_rows(tmp_path):
+    train = write_csv(tmp_path / "a.csv", [("q 1", "a"), ("q2", "b"), ("q  1", "a"), ("q 1", "c")])
+    test = write_csv(tmp_path / "b.csv", [("q3", "a"), (" q2", "b")])
+    assert tasks.load(settings(train=train, test=test)).notices == (
+        f"train: 2 of 4 rows repeat an input, 1 of them with another target ({train}:4 repeats {train}:2)",
+        f"train and test share 1 rows ({train}:3 and {test}:3): the score on test is too good",
+    )
