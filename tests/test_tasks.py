@@ -95,6 +95,7 @@ def test_caps_are_nested(tmp_path):
     assert [len(names) for names in few.values()] == [5, 20, 3]
     assert set(few["train"]) < set(more["train"]) < set(ids(tasks.load(settings(data=path)))["train"])
     assert few["test"] == more["test"]
+    assert list(tasks.load(settings(data=path, validation_rows=0)).splits) == ["train", "test"]
     task = tasks.load(settings(data=path, validation_rows=21))
     assert task.notices == ("validation: 21 rows asked for, 20 there",)
 

@@ -167,13 +167,13 @@ def _braced(text: str, at: int) -> str:
     return text[at : at + 400]
 
 
-# A letter right after the phrase; a small one counts only in parentheses ("the answer is a dog").
+# A letter right after the phrase; a small one counts only in parentheses ("the answer is a dog"), and "A" or "I" before
+# a small word is no choice ("the answer is A dog") unless the word goes on with the sentence ("A because").
 PHRASE_CHOICE = re.compile(
-    r"[\s:*_\"'`$\\{]{0,12}(?:(?:the|option|choice|letter|Option|Choice|Letter|text\{)\s{0,3}){0,3}"
-    r"[*_\"'`$]{0,4}(?:\(([A-Za-z])\)|([A-Z])(?![\w'’])(?!\s{1,3}[a-z]))"
-    r"(?!\W{0,4}(?:and|or|AND|OR|&|/|,)\s{0,3}(?:option\s)?\(?[A-Z](?!\w))"
+    r"[\s:*_\"'`$\\{]{0,12}(?:(?:the|option|choice|letter|Option|Choice|Letter|text\{)\s{0,3}){0,3}[*_\"'`$]{0,4}"
+    r"(?:\(([A-Za-z])\)|([A-Z])(?![\w'’])(?!(?<=[AI])\s{1,3}(?!(?:or|and|because|since|as|for|but|which|with)\b)[a-z]))"
 )
-PHRASE_OR = re.compile(r"[\s:*_\"'`$\\{]{0,12}\(?[A-Za-z]\)?\W{0,4}(?:and|or|AND|OR|&|/|,)\s{0,3}\(?[A-Z](?!\w)")
+OTHER_CHOICE = re.compile(r"\W{0,4}(?:(?:and|or|AND|OR)\b|[&/,])\s{0,3}(?:option\s)?\(?[A-Z](?!\w)")
 BOXED_CHOICE = re.compile(r"(?:\\text\{)?\s{0,3}\(?([A-Za-z])\)?\s{0,3}\}?")
 # "(B)" anywhere, or "B.", "B)", "B:" or "B" alone at the start of a line.
 MARKED_CHOICE = re.compile(
@@ -188,17 +188,14 @@ def choice(answer: str) -> str | None:
     Not read: the text of an option, letters in running text ("B seems best"), roman numerals. Two different letters
     are no choice, unless one follows "the answer is".
     """
-    if (at := after_phrase(answer)) is not None:
-        if PHRASE_OR.match(answer, at):
-            return None
-        if found := PHRASE_CHOICE.match(answer, at):
-            return (found[1] or found[2]).upper()
+    if (at := after_phrase(answer)) is not None and (found := PHRASE_CHOICE.match(answer, at)):
+        return None if OTHER_CHOICE.match(answer, found.end()) else (found[1] or found[2]).upper()
     if (at := answer.rfind("boxed{")) >= 0 and (found := BOXED_CHOICE.fullmatch(_braced(answer, at + 6))):
         return found[1].upper()
     letters = {(a or b).upper() for a, b in MARKED_CHOICE.findall(answer)}
     if len(letters) == 1:
         return letters.pop()
-    if not letters and (found := LONE_CHOICE.fullmatch(answer)):
+    if found := LONE_CHOICE.fullmatch(answer):
         return found[1].upper()
     return None
 

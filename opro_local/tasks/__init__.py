@@ -152,12 +152,13 @@ def divide(rows: Sequence[Example], fractions: Sequence[float], seed: int) -> di
 
 
 def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:
-    """At most the asked number of rows per split, at random; a larger cap contains a smaller one's rows."""
+    """At most the asked number of rows per split, at random; 0 drops it, a larger cap contains a smaller one's rows."""
     capped, notices = {}, []
     for purpose, split in enumerate(SPLITS):
-        if split not in splits:
+        cap = getattr(settings, f"{split}_rows")
+        if split not in splits or cap == 0:
             continue
-        rows, cap = splits[split], getattr(settings, f"{split}_rows")
+        rows = splits[split]
         if cap is not None and cap > len(rows):
             notices.append(f"{split}: {cap} rows asked for, {len(rows)} there")
         elif cap is not None:
