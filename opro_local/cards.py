@@ -49,8 +49,8 @@ def cards() -> list[Card]:
 def card_for(folder: Path) -> Card:
     """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it has none.
 
-    The guess: it chats if it has a chat template, and models that don't chat or have under 6 GB of weights propose
-    by continuation (docs/metaprompts.md says why).
+    The guess: it chats if it has a chat template; chat models under 6 GB of weights propose by rewording, models that
+    do not chat by continuation (docs/metaprompts.md says why).
     """
     names = {folder.name.lower(), *(part.lower() for part in folder.parts if part.startswith("models--"))}
     for card in cards():
@@ -58,7 +58,7 @@ def card_for(folder: Path) -> Card:
             return card
     chat = _has_chat_template(folder)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    form = "brackets" if chat and weights >= SMALL else "continuation"
+    form = "brackets" if chat and weights >= SMALL else "rewording" if chat else "continuation"
     return Card(folder.name, chat=chat, metaprompt=form)
 
 

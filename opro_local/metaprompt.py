@@ -51,12 +51,16 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden."""
+    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden.
+
+    `best` is the text with the best score so far, `aim` the score a continuation asks for.
+    """
 
     shown: Sequence[tuple[str, str | None]]
     exemplars: Sequence[Mapping[str, str]]
     order: str
     aim: str
+    best: str
     constraint: str = ""
 
 
@@ -107,6 +111,7 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
         "exemplars": view.exemplars,
         "arranged": ARRANGED[view.order],
         "aim": view.aim,
+        "best": view.best,
         "scored": any(score is not None for _, score in view.shown),
         "constraint": view.constraint.strip().rstrip("."),
         "MARK": MARK,

@@ -158,8 +158,9 @@ def _view(problem: Problem, config: Config, trajectory: Trajectory, step: int, h
     entries = shown_entries(trajectory, config, step, history)
     pairs = [(entry.solution.text, show_score(entry.score.value, settings.buckets)) for entry in entries]
     rows = _exemplar_rows(problem, config, trajectory, entries, step)
-    best = max((entry.score.value for entry in entries), default=0.0)
-    return View(pairs, problem.exemplars(rows), settings.order, aim(best, settings.buckets), settings.constraint)
+    best = trajectory.top(1)[0]
+    target = aim(best.score.value, settings.buckets)
+    return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
 
 
 def aim(best: float, buckets: int) -> str:
