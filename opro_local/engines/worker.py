@@ -1,14 +1,18 @@
-"""An engine in a process of its own: the parent's side, and the child it starts.
+"""Hosts an engine in a child process: the run stays light, and a dead or hung engine ends as an error.
 
-For: one worker per model that dies with its parent, is watched, and frees its memory by ending. Messages are
-length-prefixed JSON over two pipes. Not for: engines themselves.
+For: starting, watching and ending the child, and what the two sides say to each other. Not for: what an engine does.
+
+Both sides send length-prefixed JSON lists over pipes. `WorkerEngine` is the parent's side; `python -m
+opro_local.engines.worker` runs `main`, the child's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import struct
@@ -17,322 +21,370 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from opro_local import errors, offline
-from opro_local.errors import EngineError
+from opro_local.engines import engine_class
+from opro_local.errors import EngineError, ModelError, OproError, UsageError
+from opro_local.offline import SWITCHES
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request, Sampling
 
+LENGTH = struct.Struct("!Q")
 BEAT_SECONDS = 1.0
-SILENCE_SECONDS = 120.0
+SILENCE_SECONDS = 60.0
+CLOSE_SECONDS = 5.0
+TAIL_LINES = 12
+# Chatter that says nothing about why an engine died.
+NOISE = ("INFO ", "WARNING ", "DEBUG ")
 PR_SET_PDEATHSIG = 1
 
 
 class WorkerEngine:
-    """See types.Engine: passes every call on to a child process.
+    """An engine of the settings' kind, in a process of its own.
 
     Args:
-        settings: the model and how to host it.
-        log: file that takes everything the child prints; a temporary one if None.
+        settings: what the child hosts.
+        log: file the child's stdout and stderr are appended to; a temporary one if None.
 
     Raises:
-        EngineError, ModelError: the engine did not start; the message ends with what its log says last.
+        EngineError: the engine does not start, or not within `load_seconds`.
+        ModelError: the model does not load.
     """
 
     def __init__(self, settings: EngineSettings, log: Path | None = None) -> None:
         self._settings = settings
-        self._temporary = tempfile.NamedTemporaryFile("wb", suffix=".log") if log is None else None  # noqa: SIM115
-        self._log = Path(self._temporary.name) if self._temporary else log
+        # Open as long as the engine is; _kill closes it.
+        self._log = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
+        self._logged = os.fstat(self._log.fileno()).st_size
         self._child = _spawn(settings, self._log)
-        self._buffer = bytearray()
-        try:
-            _send(self._child.stdin, {"settings": asdict(settings)})
-            ready = self._receive(settings.load_seconds, None, "starting")
-        except BaseException:
-            self._kill()
-            raise
-        self.fingerprint: Mapping[str, Any] = ready["fingerprint"]
-        self.max_model_len: int = ready["max_model_len"]
+        self._received = bytearray()
+        os.set_blocking(self._child.stdin.fileno(), False)
+        os.set_blocking(self._child.stdout.fileno(), False)
+        ready = self._ask(["start", _plain_settings(settings)], settings.load_seconds, None)
+        self.fingerprint: Mapping[str, Any] = ready[0]
+        self.max_model_len: int = ready[1]
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """The child's process id, which is also its process group."""
         return self._child.pid
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """See types.Engine. After an EngineError the worker is dead."""
-        answer = self._call({"generate": _pack_requests(requests)}, progress)
-        if len(answer["texts"]) != len(requests):
-            self._kill()
-            raise EngineError(f"the engine gave {len(answer['texts'])} completions for {len(requests)} requests")
-        columns = (answer["texts"], answer["finish"], answer["prompt"], answer["cached"], answer["completion"])
-        return [Completion(*row) for row in zip(*columns, strict=True)]
+        """One completion per request; see the Engine protocol."""
+        if not requests:
+            return []
+        replies = self._ask(["generate", _pack(requests)], self._settings.stall_seconds, progress)[0]
+        if len(replies) != len(requests):
+            raise EngineError(
+                f"the {self._settings.kind} engine gave {len(replies)} completions for {len(requests)} requests",
+                "this is a fault of the engine; run the same command again to go on",
+            )
+        completions = [Completion(*reply) for reply in replies]
+        if progress:
+            progress(len(completions), sum(completion.completion_tokens for completion in completions))
+        return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """See types.Engine."""
-        return self._call({"count": [_pack_prompt(prompt) for prompt in prompts]}, None)["counts"]
+        """Prompt tokens each would take, chat template and special tokens included."""
+        if not prompts:
+            return []
+        packed = [[p.text, p.system, p.prefill, p.chat] for p in prompts]
+        return self._ask(["count", packed], self._settings.stall_seconds, None)[0]
 
     def close(self) -> None:
-        """Ask the child to end, and end it if it does not within five seconds."""
-        with suppress(OSError, ValueError):
-            self._child.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(5)
+        """End the child: asked first, killed after five seconds. Safe to call twice."""
+        if self._log.closed:
+            return
+        if self._child.poll() is None:
+            with contextlib.suppress(OSError, EngineError):
+                self._send(["close"], CLOSE_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(CLOSE_SECONDS)
         self._kill()
-        if self._temporary:
-            self._temporary.close()
 
-    def _call(self, message: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
+    def _ask(self, message: list, patience: float, progress: Progress | None) -> list:
+        """Send a message and wait for its answer; anything but an answer or the engine's own error ends the child."""
+        if self._log.closed:
+            raise EngineError("the engine is closed", "start another one")
+        settled = False
         try:
-            _send(self._child.stdin, message)
-            return self._receive(self._settings.stall_seconds, progress, "working")
-        except (BrokenPipeError, ValueError):
-            raise self._death() from None
-        except BaseException:
-            self._kill()
-            raise
+            self._send(message, SILENCE_SECONDS)
+            answer = self._wait(patience, progress)
+            settled = True
+        finally:
+            # Interrupted or failed: what the child still sends would be taken for the next question's answer.
+            if not settled:
+                self._kill()
+        if answer[0] == "error":
+            kinds = {kind.__name__: kind for kind in (EngineError, ModelError, UsageError)}
+            if message[0] == "start":
+                self._kill()
+            raise kinds.get(answer[1], EngineError)(*answer[2:])
+        return answer[1:]
 
-    def _receive(self, patience: float, progress: Progress | None, doing: str) -> dict[str, Any]:
-        """The next answer; heartbeats in between must come, and show progress within `patience` seconds."""
+    def _wait(self, patience: float, progress: Progress | None) -> list:
+        loading = not hasattr(self, "fingerprint")
         heard = moved = time.monotonic()
-        last = (0, 0)
+        counter = -1
         while True:
-            message = self._next(heard + SILENCE_SECONDS, moved + patience, doing)
-            heard = time.monotonic()
-            if "beat" not in message:
-                return _raised(message)
-            now = tuple(message["beat"])
-            if now != last:
-                last, moved = now, heard
-                if progress:
-                    progress(*now)
-
-    def _next(self, silent: float, stalled: float, doing: str) -> dict[str, Any]:
-        while True:
-            message = _take(self._buffer)
-            if message is not None:
-                return message
+            message = self._receive(min(BEAT_SECONDS, patience))
             now = time.monotonic()
-            if now >= silent or now >= stalled:
-                raise self._stalled(doing, now >= stalled)
-            ready, _, _ = select.select([self._child.stdout], [], [], max(0.0, min(silent, stalled) - now))
-            if ready:
-                data = os.read(self._child.stdout.fileno(), 1 << 20)
-                if not data:
-                    raise self._death()
-                self._buffer += data
+            if message is not None:
+                heard = now
+                if message[0] != "beat":
+                    return message
+                if message[1] != counter and not loading:
+                    counter, moved = message[1], now
+                    if progress:
+                        progress(message[2], message[3])
+            elif now - heard > SILENCE_SECONDS and not loading:
+                raise self._hung(f"the engine has been silent for {SILENCE_SECONDS:g} s")
+            if now - moved > patience:
+                what = "not ready" if loading else "without progress"
+                raise self._hung(f"the {self._settings.kind} engine was {what} for {patience:g} s", loading)
 
-    def _stalled(self, doing: str, without_progress: bool) -> EngineError:
-        what = "made no progress" if without_progress else "gave no sign of life"
-        self._kill()
-        return EngineError(
-            f"the engine {what} while {doing} and was stopped{self._tail()}",
-            "give the same command to resume; raise stall_seconds or load_seconds if it is only slow",
-        )
+    def _hung(self, message: str, loading: bool = False) -> EngineError:
+        raised = "load_seconds" if loading else "stall_seconds"
+        hint = f"lower max_num_seqs or max_tokens, or raise {raised} if the machine is only slow"
+        return EngineError(f"{message} and was ended{self._tail()}", hint)
 
-    def _death(self) -> EngineError:
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(2)
-        code = self._child.poll()
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = f"killed by signal {-code}" + (", as when memory runs out" if code == -signal.SIGKILL else "")
-        self._kill()
-        return EngineError(
-            f"the engine's process died ({how}){self._tail()}",
-            "give the same command to resume; if memory is short, lower max_model_len, max_num_seqs or gpu_memory",
-        )
+    def _died(self) -> EngineError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(CLOSE_SECONDS)
+        code = self._child.returncode
+        if code is None:
+            how, hint = "closed its pipe", "run the same command again to go on"
+        elif code >= 0:
+            how, hint = f"exited with status {code}", "run the same command again to go on"
+        else:
+            memory = ", usually out of memory" if code == -signal.SIGKILL else ""
+            how = f"was killed by signal {-code}{memory}"
+            hint = "lower max_num_seqs, max_model_len or kv_cache_bytes, then run the same command again to go on"
+        return EngineError(f"the {self._settings.kind} engine {how}{self._tail()}", hint)
 
     def _tail(self) -> str:
-        with suppress(OSError):
-            lines = self._log.read_text("utf-8", "replace").strip().splitlines()[-3:]
-            if lines:
-                return f"; its log {self._log} ends: {' / '.join(line.strip() for line in lines)}"
-        return ""
+        """The log's last telling lines. Read by position: the child shares the file's offset."""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(self._logged, size - 16384)
+        text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
+        lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(NOISE)]
+        return "; its log ends:\n  " + "\n  ".join(lines[-TAIL_LINES:]) + "\n" if lines else ""
+
+    def _send(self, message: list, patience: float) -> None:
+        """Write without blocking for ever: a stopped child reads nothing."""
+        data = memoryview(_framed(message))
+        pipe = self._child.stdin.fileno()
+        poll = select.poll()
+        poll.register(pipe, select.POLLOUT)
+        while data:
+            if not poll.poll(patience * 1000):
+                raise self._hung(f"the engine has read nothing for {patience:g} s")
+            try:
+                data = data[os.write(pipe, data) :]
+            except BrokenPipeError as error:
+                raise self._died() from error
+
+    def _receive(self, seconds: float) -> list | None:
+        """The next message, or None when none came in time.
+
+        Raises:
+            EngineError: the child is gone.
+        """
+        pipe = self._child.stdout.fileno()
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while (message := _unframed(self._received)) is None:
+            if not poll.poll(seconds * 1000):
+                # A process the child started may keep the pipe open after the child's death.
+                if self._child.poll() is not None:
+                    raise self._died()
+                return None
+            data = os.read(pipe, 1 << 20)
+            if not data:
+                raise self._died()
+            self._received += data
+        return message
 
     def _kill(self) -> None:
-        with suppress(ProcessLookupError):
+        """End the child's whole process group, and wait: its memory is free when this returns."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        self._child.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
+        self._log.close()
 
 
-def _spawn(settings: EngineSettings, log: Path) -> subprocess.Popen:
-    """Start the child in a session of its own, so that Ctrl-C in the terminal reaches the parent alone."""
-    with log.open("ab") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-m", "opro_local.engines.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            env=_environment(settings),
-            start_new_session=True,
-            bufsize=0,
-        )
-
-
-def _environment(settings: EngineSettings) -> dict[str, str]:
-    """The child's environment; what the user has set stays, the offline switches excepted."""
-    preset = {
-        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
-        "KMP_BLOCKTIME": "5",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_PLUGINS": "",
-    }
-    # libgomp spins while it waits and collapses when another process holds a core; Intel's OpenMP does not.
-    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
-    if settings.kind == "vllm" and openmp.is_file() and not Path("/dev/nvidiactl").exists():
-        preset["LD_PRELOAD"] = str(openmp)
+def environment(settings: EngineSettings) -> dict[str, str]:
+    """The child's environment; what the user has set stays, apart from the offline switches."""
+    env = {**os.environ, **SWITCHES}
+    env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    # Third-party plugins run at import; none is needed.
+    env.setdefault("VLLM_PLUGINS", "")
     if settings.tensor_parallel == 1:
-        preset["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    return {**preset, **os.environ, **offline.SWITCHES}
+        env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
+        return env
+    env.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times slower than Intel's,
+    # or than itself told not to spin.
+    env.setdefault("OMP_WAIT_POLICY", "passive")
+    env.setdefault("KMP_BLOCKTIME", "5")
+    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
+    if openmp.exists():
+        env["LD_PRELOAD"] = ":".join(filter(None, [str(openmp), env.get("LD_PRELOAD")]))
+    return env
 
 
-def _pack_prompt(prompt: Prompt) -> list[Any]:
-    return [prompt.text, prompt.system, prompt.prefill, prompt.chat]
+def _spawn(settings: EngineSettings, log: Any) -> subprocess.Popen:
+    # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own processes at tensor
+    # parallel above 1. In both cases the pipe alone has to do.
+    bound = threading.current_thread() is threading.main_thread() and settings.tensor_parallel == 1
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "opro_local.engines.worker", "bound" if bound else "free"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        bufsize=0,
+        env=environment(settings),
+        # Ctrl-C in the terminal is the run's business: it finishes the batch or kills this group.
+        start_new_session=True,
+    )
 
 
-def _pack_requests(requests: Sequence[Request]) -> dict[str, Any]:
-    """Prompts in order, and for each the position of its sampling among the distinct ones."""
-    distinct: dict[Sampling, int] = {}
-    places = [distinct.setdefault(request.sampling, len(distinct)) for request in requests]
-    samplings = [[s.max_tokens, s.temperature, s.top_p, s.seed, list(s.stop)] for s in distinct]
-    return {"prompts": [_pack_prompt(r.prompt) for r in requests], "samplings": samplings, "places": places}
+def _framed(message: list) -> bytes:
+    # ASCII escapes carry lone surrogates, which UTF-8 can't.
+    data = json.dumps(message, separators=(",", ":"), default=dict).encode("ascii")
+    return LENGTH.pack(len(data)) + data
 
 
-def _unpack_requests(packed: Mapping[str, Any]) -> list[Request]:
-    samplings = [Sampling(*head, tuple(stop)) for *head, stop in packed["samplings"]]
-    places = zip(packed["prompts"], packed["places"], strict=True)
-    return [Request(Prompt(*prompt), samplings[place]) for prompt, place in places]
-
-
-def _send(pipe: BinaryIO, message: Mapping[str, Any]) -> None:
-    data = json.dumps(message).encode("ascii")
-    left = memoryview(struct.pack("<Q", len(data)) + data)
-    while left:
-        left = left[pipe.write(left) :]
-
-
-def _take(buffer: bytearray) -> dict[str, Any] | None:
-    """Cut one whole message off the front of the buffer, or None if there is none yet."""
-    if len(buffer) < 8:
+def _unframed(received: bytearray) -> list | None:
+    """Take the first whole message off the bytes received so far."""
+    if len(received) < LENGTH.size:
         return None
-    end = 8 + struct.unpack_from("<Q", buffer)[0]
-    if len(buffer) < end:
+    end = LENGTH.size + LENGTH.unpack_from(received)[0]
+    if len(received) < end:
         return None
-    message = json.loads(bytes(buffer[8:end]))
-    del buffer[:end]
+    message = json.loads(received[LENGTH.size : end])
+    del received[:end]
     return message
 
 
-def _raised(message: dict[str, Any]) -> dict[str, Any]:
-    if "error" in message:
-        kind, text, hint = message["error"]
-        raise getattr(errors, kind, EngineError)(text, hint)
-    return message
+def _plain_settings(settings: EngineSettings) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
-def build(settings: EngineSettings) -> Any:
-    """The engine that the settings name, in this process."""
-    if settings.kind == "vllm":
-        from opro_local.engines.vllm import VllmEngine
-
-        return VllmEngine(settings)
-    if settings.kind == "transformers":
-        from opro_local.engines.transformers import TransformersEngine
-
-        return TransformersEngine(settings)
-    from opro_local.engines.scripted import from_settings
-
-    return from_settings(settings)
+def _pack(requests: Sequence[Request]) -> list:
+    """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the bytes."""
+    table: dict[Sampling, int] = {}
+    rows = []
+    for request in requests:
+        prompt = request.prompt
+        index = table.setdefault(request.sampling, len(table))
+        rows.append((prompt.text, prompt.system, prompt.prefill, prompt.chat, index))
+    return [[(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table], rows]
 
 
-def serve() -> None:
-    """The child: build the engine, answer until the parent closes the pipe or dies."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Libraries print to stdout; the pipe moves out of their way and their words go to the log.
-    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    inbox: list[dict[str, Any]] = []
-    arrived = threading.Condition()
-    threading.Thread(target=_listen, args=(inbox, arrived), daemon=True).start()
-    beat = _Beat(pipe)
-    engine = None
-    while True:
-        with arrived:
-            arrived.wait_for(lambda: bool(inbox))
-            message = inbox.pop(0)
-        beat.begin()
-        try:
-            if "settings" in message:
-                engine = build(EngineSettings(**message["settings"]))
-            answer = _answer(engine, message, beat)
-        except errors.OproError as error:
-            answer = {"error": [type(error).__name__, error.message, error.hint]}
-        except Exception as error:  # the process boundary: whatever it is, the parent must hear of it
-            sys.excepthook(*sys.exc_info())
-            answer = {"error": ["EngineError", f"the engine failed: {type(error).__name__}: {error}", "see its log"]}
-        beat.end(answer)
+def _unpack(packed: list) -> list[Request]:
+    samplings = [Sampling(*row[:4], tuple(row[4])) for row in packed[0]]
+    return [Request(Prompt(*row[:4]), samplings[row[4]]) for row in packed[1]]
 
 
-def _answer(engine: Any, message: Mapping[str, Any], beat: _Beat) -> dict[str, Any]:
-    if "settings" in message:
-        return {"fingerprint": dict(engine.fingerprint), "max_model_len": engine.max_model_len}
-    if "count" in message:
-        return {"counts": engine.count_tokens([Prompt(*prompt) for prompt in message["count"]])}
-    done = engine.generate(_unpack_requests(message["generate"]), beat.move)
-    return {
-        "texts": [c.text for c in done],
-        "finish": [c.finish_reason for c in done],
-        "prompt": [c.prompt_tokens for c in done],
-        "cached": [c.cached_tokens for c in done],
-        "completion": [c.completion_tokens for c in done],
-    }
+class _Pipe:
+    """The child's end: answers, and a heartbeat while it works."""
 
+    def __init__(self, fd: int) -> None:
+        self._file = os.fdopen(fd, "wb", buffering=0)
+        self._lock = threading.Lock()
+        self._busy = False
+        self._state = [0, 0, 0]
+        threading.Thread(target=self._beat, daemon=True).start()
 
-def _listen(inbox: list[dict[str, Any]], arrived: threading.Condition) -> None:
-    """Read messages; the end of the pipe means that the parent is gone, and with it the reason to live."""
-    buffer = bytearray()
-    while data := os.read(0, 1 << 20):
-        buffer += data
-        while (message := _take(buffer)) is not None:
-            with arrived:
-                inbox.append(message)
-                arrived.notify()
-    os._exit(0)
-
-
-class _Beat:
-    """Sends a heartbeat with the progress so far every second while the engine works."""
-
-    def __init__(self, pipe: BinaryIO) -> None:
-        self._pipe, self._lock = pipe, threading.Lock()
-        self._now, self._working = (0, 0), False
-        threading.Thread(target=self._run, daemon=True).start()
+    def progress(self, finished: int, tokens: int) -> None:
+        """Every call counts as progress, whatever the numbers."""
+        self._state = [self._state[0] + 1, finished, tokens]
 
     def begin(self) -> None:
-        self._now, self._working = (0, 0), True
+        self._state = [0, 0, 0]
+        self._busy = True
 
-    def move(self, finished: int, tokens: int) -> None:
-        self._now = (finished, tokens)
-
-    def end(self, answer: Mapping[str, Any]) -> None:
+    def answer(self, message: list) -> None:
+        """Send the answer; no heartbeat follows it, as nobody reads between questions."""
         with self._lock:
-            self._working = False
-            if self._now != (0, 0):
-                _send(self._pipe, {"beat": self._now})
-            _send(self._pipe, answer)
+            self._busy = False
+            self._write(message)
 
-    def _run(self) -> None:
+    def _beat(self) -> None:
         while True:
             time.sleep(BEAT_SECONDS)
             with self._lock:
-                if self._working:
-                    _send(self._pipe, {"beat": self._now})
+                if self._busy:
+                    self._write(["beat", *self._state])
+
+    def _write(self, message: list) -> None:
+        data = memoryview(_framed(message))
+        while data:
+            data = data[self._file.write(data) :]
+
+
+def main() -> None:
+    """The child: hosts the engine it is told to start until it is told to close or its parent is gone."""
+    if sys.argv[1:] == ["bound"]:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    commands: queue.SimpleQueue[list] = queue.SimpleQueue()
+    # Whatever the engine or a process it starts reads or prints must not meet the protocol.
+    source, target = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    threading.Thread(target=_listen, args=(source, commands), daemon=True).start()
+    _serve(commands, _Pipe(target))
+
+
+def _listen(fd: int, commands: queue.SimpleQueue[list]) -> None:
+    """Pass commands on; at the end of the pipe the parent is gone, and so is this process group."""
+    received = bytearray()
+    while data := os.read(fd, 1 << 20):
+        received += data
+        while (message := _unframed(received)) is not None:
+            commands.put(message)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
+    engine = None
+    while (command := commands.get())[0] != "close":
+        pipe.begin()
+        # The one boundary of this process: whatever an engine raises has to reach the parent as a message.
+        try:
+            if command[0] == "start":
+                settings = EngineSettings(**command[1])
+                engine = engine_class(settings.kind)(settings)
+                answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
+            elif command[0] == "generate":
+                done = engine.generate(_unpack(command[1]), pipe.progress)
+                answer = ["done", [_row(completion) for completion in done]]
+            else:
+                answer = ["counts", engine.count_tokens([Prompt(*row) for row in command[1]])]
+        except OproError as error:
+            answer = ["error", type(error).__name__, error.message, error.hint]
+        except Exception as error:
+            traceback.print_exc()
+            line = (str(error).splitlines() or [""])[0]
+            answer = ["error", "EngineError", f"{type(error).__name__}: {line}", "the traceback is in the engine's log"]
+        pipe.answer(answer)
+    # No engine.close(): the process ends here, and that frees everything, faster and more surely.
+    os._exit(0)
+
+
+def _row(completion: Completion) -> tuple:
+    c = completion
+    return (c.text, c.finish_reason, c.prompt_tokens, c.cached_tokens, c.completion_tokens)
 
 
 if __name__ == "__main__":
-    serve()
+    main()

@@ -1,0 +1,88 @@
+"""Settings: defaults of the paper, overrides, and one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opro_local import config as configs
+from opro_local.config import Config
+from opro_local.errors import UsageError
+
+
+def test_defaults_are_the_papers():
+    config = configs.build({})
+    search = config.search
+    assert (search.candidates, search.history, search.order, search.exemplars) == (8, 20, "ascending", 3)
+    assert (search.exemplar_choice, search.buckets, search.max_characters) == ("random", 100, 500)
+    assert (config.optimizer.temperature, config.scorer.temperature) == (1.0, 0.0)
+
+
+def test_overrides_take_toml_values_or_text():
+    config = configs.build({}, ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"])
+    assert (config.search.steps, config.search.order, config.run.name) == (3, "random", "my run")
+    assert config.search.seeds == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("search.stepz=3", "unknown setting search.stepz; did you mean search.steps?"),
+        ("serch.steps=3", "unknown setting serch; did you mean search?"),
+        ("search.steps=many", "search.steps: input should be a valid integer"),
+        ("search.steps=-1", "search.steps: input should be greater than or equal to 0, got -1"),
+        ("search.order=upwards", "search.order: input should be 'ascending', 'descending' or 'random', got 'upwards'"),
+        ("steps=3", "--set steps=3: not of the form section.key=value"),
+        ("task.split=[0.5,0.6,0.2]", "task.split: three fractions"),
+        ("task.template=no place", "task.template has no {instruction}"),
+        ("search.schedule=linear", "needs search.temperature_end"),
+        ("search.seeds=[]", "search.seeds: at least one starting solution"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(override, message):
+    with pytest.raises(UsageError) as caught:
+        configs.build({}, [override])
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+FIELDS = [(s, f) for s, section in Config.model_fields.items() for f in section.annotation.model_fields]
+
+
+@pytest.mark.parametrize(("section", "field"), FIELDS)
+def test_every_setting_refuses_a_wrong_type_by_its_name(section, field):
+    with pytest.raises(UsageError, match=rf"^{section}\.{field}"):
+        configs.build({section: {field: {"a": object()} if "args" not in field else 3}})
+
+
+@pytest.mark.parametrize(("section", "field"), FIELDS)
+def test_every_misspelt_setting_names_the_nearest(section, field):
+    with pytest.raises(UsageError, match=r"did you mean|accepted"):
+        configs.build({section: {field + "q": 1}})
+
+
+def test_canonical_form_is_stable_and_complete():
+    text = configs.build({}).canonical()
+    assert text == configs.build({}).canonical() and set(json.loads(text)) == set(Config.model_fields)
+
+
+def test_only_stop_rules_and_hosting_may_change():
+    old = json.loads(configs.build({}).canonical())
+    assert configs.changes(old, json.loads(configs.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical())) == []
+    changed = configs.changes(old, json.loads(configs.build({}, ["search.candidates=4"]).canonical()))
+    assert changed == ["search.candidates was 8, now 4"]
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[search\nsteps=")
+    with pytest.raises(UsageError, match="not a TOML file"):
+        configs.read(path)
+    with pytest.raises(UsageError, match="can't read the config"):
+        configs.read(tmp_path / "none.toml")
+
+
+def test_data_paths_start_from_the_config_file(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('[task]\ndata = "d.csv"\n')
+    assert configs.read(path).task.data == str(tmp_path / "d.csv")

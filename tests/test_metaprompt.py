@@ -1,0 +1,87 @@
+"""Every form rendered against its golden file, and replies parsed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opro_local import metaprompt
+from opro_local.errors import UsageError
+from opro_local.metaprompt import MARK, View
+
+GOLDEN = Path(__file__).parent / "golden"
+FORMS = ("brackets", "tags", "precision", "continuation", "rewording")
+WORDS = {"place": "at the beginning of the question", "noun": "instruction", "tag": "INS", "subject": "grade school math"}
+EXEMPLARS = [{"input": f"{MARK}\nWhat is 2+2?", "question": "What is 2+2?", "target": "4"}]
+VIEW = View([("Think.", "40"), ("Let's do the math!", "78")], EXEMPLARS, "ascending", "95", "Let's do the math!", "At most 20 words.")
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("scored", [True, False])
+def test_forms_render_as_their_golden_files(name, scored):
+    """Set OPRO_GOLDEN=write to write the files anew, then read the difference."""
+    view = VIEW if scored else View([(t, None) for t, _ in VIEW.shown], [], "random", "95", "Think.")
+    prompt = metaprompt.render(metaprompt.load(name), view, WORDS)
+    path = GOLDEN / f"{name}{'' if scored else '-hidden'}.txt"
+    if os.environ.get("OPRO_GOLDEN") == "write":
+        path.write_text(prompt.text, "utf-8")
+    assert prompt.text == path.read_text("utf-8")
+    assert MARK not in prompt.text
+
+
+def test_the_answer_opening_has_its_own_words():
+    words = {**WORDS, "noun": "answer starting sentence", "tag": "Start"}
+    text = metaprompt.render(metaprompt.load("tags"), VIEW, words).text
+    assert "Generate an answer starting sentence that is different" in text and "</Start>" in text and "INS" not in text
+
+
+@pytest.mark.parametrize(
+    ("form", "reply", "text"),
+    [
+        ("brackets", "Sure: [Do it.] and [more]", "Do it."),
+        ("brackets", "Do it.", None),
+        ("brackets", "[Do it.", None),
+        ("tags", "<INS>Do it.</INS>", "Do it."),
+        ("tags", "<INS>\nDo it.\n</INS> bye", "Do it."),
+        ("tags", "<INS>Do it.", None),
+        ("precision", "Do it.", "Do it."),
+        ("precision", "Do it.</TEXT>\n\nPrecision: 3", "Do it."),
+        ("continuation", " Do it.\nAccuracy: 3", "Do it."),
+        ("continuation", "\n Do it.", "Do it."),
+        ("rewording", "", ""),
+    ],
+)
+def test_replies_are_parsed(form, reply, text):
+    assert metaprompt.parse(metaprompt.load(form), reply, WORDS) == text
+
+
+@given(st.text(), st.sampled_from(FORMS))
+def test_any_reply_parses_or_not_without_failing(reply, form):
+    text = metaprompt.parse(metaprompt.load(form), reply, WORDS)
+    assert text is None or text == text.strip()
+
+
+def test_hostile_solutions_are_shown_as_text(tmp_path):
+    view = View([("{{ 7 * 7 }} {% raw %}", "1")], [], "ascending", "2", "x")
+    assert "{{ 7 * 7 }} {% raw %}" in metaprompt.render(metaprompt.load("brackets"), view, WORDS).text
+
+
+def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
+    good = tmp_path / "mine.toml"
+    good.write_text('chat = true\nmax_tokens = 9\nopen = "<a>"\nclose = "</a>"\ntemplate = "say {{ aim }}"\n')
+    form = metaprompt.load(str(good))
+    assert metaprompt.render(form, VIEW, WORDS).text == "say 95" and form.name == "mine"
+    with pytest.raises(UsageError, match="there is no form 'nope'"):
+        metaprompt.load("nope")
+    bad = tmp_path / "bad.toml"
+    bad.write_text("chat = 1\ncolour = 2\n")
+    with pytest.raises(UsageError, match="not a meta-prompt form"):
+        metaprompt.load(str(bad))
+    broken = tmp_path / "broken.toml"
+    broken.write_text('chat = true\nmax_tokens = 9\nopen = ""\nclose = ""\ntemplate = "{{ nothing }}"\n')
+    with pytest.raises(UsageError, match="'nothing' is undefined"):
+        metaprompt.render(metaprompt.load(str(broken)), VIEW, WORDS)

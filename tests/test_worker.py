@@ -1,0 +1,274 @@
+"""What becomes of an engine that dies, hangs or lies, and of a worker whose parent dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from opro_local import engines
+from opro_local.engines.worker import WorkerEngine
+from opro_local.errors import EngineError, ModelError
+from opro_local.types import Completion, EngineSettings, Prompt, Request, Sampling
+
+SCRIPT = """
+import os, sys, time
+from opro_local.types import Completion
+
+def echo(request):
+    return request.prompt.text
+
+def noisy(request):
+    print("noise on stdout"); os.write(1, b"\\x00\\x00raw noise\\n"); os.system("echo noise of a child")
+    return request.prompt.text
+
+def crash(request):
+    print("the cause of death", file=sys.stderr); sys.stderr.flush(); os.abort()
+
+def bug(request):
+    raise KeyError("a bug")
+
+def leave(request):
+    sys.exit(3)
+
+def whole(request):
+    return Completion(request.prompt.text, "length", 5, 4, 3)
+
+def reads(request):
+    return repr(sys.stdin.read())
+
+def snail(request):
+    time.sleep(0.4)
+    return "done"
+"""
+SAMPLING = Sampling(max_tokens=50)
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """Starts workers around a function of SCRIPT, and ends them."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    started = []
+
+    def start(function="echo", fault="", **changes):
+        monkeypatch.setenv("OPRO_FAULT", fault)
+        settings = EngineSettings(model="", kind="scripted", script=f"{script}:{function}", **changes)
+        started.append(WorkerEngine(settings, tmp_path / "engine.log"))
+        return started[-1]
+
+    yield start
+    for engine in started:
+        engine.close()
+
+
+def requests(*texts):
+    return [Request(Prompt(text), SAMPLING) for text in texts]
+
+
+def gone(pid, seconds=5.0):
+    """Whether the process ends within the seconds; a zombie counts as ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_text_survives_both_ways(worker):
+    texts = ["plain", "日本語 🙂", "lone \ud800", "nul \0", "\r\n\t\x1f", "", "x" * 3_000_000]
+    assert [c.text for c in worker(max_model_len=99).generate(requests(*texts))] == texts
+
+
+def test_every_field_survives(worker):
+    assert worker("whole").generate(requests("a")) == [Completion("a", "length", 5, 4, 3)]
+
+
+def test_many_requests_arrive_in_order(worker):
+    texts = [f"text {i}" for i in range(20_000)]
+    assert [c.text for c in worker().generate(requests(*texts))] == texts
+
+
+def test_noise_on_stdout_goes_to_the_log(worker, tmp_path):
+    assert [c.text for c in worker("noisy").generate(requests("a", "b"))] == ["a", "b"]
+    logged = (tmp_path / "engine.log").read_bytes()
+    assert b"raw noise" in logged and b"noise of a child" in logged
+
+
+def test_stdin_is_not_the_protocol(worker):
+    assert worker("reads").generate(requests("a"))[0].text == "''"
+
+
+def test_death_names_the_signal_and_ends_at_once(worker):
+    engine = worker(fault="die:2")
+    engine.generate(requests("a"))
+    with pytest.raises(EngineError, match="killed by signal 9, usually out of memory"):
+        engine.generate(requests("a", "b"))
+    assert gone(engine.pid)
+    with pytest.raises(EngineError, match="closed"):
+        engine.generate(requests("a"))
+
+
+def test_death_shows_the_end_of_the_log(worker):
+    with pytest.raises(EngineError, match=r"(?s)signal 6.*the cause of death"):
+        worker("crash").generate(requests("a"))
+
+
+def test_exit_names_the_status(worker):
+    with pytest.raises(EngineError, match="exited with status 3"):
+        worker("leave").generate(requests("a"))
+
+
+def test_hang_ends_within_stall_seconds(worker):
+    engine = worker(fault="hang:1", stall_seconds=1.5)
+    start = time.monotonic()
+    with pytest.raises(EngineError, match=r"without progress for 1.5 s(?s:.*)stall_seconds"):
+        engine.generate(requests("a"))
+    assert time.monotonic() - start < 6
+    assert gone(engine.pid)
+
+
+def test_a_stopped_child_is_noticed(worker, monkeypatch):
+    monkeypatch.setattr("opro_local.engines.worker.SILENCE_SECONDS", 1.5)
+    engine = worker()
+    os.kill(engine.pid, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="silent"):
+        engine.generate(requests("a"))
+    assert gone(engine.pid)
+
+
+def test_a_stopped_child_does_not_block_a_large_batch(worker, monkeypatch):
+    monkeypatch.setattr("opro_local.engines.worker.SILENCE_SECONDS", 1.5)
+    engine = worker()
+    os.kill(engine.pid, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="read nothing"):
+        engine.generate(requests("x" * 3_000_000))
+
+
+def test_slow_is_not_hung(worker):
+    assert worker("snail", stall_seconds=4).generate(requests("a", "b", "c"))[0].text == "done"
+
+
+def test_short_list(worker):
+    with pytest.raises(EngineError, match="1 completions for 2 requests"):
+        worker(fault="short:1").generate(requests("a", "b"))
+
+
+def test_an_engines_own_error_comes_back_and_the_worker_lives(worker):
+    engine = worker(fault="raise:1")
+    with pytest.raises(EngineError, match="told to fail"):
+        engine.generate(requests("a"))
+    assert engine.generate(requests("b"))[0].text == "b"
+
+
+def test_a_bug_in_the_engine_is_one_line_here_and_a_traceback_in_the_log(worker, tmp_path):
+    with pytest.raises(EngineError, match="KeyError: 'a bug'") as caught:
+        worker("bug").generate(requests("a"))
+    assert "Traceback" not in str(caught.value)
+    assert "Traceback" in (tmp_path / "engine.log").read_text()
+
+
+def test_a_model_that_does_not_load_is_a_model_error(worker):
+    with pytest.raises(ModelError, match="no function missing"):
+        worker("missing")
+
+
+def test_load_seconds(worker):
+    with pytest.raises(EngineError, match=r"not ready for 0\.001 s"):
+        worker(load_seconds=0.001)
+
+
+def test_an_interrupted_batch_ends_the_worker(worker):
+    engine = worker("snail")
+
+    def interrupt(finished, tokens):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate(requests(*"abcdef"), interrupt)
+    assert gone(engine.pid)
+
+
+def test_close_ends_the_child_and_can_be_repeated(worker):
+    engine = worker()
+    engine.close()
+    engine.close()
+    assert gone(engine.pid)
+
+
+def test_a_worker_outlives_the_thread_that_started_it(worker):
+    started = []
+    thread = threading.Thread(target=lambda: started.append(worker()))
+    thread.start()
+    thread.join()
+    time.sleep(0.5)
+    assert started[0].generate(requests("a"))[0].text == "a"
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
+    worker()
+    program = textwrap.dedent(f"""
+        import sys, threading, time
+        from opro_local.engines.worker import WorkerEngine
+        from opro_local.types import *
+        def start():
+            engine = WorkerEngine(EngineSettings(model="", kind="scripted", script="{tmp_path}/script.py:echo"))
+            print(engine.pid, flush=True)
+            time.sleep(60)
+        if {from_thread}:
+            threading.Thread(target=start).start()
+        else:
+            start()
+    """)
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    assert gone(child)
+
+
+def test_the_parent_imports_nothing_heavy():
+    program = "import opro_local.engines.worker, sys; print({'torch', 'vllm', 'transformers'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_ctrl_c_does_not_reach_the_child(worker):
+    assert os.getsid(worker().pid) != os.getsid(0)
+
+
+def test_auto_falls_back_and_says_why(monkeypatch):
+    kinds = []
+
+    def start(settings, log):
+        kinds.append(settings.kind)
+        if settings.kind == "vllm":
+            raise EngineError("vLLM does not start: no memory")
+        return settings
+
+    monkeypatch.setattr("opro_local.engines.worker.WorkerEngine", start)
+    monkeypatch.setattr(engines, "find_spec", lambda name: object())
+    settings = EngineSettings(model="", kind="vllm", engine_args={"swap_space": 1})
+    hosted, notice = engines.start(settings, "auto")
+    assert kinds == ["vllm", "transformers"]
+    assert "no memory" in notice and hosted.engine_args == {}
+    with pytest.raises(EngineError, match="no memory"):
+        engines.start(settings, "vllm")
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"opro-local\[cuda\]"):
+        engines.resolve_kind("vllm")
+    with pytest.raises(EngineError, match=r"opro-local\[cpu\]"):
+        engines.resolve_kind("auto")
+    assert engines.resolve_kind("scripted") == "scripted"
