@@ -67,7 +67,7 @@ class _Progress:
         self._best = (0.0, "")
         self._step_seconds: list[float] = []
         self._step_begun = self._begun
-        self._step = 0
+        self._step = self._rejected = 0
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
@@ -87,16 +87,19 @@ class _Progress:
         self._show()
 
     def _grow(self, event: Grown) -> None:
-        for entry in event.entries:
-            if entry.split == "train" and entry.score.value > self._best[0]:
-                self._best = (entry.score.value, entry.solution.text)
-        step = (event.entries or event.rejections)[-1].step
+        """Print a step once its solutions are scored; its rejections arrive a little earlier."""
+        self._rejected += len(event.rejections)
         train = [entry for entry in event.entries if entry.split == "train"]
-        if train or not event.entries:
-            self._close_step(step)
-            self.say(
-                f"step {step}: {len(train)} scored, {len(event.rejections)} rejected, best {100 * self._best[0]:.1f} %"
-            )
+        if not train:
+            return
+        best = max(train, key=lambda entry: entry.score.value)
+        if best.score.value > self._best[0]:
+            self._best = (best.score.value, best.solution.text)
+        self._close_step(train[0].step)
+        self.say(
+            f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best so far {100 * self._best[0]:.1f} %"
+        )
+        self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
             self.say(f"  {100 * entry.score.value:5.1f}  {entry.solution.text}")
 

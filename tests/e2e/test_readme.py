@@ -1,0 +1,77 @@
+"""Every command and every Python line of the README, run as it stands there, on small settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SMOL, real
+
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.S)
+COMMANDS = [
+    line
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.strip() and not line.startswith("#")
+]
+SMALL = ("search.steps=1", "search.candidates=2", "scorer.max_tokens=6", 'scorer.engine="transformers"')
+DEMO = (*SMALL, "task.train_rows=8", "task.validation_rows=8", "task.test_rows=8")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A user's folder: a CSV, a model folder, and the config of the README."""
+    real("transformers")
+    folder = tmp_path_factory.mktemp("desk")
+    rows = [f"Number {i} was {word},{label}" for i in range(15) for word, label in (("good", "yes"), ("bad", "no"))]
+    (folder / "mails.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (folder / "my-model").symlink_to(SMOL)
+    return folder
+
+
+def in_order() -> list[str]:
+    return [command for command in COMMANDS if command.startswith("opro-local")]
+
+
+@pytest.mark.real
+def test_the_programs_commands(desk):
+    assert in_order()
+    for command in in_order():
+        words = [sys.executable, "-m", "opro_local.cli.main", *shlex.split(command)[1:]]
+        if words[3] in ("optimize", "run"):
+            words += [part for setting in SMALL for part in ("--set", setting)]
+        told = subprocess.run(words, cwd=desk, capture_output=True, text=True, timeout=280)
+        assert told.returncode == 0, f"{command}\n{told.stderr}"
+
+
+@pytest.mark.real
+def test_the_scripts_are_the_two_commands(tmp_path):
+    real("transformers")
+    assert [c for c in COMMANDS if c.startswith("scripts/")][:2] == ["scripts/demo.sh", "scripts/test.sh"]
+    if not (ROOT / ".venv" / "bin" / "opro-local").exists():
+        pytest.skip("not running in the environment that scripts/test.sh makes")
+    settings = [part for setting in DEMO for part in ("--set", setting)]
+    told = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "demo.sh"), *settings, "--run", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=290,
+        env={**os.environ},
+    )
+    assert told.returncode == 0 and "Verdict: " in told.stdout, told.stderr
+
+
+@pytest.mark.real
+def test_the_python_lines(desk, monkeypatch):
+    monkeypatch.chdir(desk)
+    (source,) = [block for kind, block in BLOCKS if kind == "python"]
+    assert len(source.strip().splitlines()) < 10
+    small = ", ".join(repr(setting) for setting in SMALL)
+    exec(compile(source.replace("set=[", f"set=[{small}, "), "README.md", "exec"), {})
