@@ -24,13 +24,17 @@ from opro_local.trajectory import Trajectory
 
 STEPS, CANDIDATES, ROWS = 20, 8, 261
 ROUNDS = 5
-WORDED = "Let us work through it. There are {n} boxes, and every box holds three pens, so we multiply and then add.\n" * 4
+WORDED = (
+    "Let us work through it. There are {n} boxes, and every box holds three pens, so we multiply and then add.\n" * 4
+)
 
 
 def answer(request):
     """A proposal that depends on the seed, or a worked solution of some 450 characters."""
     if request.sampling.seed is not None:
-        return "Solve it " + " ".join("calmly slowly wisely boldly neatly".split()[int(d) % 5] for d in str(request.sampling.seed))
+        return "Solve it " + " ".join(
+            "calmly slowly wisely boldly neatly".split()[int(d) % 5] for d in str(request.sampling.seed)
+        )
     n = len(request.prompt.text)
     return WORDED.replace("{n}", str(n)) + f"#### {n % 7}"
 
@@ -78,7 +82,9 @@ def main() -> None:
         with data.open("w", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(["question", "answer"])
-            writer.writerows([f"Question {i}: " + "a store sells pens in boxes. " * (i % 9 + 3), i % 7] for i in range(ROWS))
+            writer.writerows(
+                [f"Question {i}: " + "a store sells pens in boxes. " * (i % 9 + 3), i % 7] for i in range(ROWS)
+            )
         for number in range(ROUNDS):
             host, examples = measure(Path(scratch) / str(number), data)
             figures.append(1e6 * host / examples)

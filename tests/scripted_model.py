@@ -29,7 +29,7 @@ def propose(seed: int) -> str:
 
 
 def score(text: str) -> str:
-    """"positive" or "negative": right with a probability that grows with the good words in the text."""
+    """ "positive" or "negative": right with a probability that grows with the good words in the text."""
     truth = "positive" if "good" in text else "negative"
     share = 40 + 18 * len(GOOD & set(re.findall(r"\w+", text.lower())))
     right = zlib.crc32(text.encode("utf-8", "replace")) % 100 < share

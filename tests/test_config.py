@@ -20,7 +20,9 @@ def test_defaults_are_the_papers():
 
 
 def test_overrides_take_toml_values_or_text():
-    config = configs.build({}, ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"])
+    config = configs.build(
+        {}, ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"]
+    )
     assert (config.search.steps, config.search.order, config.run.name) == (3, "random", "my run")
     assert config.search.seeds == ("a", "b")
 
@@ -68,7 +70,10 @@ def test_canonical_form_is_stable_and_complete():
 
 def test_only_stop_rules_and_hosting_may_change():
     old = json.loads(configs.build({}).canonical())
-    assert configs.changes(old, json.loads(configs.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical())) == []
+    assert (
+        configs.changes(old, json.loads(configs.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical()))
+        == []
+    )
     changed = configs.changes(old, json.loads(configs.build({}, ["search.candidates=4"]).canonical()))
     assert changed == ["search.candidates was 8, now 4"]
 

@@ -15,9 +15,21 @@ from opro_local.metaprompt import MARK, View
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMS = ("brackets", "tags", "precision", "continuation", "rewording")
-WORDS = {"place": "at the beginning of the question", "noun": "instruction", "tag": "INS", "subject": "grade school math"}
+WORDS = {
+    "place": "at the beginning of the question",
+    "noun": "instruction",
+    "tag": "INS",
+    "subject": "grade school math",
+}
 EXEMPLARS = [{"input": f"{MARK}\nWhat is 2+2?", "question": "What is 2+2?", "target": "4"}]
-VIEW = View([("Think.", "40"), ("Let's do the math!", "78")], EXEMPLARS, "ascending", "95", "Let's do the math!", "At most 20 words.")
+VIEW = View(
+    [("Think.", "40"), ("Let's do the math!", "78")],
+    EXEMPLARS,
+    "ascending",
+    "95",
+    "Let's do the math!",
+    "At most 20 words.",
+)
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -132,12 +132,11 @@ def show(
 
 
 def _overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
-    overrides = list(set_ or ())
-    if seed is not None:
-        overrides.append(f"run.seed={seed}")
+    """The named options as overrides; `--set` comes after them and wins."""
+    overrides = [] if seed is None else [f"run.seed={seed}"]
     if engine is not None:
         overrides += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
-    return overrides
+    return [*overrides, *(set_ or ())]
 
 
 def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:

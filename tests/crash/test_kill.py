@@ -21,7 +21,14 @@ def command(reviews: Path, run: Path, *more: str) -> list[str]:
     return [
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", "none"),
         *("--engine", "scripted", "--set", f"scorer.script={SCRIPT}", "--prompt", "What is it?", "--seed", "4"),
-        *("--set", f"search.steps={STEPS}", "--set", "search.candidates=3", "--set", 'search.metaprompt="continuation"'),
+        *(
+            "--set",
+            f"search.steps={STEPS}",
+            "--set",
+            "search.candidates=3",
+            "--set",
+            'search.metaprompt="continuation"',
+        ),
         *("--run", str(run), "--json", *more),
     ]
 
@@ -80,7 +87,9 @@ def test_an_engine_that_dies_in_any_call_costs_that_call_only(reviews, tmp_path,
     assert json.loads(second.stdout)["calls"] == clean["calls"]
 
 
-@pytest.mark.parametrize(("fault", "says"), [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "fault")])
+@pytest.mark.parametrize(
+    ("fault", "says"), [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "fault")]
+)
 def test_other_engine_faults_end_in_one_line_and_resume(reviews, tmp_path, clean, fault, says):
     run = tmp_path / "run"
     patience = ("--set", "scorer.stall_seconds=3")

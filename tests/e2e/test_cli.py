@@ -29,7 +29,9 @@ def test_help_is_quick_and_loads_nothing_heavy():
         assert program("--help").returncode == 0
         best = min(best, time.perf_counter() - begun)
     assert best < 0.5
-    heavy = "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') if m in sys.modules])"
+    heavy = (
+        "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -99,8 +101,13 @@ MODEL = ("--model", "none")
         ("good", (*CSV, *MODEL, "--set", "task.template=nothing"), 2, "no {instruction}"),
         ("good", (*CSV, *MODEL, "--set", "task.template={instruction} {txt}"), 2, "no column 'txt'"),
         ("good", (*CSV, *MODEL, "--set", "search.metaprompt=nope"), 2, "there is no form 'nope'"),
-        ("good", (*CSV[:4], "--engine", "vlm", *MODEL), 2, "scorer.engine"),
-        ("good", (*CSV[:4], "--model", "Qwen/Qwen2.5-7B-Instruct"), 3, "hf download Qwen/Qwen2.5-7B-Instruct --local-dir"),
+        ("good", (*CSV[:4], "--engine", "vlm", *MODEL), 2, "'vllm', 'transformers' or 'scripted', got 'vlm'"),
+        (
+            "good",
+            (*CSV[:4], "--model", "Qwen/Qwen2.5-7B-Instruct"),
+            3,
+            "hf download Qwen/Qwen2.5-7B-Instruct --local-dir",
+        ),
         ("good", (*CSV[:4], "--model", "{empty}"), 3, "config.json is missing"),
         ("good", (*CSV[:4], "--model", "{hollow}"), 3, "no weights"),
         ("good", (*CSV, *MODEL, "--set", "scorer.script=/nope.py:f"), 3, "nope.py"),
@@ -173,7 +180,16 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     real(kind)
     arguments = (
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
-        *("--engine", kind, "--prompt", "What is the sentiment?", "--set", "search.steps=1", "--set", "search.candidates=4"),
+        *(
+            "--engine",
+            kind,
+            "--prompt",
+            "What is the sentiment?",
+            "--set",
+            "search.steps=1",
+            "--set",
+            "search.candidates=4",
+        ),
         *("--set", "scorer.max_tokens=6", "--run", str(tmp_path / "run"), "--json"),
     )
     told = program(*arguments)
