@@ -33,7 +33,7 @@ def answer(request):
     """A proposal that depends on the seed, or a worked solution of some 450 characters."""
     if request.sampling.seed is not None:
         return "Solve it " + " ".join(
-            "calmly slowly wisely boldly neatly".split()[int(d) % 5] for d in str(request.sampling.seed)
+            ["calmly", "slowly", "wisely", "boldly", "neatly"][int(d) % 5] for d in str(request.sampling.seed)
         )
     n = len(request.prompt.text)
     return WORDED.replace("{n}", str(n)) + f"#### {n % 7}"

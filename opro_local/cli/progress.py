@@ -96,9 +96,7 @@ class _Progress:
         if best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
-        self.say(
-            f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best so far {100 * self._best[0]:.1f} %"
-        )
+        self.say(f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {100 * self._best[0]:.1f} %")
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
             self.say(f"  {100 * entry.score.value:5.1f}  {entry.solution.text}")
