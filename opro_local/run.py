@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def plan(config: Config) -> Plan:
         {split: rule.prepare(rows).score for split, rows in task.splits.items()},
         numeric=rule.name == "number",
     )
-    hosts = {role: _host(config, role, folders[role], cards[role]) for role in ("optimizer", "scorer")}
+    hosts = _shared_out({role: _host(config, role, folders[role], cards[role]) for role in ("optimizer", "scorer")})
     wanted = {role: _settings(config, role).engine for role in ("optimizer", "scorer")}
     return Plan(config, task, problem, form, hosts, wanted, max_tokens)
 
@@ -343,14 +344,19 @@ def _settings(config: Config, role: Role) -> ModelSettings:
 def _host(config: Config, role: Role, folder: Path, card: Card) -> EngineSettings:
     settings = _settings(config, role)
     kind = "scripted" if settings.engine == "scripted" else "vllm" if settings.engine == "vllm" else "transformers"
-    host = EngineSettings(
+    return EngineSettings(
         model="" if kind == "scripted" else str(folder),
         kind=kind,
         **{name: getattr(settings, name) for name in _HOSTING},
         template_args={**card.template_args, **settings.template_args},
     )
-    two = _settings(config, "optimizer") is not config.scorer
-    return replace(host, gpu_memory=0.45) if two and host.gpu_memory is None else host
+
+
+def _shared_out(hosts: dict[Role, EngineSettings]) -> dict[Role, EngineSettings]:
+    """Two different engines get under half of the GPU each unless the config says otherwise; one gets what it wants."""
+    if hosts["optimizer"] == hosts["scorer"]:
+        return hosts
+    return {role: replace(host, gpu_memory=host.gpu_memory or 0.45) for role, host in hosts.items()}
 
 
 _HOSTING = (
@@ -373,8 +379,6 @@ def _layout(config: Config, chat: bool, task: Task) -> Layout:
 
 
 def _check_template(template: str, task: Task) -> None:
-    import re
-
     columns = {"instruction", *task.splits["train"][0].columns}
     unknown = [name for name in re.findall(r"\{(\w+)\}", template) if name not in columns]
     if unknown:

@@ -42,10 +42,9 @@ def demo(
     files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
     overrides = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
     overrides += _overrides(seed, engine, set_)
-    found = _execute(config.read(package / "recipes" / "demo.toml", overrides), run, as_json)
+    _execute(config.read(package / "recipes" / "demo.toml", overrides), run, as_json)
     if not as_json:
         typer.echo(NEXT)
-    del found
 
 
 def run(
