@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
-SCRIPT = f"{ROOT / 'tests' / 'scripted_model.py'}:answer"
-SMOL = ROOT / "models" / "weights" / "smollm2-135m-instruct"
+from running import SCRIPT
 
 
 @pytest.fixture
@@ -39,22 +32,3 @@ def tables(reviews: Path) -> dict:
         "search": {"seeds": ["What is it?"], "steps": 4, "candidates": 4, "metaprompt": "continuation"},
         "run": {"seed": 3},
     }
-
-
-def program(*arguments: str, **options) -> subprocess.CompletedProcess:
-    """Run the installed command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "opro_local.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=options.pop("timeout", 280),
-        **options,
-    )
-
-
-def real(kind: str) -> None:
-    """Skip the calling test where a real model can't run, saying why."""
-    if not (SMOL / "config.json").is_file():
-        pytest.skip("the embedded model is not there: scripts/test.sh gets it")
-    if importlib.util.find_spec(kind) is None:
-        pytest.skip(f"{kind} is not installed here")

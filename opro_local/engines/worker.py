@@ -230,13 +230,14 @@ def environment(settings: EngineSettings) -> dict[str, str]:
     if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
         return env
     env.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times slower than Intel's,
     # or than itself told not to spin.
-    env.setdefault("OMP_WAIT_POLICY", "passive")
-    env.setdefault("KMP_BLOCKTIME", "5")
-    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     if openmp.exists():
+        env.setdefault("KMP_BLOCKTIME", "5")
         env["LD_PRELOAD"] = ":".join(filter(None, [str(openmp), env.get("LD_PRELOAD")]))
+    else:
+        env.setdefault("OMP_WAIT_POLICY", "passive")
     return env
 
 

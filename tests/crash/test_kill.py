@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, SMOL, program, real
+from running import SCRIPT, SMOL, program, real
 
 STEPS = 5
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SCRIPT, SMOL, program, real
+from running import ROOT, SCRIPT, SMOL, program, real
 
 
 def scripted(reviews: Path, run: Path, *more: str) -> list[str]:

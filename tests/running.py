@@ -1,0 +1,33 @@
+"""What tests of the whole program share: where things are, how it is run, and when a real model can't be."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = f"{ROOT / 'tests' / 'scripted_model.py'}:answer"
+SMOL = ROOT / "models" / "weights" / "smollm2-135m-instruct"
+
+
+def program(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """Run the installed command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "opro_local.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=options.pop("timeout", 280),
+        **options,
+    )
+
+
+def real(kind: str) -> None:
+    """Skip the calling test where a real model can't run, saying why."""
+    if not (SMOL / "config.json").is_file():
+        pytest.skip("the embedded model is not there: scripts/test.sh gets it")
+    if importlib.util.find_spec(kind) is None:
+        pytest.skip(f"{kind} is not installed here")
