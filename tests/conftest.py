@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
-from running import SCRIPT
+from running import SCRIPT, write_reviews
 
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
     """A CSV with 60 rows, half of them "positive"; the word "good" tells which."""
-    path = tmp_path / "reviews.csv"
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["text", "label"])
-        for i in range(30):
-            writer.writerow([f"Number {i} was good", "positive"])
-            writer.writerow([f"Number {i} was poor", "negative"])
-    return path
+    return write_reviews(tmp_path / "reviews.csv")
 
 
 @pytest.fixture

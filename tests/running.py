@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import subprocess
 import sys
@@ -31,3 +32,14 @@ def real(kind: str) -> None:
         pytest.skip("the embedded model is not there: scripts/test.sh gets it")
     if importlib.util.find_spec(kind) is None:
         pytest.skip(f"{kind} is not installed here")
+
+
+def write_reviews(path: Path) -> Path:
+    """Write 60 rows, half of them "positive"; the word "good" tells which."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["text", "label"])
+        for i in range(30):
+            writer.writerow([f"Number {i} was good", "positive"])
+            writer.writerow([f"Number {i} was poor", "negative"])
+    return path

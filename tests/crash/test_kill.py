@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import SCRIPT, SMOL, program, real
+from running import SCRIPT, SMOL, program, real, write_reviews
 
 STEPS = 5
 
@@ -47,9 +47,11 @@ def shown(run: Path) -> dict:
     return json.loads(program("show", str(run), "--json").stdout)
 
 
-@pytest.fixture
-def clean(reviews, tmp_path) -> dict:
-    found = program(*command(reviews, tmp_path / "clean"))
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> dict:
+    """The result of the run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("clean")
+    found = program(*command(write_reviews(folder / "reviews.csv"), folder / "clean"))
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout)
 
