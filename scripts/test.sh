@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite from nothing: environment, install, model, tests. Arguments go to pytest;
-# `scripts/test.sh -m "not real"` leaves out the tests that run a real model.
+# `-m "not real and not long"` leaves out the tests that run a real model; `-m long` runs the long ones instead.
 . "$(dirname "$0")/setup.sh"
 set_up
 say "ruff and import-linter"
