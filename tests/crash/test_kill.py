@@ -90,7 +90,7 @@ def test_an_engine_that_dies_in_any_call_costs_that_call_only(reviews, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"), [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "fault")]
+    ("fault", "says"), [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "told to fail")]
 )
 def test_other_engine_faults_end_in_one_line_and_resume(reviews, tmp_path, clean, fault, says):
     run = tmp_path / "run"
