@@ -6,7 +6,6 @@ For: `list` and `show`. Not for: anything that writes, or that needs a model.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from opro_local import run, store
 from opro_local.errors import StoreError
 from opro_local.result import rejection_counts
+from opro_local.trajectory import chained
 
 
 def overview(folder: Path) -> list[dict[str, Any]]:
@@ -77,13 +77,12 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
     solutions = opened.solutions("train")
     best = max(solutions, key=lambda row: row["score"], default=None)
     baseline = solutions[0] if solutions else None
-    digest = hashlib.sha256("".join(row["fingerprint"] for row in solutions).encode()).hexdigest()
     config = opened.get("config") or {}
     found: dict[str, Any] = {
         "name": config.get("run", {}).get("name", opened.folder.name),
         "state": state,
         "reason": opened.get("error") if state == "failed" else state,
-        "digest": digest,
+        "digest": chained(row["fingerprint"] for row in solutions),
         "steps": max((row["step"] for row in solutions), default=0),
         "solutions": len(solutions),
         "rejections": rejection_counts(row["reason"] for row in opened.rejections()),

@@ -56,7 +56,7 @@ def plan(config: Config) -> Plan:
     """
     task = tasks.load(config.task)
     rule = scoring.make_rule(
-        config.task.rule if config.task.rule != "auto" else task.rule,
+        task.rule,
         labels=config.task.labels,
         pattern=config.task.pattern,
         examples=task.splits["train"],

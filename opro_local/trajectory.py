@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,10 +84,7 @@ class Trajectory:
 
     def digest(self) -> str:
         """64 hex digits over solutions, scores and order, on every split."""
-        chain = hashlib.sha256()
-        for entry in (*self.entries, *self.held_out):
-            chain.update(fingerprint(entry).encode())
-        return chain.hexdigest()
+        return chained(fingerprint(entry) for entry in (*self.entries, *self.held_out))
 
 
 def fingerprint(entry: Entry) -> str:
@@ -97,3 +95,8 @@ def fingerprint(entry: Entry) -> str:
         [entry.split, entry.step, entry.position, entry.solution.key, repr(score.value)]
         + [score.n, score.failures, score.truncated, values]
     )
+
+
+def chained(fingerprints: Iterable[str]) -> str:
+    """64 hex digits over fingerprints in their order."""
+    return hashlib.sha256("".join(fingerprints).encode()).hexdigest()
