@@ -27,7 +27,7 @@ class Section(BaseModel):
 class TaskSettings(Section):
     """`[task]`: the examples, how they are split, shown and scored."""
 
-    name: Literal["table", "gsm8k"] = "table"
+    name: str = "table"
     data: str | None = None
     train: str | None = None
     validation: str | None = None
@@ -43,6 +43,7 @@ class TaskSettings(Section):
     rule: str = "auto"
     labels: tuple[str, ...] = ()
     pattern: str | None = None
+    kind: Literal["auto", "number", "boolean", "choice", "text"] = "auto"
     description: str = ""
     position: Position = "Q_begin"
     template: str | None = None

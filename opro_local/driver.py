@@ -147,5 +147,12 @@ def request_digest(batch: Batch) -> bytes:
             samplings[id(sampling)] = len(distinct)
             distinct.append(sampling)
         flat += (prompt.text, prompt.system, prompt.prefill, prompt.chat, samplings[id(sampling)])
-    drawn = [(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in distinct]
+    drawn = [_drawn(sampling) for sampling in distinct]
     return hashlib.sha256(json.dumps([batch.role, drawn, flat]).encode("ascii")).digest()
+
+
+def _drawn(sampling: Sampling) -> tuple:
+    """The sampling as JSON can hold it; an absent constraint leaves no trace, so that older runs keep their digests."""
+    free = (sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, sampling.stop)
+    limit = sampling.constraint
+    return free if limit is None else (*free, limit.kind, limit.value)

@@ -57,8 +57,8 @@ def plan(config: Config) -> Plan:
     task = tasks.load(config.task)
     rule = scoring.make_rule(
         task.rule,
-        labels=config.task.labels,
-        pattern=config.task.pattern,
+        labels=config.task.labels or task.labels,
+        pattern=config.task.pattern or task.pattern,
         examples=task.splits["train"],
     )
     scoring.check_gold(task, rule)

@@ -13,9 +13,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-Role = Literal["optimizer", "scorer"]
+# What answers a batch: one of the two roles a model can have, a model that judges answers, or a user's program.
+Role = Literal["optimizer", "scorer", "judge", "program"]
 Split = Literal["train", "validation", "test"]
-FinishReason = Literal["stop", "length", "too_long"]
+FinishReason = Literal["stop", "length", "too_long", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,20 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a reply may be: the engine can write nothing else.
+
+    Attributes:
+        kind: "choice" (one of the texts in `value`), "regex" (a full match), "json" (a JSON schema as text) or
+            "grammar" (EBNF in the GBNF dialect of xgrammar, its start rule called root).
+        value: the texts of a choice; otherwise the expression, schema or grammar.
+    """
+
+    kind: Literal["choice", "regex", "json", "grammar"]
+    value: str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How a reply is drawn. Temperature 0 is greedy and takes no seed; above 0 a seed is required.
 
@@ -58,6 +73,7 @@ class Sampling:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +88,9 @@ class Request:
 class Completion:
     """One reply, with the engine's own counts.
 
-    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the context's end)
-    or "too_long" (the prompt does not fit the context: nothing was generated).
+    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the context's end),
+    "too_long" (the prompt does not fit the context: nothing was generated) or "failed" (a user's program or function
+    raised, hung or answered nonsense; the text says how). Models never give "failed".
     """
 
     text: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from opro_local import tasks
+from opro_local.config import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring import check_gold, make_rule
 from opro_local.tasks import gsm8k
@@ -16,13 +16,8 @@ SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "gsm8k").is_dir(), reason=f"no GSM8K in {SHARED}")
 
 
-NOTHING = dict.fromkeys(("data", "train", "validation", "test", "data_dir", "input", "target", "pattern"))
-NO_CAPS = dict.fromkeys(("train_rows", "validation_rows", "test_rows"))
-DEFAULTS = {"name": "gsm8k", "split": (0.4, 0.2, 0.4), "split_seed": 0, "rule": "auto", "labels": ()}
-
-
 def settings(**changes):
-    return SimpleNamespace(**(NOTHING | NO_CAPS | DEFAULTS | changes))
+    return TaskSettings(**({"name": "gsm8k"} | changes))
 
 
 # Sorted numpy.random.seed(0); choice(7473, 261, replace=False) of opro/optimization/optimize_instructions.py.

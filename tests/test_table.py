@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from opro_local import tasks
+from opro_local.config import TaskSettings
 from opro_local.errors import DataError
 from opro_local.tasks import table
 from opro_local.types import Example
@@ -160,10 +160,7 @@ def read_pairs(path):
 
 
 def settings(**changes):
-    nothing = dict.fromkeys(("data", "train", "validation", "test", "data_dir", "input", "target", "pattern"))
-    caps = dict.fromkeys(("train_rows", "validation_rows", "test_rows"))
-    defaults = {"name": "table", "split": (0.4, 0.2, 0.4), "split_seed": 0, "rule": "auto", "labels": ()}
-    return SimpleNamespace(**(nothing | caps | defaults | changes))
+    return TaskSettings(**changes)
 
 
 def test_examples_carry_ids_columns_and_places(tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,12 @@ import numpy as np
 
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring import extract as read
+from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
 if TYPE_CHECKING:
     from opro_local.tasks import Task
 
-FAILED = math.nan
 MAX_LABELS = 20
 RULES = ("exact", "labels", "number", "choice", "contains", "regex", "python")
 
@@ -42,56 +41,6 @@ USER_ERRORS = (
 )
 
 Function = Callable[[str, str, Mapping[str, str]], float | bool | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """A rule with the targets of one set of examples, read once."""
-
-    verdict: Callable[[str, Any], float]
-    golds: list[Any]
-
-    def score(self, answers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Score k answers to each of the n examples.
-
-        Args:
-            answers: k * n answers, the examples in order and repeating k times.
-
-        Returns:
-            Values in [0, 1], float32, shape (k * n,), and which of them are failed extractions, bool, same shape.
-        """
-        rounds, rest = divmod(len(answers), len(self.golds) or 1)
-        if rest:
-            raise ValueError(f"{len(answers)} answers are no multiple of {len(self.golds)} examples")
-        values = np.fromiter(map(self.verdict, answers, self.golds * rounds), np.float32, len(answers))
-        failed = np.isnan(values)
-        values[failed] = 0
-        return values, failed
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How answers are scored.
-
-    Attributes:
-        name: one of `RULES`.
-        extract: what an answer says in the rule's own normal form, or None when it says nothing clear.
-        gold: what an example expects, in the form `verdict` compares with.
-        verdict: what an answer earns against a gold, in [0, 1]; NaN for a failed extraction.
-    """
-
-    name: str
-    extract: Callable[[str], str | None]
-    gold: Callable[[Example], Any]
-    verdict: Callable[[str, Any], float]
-
-    def prepare(self, examples: Sequence[Example]) -> Scorer:
-        """Read the targets of the examples, once for all answers to come."""
-        return Scorer(self.verdict, [self.gold(example) for example in examples])
-
-    def score(self, answers: Sequence[str], examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-        """Values in [0, 1], float32, and failures, bool; one each per answer (see Scorer.score)."""
-        return self.prepare(examples).score(answers)
 
 
 def make_rule(

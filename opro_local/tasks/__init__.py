@@ -34,6 +34,9 @@ class Task:
     Attributes:
         splits: the splits that exist, "train" always among them; rows in the order of their file.
         rule: name of the scoring rule; "auto" lets the targets of train decide (see scoring.make_rule).
+        kind: the answers' kind for the rule opro: number, boolean, choice, text, or "auto" (the targets decide).
+        labels: the labels the benchmark itself defines, for the rule labels; the user's task.labels go before them.
+        pattern: what the rule needs besides its name, where the task's own files say it; the user's goes before it.
         notices: lines a user should read: repeated rows, rows shared between splits, caps that were not reached.
     """
 
@@ -42,6 +45,9 @@ class Task:
     rule: str
     input_column: str
     target_column: str
+    kind: str = "auto"
+    labels: tuple[str, ...] = ()
+    pattern: str | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -68,7 +74,7 @@ def load(settings: TaskSettings) -> Task:
         raise UsageError(f"unknown task {settings.name!r}", f"task.name is one of: {known}")
     capped, cap_notices = _cap(splits, settings)
     notices = (*notices, *cap_notices, *_repeats(capped), *_shared(capped))
-    return Task(settings.name, capped, rule, input_column, target_column, notices)
+    return Task(settings.name, capped, rule, input_column, target_column, settings.kind, notices=tuple(notices))
 
 
 def _load_table(settings: TaskSettings, input_column: str, target_column: str):
