@@ -1,7 +1,8 @@
 """Tables of text from a user's file: CSV, TSV, JSON Lines, JSON, Parquet, or a folder saved by `datasets`.
 
 For: reading rows as they are written, and errors that name the line. `007`, `NA` and `None` stay the text they are;
-JSON numbers keep their digits. Not for: splits, benchmarks' own formats, or guessing what a malformed line meant.
+JSON numbers keep their digits. Not for: splits, benchmarks' own formats, guessing what a malformed line meant, or
+Arrow itself (arrow.py).
 """
 
 from __future__ import annotations
@@ -10,47 +11,19 @@ import csv
 import difflib
 import io
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opro_local.errors import DataError
-from opro_local.offline import switch_off_network
+from opro_local.tasks.arrow import read_parquet, read_saved
+from opro_local.tasks.rows import MAX_FIELD, SPLIT_NAMES, Row, Table, text_of
 from opro_local.types import Example
-
-if TYPE_CHECKING:
-    import pyarrow
-
-# More than the longest context of any model reads; a longer field is a quote that was never closed, or no text.
-MAX_FIELD = 5_000_000
 
 KINDS = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet, or a folder of Parquet files or saved by datasets"
 QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one quote'
 LINES_HINT = "write one object a line"
-
-# The names under which published data sets keep the three splits.
-SPLIT_NAMES = dict(train="train", validation="validation", valid="validation", val="validation", dev="validation")
-SPLIT_NAMES["test"] = "test"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line."""
-
-    where: str
-    columns: Mapping[str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of one file or split. `where` is what an error about the whole table starts with."""
-
-    where: str
-    columns: tuple[str, ...]
-    rows: Sequence[Row]
 
 
 def read(path: str) -> dict[str, Table]:
@@ -70,7 +43,7 @@ def read(path: str) -> dict[str, Table]:
     elif kind in (".jsonl", ".ndjson", ".json"):
         table = _read_json(place, kind)
     elif kind == ".parquet":
-        table = _read_parquet(place)
+        table = read_parquet(place)
     else:
         raise DataError(f"{path}: files of kind {kind!r} are not read", f"accepted: {KINDS}")
     return {"": _not_empty(table)}
@@ -267,29 +240,11 @@ def _json_columns(value: Any, raw: str) -> dict[str, str | None]:
     if any(isinstance(item, (dict, list)) for item in value.values()):
         # Nested values become JSON text; parsed again, because the first pass made strings of their numbers.
         value |= {name: item for name, item in json.loads(raw).items() if isinstance(item, (dict, list))}
-    columns = {name: _text_of(item) for name, item in value.items()}
+    columns = {name: text_of(item) for name, item in value.items()}
     if "\\u" in raw:
         for name, item in columns.items():
             _check_surrogates(name, item or "")
     return columns
-
-
-def _text_of(value: Any) -> str | None:
-    """A JSON or Arrow value as text; None and NaN are missing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    elif isinstance(value, bytes):
-        value = value.decode()
-    text = str(value)
-    if len(text) > MAX_FIELD:
-        raise ValueError(f"a field is too large (more than {MAX_FIELD:,} characters)")
-    if "\0" in text:
-        raise ValueError("a NUL character")
-    return text
 
 
 def _check_surrogates(name: str, text: str) -> None:
@@ -308,7 +263,7 @@ def _is_saved(place: Path) -> bool:
 
 def _read_folder(place: Path) -> dict[str, Table]:
     if _is_saved(place):
-        return _read_saved(place)
+        return read_saved(place)
     files = sorted(place.glob("*.parquet"))
     if not files:
         raise DataError(f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}")
@@ -316,7 +271,7 @@ def _read_folder(place: Path) -> dict[str, Table]:
     for file in files:
         # train-00000-of-00002.parquet, test.parquet
         name = re.match("[A-Za-z]*", file.name).group().lower()
-        named.setdefault(SPLIT_NAMES.get(name, name), []).append(_read_parquet(file))
+        named.setdefault(SPLIT_NAMES.get(name, name), []).append(read_parquet(file))
     if not set(named) & set(SPLIT_NAMES.values()):
         named = {"": [table for tables in named.values() for table in tables]}
     return {name: _joined(tables) for name, tables in named.items()}
@@ -328,73 +283,3 @@ def _joined(tables: list[Table]) -> Table:
             there = ", ".join(table.columns)
             raise DataError(f"{table.where}: other columns than {tables[0].where}: {there}", "make them agree")
     return Table(tables[0].where, tables[0].columns, [row for table in tables for row in table.rows])
-
-
-def _read_saved(place: Path) -> dict[str, Table]:
-    switch_off_network()
-    import datasets
-    import pyarrow
-
-    try:
-        saved = datasets.load_from_disk(str(place))
-        parts = saved if isinstance(saved, datasets.DatasetDict) else {"": saved}
-        tables = {name: part.with_format("arrow")[:] for name, part in parts.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{place}: no readable dataset: {_first_line(error)}", "save it again") from None
-    found = {}
-    for name, part in parts.items():
-        names = {column: feature.names for column, feature in part.features.items() if hasattr(feature, "names")}
-        found[SPLIT_NAMES.get(name, name)] = _arrow_table(tables[name], str(place / name), names)
-    return found
-
-
-def _read_parquet(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        # One file, as it is: no columns guessed from the names of its folders.
-        table = pyarrow.parquet.ParquetFile(path).read()
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: no readable Parquet file: {_first_line(error)}", "write it again") from None
-    return _arrow_table(table, str(path), _class_names(table.schema.metadata or {}))
-
-
-def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """The names of the ClassLabel columns in what `datasets` notes in a Parquet file."""
-    try:
-        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        return {name: kind["names"] for name, kind in features.items() if "names" in kind}
-    except (ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
-def _arrow_table(table: pyarrow.Table, where: str, names: Mapping[str, Sequence[str]]) -> Table:
-    """Rows of an Arrow table. A column whose metadata names its classes shows their names instead of numbers."""
-    columns = tuple(table.column_names)
-    for name in columns:
-        if columns.count(name) > 1:
-            raise DataError(f"{where}: {columns.count(name)} columns are called {name!r}", "rename them")
-    values = [_cells(table.column(name), f"{where}: column {name!r}", names.get(name)) for name in columns]
-    rows = zip(*values, strict=True)
-    return Table(
-        where, columns, [Row(f"{where}:{i}", dict(zip(columns, row, strict=True))) for i, row in enumerate(rows, 1)]
-    )
-
-
-def _cells(column: pyarrow.ChunkedArray, where: str, names: Sequence[str] | None) -> list[str | None]:
-    import pyarrow
-
-    cells: list[str | None] = []
-    try:
-        for value in column.to_pylist():
-            # -1 marks a row without a label.
-            label = names[value] if names and value is not None and value >= 0 else None
-            cells.append(label if names else _text_of(value))
-    except (ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{where}: row {len(cells) + 1}: {_first_line(error)}", "write it as text") from None
-    return cells

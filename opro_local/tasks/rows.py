@@ -1,0 +1,54 @@
+"""What every reader of tables shares: a row, a table, a value as text, and the names of splits.
+
+For: data. Not for: opening files (table.py, arrow.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# More than the longest context of any model reads; a longer field is a quote that was never closed, or no text.
+MAX_FIELD = 5_000_000
+
+# The names under which published data sets keep the three splits.
+SPLIT_NAMES = dict(train="train", validation="validation", valid="validation", val="validation", dev="validation")
+SPLIT_NAMES["test"] = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line."""
+
+    where: str
+    columns: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one file or split. `where` is what an error about the whole table starts with."""
+
+    where: str
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+def text_of(value: Any) -> str | None:
+    """A JSON or Arrow value as text; None and NaN are missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    elif isinstance(value, bytes):
+        value = value.decode()
+    text = str(value)
+    if len(text) > MAX_FIELD:
+        raise ValueError(f"a field is too large (more than {MAX_FIELD:,} characters)")
+    if "\0" in text:
+        raise ValueError("a NUL character")
+    return text
