@@ -1,6 +1,6 @@
 """What a scoring rule is: how an answer is read, what a row expects, and what the one earns against the other.
 
-For: the two types every rule shares. Not for: any rule of its own (scoring/__init__.py and its neighbours).
+For: the types every rule shares. Not for: any rule of its own (scoring/__init__.py and its neighbours).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,31 @@ from opro_local.types import Example
 
 FAILED = math.nan
 
+Verdict = Callable[[str, Any], float]
+
+
+class Verdicts(NamedTuple):
+    """What answers earned, shapes (n,).
+
+    Attributes:
+        values: in [0, 1], float32.
+        failed: failed extractions, bool; they earn 0.
+        strict: what the answers earn when only marked ones count, in [0, values], float32; None where the rule knows
+            no marks.
+    """
+
+    values: np.ndarray
+    failed: np.ndarray
+    strict: np.ndarray | None
+
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """A rule with the targets of one set of examples, read once."""
 
-    verdict: Callable[[str, Any], float]
+    verdict: Verdict
     golds: list[Any]
+    strict: Verdict | None = None
 
     def score(self, answers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Score k answers to each of the n examples.
@@ -33,13 +51,28 @@ class Scorer:
         Returns:
             Values in [0, 1], float32, shape (k * n,), and which of them are failed extractions, bool, same shape.
         """
-        rounds, rest = divmod(len(answers), len(self.golds) or 1)
-        if rest:
-            raise ValueError(f"{len(answers)} answers are no multiple of {len(self.golds)} examples")
-        values = np.fromiter(map(self.verdict, answers, self.golds * rounds), np.float32, len(answers))
+        values = self._earned(self.verdict, answers)
         failed = np.isnan(values)
         values[failed] = 0
         return values, failed
+
+    def both(self, answers: Sequence[str]) -> Verdicts:
+        """`score` and the strict values in one pass: an answer is read a second time only where it is not marked."""
+        if self.strict is None:
+            return Verdicts(*self.score(answers), None)
+        strict = self._earned(self.strict, answers)
+        values = strict.copy()
+        # Where the strict reader reads, the other one reads the same (see Rule.strict).
+        for index in np.flatnonzero(np.isnan(strict)).tolist():
+            values[index] = self.verdict(answers[index], self.golds[index % len(self.golds)])
+        failed = np.isnan(values)
+        return Verdicts(np.nan_to_num(values, copy=False), failed, np.nan_to_num(strict, copy=False))
+
+    def _earned(self, verdict: Verdict, answers: Sequence[str]) -> np.ndarray:
+        rounds, rest = divmod(len(answers), len(self.golds) or 1)
+        if rest:
+            raise ValueError(f"{len(answers)} answers are no multiple of {len(self.golds)} examples")
+        return np.fromiter(map(verdict, answers, self.golds * rounds), np.float32, len(answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +84,26 @@ class Rule:
         extract: what an answer says in the rule's own normal form, or None when it says nothing clear.
         gold: what an example expects, in the form `verdict` compares with.
         verdict: what an answer earns against a gold, in [0, 1]; NaN for a failed extraction.
+        strict: the same for a reader that trusts only an answer marked as such (see marks.py) and fails on others.
+            What it reads, `verdict` reads too. None for rules without the notion.
+        extract_for: `extract` for one example's gold, where what an answer says depends on it (the texts of options).
     """
 
     name: str
     extract: Callable[[str], str | None]
     gold: Callable[[Example], Any]
-    verdict: Callable[[str, Any], float]
+    verdict: Verdict
+    strict: Verdict | None = None
+    extract_for: Callable[[str, Any], str | None] | None = None
 
     def prepare(self, examples: Sequence[Example]) -> Scorer:
         """Read the targets of the examples, once for all answers to come."""
-        return Scorer(self.verdict, [self.gold(example) for example in examples])
+        return Scorer(self.verdict, [self.gold(example) for example in examples], self.strict)
 
     def score(self, answers: Sequence[str], examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
         """Values in [0, 1], float32, and failures, bool; one each per answer (see Scorer.score)."""
         return self.prepare(examples).score(answers)
+
+    def parsed(self, answer: str, example: Example) -> str | None:
+        """What the answer says in the rule's own normal form, read as an answer to this example."""
+        return self.extract(answer) if self.extract_for is None else self.extract_for(answer, self.gold(example))
