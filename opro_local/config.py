@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -134,6 +134,12 @@ class SearchSettings(Section):
         return self
 
 
+class JudgeSettings(ModelSettings):
+    """`[judge]`: the model of the rule judge. An empty model means the scorer's."""
+
+    rubric: str | None = None
+
+
 class EvaluationSettings(Section):
     """`[evaluation]`: how a winner is chosen and judged."""
 
@@ -148,12 +154,60 @@ class RunSettings(Section):
     seed: int = Field(0, ge=0)
 
 
+class PromptSettings(Section):
+    """`[problem]` for instructions scored on a task."""
+
+    kind: Literal["prompt"] = "prompt"
+
+
+class LinearRegressionSettings(Section):
+    """`[problem]` for w and b of a line (paper section 4.1)."""
+
+    kind: Literal["linear_regression"]
+
+
+class TspSettings(Section):
+    """`[problem]` for the shortest tour through points (paper section 4.2)."""
+
+    kind: Literal["tsp"]
+
+
+class FunctionSettings(Section):
+    """`[problem]` for a Python function of the text, "file.py:function"; larger is better."""
+
+    kind: Literal["function"]
+    function: str
+
+
+class CommandSettings(Section):
+    """`[problem]` for a program that scores the text."""
+
+    kind: Literal["command"]
+
+
+class AgentFileSettings(Section):
+    """`[problem]` for an agent's instruction file and a suite of tasks."""
+
+    kind: Literal["agent_file"]
+
+
+ProblemSettings = Annotated[
+    PromptSettings | LinearRegressionSettings | TspSettings | FunctionSettings | CommandSettings | AgentFileSettings,
+    Field(discriminator="kind"),
+]
+
+
+PROBLEMS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(ProblemSettings)[0])}
+
+
 class Config(Section):
     """Everything that decides what a run does."""
 
+    problem: ProblemSettings = PromptSettings()
     task: TaskSettings = TaskSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     scorer: ModelSettings = ModelSettings()
+    judge: JudgeSettings = JudgeSettings()
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     run: RunSettings = RunSettings()
@@ -171,13 +225,13 @@ FREE = frozenset(
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
     | {
         f"{role}.{k}"
-        for role in ("optimizer", "scorer")
+        for role in ("optimizer", "scorer", "judge")
         for k in ("model", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
         + ("tensor_parallel", "stall_seconds", "load_seconds")
     }
 )
 
-PATHS = ("data", "train", "validation", "test", "data_dir")
+PATHS = {"task": ("data", "train", "validation", "test", "data_dir"), "problem": ("file", "suite", "data_file")}
 
 
 def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None) -> Config:
@@ -213,10 +267,14 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The settings that differ between two dumped configs and would make it another run, as "key: old -> new"."""
+    """The settings that differ between two dumped configs and would make it another run, as "key: old -> new".
+
+    A setting that the old one does not have is newer than it and stood at its default.
+    """
     found = []
+    defaults = Config().model_dump(mode="json")
     for section in sorted(set(old) | set(new)):
-        before, after = old.get(section, {}), new.get(section, {})
+        before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
             if name not in FREE and before.get(key) != after.get(key):
@@ -243,27 +301,32 @@ def _value(text: str) -> Any:
 
 
 def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
-    task = tables.get("task")
-    if isinstance(task, dict):
-        for key in PATHS:
-            if isinstance(task.get(key), str):
-                task[key] = str(base / Path(task[key]).expanduser())
+    for section, keys in PATHS.items():
+        table = tables.get(section)
+        for key in keys if isinstance(table, dict) else ():
+            if isinstance(table.get(key), str):
+                table[key] = str(base / Path(table[key]).expanduser())
 
 
 def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = [str(part) for part in first["loc"]]
+    if first["type"].startswith("union_tag"):
+        kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
+        return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
+    section: Mapping[str, Any] = Config.model_fields
+    if where[0] == "problem" and len(where) > 2:
+        section = PROBLEMS[where.pop(1)].model_fields  # pydantic names the kind as a part of the place
+    elif len(where) > 1 and where[0] in section:
+        section = section[where[0]].annotation.model_fields
     name = ".".join(where)
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name}{_nearest(where)}"
+        return f"unknown setting {name}{_nearest(where, section)}"
     value = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"
     text = first["msg"].removeprefix("Value error, ")
     return f"{name}: {text[0].lower()}{text[1:]}{value}" if name else text
 
 
-def _nearest(where: list[str]) -> str:
-    fields: Mapping[str, Any] = Config.model_fields
-    if len(where) > 1:
-        fields = fields[where[0]].annotation.model_fields
+def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
     return f"; did you mean {'.'.join([*where[:-1], close[0]])}?" if close else f"; accepted: {', '.join(fields)}"

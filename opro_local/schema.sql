@@ -8,7 +8,7 @@ CREATE TABLE meta (
 CREATE TABLE call (
     id INTEGER PRIMARY KEY,
     label TEXT NOT NULL UNIQUE,
-    role TEXT NOT NULL CHECK (role IN ('optimizer', 'scorer')),
+    role TEXT NOT NULL CHECK (role IN ('optimizer', 'scorer', 'judge', 'program')),
     requests INTEGER NOT NULL CHECK (requests > 0),
     request_digest BLOB NOT NULL CHECK (length(request_digest) = 32),
     payload BLOB NOT NULL,

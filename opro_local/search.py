@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from opro_local.config import Config, SearchSettings
-from opro_local.metaprompt import Form, View, parse, render, show_score
+from opro_local.errors import DataError
+from opro_local.metaprompt import Form, View, parse, render
 from opro_local.trajectory import Entry, Trajectory
-from opro_local.types import Asks, Batch, Completion, Problem, Prompt, Rejection, Reply, Request, Sampling, Solution
+from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution, Split
 
 SAMPLING, EXEMPLARS, ORDER = 1, 2, 3
 
@@ -46,17 +47,22 @@ def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory)
     last = trajectory.entries[-1].step
     if "validation" in problem.splits:
         solutions = list(dict.fromkeys([baseline, *finalists]))
-        yield from _score(problem, trajectory, solutions, "validation", last)
-        best = _choose([entry for entry in trajectory.held_out if entry.solution in finalists], trajectory)
+        yield from score(problem, trajectory, solutions, "validation", last)
+        held_out = [entry for entry in trajectory.held_out if entry.solution in finalists]
+        best = _choose(held_out, trajectory) if held_out else best
     if "test" in problem.splits:
-        yield from _score(problem, trajectory, list(dict.fromkeys([baseline, best])), "test", last)
+        yield from score(problem, trajectory, list(dict.fromkeys([baseline, best])), "test", last)
     return Outcome(reason, baseline, best)
 
 
 def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> Generator[Batch, Reply, str]:
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
-    yield from _score(problem, trajectory, list(dict.fromkeys(problem.seeds())), "train", 0)
+    yield from score(problem, trajectory, list(dict.fromkeys(problem.seeds())), "train", 0)
+    if not trajectory.entries:
+        raise DataError(
+            f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
+        )
     history = settings.history + settings.recent
     for step in range(1, settings.steps + 1):
         reason = stop_reason(trajectory, settings, step - 1)
@@ -65,7 +71,7 @@ def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) 
         replies, history = yield from _propose(problem, config, form, trajectory, step, history)
         fresh = _admit(problem, form, trajectory, step, replies)
         if fresh:
-            yield from _score(problem, trajectory, fresh, "train", step)
+            yield from score(problem, trajectory, fresh, "train", step)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
@@ -86,12 +92,16 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
     return None
 
 
-def _score(problem: Problem, trajectory: Trajectory, solutions: Sequence[Solution], split, step: int) -> Asks:
-    """Score solutions on a split and append them."""
-    batches = problem.evaluate(solutions, split, f"{step}/{split}")
-    scores = yield from _counted(batches, trajectory)
-    for position, (solution, score) in enumerate(zip(solutions, scores, strict=True)):
-        trajectory.add(Entry(split, step, position, solution, score))
+def score(problem: Problem, trajectory: Trajectory, solutions: Sequence[Solution], split: Split, step: int) -> Asks:
+    """Score solutions on a split and append them; those that can't be scored are rejected."""
+    found = yield from _counted(problem.evaluate(solutions, split, f"{step}/{split}"), trajectory)
+    position = 0
+    for solution, result in zip(solutions, found, strict=True):
+        if isinstance(result, str):
+            trajectory.reject(Rejection(step, solution.text, result), solution)
+            continue
+        trajectory.add(Entry(split, step, position, solution, result))
+        position += 1
 
 
 def _counted(batches: Asks, trajectory: Trajectory) -> Asks:
@@ -119,14 +129,10 @@ def _propose(
     while True:
         prompt = render(form, _view(problem, config, trajectory, step, history), problem.words())
         label = f"{step}/propose" + (f"/{attempt}" if attempt else "")
-        reply = yield from _counted(_ask(label, prompt, sampling), trajectory)
-        if history == 0 or any(c.finish_reason != "too_long" for c in reply.completions):
-            return reply.completions, history
+        completions = yield from _counted(problem.ask(label, prompt, sampling), trajectory)
+        if history == 0 or any(c.finish_reason != "too_long" for c in completions):
+            return completions, history
         history, attempt = history // 2, attempt + 1
-
-
-def _ask(label: str, prompt: Prompt, samplings: Sequence[Sampling]) -> Generator[Batch, Reply, Reply]:
-    return (yield Batch(label, "optimizer", [Request(prompt, sampling) for sampling in samplings]))
 
 
 def _samplings(config: Config, form: Form, step: int) -> list[Sampling]:
@@ -156,16 +162,19 @@ def temperature_at(config: Config, step: int) -> float:
 def _view(problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int) -> View:
     settings = config.search
     entries = shown_entries(trajectory, config, step, history)
-    pairs = [(entry.solution.text, show_score(entry.score.value, settings.buckets)) for entry in entries]
+    pairs = [(entry.solution.text, problem.show(entry.score.value)) for entry in entries]
     rows = _exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
-    target = aim(best.score.value, settings.buckets)
+    target = problem.show(aim(best.score.value)) or ""
     return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
 
 
-def aim(best: float, buckets: int) -> str:
-    """The score a continuation asks for: three quarters of the way from the best shown to 100 (78 gives 95)."""
-    return show_score(min(1.0, best + 0.75 * (1 - best)), buckets or 100) or ""
+def aim(best: float) -> float:
+    """The score a continuation asks for: three quarters of the way from the best known to 1 (0.78 gives 0.945).
+
+    Objectives of another scale, above 1 or below 0, have no such end: the best itself is asked for.
+    """
+    return best + 0.75 * (1 - best) if 0 <= best <= 1 else best
 
 
 def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:

@@ -24,7 +24,7 @@ from opro_local.trajectory import Entry, fingerprint
 from opro_local.types import Batch, Completion, Rejection, Reply
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
-VERSION = 1
+VERSION = 2
 FILE = "run.sqlite"
 LOCK = "lock"
 FINISH = ("stop", "length", "too_long")

@@ -54,12 +54,14 @@ class Trajectory:
         else:
             self.held_out.append(entry)
 
-    def reject(self, rejection: Rejection) -> None:
-        """Append a rejection."""
+    def reject(self, rejection: Rejection, solution: Solution | None = None) -> None:
+        """Append a rejection; a solution that could not be scored counts as seen, so that it is not tried again."""
         self.rejections.append(rejection)
+        if solution is not None:
+            self._keys.add(solution.key)
 
     def seen(self, solution: Solution) -> bool:
-        """Whether this solution was scored on train already."""
+        """Whether this solution was scored on train, or found impossible to score, already."""
         return solution.key in self._keys
 
     def top(self, k: int) -> list[Entry]:

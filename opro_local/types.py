@@ -170,8 +170,8 @@ Progress = Callable[[int, int], None]
 class Problem(Protocol):
     """What is optimized.
 
-    Every method is deterministic and does no I/O: model calls are yielded as batches. `splits` names the splits
-    that exist, "train" always among them; numeric problems have no other.
+    Every method is deterministic and does no I/O: whatever a model or a program must do is yielded as batches.
+    `splits` names the splits that exist, "train" always among them; numeric problems have no other.
     """
 
     splits: tuple[Split, ...]
@@ -179,11 +179,25 @@ class Problem(Protocol):
     def seeds(self) -> Sequence[Solution]:
         """The solutions scored first; the first of them is the baseline."""
 
+    def ask(
+        self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
+    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+        """Draw one reply to a meta-prompt per sampling: one Batch to the optimizer, unless the problem needs more."""
+
     def read(self, text: str) -> Solution | str:
         """A proposed text as a solution, or the reason why it can't be one."""
 
-    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
-        """Score every solution on every example of the split: one Batch at most, one Score each, in order."""
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score | str]]:
+        """Score every solution on every example of the split: one Score each, in order.
+
+        All solutions go in one Batch per model or program involved. A text instead of a Score is the reason why the
+        solution can't be scored; the search rejects it.
+        """
+
+    def show(self, value: float) -> str | None:
+        """A score's value as meta-prompts and people read it; None hides it."""
 
     def words(self) -> Mapping[str, str]:
         """The problem's own words for a meta-prompt (see metaprompt.render)."""

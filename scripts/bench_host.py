@@ -17,8 +17,7 @@ from opro_local import config as configs
 from opro_local import result
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.run import plan
-from opro_local.search import search
+from opro_local.plan import plan
 from opro_local.store import open_store
 from opro_local.trajectory import Trajectory
 
@@ -66,7 +65,7 @@ def measure(folder: Path, data: Path) -> tuple[float, int]:
     begun = time.perf_counter()
     ready = plan(config)
     store = open_store(folder)
-    asks = search(ready.problem, config, ready.form, trajectory)
+    asks = ready.asks(trajectory)
     outcome = drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, store)
     store.put(result=result.summarize(trajectory, outcome, 0.05))
     store.close()

@@ -48,7 +48,33 @@ def test_what_is_wrong_is_said_in_one_line(override, message):
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-FIELDS = [(s, f) for s, section in Config.model_fields.items() for f in section.annotation.model_fields]
+SECTIONS = {name: field.annotation for name, field in Config.model_fields.items() if name != "problem"}
+FIELDS = [(s, f) for s, section in SECTIONS.items() for f in section.model_fields]
+KINDS = [(k, f) for k, section in configs.PROBLEMS.items() for f in section.model_fields if f != "kind"]
+
+
+@pytest.mark.parametrize(("kind", "field"), KINDS)
+def test_every_setting_of_a_problem_refuses_a_wrong_type_and_a_misspelling(kind, field):
+    with pytest.raises(UsageError, match=rf"^problem\.({field}|\w+: field required)"):
+        configs.build({"problem": {"kind": kind, field: {"a": object()}}})
+    with pytest.raises(UsageError, match=r"did you mean|accepted|field required"):
+        configs.build({"problem": {"kind": kind, field + "q": 1}})
+
+
+@pytest.mark.parametrize("problem", [{"kind": "knapsack"}, {}, {"kind": ["tsp"]}, "tsp"])
+def test_an_unknown_kind_of_problem_names_the_known_ones(problem):
+    with pytest.raises(UsageError, match=r"^problem(\.kind)?: .*(accepted: prompt, linear_regression|\bdict)"):
+        configs.build({"problem": problem})
+
+
+def test_a_setting_newer_than_a_run_stood_at_its_default():
+    new = json.loads(configs.build({}).canonical())
+    old = {name: dict(table) for name, table in new.items() if name != "judge"}
+    del old["search"]["patience"], old["task"]["kind"]
+    assert configs.changes(old, new) == []
+    assert configs.changes(old, json.loads(configs.build({}, ["task.kind=number"]).canonical())) == [
+        "task.kind was 'auto', now 'number'"
+    ]
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)

@@ -10,7 +10,8 @@ from opro_local import config as configs
 from opro_local import metaprompt
 from opro_local.driver import Asked, drive
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.search import aim, climb, search, shown_entries, stop_reason, temperature_at
+from opro_local.problems import ask_once
+from opro_local.search import aim, climb, shown_entries, stop_reason, temperature_at
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Request, Sampling, Score, Solution
 
@@ -29,6 +30,11 @@ class Numbers:
     def evaluate(self, solutions, split, label):
         return [Score(float(s.text), np.array([float(s.text), 1.0])) for s in solutions]
         yield
+
+    ask = staticmethod(ask_once)
+
+    def show(self, value):
+        return metaprompt.show_score(value, 100)
 
     def words(self):
         return {"place": "p", "noun": "number", "tag": "INS", "subject": "s"}
@@ -133,7 +139,7 @@ def test_scores_are_shown_in_buckets(buckets, value, text):
 
 
 def test_the_aim_is_three_quarters_of_the_way_to_100():
-    assert aim(0.78, 100) == "94" and aim(1.0, 100) == "100" and aim(0.0, 100) == "75"
+    assert [aim(best) for best in (0.0, 0.78, 1.0, -250.0, 3.0)] == pytest.approx([0.75, 0.945, 1.0, -250.0, 3.0])
 
 
 def test_linear_schedule_runs_from_start_to_end():
@@ -195,7 +201,7 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
 
 
 def test_engine_calls_are_two_a_step_and_three_more(tables):
-    from opro_local.run import plan
+    from opro_local.plan import plan
 
     config = configs.build(tables)
     ready = plan(config)
@@ -205,21 +211,21 @@ def test_engine_calls_are_two_a_step_and_three_more(tables):
         if isinstance(event, Asked):
             calls.append(len(event.batch.requests))
 
-    asks = search(ready.problem, config, ready.form, trajectory)
+    asks = ready.asks(trajectory)
     drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, report=count)
     steps = config.search.steps
     assert len(calls) <= 2 * steps + 2 + 1
-    train = len(ready.task.splits["train"])
+    train = len(ready.problem.rows["train"])
     assert calls[0] == train and calls[1] == 4 and calls[2] % train == 0
 
 
 def test_a_batch_label_never_repeats(tables):
-    from opro_local.run import plan
+    from opro_local.plan import plan
 
     config = configs.build(tables)
     ready = plan(config)
     labels = []
-    asks = search(ready.problem, config, ready.form, Trajectory())
+    asks = ready.asks(Trajectory())
     batch: Batch = next(asks)
     try:
         while True:
@@ -231,12 +237,12 @@ def test_a_batch_label_never_repeats(tables):
 
 
 def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
-    from opro_local.run import plan
+    from opro_local.plan import plan
 
     config = configs.build(tables, ["search.exemplars=24", 'search.metaprompt="brackets"'])
     ready = plan(config)
-    held_out = [row.input for split in ("validation", "test") for row in ready.task.splits[split]]
-    asks = search(ready.problem, config, ready.form, Trajectory())
+    held_out = [row.input for split in ("validation", "test") for row in ready.problem.rows[split]]
+    asks = ready.asks(Trajectory())
     batch = next(asks)
     seen = 0
     try:

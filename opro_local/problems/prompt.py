@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from opro_local.config import Config
-from opro_local.metaprompt import MARK
+from opro_local.metaprompt import MARK, show_score
+from opro_local.problems import ask_once
 from opro_local.types import Batch, Example, Prompt, Reply, Request, Sampling, Score, Solution, Split
 
 PLACEHOLDER = re.compile(r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE)
@@ -115,6 +116,12 @@ class PromptProblem:
             if reason:
                 return reason
         return Solution(text)
+
+    ask = staticmethod(ask_once)
+
+    def show(self, value: float) -> str | None:
+        """As the paper shows accuracies (see metaprompt.show_score)."""
+        return show_score(value, self._config.search.buckets)
 
     def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
         """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows)."""

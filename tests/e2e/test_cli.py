@@ -165,12 +165,13 @@ def test_a_gold_answer_that_does_not_score_stops_the_run(tmp_path):
 
 
 def test_every_setting_is_in_the_reference():
-    from opro_local.config import Config
+    from opro_local.config import PROBLEMS, Config
 
     text = (ROOT / "docs" / "config.md").read_text("utf-8")
     for section, field in Config.model_fields.items():
         assert f"## [{section}]" in text
-        for name in field.annotation.model_fields:
+        kinds = PROBLEMS.values() if section == "problem" else [field.annotation]
+        for name in (name for kind in kinds for name in kind.model_fields):
             assert f"`{name}`" in text, f"{section}.{name}"
 
 

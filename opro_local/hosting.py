@@ -1,0 +1,173 @@
+"""The engines of a run, started when the first unanswered batch needs one, and who hosts which model how.
+
+For: folders, cards and settings of each role, one worker for roles that share a model, and refusing to continue a run
+with another engine. Not for: the engines themselves, or what they are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from opro_local import engines, offline
+from opro_local.cards import Card
+from opro_local.config import Config, ModelSettings
+from opro_local.errors import UsageError
+from opro_local.store import Store
+from opro_local.types import Engine, EngineSettings, Role
+
+_HOSTING = (
+    *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel", "batch_tokens"),
+    *("engine_args", "script", "stall_seconds", "load_seconds"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """How one role is hosted: the engine asked for ("auto" or a kind) and the settings of its worker."""
+
+    wanted: str
+    settings: EngineSettings
+
+
+def settings_of(config: Config, role: Role) -> ModelSettings:
+    """How a role is hosted: one that names no model is hosted as the scorer is, or as the optimizer where none is."""
+    own: ModelSettings = getattr(config, role)
+    if own.model or own.script:
+        return own
+    return config.scorer if config.scorer.model or config.scorer.script else config.optimizer
+
+
+def folder_of(settings: ModelSettings) -> Path:
+    """The model's folder; a scripted engine has none and stands in an empty path.
+
+    Raises:
+        ModelError: there is no such model on this machine.
+    """
+    return Path() if settings.engine == "scripted" else offline.find_model(settings.model)
+
+
+def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Path]) -> dict[Role, Host]:
+    """How each of these roles is hosted.
+
+    Two different engines get under half of the GPU each, three a third, unless the config says otherwise; one gets
+    what it wants.
+    """
+    found = {role: _host(settings_of(config, role), folders[role], card) for role, card in cards.items()}
+    distinct: list[EngineSettings] = []
+    for host in found.values():
+        if host.settings not in distinct:
+            distinct.append(host.settings)
+    if len(distinct) < 2:
+        return found
+    share = round(0.9 / len(distinct), 2)
+    return {
+        role: replace(host, settings=replace(host.settings, gpu_memory=host.settings.gpu_memory or share))
+        for role, host in found.items()
+    }
+
+
+def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
+    kind = settings.engine if settings.engine in ("scripted", "vllm") else "transformers"
+    return Host(
+        settings.engine,
+        EngineSettings(
+            model="" if kind == "scripted" else str(folder),
+            kind=kind,
+            **{name: getattr(settings, name) for name in _HOSTING},
+            template_args={**card.template_args, **settings.template_args},
+        ),
+    )
+
+
+class Hosted(Mapping[Role, Engine]):
+    """The engines of a run; a replayed run starts none.
+
+    Args:
+        models: the roles that models answer.
+        others: the roles that this process answers itself, such as a user's program.
+        store: the run's; keeps which engines it was started with and, beside it, the workers' output.
+        notify: called with lines for the user.
+        check: called with the engines when a new run starts them, before anything is asked.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[Role, Host],
+        others: Mapping[Role, Engine],
+        store: Store,
+        notify: Callable[[str], None],
+        check: Callable[[Mapping[Role, Engine]], None],
+    ) -> None:
+        self._models, self._others = models, others
+        self._store, self._notify, self._check = store, notify, check
+        self._engines: dict[Role, Engine] = {}
+
+    def __getitem__(self, role: Role) -> Engine:
+        return _Deferred(self, role)
+
+    def __iter__(self) -> Iterator[Role]:
+        return iter((*self._models, *self._others))
+
+    def __len__(self) -> int:
+        return len(self._models) + len(self._others)
+
+    def start(self, role: Role) -> Engine:
+        """The role's running engine; the first call for a model starts all models and checks that they fit the run."""
+        if role in self._others:
+            return self._others[role]
+        if not self._engines:
+            self._start()
+            self._compare()
+        return self._engines[role]
+
+    def close(self) -> None:
+        """Stop the workers."""
+        for engine in {id(engine): engine for engine in (*self._engines.values(), *self._others.values())}.values():
+            engine.close()
+
+    def _start(self) -> None:
+        used = self._store.get("engine") or {}
+        running: list[tuple[EngineSettings, Engine]] = []
+        # The scorer first: it is the one whose failure says most about a config.
+        for role in sorted(self._models, key=("scorer", "optimizer", "judge").index):
+            host = self._models[role]
+            shared = next((engine for settings, engine in running if settings == host.settings), None)
+            if shared is None:
+                wanted = used[role]["engine"] if host.wanted == "auto" and role in used else host.wanted
+                shared, notice = engines.start(host.settings, wanted, self._store.folder / f"{role}.log")
+                running.append((host.settings, shared))
+                if notice:
+                    self._notify(notice)
+            self._engines[role] = shared
+
+    def _compare(self) -> None:
+        now = {role: dict(engine.fingerprint) for role, engine in self._engines.items()}
+        before = self._store.get("engine")
+        if before is None:
+            self._check(self._engines)
+            self._store.put(engine=now)
+            return
+        differing = [
+            f"{role} {key} was {old}, now {now[role].get(key)}"
+            for role in now
+            for key, old in before.get(role, {}).items()
+            if now[role].get(key) != old
+        ]
+        if differing:
+            raise UsageError(
+                f"{self._store.folder}: the engine is not the one this run was started with: {'; '.join(differing)}",
+                "choose another --run folder",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    """Stands for an engine until something is asked of it."""
+
+    hosted: Hosted
+    role: Role
+
+    def generate(self, requests, progress=None):
+        return self.hosted.start(self.role).generate(requests, progress)
