@@ -81,7 +81,7 @@ def test_settings_that_contradict_each_other(tmp_path):
         tasks.load(settings(test=path))
     with pytest.raises(UsageError, match="both name the column 'x'"):
         tasks.load(settings(data=path, input="x", target="x"))
-    with pytest.raises(UsageError, match=r"unknown task 'gsm'; task\.name is one of: table, gsm8k"):
+    with pytest.raises(UsageError, match=r"unknown task 'gsm'; did you mean gsm8k\? task\.name is one of: table, "):
         tasks.load(settings(name="gsm"))
 
 

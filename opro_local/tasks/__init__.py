@@ -6,78 +6,85 @@ scoring answers (scoring/).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import gsm8k, table
+from opro_local.tasks import aqua, bbh, gsm8k, harness, mmlu, multiarith, table
+from opro_local.tasks.division import CAP, divide, folded
+from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
     from opro_local.config import TaskSettings
 
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+__all__ = ["BENCHMARKS", "SPLITS", "Task", "divide", "folded", "load", "names"]
 
-# What a random choice is for, so that no two choices share a stream.
-DIVIDE, CAP = 0, 1
-
-BENCHMARKS = {"gsm8k": (gsm8k.load, "number")}
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Examples with a scoring rule.
-
-    Attributes:
-        splits: the splits that exist, "train" always among them; rows in the order of their file.
-        rule: name of the scoring rule; "auto" lets the targets of train decide (see scoring.make_rule).
-        kind: the answers' kind for the rule opro: number, boolean, choice, text, or "auto" (the targets decide).
-        labels: the labels the benchmark itself defines, for the rule labels; the user's task.labels go before them.
-        pattern: what the rule needs besides its name, where the task's own files say it; the user's goes before it.
-        notices: lines a user should read: repeated rows, rows shared between splits, caps that were not reached.
-    """
-
-    name: str
-    splits: Mapping[Split, tuple[Example, ...]]
-    rule: str
-    input_column: str
-    target_column: str
-    kind: str = "auto"
-    labels: tuple[str, ...] = ()
-    pattern: str | None = None
-    notices: tuple[str, ...] = ()
+# The first part of a task's name, and what loads it.
+BENCHMARKS = {
+    "gsm8k": gsm8k.load,
+    "bbh": bbh.load,
+    "mmlu": mmlu.load,
+    "aqua": aqua.load,
+    "multiarith": multiarith.load,
+    "harness": harness.load,
+}
 
 
-def load(settings: TaskSettings) -> Task:
+def names() -> list[str]:
+    """Every name of a benchmark of the paper, in the order in which they are listed."""
+    parts = [f"bbh/{task}" for task in bbh.TASKS]
+    parts += [f"mmlu/{name}" for name in (*mmlu.CATEGORIES, *mmlu.SUBJECTS)]
+    return ["gsm8k", *parts, "aqua", "multiarith"]
+
+
+def load(settings: TaskSettings, training: bool = True) -> Task:
     """Read the task that the settings describe.
+
+    Args:
+        settings: `[task]` of a config.
+        training: whether rows to train on are needed. AQuA and MultiArith have none unless task.train_rows is set.
 
     Raises:
         DataError: a file is missing or malformed, or holds too few rows for its splits.
-        UsageError: the settings contradict each other or name no data.
+        UsageError: the settings contradict each other, name no data, or leave no rows to train on.
     """
-    if settings.name == "table":
-        input_column, target_column = settings.input or "input", settings.target or "target"
-        if input_column == target_column:
-            raise UsageError(f"task.input and task.target both name the column {input_column!r}", "name two columns")
-        splits, notices = _load_table(settings, input_column, target_column)
-        rule = settings.rule
-    elif settings.name in BENCHMARKS:
-        read, default_rule = BENCHMARKS[settings.name]
-        splits, notices = read(settings)
-        input_column, target_column = "question", "answer"
-        rule = default_rule if settings.rule == "auto" else settings.rule
-    else:
-        known = ", ".join(("table", *BENCHMARKS))
-        raise UsageError(f"unknown task {settings.name!r}", f"task.name is one of: {known}")
-    capped, cap_notices = _cap(splits, settings)
-    notices = (*notices, *cap_notices, *_repeats(capped), *_shared(capped))
-    return Task(settings.name, capped, rule, input_column, target_column, settings.kind, notices=tuple(notices))
+    first = settings.name.partition("/")[0]
+    if settings.name != "table" and first not in BENCHMARKS:
+        near = difflib.get_close_matches(settings.name, ["table", "harness", *names()], 1, 0.5)
+        guess = f"did you mean {near[0]}? " if near else ""
+        accepted = "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness"
+        raise UsageError(f"unknown task {settings.name!r}", f"{guess}task.name is one of: {accepted}")
+    task = _load_table(settings) if settings.name == "table" else BENCHMARKS[first](settings)
+    if training and "train" not in task.splits:
+        hint = "set task.train_rows to how many rows to draw for it"
+        raise UsageError(f"{task.name} has no rows to train on, as in the paper", hint)
+    capped, notices = _cap(task.splits, settings)
+    notices = (*task.notices, *notices, *_repeats(capped), *_shared(capped))
+    rule = task.rule if settings.rule == "auto" else settings.rule
+    return replace(
+        task,
+        splits=capped,
+        rule=rule,
+        kind=task.kind if settings.kind == "auto" else settings.kind,
+        pattern=task.pattern if rule == task.rule else None,
+        notices=notices,
+    )
 
 
-def _load_table(settings: TaskSettings, input_column: str, target_column: str):
+def _load_table(settings: TaskSettings) -> Task:
+    input_column, target_column = settings.input or "input", settings.target or "target"
+    if input_column == target_column:
+        raise UsageError(f"task.input and task.target both name the column {input_column!r}", "name two columns")
+    splits, notices = _table_splits(settings, input_column, target_column)
+    return Task("table", splits, settings.rule, input_column, target_column, notices=tuple(notices))
+
+
+def _table_splits(settings: TaskSettings, input_column: str, target_column: str):
     files = {split: getattr(settings, split) for split in SPLITS if getattr(settings, split)}
     if settings.data and files:
         raise UsageError(f"task.data and task.{next(iter(files))} exclude each other", "give one file or one per split")
@@ -114,47 +121,6 @@ def _named_tables(path: str) -> tuple[dict[str, table.Table], list[str]]:
     known = {split: tables[split] for split in SPLITS if split in tables}
     others = ", ".join(name for name in tables if name not in known)
     return known, [f"{path}: not used: the splits {others}"] if others else []
-
-
-def folded(text: str) -> str:
-    """The text with every run of whitespace as one space: what makes two inputs the same row."""
-    return " ".join(text.split())
-
-
-def divide(rows: Sequence[Example], fractions: Sequence[float], seed: int) -> dict[Split, list[Example]]:
-    """Divide rows into train, validation and test at random; rows with the same input stay together.
-
-    Args:
-        rows: all rows, in file order.
-        fractions: shares of train, validation and test in [0, 1], together at most 1.
-        seed: equal seeds divide equal rows equally.
-
-    Raises:
-        DataError: a split with a share above 0 would get no row.
-        UsageError: the fractions are not shares.
-    """
-    if len(fractions) != 3 or not fractions[0] > 0 or min(fractions) < 0 or sum(fractions) > 1 + 1e-9:
-        raise UsageError(f"task.split is {tuple(fractions)}", "give three shares of at least 0, at most 1 together")
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(folded(row.input), []).append(index)
-    members = list(groups.values())
-    order = np.random.default_rng(np.random.SeedSequence((seed, DIVIDE))).permutation(len(members))
-    bounds = np.rint(np.cumsum(fractions) * len(rows)).astype(int)
-    chosen: list[list[int]] = [[], [], [], []]
-    placed = 0
-    for group in order:
-        chosen[int(np.searchsorted(bounds, placed, side="right"))] += members[group]
-        placed += len(members[group])
-    counts = [len(part) for part in chosen[:3]]
-    if any(share > 0 and not count for share, count in zip(fractions, counts, strict=True)):
-        raise DataError(
-            f"{len(rows)} rows ({len(members)} different inputs) are too few for the split {tuple(fractions)}: "
-            f"train {counts[0]}, validation {counts[1]}, test {counts[2]}",
-            "add rows or change task.split",
-        )
-    parts = zip(SPLITS, chosen[:3], strict=True)
-    return {split: [rows[index] for index in sorted(part)] for split, part in parts if part}
 
 
 def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:

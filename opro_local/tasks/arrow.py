@@ -1,7 +1,7 @@
-"""Tables of text from Parquet files and from folders saved by `datasets`.
+"""Tables from Parquet files and from folders saved by `datasets`.
 
-For: Arrow values as text, with the names of classes instead of their numbers. Not for: choosing among the files of a
-folder (table.py).
+For: Arrow values as text, with the names of classes instead of their numbers, or as they are. Not for: choosing among
+the files of a folder (table.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def read_saved(place: Path) -> dict[str, Table]:
+def read_saved(place: Path, typed: bool = False) -> dict[str, Table]:
     """The splits of a saved dataset, under "" where it has none. Raises DataError where `datasets` can't load it."""
     switch_off_network()
     import datasets
@@ -34,11 +34,11 @@ def read_saved(place: Path) -> dict[str, Table]:
     found = {}
     for name, part in parts.items():
         names = {column: feature.names for column, feature in part.features.items() if hasattr(feature, "names")}
-        found[SPLIT_NAMES.get(name, name)] = _arrow_table(tables[name], str(place / name), names)
+        found[SPLIT_NAMES.get(name, name)] = _arrow_table(tables[name], str(place / name), None if typed else names)
     return found
 
 
-def read_parquet(path: Path) -> Table:
+def read_parquet(path: Path, typed: bool = False) -> Table:
     """One Parquet file. Raises DataError where it can't be read."""
     import pyarrow
     import pyarrow.parquet
@@ -48,7 +48,7 @@ def read_parquet(path: Path) -> Table:
         table = pyarrow.parquet.ParquetFile(path).read()
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: no readable Parquet file: {_first_line(error)}", "write it again") from None
-    return _arrow_table(table, str(path), _class_names(table.schema.metadata or {}))
+    return _arrow_table(table, str(path), None if typed else _class_names(table.schema.metadata or {}))
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
@@ -64,13 +64,16 @@ def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
-def _arrow_table(table: pyarrow.Table, where: str, names: Mapping[str, Sequence[str]]) -> Table:
-    """Rows of an Arrow table. A column whose metadata names its classes shows their names instead of numbers."""
+def _arrow_table(table: pyarrow.Table, where: str, names: Mapping[str, Sequence[str]] | None) -> Table:
+    """Rows of an Arrow table, as text with the names of classes instead of their numbers; without `names` as it is."""
     columns = tuple(table.column_names)
     for name in columns:
         if columns.count(name) > 1:
             raise DataError(f"{where}: {columns.count(name)} columns are called {name!r}", "rename them")
-    values = [_cells(table.column(name), f"{where}: column {name!r}", names.get(name)) for name in columns]
+    if names is None:
+        values = [table.column(name).to_pylist() for name in columns]
+    else:
+        values = [_cells(table.column(name), f"{where}: column {name!r}", names.get(name)) for name in columns]
     rows = zip(*values, strict=True)
     return Table(
         where, columns, [Row(f"{where}:{i}", dict(zip(columns, row, strict=True))) for i, row in enumerate(rows, 1)]

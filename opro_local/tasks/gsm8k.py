@@ -1,6 +1,6 @@
 """GSM8K (Cobbe et al. 2021, arXiv 2110.14168), as google-deepmind/opro ships it and as Hugging Face does.
 
-For: rows and the paper's split. Not for: capping, or scoring (the rule is `number`). Version 1.
+For: rows and the paper's split. Not for: capping, or scoring (the rule is `number`).
 """
 
 # One row of gsm_train.tsv (no header; the worked solution is a Python bytes literal):
@@ -15,68 +15,66 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from opro_local.errors import DataError, UsageError
-from opro_local.tasks import table
+from opro_local.errors import DataError
+from opro_local.tasks import layout, table
+from opro_local.tasks.rows import Row
+from opro_local.tasks.task import Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
     from opro_local.config import TaskSettings
 
+VERSION = 1
 PAPER_ROWS = 7473
+FOLDERS = ("gsm_data", "gsm8k", "main", "gsm8k/main", "openai/gsm8k", "openai/gsm8k/main")
+EXPECTED = "gsm_train.tsv and gsm_test.tsv, Parquet files train*.parquet and test*.parquet, or a saved dataset"
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
-def load(settings: TaskSettings) -> tuple[dict[Split, list[Example]], list[str]]:
+def load(settings: TaskSettings) -> Task:
     """Train is the paper's 3.5 % of the train rows, validation all its other rows (if asked for), test all of test.
 
     Raises:
         DataError: no known layout in `data_dir`, or a malformed row.
         UsageError: `data_dir` is not set.
     """
-    if not settings.data_dir:
-        raise UsageError("gsm8k needs its files", "set task.data_dir to the folder with gsm_train.tsv or train.parquet")
-    train, test = _read(Path(settings.data_dir))
+    train, test = _read(settings)
     chosen = paper_split(len(train))
     if not chosen:
         raise DataError(f"{settings.data_dir}: {len(train)} train rows are too few", "3.5 % of them must be a row")
-    splits: dict[Split, list[Example]] = {"train": [train[index] for index in chosen]}
+    splits: dict[Split, tuple[Example, ...]] = {"train": tuple(train[index] for index in chosen)}
     if settings.validation_rows:
         taken = set(chosen)
-        splits["validation"] = [row for index, row in enumerate(train) if index not in taken]
-    splits["test"] = test
+        splits["validation"] = tuple(row for index, row in enumerate(train) if index not in taken)
+    splits["test"] = tuple(test)
     other = f"gsm8k: {len(train)} train rows where the benchmark has {PAPER_ROWS}: not the paper's split"
-    return splits, [] if len(train) == PAPER_ROWS else [other]
+    notices = () if len(train) == PAPER_ROWS else (other,)
+    return Task("gsm8k", splits, "number", "question", "answer", "number", notices=notices, version=VERSION)
 
 
 def paper_split(rows: int) -> list[int]:
     """Sorted indices of the paper's train rows: 261 of 7,473 (opro/optimization/optimize_instructions.py)."""
-    chosen = np.random.RandomState(0).choice(rows, size=int(0.035 * rows), replace=False)
-    return sorted(chosen.tolist())
+    return layout.paper_split(rows, int(0.035 * rows))[0]
 
 
-def _read(folder: Path) -> tuple[list[Example], list[Example]]:
-    tried = [folder, folder / "gsm8k", folder / "main", folder / "gsm8k" / "main"]
-    for place in tried:
-        if (place / "gsm_train.tsv").is_file():
-            return _read_tsv(place / "gsm_train.tsv", "train"), _read_tsv(place / "gsm_test.tsv", "test")
-    for place in tried:
-        if table.is_folder_of_rows(place):
-            tables = table.read(str(place))
-            if {"train", "test"} <= set(tables):
-                return _read_table(tables["train"], "train"), _read_table(tables["test"], "test")
-    hint = "expected gsm_train.tsv and gsm_test.tsv, Parquet files train*.parquet and test*.parquet, or a saved dataset"
-    raise DataError(f"{folder}: no GSM8K here", hint)
+def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
+    folders = layout.places(settings, FOLDERS, EXPECTED)
+    if train := layout.file_in(folders, "gsm_train.tsv"):
+        return _read_tsv(train, "train"), _read_tsv(train.with_name("gsm_test.tsv"), "test")
+    if tables := layout.hub_tables(folders, ("train", "test"), ("question", "answer")):
+        train, test = (layout.examples(split, tables[split].rows, _from_hub) for split in ("train", "test"))
+        return train, test
+    raise DataError(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
 
 
 def _read_tsv(path: Path, split: Split) -> list[Example]:
     # Tabs and line ends divide, quotes mean nothing: the questions are full of stray ones.
     lines = table.read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
-    return [_row(f"{path}:{number}", split, number - 1, line.split("\t")) for number, line in enumerate(lines, 1)]
+    rows = (_row(f"{path}:{number}", line.split("\t")) for number, line in enumerate(lines, 1))
+    return layout.examples(split, rows, lambda row: _parts(row.where, **row.columns))
 
 
-def _row(where: str, split: Split, index: int, fields: list[str]) -> Example:
+def _row(where: str, fields: list[str]) -> Row:
     if len(fields) != 3:
         raise DataError(f"{where}: {len(fields)} columns, not 3", "a row is question, answer, worked solution")
     question, answer, solution = fields
@@ -85,27 +83,22 @@ def _row(where: str, split: Split, index: int, fields: list[str]) -> Example:
             solution = ast.literal_eval(solution).decode()
         except (SyntaxError, ValueError, AttributeError, MemoryError, RecursionError):
             raise DataError(f"{where}: the worked solution is no bytes literal", "restore the file") from None
-    return _example(where, split, index, (question, answer, solution))
+    return Row(where, {"question": question, "answer": answer, "solution": solution})
 
 
-def _read_table(rows: table.Table, split: Split) -> list[Example]:
-    examples = table.examples(rows, split, "question", "answer")
-    return [_from_hub(row, split, index) for index, row in enumerate(examples)]
-
-
-def _from_hub(row: Example, split: Split, index: int) -> Example:
-    solution, marker, answer = row.target.rpartition("####")
+def _from_hub(row: Row) -> tuple[dict[str, str], str, str]:
+    question, answer = (layout.text(row.where, row.columns, name) for name in ("question", "answer"))
+    solution, marker, number = answer.rpartition("####")
     if not marker:
         raise DataError(f"{row.where}: the answer has no '####'", "it ends in a line such as '#### 42'")
-    return _example(row.where, split, index, (row.input, answer, solution.strip()))
+    return _parts(row.where, question, number, solution)
 
 
-def _example(where: str, split: Split, index: int, fields: tuple[str, str, str]) -> Example:
-    question, answer, solution = (text.strip() for text in fields)
+def _parts(where: str, question: str, answer: str, solution: str) -> tuple[dict[str, str], str, str]:
+    question, answer, solution = question.strip(), answer.strip(), solution.strip()
     if not question:
         raise DataError(f"{where}: the question is empty", "restore the file")
     if not NUMBER.fullmatch(answer):
         raise DataError(f"{where}: the answer {answer[:40]!r} is not a number", "write digits, such as 42 or 1,000")
     answer = answer.replace(",", "")
-    columns = {"question": question, "answer": answer, "solution": solution}
-    return Example(f"{split}:{index}", columns, question, answer, where)
+    return {"question": question, "answer": answer, "solution": solution}, question, answer

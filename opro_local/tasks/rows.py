@@ -21,10 +21,13 @@ SPLIT_NAMES["test"] = "test"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line."""
+    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line.
+
+    Values are texts; where the table was read as typed they are what JSON or Arrow hold.
+    """
 
     where: str
-    columns: Mapping[str, str | None]
+    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,24 +26,28 @@ QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one
 LINES_HINT = "write one object a line"
 
 
-def read(path: str) -> dict[str, Table]:
+def read(path: str, typed: bool = False) -> dict[str, Table]:
     """Every table in a file or folder, by split name where the data names splits, under "" where it doesn't.
+
+    Args:
+        path: the file or folder.
+        typed: values keep their JSON or Arrow types (lists, numbers, class numbers) instead of becoming text.
 
     Raises:
         DataError: the file is missing, of an unknown kind, malformed or without rows.
     """
     place = Path(path)
     if place.is_dir():
-        return {name: _not_empty(table) for name, table in _read_folder(place).items()}
+        return {name: _not_empty(table) for name, table in _read_folder(place, typed).items()}
     if not place.exists():
         raise DataError(f"{path}: no such file", "check the path")
     kind = place.suffix.lower()
     if kind in (".csv", ".tsv"):
         table = _read_csv(place, "\t" if kind == ".tsv" else ",")
     elif kind in (".jsonl", ".ndjson", ".json"):
-        table = _read_json(place, kind)
+        table = _read_json(place, kind, typed)
     elif kind == ".parquet":
-        table = read_parquet(place)
+        table = read_parquet(place, typed)
     else:
         raise DataError(f"{path}: files of kind {kind!r} are not read", f"accepted: {KINDS}")
     return {"": _not_empty(table)}
@@ -63,7 +67,7 @@ def examples(table: Table, prefix: str, input_column: str, target_column: str) -
     """
     for column in (input_column, target_column):
         if column not in table.columns:
-            raise DataError(f"{table.where}: no column {column!r}", _column_hint(column, table.columns))
+            raise DataError(f"{table.where}: no column {column!r}", column_hint(column, table.columns))
     found = []
     for index, row in enumerate(table.rows):
         columns = {name: row.columns.get(name) or "" for name in table.columns}
@@ -74,7 +78,8 @@ def examples(table: Table, prefix: str, input_column: str, target_column: str) -
     return found
 
 
-def _column_hint(column: str, columns: Sequence[str]) -> str:
+def column_hint(column: str, columns: Sequence[str]) -> str:
+    """What to say after "no column": the columns there are, and the nearest."""
     there = ", ".join(repr(name[:60]) for name in columns[:30]) + (", ..." if len(columns) > 30 else "")
     if len(columns) == 1 and (found := re.search("[;\t|,]", columns[0])):
         return f"the only column is {there}: it seems divided by {found.group()!r}, a .csv by ',' and a .tsv by tabs"
@@ -111,25 +116,29 @@ def _line(data: bytes, at: int) -> int:
     return data.count(b"\n", 0, at) + 1
 
 
-def _read_csv(path: Path, delimiter: str) -> Table:
+def records(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
+    """The records of a CSV file that are not blank, each with the line on which it starts, counted from 1.
+
+    Raises:
+        DataError: the file can't be read, or a quote is not closed.
+    """
     text = read_text(path)
     before = csv.field_size_limit(MAX_FIELD)
     try:
-        return _csv_table(path, text, delimiter)
+        return list(_csv_records(path, text, delimiter))
     finally:
         # The limit belongs to the whole process.
         csv.field_size_limit(before)
 
 
-def _csv_table(path: Path, text: str, delimiter: str) -> Table:
-    records = _csv_records(path, text, delimiter)
-    line, header = next(records)
+def _read_csv(path: Path, delimiter: str) -> Table:
+    (line, header), *others = records(path, delimiter)
     header = [name.strip() for name in header]
     for name in header:
         if header.count(name) > 1:
             raise DataError(f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them")
     rows = []
-    for number, fields in records:
+    for number, fields in others:
         if len(fields) != len(header):
             hint = "quote fields that hold the separator" if len(fields) > len(header) else "add what is missing"
             raise DataError(f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint)
@@ -138,7 +147,6 @@ def _csv_table(path: Path, text: str, delimiter: str) -> Table:
 
 
 def _csv_records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank, each with the line on which it starts."""
     # strict: without it a quote that is never closed swallows the rest of the file in silence.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -162,38 +170,38 @@ def _csv_error(where: str, message: str) -> DataError:
     return DataError(f"{where}: text follows a closing quote", QUOTE_HINT)
 
 
-def _read_json(path: Path, kind: str) -> Table:
+def _read_json(path: Path, kind: str, typed: bool) -> Table:
     text = read_text(path)
     is_array = text.lstrip()[0] == "["
     if is_array and kind != ".json":
         raise DataError(f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json")
-    rows = list(_array_rows(path, text) if is_array else _line_rows(path, text))
+    rows = list((_array_rows if is_array else _line_rows)(path, text, typed))
     columns = tuple(dict.fromkeys(name for row in rows for name in row.columns))
     return Table(f"{path}:1", columns, rows)
 
 
-def _line_rows(path: Path, text: str) -> Iterator[Row]:
+def _line_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
     # Only \n ends a line: JSON strings may hold the other characters that str.splitlines takes for line ends.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            value = _decoder().decode(line)
-            yield Row(where, _json_columns(value, line))
+            value = _decoder(typed).decode(line)
+            yield Row(where, _json_columns(value, line, typed))
         except (ValueError, RecursionError) as error:
             raise _json_error(where, error) from None
 
 
-def _array_rows(path: Path, text: str) -> Iterator[Row]:
+def _array_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
     space = re.compile(r"[ \t\r\n]*")
-    decoder = _decoder()
+    decoder = _decoder(typed)
     at, line, counted, comma = space.match(text, text.index("[") + 1).end(), 1, 0, False
     while text[at : at + 1] not in ("]", ""):
         line, counted = line + text.count("\n", counted, at), at
         try:
             value, end = decoder.raw_decode(text, at)
-            yield Row(f"{path}:{line}", _json_columns(value, text[at:end]))
+            yield Row(f"{path}:{line}", _json_columns(value, text[at:end], typed))
         except (ValueError, RecursionError) as error:
             raise _json_error(f"{path}:{getattr(error, 'lineno', line)}", error) from None
         at = space.match(text, end).end()
@@ -208,7 +216,18 @@ def _array_rows(path: Path, text: str) -> Iterator[Row]:
         raise DataError(f"{path}:{text.count(chr(10), 0, rest) + 1}: no JSON: {expected}", "correct the file")
 
 
-def _decoder() -> json.JSONDecoder:
+def document(path: Path) -> Any:
+    """The one JSON value that a file holds. Raises DataError with the line where it is no JSON."""
+    text = read_text(path)
+    try:
+        return _decoder(typed=True).decode(text.strip())
+    except (ValueError, RecursionError) as error:
+        raise _json_error(f"{path}:{getattr(error, 'lineno', 1)}", error) from None
+
+
+def _decoder(typed: bool) -> json.JSONDecoder:
+    if typed:
+        return json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
     # Numbers stay the text they are: 1 is "1", 1.0 is "1.0", and 2000 digits are no error.
     return json.JSONDecoder(object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=_constant)
 
@@ -233,18 +252,19 @@ def _json_error(where: str, error: Exception) -> DataError:
     return DataError(f"{where}: {error}", "correct the row")
 
 
-def _json_columns(value: Any, raw: str) -> dict[str, str | None]:
+def _json_columns(value: Any, raw: str, typed: bool) -> dict[str, Any]:
     if not isinstance(value, dict):
         kind = {list: "an array", str: "a string or a number", bool: "true or false"}.get(type(value), "null")
         raise ValueError(f"{kind} where an object with named columns is expected")
-    if any(isinstance(item, (dict, list)) for item in value.values()):
+    nested = {} if typed else {name: item for name, item in value.items() if isinstance(item, (dict, list))}
+    if nested:
         # Nested values become JSON text; parsed again, because the first pass made strings of their numbers.
-        value |= {name: item for name, item in json.loads(raw).items() if isinstance(item, (dict, list))}
+        value |= {name: item for name, item in json.loads(raw).items() if name in nested}
     columns = {name: text_of(item) for name, item in value.items()}
     if "\\u" in raw:
         for name, item in columns.items():
             _check_surrogates(name, item or "")
-    return columns
+    return value if typed else columns
 
 
 def _check_surrogates(name: str, text: str) -> None:
@@ -261,9 +281,9 @@ def _is_saved(place: Path) -> bool:
     return (place / "dataset_dict.json").is_file() or (place / "dataset_info.json").is_file()
 
 
-def _read_folder(place: Path) -> dict[str, Table]:
+def _read_folder(place: Path, typed: bool) -> dict[str, Table]:
     if _is_saved(place):
-        return read_saved(place)
+        return read_saved(place, typed)
     files = sorted(place.glob("*.parquet"))
     if not files:
         raise DataError(f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}")
@@ -271,7 +291,7 @@ def _read_folder(place: Path) -> dict[str, Table]:
     for file in files:
         # train-00000-of-00002.parquet, test.parquet
         name = re.match("[A-Za-z]*", file.name).group().lower()
-        named.setdefault(SPLIT_NAMES.get(name, name), []).append(read_parquet(file))
+        named.setdefault(SPLIT_NAMES.get(name, name), []).append(read_parquet(file, typed))
     if not set(named) & set(SPLIT_NAMES.values()):
         named = {"": [table for tables in named.values() for table in tables]}
     return {name: _joined(tables) for name, tables in named.items()}

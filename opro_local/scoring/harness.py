@@ -1,0 +1,105 @@
+"""The rule of an lm-evaluation-harness task: its filters, then exact_match.
+
+For: the verdicts that EleutherAI/lm-evaluation-harness gives to generate_until tasks (lm_eval/filters,
+lm_eval/api/metrics.py). Not for: reading its YAML (tasks/harness.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opro_local.errors import UsageError
+from opro_local.scoring.rule import FAILED, Rule
+
+# A filter turns an answer into (text, whether it found something); a text of None means that there is nothing left.
+Filter = Callable[[str], tuple[str | None, bool]]
+
+
+def harness(pattern: str | None) -> Rule:
+    """The answer, filtered, equals the target once both are normalised as the YAML says.
+
+    Not normalised: anything the YAML doesn't name, whitespace included. An answer for which a regex finds nothing is a
+    failed extraction, unless the filter's own fallback is right.
+
+    Args:
+        pattern: {"filters": [...], "metric": {...}} as JSON, as tasks/harness.py writes it.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    try:
+        said = json.loads(pattern or "")
+        filters, normal = [_filter(one) for one in said["filters"]], _normaliser(said["metric"])
+    except (ValueError, TypeError, KeyError, re.error, OverflowError, RecursionError):
+        hint = 'set task.name = "harness" and task.data to a YAML file of lm-evaluation-harness'
+        raise UsageError("the rule harness is for tasks of lm-evaluation-harness", hint) from None
+
+    def read(answer: str) -> tuple[str | None, bool]:
+        text, clear = answer, True
+        for step in filters:
+            text, found = step(text)
+            clear = clear and found
+            if text is None:
+                return None, False
+        return text, clear
+
+    def extract(answer: str) -> str | None:
+        text, clear = read(answer)
+        return text if clear else None
+
+    def verdict(answer: str, gold: str) -> float:
+        text, clear = read(answer)
+        if text is not None and normal(text) == gold:
+            return 1.0
+        return 0.0 if clear else FAILED
+
+    return Rule("harness", extract, lambda example: normal(example.target), verdict)
+
+
+def _filter(said: Mapping[str, Any]) -> Filter:
+    function = said["function"]
+    if function == "regex":
+        return _regex(re.compile(said["regex_pattern"]), said["group_select"], said["fallback"])
+    if function == "map":
+        return _map(said["mapping_dict"], said["default_value"])
+    change = {"remove_whitespace": str.strip, "lowercase": str.lower, "uppercase": str.upper}[function]
+    return lambda text: (change(text), True)
+
+
+def _regex(expression: re.Pattern[str], select: int, fallback: str) -> Filter:
+    def find(text: str) -> tuple[str | None, bool]:
+        matches = expression.findall(text)
+        if not -len(matches) <= select < len(matches):
+            return fallback, False
+        # With several groups, the first that holds something.
+        groups = matches[select] if isinstance(matches[select], tuple) else (matches[select],)
+        if len(groups) > 1 and not any(groups):
+            return fallback.strip(), False
+        return next(filter(None, groups), "").strip(), True
+
+    return find
+
+
+def _map(names: Mapping[str, str], default: str | None) -> Filter:
+    return lambda text: (names.get(text, default), text in names)
+
+
+def _normaliser(said: Mapping[str, Any]) -> Callable[[str], str]:
+    """What exact_match does to both sides, in its order: regexes, case, punctuation, digits."""
+    ignored = [re.compile(pattern) for pattern in said["regexes_to_ignore"]]
+    dropped = (string.punctuation if said["ignore_punctuation"] else "") + (
+        string.digits if said["ignore_numbers"] else ""
+    )
+    table = str.maketrans("", "", dropped)
+
+    def normal(text: str) -> str:
+        for expression in ignored:
+            text = expression.sub("", text)
+        text = text.lower() if said["ignore_case"] else text
+        return text.translate(table)
+
+    return normal

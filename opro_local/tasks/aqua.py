@@ -1,0 +1,82 @@
+"""AQuA (Ling et al. 2017, arXiv 1705.04146): algebra word problems with five options, in both layouts.
+
+For: rows as the reference shows them; the paper only evaluates on AQuA (section 5.2.3). Not for: the rationales, which
+are kept as a column and shown to nobody.
+"""
+
+# One row of AQuA.json (one object a line; the 254 rows of the published test split):
+#   {"question": "How many of the numbers ...?", "options": ["A)11", "B)12", "C)13", "D)14", "E)15"],
+#    "rationale": "Explanation : ...", "correct": "C"}
+# At Hugging Face (deepmind/aqua_rat) the columns are the same.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from opro_local.errors import DataError
+from opro_local.tasks import layout, table
+from opro_local.tasks.rows import Row, Table
+from opro_local.tasks.task import Task
+
+if TYPE_CHECKING:
+    from opro_local.config import TaskSettings
+
+VERSION = 1
+PAPER_ROWS = 254
+FOLDERS = ("AQuA-data", "aqua", "aqua_rat", "raw", "aqua_rat/raw", "deepmind/aqua_rat", "deepmind/aqua_rat/raw")
+EXPECTED = "AQuA.json, or Parquet files or a saved dataset with a split called test"
+COLUMNS = ("question", "options", "correct")
+ASK = "\nWhat's the answer in (A) (B) (C) (D) (E)?"
+
+
+def load(settings: TaskSettings) -> Task:
+    """All rows are test rows, as in the reference (evaluate_instructions.py), unless task.train_rows is set.
+
+    It is then how many rows are drawn for train (and task.validation_rows for validation, from the others), and test
+    is the rest. A published dataset with splits of its own keeps them, its train and validation only if asked for.
+
+    Raises:
+        DataError: no known layout in `data_dir`, or a malformed row.
+        UsageError: `data_dir` is not set.
+    """
+    tables = _read(settings)
+    test = layout.examples("test", tables["test"].rows, _parts)
+    wanted = {"train": settings.train_rows, "validation": settings.validation_rows}
+    if "train" in tables:
+        own = [split for split in ("train", "validation") if wanted[split] and split in tables]
+        splits = {split: tuple(layout.examples(split, tables[split].rows, _parts)) for split in own}
+        splits["test"] = tuple(test)
+    else:
+        splits = layout.divided(test, settings.train_rows or 0, settings.validation_rows or 0)
+    other = f"aqua: {len(test)} test rows where the benchmark has {PAPER_ROWS}"
+    notices = () if len(test) == PAPER_ROWS else (other,)
+    return Task("aqua", splits, "choice", "question", "correct", "choice", notices=notices, version=VERSION)
+
+
+def _read(settings: TaskSettings) -> dict[str, Table]:
+    folders = layout.places(settings, FOLDERS, EXPECTED)
+    if path := layout.file_in(folders, "AQuA.json"):
+        return {"test": table.read(str(path), typed=True)[""]}
+    if tables := layout.hub_tables(folders, ("test",), COLUMNS):
+        return tables
+    raise DataError(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
+
+
+def _parts(row: Row) -> tuple[dict[str, str], str, str]:
+    question, correct = (layout.text(row.where, row.columns, name) for name in ("question", "correct"))
+    options = row.columns.get("options")
+    if not isinstance(options, list) or not options:
+        raise DataError(f"{row.where}: options is {options!r:.40}, not a list of texts", "restore the file")
+    options = [layout.a_text(option, f"{row.where}: option {n}") for n, option in enumerate(options, 1)]
+    for option in options:
+        if not re.match(r"[A-E]\)", option):
+            raise DataError(f"{row.where}: the option {option[:40]!r} has no letter", "write it as 'A)11'")
+    letters = [option[0] for option in options]
+    if correct not in letters:
+        there = ", ".join(letters)
+        raise DataError(f"{row.where}: correct is {correct[:40]!r}, the options are {there}", "restore the file")
+    shown = question + "".join(f"\n({option}" for option in options) + ASK
+    rationale = row.columns.get("rationale")
+    columns = {"question": question, "options": "\n".join(options), "correct": correct}
+    return columns | {"rationale": rationale if isinstance(rationale, str) else ""}, shown, correct

@@ -1,0 +1,133 @@
+"""BIG-Bench Hard (Suzgun et al. 2022, arXiv 2210.09261): 23 tasks in 27 files, in both layouts.
+
+For: rows, the paper's split, and the rule that is right for each task. Not for: the paper's own rule (task.rule =
+"opro" takes it, with the kind given here).
+"""
+
+# One row of sports_understanding.json, which is {"canary": ..., "examples": [...]} on one line:
+#   {"input": "Is the following sentence plausible? \"Elias Lindholm beat the buzzer.\"", "target": "no"}
+# The same row at Hugging Face (lukaemon/bbh): input = "Is the following ...", target = "no"
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opro_local.errors import DataError, UsageError
+from opro_local.tasks import layout, table
+from opro_local.tasks.rows import Row
+from opro_local.tasks.task import Task
+from opro_local.types import Example
+
+if TYPE_CHECKING:
+    from opro_local.config import TaskSettings
+
+VERSION = 1
+FOLDERS = ("BIG-Bench-Hard-data", "bbh", "lukaemon/bbh")
+NUMBERS = ("multistep_arithmetic_two", "object_counting")
+TEXTS = ("dyck_languages", "word_sorting")
+WORDS = {
+    "boolean_expressions": ("True", "False"),
+    "causal_judgement": ("Yes", "No"),
+    "formal_fallacies": ("valid", "invalid"),
+    "navigate": ("Yes", "No"),
+    "sports_understanding": ("yes", "no"),
+    "web_of_lies": ("Yes", "No"),
+}
+CHOICES = (
+    *("date_understanding", "disambiguation_qa", "geometric_shapes", "hyperbaton", "movie_recommendation"),
+    *(f"logical_deduction_{size}_objects" for size in ("three", "five", "seven")),
+    *("penguins_in_a_table", "reasoning_about_colored_objects", "ruin_names", "salient_translation_error_detection"),
+    *("snarks", "temporal_sequences"),
+    *(f"tracking_shuffled_objects_{size}_objects" for size in ("three", "five", "seven")),
+)
+TASKS = tuple(sorted((*NUMBERS, *TEXTS, *WORDS, *CHOICES)))
+
+WHY = "the published row's option was cut at its commas, so that no letter is right"
+FAULTS = {
+    "movie_recommendation:163": "Monsters, Inc",
+    "ruin_names:99": "dearth, wind, & fire",
+    "ruin_names:144": "rita, sue and bob poo",
+}
+
+
+def load(settings: TaskSettings) -> Task:
+    """Train is the paper's 20 % of the rows, test all others; validation, if asked for, is drawn from the others.
+
+    Raises:
+        DataError: the task's file is not there or malformed.
+        UsageError: `data_dir` is not set, or there is no such task.
+    """
+    _, _, name = settings.name.partition("/")
+    if name not in TASKS:
+        raise UsageError(f"{settings.name}: BIG-Bench Hard has no such task", f"its tasks: {', '.join(TASKS)}")
+    rows = _read(settings, name)
+    splits = layout.divided(rows, int(0.2 * len(rows)), settings.validation_rows or 0)
+    if "train" not in splits:
+        raise DataError(f"{rows[0].where}: {len(rows)} rows are too few", "20 % of them must be a row")
+    rule, kind = _rule(name)
+    faults = {row.id: WHY for row in rows if FAULTS.get(row.id) == row.target}
+    notices = tuple(f"{row.where}: {WHY}" for row in rows if row.id in faults)
+    labels = WORDS.get(name, ()) if rule == "labels" else ()
+    return Task(
+        settings.name, splits, rule, "input", "target", kind, labels, notices=notices, version=VERSION, faults=faults
+    )
+
+
+def _rule(name: str) -> tuple[str, str]:
+    """The rule that is right for the task, and the kind as which the reference scores it."""
+    if name in NUMBERS:
+        return "number", "number"
+    if name in TEXTS:
+        return "exact", "text"
+    if name in CHOICES:
+        return "choice", "choice"
+    # "valid" and "invalid" are words of an argument's own kind: only they answer it, not yes and no.
+    return ("labels" if name == "formal_fallacies" else "boolean"), "boolean"
+
+
+def _read(settings: TaskSettings, name: str) -> list[Example]:
+    expected = f"{name}.json, or a folder {name} with Parquet files or a saved dataset"
+    folders = layout.places(settings, FOLDERS, expected)
+    if path := layout.file_in(folders, f"{name}.json"):
+        rows = _from_file(path)
+    elif tables := layout.hub_tables([folder / name for folder in folders], ("test",), ("input", "target")):
+        rows = list(tables["test"].rows)
+    else:
+        raise DataError(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+    return [_checked(row, name) for row in layout.examples(name, rows, _parts)]
+
+
+def _from_file(path: Path) -> list[Row]:
+    whole = table.document(path)
+    found = whole.get("examples") if isinstance(whole, dict) else None
+    if not isinstance(found, list):
+        raise DataError(f"{path}:1: no list called examples", 'the file is {"canary": ..., "examples": [...]}')
+    if not found:
+        raise DataError(f"{path}:1: examples is empty", "restore the file")
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: {row!r:.40} where an object is expected", "a row has input and target")
+    return [Row(f"{path}:{number}", row) for number, row in enumerate(found, 1)]
+
+
+def _parts(row: Row) -> tuple[dict[str, str], str, str]:
+    question, target = (layout.text(row.where, row.columns, name) for name in ("input", "target"))
+    return {"input": question, "target": target}, question, target
+
+
+def _checked(row: Example, name: str) -> Example:
+    """The row, if its target is one of those that the task has."""
+    if name in CHOICES:
+        lettered = re.fullmatch(r"\([A-Z]\)", row.target) and row.target in row.input
+        right = lettered or FAULTS.get(row.id) == row.target
+        expected = "the letter of one of the options, such as (A)"
+    elif name in NUMBERS:
+        right, expected = re.fullmatch(r"-?\d+", row.target), "a whole number"
+    else:
+        words = WORDS.get(name)
+        right, expected = words is None or row.target in words, f"one of {words}"
+    if right:
+        return row
+    raise DataError(f"{row.where}: the target {row.target[:40]!r} is not {expected}", "restore the file")

@@ -1,0 +1,204 @@
+"""The YAML of an lm-evaluation-harness task: read with its includes, and refused where it says more than we do.
+
+For: the part of that format which generate_until tasks with exact_match need. Not for: the task's rows (harness.py).
+Nothing in the file is executed: `!function` is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opro_local.errors import DataError
+from opro_local.tasks.table import read_text
+
+# Keys that change nothing here: names, and what belongs to few-shot prompts or reporting.
+WITHOUT_EFFECT = frozenset(
+    {"task", "task_alias", "tag", "group", "group_alias", "metadata", "version", "unsafe_code"}
+    | {"num_fewshot", "fewshot_split", "fewshot_config", "target_delimiter", "description"}
+    | {"should_decontaminate", "doc_to_decontamination_query"}
+)
+SPLIT_KEYS = ("training_split", "validation_split", "test_split")
+READ = ("dataset_path", "dataset_name", "dataset_kwargs", *SPLIT_KEYS, "doc_to_text", "doc_to_target")
+KEYS = (*READ, "output_type", "generation_kwargs", "fewshot_delimiter", "repeats", "filter_list", "metric_list")
+
+# The options of each filter, with the harness's own defaults (lm_eval/filters).
+FILTERS: Mapping[str, Mapping[str, Any]] = {
+    "regex": {"regex_pattern": r"#### (\-?[0-9\.\,]+)", "group_select": 0, "fallback": "[invalid]"},
+    "map": {"mapping_dict": {}, "default_value": None},
+    "take_first": {},
+    "remove_whitespace": {},
+    "lowercase": {},
+    "uppercase": {},
+}
+METRIC = {"ignore_case": False, "ignore_punctuation": False, "ignore_numbers": False, "regexes_to_ignore": []}
+DEEPEST = 20
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The task's settings, its includes merged in, checked as far as that needs no rows.
+
+    Raises:
+        DataError: the file is no YAML mapping, or holds a key or value that is not supported; the key is named.
+    """
+    found = _merged(path, 0)
+    for key, value in found.items():
+        if key not in KEYS and key not in WITHOUT_EFFECT and value is not None:
+            raise DataError(f"{path}: {key} is not supported", f"supported: {', '.join(KEYS)}")
+    if (kind := found.get("output_type", "generate_until")) != "generate_until":
+        raise DataError(f"{path}: output_type is {kind!r}", "supported: generate_until")
+    if found.get("repeats") not in (None, 1):
+        raise DataError(f"{path}: repeats is {found['repeats']!r}", "supported: 1")
+    for key in ("dataset_path", "doc_to_text", "doc_to_target"):
+        if not isinstance(found.get(key), str) or not found[key]:
+            raise DataError(f"{path}: {key} is {found.get(key)!r:.60}", "supported: a text")
+    for key in ("dataset_name", *SPLIT_KEYS, "description"):
+        if not isinstance(found.get(key), str | None):
+            raise DataError(f"{path}: {key} is {found[key]!r:.60}", "supported: a text")
+    return found
+
+
+def _merged(path: Path, depth: int) -> dict[str, Any]:
+    said = _mapping(path)
+    included = said.pop("include", None) or []
+    if depth == DEEPEST:
+        raise DataError(f"{path}: include goes {DEEPEST} files deep", "does a file include itself?")
+    found: dict[str, Any] = {}
+    for name in [included] if isinstance(included, str) else included:
+        if not isinstance(name, str):
+            raise DataError(f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list")
+        found |= _merged(path.parent / name, depth + 1)
+    return found | said
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """SafeLoader; here, so that the refusal of !function is no state of the process."""
+
+    def refuse(loader: yaml.Loader, suffix: str, node: yaml.Node) -> None:
+        what = f"{path}:{node.start_mark.line + 1}: {node.tag} is not supported"
+        raise DataError(what, "no code is run: write doc_to_text, filters and metrics without it")
+
+    Loader.add_multi_constructor("!", refuse)
+    try:
+        found = yaml.load(read_text(path), Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise DataError(f"{path}:{line}: no YAML: {error.problem}", "correct the file") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}:1: no YAML: {str(error).splitlines()[0]}", "correct the file") from None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise DataError(f"{path}:1: no mapping of settings", "give the YAML file of one task")
+    return found
+
+
+def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], int | None]:
+    """The texts that end an answer, and its most new tokens or None.
+
+    Without `until`, the harness ends an answer at the few-shot delimiter (lm_eval/config/task.py).
+    """
+    options = said.get("generation_kwargs") or {}
+    if not isinstance(options, dict):
+        raise DataError(f"{path}: generation_kwargs is {options!r:.60}", "supported: a mapping")
+    for key, value in options.items():
+        if (key, value) in (("do_sample", False), ("temperature", 0)) or key in ("until", "max_gen_toks"):
+            continue
+        supported = "until, max_gen_toks, do_sample false, temperature 0"
+        raise DataError(f"{path}: generation_kwargs: {key} is {value!r:.60}", f"supported: {supported}")
+    delimiter = said.get("fewshot_delimiter", "\n\n")
+    until = options.get("until", [] if delimiter is None else delimiter)
+    until = [until] if isinstance(until, str) else until
+    if not isinstance(until, list) or not all(isinstance(text, str) and text for text in until):
+        raise DataError(f"{path}: generation_kwargs: until is {until!r:.60}", "supported: a text or a list of texts")
+    most = options.get("max_gen_toks")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise DataError(f"{path}: generation_kwargs: max_gen_toks is {most!r:.60}", "supported: a whole number above 0")
+    return tuple(until), most
+
+
+def filters(path: Path, said: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The steps of the first filter with all their options, and the names of all filters: the first decides."""
+    pipelines = said.get("filter_list")
+    if pipelines is None:
+        return [], []
+    if not isinstance(pipelines, list) or not pipelines or not all(isinstance(one, dict) for one in pipelines):
+        raise DataError(f"{path}: filter_list is {pipelines!r:.60}", "supported: a list of filters, each name, filter")
+    steps = pipelines[0].get("filter")
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise DataError(f"{path}: filter_list: filter is {steps!r:.60}", "supported: a list of functions")
+    known = [_step(path, step) for step in steps]
+    if any(step["function"] == "take_first" for step in known[:-1]):
+        raise DataError(f"{path}: filter_list: take_first is not the last function", "put it last")
+    names = [str(one.get("name", number)) for number, one in enumerate(pipelines, 1)]
+    return [step for step in known if step["function"] != "take_first"], names
+
+
+def _step(path: Path, step: Mapping[str, Any]) -> dict[str, Any]:
+    name = step.get("function")
+    if not isinstance(name, str) or name not in FILTERS:
+        raise DataError(f"{path}: filter_list: function is {name!r:.60}", f"supported: {', '.join(FILTERS)}")
+    whole = dict(FILTERS[name])
+    # Both spellings exist: options beside the function, or in its own mapping.
+    for key, value in {**(step.get("kwargs") or {}), **step}.items():
+        if key not in ("function", "kwargs"):
+            whole[key] = _option(path, name, key, value)
+    return {"function": name, **whole}
+
+
+def _option(path: Path, function: str, key: str, value: Any) -> Any:
+    where = f"{path}: filter_list: {function}: {key}"
+    if key not in FILTERS[function]:
+        raise DataError(f"{where} is not supported", f"supported: {', '.join(FILTERS[function]) or 'no options'}")
+    if key == "regex_pattern":
+        return _expression(value, where)
+    if key == "group_select" and (not isinstance(value, int) or isinstance(value, bool)):
+        raise DataError(f"{where} is {value!r:.60}", "supported: a whole number")
+    if key in ("fallback", "default_value") and not (isinstance(value, str) or (key != "fallback" and value is None)):
+        raise DataError(f"{where} is {value!r:.60}", "supported: a text; quote it")
+    if key == "mapping_dict" and not (
+        isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+    ):
+        raise DataError(f"{where} is {value!r:.60}", "supported: texts to texts; quote them")
+    return value
+
+
+def _expression(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{where} is {value!r:.60}", "supported: a regular expression")
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise DataError(f"{where}: {value!r:.60} is no regular expression: {error}", "correct it") from None
+    return value
+
+
+def metric(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of exact_match, the only metric, all of them."""
+    metrics = said.get("metric_list") or [{"metric": "exact_match"}]
+    if not isinstance(metrics, list) or len(metrics) != 1 or not isinstance(metrics[0], dict):
+        raise DataError(f"{path}: metric_list is {metrics!r:.60}", "supported: one metric, exact_match")
+    whole = dict(METRIC)
+    for key, value in metrics[0].items():
+        where = f"{path}: metric_list: {key}"
+        if key in METRIC:
+            whole[key] = _metric_option(where, key, value)
+        elif (key, value) not in (("metric", "exact_match"), ("aggregation", "mean"), ("higher_is_better", True)):
+            options = ", ".join(METRIC)
+            raise DataError(f"{where} is {value!r:.60}", f"supported: metric exact_match, aggregation mean, {options}")
+    if metrics[0].get("metric") != "exact_match":
+        raise DataError(f"{path}: metric_list: no metric", "supported: exact_match")
+    return whole
+
+
+def _metric_option(where: str, key: str, value: Any) -> Any:
+    if key != "regexes_to_ignore":
+        if not isinstance(value, bool):
+            raise DataError(f"{where} is {value!r:.60}", "supported: true or false")
+        return value
+    if not isinstance(value, list | None):
+        raise DataError(f"{where} is {value!r:.60}", "supported: a list of regular expressions")
+    return [_expression(one, where) for one in value or []]

@@ -1,0 +1,135 @@
+"""What the benchmarks share: where their files may lie, what a field must be, and the paper's way to draw rows.
+
+For: both layouts (google-deepmind/opro's `data` folder, Hugging Face's folders) and the reference's row indices. Not
+for: any one benchmark, or a user's own tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opro_local.errors import DataError, UsageError
+from opro_local.tasks import table
+from opro_local.tasks.rows import Row, Table
+from opro_local.types import Example, Split
+
+if TYPE_CHECKING:
+    from opro_local.config import TaskSettings
+
+
+def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[Path]:
+    """The folders to look in: `data_dir` itself, its `data` folder, and in both of them the folders of these names.
+
+    Raises:
+        UsageError: `data_dir` is not set; the hint says which files are expected there.
+        DataError: it is no folder.
+    """
+    if not settings.data_dir:
+        raise UsageError(
+            f"{settings.name} needs its files", f"set task.data_dir (--data-dir) to the folder: {expected}"
+        )
+    folder = Path(settings.data_dir)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", f"task.data_dir is the folder with the files: {expected}")
+    names = tuple(names)
+    return [root / name for root in (folder, folder / "data") for name in ("", *names)]
+
+
+def file_in(folders: Iterable[Path], name: str) -> Path | None:
+    """The first file of this name in these folders."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def hub_tables(folders: Iterable[Path], splits: Sequence[str], columns: Sequence[str]) -> dict[str, Table] | None:
+    """The tables of the first folder that holds Parquet files or a saved dataset with these splits, by split.
+
+    Values keep their types. A dataset saved without splits counts as its last one here, usually test.
+
+    Raises:
+        DataError: a split lacks one of the columns.
+    """
+    for folder in folders:
+        if not table.is_folder_of_rows(folder):
+            continue
+        tables = table.read(str(folder), typed=True)
+        if set(tables) == {""}:
+            tables = {splits[-1]: tables[""]}
+        if set(splits) <= set(tables):
+            for rows in tables.values():
+                need_columns(rows, columns)
+            return tables
+    return None
+
+
+def need_columns(rows: Table, columns: Sequence[str]) -> None:
+    """Raise DataError for the first of these columns that the table does not have."""
+    for column in columns:
+        if column not in rows.columns:
+            raise DataError(f"{rows.where}: no column {column!r}", table.column_hint(column, rows.columns))
+
+
+def text(where: str, columns: Mapping[str, Any], name: str) -> str:
+    """The text in this field, as it is written. Raises DataError unless it is a text with something in it."""
+    return a_text(columns.get(name), f"{where}: {name}")
+
+
+def a_text(value: Any, what: str) -> str:
+    """The value, if it is a text with something in it; `what` starts the DataError if it is not."""
+    if value is None:
+        raise DataError(f"{what} is missing", "restore the file")
+    if not isinstance(value, str):
+        raise DataError(f"{what} is {value!r:.40}, not a text", "restore the file")
+    if not value.strip():
+        raise DataError(f"{what} is empty", "restore the file")
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{what} holds a NUL or half a surrogate pair", "restore the file")
+    return value
+
+
+def examples(
+    prefix: str, rows: Iterable[Row], read: Callable[[Row], tuple[Mapping[str, str], str, str]]
+) -> list[Example]:
+    """One example per row, with the ids `prefix:0`, `prefix:1`, ...
+
+    Args:
+        prefix: what the ids start with.
+        rows: as `table.read` gives them.
+        read: a function from a row to (columns, input, target).
+    """
+    return [Example(f"{prefix}:{index}", *read(row), row.where) for index, row in enumerate(rows)]
+
+
+def paper_split(rows: int, train: int, validation: int = 0) -> tuple[list[int], list[int], list[int]]:
+    """Sorted indices of train, validation and test, as google-deepmind/opro draws them (optimize_instructions.py).
+
+    Train is drawn first, validation from what is left with the same stream, and test is the rest; so a larger
+    validation never changes train.
+
+    Args:
+        rows: how many there are.
+        train: how many of them to train on.
+        validation: how many of the others to keep for validation; all of them if there are fewer.
+    """
+    stream = np.random.RandomState(0)
+    chosen = np.sort(stream.choice(rows, size=train, replace=False))
+    others = np.setdiff1d(np.arange(rows), chosen)
+    kept = (
+        np.sort(stream.choice(others, size=min(validation, len(others)), replace=False)) if validation else others[:0]
+    )
+    return chosen.tolist(), kept.tolist(), np.setdiff1d(others, kept).tolist()
+
+
+def divided(rows: Sequence[Example], train: int, validation: int = 0) -> dict[Split, tuple[Example, ...]]:
+    """The rows by split, drawn as in `paper_split`; a split without rows does not exist.
+
+    Raises:
+        DataError: the rows are too few for `train` of them.
+    """
+    if train > len(rows):
+        raise DataError(f"{rows[0].where}: {len(rows)} rows, {train} wanted for train", "set task.train_rows lower")
+    parts = zip(("train", "validation", "test"), paper_split(len(rows), train, validation), strict=True)
+    return {split: tuple(rows[index] for index in part) for split, part in parts if part}
