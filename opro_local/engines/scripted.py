@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from opro_local.engines.constraints import check, satisfies
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
@@ -29,7 +30,8 @@ FAULTS = ("die", "hang", "short", "raise", "slow")
 class ScriptedEngine:
     """Answers each request with `script(request)`: a text, or a whole Completion.
 
-    A text is cut at the first stop string and after `max_tokens` words, as a model's reply would be.
+    A text is cut at the first stop string and after `max_tokens` words, as a model's reply would be. A script may
+    ignore constraints of kind json and grammar; a reply that breaks a choice or a regex is an EngineError.
 
     Raises:
         ModelError: the settings' "file.py:function" can't be loaded.
@@ -67,6 +69,8 @@ class ScriptedEngine:
         fault = self._fault[0] if self._fault[1] == self._calls else ""
         if fault:
             self._break(fault, requests)
+        for constraint in {request.sampling.constraint for request in requests} - {None}:
+            check(constraint)
         completions = [self._answer(request) for request in requests]
         if progress:
             progress(len(requests), sum(completion.completion_tokens for completion in completions))
@@ -85,6 +89,10 @@ class ScriptedEngine:
         if size + sampling.max_tokens > self.max_model_len:
             return Completion("", "too_long", size, 0, 0)
         reply = self._script(request)
+        whole = reply if isinstance(reply, str) else reply.text
+        cut = not isinstance(reply, str) and reply.finish_reason != "stop"
+        if sampling.constraint and not cut and not satisfies(sampling.constraint, whole):
+            raise EngineError(f"the script's reply {whole!r} breaks {sampling.constraint}", "correct the script")
         if not isinstance(reply, str):
             return reply
         for stop in sampling.stop:

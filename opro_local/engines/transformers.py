@@ -6,13 +6,14 @@ For: correct, reproducible batches on CPU or GPU. Not for: speed; vLLM is the en
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opro_local import offline
+from opro_local.engines.constraints import Grammars, refused
 from opro_local.engines.prompts import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request
 
 # A reply's text depends on the tokens before it only through their last few (see PromptTokenizer.decode).
 CONTEXT = 4
@@ -23,7 +24,8 @@ class TransformersEngine:
     """A causal language model in this process.
 
     Greedy and sampled requests share batches: each sampled row adds Gumbel noise from a generator of its own, so a
-    seeded reply does not depend on what else is in the batch (up to rounding).
+    seeded reply does not depend on what else is in the batch (up to rounding). So do requests with different
+    constraints: each constrained row follows a grammar of its own.
 
     Raises:
         EngineError: torch or transformers is missing, or memory ran out.
@@ -43,6 +45,7 @@ class TransformersEngine:
         self._eos = _end_ids(self._model, self._prompts.tokenizer)
         # The model's own sampling settings (temperature, repetition penalty) would leak into every call.
         self._model.generation_config = transformers.GenerationConfig()
+        self._grammars = Grammars(self._prompts.tokenizer, config.get_text_config().vocab_size, self._eos)
         limit = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
         self.max_model_len = min(limit, settings.max_model_len or (8192 if torch.cuda.is_available() else 2048))
         self.fingerprint = {
@@ -58,6 +61,7 @@ class TransformersEngine:
         """One completion per request; see the Engine protocol."""
         import torch
 
+        grammars = self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
         completions: list[Completion | None] = [None] * len(requests)
         room = self.max_model_len
@@ -67,8 +71,9 @@ class TransformersEngine:
         open_rows = [i for i, completion in enumerate(completions) if completion is None]
         finished, tokens = len(requests) - len(open_rows), 0
         for rows in _batches(open_rows, requests, ids, self._settings.batch_tokens):
+            batch, before = [requests[i] for i in rows], (finished, tokens, progress)
             try:
-                done = self._run([requests[i] for i in rows], [ids[i] for i in rows], (finished, tokens, progress))
+                done = self._run(batch, [ids[i] for i in rows], grammars, before)
             except torch.OutOfMemoryError as error:
                 raise EngineError("the GPU ran out of memory", "lower batch_tokens or max_tokens") from error
             for i, completion in zip(rows, done, strict=True):
@@ -91,7 +96,7 @@ class TransformersEngine:
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         return answered(lambda: self._prompts.encode(prompts), self._settings.model)
 
-    def _run(self, requests: list[Request], ids: list[list[int]], before: tuple) -> list[Completion]:
+    def _run(self, requests: list[Request], ids: list[list[int]], grammars: Mapping, before: tuple) -> list[Completion]:
         """One padded forward batch; all requests share stop strings and max_tokens."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
@@ -106,15 +111,53 @@ class TransformersEngine:
         config = GenerationConfig(
             do_sample=False, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos or None, pad_token_id=pad
         )
+        # A reply is drawn from what its grammar allows, so the masks come before the noise.
+        masks = [_Masks(requests, grammars, self._grammars.vocabulary, ends)] if grammars else []
         with torch.inference_mode():
             out = self._model.generate(
                 tokens,
                 attention_mask=mask,
                 generation_config=config,
-                logits_processor=LogitsProcessorList([_Noise(requests, device)]),
+                logits_processor=LogitsProcessorList([*masks, _Noise(requests, device)]),
                 stopping_criteria=StoppingCriteriaList([ends]),
             )
         return ends.completions(out[:, width:].tolist())
+
+
+class _Masks:
+    """Holds each constrained row to its grammar: a token the grammar does not allow next can't be drawn."""
+
+    def __init__(self, requests: Sequence[Request], grammars: Mapping, vocabulary: int, ends: _Ends) -> None:
+        import xgrammar
+
+        self._constraints: dict[int, Constraint] = {
+            row: request.sampling.constraint for row, request in enumerate(requests) if request.sampling.constraint
+        }
+        self._matchers = {row: xgrammar.GrammarMatcher(grammars[limit]) for row, limit in self._constraints.items()}
+        self._masks = xgrammar.allocate_token_bitmask(len(requests), vocabulary)
+        self._apply = xgrammar.apply_token_bitmask_inplace
+        self._ends = ends
+        self._begun = False
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        if self._begun:
+            self._advance(input_ids[:, -1].tolist())
+        self._begun = True
+        for row, matcher in self._matchers.items():
+            matcher.fill_next_token_bitmask(self._masks, row)
+            if not self._masks[row].any():
+                raise refused(self._constraints[row], "a reply reached a dead end", "let every beginning have an end")
+        if self._matchers:
+            self._apply(scores, self._masks.to(scores.device), indices=list(self._matchers))
+        return scores
+
+    def _advance(self, tokens: list[int]) -> None:
+        """Take in each row's last token; rows that have ended get padding from here on, which no grammar knows."""
+        for row, matcher in list(self._matchers.items()):
+            if not self._ends.stopped(row) and not matcher.accept_token(tokens[row]):
+                raise EngineError(f"token {tokens[row]} breaks the constraint it was drawn under", "report this fault")
+            if self._ends.stopped(row) or matcher.is_terminated():
+                del self._matchers[row]
 
 
 class _Noise:
@@ -179,6 +222,10 @@ class _Ends:
                     self._stopped[row] = length
         done = [row in self._stopped for row in range(len(self._ids))]
         return torch.tensor(done, device=input_ids.device)
+
+    def stopped(self, row: int) -> bool:
+        """Whether a stop string has ended the row."""
+        return row in self._stopped
 
     def _tell(self, length: int) -> None:
         if self._progress and time.monotonic() - self._told > 0.2:

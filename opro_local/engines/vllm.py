@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from opro_local import offline
+from opro_local.engines.constraints import Grammars, dialect
 from opro_local.engines.prompts import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request, Sampling
+from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
 
 REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
@@ -61,6 +62,7 @@ class VllmEngine:
         cuda = torch.cuda.is_available()
         self._llm = _started(lambda: vllm.LLM(**arguments(settings, config, cuda)))
         model_config = self._llm.llm_engine.model_config
+        self._grammars = Grammars(self._prompts.tokenizer, model_config.get_vocab_size())
         self.max_model_len = int(model_config.max_model_len)
         self.fingerprint = {
             "engine": "vllm",
@@ -75,6 +77,8 @@ class VllmEngine:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
+        # vLLM compiles while the batch runs, and some versions die of a bad grammar. So each is compiled here first.
+        self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
         fits = [len(row) + r.sampling.max_tokens <= self.max_model_len for row, r in zip(ids, requests, strict=True)]
         short = [i for i, fit in enumerate(fits) if fit]
@@ -193,6 +197,8 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "tensor_parallel_size": settings.tensor_parallel,
         "enable_prefix_caching": True,
         "seed": 0,
+        # One dialect for every engine. On "auto" the first request decides, and others may lose parts of a schema.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
     if not cuda:
         # bfloat16 is five times slower without AVX-512, torch.compile takes two minutes that small runs never earn
@@ -239,8 +245,18 @@ def _params(samplings: Sequence[Sampling]) -> Iterator[Any]:
                 top_p=1.0 if greedy else sampling.top_p,
                 seed=None if greedy else sampling.seed,
                 stop=list(sampling.stop),
+                structured_outputs=_structured(sampling.constraint),
             )
         yield built[sampling]
+
+
+def _structured(constraint: Constraint | None) -> Any:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if constraint is None:
+        return None
+    kind, text = dialect(constraint)
+    return StructuredOutputsParams(**{kind: text})
 
 
 def _completion(output: Any) -> Completion:

@@ -30,7 +30,7 @@ from typing import Any
 from opro_local.engines import engine_class
 from opro_local.errors import EngineError, ModelError, OproError, UsageError
 from opro_local.offline import SWITCHES
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request, Sampling
+from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
 
 LENGTH = struct.Struct("!Q")
 BEAT_SECONDS = 1.0
@@ -287,12 +287,18 @@ def _pack(requests: Sequence[Request]) -> list:
         prompt = request.prompt
         index = table.setdefault(request.sampling, len(table))
         rows.append((prompt.text, prompt.system, prompt.prefill, prompt.chat, index))
-    return [[(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table], rows]
+    limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
+    return [[(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table], limits, rows]
 
 
 def _unpack(packed: list) -> list[Request]:
-    samplings = [Sampling(*row[:4], tuple(row[4])) for row in packed[0]]
-    return [Request(Prompt(*row[:4]), samplings[row[4]]) for row in packed[1]]
+    limits = [limit and _constraint(*limit) for limit in packed[1]]
+    samplings = [Sampling(*row[:4], tuple(row[4]), limit) for row, limit in zip(packed[0], limits, strict=True)]
+    return [Request(Prompt(*row[:4]), samplings[row[4]]) for row in packed[2]]
+
+
+def _constraint(kind: str, value: str | list[str]) -> Constraint:
+    return Constraint(kind, tuple(value) if isinstance(value, list) else value)
 
 
 class _Pipe:

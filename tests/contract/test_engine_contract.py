@@ -1,14 +1,53 @@
 """What every engine promises, asked of each of them, in this process and through a worker."""
 
 import json
+import re
 
 import pytest
 
-from opro_local.types import Completion, Engine, Prompt, Request, Sampling
+from opro_local.errors import UsageError
+from opro_local.types import Completion, Constraint, Engine, Prompt, Request, Sampling
 
 GREEDY = Sampling(max_tokens=6)
 PROMPTS = [Prompt(f"Say the number {n} in words.") for n in (3, 14, 159)]
 LONG = Prompt("word " * 600)
+BEG = Prompt("Write a long poem about the sea. Write no number, no colour, no yes and no no.")
+PAIR = "[0-9]{1,2}, [0-9]{1,2}"
+WORDS = "[a-z]{3}" + " [a-z]{3}" * 30
+CHOICES = [("red", "green", "blue"), ("yes", "no"), ("1", "12", "123"), ("it rains", "it snows", "it")]
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "w": {"type": "integer", "minimum": 1, "maximum": 9},
+        "words": {"type": "array", "items": {"type": "string", "maxLength": 8}, "minItems": 1, "maxItems": 2},
+    },
+    "required": ["w", "words"],
+}
+TOUR = 'root ::= "<" city ("," city){2} ">"\ncity ::= [A-D]'
+BAD = [
+    ("regex", "("),
+    ("regex", r"\Aa"),
+    ("regex", "a^b"),
+    ("json", "{"),
+    ("json", "[]"),
+    ("json", '{"properties": {"a": {"not": {}}}}'),
+    ("json", '{"type": "object", "required": ["a"]}'),
+    ("grammar", "start: 'a'"),
+    ("choice", ()),
+    ("choice", "yes"),
+    ("poem", "a"),
+]
+# What takes xgrammar to find; the scripted engine works without it.
+WORSE = [
+    ("regex", "(?=a)b"),
+    ("regex", r"[^\s\S]"),
+    ("json", '{"type": "nonsense"}'),
+    ("json", '{"$ref": "#"}'),
+    ("grammar", "root ::= a"),
+    ("grammar", 'root ::= "a'),
+    ("grammar", "root ::= root"),
+    ("choice", ("\ud800",)),
+]
 
 
 def ask(engine: Engine, *prompts: Prompt, sampling: Sampling = GREEDY) -> list[Completion]:
@@ -17,6 +56,12 @@ def ask(engine: Engine, *prompts: Prompt, sampling: Sampling = GREEDY) -> list[C
 
 def drawn(seed: int, text: str = "Invent a name for a cat.") -> Request:
     return Request(Prompt(text), Sampling(max_tokens=12, temperature=1.0, top_p=0.95, seed=seed))
+
+
+def held(kind: str, value: str | tuple, seed: int | None = None, prompt: Prompt = BEG, **sampling) -> Request:
+    """A request under a constraint: greedy, or at temperature 1 where there is a seed."""
+    sampling = {"max_tokens": 60, "temperature": 0.0 if seed is None else 1.0, "seed": seed} | sampling
+    return Request(prompt, Sampling(constraint=Constraint(kind, value), **sampling))
 
 
 def test_fingerprint_names_the_engine_and_is_json(engine):
@@ -139,3 +184,88 @@ def test_second_time_is_cached(engine):
     first, second = ask(engine, prompt)[0], ask(engine, prompt)[0]
     assert 0 < second.cached_tokens < second.prompt_tokens
     assert second.text == first.text
+
+
+@pytest.mark.parametrize("seeds", [[None], range(5)])
+def test_a_choice_is_one_of_the_choices(engine, seeds):
+    batch = [held("choice", choice, seed) for seed in seeds for choice in CHOICES]
+    for request, completion in zip(batch, engine.generate(batch), strict=True):
+        assert completion.text in request.sampling.constraint.value
+        assert completion.finish_reason == "stop"
+
+
+def test_an_only_choice_comes_back_as_it_is(engine):
+    odd = ["a\nb\r\n\tc", 'say "\\n" # no', "日本 🙂 e\u0301", " two  spaces ", "a | b", "[0-9]{2}"]
+    completions = engine.generate([held("choice", (text,)) for text in odd])
+    assert [(c.text, c.finish_reason) for c in completions] == [(text, "stop") for text in odd]
+
+
+def test_a_regex_matches_fully(engine):
+    texts = [c.text for c in engine.generate([held("regex", PAIR, seed) for seed in (None, *range(8))])]
+    assert [text for text in texts if not re.fullmatch(PAIR, text)] == []
+    assert len(set(texts)) > 2
+
+
+def test_json_satisfies_its_schema(engine):
+    for completion in engine.generate([held("json", json.dumps(SCHEMA), seed) for seed in (None, 1, 2, 3)]):
+        known = json.loads(completion.text)
+        assert list(known) == ["w", "words"]
+        assert known["w"] in range(1, 10)
+        assert 1 <= len(known["words"]) <= 2 and all(len(word) <= 8 for word in known["words"])
+
+
+def test_a_grammar_is_followed(engine):
+    for completion in engine.generate([held("grammar", TOUR, seed) for seed in (None, 1, 2, 3)]):
+        assert re.fullmatch("<[A-D],[A-D],[A-D]>", completion.text)
+        assert completion.finish_reason == "stop"
+
+
+def test_free_rows_are_untouched_by_constrained_neighbours(engine):
+    free = [Request(prompt, Sampling(12)) for prompt in PROMPTS]
+    alone = [engine.generate([request])[0].text for request in free]
+    others = [held("choice", CHOICES[0], 1), held("regex", PAIR), held("grammar", TOUR, 2)]
+    mixed = [request for pair in zip(free, others, strict=True) for request in pair]
+    same_length = [Request(r.prompt, Sampling(12, constraint=r.sampling.constraint)) for r in others]
+    assert [c.text for c in engine.generate(mixed)[::2]] == alone
+    assert [c.text for c in engine.generate([*same_length, *free])[3:]] == alone
+
+
+def test_a_constrained_reply_does_not_depend_on_the_batch(engine):
+    batch = [
+        held("regex", PAIR, 3),
+        held("choice", CHOICES[0], 4),
+        held("json", json.dumps(SCHEMA)),
+        held("regex", PAIR),
+    ]
+    alone = [engine.generate([request])[0] for request in batch]
+    for completions in (engine.generate(batch), engine.generate(batch)):
+        assert [(c.text, c.completion_tokens) for c in completions] == [(c.text, c.completion_tokens) for c in alone]
+
+
+def test_max_tokens_cuts_a_constrained_reply(engine):
+    cut, whole = engine.generate([held("regex", WORDS, max_tokens=5), held("choice", CHOICES[0], max_tokens=5)])
+    assert (cut.finish_reason, cut.completion_tokens) == ("length", 5)
+    assert re.fullmatch("[a-z ]{5,19}", cut.text)
+    assert (whole.finish_reason, whole.text in CHOICES[0]) == ("stop", True)
+
+
+def test_stop_strings_end_a_constrained_reply_alone(engine):
+    batch = [held("regex", "[0-9]{3}-[0-9]{3}", stop=("-",)), held("regex", "[0-9]{12}", 1, stop=("-",))]
+    cut, whole = engine.generate(batch)
+    assert re.fullmatch("[0-9]{3}", cut.text) and re.fullmatch("[0-9]{12}", whole.text)
+    assert cut.finish_reason == whole.finish_reason == "stop"
+
+
+def test_a_constraint_counts_from_the_prefill(engine):
+    prompt = Prompt("Which is it?", prefill="The answer is ")
+    assert engine.generate([held("choice", CHOICES[1], prompt=prompt)])[0].text in CHOICES[1]
+
+
+@pytest.mark.parametrize("kind, value", BAD + WORSE)
+def test_a_bad_constraint_is_named_and_the_engine_lives(engine, kind, value):
+    if engine.fingerprint["engine"] == "scripted" and (kind, value) in WORSE:
+        pytest.skip("found by xgrammar only")
+    good = held("choice", CHOICES[0])
+    with pytest.raises(UsageError, match=f"^{kind} constraint "):
+        engine.generate([good, held(kind, value), Request(LONG, Sampling(6))])
+    assert engine.generate([good])[0].text in CHOICES[0]
