@@ -1,0 +1,359 @@
+"""Production feedback: outcomes logged by a service, its prompts, the running experiment and every decision.
+
+    with Feedback("feedback.sqlite") as feedback:
+        prompt, text = feedback.assign(user)
+        ...                                        # answer the user with that text
+        feedback.log(Outcome(prompt, score, input=question, output=answer, user=user))
+
+For: one SQLite file that many processes and threads write at once. Not for: what the numbers mean (experiment.py,
+sequential.py, standing.py) or searching for a better prompt (reoptimize.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from opro_local.errors import DataError, UsageError
+from opro_local.experiment import Experiment, Judgement, Terms, count, judge
+from opro_local.feedback_file import connect, create, explain
+from opro_local.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
+
+REGISTER = "register its text first: opro-local feedback register TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: outcomes stored, known ids left out, and one line per skipped line of the file."""
+
+    stored: int
+    known: int
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Who is champion, which experiment runs (None: none does), and the number of the last decision."""
+
+    champion: str
+    experiment: Experiment | None
+    decision: int
+
+
+class Feedback:
+    """The open feedback store. Threads may share it; a process opens its own, after it was forked."""
+
+    def __init__(self, path: str | Path, new: bool = True) -> None:
+        """Open the store.
+
+        Args:
+            path: the SQLite file, on a disk of this machine (SQLite's log in shared memory knows no network disks).
+            new: make it where it is missing.
+
+        Raises:
+            StoreError: it can't be opened, is something else, or is of another version.
+        """
+        self.path = Path(path)
+        if new and not self.path.exists():
+            create(self.path)
+        self._connection = connect(self.path)
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __enter__(self) -> Feedback:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close. What `log` returned from is on disk already. Safe to call twice."""
+        self._connection.close()
+
+    def register(self, text: str, id: str | None = None, source: str = "by hand") -> str:
+        """Add a prompt and return its id; a text already there keeps its id. The first prompt becomes champion.
+
+        Raises:
+            UsageError: the id belongs to another text, or the text has another id; ids never change their meaning.
+        """
+        text = clean(text)
+        if not text.strip() or (id is not None and not id.strip()):
+            raise UsageError("an empty prompt or id", "give the prompt's whole text")
+        with self._writing() as cursor:
+            known = cursor.execute("SELECT id FROM prompt WHERE text = ?", (text,)).fetchone()
+            if known:
+                if id not in (None, known[0]):
+                    raise UsageError(f"this prompt is registered as {known[0]}, not as {id}", "use that id")
+                return known[0]
+            id = clean(id) if id else prompt_id(text)
+            if cursor.execute("SELECT 1 FROM prompt WHERE id = ?", (id,)).fetchone():
+                raise UsageError(f"the id {id} belongs to another prompt", "choose another id, or give none")
+            cursor.execute("INSERT INTO prompt VALUES (?, ?, ?, ?)", (id, text, source, stamp()))
+            if _state(cursor) is None:
+                _record(cursor, "register", "the first prompt", id)
+            return id
+
+    def log(self, *outcomes: Outcome) -> int:
+        """Store outcomes, all or none, and return how many were new; on return they survive a crash.
+
+        Raises:
+            DataError: a field is wrong, or the prompt is not registered. Nothing was stored.
+            StoreError: the disk is full, or the store can't be written.
+        """
+        return self._insert([outcome.row() for outcome in outcomes])
+
+    def import_jsonl(self, path: Path, skip_bad: bool = False) -> Imported:
+        """Store the outcomes of a JSON Lines file: all of them or none, unless `skip_bad` leaves the wrong ones out.
+
+        Raises:
+            DataError: the first line that is wrong, as `file:line: what is wrong`; nothing was stored.
+        """
+        with self._reading() as cursor:
+            prompts = {row[0] for row in cursor.execute("SELECT id FROM prompt")}
+        rows, skipped = [], []
+        for where, found in read_lines(path):
+            if isinstance(found, Outcome) and found.prompt not in prompts:
+                found = DataError(f"{where}: {_unknown(found.prompt)}", _known(sorted(prompts)))
+            if isinstance(found, Outcome):
+                rows.append(found.row())
+            elif skip_bad:
+                skipped.append(found.message)
+            else:
+                raise found
+        stored = self._insert(rows)
+        return Imported(stored, len(rows) - stored, tuple(skipped))
+
+    def prompt(self, id: str) -> str:
+        """A prompt's text. Raises DataError if the id is not registered."""
+        with self._reading() as cursor:
+            found = cursor.execute("SELECT text FROM prompt WHERE id = ?", (id,)).fetchone()
+        if found is None:
+            raise DataError(_unknown(id), _known([row["id"] for row in self.rows("SELECT id FROM prompt")]))
+        return found[0]
+
+    def state(self) -> State:
+        """Who is champion and what runs. Raises UsageError while there is no prompt."""
+        with self._reading() as cursor:
+            return _required(_state(cursor))
+
+    def assign(self, user: str) -> tuple[str, str]:
+        """The prompt for a user, as id and text: the same for the same key while the experiment runs.
+
+        Args:
+            user: whatever is to see one prompt only: a user, a session, or a single request. Log the outcome with it.
+        """
+        state = self.state()
+        id = state.experiment.assigned(clean(user)) if state.experiment else state.champion
+        return id, self.prompt(id)
+
+    def challenge(self, challenger: str, terms: Terms | None = None, reason: str = "by hand") -> Experiment:
+        """Start an experiment: the registered prompt `challenger` against the champion, on terms fixed now.
+
+        Raises:
+            UsageError: an experiment runs already, or the challenger is the champion.
+            DataError: the challenger is not registered.
+        """
+        self.prompt(challenger)
+        with self._writing() as cursor:
+            state = _required(_state(cursor))
+            if state.experiment:
+                raise UsageError(
+                    f"{state.experiment.challenger} is being compared already",
+                    "decide that first: opro-local feedback compare --apply, promote, keep or rollback",
+                )
+            if challenger == state.champion:
+                raise UsageError(f"{challenger} is the champion", "challenge it with another prompt")
+            terms, id, now = terms or Terms(), secrets.token_hex(8), stamp()
+            after = cursor.execute("SELECT coalesce(max(number), 0) FROM outcome").fetchone()[0]
+            cursor.execute(
+                "INSERT INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (id, state.champion, challenger, *asdict(terms).values(), now, after),
+            )
+            _record(cursor, "challenge", reason, state.champion, running=id, experiment=id, numbers=asdict(terms))
+            return Experiment(id, state.champion, challenger, terms, datetime.fromisoformat(now))
+
+    def compare(self, apply: bool = False, now: datetime | None = None) -> Judgement:
+        """What the running experiment says so far; with `apply`, a promotion, a roll-back or a keep takes effect.
+
+        Raises:
+            UsageError: no experiment runs, or somebody decided it meanwhile.
+        """
+        state = self.state()
+        if state.experiment is None:
+            raise UsageError("no experiment runs", "start one: opro-local feedback challenge ID")
+        judgement = judge(state.experiment, count(state.experiment, self._trials(state.experiment)), now or _now())
+        if apply and judgement.action != "continue":
+            self._close(state, judgement.action, judgement.reason, judgement.numbers, automatic=True)
+        return judgement
+
+    def decide(
+        self, action: Literal["promote", "keep", "rollback"], prompt: str | None = None, reason: str = ""
+    ) -> State:
+        """Decide by hand, and write it to the history with the experiment's numbers.
+
+        Args:
+            action: "promote" makes the challenger champion, or `prompt` where it is given; "keep" ends the
+                experiment for the champion; "rollback" ends it for the champion as harmful, and where no experiment
+                runs it brings back the champion before the present one.
+            prompt: a registered prompt; for "promote" only.
+
+        Raises:
+            UsageError: there is nothing to decide.
+        """
+        state = self.state()
+        if prompt is not None:
+            self.prompt(prompt)
+            if prompt == state.champion:
+                raise UsageError(f"{prompt} is the champion already", "there is nothing to promote")
+        numbers = self.compare().numbers if state.experiment else {}
+        if state.experiment is None and action == "keep":
+            raise UsageError("no experiment runs", "there is nothing to end")
+        if state.experiment is None and action == "promote" and prompt is None:
+            raise UsageError("no experiment runs", "name the prompt: opro-local feedback promote ID")
+        if state.experiment is None and action == "rollback":
+            prompt = self._former(state.champion)
+        self._close(state, action, reason or "by hand", numbers, prompt=prompt)
+        return self.state()
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every decision, oldest first: time, action, automatic, reason, champion, challenger, numbers."""
+        found = self.rows(
+            "SELECT d.time, d.action, d.automatic, d.reason, d.champion, e.challenger, d.experiment, d.numbers "
+            "FROM decision d LEFT JOIN experiment e ON e.id = d.experiment ORDER BY d.number"
+        )
+        return [row | {"automatic": bool(row["automatic"]), "numbers": json.loads(row["numbers"])} for row in found]
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a SELECT over the schema in feedback_schema.sql."""
+        with self._reading() as cursor:
+            cursor.execute(sql, parameters)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def _trials(self, experiment: Experiment) -> list[tuple[str, str | None, float]]:
+        with self._reading() as cursor:
+            return cursor.execute(
+                "SELECT o.prompt, o.user, o.score FROM outcome o, experiment e WHERE e.id = ? AND o.number > e.after "
+                "AND o.time >= e.started_at AND o.prompt IN (e.champion, e.challenger) ORDER BY o.number",
+                (experiment.id,),
+            ).fetchall()
+
+    def _former(self, champion: str) -> str:
+        found = self.rows("SELECT champion FROM decision WHERE champion <> ? ORDER BY number DESC LIMIT 1", (champion,))
+        if not found:
+            raise UsageError(f"{champion} is the only champion there was", "there is nothing to go back to")
+        return found[0]["champion"]
+
+    def _close(
+        self,
+        state: State,
+        action: str,
+        reason: str,
+        numbers: dict[str, Any],
+        prompt: str | None = None,
+        automatic: bool = False,
+    ) -> None:
+        running = state.experiment
+        if prompt is None:
+            prompt = running.challenger if running and action == "promote" else state.champion
+        with self._writing() as cursor:
+            if _required(_state(cursor)).decision != state.decision:
+                raise UsageError("somebody else decided meanwhile", "see opro-local feedback history")
+            of = running.id if running else None
+            _record(cursor, action, reason, prompt, experiment=of, numbers=numbers, automatic=automatic)
+
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
+        marks = ", ".join("?" * len(COLUMNS))
+        sql = f"INSERT INTO outcome ({', '.join(COLUMNS)}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
+        with self._writing() as cursor:
+            before = self._connection.total_changes
+            try:
+                cursor.executemany(sql, rows)
+            except sqlite3.IntegrityError:
+                known = {row[0] for row in cursor.execute("SELECT id FROM prompt")}
+                unknown = [row[1] for row in rows if row[1] not in known]
+                if not unknown:
+                    raise
+                raise DataError(_unknown(unknown[0]), _known(sorted(known))) from None
+            return self._connection.total_changes - before
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Cursor]:
+        if os.getpid() != self._process:
+            raise UsageError(f"{self.path}: opened before the process was forked", "open it in each worker process")
+        try:
+            with self._lock, contextlib.closing(self._connection.cursor()) as cursor:
+                yield cursor
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        with self._reading() as cursor:
+            # IMMEDIATE: the busy timeout holds for taking the lock, not for a reader that later wants to write.
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+
+def _state(cursor: sqlite3.Cursor) -> State | None:
+    row = cursor.execute(
+        "SELECT d.champion, d.number, e.id, e.champion, e.challenger, e.started_at, "
+        "e.share, e.alpha, e.harm, e.max_users, e.max_days "
+        "FROM decision d LEFT JOIN experiment e ON e.id = d.running ORDER BY d.number DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    champion, number, id, old, challenger, started, *terms = row
+    running = Experiment(id, old, challenger, Terms(*terms), datetime.fromisoformat(started)) if id else None
+    return State(champion, running, number)
+
+
+def _required(state: State | None) -> State:
+    if state is None:
+        raise UsageError("there is no prompt yet", REGISTER.replace("its text", "one"))
+    return state
+
+
+def _record(
+    cursor: sqlite3.Cursor,
+    action: str,
+    reason: str,
+    champion: str,
+    running: str | None = None,
+    experiment: str | None = None,
+    numbers: dict[str, Any] | None = None,
+    automatic: bool = False,
+) -> None:
+    cursor.execute(
+        "INSERT INTO decision (time, action, automatic, reason, champion, running, experiment, numbers) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (stamp(), action, automatic, clean(reason), champion, running, experiment, json.dumps(numbers or {})),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _unknown(prompt: str) -> str:
+    return f"unknown prompt id {prompt[:60]!r}"
+
+
+def _known(prompts: Sequence[str]) -> str:
+    there = ", ".join(prompts[:10]) or "none"
+    return f"registered: {there}; {REGISTER}"

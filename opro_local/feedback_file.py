@@ -1,0 +1,97 @@
+"""The feedback store's file: made whole, opened with what it promises, refused where it is something else.
+
+For: the file. Not for: what is in it (feedback.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+from opro_local.errors import StoreError
+
+APPLICATION_ID = 0x4F504642  # "OPFB"
+VERSION = 1
+BUSY_SECONDS = 60.0  # every transaction is short; a writer that waits longer meets a stuck process, not a queue
+
+
+def create(path: Path) -> None:
+    """Make an empty store, beside the path first and then linked there whole: no process ever sees half of one.
+
+    Where another process was quicker, its file stays. Raises StoreError.
+    """
+    schema = (Path(__file__).parent / "feedback_schema.sql").read_text("utf-8")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    try:
+        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(
+                f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
+            )
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
+        _keep_name(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(
+            f"{path}: can't make the feedback store ({error})", "choose a place that is writable"
+        ) from None
+    finally:
+        for left in (part, Path(f"{part}-wal"), Path(f"{part}-shm")):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open an existing store. Raises StoreError: missing, something else, or of another version; it is not changed."""
+    if not path.is_file():
+        what = "not a file" if path.exists() else "there is no feedback store here"
+        raise StoreError(
+            f"{path}: {what}", "give the file with --feedback; opro-local feedback register makes a new one"
+        )
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+    try:
+        _check(path, connection)
+        # FULL: a logged outcome survives a power cut too, not only the process. It costs one fsync per call of `log`,
+        # nothing beside the model call that made the outcome; `log(*many)` and imports pay it once.
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error as error:
+        connection.close()
+        raise explain(path, error) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _keep_name(folder: Path) -> None:
+    """Put the folder's list of names on disk: a power cut must not take the file with its first outcomes."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise StoreError(f"{path}: not a feedback store of opro-local", "choose another --feedback file")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise StoreError(
+            f"{path}: written by another version (schema {version}, this is {VERSION})", "use that version's opro-local"
+        )
+
+
+def explain(path: Path, error: sqlite3.Error) -> StoreError:
+    """What SQLite said, as the one line a user gets."""
+    if "not a database" in str(error):
+        return StoreError(f"{path}: not a feedback store of opro-local", "choose another --feedback file")
+    return StoreError(f"{path}: {error}", "nothing was changed; free space or make it writable, then do it again")

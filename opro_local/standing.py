@@ -1,0 +1,126 @@
+"""How each logged prompt stands: its mean score with an interval, when it was used, its trend, its role.
+
+For: `feedback status`, and which prompts a new search starts from. Not for: deciding between prompts; production
+scores of different weeks are not comparable, so that is the experiment's part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from opro_local import stats
+from opro_local.feedback import Feedback, State
+from opro_local.outcomes import stamp
+
+RECENT_DAYS = 7
+
+# Above it the normal interval of a mean in [0, 1] is as good as the bootstrap, which would take minutes.
+BOOTSTRAP = 2000
+
+_SUMS = (
+    "SELECT count(*) AS n, sum(score) AS total, sum(score * score) AS squares, "
+    "sum(score IN (0, 1)) AS whole, min(time) AS first, max(time) AS last "
+    "FROM outcome WHERE prompt = ? AND time >= ? AND time < ?"
+)
+_BEGINNING, _END = "", "~"
+
+
+def standings(feedback: Feedback, now: datetime | None = None, alpha: float = 0.05) -> dict[str, Any]:
+    """Every prompt's standing, champion and challenger first, then by the lower end of the interval; JSON-able.
+
+    Args:
+        now: where the last week ends.
+        alpha: 1 - the intervals' confidence level.
+
+    Raises:
+        UsageError: no prompt is registered.
+    """
+    state = feedback.state()
+    week_ago = stamp((now or datetime.now(UTC)) - timedelta(days=RECENT_DAYS))
+    prompts = [
+        _standing(feedback, state, row, week_ago, alpha) for row in feedback.rows("SELECT id, text, source FROM prompt")
+    ]
+    prompts.sort(key=lambda row: (("champion", "challenger", None).index(row["role"]), -row["interval"][0], row["id"]))
+    return {"prompts": prompts, "experiment": _experiment(feedback, state, now)}
+
+
+def _standing(
+    feedback: Feedback, state: State, prompt: Mapping[str, Any], week_ago: str, alpha: float
+) -> dict[str, Any]:
+    whole, before, recent = (
+        _side(feedback, prompt["id"], start, end, alpha)
+        for start, end in ((_BEGINNING, _END), (_BEGINNING, week_ago), (week_ago, _END))
+    )
+    return {
+        **prompt,
+        "role": _role(state, prompt["id"]),
+        **whole,
+        "trend": {"last_week": recent, "before": before, **_change(recent, before)},
+    }
+
+
+def _role(state: State, prompt: str) -> str | None:
+    if prompt == state.champion:
+        return "champion"
+    return "challenger" if state.experiment and prompt == state.experiment.challenger else None
+
+
+def _side(feedback: Feedback, prompt: str, start: str, end: str, alpha: float) -> dict[str, Any]:
+    """n, mean, interval, first and last time of a prompt's outcomes from start until before end."""
+    (sums,) = feedback.rows(_SUMS, (prompt, start, end))
+    n = sums["n"]
+    if n == 0:
+        return {"n": 0, "mean": None, "interval": [0.0, 1.0], "first": None, "last": None}
+    mean = sums["total"] / n
+    if sums["whole"] == n:
+        ones = round(sums["total"])
+        low, high = stats.mean_interval(np.repeat((1.0, 0.0), (ones, n - ones)), alpha)
+    elif n <= BOOTSTRAP:
+        scores = feedback.rows(
+            "SELECT score FROM outcome WHERE prompt = ? AND time >= ? AND time < ?", (prompt, start, end)
+        )
+        low, high = stats.mean_interval(np.array([row["score"] for row in scores]), alpha)
+    else:
+        low, high = _normal(mean, sums["squares"] / n - mean**2, n, alpha)
+    return {"n": n, "mean": mean, "interval": [low, high], "first": sums["first"], "last": sums["last"]}
+
+
+def _normal(mean: float, variance: float, n: int, alpha: float) -> tuple[float, float]:
+    from scipy import stats as scipy_stats
+
+    half = float(scipy_stats.norm.ppf(1 - alpha / 2)) * math.sqrt(max(variance, 0.0) / n)
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _change(recent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Last week minus before, with the interval that two intervals give (Zou and Donner 2008, equation 4)."""
+    if not recent["n"] or not before["n"]:
+        return {"change": None, "interval": None, "word": "unknown"}
+    value = recent["mean"] - before["mean"]
+    (low, high), (old_low, old_high) = recent["interval"], before["interval"]
+    down = math.hypot(recent["mean"] - low, old_high - before["mean"])
+    up = math.hypot(high - recent["mean"], before["mean"] - old_low)
+    word = "rising" if value - down > 0 else "falling" if value + up < 0 else "level"
+    return {"change": value, "interval": [value - down, value + up], "word": word}
+
+
+def _experiment(feedback: Feedback, state: State, now: datetime | None) -> dict[str, Any] | None:
+    running = state.experiment
+    if running is None:
+        return None
+    judgement = feedback.compare(now=now)
+    return {
+        "id": running.id,
+        "champion": running.champion,
+        "challenger": running.challenger,
+        "share": running.terms.share,
+        "started": stamp(running.started),
+        "action": judgement.action,
+        "reason": judgement.reason,
+        **judgement.numbers,
+    }
