@@ -1,0 +1,56 @@
+"""The verb that scores answers which exist already: score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RULE_HELP = "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
+KIND_HELP = "Kind of the rows that name none; for opro number, boolean, choice, text or auto."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command()(score)
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="JSON Lines with target and answer, and kind and prompt for opro.")],
+    rule: Annotated[str, typer.Option("--rule", help=RULE_HELP)] = "auto",
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows with parsed and correct.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help=KIND_HELP)] = None,
+    labels: Annotated[str | None, typer.Option("--labels", help="The label set, with commas between.")] = None,
+    pattern: Annotated[str | None, typer.Option("--pattern", help="The expression of the rule regex.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Score answers you already have.
+
+    Example: opro-local score answers.jsonl --rule opro --output scored.jsonl
+    """
+    from opro_local.scoring.answers import score_file
+
+    names = [name.strip() for name in (labels or "").split(",") if name.strip()]
+    found = score_file(file, rule, output, kind, names, pattern)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"rule {found['rule']}: {_said(found)}")
+    if len(found["by_kind"]) > 1:
+        for name, part in found["by_kind"].items():
+            typer.echo(f"  {name}: {_said(part)}")
+    if found["unreadable_targets"]:
+        typer.echo(f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer to them is right")
+    if output is not None:
+        typer.echo(f"Saved in {output}")
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    low, high = part["interval"]
+    return (
+        f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), {part['extraction_failures']:,} extraction failures"
+    )

@@ -1,0 +1,241 @@
+"""Answers that exist already: JSON Lines with targets in, the same rows with what was read and earned out.
+
+For: the library part of `opro-local score`; rows are read one at a time, so a file may be larger than memory. Not for:
+asking a model, or the rules themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opro_local.errors import DataError, StoreError, UsageError
+from opro_local.scoring import make_rule
+from opro_local.scoring.opro import KINDS, kind_of, opro
+from opro_local.scoring.rule import Rule
+from opro_local.stats import mean_interval
+from opro_local.types import Example
+
+ROW_HINT = 'a row is {"target": "...", "answer": "..."}, with "kind" and "prompt" where the rule needs them'
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the file.
+
+    Attributes:
+        fields: the JSON object as it was read.
+        where: file:line.
+        target, answer: what is right, and what the model wrote.
+        prompt, kind: None where the row has none.
+    """
+
+    fields: dict[str, Any]
+    where: str
+    target: str
+    answer: str
+    prompt: str | None
+    kind: str | None
+
+    def example(self) -> Example:
+        """The row as a rule sees it; its columns are the fields that are text."""
+        columns = {name: value for name, value in self.fields.items() if isinstance(value, str)}
+        return Example(self.where, columns, self.prompt or "", self.target, self.where)
+
+
+RuleOf = Callable[[Row], tuple[Rule, str | None]]
+
+
+def score_file(
+    file: Path,
+    rule: str = "auto",
+    output: Path | None = None,
+    kind: str | None = None,
+    labels: Sequence[str] = (),
+    pattern: str | None = None,
+) -> dict[str, Any]:
+    """Score every row of a file.
+
+    Args:
+        file: JSON Lines in UTF-8, a regular file; blank lines are skipped.
+        rule: one of `scoring.RULES`, "opro", "auto" (the targets decide) or "file.py:function".
+        output: where the rows go, in order, each with `parsed` (text, or null where nothing was read) and `correct`
+            (in [0, 1]); None writes nothing. The file appears whole or not at all.
+        kind: the kind of the rows that name none; for opro one of `opro.KINDS`, or "auto" or None, which leave it to
+            the targets of these rows.
+        labels: for the rule labels; empty means the distinct targets.
+        pattern: for the rule regex or python.
+
+    Returns:
+        `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]) and `extraction_failures` over all rows; `by_kind`, the
+        same four for each kind that was named or found; `unreadable_targets`, the rows no answer can be right in.
+
+    Raises:
+        DataError: the file is missing or has no rows, or a line is no such row.
+        UsageError: an unknown rule or kind, or an output that can't be one: the input itself, a folder, ...
+        StoreError: the output can't be written.
+    """
+    place = _output(file, output)
+    rule_of = _rules(file, rule, kind, labels, pattern)
+    earned: dict[str | None, array[float]] = {}
+    name, unreadable = rule, 0
+    with _whole(place) as write:
+        for row in rows(file):
+            used, kind_of_row = rule_of(row)
+            gold = used.gold(row.example())
+            value = used.verdict(row.answer, gold)
+            earned.setdefault(kind_of_row, array("d")).append(value)
+            name, unreadable = used.name, unreadable + (gold is None)
+            write(_line(row, used, value))
+        if not earned:
+            raise DataError(f"{file}: no rows", ROW_HINT)
+    return {
+        "rule": name,
+        **_tally(np.concatenate([np.asarray(values) for values in earned.values()])),
+        "by_kind": {named: _tally(np.asarray(values)) for named, values in earned.items() if named is not None},
+        "unreadable_targets": unreadable,
+    }
+
+
+def rows(file: Path) -> Iterator[Row]:
+    """The rows of a JSON Lines file, one at a time.
+
+    Raises:
+        DataError: the file can't be read, or a line is no object with the text fields that a row needs.
+    """
+    if not file.is_file():
+        what = "is no regular file" if file.exists() else "no such file"
+        raise DataError(f"{file}: {what}", "give a JSON Lines file")
+    try:
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _row(line, f"{file}:{number}")
+    except OSError as error:
+        raise DataError(f"{file}: {(error.strerror or str(error)).lower()}", "check the file") from None
+
+
+def _row(line: bytes, where: str) -> Row:
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise DataError(f"{where}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: no JSON: {error}", "write one object a line") from None
+    if not isinstance(fields, dict):
+        raise DataError(f"{where}: {_shown(fields)} is no JSON object", ROW_HINT)
+    target, answer = (_text(fields, name, where) for name in ("target", "answer"))
+    prompt, kind = (None if fields.get(name) is None else _text(fields, name, where) for name in ("prompt", "kind"))
+    return Row(fields, where, target, answer, prompt, kind)
+
+
+def _text(fields: dict[str, Any], name: str, where: str) -> str:
+    if name not in fields:
+        raise DataError(f"{where}: no field {name!r}", ROW_HINT)
+    value = fields[name]
+    if not isinstance(value, str):
+        raise DataError(f"{where}: the field {name!r} is {_shown(value)}, not text", "put it in quotes")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:60]
+
+
+def _rules(file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None) -> RuleOf:
+    if name == "opro":
+        return _opro_rules(file, kind)
+    undecided = name in ("auto", "labels") and not labels and not pattern
+    examples = [Example("", {}, "", row.target, row.where) for row in rows(file)] if undecided else []
+    rule = make_rule(name, labels=labels, pattern=pattern, examples=examples)
+    return lambda row: (rule, row.kind or kind)
+
+
+def _opro_rules(file: Path, kind: str | None) -> RuleOf:
+    rules = {name: opro(name) for name in KINDS}
+    if kind in (None, "auto"):
+        kind = kind_of([row.target for row in rows(file) if row.kind is None])
+    elif kind not in rules:
+        raise UsageError(f"the rule opro has no kind {kind!r}", f"accepted: auto, {', '.join(KINDS)}")
+
+    def rule_of(row: Row) -> tuple[Rule, str | None]:
+        own = kind if row.kind is None else row.kind
+        if own not in rules:
+            raise DataError(f"{row.where}: the rule opro has no kind {own!r}", f"accepted: {', '.join(KINDS)}")
+        if own == "choice" and row.prompt is None:
+            raise DataError(f"{row.where}: no field 'prompt'", "the rule opro reads the options of a choice from it")
+        return rules[own], own
+
+    return rule_of
+
+
+def _line(row: Row, rule: Rule, value: float) -> bytes:
+    failed = value != value
+    parsed = rule.extract(row.answer)
+    if failed and parsed:
+        # A user's function may find nothing in an answer that is there.
+        parsed = None
+    fields = row.fields | {"parsed": parsed, "correct": 0.0 if failed else value}
+    try:
+        return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        # A lone surrogate has no UTF-8, only an escape.
+        return json.dumps(fields).encode() + b"\n"
+
+
+def _tally(values: np.ndarray) -> dict[str, Any]:
+    """Accuracy with its interval of values in which NaN is a failed extraction, shape (n,), n >= 1."""
+    failed = np.isnan(values)
+    values = np.where(failed, 0.0, values)
+    return {
+        "accuracy": float(values.mean()),
+        "n": len(values),
+        "interval": list(mean_interval(values)),
+        "extraction_failures": int(failed.sum()),
+    }
+
+
+def _output(file: Path, output: Path | None) -> Path | None:
+    """Where the output really goes, links followed."""
+    if output is None:
+        return None
+    place = Path(os.path.realpath(output))
+    try:
+        same = place.exists() and file.exists() and place.samefile(file)
+        wrong = (
+            (same and "is the input")
+            or (place.is_dir() and "is a folder")
+            or (place.exists() and not place.is_file() and "is no regular file")
+            or (not place.parent.is_dir() and "is in a folder that does not exist")
+        )
+    except OSError as error:
+        wrong = f"can't be used ({error.strerror})"
+    if wrong:
+        raise UsageError(f"the output {output} {wrong}", "name a file of its own")
+    return place
+
+
+@contextmanager
+def _whole(place: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """A function that writes lines to a file which appears when all went well."""
+    if place is None:
+        yield len
+        return
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream.write
+        os.replace(part, place)
+    except OSError as error:
+        raise StoreError(f"{place}: can't be written ({error.strerror})", "check the disk and the folder") from None
+    finally:
+        part.unlink(missing_ok=True)
