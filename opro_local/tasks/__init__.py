@@ -6,7 +6,6 @@ scoring answers (scoring/).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import aqua, bbh, gsm8k, harness, mmlu, multiarith, table
+from opro_local.tasks import aqua, bbh, gsm8k, harness, layout, mmlu, multiarith, table
 from opro_local.tasks.division import CAP, divide, folded
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
@@ -22,7 +21,7 @@ from opro_local.types import Example, Split
 if TYPE_CHECKING:
     from opro_local.config import TaskSettings
 
-__all__ = ["BENCHMARKS", "SPLITS", "Task", "divide", "folded", "load", "names"]
+__all__ = ["BENCHMARKS", "SPLITS", "Task", "divide", "folded", "load", "names", "versions"]
 
 # The first part of a task's name, and what loads it.
 BENCHMARKS = {
@@ -33,6 +32,8 @@ BENCHMARKS = {
     "multiarith": multiarith.load,
     "harness": harness.load,
 }
+# Those whose name has no second part.
+WHOLE = ("gsm8k", "aqua", "multiarith", "harness")
 
 
 def names() -> list[str]:
@@ -40,6 +41,11 @@ def names() -> list[str]:
     parts = [f"bbh/{task}" for task in bbh.TASKS]
     parts += [f"mmlu/{name}" for name in (*mmlu.CATEGORIES, *mmlu.SUBJECTS)]
     return ["gsm8k", *parts, "aqua", "multiarith"]
+
+
+def versions() -> dict[str, int]:
+    """The version of every benchmark of the paper, by the first part of its name."""
+    return {module.__name__.rpartition(".")[2]: module.VERSION for module in (gsm8k, bbh, mmlu, aqua, multiarith)}
 
 
 def load(settings: TaskSettings, training: bool = True) -> Task:
@@ -53,12 +59,10 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
         DataError: a file is missing or malformed, or holds too few rows for its splits.
         UsageError: the settings contradict each other, name no data, or leave no rows to train on.
     """
-    first = settings.name.partition("/")[0]
-    if settings.name != "table" and first not in BENCHMARKS:
-        near = difflib.get_close_matches(settings.name, ["table", "harness", *names()], 1, 0.5)
-        guess = f"did you mean {near[0]}? " if near else ""
+    first, part, _ = settings.name.partition("/")
+    if settings.name != "table" and (first not in BENCHMARKS or (part and first in WHOLE)):
         accepted = "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness"
-        raise UsageError(f"unknown task {settings.name!r}", f"{guess}task.name is one of: {accepted}")
+        raise layout.unknown(settings.name, ["table", *BENCHMARKS, *names()], f"task.name is one of: {accepted}")
     task = _load_table(settings) if settings.name == "table" else BENCHMARKS[first](settings)
     if training and "train" not in task.splits:
         hint = "set task.train_rows to how many rows to draw for it"

@@ -34,33 +34,30 @@ def load(settings: TaskSettings) -> Task:
     """All rows are test rows, as in the reference (evaluate_instructions.py), unless task.train_rows is set.
 
     It is then how many rows are drawn for train (and task.validation_rows for validation, from the others), and test
-    is the rest. A published dataset with splits of its own keeps them, its train and validation only if asked for.
+    is the rest. A published dataset with splits of its own keeps them; its train and validation are read if asked for.
 
     Raises:
         DataError: no known layout in `data_dir`, or a malformed row.
         UsageError: `data_dir` is not set.
     """
-    tables = _read(settings)
-    test = layout.examples("test", tables["test"].rows, _parts)
-    wanted = {"train": settings.train_rows, "validation": settings.validation_rows}
-    if "train" in tables:
-        own = [split for split in ("train", "validation") if wanted[split] and split in tables]
-        splits = {split: tuple(layout.examples(split, tables[split].rows, _parts)) for split in own}
-        splits["test"] = tuple(test)
-    else:
-        splits = layout.divided(test, settings.train_rows or 0, settings.validation_rows or 0)
+    asked = {"train": settings.train_rows, "validation": settings.validation_rows}
+    tables = _read(settings, [split for split, rows in asked.items() if rows])
+    read = {split: tuple(layout.examples(split, rows.rows, _parts)) for split, rows in tables.items()}
+    test = read.pop("test")
+    drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
+    splits = {**read, **layout.divided(test, *drawn)}
     other = f"aqua: {len(test)} test rows where the benchmark has {PAPER_ROWS}"
     notices = () if len(test) == PAPER_ROWS else (other,)
     return Task("aqua", splits, "choice", "question", "correct", "choice", notices=notices, version=VERSION)
 
 
-def _read(settings: TaskSettings) -> dict[str, Table]:
+def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:
     folders = layout.places(settings, FOLDERS, EXPECTED)
     if path := layout.file_in(folders, "AQuA.json"):
         return {"test": table.read(str(path), typed=True)[""]}
-    if tables := layout.hub_tables(folders, ("test",), COLUMNS):
+    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also):
         return tables
-    raise DataError(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
+    raise layout.NotFound(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:

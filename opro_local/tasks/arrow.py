@@ -7,7 +7,7 @@ the files of a folder (table.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def read_saved(place: Path, typed: bool = False) -> dict[str, Table]:
-    """The splits of a saved dataset, under "" where it has none. Raises DataError where `datasets` can't load it."""
+def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> dict[str, Table]:
+    """The splits of a saved dataset, under "" where it has none; only these, if some are given.
+
+    Raises DataError where `datasets` can't load it.
+    """
     switch_off_network()
     import datasets
     import pyarrow
@@ -28,6 +31,9 @@ def read_saved(place: Path, typed: bool = False) -> dict[str, Table]:
     try:
         saved = datasets.load_from_disk(str(place))
         parts = saved if isinstance(saved, datasets.DatasetDict) else {"": saved}
+        parts = {
+            name: part for name, part in parts.items() if not (name and only) or SPLIT_NAMES.get(name, name) in only
+        }
         tables = {name: part.with_format("arrow")[:] for name, part in parts.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, pyarrow.ArrowException) as error:
         raise DataError(f"{place}: no readable dataset: {_first_line(error)}", "save it again") from None

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opro_local.errors import DataError, UsageError
+from opro_local.errors import DataError
 from opro_local.tasks import layout, table
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
@@ -61,7 +61,7 @@ def load(settings: TaskSettings) -> Task:
     """
     _, _, name = settings.name.partition("/")
     if name not in TASKS:
-        raise UsageError(f"{settings.name}: BIG-Bench Hard has no such task", f"its tasks: {', '.join(TASKS)}")
+        raise layout.unknown(settings.name, [f"bbh/{task}" for task in TASKS], f"its tasks: {', '.join(TASKS)}")
     rows = _read(settings, name)
     splits = layout.divided(rows, int(0.2 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
@@ -95,7 +95,7 @@ def _read(settings: TaskSettings, name: str) -> list[Example]:
     elif tables := layout.hub_tables([folder / name for folder in folders], ("test",), ("input", "target")):
         rows = list(tables["test"].rows)
     else:
-        raise DataError(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+        raise layout.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
     return [_checked(row, name) for row in layout.examples(name, rows, _parts)]
 
 

@@ -64,7 +64,7 @@ def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
     if tables := layout.hub_tables(folders, ("train", "test"), ("question", "answer")):
         train, test = (layout.examples(split, tables[split].rows, _from_hub) for split in ("train", "test"))
         return train, test
-    raise DataError(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
+    raise layout.NotFound(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
 
 
 def _read_tsv(path: Path, split: Split) -> list[Example]:

@@ -6,6 +6,7 @@ for: any one benchmark, or a user's own tables.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,17 @@ from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
     from opro_local.config import TaskSettings
+
+
+class NotFound(DataError):
+    """A benchmark's files are not in the folder."""
+
+
+def unknown(name: str, known: Iterable[str], accepted: str) -> UsageError:
+    """The error for a name that no task has, with the nearest that one has."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    guess = f"did you mean {near[0]}? " if near else ""
+    return UsageError(f"unknown task {name!r}", f"{guess}{accepted}")
 
 
 def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[Path]:
@@ -44,10 +56,13 @@ def file_in(folders: Iterable[Path], name: str) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def hub_tables(folders: Iterable[Path], splits: Sequence[str], columns: Sequence[str]) -> dict[str, Table] | None:
+def hub_tables(
+    folders: Iterable[Path], splits: Sequence[str], columns: Sequence[str], also: Sequence[str] = ()
+) -> dict[str, Table] | None:
     """The tables of the first folder that holds Parquet files or a saved dataset with these splits, by split.
 
-    Values keep their types. A dataset saved without splits counts as its last one here, usually test.
+    Values keep their types. A dataset without named splits counts as the last one of `splits`. Splits of `also` are
+    read where they exist.
 
     Raises:
         DataError: a split lacks one of the columns.
@@ -55,7 +70,7 @@ def hub_tables(folders: Iterable[Path], splits: Sequence[str], columns: Sequence
     for folder in folders:
         if not table.is_folder_of_rows(folder):
             continue
-        tables = table.read(str(folder), typed=True)
+        tables = table.read(str(folder), typed=True, only=(*splits, *also))
         if set(tables) == {""}:
             tables = {splits[-1]: tables[""]}
         if set(splits) <= set(tables):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opro_local.errors import DataError, UsageError
+from opro_local.errors import DataError
 from opro_local.tasks import layout, table
 from opro_local.tasks.rows import Row, Table
 from opro_local.tasks.task import Task
@@ -62,7 +62,7 @@ def load(settings: TaskSettings) -> Task:
     folders = layout.places(settings, FOLDERS, expected)
     found = {subject: rows for subject in subjects if (rows := _read(folders, subject))}
     if not found:
-        raise DataError(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+        raise layout.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
     rows = [row for part in found.values() for row in part]
     splits = layout.divided(rows, int(0.8 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
@@ -82,7 +82,7 @@ def _subjects(name: str) -> list[str]:
         if category.casefold() == plain:
             return subjects
     known = f"its categories: {', '.join(CATEGORIES)}; its subjects: {', '.join(SUBJECTS)}"
-    raise UsageError(f"{name}: MMLU has no such subject or category", known)
+    raise layout.unknown(name, [f"mmlu/{one}" for one in (*CATEGORIES, *SUBJECTS)], known)
 
 
 def _read(folders: list[Path], subject: str) -> list[Example]:

@@ -33,31 +33,29 @@ def load(settings: TaskSettings) -> Task:
     """All rows are test rows, as in the reference (evaluate_instructions.py), unless task.train_rows is set.
 
     It is then how many rows are drawn for train (and task.validation_rows for validation, from the others), and test
-    is the rest. A published dataset with splits of its own keeps them, its train only if asked for.
+    is the rest. A published dataset with splits of its own keeps them; its train is read if asked for.
 
     Raises:
         DataError: no known layout in `data_dir`, or a malformed row.
         UsageError: `data_dir` is not set.
     """
-    read = _read(settings)
-    test = read["test"]
-    if "train" in read:
-        splits: dict[Split, tuple[Example, ...]] = {"train": tuple(read["train"])} if settings.train_rows else {}
-        splits["test"] = tuple(test)
-    else:
-        splits = layout.divided(test, settings.train_rows or 0, settings.validation_rows or 0)
+    asked = {"train": settings.train_rows, "validation": settings.validation_rows}
+    read = _read(settings, [split for split, rows in asked.items() if rows])
+    test = read.pop("test")
+    drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
+    splits = {**read, **layout.divided(test, *drawn)}
     other = f"multiarith: {len(test)} test rows where the paper has {PAPER_ROWS}"
     notices = () if len(test) == PAPER_ROWS else (other,)
     return Task("multiarith", splits, "number", "question", "answer", "number", notices=notices, version=VERSION)
 
 
-def _read(settings: TaskSettings) -> dict[str, list[Example]]:
+def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example, ...]]:
     folders = layout.places(settings, FOLDERS, EXPECTED)
     if path := layout.file_in(folders, "MultiArith.json"):
-        return {"test": layout.examples("test", table.read(str(path), typed=True)[""].rows, _from_file)}
-    if tables := layout.hub_tables(folders, ("test",), ("question", "final_ans")):
-        return {split: layout.examples(split, rows.rows, _from_hub) for split, rows in tables.items()}
-    raise DataError(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
+        return {"test": tuple(layout.examples("test", table.read(str(path), typed=True)[""].rows, _from_file))}
+    if tables := layout.hub_tables(folders, ("test",), ("question", "final_ans"), also):
+        return {split: tuple(layout.examples(split, rows.rows, _from_hub)) for split, rows in tables.items()}
+    raise layout.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
 
 
 def _from_file(row: Row) -> tuple[dict[str, str], str, str]:

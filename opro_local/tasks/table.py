@@ -12,7 +12,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,20 @@ QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one
 LINES_HINT = "write one object a line"
 
 
-def read(path: str, typed: bool = False) -> dict[str, Table]:
+def read(path: str, typed: bool = False, only: Collection[str] = ()) -> dict[str, Table]:
     """Every table in a file or folder, by split name where the data names splits, under "" where it doesn't.
 
     Args:
         path: the file or folder.
         typed: values keep their JSON or Arrow types (lists, numbers, class numbers) instead of becoming text.
+        only: of a folder with named splits, read these splits; all of them if empty.
 
     Raises:
         DataError: the file is missing, of an unknown kind, malformed or without rows.
     """
     place = Path(path)
     if place.is_dir():
-        return {name: _not_empty(table) for name, table in _read_folder(place, typed).items()}
+        return {name: _not_empty(table) for name, table in _read_folder(place, typed, only).items()}
     if not place.exists():
         raise DataError(f"{path}: no such file", "check the path")
     kind = place.suffix.lower()
@@ -254,7 +255,8 @@ def _json_error(where: str, error: Exception) -> DataError:
 
 def _json_columns(value: Any, raw: str, typed: bool) -> dict[str, Any]:
     if not isinstance(value, dict):
-        kind = {list: "an array", str: "a string or a number", bool: "true or false"}.get(type(value), "null")
+        plain = dict.fromkeys((str, int, float), "a string or a number")
+        kind = {list: "an array", bool: "true or false", **plain}.get(type(value), "null")
         raise ValueError(f"{kind} where an object with named columns is expected")
     nested = {} if typed else {name: item for name, item in value.items() if isinstance(item, (dict, list))}
     if nested:
@@ -281,20 +283,21 @@ def _is_saved(place: Path) -> bool:
     return (place / "dataset_dict.json").is_file() or (place / "dataset_info.json").is_file()
 
 
-def _read_folder(place: Path, typed: bool) -> dict[str, Table]:
+def _read_folder(place: Path, typed: bool, only: Collection[str]) -> dict[str, Table]:
     if _is_saved(place):
-        return read_saved(place, typed)
+        return read_saved(place, typed, only)
     files = sorted(place.glob("*.parquet"))
     if not files:
         raise DataError(f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}")
-    named: dict[str, list[Table]] = {}
+    named: dict[str, list[Path]] = {}
     for file in files:
         # train-00000-of-00002.parquet, test.parquet
         name = re.match("[A-Za-z]*", file.name).group().lower()
-        named.setdefault(SPLIT_NAMES.get(name, name), []).append(read_parquet(file, typed))
+        named.setdefault(SPLIT_NAMES.get(name, name), []).append(file)
     if not set(named) & set(SPLIT_NAMES.values()):
-        named = {"": [table for tables in named.values() for table in tables]}
-    return {name: _joined(tables) for name, tables in named.items()}
+        return {"": _joined([read_parquet(file, typed) for file in files])}
+    wanted = {name: files for name, files in named.items() if not only or name in only}
+    return {name: _joined([read_parquet(file, typed) for file in files]) for name, files in wanted.items()}
 
 
 def _joined(tables: list[Table]) -> Table:

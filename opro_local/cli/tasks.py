@@ -1,0 +1,122 @@
+"""`opro-local tasks`: which benchmarks are there, what a task looks like, and whether its rows are sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from opro_local.config import TaskSettings
+
+app = typer.Typer(no_args_is_help=True, help="List, show and validate benchmarks and data of your own.")
+
+NameArgument = Annotated[str, typer.Argument(help="A name that `tasks list` prints, harness, or table for --data.")]
+DirOption = Annotated[Path | None, typer.Option("--data-dir", help="The folder with the benchmark's files.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Your own table, or the YAML file of harness.")]
+InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
+TargetOption = Annotated[str | None, typer.Option("--target", help="The column with the right answer.")]
+RuleOption = Annotated[str, typer.Option("--rule", help="Another scoring rule than the task's own.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
+    """List the benchmarks of the paper, with the rows that are in the folder.
+
+    Example: opro-local tasks list --data-dir opro/data
+    """
+    from opro_local.inspection import overview
+
+    rows = overview(str(data_dir) if data_dir else None)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = row["error"] or ("not found" if row["rows"] is None else f"{row['rows']} rows")
+        typer.echo(f"{row['name']:48} version {row['version']}  {state}")
+
+
+@app.command()
+def show(
+    name: NameArgument = "table",
+    data_dir: DirOption = None,
+    data: DataOption = None,
+    input_: InputOption = None,
+    target: TargetOption = None,
+    rule: RuleOption = "auto",
+    row: Annotated[int, typer.Option("--row", help="Which row of train, from 0; of test if there is no train.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a task: its splits and rule, and one row exactly as the scorer sees it.
+
+    Example: opro-local tasks show bbh/navigate --data-dir opro/data --row 3
+    """
+    from opro_local.inspection import describe
+
+    found = describe(_settings(name, data_dir, data, input_, target, rule), row)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    sizes = ", ".join(f"{split} {size}" for split, size in found["splits"].items())
+    typer.echo(f"{found['name']}  version {found['version']}  rule {found['rule']}  kind {found['kind']}  {sizes}")
+    for notice in found["notices"]:
+        typer.echo(f"note: {notice}")
+    one = found["row"]
+    typer.echo(f"\n{one['id']} ({one['where']}), with the instruction that runs start from:\n")
+    typer.echo(f"{one['system']}\n\n{one['prompt']}" if one["system"] else one["prompt"])
+    typer.echo(f"\ntarget: {one['target']}")
+
+
+@app.command()
+def validate(
+    name: NameArgument = "table",
+    data_dir: DirOption = None,
+    data: DataOption = None,
+    input_: InputOption = None,
+    target: TargetOption = None,
+    rule: RuleOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Check that every row loads and that its own answer scores 1. `all` takes every benchmark in the folder.
+
+    Example: opro-local tasks validate all --data-dir opro/data
+    """
+    from opro_local.errors import DataError, UsageError
+    from opro_local.inspection import validate as check
+    from opro_local.inspection import validate_all
+
+    if name == "all" and data_dir is None:
+        raise UsageError("validate all needs a folder", "give --data-dir")
+    if name == "all":
+        found = validate_all(str(data_dir))
+    else:
+        found = [check(_settings(name, data_dir, data, input_, target, rule)) | {"error": None}]
+    if as_json:
+        typer.echo(json.dumps(found if name == "all" else found[0], indent=2))
+    else:
+        _print(found)
+    if errors := [one["error"] for one in found if one["error"]]:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise DataError(errors[0] + more)
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    for one in found:
+        state = one["error"] or f"{one['rows']} rows, {len(one['wrong'])} whose answer does not score 1"
+        unchecked = f", {one['unchecked']} to which the rule does not apply" if one["unchecked"] else ""
+        typer.echo(f"{one['name']:48} {state}{unchecked}")
+        for row in one["wrong"]:
+            typer.echo(f"  {row['where']}: {row['target'][:60]!r}: {row['why']}")
+
+
+def _settings(
+    name: str, data_dir: Path | None, data: Path | None, input_: str | None, target: str | None, rule: str
+) -> TaskSettings:
+    from opro_local import config
+
+    values = {"name": name, "input": input_, "target": target, "rule": rule}
+    paths = {key: str(path) for key, path in (("data_dir", data_dir), ("data", data)) if path is not None}
+    return config.build({"task": values | paths}).task
