@@ -123,7 +123,7 @@ def plan(
 def default_folder(config: Config) -> Path:
     """`runs/feedback-<id>`: the id covers the config and the bytes of its data, so new rows make a new run."""
     digest = hashlib.sha256(config.canonical().encode())
-    for name in configs.PATHS:
+    for name in ("data", *SPLITS):
         path = getattr(config.task, name)
         if path and Path(path).is_file():
             digest.update(Path(path).read_bytes())

@@ -83,8 +83,8 @@ def crossing(log_e: np.ndarray, alpha: float) -> np.ndarray:
     Returns:
         integers, shape (...), from 1 to n or 0.
     """
-    before = np.logical_or.accumulate(log_e >= -math.log(alpha), axis=-1).sum(axis=-1)
-    return np.where(before > 0, log_e.shape[-1] - before + 1, 0)
+    since = np.logical_or.accumulate(log_e >= -math.log(alpha), axis=-1).sum(axis=-1)
+    return np.where(since > 0, log_e.shape[-1] - since + 1, 0)
 
 
 def anytime_p(log_e: np.ndarray) -> float:

@@ -298,5 +298,5 @@ def _percent(value: float | None) -> str:
 
 def _decision(row: Mapping[str, Any]) -> str:
     by = "test" if row["automatic"] else "hand"
-    against = f" against {row['challenger']}" if row["challenger"] else ""
-    return f"{row['time'][:19]} {row['action']:9} by {by}: {row['reason']}; champion {row['champion']}{against}"
+    challenger = f"challenger {row['challenger']}, " if row["challenger"] else ""
+    return f"{row['time'][:19]} {row['action']:9} by {by}: {row['reason']}; {challenger}champion now {row['champion']}"
