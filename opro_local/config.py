@@ -44,6 +44,7 @@ class TaskSettings(Section):
     labels: tuple[str, ...] = ()
     pattern: str | None = None
     kind: Literal["auto", "number", "boolean", "choice", "text"] = "auto"
+    second_round: bool = False
     description: str = ""
     position: Position = "Q_begin"
     template: str | None = None
@@ -141,8 +142,9 @@ class JudgeSettings(ModelSettings):
 
 
 class EvaluationSettings(Section):
-    """`[evaluation]`: how a winner is chosen and judged."""
+    """`[evaluation]`: how a winner is chosen and judged, and the split that `evaluate` scores on."""
 
+    split: Literal["train", "validation", "test"] = "test"
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
 
@@ -177,18 +179,45 @@ class FunctionSettings(Section):
 
     kind: Literal["function"]
     function: str
+    description: str = ""
 
 
 class CommandSettings(Section):
-    """`[problem]` for a program that scores the text."""
+    """`[problem]` for a program that scores the text; see engines.program.Program."""
 
     kind: Literal["command"]
+    command: tuple[str, ...] = Field(min_length=1)
+    description: str = ""
+    folder: str = ""
+    file_name: str = Field("solution.txt", pattern=r"^[^/]+$")
+    environment: dict[str, str] = {}
+    timeout: float = Field(60.0, gt=0)
+    parallel: int | None = Field(None, ge=1)
+    output_limit: int = Field(1_000_000, ge=1)
 
 
 class AgentFileSettings(Section):
     """`[problem]` for an agent's instruction file and a suite of tasks."""
 
     kind: Literal["agent_file"]
+    file: str
+    suite: str
+    description: str = ""
+    edit: Literal["file", "section"] = "file"
+    sections: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
+    split_seed: int = Field(0, ge=0)
+    max_characters: int = Field(20_000, ge=1)
+    max_growth: float = Field(1.5, ge=1)
+    timeout: float = Field(300.0, gt=0)
+    parallel: int | None = Field(None, ge=1)
+    output_limit: int = Field(1_000_000, ge=1)
+
+    @field_validator("split")
+    @classmethod
+    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        return TaskSettings._fractions(split)
 
 
 ProblemSettings = Annotated[

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opro_local import hosting, metaprompt, scoring, tasks
+from opro_local import hosting, metaprompt, result, scoring, tasks
 from opro_local.cards import Card, card_for
 from opro_local.config import Config
 from opro_local.errors import DataError, UsageError
@@ -44,8 +44,11 @@ class Plan:
         identity: digests of what the config only names (data, programs); a run continues only while they stay.
         notices: lines for the user.
         rule: the scoring rule's name, "" where there is none.
+        shares: whether scores are shares of rows that are right, and read as percent.
         check: called with the engines before the first request of a new run; raises when something can't fit.
+        summarize: makes the result of what was driven; `result.summarize` for a search.
         conclude: completes the result with what only the problem knows.
+        files: what is left in the folder beside result.json, by file name, made from the result.
     """
 
     config: Config
@@ -56,8 +59,11 @@ class Plan:
     identity: Mapping[str, str] = field(default_factory=dict)
     notices: Sequence[str] = ()
     rule: str = ""
+    shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
+    summarize: Callable[[Trajectory, Outcome, float], dict[str, Any]] = result.summarize
     conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: found
+    files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {"best.txt": found["best"]["text"] + "\n"}
 
 
 def plan(config: Config) -> Plan:
@@ -96,31 +102,26 @@ def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
 
 def _prompt(config: Config) -> Plan:
     task = tasks.load(config.task)
+    judge = task.rule == "judge"
     rule = scoring.make_rule(
-        task.rule,
+        "auto" if judge else task.rule,
         labels=config.task.labels or task.labels,
         pattern=config.task.pattern or task.pattern,
-        examples=task.splits["train"],
+        examples=next(iter(task.splits.values())),
     )
-    scoring.check_gold(task, rule)
-    cards = cards_of(config, ("optimizer", "scorer"))
-    max_tokens = config.scorer.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
+    if not judge:
+        scoring.check_gold(task, rule)
+    cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
     chat = cards["scorer"].chat if config.scorer.chat is None else config.scorer.chat
-    problem = PromptProblem(
-        task.splits,
-        config,
-        _layout(config, chat, task),
-        max_tokens,
-        {split: rule.prepare(rows).score for split, rows in task.splits.items()},
-        numeric=rule.name == "number",
-    )
+    max_tokens = config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
+    problem = PromptProblem(task.splits, config, _layout(config, chat, task), max_tokens, rule, task.stop)
     return assemble(
         config,
         problem,
         cards,
         identity={"data": _data_digest(task)},
         notices=task.notices,
-        rule=rule.name,
+        rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
     )
 

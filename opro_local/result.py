@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from opro_local import stats
 from opro_local.search import Outcome
 from opro_local.trajectory import Entry, Trajectory
-from opro_local.types import Solution
+from opro_local.types import Score, Solution
 
 SPLITS = ("train", "validation", "test")
 
@@ -28,13 +30,19 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
         "best": _describe(outcome.best, trajectory),
         "solutions": len(trajectory.entries),
         "rejections": rejection_counts(rejection.reason for rejection in trajectory.rejections),
+        "optimism": optimism(trajectory),
     }
     for split in SPLITS:
         pair = {role: _last(entries, split, solution) for role, solution in _roles(outcome)}
         if all(pair.values()):
-            found[split] = {role: _side(entry, alpha) for role, entry in pair.items()}
+            found[split] = {role: figures_of(entry.score, alpha) for role, entry in pair.items()}
     found |= _judge(found, _test_pair(entries, outcome), alpha)
     return found
+
+
+def optimism(trajectory: Trajectory) -> float:
+    """How much the best train score is likely to overstate itself, being the best of all (see stats)."""
+    return stats.optimism_of_best(np.stack([entry.score.values for entry in trajectory.entries]))
 
 
 def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
@@ -46,18 +54,28 @@ def words(result: Mapping[str, Any]) -> list[str]:
     """The verdict in plain sentences, one line each."""
     test = result.get("test")
     if not test:
-        return ["There is no test split, so nothing can be said about rows the search has not seen."]
+        return [*_train_words(result), "There is no test split: nothing is known about rows the search has not seen."]
     difference = test["difference"]
     low, high = (round(100 * bound, 1) for bound in difference["interval"])
     n, least = test["best"]["n"], round(100 * test["smallest_difference"])
-    lines = [
-        f"On {n} test rows: baseline {_percent(test['baseline'])}, best {_percent(test['best'])}, "
+    return [
+        f"On {n} test rows: baseline {percent(test['baseline'])}, best {percent(test['best'])}, "
         f"difference {100 * difference['value']:+.1f} points, 95 % interval {low:+} to {high:+}, "
         f"p = {difference['p_value']:.2g}.",
         f"Verdict: {result['verdict']}.",
         f"With {n} rows, differences under about {least} points are usually not told from noise.",
+        *_train_words(result),
     ]
-    return lines
+
+
+def _train_words(result: Mapping[str, Any]) -> list[str]:
+    train, luck = result.get("train"), 100 * result["optimism"]
+    if not train or luck < 0.05:
+        return []
+    return [
+        f"Being the best of {result['solutions']} on {train['best']['n']} train rows, its train score of "
+        f"{100 * train['best']['accuracy']:.1f} % is likely some {luck:.1f} points too high."
+    ]
 
 
 def _roles(outcome: Outcome) -> tuple[tuple[str, Solution], ...]:
@@ -78,14 +96,15 @@ def _describe(solution: Solution, trajectory: Trajectory) -> dict[str, Any]:
     return {"text": solution.text, "key": solution.key, "step": entry.step if entry else 0}
 
 
-def _side(entry: Entry, alpha: float) -> dict[str, Any]:
-    score = entry.score
+def figures_of(score: Score, alpha: float) -> dict[str, Any]:
+    """A score as results show it: accuracy, rows, interval, what was not read or cut, and what stands beside it."""
     return {
         "accuracy": score.value,
         "n": score.n,
         "interval": list(stats.mean_interval(score.values, alpha)),
         "extraction_failures": score.failures,
         "truncated": score.truncated,
+        **score.beside,
     }
 
 
@@ -96,14 +115,15 @@ def _judge(found: Mapping[str, Any], pair: tuple[Entry | None, Entry | None], al
     difference = stats.paired_difference(best.score.values, baseline.score.values, alpha)
     test = {
         **found["test"],
-        "difference": {
-            "value": difference.value,
-            "interval": list(difference.interval),
-            "p_value": difference.p_value,
-        },
+        "difference": difference_of(difference),
         "smallest_difference": stats.smallest_difference(best.score.n, alpha=alpha),
     }
     return {"test": test, "verdict": verdict(difference, alpha)}
+
+
+def difference_of(difference: stats.Difference) -> dict[str, Any]:
+    """A paired difference as results show it."""
+    return {"value": difference.value, "interval": list(difference.interval), "p_value": difference.p_value}
 
 
 def verdict(difference: stats.Difference, alpha: float) -> str:
@@ -116,7 +136,8 @@ def verdict(difference: stats.Difference, alpha: float) -> str:
     return "no reliable gain"
 
 
-def _percent(side: Mapping[str, Any]) -> str:
-    low, high = (100 * bound for bound in side["interval"])
-    notes = [f"{side[key]} {key.replace('_', ' ')}" for key in ("extraction_failures", "truncated") if side[key]]
-    return f"{100 * side['accuracy']:.1f} % ({low:.0f} to {high:.0f}{''.join(', ' + note for note in notes)})"
+def percent(figures: Mapping[str, Any]) -> str:
+    """An accuracy with its interval, and what was not read or cut: "74.0 % (67 to 80, 3 extraction failures)"."""
+    low, high = (100 * bound for bound in figures["interval"])
+    notes = [f"{figures[key]} {key.replace('_', ' ')}" for key in ("extraction_failures", "truncated") if figures[key]]
+    return f"{100 * figures['accuracy']:.1f} % ({low:.0f} to {high:.0f}{''.join(', ' + note for note in notes)})"

@@ -108,7 +108,7 @@ def carry_out(
             raise
         finally:
             hosted.close()
-        found = result.summarize(trajectory, outcome, ready.config.evaluation.alpha)
+        found = ready.summarize(trajectory, outcome, ready.config.evaluation.alpha)
         return _conclude(store, ready, ready.conclude(found, trajectory))
 
 
@@ -121,12 +121,14 @@ def _conclude(store: Store, ready: Plan, found: dict[str, Any]) -> dict[str, Any
         **accounts(store),
         "engine": store.get("engine"),
         "rule": ready.rule,
+        "shares": ready.shares,
         "notices": list(ready.notices),
     }
-    found.setdefault("summary", result.words(found))
+    if "summary" not in found:
+        found["summary"] = result.words(found)
     store.put(state="finished", result=found)
-    write_whole(store.folder / "best.txt", found["best"]["text"] + "\n")
-    write_whole(store.folder / "result.json", json.dumps(found, indent=2) + "\n")
+    for name, text in {**ready.files(found), "result.json": json.dumps(found, indent=2) + "\n"}.items():
+        write_whole(store.folder / name, text)
     return found
 
 
@@ -174,7 +176,8 @@ def _identify(store: Store, ready: Plan) -> None:
     before = store.get("config")
     if before is not None:
         differing = configs.changes(before, now)
-        differing += [f"{k} changed" for k, v in (store.get("identity") or {}).items() if identity.get(k) != v]
+        was = store.get("identity") or {}
+        differing += [f"{k} changed" for k in sorted({*was, *identity}) if was.get(k) != identity.get(k)]
         if differing:
             raise UsageError(
                 f"{store.folder}: belongs to another config: {'; '.join(differing)}", "choose another --run folder"

@@ -97,3 +97,74 @@ def smallest_difference(n: int, discordant: float = 0.2, alpha: float = 0.05, po
 
     factor = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)
     return float(min(1.0, factor * math.sqrt(discordant / n)))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """P-values of m tests, adjusted by Holm's step-down method (1979): the chance of any false finding is controlled.
+
+    Args:
+        p_values: shape (m,), each in [0, 1].
+
+    Returns:
+        Adjusted p-values, shape (m,), in the order given, each in [0, 1].
+    """
+    m = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(np.asarray(p_values, float)[order] * np.arange(m, 0, -1))
+    adjusted = np.empty(m)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def cochran_q(values: np.ndarray) -> float:
+    """The p-value of "all K prompts do equally well" from 0/1 scores on the same rows (Cochran 1950; chi-square).
+
+    Args:
+        values: shape (K, n), K >= 2, each 0 or 1. With no row on which prompts differ the p-value is 1.
+    """
+    from scipy import stats
+
+    k = len(values)
+    by_prompt, by_row = values.sum(axis=1, dtype=float), values.sum(axis=0, dtype=float)
+    spread = float((by_row * (k - by_row)).sum())
+    if spread == 0:
+        return 1.0
+    q = k * (k - 1) * float(((by_prompt - by_prompt.mean()) ** 2).sum()) / spread
+    return float(stats.chi2.sf(q, k - 1))
+
+
+def optimism_to_expect(k: int, n: int, discordant: float = 0.2) -> float:
+    """How far the best of K equally good prompts lies above their true accuracy, on average, by luck alone.
+
+    The expected maximum of K standard normal deviates times the standard deviation of a prompt's own error: two
+    prompts that differ on a share d of n rows have a difference of variance d / n, half of it each.
+
+    Args:
+        k: prompts the best is taken from, at least 1.
+        n: rows they were scored on, at least 1.
+        discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on GSM8K.
+    """
+    from scipy import integrate, stats
+
+    upper, _ = integrate.quad(lambda x: 1 - stats.norm.cdf(x) ** k, 0, 12)
+    lower, _ = integrate.quad(lambda x: stats.norm.cdf(x) ** k, -12, 0)
+    return float((upper - lower) * math.sqrt(discordant / (2 * n)))
+
+
+def optimism_of_best(values: np.ndarray, draws: int = 200) -> float:
+    """How much the best of K overstates itself on the rows it was chosen on, estimated by the bootstrap.
+
+    Rows are drawn anew; the best prompt on the drawn rows is compared with its own score on all rows (Efron 1983,
+    the optimism of an apparent score). Near 0 where one prompt is far ahead.
+
+    Args:
+        values: shape (K, n), the scores of every prompt on the same rows, in [0, 1].
+        draws: bootstrap samples.
+    """
+    k, n = values.shape
+    if k < 2 or n < 2:
+        return 0.0
+    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=draws)
+    drawn = counts @ values.T.astype(float) / n
+    best = drawn.argmax(axis=1)
+    return float((drawn[np.arange(draws), best] - values.mean(axis=1, dtype=float)[best]).mean())

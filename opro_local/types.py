@@ -141,6 +141,7 @@ class Score:
         failures: answers from which nothing could be extracted. They score 0.
         truncated: answers cut at max_tokens, whatever they scored.
         tokens: prompt and completion tokens spent on it.
+        beside: further figures shown beside the value, such as "strict", the value when only marked answers count.
     """
 
     value: float
@@ -148,6 +149,7 @@ class Score:
     failures: int = 0
     truncated: int = 0
     tokens: int = 0
+    beside: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def n(self) -> int:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from opro_local import config as configs
 from opro_local.problems.prompt import Layout, filters, read_constraint, scores
-from opro_local.types import Completion, Example, Prompt, Reply
+from opro_local.scoring.rule import Verdicts
+from opro_local.types import Completion, Example, Prompt
 
 ROW = Example("1", {"text": "2+2", "hint": "add"}, "2+2", "4", "f:1")
 
@@ -83,10 +84,14 @@ def test_scores_are_split_by_solution_and_count_failures_apart():
         Completion("a", "stop", 3, 0, 1),
     ]
 
-    def rule(texts):
-        return np.array([t == "a" for t in texts], np.float32), np.array([t == "" for t in texts])
-
-    first, second = scores(Reply(done, 1.0), 2, rule)
+    texts = [completion.text for completion in done]
+    verdicts = Verdicts(
+        np.array([t == "a" for t in texts], np.float32),
+        np.array([t == "" for t in texts]),
+        np.array([1, 0, 0, 0], np.float32),
+    )
+    first, second = scores(done, 2, verdicts)
+    assert (first.beside, second.beside) == ({"strict": 0.5}, {"strict": 0.0})
     assert (first.value, first.failures, first.truncated, first.tokens) == (0.5, 0, 1, 8)
     assert (second.value, second.failures, second.truncated, second.tokens) == (0.5, 1, 0, 13)
     assert second.values.tolist() == [0.0, 1.0]

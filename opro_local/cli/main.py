@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opro_local.cli import models, runs
+from opro_local.cli import evaluating, models, runs
 from opro_local.errors import OproError
 from opro_local.offline import switch_off_network
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Improve prompts with OPRO on your own hardware. Start with: opro-local demo",
 )
 runs.register(app)
+evaluating.register(app)
 app.add_typer(models.app, name="models")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,43 +11,108 @@ from rich.text import Text
 
 
 def print_result(result: Mapping[str, Any]) -> None:
-    """Print a result (docs/result.md) to stdout."""
+    """Print a result (docs/result.md), or that of an evaluation (docs/evaluate.md), to stdout."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_heading(result), markup=False)
-    console.print(f"Baseline: {result['baseline']['text']!r}", markup=False)
-    console.print(f"Best:     {result['best']['text']!r}", markup=False, style="bold")
-    console.print(_table(result))
+    if result.get("kind") == "evaluation":
+        console.print(_evaluation_heading(result), markup=False)
+        console.print(_prompts_table(result))
+        console.print(_pairs_table(result["pairs"]))
+    else:
+        console.print(_heading(result), markup=False)
+        console.print(f"Baseline: {result['baseline']['text']!r}", markup=False)
+        console.print(f"Best:     {result['best']['text']!r}", markup=False, style="bold")
+        console.print(_table(result))
     for line in result.get("summary", ()):
         console.print(line, markup=False)
 
 
-def _heading(result: Mapping[str, Any]) -> str:
+def _evaluation_heading(result: Mapping[str, Any]) -> str:
+    return (
+        f"{result['name']}: {len(result['prompts'])} prompts on {result['prompts'][0]['n']} {result['split']} rows, "
+        f"rule {result['rule']}; {_costs(result)}"
+    )
+
+
+def _costs(result: Mapping[str, Any]) -> str:
     calls, tokens = result["calls"], result["tokens"]
+    made = " and ".join(f"{count} {role}" for role, count in calls.items() if count)
+    return (
+        f"{made} calls; {tokens['prompt']:,} prompt tokens ({tokens['cached']:,} cached), "
+        f"{tokens['completion']:,} written; {result['seconds']:.0f} s"
+    )
+
+
+def _prompts_table(result: Mapping[str, Any]) -> Table:
+    beside = [name for name in ("strict", "agreement") if name in result["prompts"][0]]
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "accuracy", "95 % interval", *beside, "extraction failures", "truncated", "tokens"):
+        table.add_column(name, justify="right")
+    table.add_column("prompt")
+    for prompt in result["prompts"]:
+        table.add_row(
+            str(prompt["prompt"]),
+            *_accuracy(prompt),
+            *(f"{100 * prompt[name]:.1f} %" for name in beside),
+            *(str(prompt["extraction_failures"]), str(prompt["truncated"]), f"{prompt['tokens']:,}"),
+            Text(prompt["text"] or "(empty)"),
+        )
+    return table
+
+
+def _pairs_table(pairs: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
+    """The pairs with the smallest p-values."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("pair", "difference", "95 % interval", "p", "p (Holm)") if pairs else ():
+        table.add_column(name, justify="right")
+    for pair in sorted(pairs, key=lambda pair: pair["p_value"])[:most]:
+        low, high = pair["interval"]
+        table.add_row(
+            f"{pair['b']} - {pair['a']}",
+            f"{100 * pair['value']:+.1f}",
+            f"{100 * low:+.1f} to {100 * high:+.1f}",
+            f"{pair['p_value']:.2g}",
+            f"{pair['p_holm']:.2g}",
+        )
+    return table
+
+
+def _accuracy(figures: Mapping[str, Any]) -> tuple[str, str]:
+    low, high = figures["interval"]
+    return f"{100 * figures['accuracy']:.1f} %", f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def _heading(result: Mapping[str, Any]) -> str:
     return (
         f"{result['name']}: {result['state']} after {result['steps']} steps ({result['reason']}); "
-        f"{result['solutions']} solutions, {sum(result['rejections'].values())} replies rejected; "
-        f"{calls['optimizer']} optimizer and {calls['scorer']} scorer calls; "
-        f"{tokens['prompt']:,} prompt tokens ({tokens['cached']:,} cached), {tokens['completion']:,} written; "
-        f"{result['seconds']:.0f} s"
+        f"{result['solutions']} solutions, {sum(result['rejections'].values())} replies rejected; {_costs(result)}"
     )
 
 
 def _table(result: Mapping[str, Any]) -> Table:
+    sides = [
+        (split, role, result[split][role])
+        for split in ("train", "validation", "test")
+        for role in ("baseline", "best")
+        if split in result
+    ]
+    if not result.get("shares", True):
+        return _values_table(sides)
+    beside = [name for name in ("strict", "agreement") if any(name in figures for _, _, figures in sides)]
     table = Table(box=None, pad_edge=False)
-    for name in ("split", "solution", "accuracy", "95 % interval", "rows", "extraction failures", "truncated"):
+    for name in ("split", "solution", "accuracy", "95 % interval", *beside, "rows", "extraction failures", "truncated"):
         table.add_column(name, justify="left" if name in ("split", "solution") else "right")
-    for split in ("train", "validation", "test"):
-        for role in ("baseline", "best"):
-            side = result.get(split, {}).get(role)
-            if side:
-                low, high = side["interval"]
-                table.add_row(
-                    *(
-                        Text(split),
-                        Text(role),
-                        f"{100 * side['accuracy']:.1f} %",
-                        f"{100 * low:.1f} to {100 * high:.1f}",
-                    ),
-                    *(str(side["n"]), str(side["extraction_failures"]), str(side["truncated"])),
-                )
+    for split, role, figures in sides:
+        table.add_row(
+            *(Text(split), Text(role), *_accuracy(figures)),
+            *(f"{100 * figures[name]:.1f} %" for name in beside),
+            *(str(figures["n"]), str(figures["extraction_failures"]), str(figures["truncated"])),
+        )
+    return table
+
+
+def _values_table(sides: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
+    """Objectives of their own scale: the value as it is, without an interval where there is one measurement."""
+    table = Table("split", "solution", "score", box=None, pad_edge=False)
+    for split, role, figures in sides:
+        table.add_row(Text(split), Text(role), f"{figures['accuracy']:.6g}")
     return table

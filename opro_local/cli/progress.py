@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from opro_local.config import Config
 from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Report, Working
+from opro_local.plan import Plan
 
 PLAIN_SECONDS = 30.0
 
 
 @contextmanager
-def watched(config: Config, folder: Path) -> Iterator[tuple[Report, Callable[[], bool], Callable[[str], None]]]:
+def watched(ready: Plan, folder: Path) -> Iterator[tuple[Report, Callable[[], bool], Callable[[str], None]]]:
     """Progress and signals around a run: gives report, stopping and notify for run.execute.
 
     The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both end the program with
@@ -32,7 +32,7 @@ def watched(config: Config, folder: Path) -> Iterator[tuple[Report, Callable[[],
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     caught: list[int] = []
     before = {number: signal.signal(number, _catcher(caught)) for number in (signal.SIGINT, signal.SIGTERM)}
-    progress = _Progress(config, console)
+    progress = _Progress(ready, console)
     try:
         with progress.live:
             yield progress.report, lambda: bool(caught), progress.say
@@ -54,17 +54,25 @@ def _catcher(caught: list[int]) -> Callable:
     return catch
 
 
+def score_words(ready: Plan) -> Callable[[float], str]:
+    """How a score's value reads: percent where scores are shares of rows, else as the problem shows it."""
+    if ready.shares:
+        return lambda value: f"{100 * value:.1f} %"
+    return lambda value: ready.problem.show(value) or f"{value:.6g}"
+
+
 class _Progress:
     """Turns the driver's events into lines."""
 
-    def __init__(self, config: Config, console: Console) -> None:
+    def __init__(self, ready: Plan, console: Console) -> None:
         self.console = console
         self.live = Live(console=console, transient=True, refresh_per_second=4) if console.is_terminal else _Quiet()
-        self._config = config
+        self._steps = ready.config.search.steps
+        self._shown = score_words(ready)
         self._begun = self._last = time.monotonic()
         self._asked = self._begun
         self._label, self._size, self._done, self._tokens = "starting the engine", 0, 0, 0
-        self._best = (0.0, "")
+        self._best = (float("-inf"), "")
         self._step_seconds: list[float] = []
         self._step_begun = self._begun
         self._step = self._rejected = 0
@@ -96,10 +104,12 @@ class _Progress:
         if best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
-        self.say(f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {100 * self._best[0]:.1f} %")
+        self.say(
+            f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {self._shown(self._best[0])}"
+        )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
-            self.say(f"  {100 * entry.score.value:5.1f}  {entry.solution.text}")
+            self.say(f"  {self._shown(entry.score.value):>7}  {entry.solution.text}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()
@@ -118,11 +128,11 @@ class _Progress:
     def _line(self, now: float) -> str:
         elapsed = now - self._asked
         rate = f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.5 else ""
-        best = f" | best {100 * self._best[0]:.1f} % {self._best[1]!r}" if self._best[1] else ""
+        best = f" | best {self._shown(self._best[0])} {self._best[1]!r}" if self._best[1] else ""
         return f"{now - self._begun:.0f} s | {self._label}: {self._done}/{self._size} prompts{rate}{self._left()}{best}"
 
     def _left(self) -> str:
-        remaining = self._config.search.steps - self._step
+        remaining = self._steps - self._step
         if not self._step_seconds or remaining <= 0:
             return ""
         typical = sorted(self._step_seconds)[len(self._step_seconds) // 2]

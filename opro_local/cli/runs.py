@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opro_local.cli.options import (
+    EngineOption,
+    JsonOption,
+    RunOption,
+    SeedOption,
+    SetOption,
+    overrides,
+    run_folder,
+    tables,
+)
+
 if TYPE_CHECKING:
     from opro_local.config import Config
 
-RunOption = Annotated[Path | None, typer.Option("--run", help="The run's folder [default: runs/<name>-<short id>].")]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
-EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
 
@@ -40,9 +45,9 @@ def demo(
 
     package = Path(__file__).resolve().parent.parent
     files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
-    overrides = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
-    overrides += _overrides(seed, engine, set_)
-    _execute(config.read(package / "recipes" / "demo.toml", overrides), run, as_json)
+    changes = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
+    changes += overrides(seed, engine, set_)
+    _execute(config.read(package / "recipes" / "demo.toml", changes), run, as_json)
     if not as_json:
         typer.echo(NEXT)
 
@@ -61,7 +66,7 @@ def run(
     """
     from opro_local import config as configs
 
-    _execute(configs.read(config, _overrides(seed, engine, set_)), run, as_json)
+    _execute(configs.read(config, overrides(seed, engine, set_)), run, as_json)
 
 
 def optimize(
@@ -83,15 +88,10 @@ def optimize(
     """
     from opro_local import config
 
-    tables: dict[str, dict[str, Any]] = {
-        "task": {"data": str(data), "input": input_, "target": target},
-        "scorer": {"model": model},
-        "optimizer": {"model": optimizer or ""},
-        "run": {"name": data.stem},
-    }
+    made = tables(data, input_, target, model) | {"optimizer": {"model": optimizer or ""}}
     if prompt:
-        tables["search"] = {"seeds": prompt}
-    _execute(config.build(tables, _overrides(seed, engine, set_)), run, as_json)
+        made["search"] = {"seeds": prompt}
+    _execute(config.build(made, overrides(seed, engine, set_)), run, as_json)
 
 
 def list_(
@@ -130,41 +130,21 @@ def show(
         typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
 
 
-def _overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
-    """The named options as overrides; `--set` comes after them and wins."""
-    overrides = [] if seed is None else [f"run.seed={seed}"]
-    if engine is not None:
-        overrides += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
-    return [*overrides, *(set_ or ())]
-
-
 def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
-    from opro_local.run import execute
+    from opro_local.plan import plan
+    from opro_local.run import carry_out
 
-    folder = folder or Path("runs") / f"{config.run.name}-{_short_id(config)}"
-    with watched(config, folder) as (report, stopping, notify):
-        found = execute(config, folder, report, stopping, notify)
+    ready, folder = plan(config), run_folder(config, folder)
+    with watched(ready, folder) as (report, stopping, notify):
+        found = carry_out(ready, folder, report, stopping, notify)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         print_result(found)
-        typer.echo(f"Saved in {folder}: best.txt, result.json")
+        typer.echo(f"Saved in {folder}: {', '.join(sorted({*ready.files(found), 'result.json'}))}")
     return found
-
-
-def _short_id(config: Config) -> str:
-    """Six hex digits of what identifies the run, so that the same command finds its own folder again."""
-    from opro_local.config import FREE
-
-    dumped = {
-        f"{section}.{key}": value
-        for section, table in config.model_dump(mode="json").items()
-        for key, value in table.items()
-        if f"{section}.{key}" not in FREE - {"scorer.model", "optimizer.model", "task.data", "task.train"}
-    }
-    return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
 
 
 NEXT = """

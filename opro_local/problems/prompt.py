@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from opro_local.config import Config
 from opro_local.metaprompt import MARK, show_score
 from opro_local.problems import ask_once
-from opro_local.types import Batch, Example, Prompt, Reply, Request, Sampling, Score, Solution, Split
+from opro_local.scoring import opro
+from opro_local.scoring.judge import judged
+from opro_local.scoring.rule import Rule, Scorer, Verdicts
+from opro_local.types import Batch, Completion, Example, Prompt, Reply, Request, Sampling, Score, Solution, Split
 
 PLACEHOLDER = re.compile(r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE)
 UNNATURAL = re.compile(r"[^\w\s.,;:!?'\"()\-–—’“”&%/$€£]|_|(.)\1{3}")
 LIMIT = re.compile(r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE)
+
+# The second round states an answer only; the reference asks for 50 tokens.
+SECOND_SAMPLING = Sampling(50, 0.0)
+TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 PLACES = {
     "before_Q": "before the question",
@@ -77,12 +83,11 @@ class PromptProblem:
 
     Args:
         rows: the examples of each split; "train" is required.
-        config: `task`, `scorer` and `search` are read.
+        config: `task`, `scorer`, `judge` and `search` are read.
         layout: where the instruction goes.
         max_tokens: new tokens per answer.
-        scorers: for each split a function from answers to (values, failed), both of shape (answers,); answers come
-            as one run of the split's rows after another.
-        numeric: whether targets are numbers, which makes digits in an instruction suspicious (paper, section 5.1).
+        rule: how answers are scored.
+        stop: strings that end an answer.
     """
 
     def __init__(
@@ -91,16 +96,18 @@ class PromptProblem:
         config: Config,
         layout: Layout,
         max_tokens: int,
-        scorers: Mapping[Split, Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]],
-        numeric: bool,
+        rule: Rule,
+        stop: tuple[str, ...] = (),
     ) -> None:
         self.rows = rows
         self.layout = layout
+        self.rule = rule
         self.splits: tuple[Split, ...] = tuple(split for split in ("train", "validation", "test") if rows.get(split))
         self._config = config
-        self._sampling = Sampling(max_tokens, 0.0)
-        self._scorers = scorers
-        self._filters = filters(config, numeric)
+        self._sampling = Sampling(max_tokens, 0.0, stop=stop)
+        self._scorers: dict[Split, Scorer] = {split: rule.prepare(rows[split]) for split in self.splits}
+        # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
+        self._filters = filters(config, numeric=rule.name == "number")
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
@@ -123,13 +130,34 @@ class PromptProblem:
         """As the paper shows accuracies (see metaprompt.show_score)."""
         return show_score(value, self._config.search.buckets)
 
-    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
-        """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows)."""
-        rows, build, sampling = self.rows[split], self.layout.prompt, self._sampling
-        reply = yield Batch(
-            label, "scorer", [Request(build(solution.text, row), sampling) for solution in solutions for row in rows]
-        )
-        return scores(reply, len(solutions), self._scorers[split])
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score | str]]:
+        """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows).
+
+        A second prompting round and a judge are a batch each, for all solutions together.
+        """
+        answers = yield from self.answers(solutions, split, label)
+        texts = [answer.text for answer in answers]
+        if self._config.task.rule == "judge":
+            rows = self.rows[split] * len(solutions)
+            verdicts = yield from judged(texts, rows, self._scorers[split], self._config.judge.rubric, label)
+        else:
+            verdicts = self._scorers[split].both(texts)
+        return scores(answers, len(solutions), verdicts)
+
+    def answers(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Completion]]:
+        """The scorer's answers, as they are scored: those of the second round where there is one."""
+        build, rows = self.layout.prompt, self.rows[split]
+        prompts = [build(solution.text, row) for solution in solutions for row in rows]
+        reply = yield Batch(label, "scorer", [Request(prompt, self._sampling) for prompt in prompts])
+        if not self._config.task.second_round:
+            return list(reply.completions)
+        asked = [second_prompt(*pair) for pair in zip(prompts, reply.completions, strict=True)]
+        last = yield Batch(f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked])
+        return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
 
     def words(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
@@ -152,20 +180,50 @@ class PromptProblem:
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
 
 
-def scores(reply: Reply, solutions: int, scorer: Callable[[Sequence[str]], Any]) -> list[Score]:
-    """Turn a batch's completions into one Score per solution.
+def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:
+    """The prompt of the second round: the first one, its answer, and "So the final answer is" (see scoring/opro.py).
+
+    The answer becomes the beginning of the reply, so that a chat model goes on with its own words.
+    """
+    said = opro.second_prompt("", answer.text).lstrip()
+    before = prompt.prefill and prompt.prefill + " "
+    return replace(prompt, prefill=before + said if prompt.chat else f"{before or ' '}{said}")
+
+
+def after(first: Completion, second: Completion) -> Completion:
+    """The second round's answer, with the tokens of both rounds; truncated means that the first one was cut."""
+    spent = {name: getattr(first, name) + getattr(second, name) for name in TOKENS}
+    # The reference's trimming: what stands after a colon, to the end of the line or the next question.
+    text = second.text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
+    return replace(second, text=text, finish_reason=first.finish_reason, **spent)
+
+
+def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts) -> list[Score]:
+    """Turn a batch's completions and what they earned into one Score per solution.
 
     A prompt that was too long for the context counts as a failed extraction.
     """
-    completions = reply.completions
-    values, failed = scorer([completion.text for completion in completions])
     truncated = np.fromiter((c.finish_reason == "length" for c in completions), bool, len(completions))
     tokens = np.fromiter((c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions))
-    table = zip(*(column.reshape(solutions, -1) for column in (values, failed, truncated, tokens)), strict=True)
+    columns = (verdicts.values, verdicts.failed, truncated, tokens)
+    table = zip(*(column.reshape(solutions, -1) for column in columns), strict=True)
+    beside = {name: column.reshape(solutions, -1).mean(axis=1) for name, column in _beside(verdicts).items()}
     return [
-        Score(float(value.mean(dtype=np.float64)), value, int(bad.sum()), int(cut.sum()), int(spent.sum()))
-        for value, bad, cut, spent in table
+        Score(
+            float(value.mean(dtype=np.float64)),
+            value,
+            int(bad.sum()),
+            int(cut.sum()),
+            int(spent.sum()),
+            {name: float(column[index]) for name, column in beside.items()},
+        )
+        for index, (value, bad, cut, spent) in enumerate(table)
     ]
+
+
+def _beside(verdicts: Verdicts) -> dict[str, np.ndarray]:
+    columns = {"strict": verdicts.strict, "agreement": verdicts.agreement}
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def filters(config: Config, numeric: bool) -> list[Callable[[str], str | None]]:

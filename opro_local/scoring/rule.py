@@ -27,11 +27,13 @@ class Verdicts(NamedTuple):
         failed: failed extractions, bool; they earn 0.
         strict: what the answers earn when only marked ones count, in [0, values], float32; None where the rule knows
             no marks.
+        agreement: 1 where a judge and the rule it is compared with agree, else 0, float32; None without a judge.
     """
 
     values: np.ndarray
     failed: np.ndarray
     strict: np.ndarray | None
+    agreement: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

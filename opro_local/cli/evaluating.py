@@ -1,0 +1,178 @@
+"""The verbs that score given instructions: evaluate, and check --headroom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opro_local.cli.options import (
+    ConfigArgument,
+    DataOption,
+    EngineOption,
+    InputOption,
+    JsonOption,
+    ModelOption,
+    RunOption,
+    SeedOption,
+    SetOption,
+    TargetOption,
+    config_from,
+    overrides,
+    run_folder,
+)
+
+if TYPE_CHECKING:
+    from opro_local.config import Config
+    from opro_local.plan import Plan
+
+PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
+PromptsOption = Annotated[
+    Path | None, typer.Option("--prompts", help="A file: one instruction a line, or JSON.")
+]
+SplitOption = Annotated[str | None, typer.Option("--split", help="train, validation or test [default: test].")]
+OutputOption = Annotated[Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")]
+CompareOption = Annotated[
+    tuple[int, int] | None, typer.Option("--compare", help="Two prompts by number: the rows on which they differ.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the program."""
+    app.command()(evaluate)
+    app.command()(check)
+
+
+def evaluate(
+    config: ConfigArgument = None,
+    data: DataOption = None,
+    input_: InputOption = None,
+    target: TargetOption = None,
+    model: ModelOption = None,
+    prompt: PromptOption = None,
+    prompts: PromptsOption = None,
+    split: SplitOption = None,
+    output: OutputOption = None,
+    compare: CompareOption = None,
+    run: RunOption = None,
+    seed: SeedOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score given instructions on a split, all in one batch. Without --prompt: the config's seeds.
+
+    Example: opro-local evaluate --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
+    --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
+    """
+    from opro_local import evaluation
+
+    texts = [*(prompt or ()), *(evaluation.read_texts(prompts) if prompts else ())]
+    changes = overrides(seed, engine, None)
+    changes += [f"evaluation.split={json.dumps(split)}"] if split else []
+    changes += [f"search.seeds={json.dumps(texts)}"] if texts else []
+    settings = config_from(config, data, input_, target, model, [*changes, *(set_ or ())])
+    if output:
+        evaluation.check_kind(output)
+    ready, folder, found = _carried_out(settings, run)
+    rows = evaluation.rows(ready, folder) if output or compare else []
+    if output:
+        evaluation.write_rows(output, rows)
+    flipped = evaluation.flipped(rows, *compare) if compare else None
+    if as_json:
+        typer.echo(json.dumps(found | ({} if flipped is None else {"flipped": flipped}), indent=2))
+        return
+    _print(found, folder, output)
+    if flipped is not None:
+        _print_flipped(flipped, *compare)
+
+
+def check(
+    config: ConfigArgument = None,
+    headroom: Annotated[bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")] = False,
+    data: DataOption = None,
+    input_: InputOption = None,
+    target: TargetOption = None,
+    model: ModelOption = None,
+    run: RunOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a config without searching: task, gold answers and models; with --headroom, a probe on train rows.
+
+    Example: opro-local check --headroom --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
+    """
+    from opro_local import evaluation
+
+    settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
+    if not headroom:
+        _print_checked(settings, as_json)
+        return
+    texts = list(dict.fromkeys([*settings.search.seeds, *evaluation.VARIED]))
+    settings = settings.model_copy(
+        update={
+            "search": settings.search.model_copy(update={"seeds": tuple(texts)}),
+            "evaluation": settings.evaluation.model_copy(update={"split": "train"}),
+            "run": settings.run.model_copy(update={"name": f"{settings.run.name}-headroom"}),
+        }
+    )
+    _, folder, found = _carried_out(settings, run)
+    verdict = evaluation.headroom(found)
+    if as_json:
+        typer.echo(json.dumps(found | {"headroom": verdict}, indent=2))
+        return
+    _print(found, folder, None)
+    for line in verdict["words"]:
+        typer.echo(line)
+
+
+def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[str, Any]]:
+    from opro_local.cli.progress import watched
+    from opro_local.evaluation import evaluation
+    from opro_local.plan import plan
+    from opro_local.run import carry_out
+
+    ready, folder = evaluation(plan(settings)), run_folder(settings, run)
+    with watched(ready, folder) as (report, stopping, notify):
+        return ready, folder, carry_out(ready, folder, report, stopping, notify)
+
+
+def _print_checked(settings: Config, as_json: bool) -> None:
+    from opro_local.plan import plan
+
+    ready = plan(settings)
+    rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
+    models = {role: host.settings.model for role, host in ready.models.items()}
+    if as_json:
+        typer.echo(
+            json.dumps({"rows": rows, "rule": ready.rule, "models": models, "notices": list(ready.notices)}, indent=2)
+        )
+        return
+    for line in ready.notices:
+        typer.echo(line)
+    typer.echo(f"rows: {', '.join(f'{split} {count}' for split, count in rows.items()) or 'none'}")
+    typer.echo(f"rule: {ready.rule or 'none'}; every target scores 1 under it")
+    for role, folder in models.items():
+        typer.echo(f"{role}: {folder or 'scripted'}")
+
+
+def _print(found: Mapping[str, Any], folder: Path, output: Path | None) -> None:
+    from opro_local.cli.printing import print_result
+
+    print_result(found)
+    typer.echo(f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else ""))
+
+
+def _print_flipped(flipped: Sequence[Mapping[str, Any]], a: int, b: int) -> None:
+    gained = sum(row["b"]["correct"] > row["a"]["correct"] for row in flipped)
+    typer.echo(f"\n{len(flipped)} rows differ: prompt {b} gains {gained} and loses {len(flipped) - gained}")
+    for row in flipped:
+        better, worse = (b, a) if row["b"]["correct"] > row["a"]["correct"] else (a, b)
+        typer.echo(f"{row['where']}: {better} right, {worse} wrong; target {row['target'][:60]!r}")
+        typer.echo(f"  {row['input'][:200]!r}")
+        for name, number in (("a", a), ("b", b)):
+            typer.echo(f"  {number}: {row[name]['answer'].strip()[:200]!r} (read: {row[name]['parsed']})")

@@ -1,0 +1,89 @@
+"""The options that several verbs share, and the config they make.
+
+For: one wording per option. Not for: verbs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opro_local.errors import UsageError
+
+if TYPE_CHECKING:
+    from opro_local.config import Config
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="The run's folder [default: runs/<name>-<short id>].")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
+EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ConfigArgument = Annotated[Path | None, typer.Argument(help="A TOML file; see docs/config.md.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")]
+InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
+TargetOption = Annotated[str | None, typer.Option("--target", help="The column with the right answer.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="A folder, an imported model or a repository id.")]
+
+
+def overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
+    """The named options as overrides; `--set` comes after them and wins."""
+    found = [] if seed is None else [f"run.seed={seed}"]
+    if engine is not None:
+        found += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
+    return [*found, *(set_ or ())]
+
+
+def tables(data: Path, input_: str, target: str, model: str) -> dict[str, dict[str, Any]]:
+    """The config's tables for the user's own data and one model."""
+    return {
+        "task": {"data": str(data), "input": input_, "target": target},
+        "scorer": {"model": model},
+        "run": {"name": data.stem},
+    }
+
+
+def config_from(
+    config: Path | None,
+    data: Path | None,
+    input_: str | None,
+    target: str | None,
+    model: str | None,
+    changes: list[str],
+) -> Config:
+    """The config in a file, or the one that --data, --input, --target and --model make.
+
+    Raises:
+        UsageError: neither is there, or both are.
+    """
+    from opro_local import config as configs
+
+    named = {"--data": data, "--input": input_, "--target": target, "--model": model}
+    given = [name for name, value in named.items() if value is not None]
+    if config is not None:
+        if given:
+            raise UsageError(f"a config file and {given[0]} exclude each other", "use --set to change a setting")
+        return configs.read(config, changes)
+    missing = [name for name, value in named.items() if value is None]
+    if missing:
+        raise UsageError(f"{missing[0]} is missing", f"give a config file, or {', '.join(named)}")
+    return configs.build(tables(data, input_, target, model), changes)
+
+
+def run_folder(config: Config, folder: Path | None) -> Path:
+    """The folder asked for, or one that the same command finds again: six hex digits of what identifies the run."""
+    from opro_local.config import FREE
+
+    if folder is not None:
+        return folder
+    dumped = {
+        f"{section}.{key}": value
+        for section, table in config.model_dump(mode="json").items()
+        for key, value in table.items()
+        if f"{section}.{key}" not in FREE - {"scorer.model", "optimizer.model", "task.data", "task.train"}
+    }
+    short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
+    return Path("runs") / f"{config.run.name}-{short}"

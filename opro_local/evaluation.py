@@ -1,0 +1,293 @@
+"""Given instructions on one split: every one scored in a single batch, compared in pairs, row by row if asked.
+
+For: `evaluate` and the headroom check; a run without a search, with the same store, resume and engines. Not for:
+choosing an instruction: whoever picks the best of this table picks luck as well, and the table says how much.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opro_local import stats
+from opro_local.driver import request_digest
+from opro_local.errors import DataError, StoreError, UsageError
+from opro_local.plan import Plan
+from opro_local.problems.prompt import PromptProblem
+from opro_local.result import difference_of, figures_of
+from opro_local.run import write_whole
+from opro_local.search import Outcome, score
+from opro_local.store import read_store
+from opro_local.trajectory import Entry, Trajectory
+from opro_local.types import Batch, Completion, Reply, Split
+
+# Different in manner: none, a plain one, the two of the literature, a role, brevity, a format, a check.
+VARIED = (
+    "",
+    "Answer the question.",
+    "Let's think step by step.",
+    "Take a deep breath and work on this problem step-by-step.",
+    "You are an expert. Read carefully and give the correct answer.",
+    "Reply with the answer only.",
+    "End your reply with the words: The answer is",
+    "Think about it, check your result, then answer.",
+)
+
+
+def evaluation(ready: Plan) -> Plan:
+    """The same plan with an evaluation of its seeds, on `evaluation.split`, in the place of its search.
+
+    Raises:
+        UsageError: the problem has no rows, or not this split.
+    """
+    problem, split = ready.problem, ready.config.evaluation.split
+    if not isinstance(problem, PromptProblem):
+        raise UsageError(f"a problem of kind {ready.config.problem.kind} has no rows to evaluate on", "use run")
+    if split not in problem.splits:
+        raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
+    solutions = list(dict.fromkeys(problem.seeds()))
+
+    def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+        yield from score(problem, trajectory, solutions, split, 0)
+        best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
+        return Outcome("evaluated", solutions[0], best)
+
+    return replace(
+        ready,
+        asks=asks,
+        models={role: host for role, host in ready.models.items() if role != "optimizer"},
+        identity={**ready.identity, "evaluation": split},
+        summarize=summarize,
+        conclude=lambda found, trajectory: {**found, "split": split, "summary": words(found)},
+        files=lambda found: {},
+    )
+
+
+def _entries(trajectory: Trajectory) -> list[Entry]:
+    return [*trajectory.entries, *trajectory.held_out]
+
+
+def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+    """The result of an evaluation: JSON-able, its shape documented in docs/evaluate.md."""
+    entries = _entries(trajectory)
+    values = np.stack([entry.score.values for entry in entries])
+    return {
+        "kind": "evaluation",
+        "reason": outcome.reason,
+        "digest": trajectory.digest(),
+        "steps": 0,
+        "solutions": len(entries),
+        "rejections": {},
+        "baseline": {"text": outcome.baseline.text},
+        "best": {"text": outcome.best.text, "key": outcome.best.key},
+        "prompts": [
+            {
+                "prompt": number,
+                "text": entry.solution.text,
+                **figures_of(entry.score, alpha),
+                "tokens": entry.score.tokens,
+            }
+            for number, entry in enumerate(entries, 1)
+        ],
+        "pairs": pairs(values, alpha),
+        "optimism": stats.optimism_of_best(values),
+        "equal_p_value": _equal(values),
+        "smallest_difference": stats.smallest_difference(values.shape[1], alpha=alpha),
+    }
+
+
+def pairs(values: np.ndarray, alpha: float) -> list[dict[str, Any]]:
+    """Every pair of prompts compared on the same rows; `p_holm` is corrected for their number.
+
+    Args:
+        values: shape (prompts, n).
+    """
+    numbers = list(itertools.combinations(range(len(values)), 2))
+    differences = [stats.paired_difference(values[b], values[a], alpha) for a, b in numbers]
+    corrected = stats.holm(np.array([difference.p_value for difference in differences])) if numbers else ()
+    return [
+        {"a": a + 1, "b": b + 1, **difference_of(difference), "p_holm": float(p)}
+        for (a, b), difference, p in zip(numbers, differences, corrected, strict=True)
+    ]
+
+
+def _equal(values: np.ndarray) -> float | None:
+    return stats.cochran_q(values) if len(values) > 1 and stats.is_binary(values) else None
+
+
+def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
+    """Every answer of a finished evaluation with its row, what was read in it and what it earned.
+
+    The evaluation is replayed from its store; no engine is started.
+
+    Args:
+        ready: the plan that was carried out, made by `evaluation`.
+        folder: where.
+
+    Raises:
+        StoreError: the evaluation is not finished.
+    """
+    asks, batches = ready.asks(trajectory := Trajectory()), {}
+    store = read_store(folder)
+    try:
+        batch = next(asks)
+        while True:
+            reply = store.reply(batch, request_digest(batch))
+            if reply is None:
+                raise StoreError(f"{folder}: the evaluation is not finished", "give the command again to resume it")
+            batches[batch.label] = reply.completions
+            batch = asks.send(reply)
+    except StopIteration:
+        pass
+    finally:
+        store.close()
+    split = ready.config.evaluation.split
+    return list(_joined(ready.problem, split, _entries(trajectory), _answers(batches, split)))
+
+
+def _answers(batches: Mapping[str, Sequence[Completion]], split: Split) -> Sequence[Completion]:
+    return batches.get(f"0/{split}/second") or batches[f"0/{split}"]
+
+
+def _joined(problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]):
+    examples = problem.rows[split]
+    for number, entry in enumerate(entries):
+        said = answers[number * len(examples) : (number + 1) * len(examples)]
+        for example, answer, value in zip(examples, said, entry.score.values, strict=True):
+            yield {
+                "prompt": number + 1,
+                "instruction": entry.solution.text,
+                "id": example.id,
+                "where": example.where,
+                "input": example.input,
+                "target": example.target,
+                "answer": answer.text,
+                "parsed": problem.rule.parsed(answer.text, example),
+                "correct": float(value),
+                "finish_reason": answer.finish_reason,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+            }
+
+
+def flipped(found: Sequence[Mapping[str, Any]], a: int, b: int) -> list[dict[str, Any]]:
+    """The rows on which prompts a and b (numbers from 1) earned different scores, those that b gained first.
+
+    Raises:
+        UsageError: there is no prompt of that number.
+    """
+    by_prompt = {number: {row["id"]: row for row in found if row["prompt"] == number} for number in (a, b)}
+    for number in (a, b):
+        if not by_prompt[number]:
+            count = max(row["prompt"] for row in found)
+            raise UsageError(f"--compare: there is no prompt {number}", f"the prompts are numbered 1 to {count}")
+    changed = [
+        {
+            **{key: row[key] for key in ("id", "where", "input", "target")},
+            "a": {key: row[key] for key in ("answer", "parsed", "correct")},
+            "b": {key: other[key] for key in ("answer", "parsed", "correct")},
+        }
+        for row, other in zip(by_prompt[a].values(), by_prompt[b].values(), strict=True)
+        if row["correct"] != other["correct"]
+    ]
+    return sorted(changed, key=lambda row: row["a"]["correct"] - row["b"]["correct"])
+
+
+def check_kind(path: Path) -> None:
+    """Raise UsageError if `write_rows` can't write a file of this ending."""
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise UsageError(f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet")
+
+
+def write_rows(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises StoreError."""
+    if path.suffix == ".jsonl":
+        write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+        return
+    import pyarrow
+    from pyarrow import parquet
+
+    part = path.with_suffix(".parquet.part")
+    try:
+        parquet.write_table(pyarrow.Table.from_pylist(list(found)), part)
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: can't be written ({error.strerror})") from None
+
+
+def words(found: Mapping[str, Any]) -> list[str]:
+    """What the table says and what it does not, one line each."""
+    n, least = found["prompts"][0]["n"], round(100 * found["smallest_difference"])
+    lines = [f"With {n} rows, differences under about {least} points are usually not told from noise."]
+    sure = [pair for pair in found["pairs"] if pair["p_holm"] < 0.05]
+    if len(found["prompts"]) > 1:
+        lines.append(
+            f"{len(sure)} of {len(found['pairs'])} pairs differ reliably (paired tests, Holm's correction, p < 0.05)."
+        )
+        lines.append(
+            f"Whoever picks the best of these {len(found['prompts'])} should expect it to do "
+            f"{100 * found['optimism']:.1f} points worse on other rows."
+        )
+    return lines
+
+
+def headroom(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether instructions make a difference here, from an evaluation of varied ones on train.
+
+    Returns:
+        verdict ("yes", "no sign of it" or "nothing left to gain"), spread (best minus worst), gain (best minus the
+        first seed, less the optimism of picking the best), p_value (of "all do equally well"), and words.
+    """
+    scores = [prompt["accuracy"] for prompt in found["prompts"]]
+    p_value, n = found["equal_p_value"], found["prompts"][0]["n"]
+    gain = max(scores) - scores[0] - max(0.0, found["optimism"])
+    if scores[0] >= 1 - 1 / n:
+        verdict = "nothing left to gain"
+    elif p_value is not None and p_value < 0.05:
+        verdict = "yes"
+    else:
+        verdict = "no sign of it"
+    figures = {"verdict": verdict, "spread": max(scores) - min(scores), "gain": max(0.0, gain), "p_value": p_value}
+    return {**figures, "words": _headroom_words(figures, scores, n)}
+
+
+def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int) -> list[str]:
+    p_value = figures["p_value"]
+    test = "" if p_value is None else f" (Cochran's Q, p = {p_value:.2g})"
+    lines = [
+        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to {100 * max(scores):.1f} % on {n} "
+        f"train rows; the first seed {100 * scores[0]:.1f} %.",
+    ]
+    if figures["verdict"] == "nothing left to gain":
+        return [*lines, "The first seed answers all but at most one row: a search can't show a gain on these rows."]
+    if figures["verdict"] == "yes":
+        gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
+        return [*lines, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
+    return [
+        *lines,
+        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, a weaker "
+        "seed, another layout (task.position) or another model before a long search.",
+    ]
+
+
+def read_texts(path: Path) -> list[str]:
+    """Instructions from a file: one a line, or a JSON list of texts when the file ends in .json.
+
+    Raises:
+        DataError: the file can't be read or holds none.
+    """
+    hint = "one instruction a line, or a JSON list of texts in a .json file"
+    try:
+        text = path.read_text("utf-8")
+        found = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read ({error})", hint) from None
+    if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+        raise DataError(f"{path}: no instructions", hint)
+    return found
