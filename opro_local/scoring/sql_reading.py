@@ -1,0 +1,104 @@
+"""Finds the SQL statement in what a model wrote.
+
+For: where a statement begins and ends, and whether it fixes the order of its rows. Not for: whether it is right, or
+even SQL; a statement that does not run is still a statement.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+# Longer statements are not run (sql_process.Limits), so nothing behind this many characters is looked at.
+MAX_CHARACTERS = 20_000
+
+NAME = r"""(?:\w+|"[^"\n]{1,80}"|`[^`\n]{1,80}`|\[[^\]\n]{1,80}\])"""
+START = rf"""(?:
+    SELECT\b
+  | VALUES\s*\(
+  | WITH\s+(?:RECURSIVE\s+)?{NAME}\s*(?:\([^()]{{0,400}}\)\s*)?AS\b
+  | (?:INSERT|REPLACE)\s+(?:OR\s+\w+\s+)?INTO\b
+  | UPDATE\s+(?:OR\s+\w+\s+)?{NAME}\s+SET\b
+  | DELETE\s+FROM\b
+  | (?:DROP|ALTER|CREATE(?:\s+(?:TEMP|TEMPORARY|UNIQUE|VIRTUAL))?)\s+(?:TABLE|VIEW|INDEX|TRIGGER)\b
+  | (?:ATTACH|DETACH|PRAGMA|VACUUM|EXPLAIN)\b
+)"""
+FLAGS = re.IGNORECASE | re.MULTILINE | re.VERBOSE
+BEGINS = re.compile(START, FLAGS)
+FENCE = re.compile(r"```[ \t]*(?:sqlite3?\b|sql\b)?\s*(.*?)(?:```|\Z)", re.IGNORECASE | re.DOTALL)
+# Where else a statement may begin, the surest sign first. Capitals go before small letters, because "select" and "with"
+# are words of prose.
+SIGNS = (
+    re.compile(rf"\b(?:SQL(?:ite)?(?:[ ](?:query|statement))?|query|answer)[*_]*:[*_]*[ \t`\n]*(?={START})", FLAGS),
+    re.compile(rf"\A[\s>*_`(]*(?={START})", FLAGS),
+    re.compile(rf"^[ \t>*_`]*(?={START})", re.MULTILINE | re.VERBOSE),
+    re.compile(rf"^[ \t>*_`]*(?={START})", FLAGS),
+    re.compile(rf"\b(?={START})", re.MULTILINE | re.VERBOSE),
+    re.compile(rf"\b(?={START})", FLAGS),
+)
+TOKEN = re.compile(
+    r"""--[^\n]* | /\*.*?(?:\*/|\Z) | '[^']*(?:''[^']*)*(?:'|\Z) | "[^"]*(?:""[^"]*)*(?:"|\Z) | `[^`]*(?:`|\Z)
+      | \[[^\]]*(?:\]|\Z) | \s+ | \w+ | .""",
+    re.DOTALL | re.VERBOSE,
+)
+# A blank line before one of these does not end a statement.
+CLAUSE = re.compile(
+    r"(?:FROM|WHERE|GROUP|HAVING|ORDER|LIMIT|OFFSET|UNION|INTERSECT|EXCEPT|SELECT|JOIN|LEFT|RIGHT|FULL|INNER|CROSS|ON"
+    r"|NATURAL|AND|OR|WINDOW|VALUES)\b|[(),]",
+    re.IGNORECASE,
+)
+
+
+def statement(answer: str) -> str | None:
+    """The first SQL statement in an answer, without its semicolon and what follows it; None if there is none.
+
+    Looked for in this order: a ``` block that begins with a statement; after "SQL:", "Query:" or "Answer:"; at the
+    answer's beginning; at the beginning of a line; anywhere. It ends at the first semicolon, at the end of its block
+    or inline code, at a blank line that no clause follows, or with the answer.
+    """
+    answer = answer[:MAX_CHARACTERS]
+    for block in FENCE.finditer(answer):
+        if BEGINS.match(block[1]):
+            return _cut(block[1], prose=False)
+    for sign in SIGNS:
+        if found := sign.search(answer):
+            rest = answer[found.end() :]
+            return _cut(_inline(rest) if answer[: found.end()].endswith("`") else rest, prose=True)
+    return None
+
+
+def _inline(text: str) -> str:
+    """The text up to the backtick that ends inline code; backticks around names stand between a space and a word."""
+    end = re.search(r"`(?=[\s.,;:!?)*]|\Z)(?<!\s`)", text)
+    return text[: end.start()] if end else text
+
+
+def _cut(text: str, prose: bool) -> str | None:
+    depth, end = 0, len(text)
+    for token in TOKEN.finditer(text):
+        word = token[0]
+        if word == ";" or text.startswith("```", token.start()):
+            end = token.start()
+            break
+        depth += (word == "(") - (word == ")")
+        if prose and depth <= 0 and word.isspace() and word.count("\n") > 1 and not CLAUSE.match(text, token.end()):
+            end = token.start()
+            break
+    return text[:end].strip() or None
+
+
+def words(sql: str) -> Iterator[tuple[str, int]]:
+    """The statement's bare words and brackets in capitals, each with the depth of brackets around it."""
+    depth = 0
+    for token in TOKEN.finditer(sql):
+        depth -= token[0] == ")"
+        if token[0][0].isalpha() or token[0] in "()":
+            yield token[0].upper(), depth
+        depth += token[0] == "("
+
+
+def is_ordered(sql: str) -> bool:
+    """Whether the statement itself, not only a part in brackets, has an ORDER BY."""
+    outer = [word for word, depth in words(sql) if depth == 0]
+    return any(pair == ("ORDER", "BY") for pair in itertools.pairwise(outer))
