@@ -1,0 +1,85 @@
+"""The rule python: a user's own function as the scorer.
+
+For: loading the function and turning what it raises or returns into errors that name the row. Not for: any sandbox; the
+function runs in this process with all its rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opro_local.errors import DataError, UsageError
+from opro_local.scoring.extract import whole
+from opro_local.scoring.rule import FAILED, Rule
+from opro_local.types import Example
+
+# What a user's function may raise. Not every Exception: an error class of the function's own keeps its traceback.
+USER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+Function = Callable[[str, str, Mapping[str, str]], float | bool | None]
+
+
+def python(spec: str | None) -> Rule:
+    """What the user's `function(answer, target, columns)` returns: True, False, a number in [0, 1], or None.
+
+    None is a failed extraction. Not normalised: anything; the function gets the answer as the model wrote it.
+
+    Raises:
+        UsageError: the specification is not "file.py:function".
+        DataError: the file or function can't be loaded; while scoring, the function raised or returned something else.
+    """
+    file, _, name = (spec or "").rpartition(":")
+    if not file.endswith(".py") or not name:
+        raise UsageError(f"the rule python has the function {spec!r}", "set task.pattern to file.py:function")
+    function = _load_function(file, name)
+
+    def verdict(answer: str, example: Example) -> float:
+        try:
+            value = function(answer, example.target, example.columns)
+        except USER_ERRORS as error:
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise DataError(f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}") from error
+        return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
+
+    return Rule("python", whole, lambda example: example, verdict)
+
+
+def _load_function(file: str, name: str) -> Function:
+    import importlib.util
+
+    path = Path(file)
+    if not path.is_file():
+        raise DataError(f"{file}: no such file", f"it should define {name}(answer, target, columns)")
+    spec = importlib.util.spec_from_file_location(f"opro_local_rule_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except USER_ERRORS as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{file}: does not load: {what}", "correct the file") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise DataError(f"{file}: defines no function {name!r}", "check the name after the colon")
+    return function
+
+
+def _checked(value: Any, where: str) -> float:
+    if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)) and 0 <= value <= 1:
+        return float(value)
+    raise DataError(f"{where} returned {value!r:.60}", "return True, False, a number from 0 to 1, or None")
