@@ -63,6 +63,11 @@ class Experiment:
     terms: Terms
     started: datetime
 
+    @property
+    def ends(self) -> datetime:
+        """When the champion is kept if nothing was shown; later outcomes don't count."""
+        return self.started + timedelta(days=self.terms.max_days)
+
     def assigned(self, user: str) -> str:
         """The prompt of a user: the same one every time, and independent of every other experiment's."""
         digest = hashlib.sha256(f"{self.id}\x1f{user}".encode("utf-8", "surrogatepass")).digest()
@@ -153,7 +158,7 @@ def _decide(
         return "promote", f"shown better after {promoted:,} users (anytime p at most {terms.alpha:g})"
     if users >= terms.max_users:
         return "keep", f"nothing shown with {users:,} users, the most allowed"
-    if now >= experiment.started + timedelta(days=terms.max_days):
+    if now >= experiment.ends:
         return "keep", f"nothing shown in {terms.max_days:g} days, the most allowed"
     if not numbers["balanced"]:
         return "continue", (

@@ -243,8 +243,9 @@ class Feedback:
         with self._reading() as cursor:
             return cursor.execute(
                 "SELECT o.prompt, o.user, o.score FROM outcome o, experiment e WHERE e.id = ? AND o.number > e.after "
-                "AND o.time >= e.started_at AND o.prompt IN (e.champion, e.challenger) ORDER BY o.number",
-                (experiment.id,),
+                "AND o.time >= e.started_at AND o.time < ? AND o.prompt IN (e.champion, e.challenger) "
+                "ORDER BY o.number",
+                (experiment.id, stamp(experiment.ends)),
             ).fetchall()
 
     def _former(self, champion: str) -> str:

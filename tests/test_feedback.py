@@ -288,11 +288,13 @@ def test_a_clear_difference_is_acted_on_only_when_told_to(feedback, rates, actio
         feedback.compare()
 
 
-def test_outcomes_from_before_the_start_do_not_count_whenever_they_arrive(feedback):
+def test_outcomes_from_before_the_start_or_after_the_end_do_not_count_whenever_they_arrive(feedback):
     play(feedback, 30, {"old": 1.0})
     started = feedback.challenge("new").started
     prompt, _ = feedback.assign("late")
     feedback.log(Outcome(prompt, 1, user="late", time=started - timedelta(seconds=1)))
+    assert feedback.compare().numbers["users"] == 0
+    feedback.log(Outcome(prompt, 1, user="late", time=started + timedelta(days=28)))
     assert feedback.compare().numbers["users"] == 0
     feedback.log(Outcome(prompt, 1, user="late"))
     assert feedback.compare().numbers["users"] == 1

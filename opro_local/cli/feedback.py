@@ -21,6 +21,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
 ShareOption = Annotated[float, typer.Option("--share", help="The challenger's part of the users.")]
 STORE = Path("feedback.sqlite")
+NONE = "No experiment runs."
 
 
 @app.command("register")
@@ -91,7 +92,7 @@ def status(feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> Non
         found = standings(opened)
     lines = [_standing(row) for row in found["prompts"]]
     running = found["experiment"]
-    lines += _judged(running, running["action"], running["reason"]) if running else ["No experiment runs."]
+    lines += _judged(running, running["action"], running["reason"]) if running else [NONE]
     _print(found, as_json, lines)
 
 
@@ -172,6 +173,9 @@ def compare(
     Example: opro-local feedback compare --apply
     """
     with _existing(feedback) as opened:
+        if opened.state().experiment is None:
+            _print({"action": "none", "applied": False, "champion_now": opened.state().champion}, as_json, [NONE])
+            return
         judgement: Judgement = opened.compare(apply)
         champion = opened.state().champion
     applied = apply and judgement.action != "continue"
