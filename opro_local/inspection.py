@@ -14,7 +14,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.problems.prompt import Layout
 from opro_local.scoring.rule import Rule
 from opro_local.tasks import Task, mmlu
-from opro_local.tasks.layout import NotFound
+from opro_local.tasks.layout import NotFound, existing
 from opro_local.types import Example
 
 # More rows than any benchmark has: validation then takes all that a split of its own would leave out.
@@ -22,7 +22,13 @@ EVERY = 10**9
 
 
 def overview(data_dir: str | None) -> list[dict[str, Any]]:
-    """Every benchmark of the paper: `name`, `rows` (None if not found), `version`, and `error` (None if it is well)."""
+    """Every benchmark of the paper: `name`, `rows` (None if not found), `version`, and `error` (None if it is well).
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if data_dir:
+        existing(data_dir)
     found = []
     for name in tasks.names():
         row = {"name": name, "rows": None, "version": tasks.versions()[name.partition("/")[0]], "error": None}
@@ -85,7 +91,7 @@ def validate(settings: TaskSettings) -> dict[str, Any]:
     task = _whole(settings)
     rule, rows = _rule(task, settings), _rows(task)
     values, failed = rule.score([row.target for row in rows], rows)
-    unchecked = failed & (rule.name in ("regex", "harness"))
+    unchecked = failed & (rule.name in ("regex", "json", "harness"))
     wrong = [row for row, value, skip in zip(rows, values, unchecked, strict=True) if value != 1 and not skip]
     listed = [{"where": row.where, "id": row.id, "target": row.target, "why": _why(task, rule, row)} for row in wrong]
     return {"name": task.name, "rule": rule.name, "rows": len(rows), "unchecked": int(unchecked.sum()), "wrong": listed}
@@ -97,8 +103,9 @@ def validate_all(data_dir: str) -> list[dict[str, Any]]:
     MMLU is taken by subject: its categories hold the same rows.
 
     Raises:
-        DataError: none is there.
+        DataError: none is there, or there is no such folder.
     """
+    existing(data_dir)
     found = []
     for name in tasks.names():
         if name.removeprefix("mmlu/") in mmlu.CATEGORIES:

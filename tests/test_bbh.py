@@ -95,7 +95,7 @@ def test_a_broken_published_row_is_named():
     [
         ("navigate", "Yes", "boolean", "boolean"),
         ("boolean_expressions", "True", "boolean", "boolean"),
-        ("formal_fallacies", "valid", "labels", "boolean"),
+        ("formal_fallacies", "valid", "boolean", "boolean"),
         ("object_counting", "7", "number", "number"),
         ("multistep_arithmetic_two", "-7", "number", "number"),
         ("word_sorting", "a b", "exact", "text"),
@@ -107,7 +107,6 @@ def test_rules_and_kinds(tmp_path, name, target, rule, kind):
     write(tmp_path, name, [{"input": f"{n}?\nOptions:\n(A) x\n(B) y", "target": target} for n in range(10)])
     task = load(name, tmp_path)
     assert (task.rule, task.kind) == (rule, kind)
-    assert task.labels == (("valid", "invalid") if name == "formal_fallacies" else ())
     other = load(name, tmp_path, rule="opro", kind="text")
     assert (other.rule, other.kind) == ("opro", "text")
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opro_local import tasks
 from opro_local.config import TaskSettings
@@ -103,3 +108,37 @@ def test_notices_name_repeated_and_shared_rows(tmp_path):
         f"train: 2 of 4 rows repeat an input, 1 of them with another target ({train}:4 repeats {train}:2)",
         f"train and test share 1 rows ({train}:3 and {test}:3): the score on test is too good",
     )
+
+
+FIELDS = st.sampled_from(["input", "target", "question", "options", "correct", "sQuestion", "lSolutions", "final_ans"])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["A)1", "A", "Yes"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=2),
+    max_leaves=5,
+)
+FILES = {"bbh/navigate": "navigate.json", "aqua": "AQuA.json", "multiarith": "MultiArith.json"}
+
+
+@given(
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.dictionaries(FIELDS, VALUES) | VALUES, max_size=6) | VALUES,
+    st.sampled_from(["array", "lines", "bbh"]),
+)
+@hypothesis.settings(max_examples=300, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_any_json_in_a_benchmark_file_loads_or_is_refused(tmp_path, name, value, form):
+    if form == "lines" and isinstance(value, list):
+        text = "".join(json.dumps(row) + "\n" for row in value)
+    else:
+        text = json.dumps({"examples": value} if form == "bbh" else value)
+    (tmp_path / FILES[name]).write_text(text)
+    try:
+        task = tasks.load(settings(name=name, data_dir=str(tmp_path)), training=False)
+    except DataError as error:
+        assert str(error).startswith(f"{tmp_path / FILES[name]}:") and "\n" not in str(error)
+    else:
+        assert all(row.input and row.target for rows in task.splits.values() for row in rows)

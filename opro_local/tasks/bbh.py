@@ -69,10 +69,7 @@ def load(settings: TaskSettings) -> Task:
     rule, kind = _rule(name)
     faults = {row.id: WHY for row in rows if FAULTS.get(row.id) == row.target}
     notices = tuple(f"{row.where}: {WHY}" for row in rows if row.id in faults)
-    labels = WORDS.get(name, ()) if rule == "labels" else ()
-    return Task(
-        settings.name, splits, rule, "input", "target", kind, labels, notices=notices, version=VERSION, faults=faults
-    )
+    return Task(settings.name, splits, rule, "input", "target", kind, notices=notices, version=VERSION, faults=faults)
 
 
 def _rule(name: str) -> tuple[str, str]:
@@ -83,8 +80,7 @@ def _rule(name: str) -> tuple[str, str]:
         return "exact", "text"
     if name in CHOICES:
         return "choice", "choice"
-    # "valid" and "invalid" are words of an argument's own kind: only they answer it, not yes and no.
-    return ("labels" if name == "formal_fallacies" else "boolean"), "boolean"
+    return "boolean", "boolean"
 
 
 def _read(settings: TaskSettings, name: str) -> list[Example]:

@@ -112,13 +112,13 @@ def _splits(
 def _tables(path: Path, said: Mapping[str, Any], settings: TaskSettings, wanted: Sequence[str]) -> dict[str, Table]:
     """The tables of the splits that are wanted, by the names the YAML has for them."""
     options = {key: value for key, value in (said.get("dataset_kwargs") or {}).items() if key != "trust_remote_code"}
-    base = Path(settings.data_dir) if settings.data_dir else path.parent
-    if said["dataset_path"] in BUILDERS:
-        found = _data_files(path, base, options.pop("data_files", None))
-    else:
-        found = _hub_folder(path, base, said, wanted)
+    local = said["dataset_path"] in BUILDERS
+    files = options.pop("data_files", None) if local else None
     if options:
-        raise DataError(f"{path}: dataset_kwargs: {next(iter(options))} is not supported", "supported: data_files")
+        supported = "data_files" if local else f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
+        raise DataError(f"{path}: dataset_kwargs: {next(iter(options))} is not supported", f"supported: {supported}")
+    base = Path(settings.data_dir) if settings.data_dir else path.parent
+    found = _data_files(path, base, files) if local else _hub_folder(path, base, said, wanted)
     tables = {}
     for name in wanted:
         table_name = name if name in found else SPLIT_NAMES.get(name, name)
@@ -145,7 +145,8 @@ def _data_files(path: Path, base: Path, files: Any) -> dict[str, Table]:
 def _hub_folder(path: Path, base: Path, said: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Table]:
     """The dataset in a folder named as at Hugging Face (owner/name/config, or less of it), or in `base` itself."""
     dataset, config = said["dataset_path"], said.get("dataset_name") or ""
-    names = [f"{dataset}/{config}", dataset, f"{Path(dataset).name}/{config}", Path(dataset).name, config, ""]
+    last = Path(dataset).name
+    names = [f"{dataset}/{config}", dataset, f"{last}/{config}", last, config, ""]
     for folder in (base / name for name in names):
         if table.is_folder_of_rows(folder):
             return table.read(str(folder), typed=True)

@@ -54,7 +54,9 @@ def read(path: Path) -> dict[str, Any]:
     for key in ("dataset_path", "doc_to_text", "doc_to_target"):
         if not isinstance(found.get(key), str) or not found[key]:
             raise DataError(f"{path}: {key} is {found.get(key)!r:.60}", "supported: a text")
-    for key in ("dataset_name", *SPLIT_KEYS, "description"):
+    if not isinstance(found.get("dataset_kwargs"), dict | None):
+        raise DataError(f"{path}: dataset_kwargs is {found['dataset_kwargs']!r:.60}", "supported: a mapping")
+    for key in ("dataset_name", *SPLIT_KEYS, "description", "fewshot_delimiter"):
         if not isinstance(found.get(key), str | None):
             raise DataError(f"{path}: {key} is {found[key]!r:.60}", "supported: a text")
     return found
@@ -66,9 +68,10 @@ def _merged(path: Path, depth: int) -> dict[str, Any]:
     if depth == DEEPEST:
         raise DataError(f"{path}: include goes {DEEPEST} files deep", "does a file include itself?")
     found: dict[str, Any] = {}
-    for name in [included] if isinstance(included, str) else included:
-        if not isinstance(name, str):
-            raise DataError(f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list")
+    names = [included] if isinstance(included, str) else included
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list")
+    for name in names:
         found |= _merged(path.parent / name, depth + 1)
     return found | said
 
@@ -142,9 +145,8 @@ def _step(path: Path, step: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in FILTERS:
         raise DataError(f"{path}: filter_list: function is {name!r:.60}", f"supported: {', '.join(FILTERS)}")
     whole = dict(FILTERS[name])
-    # Both spellings exist: options beside the function, or in its own mapping.
-    for key, value in {**(step.get("kwargs") or {}), **step}.items():
-        if key not in ("function", "kwargs"):
+    for key, value in step.items():
+        if key != "function":
             whole[key] = _option(path, name, key, value)
     return {"function": name, **whole}
 

@@ -41,14 +41,17 @@ def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[
         DataError: it is no folder.
     """
     if not settings.data_dir:
-        raise UsageError(
-            f"{settings.name} needs its files", f"set task.data_dir (--data-dir) to the folder: {expected}"
-        )
-    folder = Path(settings.data_dir)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", f"task.data_dir is the folder with the files: {expected}")
-    names = tuple(names)
+        hint = f"set task.data_dir (--data-dir) to their folder: {expected}"
+        raise UsageError(f"{settings.name} needs its files", hint)
+    folder, names = existing(settings.data_dir), tuple(names)
     return [root / name for root in (folder, folder / "data") for name in ("", *names)]
+
+
+def existing(folder: str) -> Path:
+    """The folder, if it is one. Raises DataError otherwise."""
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: no such folder", "task.data_dir (--data-dir) is the folder with the files")
+    return Path(folder)
 
 
 def file_in(folders: Iterable[Path], name: str) -> Path | None:
