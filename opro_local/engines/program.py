@@ -1,0 +1,212 @@
+"""The user's own programs as an engine: each request is one run of a command, each completion what came of it.
+
+For: starting runs, so many at once, and ending them with this process; see keeper.py for what watches each. Not for:
+what an output is worth. Through the store a run's outcome is kept, replayed and resumed like any completion.
+
+A request's `prompt.text` is the solution; `prompt.system` names the program where an engine has several. A completion's
+text is canonical JSON:
+    exit    the exit status, negative for a signal; null when the run was ended or never started
+    ended   "" when it ended itself, else why not: "time", "output", "lost" or "not started: ..."
+    stdout  the end of what it wrote (64 KiB), decoded as UTF-8
+    stderr  the same (4 KiB)
+    binary  whether that part of stdout is not UTF-8
+It carries no times, so that equal outcomes are equal texts. A status other than 0 is finish reason "failed".
+
+The program finds in its environment, beside what this process has: OPRO_LOCAL_FILE (the solution), OPRO_LOCAL_TASK (the
+program's name) and OPRO_LOCAL_WORKSPACE (the copy it works in, if any).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opro_local.types import Completion, Progress, Prompt, Request
+
+KEEPER = str(Path(__file__).with_name("keeper.py"))
+CLOSE_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One command and its limits.
+
+    Attributes:
+        command: the program and its arguments, no shell. {file}, {workspace} and {task} stand for the solution's file,
+            the copy of `workspace` and the program's name. Without {file} the solution comes on stdin.
+        folder: where it runs; a program with a workspace runs in the copy.
+        workspace: a folder that is copied afresh for every run.
+        place: the solution's file, relative to the copy, or its bare name where there is no workspace.
+        environment: further variables.
+        timeout: seconds per run.
+        output_limit: bytes of stdout and stderr together after which a run is ended.
+    """
+
+    command: tuple[str, ...]
+    folder: str = ""
+    workspace: str = ""
+    place: str = "solution.txt"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0
+    output_limit: int = 1_000_000
+
+
+class ProgramEngine:
+    """Answers each request by running a program (see the module's docstring).
+
+    Runs of one batch with the same program and solution are one run, and a run that ended itself is not repeated.
+
+    Args:
+        programs: by name; the name "" answers requests that name none.
+        parallel: runs at once; the usable CPU cores if None.
+    """
+
+    def __init__(self, programs: Mapping[str, Program], parallel: int | None = None) -> None:
+        self._programs = programs
+        self._parallel = parallel or len(os.sched_getaffinity(0))
+        self._known: dict[tuple[str, str], Completion] = {}
+        self.max_model_len = sys.maxsize
+        self.fingerprint: Mapping[str, Any] = {"engine": "program", "engine_version": "1"}
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """One completion per request; see the Engine protocol. `progress` counts finished runs and no tokens."""
+        asked = [(request.prompt.system or "", request.prompt.text) for request in requests]
+        found = {key: self._known[key] for key in asked if key in self._known}
+        for key, completion in self._run([key for key in dict.fromkeys(asked) if key not in found]):
+            found[key] = completion
+            if json.loads(completion.text)["exit"] is not None:
+                self._known[key] = completion
+            if progress:
+                progress(sum(key in found for key in asked), 0)
+        return [found[key] for key in asked]
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Programs read no tokens."""
+        return [0] * len(prompts)
+
+    def close(self) -> None:
+        """Nothing outlives a batch."""
+
+    def _run(self, waiting: list[tuple[str, str]]):
+        """Yield (key, completion) as the runs end. Left early, by Ctrl-C or an error, it ends those that run."""
+        selector = selectors.DefaultSelector()
+        waiting.reverse()
+        running: list[_Run] = []
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._parallel:
+                    name, text = waiting.pop()
+                    run = _Run((name, text), self._programs[name])
+                    running.append(run)
+                    selector.register(run.keeper.stdout, selectors.EVENT_READ, run)
+                for chosen, _ in selector.select():
+                    run = chosen.data
+                    if not run.hear():
+                        selector.unregister(run.keeper.stdout)
+                        running.remove(run)
+                        yield run.key, run.completion()
+        finally:
+            selector.close()
+            for run in running:
+                run.keeper.stdin.close()  # tells all keepers at once
+            for run in running:
+                run.end()
+
+
+class _Run:
+    """A keeper at work."""
+
+    def __init__(self, key: tuple[str, str], program: Program) -> None:
+        self.key = key
+        self._heard = b""
+        self.keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", KEEPER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            # Ctrl-C in the terminal is the run's business.
+            start_new_session=True,
+        )
+        order = _order(program, *key)
+        self._place = order["place"]
+        data = memoryview(json.dumps(order).encode("ascii") + b"\n")
+        while data:
+            data = data[self.keeper.stdin.write(data) :]
+
+    def hear(self) -> bool:
+        """Read on; false when the keeper has said everything."""
+        data = self.keeper.stdout.read(1 << 16)
+        self._heard += data
+        return bool(data)
+
+    def completion(self) -> Completion:
+        """What came of it."""
+        self.end()
+        lost = {"exit": None, "ended": "lost", "stdout": "", "stderr": "", "written": 0}
+        told = json.loads(self._heard) if self._heard.endswith(b"}") else lost
+        out, binary = _decoded(told["stdout"], told.pop("written"))
+        told |= {"stdout": out, "binary": binary, "stderr": _decoded(told["stderr"], sys.maxsize)[0]}
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+        return Completion(text, "stop" if told["exit"] == 0 else "failed", 0, 0, 0)
+
+    def end(self) -> None:
+        """Leave only when the keeper is gone; a keeper whose stdin ends takes its program with it."""
+        self.keeper.stdin.close()
+        try:
+            self.keeper.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.keeper.kill()
+            self.keeper.wait()
+        self.keeper.stdout.close()
+        shutil.rmtree(self._place, ignore_errors=True)  # there only when the keeper was killed
+
+
+def _order(program: Program, name: str, text: str) -> dict[str, Any]:
+    """What a keeper is told to do."""
+    place = os.path.join(tempfile.gettempdir(), f"opro-local-{secrets.token_hex(8)}")
+    workspace = os.path.join(place, "workspace") if program.workspace else ""
+    file = os.path.join(workspace or place, program.place)
+    names = {"{file}": file, "{workspace}": workspace, "{task}": name}
+    return {
+        "command": [_filled(part, names) for part in program.command],
+        "copy": program.workspace,
+        "environment": {
+            **program.environment,
+            **{"OPRO_LOCAL_FILE": file, "OPRO_LOCAL_TASK": name, "OPRO_LOCAL_WORKSPACE": workspace},
+        },
+        "file": file,
+        "folder": workspace or program.folder or os.getcwd(),
+        "limit": program.output_limit,
+        "place": place,
+        "stdin": not any("{file}" in part for part in program.command),
+        "text": text,
+        "timeout": program.timeout,
+        "workspace": workspace,
+    }
+
+
+def _filled(part: str, names: Mapping[str, str]) -> str:
+    for name, value in names.items():
+        part = part.replace(name, value)
+    return part
+
+
+def _decoded(latin: str, written: int) -> tuple[str, bool]:
+    """The tail of an output as text, and whether it is not UTF-8; a character cut at its beginning is no fault."""
+    data = latin.encode("latin-1")
+    if written > len(data):
+        data = data[next((i for i in range(min(4, len(data))) if data[i] & 0xC0 != 0x80), 0) :]
+    try:
+        return data.decode("utf-8"), False
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace"), True

@@ -1,0 +1,121 @@
+"""Any text with a score of its own: a Python function or a program says what a solution is worth.
+
+For: asking for that score and refusing what is none. Not for: calling the function (engines/function.py) or running the
+program (engines/program.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opro_local.config import Config
+from opro_local.errors import DataError, UsageError
+from opro_local.problems import ask_once
+from opro_local.problems.prompt import filters
+from opro_local.types import Batch, Completion, Prompt, Reply, Request, Sampling, Score, Solution, Split
+
+NOTHING = Sampling(1)  # programs and functions draw nothing
+
+
+class FunctionProblem:
+    """Texts scored by the role program. Scores have any scale, larger is better; there is no split but train.
+
+    Args:
+        config: `search` is read; its seeds are the starting texts.
+        description: what the text is for, shown to the optimizer.
+        read_score: what a completion of the role program says: a finite number, or the reason why there is none.
+    """
+
+    splits: tuple[Split, ...] = ("train",)
+
+    def __init__(self, config: Config, description: str, read_score: Callable[[Completion], float | str]) -> None:
+        self._config = config
+        self._description = description
+        self._read_score = read_score
+        self._filters = filters(config, numeric=False)
+
+    def seeds(self) -> list[Solution]:
+        """The starting texts as they were given; the first is the baseline."""
+        return [Solution(text) for text in self._config.search.seeds]
+
+    ask = staticmethod(ask_once)
+
+    def read(self, text: str) -> Solution | str:
+        """A proposed text without the whitespace around it, if it passes the search's filters."""
+        text = text.strip()
+        if not text:
+            return "empty"
+        return next((reason for check in self._filters if (reason := check(text))), None) or Solution(text)
+
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score | str]]:
+        """One request per solution in one Batch to the role program."""
+        reply = yield Batch(label, "program", [request(solution.text) for solution in solutions])
+        found = [self._read_score(completion) for completion in reply.completions]
+        return [what if isinstance(what, str) else Score(what, np.array([what])) for what in found]
+
+    def show(self, value: float) -> str | None:
+        """The score as it is, to six digits; hidden where search.buckets is 0."""
+        return f"{value:.6g}" if self._config.search.buckets else None
+
+    def words(self) -> Mapping[str, str]:
+        """A text has no place in a prompt; `subject` is the user's description of it."""
+        return {"place": "", "noun": "text", "tag": "TEXT", "subject": self._description.strip().rstrip(".")}
+
+    def exemplars(self, indices: Sequence[int]) -> list[Mapping[str, str]]:
+        """None: there are no rows."""
+        return []
+
+
+def request(text: str, name: str | None = None) -> Request:
+    """What the role program is asked about a solution; `name` says which of several programs."""
+    return Request(Prompt(text, system=name, chat=False), NOTHING)
+
+
+def returned(completion: Completion) -> float | str:
+    """The score in a completion of engines.function, or why there is none."""
+    told: Mapping[str, Any] = json.loads(completion.text)
+    return told.get("failed") or float(told["score"])
+
+
+def load_function(spec: str) -> Callable[[str], float]:
+    """The function that "file.py:function" names.
+
+    Raises:
+        UsageError: the specification is not of this form.
+        DataError: there is no such file or function, or the file does not load.
+    """
+    file, _, name = spec.rpartition(":")
+    if not file.endswith(".py") or not name:
+        raise UsageError(f"problem.function is {spec!r}", "give file.py:function")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise DataError(f"{file}: no such file", f"it should define {name}(text)")
+    found = importlib.util.spec_from_file_location(f"opro_local_objective_{path.stem}", path)
+    module = importlib.util.module_from_spec(found)
+    # The boundary to the user's code, as in engines/function.py.
+    try:
+        found.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{file}: does not load: {what}", "correct the file") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise DataError(f"{file}: defines no function {name!r}", "check the name after the colon")
+    return function
+
+
+def file_digest(path: Path) -> str:
+    """16 hex digits over a file's bytes. Raises DataError if it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror})", "check the path") from None

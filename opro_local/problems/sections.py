@@ -1,0 +1,97 @@
+"""The sections of a Markdown file, and the file again with one of them rewritten.
+
+For: edits that leave every other byte as it was, whatever the line endings, front matter, fences or missing newlines.
+Not for: what should be written.
+
+A section is a heading and what stands under it up to the next heading of any level; what stands before the first
+heading is a section too. Front matter belongs to none. markdown-it says where headings are (CommonMark), so that a "#"
+in a code fence, an HTML block or a list is none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
+FRONT_MATTER = re.compile(
+    r"\A\ufeff?---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)", re.S
+)
+BLANKS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of a file.
+
+    Attributes:
+        title: the heading's text, "" for what stands before the first heading.
+        level: 1 to 6, 0 for what stands before the first heading.
+        start, end: where its body lies in the file's text, the whitespace around it left out.
+    """
+
+    title: str
+    level: int
+    start: int
+    end: int
+
+
+def sections(text: str) -> list[Section]:
+    """The sections in order. Those without a body have start == end."""
+    fixed = FRONT_MATTER.match(text)
+    first = fixed.end() if fixed else len(text) - len(text.removeprefix("\ufeff"))
+    lines = LINE.findall(text[first:])
+    starts = [first]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    headings = _headings(text[first:])
+    found = [_section(text, "", 0, first, starts[headings[0][2]] if headings else len(text))]
+    for number, (title, level, _, below) in enumerate(headings):
+        end = starts[headings[number + 1][2]] if number + 1 < len(headings) else len(text)
+        found.append(_section(text, title, level, starts[below], end))
+    return found if found[0].start < found[0].end else found[1:]
+
+
+def rewrite(text: str, number: int, body: str) -> str | None:
+    """The text with another body for one section, or None when that would change the file's other sections.
+
+    The body takes the file's line endings and the whitespace that stood around the old one.
+    """
+    before = sections(text)
+    chosen = before[number]
+    ending = "\r\n" if "\r\n" in text else "\n"
+    body = ending.join(re.split(r"\r\n|\n|\r", body.strip()))
+    changed = text[: chosen.start] + body + text[chosen.end :]
+    return changed if body and _others(changed, number) == _others(text, number) else None
+
+
+def _others(text: str, number: int) -> list[tuple[str, int, str]]:
+    """All sections, the chosen one without its body."""
+    return [
+        (section.title, section.level, "" if place == number else text[section.start : section.end])
+        for place, section in enumerate(sections(text))
+    ]
+
+
+def _section(text: str, title: str, level: int, start: int, end: int) -> Section:
+    lead, body, _ = BLANKS.match(text[start:end]).groups()
+    return Section(title, level, start + len(lead), start + len(lead) + len(body))
+
+
+def _headings(text: str) -> list[tuple[str, int, int, int]]:
+    """Title, level, first line and the line after, of each heading that is in no quote or list."""
+    tokens = _parser().parse(text)
+    return [
+        (tokens[index + 1].content, int(token.tag[1]), token.map[0], token.map[1])
+        for index, token in enumerate(tokens)
+        if token.type == "heading_open" and token.level == 0
+    ]
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Any:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark")
