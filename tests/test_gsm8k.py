@@ -32,6 +32,7 @@ def test_the_benchmark():
     task = tasks.load(settings(data_dir=str(SHARED)))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 261, "test": 1319}
     assert (task.rule, task.notices, task.input_column, task.target_column) == ("number", (), "question", "answer")
+    assert (task.kind, task.version) == ("number", 1)
     first = task.splits["test"][0]
     assert first.id == "test:0" and first.target == "18" and first.where.endswith("gsm_test.tsv:1")
     assert first.input.startswith("Janet’s ducks lay 16 eggs per day.")
@@ -74,7 +75,7 @@ def write_tsv(folder, lines):
     (folder / "gsm_test.tsv").write_text("How much?\t1,000\tb'All.\\n#### 1,000'\n")
 
 
-@pytest.mark.parametrize("subfolder", ["", "gsm8k"])
+@pytest.mark.parametrize("subfolder", ["", "gsm8k", "gsm_data", "data/gsm_data"])
 def test_tsv(tmp_path, subfolder):
     write_tsv(tmp_path / subfolder, lambda good: good)
     task = tasks.load(settings(data_dir=str(tmp_path)))
@@ -108,7 +109,7 @@ def write_saved(folder):
 
 
 @pytest.mark.parametrize("write", [write_parquet, write_saved])
-@pytest.mark.parametrize("subfolder", ["gsm8k", "main", "gsm8k/main"])
+@pytest.mark.parametrize("subfolder", ["gsm8k", "main", "gsm8k/main", "openai/gsm8k/main"])
 def test_both_layouts_give_the_same_rows(tmp_path, write, subfolder, capfd):
     write(tmp_path / "hub" / subfolder)
     write_tsv(tmp_path / "opro", lambda good: good)
@@ -146,6 +147,17 @@ def test_broken_rows(tmp_path, line, message):
 def test_broken_hub_row(tmp_path):
     write_parquet(tmp_path / "main", {**HUB_ROWS, "test": [{"question": "What?", "answer": "It is 5."}]})
     with pytest.raises(DataError, match=r"test-.*parquet:1: the answer has no '####'"):
+        tasks.load(settings(data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("column", ["question", "answer"])
+def test_columns_missing_in_parquet(tmp_path, column):
+    rows = {
+        split: [{name: value for name, value in row.items() if name != column} for row in part]
+        for split, part in HUB_ROWS.items()
+    }
+    write_parquet(tmp_path / "main", rows)
+    with pytest.raises(DataError, match=rf"parquet: no column '{column}'; the columns are"):
         tasks.load(settings(data_dir=str(tmp_path)))
 
 
