@@ -134,7 +134,7 @@ def judge(experiment: Experiment, counted: Counted, now: datetime) -> Judgement:
     better = sequential.log_evidence(found, terms.share)
     worse = sequential.log_evidence(-found, terms.share)
     numbers = {
-        **_means(counted),
+        **_means(experiment, counted),
         "interval": list(sequential.interval(found, terms.share, terms.alpha, terms.harm)),
         "p_better": sequential.anytime_p(better),
         "p_worse": sequential.anytime_p(worse),
@@ -168,18 +168,19 @@ def _decide(
     return "continue", "nothing shown yet"
 
 
-def _means(counted: Counted) -> dict[str, Any]:
-    arms = {
-        "champion": counted.scores[~counted.challenger],
-        "challenger": counted.scores[counted.challenger],
+def _means(experiment: Experiment, counted: Counted) -> dict[str, Any]:
+    champions, challengers = counted.scores[~counted.challenger], counted.scores[counted.challenger]
+    both = len(champions) and len(challengers)
+    return {
+        "users": len(counted.scores),
+        "champion": _side(experiment.champion, champions),
+        "challenger": _side(experiment.challenger, challengers),
+        "difference": float(challengers.mean() - champions.mean()) if both else None,
     }
-    sides = {
-        name: {"users": len(scores), "mean": float(scores.mean()) if len(scores) else None}
-        for name, scores in arms.items()
-    }
-    both = all(len(scores) for scores in arms.values())
-    difference = float(arms["challenger"].mean() - arms["champion"].mean()) if both else None
-    return {"users": len(counted.scores), **sides, "difference": difference}
+
+
+def _side(prompt: str, scores: np.ndarray) -> dict[str, Any]:
+    return {"prompt": prompt, "users": len(scores), "mean": float(scores.mean()) if len(scores) else None}
 
 
 def _is_balanced(counted: Counted, share: float) -> bool:

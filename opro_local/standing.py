@@ -116,8 +116,6 @@ def _experiment(feedback: Feedback, state: State, now: datetime | None) -> dict[
     judgement = feedback.compare(now=now)
     return {
         "id": running.id,
-        "champion": running.champion,
-        "challenger": running.challenger,
         "share": running.terms.share,
         "started": stamp(running.started),
         "action": judgement.action,

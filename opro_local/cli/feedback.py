@@ -260,10 +260,12 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.run import execute
+    from opro_local.plan import plan
+    from opro_local.run import carry_out
 
-    with watched(config, folder) as (report, stopping, notify):
-        return execute(config, folder, report, stopping, notify)
+    ready = plan(config)
+    with watched(ready, folder) as (report, stopping, notify):
+        return carry_out(ready, folder, report, stopping, notify)
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:
@@ -282,7 +284,7 @@ def _standing(row: Mapping[str, Any]) -> str:
 
 def _judged(numbers: Mapping[str, Any], action: str, reason: str) -> list[str]:
     low, high = (100 * bound for bound in numbers["interval"])
-    sides = [f"{name} {_percent(numbers[name]['mean'])} ({numbers[name]['users']:,})" for name in _SIDES]
+    sides = [f"{name} {_side(numbers[name])}" for name in ("champion", "challenger")]
     lines = [f"{numbers['users']:,} users count: {', '.join(sides)}."]
     if numbers["difference"] is not None:
         points = f"{100 * numbers['difference']:+.1f} points"
@@ -293,7 +295,8 @@ def _judged(numbers: Mapping[str, Any], action: str, reason: str) -> list[str]:
     return [*lines, f"{action.capitalize()}: {reason}."]
 
 
-_SIDES = ("champion", "challenger")
+def _side(side: Mapping[str, Any]) -> str:
+    return f"{side['prompt']} {_percent(side['mean'])} ({side['users']:,})"
 
 
 def _percent(value: float | None) -> str:

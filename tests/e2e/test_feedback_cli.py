@@ -25,7 +25,8 @@ if "feedback" not in [group.name for group in main.app.registered_groups]:
 main.main()
 """
 SCRIPTED = ("--engine", "scripted", "--set", f"scorer.script={SCRIPT}", "--set", 'search.metaprompt="continuation"')
-VERBS = "register log import status reoptimize challenge compare assign promote keep rollback history".split()
+VERBS = ("register", "log", "import", "status", "reoptimize", "challenge", "compare", "assign")
+VERBS += ("promote", "keep", "rollback", "history")
 PAGE = (ROOT / "docs" / "feedback.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(sh|python|cron)\n(.*?)```", PAGE, re.S)
 
@@ -116,7 +117,7 @@ def test_a_search_on_logged_rows_starts_an_experiment_that_is_decided(desk):
     result = found["result"]
     assert result["baseline"]["text"] == "What is it?" and result["test"]["baseline"]["n"] == 80
     assert result["verdict"] == "reliable gain" and found["challenger"]
-    assert as_json(desk, "status")["experiment"]["challenger"] == found["challenger"]
+    assert as_json(desk, "status")["experiment"]["challenger"]["prompt"] == found["challenger"]
     blocked = feedback_cli(desk, *search)
     assert blocked.returncode == 2 and "still being compared" in blocked.stderr
 
