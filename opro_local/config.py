@@ -163,15 +163,51 @@ class PromptSettings(Section):
 
 
 class LinearRegressionSettings(Section):
-    """`[problem]` for w and b of a line (paper section 4.1)."""
+    """`[problem]` for w and b of a line (paper section 4.1); `range` bounds what may be proposed for either."""
 
     kind: Literal["linear_regression"]
+    w: float = 15.0
+    b: float = 14.0
+    points: int = Field(50, ge=2, le=10_000)
+    noise: float = Field(1.0, ge=0, allow_inf_nan=False)
+    decimals: int = Field(0, ge=0, le=3)
+    range: tuple[float, float] = (-50.0, 50.0)
+    starts: int = Field(5, ge=1)
+    start_range: tuple[float, float] = (10.0, 20.0)
+    decoding: Literal["auto", "free", "constrained"] = "auto"
+
+    @model_validator(mode="after")
+    def _inside(self) -> LinearRegressionSettings:
+        low, high = self.range
+        if not -1000 <= low < high <= 1000:
+            raise ValueError("problem.range: two bounds, the lower first, between -1000 and 1000")
+        for name, value in (("w", self.w), ("b", self.b), *(("start_range", end) for end in self.start_range)):
+            if not low <= value <= high:
+                raise ValueError(f"problem.{name}: {value:g} is outside problem.range {low:g} to {high:g}")
+        if self.start_range[0] > self.start_range[1]:
+            raise ValueError("problem.start_range: the lower bound comes first")
+        return self
 
 
 class TspSettings(Section):
-    """`[problem]` for the shortest tour through points (paper section 4.2)."""
+    """`[problem]` for the shortest tour through points (paper section 4.2), drawn or from a file."""
 
     kind: Literal["tsp"]
+    nodes: int = Field(10, ge=3, le=500)
+    data_file: str | None = None
+    span: tuple[float, float] = (-100.0, 100.0)
+    decimals: int = Field(0, ge=0, le=3)
+    starts: int = Field(5, ge=1)
+    start: Literal["random", "nearest_neighbour", "farthest_insertion"] = "random"
+    decoding: Literal["auto", "free", "constrained"] = "auto"
+    attempts: int = Field(3, ge=1, le=20)
+
+    @field_validator("span")
+    @classmethod
+    def _wide(cls, span: tuple[float, float]) -> tuple[float, float]:
+        if not -1e6 <= span[0] < span[1] <= 1e6 or span[1] - span[0] < 25:
+            raise ValueError("two bounds, the lower first, at least 25 apart, between -1,000,000 and 1,000,000")
+        return span
 
 
 class FunctionSettings(Section):
