@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -148,8 +149,11 @@ def _exact_dot(pattern: str) -> str:
 def _check_regex(constraint: Constraint) -> None:
     pattern = constraint.value
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            # Python warns where others read a set differently: [[:alpha:]], [a--b].
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, FutureWarning) as error:
         raise refused(constraint, f"not a regex: {error}", "write it in Python's syntax") from error
     unknown = [escape for escape in re.findall(r"\\(.)", pattern, re.DOTALL) if escape.isalnum()]
     unknown = [escape for escape in unknown if escape not in ESCAPES]

@@ -154,7 +154,7 @@ class _Masks:
     def _advance(self, tokens: list[int]) -> None:
         """Take in each row's last token; rows that have ended get padding from here on, which no grammar knows."""
         for row, matcher in list(self._matchers.items()):
-            if not self._ends.stopped(row) and not matcher.accept_token(tokens[row]):
+            if not matcher.accept_token(tokens[row]):
                 raise EngineError(f"token {tokens[row]} breaks the constraint it was drawn under", "report this fault")
             if self._ends.stopped(row) or matcher.is_terminated():
                 del self._matchers[row]
