@@ -11,6 +11,7 @@ import typer
 
 RULE_HELP = "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
 KIND_HELP = "Kind of the rows that name none; for opro number, boolean, choice, text or auto."
+PATTERN_HELP = "What the rule needs besides its name, such as regex's expression."
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def score(
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows with parsed and correct.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help=KIND_HELP)] = None,
     labels: Annotated[str | None, typer.Option("--labels", help="The label set, with commas between.")] = None,
-    pattern: Annotated[str | None, typer.Option("--pattern", help="The expression of the rule regex.")] = None,
+    pattern: Annotated[str | None, typer.Option("--pattern", help=PATTERN_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score answers you already have.
@@ -49,8 +50,9 @@ def score(
 
 
 def _said(part: Mapping[str, Any]) -> str:
-    low, high = part["interval"]
+    low, high = (f"{100 * end:.1f}" for end in part["interval"])
+    strict = f", {100 * part['strict']:.1f} % counting only marked answers" if "strict" in part else ""
     return (
         f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), {part['extraction_failures']:,} extraction failures"
+        f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} extraction failures"
     )

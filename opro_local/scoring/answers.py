@@ -7,6 +7,7 @@ asking a model, or the rules themselves.
 from __future__ import annotations
 
 import json
+import math
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,13 @@ import numpy as np
 
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.scoring import make_rule
-from opro_local.scoring.opro import KINDS, kind_of, opro
+from opro_local.scoring.opro import KINDS, kind_of
 from opro_local.scoring.rule import Rule
 from opro_local.stats import mean_interval
 from opro_local.types import Example
+
+# The rules whose labels, words or very name come from the targets; for these the file is read twice.
+BY_TARGETS = ("auto", "labels", "boolean")
 
 ROW_HINT = 'a row is {"target": "...", "answer": "..."}, with "kind" and "prompt" where the rule needs them'
 
@@ -54,6 +58,42 @@ class Row:
 RuleOf = Callable[[Row], tuple[Rule, str | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """What the answers of one kind earned, one number each: NaN is a failed extraction."""
+
+    values: array[float]
+    strict: array[float]
+
+    @classmethod
+    def nothing(cls) -> Earned:
+        return cls(array("d"), array("d"))
+
+    def add(self, rule: Rule, answer: str, gold: Any) -> float:
+        """Score one answer and keep what it earned; the strict values stay empty for a rule that knows no marks."""
+        if rule.strict is None:
+            value = rule.verdict(answer, gold)
+        else:
+            value = rule.strict(answer, gold)
+            self.strict.append(value)
+            # What the strict reader reads, the other one reads too.
+            value = rule.verdict(answer, gold) if math.isnan(value) else value
+        self.values.append(value)
+        return value
+
+    def figures(self) -> dict[str, Any]:
+        """Accuracy, n, its 95 % interval and the extraction failures; and the strict accuracy where there is one."""
+        failed = np.isnan(self.values)
+        values = np.where(failed, 0.0, self.values)
+        found = {
+            "accuracy": float(values.mean()),
+            "n": len(values),
+            "interval": list(mean_interval(values)),
+            "extraction_failures": int(failed.sum()),
+        }
+        return found | ({"strict": float(np.nan_to_num(self.strict).mean())} if self.strict else {})
+
+
 def score_file(
     file: Path,
     rule: str = "auto",
@@ -66,17 +106,18 @@ def score_file(
 
     Args:
         file: JSON Lines in UTF-8, a regular file; blank lines are skipped.
-        rule: one of `scoring.RULES`, "opro", "auto" (the targets decide) or "file.py:function".
+        rule: one of `scoring.RULES`, "auto" (the targets decide) or "file.py:function".
         output: where the rows go, in order, each with `parsed` (text, or null where nothing was read) and `correct`
             (in [0, 1]); None writes nothing. The file appears whole or not at all.
         kind: the kind of the rows that name none; for opro one of `opro.KINDS`, or "auto" or None, which leave it to
             the targets of these rows.
         labels: for the rule labels; empty means the distinct targets.
-        pattern: for the rule regex or python.
+        pattern: what the rule needs besides its name (see scoring.make_rule).
 
     Returns:
-        `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]) and `extraction_failures` over all rows; `by_kind`, the
-        same four for each kind that was named or found; `unreadable_targets`, the rows no answer can be right in.
+        `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]), `extraction_failures` and, for rules that know marks,
+        `strict` over all rows; `by_kind`, the same for each kind that was named or found; `unreadable_targets`, the
+        rows in which no answer can be right.
 
     Raises:
         DataError: the file is missing or has no rows, or a line is no such row.
@@ -85,24 +126,24 @@ def score_file(
     """
     place = _output(file, output)
     rule_of = _rules(file, rule, kind, labels, pattern)
-    earned: dict[str | None, array[float]] = {}
+    earned: dict[str | None, Earned] = {}
     name, unreadable = rule, 0
     with _whole(place) as write:
         for row in rows(file):
             used, kind_of_row = rule_of(row)
             gold = used.gold(row.example())
-            value = used.verdict(row.answer, gold)
-            earned.setdefault(kind_of_row, array("d")).append(value)
+            value = earned.setdefault(kind_of_row, Earned.nothing()).add(used, row.answer, gold)
             name, unreadable = used.name, unreadable + (gold is None)
-            write(_line(row, used, value))
+            if write:
+                write(_line(row, used, gold, value))
         if not earned:
             raise DataError(f"{file}: no rows", ROW_HINT)
-    return {
-        "rule": name,
-        **_tally(np.concatenate([np.asarray(values) for values in earned.values()])),
-        "by_kind": {named: _tally(np.asarray(values)) for named, values in earned.items() if named is not None},
-        "unreadable_targets": unreadable,
-    }
+    everything = Earned.nothing()
+    for part in earned.values():
+        everything.values.extend(part.values)
+        everything.strict.extend(part.strict)
+    by_kind = {named: part.figures() for named, part in earned.items() if named is not None}
+    return {"rule": name, **everything.figures(), "by_kind": by_kind, "unreadable_targets": unreadable}
 
 
 def rows(file: Path) -> Iterator[Row]:
@@ -154,14 +195,18 @@ def _shown(value: Any) -> str:
 def _rules(file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None) -> RuleOf:
     if name == "opro":
         return _opro_rules(file, kind)
-    undecided = name in ("auto", "labels") and not labels and not pattern
-    examples = [Example("", {}, "", row.target, row.where) for row in rows(file)] if undecided else []
+    examples = [_bare(row) for row in rows(file)] if name in BY_TARGETS else []
     rule = make_rule(name, labels=labels, pattern=pattern, examples=examples)
     return lambda row: (rule, row.kind or kind)
 
 
+def _bare(row: Row) -> Example:
+    """The row as a rule is chosen by it, without the fields, which may be large."""
+    return Example("", {}, row.prompt or "", row.target, row.where)
+
+
 def _opro_rules(file: Path, kind: str | None) -> RuleOf:
-    rules = {name: opro(name) for name in KINDS}
+    rules = {name: make_rule("opro", kind=name) for name in KINDS}
     if kind in (None, "auto"):
         kind = kind_of([row.target for row in rows(file) if row.kind is None])
     elif kind not in rules:
@@ -178,9 +223,9 @@ def _opro_rules(file: Path, kind: str | None) -> RuleOf:
     return rule_of
 
 
-def _line(row: Row, rule: Rule, value: float) -> bytes:
-    failed = value != value
-    parsed = rule.extract(row.answer)
+def _line(row: Row, rule: Rule, gold: Any, value: float) -> bytes:
+    failed = math.isnan(value)
+    parsed = rule.extract(row.answer) if rule.extract_for is None else rule.extract_for(row.answer, gold)
     if failed and parsed:
         # A user's function may find nothing in an answer that is there.
         parsed = None
@@ -190,18 +235,6 @@ def _line(row: Row, rule: Rule, value: float) -> bytes:
     except UnicodeEncodeError:
         # A lone surrogate has no UTF-8, only an escape.
         return json.dumps(fields).encode() + b"\n"
-
-
-def _tally(values: np.ndarray) -> dict[str, Any]:
-    """Accuracy with its interval of values in which NaN is a failed extraction, shape (n,), n >= 1."""
-    failed = np.isnan(values)
-    values = np.where(failed, 0.0, values)
-    return {
-        "accuracy": float(values.mean()),
-        "n": len(values),
-        "interval": list(mean_interval(values)),
-        "extraction_failures": int(failed.sum()),
-    }
 
 
 def _output(file: Path, output: Path | None) -> Path | None:
@@ -225,10 +258,10 @@ def _output(file: Path, output: Path | None) -> Path | None:
 
 
 @contextmanager
-def _whole(place: Path | None) -> Iterator[Callable[[bytes], object]]:
-    """A function that writes lines to a file which appears when all went well."""
+def _whole(place: Path | None) -> Iterator[Callable[[bytes], object] | None]:
+    """What writes lines to a file that appears when all went well; None without a file."""
     if place is None:
-        yield len
+        yield None
         return
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
