@@ -27,6 +27,8 @@ from opro_local.store import read_store
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Split
 
+MOST_NAMED = 8
+
 # Different in manner: none, a plain one, the two of the literature, a role, brevity, a format, a check.
 VARIED = (
     "",
@@ -38,6 +40,21 @@ VARIED = (
     "End your reply with the words: The answer is",
     "Think about it, check your result, then answer.",
 )
+
+
+def varied(ready: Plan) -> list[str]:
+    """The config's own seeds, then a handful of instructions that differ in manner.
+
+    Where the targets of train are a few words, two of the instructions name them: leaving them out is the commonest
+    reason for answers that can't be read.
+    """
+    own = [solution.text for solution in ready.problem.seeds()]
+    targets = list(dict.fromkeys(row.target.strip() for row in ready.problem.rows["train"]))
+    named: list[str] = []
+    if 1 < len(targets) <= MOST_NAMED:
+        either = f"{', '.join(targets[:-1])} or {targets[-1]}"
+        named = [f"Which is it: {either}?", f"Answer with one of these and nothing else: {either}."]
+    return list(dict.fromkeys([*own, *named, *VARIED]))
 
 
 def evaluation(ready: Plan) -> Plan:
@@ -234,7 +251,16 @@ def words(found: Mapping[str, Any]) -> list[str]:
             f"Whoever picks the best of these {len(found['prompts'])} should expect it to do "
             f"{100 * found['optimism']:.1f} points worse on other rows."
         )
-    return lines
+    return [*lines, *_judge_words(found["prompts"])]
+
+
+def _judge_words(prompts: Sequence[Mapping[str, Any]]) -> list[str]:
+    agreement = [prompt["agreement"] for prompt in prompts if "agreement" in prompt]
+    if not agreement:
+        return []
+    mean = sum(agreement) / len(agreement)
+    doubt = "" if mean >= 0.9 else ": too little to trust the judge where the rule can be used"
+    return [f"The judge agrees with the rule that the targets suggest on {100 * mean:.0f} % of the answers{doubt}."]
 
 
 def headroom(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,37 +268,54 @@ def headroom(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         verdict ("yes", "no sign of it" or "nothing left to gain"), spread (best minus worst), gain (best minus the
-        first seed, less the optimism of picking the best), p_value (of "all do equally well"), and words.
+        first seed, less the optimism of picking the best), p_value (of "all do equally well"), unread (the share of
+        answers from which nothing could be extracted), truncated (the share cut short), and words.
     """
-    scores = [prompt["accuracy"] for prompt in found["prompts"]]
-    p_value, n = found["equal_p_value"], found["prompts"][0]["n"]
-    gain = max(scores) - scores[0] - max(0.0, found["optimism"])
+    prompts, p_value = found["prompts"], found["equal_p_value"]
+    scores, n = [prompt["accuracy"] for prompt in prompts], prompts[0]["n"]
     if scores[0] >= 1 - 1 / n:
         verdict = "nothing left to gain"
     elif p_value is not None and p_value < 0.05:
         verdict = "yes"
     else:
         verdict = "no sign of it"
-    figures = {"verdict": verdict, "spread": max(scores) - min(scores), "gain": max(0.0, gain), "p_value": p_value}
-    return {**figures, "words": _headroom_words(figures, scores, n)}
+    figures = {
+        "verdict": verdict,
+        "spread": max(scores) - min(scores),
+        "gain": max(0.0, max(scores) - scores[0] - found["optimism"]),
+        "p_value": p_value,
+        "unread": sum(prompt["extraction_failures"] for prompt in prompts) / (n * len(prompts)),
+        "truncated": sum(prompt["truncated"] for prompt in prompts) / (n * len(prompts)),
+    }
+    return {**figures, "words": [*_headroom_words(figures, scores, n), *_unread_words(figures)]}
 
 
 def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int) -> list[str]:
     p_value = figures["p_value"]
     test = "" if p_value is None else f" (Cochran's Q, p = {p_value:.2g})"
-    lines = [
+    first = (
         f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to {100 * max(scores):.1f} % on {n} "
-        f"train rows; the first seed {100 * scores[0]:.1f} %.",
-    ]
+        f"train rows; the first seed {100 * scores[0]:.1f} %."
+    )
     if figures["verdict"] == "nothing left to gain":
-        return [*lines, "The first seed answers all but at most one row: a search can't show a gain on these rows."]
+        return [first, "The first seed answers all but at most one row: a search can't show a gain on these rows."]
     if figures["verdict"] == "yes":
         gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
-        return [*lines, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
+        return [first, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
     return [
-        *lines,
-        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, a weaker "
-        "seed, another layout (task.position) or another model before a long search.",
+        first,
+        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, another "
+        "layout (task.position) or another model before a long search.",
+    ]
+
+
+def _unread_words(figures: Mapping[str, Any]) -> list[str]:
+    if figures["unread"] < 0.2:
+        return []
+    cut = f"; {100 * figures['truncated']:.0f} % were cut at the token limit" if figures["truncated"] > 0.2 else ""
+    return [
+        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected answers in the "
+        "seed, check task.rule, or raise scorer.max_tokens."
     ]
 
 

@@ -151,20 +151,26 @@ def optimism_to_expect(k: int, n: int, discordant: float = 0.2) -> float:
     return float((upper - lower) * math.sqrt(discordant / (2 * n)))
 
 
-def optimism_of_best(values: np.ndarray, draws: int = 200) -> float:
-    """How much the best of K overstates itself on the rows it was chosen on, estimated by the bootstrap.
+def optimism_of_best(values: np.ndarray, draws: int = 400) -> float:
+    """How much the best of K overstates itself on the rows it was chosen on, estimated by halving the rows.
 
-    Rows are drawn anew; the best prompt on the drawn rows is compared with its own score on all rows (Efron 1983,
-    the optimism of an apparent score). Near 0 where one prompt is far ahead.
+    The best prompt on a random half is scored on the other half; what it loses there is the optimism of n / 2 rows,
+    which is sqrt(2) times that of n. (A bootstrap of the rows would take the luck in the K scores for real
+    differences: in simulations it finds two thirds of the optimism.) Near 0 where one prompt is far ahead.
 
     Args:
         values: shape (K, n), the scores of every prompt on the same rows, in [0, 1].
-        draws: bootstrap samples.
+        draws: random halves.
+
+    Returns:
+        The optimism, 0 or above.
     """
     k, n = values.shape
-    if k < 2 or n < 2:
+    if k < 2 or n < 4:
         return 0.0
-    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=draws)
-    drawn = counts @ values.T.astype(float) / n
-    best = drawn.argmax(axis=1)
-    return float((drawn[np.arange(draws), best] - values.mean(axis=1, dtype=float)[best]).mean())
+    rng = np.random.default_rng(0)
+    chosen = np.argsort(rng.random((draws, n)), axis=1) < n // 2
+    inside = chosen @ values.T.astype(float) / (n // 2)
+    outside = ~chosen @ values.T.astype(float) / (n - n // 2)
+    at = np.arange(draws), inside.argmax(axis=1)
+    return max(0.0, float((inside[at] - outside[at]).mean()) / math.sqrt(2))

@@ -65,3 +65,62 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         found = stats.paired_difference((a < 0.8).astype(float), (b < 0.7).astype(float))
         hits += found.interval[0] <= 0.1 <= found.interval[1]
     assert 0.93 <= hits / 2000 <= 0.98
+
+
+def test_holm_of_a_worked_example():
+    # Wright 1992, Biometrics 48: the smallest p times m, the next times m - 1, and never below the one before.
+    found = stats.holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert found.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p_values):
+    p = np.array(p_values)
+    found = stats.holm(p)
+    assert (found >= p).all() and (found <= np.minimum(1, p * len(p)) + 1e-12).all()
+    assert (np.diff(found[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+def test_holm_controls_the_chance_of_any_false_finding():
+    rng = np.random.default_rng(0)
+    false = np.mean([(stats.holm(rng.random(10)) < 0.05).any() for _ in range(4000)])
+    naive = np.mean([(rng.random(10) < 0.05).any() for _ in range(4000)])
+    assert 0.035 < false < 0.06 and naive > 0.3
+
+
+def test_cochrans_q_of_a_worked_example():
+    # Cochran 1950 as in Siegel: three interviewers, 18 households; Q = 16.7, df = 2.
+    rows = [(0, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 0), (0, 1, 0), (1, 0, 0)]
+    rows += [(0, 0, 0), (1, 1, 1), (1, 1, 1), (1, 1, 0), (1, 1, 0), (1, 1, 0), (1, 1, 1), (1, 1, 0), (1, 1, 0)]
+    assert stats.cochran_q(np.array(rows, float).T) == pytest.approx(0.000238, abs=2e-5)
+    assert stats.cochran_q(np.ones((3, 5))) == 1.0
+
+
+def test_two_prompts_in_cochrans_q_are_mcnemar_without_correction():
+    values = np.array([[1.0] * 9 + [0.0] * 11, [0.0] * 9 + [1.0] * 2 + [0.0] * 9])
+    from scipy.stats import chi2
+
+    assert stats.cochran_q(values) == pytest.approx(chi2.sf((9 - 2) ** 2 / (9 + 2), 1))
+
+
+@pytest.mark.parametrize(("k", "mean_of_maximum"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (100, 2.5076)])
+def test_the_expected_maximum_of_k_normal_deviates(k, mean_of_maximum):
+    # Tabled by Harter 1961; the deviation of one prompt is sqrt(0.2 / (2 * 10)) = 0.1.
+    assert stats.optimism_to_expect(k, 10) == pytest.approx(0.1 * mean_of_maximum, abs=2e-5)
+
+
+def test_the_optimism_of_the_best_is_what_simulation_finds():
+    rng = np.random.default_rng(1)
+    estimated, true = [], []
+    for _ in range(60):
+        values = (rng.random((30, 60)) < 0.6).astype(np.float32)
+        estimated.append(stats.optimism_of_best(values))
+        true.append(values.mean(axis=1).max() - 0.6)
+    assert np.mean(true) == pytest.approx(stats.optimism_to_expect(30, 60, 2 * 0.6 * 0.4), abs=0.01)
+    assert np.mean(estimated) == pytest.approx(np.mean(true), rel=0.25)
+
+
+def test_a_clear_winner_has_no_optimism():
+    values = np.zeros((20, 50), np.float32)
+    values[3] = 1
+    assert stats.optimism_of_best(values) == 0.0 and stats.optimism_of_best(values[:1]) == 0.0

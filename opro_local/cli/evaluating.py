@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from opro_local.plan import Plan
 
 PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
-PromptsOption = Annotated[
-    Path | None, typer.Option("--prompts", help="A file: one instruction a line, or JSON.")
-]
+PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: one instruction a line, or JSON.")]
 SplitOption = Annotated[str | None, typer.Option("--split", help="train, validation or test [default: test].")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")]
 CompareOption = Annotated[
@@ -107,12 +105,13 @@ def check(
     Example: opro-local check --headroom --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
     """
     from opro_local import evaluation
+    from opro_local.plan import plan
 
     settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
     if not headroom:
         _print_checked(settings, as_json)
         return
-    texts = list(dict.fromkeys([*settings.search.seeds, *evaluation.VARIED]))
+    texts = evaluation.varied(plan(settings))
     settings = settings.model_copy(
         update={
             "search": settings.search.model_copy(update={"seeds": tuple(texts)}),

@@ -16,7 +16,10 @@ def print_result(result: Mapping[str, Any]) -> None:
     if result.get("kind") == "evaluation":
         console.print(_evaluation_heading(result), markup=False)
         console.print(_prompts_table(result))
-        console.print(_pairs_table(result["pairs"]))
+        for prompt in result["prompts"]:
+            console.print(f"{prompt['prompt']}: {prompt['text']!r}", markup=False)
+        if shown := _telling(result["pairs"]):
+            console.print(_pairs_table(shown))
     else:
         console.print(_heading(result), markup=False)
         console.print(f"Baseline: {result['baseline']['text']!r}", markup=False)
@@ -47,24 +50,27 @@ def _prompts_table(result: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("", "accuracy", "95 % interval", *beside, "extraction failures", "truncated", "tokens"):
         table.add_column(name, justify="right")
-    table.add_column("prompt")
     for prompt in result["prompts"]:
         table.add_row(
             str(prompt["prompt"]),
             *_accuracy(prompt),
             *(f"{100 * prompt[name]:.1f} %" for name in beside),
             *(str(prompt["extraction_failures"]), str(prompt["truncated"]), f"{prompt['tokens']:,}"),
-            Text(prompt["text"] or "(empty)"),
         )
     return table
 
 
-def _pairs_table(pairs: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
-    """The pairs with the smallest p-values."""
+def _telling(pairs: Sequence[Mapping[str, Any]], few: int = 6, most: int = 20) -> list[Mapping[str, Any]]:
+    """The pairs worth a line: all where they are few, else those with p < 0.05, the surest first."""
+    ordered = sorted(pairs, key=lambda pair: pair["p_value"])
+    return ordered if len(ordered) <= few else [pair for pair in ordered if pair["p_value"] < 0.05][:most]
+
+
+def _pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("pair", "difference", "95 % interval", "p", "p (Holm)") if pairs else ():
+    for name in ("pair", "difference", "95 % interval", "p", "p (Holm)"):
         table.add_column(name, justify="right")
-    for pair in sorted(pairs, key=lambda pair: pair["p_value"])[:most]:
+    for pair in pairs:
         low, high = pair["interval"]
         table.add_row(
             f"{pair['b']} - {pair['a']}",
