@@ -11,7 +11,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,4 +271,5 @@ def _whole(place: Path | None) -> Iterator[Callable[[bytes], object] | None]:
     except OSError as error:
         raise StoreError(f"{place}: can't be written ({error.strerror})", "check the disk and the folder") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

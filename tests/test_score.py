@@ -1,0 +1,228 @@
+"""`opro-local score`: rows in, the same rows with what was read and earned out, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from opro_local.cli import score as verb
+from opro_local.errors import DataError, OproError, StoreError, UsageError
+from opro_local.scoring.answers import score_file
+
+VECTORS = Path(__file__).parents[1].parent / "shared" / "vectors" / "opro_scorer.jsonl"
+
+ROWS = [
+    {"id": 7, "kind": "number", "target": "5", "answer": "The answer is 5.", "note": None},
+    {"kind": "number", "target": "5", "answer": "I do not know", "parsed": "old", "correct": 3},
+    {"kind": "boolean", "prompt": "Q: so?", "target": "no", "answer": "not sure 你"},
+    {"kind": "choice", "prompt": "(A) cat (B) dog", "target": "(B)", "answer": "the cat"},
+]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return written(tmp_path / "answers.jsonl", *ROWS)
+
+
+def written(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def run(*arguments: object):
+    app = typer.Typer()
+    verb.register(app)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_rows_come_back_in_order_with_their_fields(file, tmp_path):
+    score_file(file, "opro", tmp_path / "out.jsonl")
+    found = read(tmp_path / "out.jsonl")
+    assert [(row["parsed"], row["correct"]) for row in found] == [
+        ("5", 1.0),
+        ("", 0.0),
+        ("not sure 你", 1.0),
+        ("the cat", 0.0),
+    ]
+    assert [{**row, "parsed": 0, "correct": 0} for row in found] == [{**row, "parsed": 0, "correct": 0} for row in ROWS]
+    assert list(found[1])[:3] == ["kind", "target", "answer"]
+    assert "你" in (tmp_path / "out.jsonl").read_text("utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "out.jsonl"]
+
+
+def test_the_figures(file):
+    found = score_file(file, "opro")
+    assert list(found) == ["rule", "accuracy", "n", "interval", "extraction_failures", "by_kind", "unreadable_targets"]
+    assert (found["rule"], found["accuracy"], found["n"]) == ("opro", 0.5, 4)
+    # Wilson's interval of 2 in 4.
+    assert found["interval"] == pytest.approx([0.15004, 0.84996], abs=1e-5)
+    assert found["extraction_failures"] == 1 and found["unreadable_targets"] == 0
+    assert list(found["by_kind"]) == ["number", "boolean", "choice"]
+    number = found["by_kind"]["number"]
+    assert (number["accuracy"], number["n"], number["extraction_failures"]) == (0.5, 2, 1)
+    assert list(number) == ["accuracy", "n", "interval", "extraction_failures"]
+
+
+def test_a_rule_that_knows_marks_reports_its_strict_accuracy(tmp_path):
+    rows = [{"target": "5", "answer": answer} for answer in ("The answer is 5.", "perhaps 5", "6", "none")]
+    found = score_file(written(tmp_path / "a.jsonl", *rows), "number", tmp_path / "out.jsonl")
+    assert (found["accuracy"], found["strict"], found["extraction_failures"]) == (0.5, 0.25, 1)
+    assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == ["5", "5", "6", None]
+    assert found["by_kind"] == {}
+
+
+def test_a_row_s_own_kind_beats_the_option(tmp_path):
+    rows = [{"kind": "text", "target": "5", "answer": "x 5 y"}, {"target": "5", "answer": "x 5 y"}]
+    found = score_file(written(tmp_path / "a.jsonl", *rows), "opro", tmp_path / "out.jsonl", kind="number")
+    assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == ["x 5 y", "5"]
+    assert list(found["by_kind"]) == ["text", "number"]
+    assert score_file(tmp_path / "a.jsonl", "exact", kind="other")["by_kind"].keys() == {"text", "other"}
+
+
+def test_targets_decide_the_kind_of_the_rows_that_name_none(tmp_path):
+    rows = [{"kind": "boolean", "target": "yes", "answer": "1"}]
+    rows += [{"target": target, "answer": "12 or 5"} for target in ("5", "12")]
+    found = score_file(written(tmp_path / "a.jsonl", *rows), "opro")
+    assert found["by_kind"]["number"]["n"] == 2 and found["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_auto_labels_pattern_and_function(tmp_path):
+    file = written(tmp_path / "a.jsonl", *({"target": t, "answer": f"it is {t}!"} for t in ("red", "blue") * 3))
+    assert score_file(file)["rule"] == "labels"
+    assert score_file(file, "labels", labels=("red", "blue"))["accuracy"] == 1.0
+    assert score_file(file, "regex", pattern=r"is (\w+)")["accuracy"] == 1.0
+    (tmp_path / "half.py").write_text(
+        "def f(answer, target, columns):\n    return None if target == 'red' else len(columns) / 8\n"
+    )
+    found = score_file(file, f"{tmp_path / 'half.py'}:f", tmp_path / "out.jsonl")
+    assert (found["accuracy"], found["extraction_failures"]) == (0.125, 3)
+    assert [row["correct"] for row in read(tmp_path / "out.jsonl")] == [0.0, 0.25] * 3
+    assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == [None, "it is blue!"] * 3
+
+
+def test_targets_that_no_answer_can_meet_are_counted(tmp_path):
+    rows = [{"target": target, "answer": "5"} for target in ("5", "many")]
+    found = score_file(written(tmp_path / "a.jsonl", *rows), "number")
+    assert (found["accuracy"], found["unreadable_targets"]) == (0.5, 1)
+    rows = [{"kind": "choice", "prompt": "(A) x", "target": target, "answer": "(B)"} for target in ("(A)", "(B)")]
+    found = score_file(written(tmp_path / "b.jsonl", *rows), "opro")
+    assert (found["accuracy"], found["unreadable_targets"]) == (0.0, 1)
+
+
+def test_blank_lines_bom_and_lone_surrogates(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(
+        b'\xef\xbb\xbf{"target": "a", "answer": "\\ud800"}\r\n\n \n{"target":"a","answer":"a"}'
+    )
+    score_file(tmp_path / "a.jsonl", "exact", tmp_path / "out.jsonl")
+    assert [(row["answer"], row["correct"]) for row in read(tmp_path / "out.jsonl")] == [("\ud800", 0.0), ("a", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "no JSON: Expecting property name"),
+        (b"[1]", r"\[1\] is no JSON object"),
+        (b"null", "null is no JSON object"),
+        (b'{"answer": "a"}', "no field 'target'"),
+        (b'{"target": "a"}', "no field 'answer'"),
+        (b'{"target": 5, "answer": "a"}', "the field 'target' is 5, not text"),
+        (b'{"target": "a", "answer": null}', "the field 'answer' is null, not text"),
+        (b'{"target": "a", "answer": "a", "kind": 1}', "the field 'kind' is 1, not text"),
+        (b'{"target": "a", "answer": "a", "prompt": ["x"]}', r"the field 'prompt' is \[\"x\"\], not text"),
+        (b'{"target": "\xff", "answer": "a"}', "the byte 0xff is not UTF-8"),
+        (b'{"target": "(A)", "answer": "a", "kind": "choice"}', "no field 'prompt'; the rule opro reads the options"),
+        (b'{"target": "a", "answer": "a", "kind": "letters"}', "no kind 'letters'; accepted: number, boolean"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"n": ' + b"9" * 5000 + b"}", "no JSON"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, line, message):
+    (tmp_path / "a.jsonl").write_bytes(b'{"kind": "text", "target": "a", "answer": "a"}\n\n' + line + b"\n")
+    with pytest.raises(DataError, match=r"a\.jsonl:3: .*" + message):
+        score_file(tmp_path / "a.jsonl", "opro", tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file"):
+        score_file(tmp_path / "none.jsonl", "opro")
+    with pytest.raises(DataError, match="is no regular file"):
+        score_file(tmp_path, "exact")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=r"empty\.jsonl: no rows"):
+        score_file(tmp_path / "empty.jsonl", "opro", tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_the_input_is_never_written_over(file, tmp_path):
+    before = file.read_bytes()
+    os.link(file, tmp_path / "hard.jsonl")
+    (tmp_path / "soft.jsonl").symlink_to(file)
+    for output in (file, tmp_path / "hard.jsonl", tmp_path / "soft.jsonl", tmp_path / "x" / ".." / "answers.jsonl"):
+        with pytest.raises(UsageError, match="is the input; name a file of its own"):
+            score_file(file, "opro", output)
+    assert file.read_bytes() == before
+
+
+def test_outputs_that_can_be_none(file, tmp_path):
+    with pytest.raises(UsageError, match="is a folder"):
+        score_file(file, "opro", tmp_path)
+    with pytest.raises(UsageError, match="in a folder that does not exist"):
+        score_file(file, "opro", tmp_path / "none" / "out.jsonl")
+    with pytest.raises(UsageError, match="is no regular file"):
+        score_file(file, "opro", Path("/dev/null"))
+    with pytest.raises(StoreError, match="can't be written"):
+        score_file(file, "opro", tmp_path / ("x" * 250))
+
+
+def test_an_old_output_stays_until_the_new_one_is_whole(file, tmp_path):
+    output = tmp_path / "out.jsonl"
+    output.write_text("old")
+    bad = written(tmp_path / "bad.jsonl", ROWS[0], {"target": "a"})
+    with pytest.raises(DataError):
+        score_file(bad, "opro", output)
+    assert output.read_text() == "old"
+    score_file(file, "opro", output)
+    assert len(read(output)) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rule", "fuzzy"), "unknown scoring rule 'fuzzy'"),
+        (("--rule", "opro", "--kind", "letters"), "no kind 'letters'; accepted: auto, number, boolean, choice, text"),
+        (("--rule", "regex"), "has no pattern"),
+        (("--rule", "none.py:f"), "no such file"),
+    ],
+)
+def test_rules_that_cannot_be_made(file, options, message):
+    with pytest.raises(OproError, match=message) as caught:
+        run(file, *options)
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_printed(file, tmp_path):
+    result = run(file, "--rule", "opro", "--output", tmp_path / "out.jsonl")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == ("rule opro: 50.0 % of 4 answers are right (95 % interval 15.0 to 85.0), 1 extraction failures")
+    assert [line.split(":")[0] for line in lines[1:4]] == ["  number", "  boolean", "  choice"]
+    assert lines[4] == f"Saved in {tmp_path / 'out.jsonl'}"
+    assert json.loads(run(file, "--rule", "opro", "--json").stdout) == score_file(file, "opro")
+    labels = run(file, "--rule", "labels", "--labels", " cat , dog,", "--json")
+    assert json.loads(labels.stdout)["extraction_failures"] == 3
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="shared/vectors/opro_scorer.jsonl is not beside the checkout")
+def test_the_recorded_verdicts_come_out_as_they_went_in(tmp_path):
+    score_file(VECTORS, "opro", tmp_path / "out.jsonl")
+    assert read(tmp_path / "out.jsonl") == read(VECTORS)
