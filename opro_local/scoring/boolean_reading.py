@@ -35,8 +35,10 @@ HEDGED = re.compile(
 )
 # What may follow "no" where it is an answer, and not "no one" or "no evidence".
 AFTER_NO = re.compile(r"\s{0,9}(?:[^\w\s]|$)|\s+(?:because|since|as|it|this|that|the|he|she|they|there|and|or|but)\b")
-SAID_OF = re.compile(r"(?:\b(?:is|are|was|were|be|seems?|as|not)|n['’]t|['’]s|:)\s(?:\w{1,15}ly\s)?[*_\"'`(]{0,4}$")
-LEADING = re.compile(r"[\s*_\"'`#>-]{0,12}(\w{2,12})[*_\"'`]{0,4}\s{0,2}(?:[.,;:!—–-]|$|\n)")
+SAID_OF = re.compile(
+    r"(?:\b(?:is|are|was|were|be|seems?|as|not)|n['’]t|['’]s|:)\s(?:(?:\w{1,15}ly|quite|really|a|an)\s)?[*_\"'`(]{0,4}$"
+)
+LEADING = re.compile(r"[\s*_\"'`#>,-]{0,12}(\w{2,12})[*_\"'`]{0,4}\s{0,2}(?:[.,;:!—–-]|$|\n)")
 BESIDE = re.compile(r"[*_\"'`)]{0,4}\s?(?:or|and|/|&|,)\s?(?:perhaps |maybe |not )?[*_\"'`(]{0,4}(\w+)")
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST = 100
@@ -48,10 +50,14 @@ def pair_of(targets: Sequence[str]) -> tuple[str, str] | None:
     return next((pair for pair in PAIRS if words and words <= set(pair)), None)
 
 
-def truth(target: str) -> float | None:
-    """What a target stands for: 1.0, 0.0, or None where it is no word for either."""
-    word = target.strip(EDGES).casefold()
-    return TRUTH.get(word, SHORT.get(word))
+def truth(text: str) -> float | None:
+    """What a text of one word, or "not" and one word, stands for: 1.0 or 0.0; None for any other."""
+    if len(text) > LONGEST:
+        return None
+    words = text.casefold().strip(EDGES).split()
+    if len(words) == 2 and words[0] == "not" and words[1] in TRUTH:
+        return 1 - TRUTH[words[1]]
+    return TRUTH.get(words[0], SHORT.get(words[0])) if len(words) == 1 else None
 
 
 def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
@@ -70,7 +76,7 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
     rest = _finder([word for word in EVERY if word not in own]) if own else None
 
     def read(answer: str, strict: bool) -> float | None:
-        found = _whole(answer)
+        found = truth(answer)
         if found is None:
             found = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
         if found is None:
@@ -91,18 +97,9 @@ def _finder(words: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE)
 
 
-def _whole(answer: str) -> float | None:
-    if len(answer) > LONGEST:
-        return None
-    words = answer.casefold().strip(EDGES).replace("’", "'").split()
-    if len(words) == 2 and words[0] == "not" and words[1] in TRUTH:
-        return 1 - TRUTH[words[1]]
-    return truth(words[0]) if len(words) == 1 else None
-
-
 def _at_mark(mark: marks.Mark, first: re.Pattern[str], rest: re.Pattern[str] | None) -> float | None:
     text = marks.sentence(mark.text)
-    if (found := _whole(text)) is not None:
+    if (found := truth(text)) is not None:
         return found
     for finder in (first, rest) if rest else (first,):
         for word in finder.finditer(text):

@@ -7,6 +7,7 @@ or objects that are almost JSON (single quotes, trailing commas, comments).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from opro_local.types import Example
 
 # Numbers stay as they are written: an integer of a million digits is no reason to fail or to wait.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+OPENING = re.compile(r"\{\s{0,200}[\"}]")
+MOST_ERRORS = 1000
 
 
 def json_field(path: str | None) -> Rule:
@@ -78,15 +81,17 @@ def field_reader(names: list[str]) -> Callable[[str], str | None]:
 def first_object(answer: str) -> dict[str, Any] | None:
     """The first valid JSON object in a text; None without one.
 
-    What was read as JSON up to an error is not read again: that keeps it linear, and the inner object of a cut-off
-    one is not mistaken for the answer.
+    What was read as JSON up to an error is not read again, so that the inner object of a cut-off one is not mistaken
+    for the answer. After 1,000 objects that are none it gives up: every error costs a look through the whole text.
     """
-    at = answer.find("{")
-    while at >= 0:
+    found = OPENING.search(answer)
+    for _ in range(MOST_ERRORS):
+        if not found:
+            return None
         try:
-            return DECODER.raw_decode(answer, at)[0]
+            return DECODER.raw_decode(answer, found.start())[0]
         except json.JSONDecodeError as error:
-            at = answer.find("{", max(at + 1, error.pos))
+            found = OPENING.search(answer, max(found.end() - 1, error.pos))
         except RecursionError:
             return None
     return None
