@@ -161,4 +161,40 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
             )
 
 
-_PLANS: Mapping[str, Callable[[Config], Plan]] = {"prompt": _prompt}
+# These import their modules where they are asked for: they build on `assemble`, and most runs need none of them.
+def _linear_regression(config: Config) -> Plan:
+    from opro_local.numeric_plans import linear_regression_plan
+
+    return linear_regression_plan(config)
+
+
+def _tsp(config: Config) -> Plan:
+    from opro_local.numeric_plans import tsp_plan
+
+    return tsp_plan(config)
+
+
+def _function(config: Config) -> Plan:
+    from opro_local.program_plans import function_plan
+
+    return function_plan(config)
+
+
+def _command(config: Config) -> Plan:
+    from opro_local.program_plans import command_plan
+
+    return command_plan(config)
+
+
+def _agent_file(config: Config) -> Plan:
+    from opro_local.program_plans import agent_file_plan
+
+    return agent_file_plan(config)
+
+
+_PLANS: Mapping[str, Callable[[Config], Plan]] = {
+    "prompt": _prompt,
+    "function": _function,
+    "command": _command,
+    "agent_file": _agent_file,
+}

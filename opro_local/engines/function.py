@@ -17,7 +17,7 @@ from numbers import Real
 from typing import Any
 
 from opro_local.engines.prompts import plain
-from opro_local.errors import EngineError
+from opro_local.errors import EngineError, OproError
 from opro_local.types import Completion, Progress, Prompt, Request
 
 DRAWN = ("temperature", "max_tokens", "top_p", "seed")
@@ -63,6 +63,8 @@ class FunctionEngine:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 value = self._function(text)
+        except OproError:
+            raise  # a model that the function asked has failed, which says nothing about the solution
         except (Exception, SystemExit) as error:
             return _answer(failed=f"exception: {told(error)}")
         if isinstance(value, bool) or not isinstance(value, Real):

@@ -113,3 +113,12 @@ def command_digest(command: Sequence[str], folder: Path) -> str:
         own = path.is_file() and (position > 0 or "/" in part)
         digest.update(json.dumps([part, file_digest(path) if own else ""]).encode())
     return digest.hexdigest()[:16]
+
+
+def folder_digest(folder: Path) -> str:
+    """16 hex digits over the names and contents of all files under a folder, links as where they point."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        content = str(path.readlink()) if path.is_symlink() else file_digest(path) if path.is_file() else ""
+        digest.update(json.dumps([str(path.relative_to(folder)), content]).encode())
+    return digest.hexdigest()[:16]
