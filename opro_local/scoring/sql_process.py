@@ -38,7 +38,7 @@ class Limits:
         memory_bytes: address space of the child, databases built in memory included.
     """
 
-    steps: int = 20_000_000
+    steps: int = 10_000_000
     cpu_seconds: float = 2.0
     seconds: float = 10.0
     rows: int = 50_000

@@ -64,14 +64,9 @@ def statement(answer: str) -> str | None:
     for sign in SIGNS:
         if found := sign.search(answer):
             rest = answer[found.end() :]
-            return _cut(_inline(rest) if answer[: found.end()].endswith("`") else rest, prose=True)
+            inline = answer[: found.end()].endswith("`")
+            return _cut(rest.partition("`")[0] if inline else rest, prose=True)
     return None
-
-
-def _inline(text: str) -> str:
-    """The text up to the backtick that ends inline code; backticks around names stand between a space and a word."""
-    end = re.search(r"`(?=[\s.,;:!?)*]|\Z)(?<!\s`)", text)
-    return text[: end.start()] if end else text
 
 
 def _cut(text: str, prose: bool) -> str | None:
