@@ -386,6 +386,12 @@ def test_choice(answer, known, unknown):
     assert choice_reading.strict(answer, listed) in (None, read.get(known, known))
 
 
+def test_a_text_that_starts_like_a_letter():
+    listed = {"A": "william james", "B": "wilhelm wundt", "C": "b. f. skinner"}
+    assert choice_reading.strict("The answer is B. F. Skinner.", listed) == "C"
+    assert choice_reading.strict("The answer is B. Wilhelm Wundt.", listed) == "B"
+
+
 def test_strict_choices():
     listed = choice_reading.options(CITIES)
     marked = ["B", "Rome", "B) Rome", "The answer is Rome.", r"\boxed{B}", "#### B", "Answer: B, of course"]

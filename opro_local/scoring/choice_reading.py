@@ -157,6 +157,10 @@ def _after_phrase(text: str, listed: Options) -> str | None:
     if letter and (not listed or letter in listed):
         if OTHER_CHOICE.match(text, found.end()):
             return AMBIGUOUS
+        rest = folded(text).lstrip(EDGES)
+        if texts := [other for other, option in listed.items() if WORDY.search(option) and _begins(rest, option)]:
+            # "B. F. Skinner" is a text, whatever its first letter.
+            return _only(set(texts))
         return AMBIGUOUS if _contradicted(text[found.end() :], listed, letter) else letter
     text = marks.sentence(text)
     return _alone(text, listed) or _only(_named(folded(text), listed) | _parenthesised(text, listed))

@@ -80,9 +80,9 @@ def no_worse_than_linear(answer, seconds):
 
 def check_answer(name, rule, row, answer):
     scorer = rule.prepare([row])
-    begun = time.perf_counter()
+    begun = time.process_time()
     values, failed = scorer.score([answer])
-    assert no_worse_than_linear(answer, time.perf_counter() - begun), (name, len(answer), answer[:100])
+    assert no_worse_than_linear(answer, time.process_time() - begun), (name, len(answer), answer[:100])
     assert np.isfinite(values).all() and 0 <= values[0] <= 1
     assert not (failed & (values > 0)).any()
     both = scorer.both([answer, answer])
@@ -181,9 +181,9 @@ def hostile(text, size):
 
 
 def seconds(scorer, answer):
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert 0 <= scorer.both([answer]).values[0] <= 1
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -217,9 +217,9 @@ def test_a_random_megabyte(rules):
     source = random.Random(0)
     answer = "".join(source.choice(PIECES) for _ in range(200_000))[:1_000_000]
     for name, rule in rules.items():
-        start = time.perf_counter()
+        start = time.process_time()
         rule.score([answer], [example(name)])
-        assert time.perf_counter() - start < 5, name
+        assert time.process_time() - start < 5, name
 
 
 TOKENS = [b"input", b"target", b",", b"\n", b"\r", b'"', b"a", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]"]
