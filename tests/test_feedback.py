@@ -290,6 +290,8 @@ def test_a_clear_difference_is_acted_on_only_when_told_to(feedback, rates, actio
 
 def test_outcomes_from_before_the_start_or_after_the_end_do_not_count_whenever_they_arrive(feedback):
     play(feedback, 30, {"old": 1.0})
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    feedback.log(*(Outcome("old", 1, user=f"early{i}", time=tomorrow) for i in range(9)))
     started = feedback.challenge("new").started
     prompt, _ = feedback.assign("late")
     feedback.log(Outcome(prompt, 1, user="late", time=started - timedelta(seconds=1)))

@@ -106,6 +106,9 @@ def test_the_interval_and_the_test_agree_and_the_interval_only_shrinks(seed, eff
     for n, (low, high) in zip((0, 50, 200, 400), ends, strict=True):
         assert -1 <= low <= 1 and -1 <= high <= 1
         assert (low > 0) == (sequential.crossing(sequential.log_evidence(found[:n], share), 0.05) > 0)
+        for end, side in ((low, found[:n]), (-high, -found[:n])):
+            if end > -1 and abs(end) > 1e-300:  # the ends themselves are ruled out
+                assert sequential.crossing(sequential.log_evidence(side, share, end), 0.05 if end == low else 0.1)
         assert (high < 0) == (sequential.crossing(sequential.log_evidence(-found[:n], share), 0.1) > 0)
     assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in itertools.pairwise(ends))
     assert ends[0] == (-1.0, 1.0)

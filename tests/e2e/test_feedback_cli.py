@@ -137,6 +137,19 @@ def test_a_search_on_logged_rows_starts_an_experiment_that_is_decided(desk):
     assert as_json(desk, "assign", "--user", "u1")["text"] == result["best"]["text"]
 
 
+def test_the_shapes_of_the_page(desk):
+    registered(desk)
+    assert set(as_json(desk, "assign", "--user", "u")) == {"prompt", "text"}
+    assert as_json(desk, "log", "--prompt", "v1", "--score", "1") == {"prompt": "v1", "stored": 1}
+    assert set(as_json(desk, "challenge", "v2")) == {"experiment", "champion", "challenger"}
+    found, look = as_json(desk, "status"), as_json(desk, "compare")
+    trend = found["prompts"][0]["trend"]
+    for given in (found, found["prompts"][0], trend, look, look["champion"], as_json(desk, "history")[-1]):
+        assert not [key for key in given if f"`{key}`" not in PAGE]
+    told = {"action", "reason", "applied", "champion_now"}
+    assert set(found["experiment"]) == (set(look) - told) | {"id", "share", "started", "action", "reason"}
+
+
 def test_the_same_search_again_resumes_and_new_rows_make_a_new_run(desk):
     registered(desk)
     search = ("reoptimize", "--model", "none", *SCRIPTED, "--data", "fresh.csv", "--input", "text", "--target", "label")
