@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opro_local import tasks
+from opro_local import inspection, tasks
 from opro_local.config import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring import check_gold, make_rule
@@ -46,6 +46,8 @@ def test_every_gold_answer_scores_one():
     assert len(task.splits["validation"]) == 7212
     rule = make_rule(task.rule)
     check_gold(task, rule)
+    found = inspection.validate(settings(data_dir=str(SHARED)))
+    assert (found["rows"], found["wrong"]) == (7473 + 1319, [])
     # The worked solutions, too, end in their answer.
     for rows in task.splits.values():
         values, failed = rule.score([row.columns["solution"] for row in rows], rows)

@@ -181,3 +181,10 @@ def test_columns_missing_in_parquet(tmp_path, column):
     write_parquet(tmp_path / "anatomy", test=[{k: v for k, v in row.items() if k != column} for row in rows])
     with pytest.raises(DataError, match=f"parquet: no column '{column}'; the columns are"):
         load("anatomy", tmp_path)
+
+
+def test_all_subjects_in_one_folder_need_their_names(tmp_path):
+    rows = [{k: v for k, v in row.items() if k != "subject"} for row in hub_rows("anatomy", rows_of("anatomy"))]
+    write_parquet(tmp_path / "all", test=rows)
+    with pytest.raises(DataError, match="parquet: no column 'subject'; the columns are"):
+        load("anatomy", tmp_path)

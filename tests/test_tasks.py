@@ -129,7 +129,7 @@ FILES = {"bbh/navigate": "navigate.json", "aqua": "AQuA.json", "multiarith": "Mu
     st.lists(st.dictionaries(FIELDS, VALUES) | VALUES, max_size=6) | VALUES,
     st.sampled_from(["array", "lines", "bbh"]),
 )
-@hypothesis.settings(max_examples=300, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 def test_any_json_in_a_benchmark_file_loads_or_is_refused(tmp_path, name, value, form):
     if form == "lines" and isinstance(value, list):
         text = "".join(json.dumps(row) + "\n" for row in value)

@@ -130,6 +130,21 @@ def test_validate_all(data):
     assert len(lines) == 4 and lines[1].startswith(f"  {data}/bbh/movie_recommendation.json:164: 'Monsters, Inc': ")
 
 
+def test_a_folder_of_one_dataset_is_no_malformed_other(tmp_path):
+    write_parquet(tmp_path, test=[{"question": "1+1?", "final_ans": "2"}], train=[{"question": "2?", "final_ans": "2"}])
+    assert [one["name"] for one in json.loads(run("validate", "all", "--data-dir", tmp_path, "--json"))] == [
+        "multiarith"
+    ]
+    with pytest.raises(DataError, match=r"parquet: no column 'options'; the columns are 'question', 'final_ans'"):
+        run("validate", "aqua", "--data-dir", tmp_path)
+    write_bbh(tmp_path, "navigate", [{"input": "Walk?", "target": "Yes"}] * 5)
+    options = [{"question": "1+1?", "options": ["A)1", "B)2"], "correct": "B"}]
+    write_parquet(tmp_path / "raw", test=options)
+    found = json.loads(run("validate", "all", "--data-dir", tmp_path, "--json"))
+    assert [one["name"] for one in found] == ["bbh/navigate", "aqua", "multiarith"]
+    assert all(one["error"] is None for one in found)
+
+
 def test_validate_fails_where_a_file_is_malformed(data):
     (data / "gsm_train.tsv").write_text("How much?\t5\n")
     for name in ("gsm8k", "all"):

@@ -55,7 +55,7 @@ def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:
     folders = layout.places(settings, FOLDERS, EXPECTED)
     if path := layout.file_in(folders, "AQuA.json"):
         return {"test": table.read(str(path), typed=True)[""]}
-    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also):
+    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also, layout.unnamed(settings)):
         return tables
     raise layout.NotFound(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
 

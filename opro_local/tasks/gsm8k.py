@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PAPER_ROWS = 7473
+COLUMNS = ("question", "answer")
 FOLDERS = ("gsm_data", "gsm8k", "main", "gsm8k/main", "openai/gsm8k", "openai/gsm8k/main")
 EXPECTED = "gsm_train.tsv and gsm_test.tsv, Parquet files train*.parquet and test*.parquet, or a saved dataset"
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
@@ -61,7 +62,7 @@ def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
     folders = layout.places(settings, FOLDERS, EXPECTED)
     if train := layout.file_in(folders, "gsm_train.tsv"):
         return _read_tsv(train, "train"), _read_tsv(train.with_name("gsm_test.tsv"), "test")
-    if tables := layout.hub_tables(folders, ("train", "test"), ("question", "answer")):
+    if tables := layout.hub_tables(folders, ("train", "test"), COLUMNS, shared=layout.unnamed(settings)):
         train, test = (layout.examples(split, tables[split].rows, _from_hub) for split in ("train", "test"))
         return train, test
     raise layout.NotFound(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
@@ -87,7 +88,7 @@ def _row(where: str, fields: list[str]) -> Row:
 
 
 def _from_hub(row: Row) -> tuple[dict[str, str], str, str]:
-    question, answer = (layout.text(row.where, row.columns, name) for name in ("question", "answer"))
+    question, answer = (layout.text(row.where, row.columns, name) for name in COLUMNS)
     solution, marker, number = answer.rpartition("####")
     if not marker:
         raise DataError(f"{row.where}: the answer has no '####'", "it ends in a line such as '#### 42'")

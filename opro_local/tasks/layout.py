@@ -7,7 +7,7 @@ for: any one benchmark, or a user's own tables.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,27 +59,53 @@ def file_in(folders: Iterable[Path], name: str) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
+def unnamed(settings: TaskSettings) -> tuple[Path, Path]:
+    """The folders among `places` that bear no benchmark's name."""
+    return Path(settings.data_dir or ""), Path(settings.data_dir or "") / "data"
+
+
 def hub_tables(
-    folders: Iterable[Path], splits: Sequence[str], columns: Sequence[str], also: Sequence[str] = ()
+    folders: Iterable[Path],
+    splits: Sequence[str],
+    columns: Sequence[str],
+    also: Sequence[str] = (),
+    shared: Collection[Path] = (),
 ) -> dict[str, Table] | None:
     """The tables of the first folder that holds Parquet files or a saved dataset with these splits, by split.
 
     Values keep their types. A dataset without named splits counts as the last one of `splits`. Splits of `also` are
     read where they exist.
 
+    Args:
+        folders: where to look.
+        splits: those that are needed.
+        columns: those that each split must have.
+        also: further splits.
+        shared: folders that may hold another benchmark: if a column is missing there, the search goes on.
+
     Raises:
-        DataError: a split lacks one of the columns.
+        DataError: a split lacks one of the columns; NotFound if that was in a shared folder only.
     """
+    foreign = None
     for folder in folders:
         if not table.is_folder_of_rows(folder):
             continue
         tables = table.read(str(folder), typed=True, only=(*splits, *also))
         if set(tables) == {""}:
             tables = {splits[-1]: tables[""]}
-        if set(splits) <= set(tables):
+        if not set(splits) <= set(tables):
+            continue
+        try:
             for rows in tables.values():
                 need_columns(rows, columns)
-            return tables
+        except DataError as error:
+            if folder not in shared:
+                raise
+            foreign = foreign or NotFound(error.message, error.hint)
+            continue
+        return tables
+    if foreign:
+        raise foreign
     return None
 
 

@@ -10,12 +10,13 @@ For: rows as the reference shows them, and its split. Not for: few-shot prompts;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
 from opro_local.tasks import layout, table
-from opro_local.tasks.rows import Row, Table
+from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 FOLDERS = ("test", "MMLU-data", "MMLU-data/test", "mmlu", "mmlu/test", "cais/mmlu")
+COLUMNS = ("question", "choices", "answer")
 LETTERS = "ABCD"
 ASK = "\nWhat's the answer in (A) (B) (C) (D)?"
 
@@ -60,7 +62,7 @@ def load(settings: TaskSettings) -> Task:
     subjects = _subjects(settings.name)
     expected = "<subject>_test.csv, or a folder per subject with Parquet files or a saved dataset"
     folders = layout.places(settings, FOLDERS, expected)
-    found = {subject: rows for subject in subjects if (rows := _read(folders, subject))}
+    found = _read(folders, subjects, layout.unnamed(settings))
     if not found:
         raise layout.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
     rows = [row for part in found.values() for row in part]
@@ -85,22 +87,28 @@ def _subjects(name: str) -> list[str]:
     raise layout.unknown(name, [f"mmlu/{one}" for one in (*CATEGORIES, *SUBJECTS)], known)
 
 
-def _read(folders: list[Path], subject: str) -> list[Example]:
-    if path := layout.file_in(folders, f"{subject}_test.csv"):
-        rows = [_row(f"{path}:{line}", fields) for line, fields in table.records(path, ",")]
-        return layout.examples(subject, rows, lambda row: _parts(row, subject))
-    columns = ("question", "choices", "answer")
-    if tables := layout.hub_tables([folder / subject for folder in folders], ("test",), columns):
-        return layout.examples(subject, tables["test"].rows, lambda row: _parts(row, subject))
+def _read(folders: list[Path], subjects: list[str], shared: Sequence[Path]) -> dict[str, list[Example]]:
+    """The rows of each subject that is here."""
+    named = {subject: rows for subject in subjects if (rows := _own_rows(folders, subject))}
     # cais/mmlu also comes as one folder with all subjects.
-    if tables := layout.hub_tables([*folders, *(folder / "all" for folder in folders)], ("test",), columns):
-        return layout.examples(subject, _of_subject(tables["test"], subject), lambda row: _parts(row, subject))
-    return []
+    both = [place for folder in folders for place in (folder, folder / "all")]
+    if named or not (tables := layout.hub_tables(both, ("test",), (*COLUMNS, "subject"), shared=shared)):
+        return {subject: _examples(subject, rows) for subject, rows in named.items()}
+    rows = tables["test"].rows
+    joined = {subject: [row for row in rows if row.columns["subject"] == subject] for subject in subjects}
+    return {subject: _examples(subject, part) for subject, part in joined.items() if part}
 
 
-def _of_subject(rows: Table, subject: str) -> list[Row]:
-    layout.need_columns(rows, ["subject"])
-    return [row for row in rows.rows if row.columns["subject"] == subject]
+def _own_rows(folders: list[Path], subject: str) -> Sequence[Row]:
+    """The rows of a file or folder named after the subject."""
+    if path := layout.file_in(folders, f"{subject}_test.csv"):
+        return [_row(f"{path}:{line}", fields) for line, fields in table.records(path, ",")]
+    tables = layout.hub_tables([folder / subject for folder in folders], ("test",), COLUMNS)
+    return tables["test"].rows if tables else ()
+
+
+def _examples(subject: str, rows: Sequence[Row]) -> list[Example]:
+    return layout.examples(subject, rows, lambda row: _parts(row, subject))
 
 
 def _row(where: str, fields: list[str]) -> Row:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PAPER_ROWS = 600
+COLUMNS = ("question", "final_ans")
 FOLDERS = ("MultiArith-data", "multiarith", "MultiArith", "ChilleD/MultiArith")
 EXPECTED = "MultiArith.json, or Parquet files or a saved dataset with a split called test"
 
@@ -53,7 +54,7 @@ def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example,
     folders = layout.places(settings, FOLDERS, EXPECTED)
     if path := layout.file_in(folders, "MultiArith.json"):
         return {"test": tuple(layout.examples("test", table.read(str(path), typed=True)[""].rows, _from_file))}
-    if tables := layout.hub_tables(folders, ("test",), ("question", "final_ans"), also):
+    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also, layout.unnamed(settings)):
         return {split: tuple(layout.examples(split, rows.rows, _from_hub)) for split, rows in tables.items()}
     raise layout.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
 

@@ -13,6 +13,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,22 +125,34 @@ def records(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
         DataError: the file can't be read, or a quote is not closed.
     """
     text = read_text(path)
+    with _long_fields():
+        return list(_csv_records(path, text, delimiter))
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
     before = csv.field_size_limit(MAX_FIELD)
     try:
-        return list(_csv_records(path, text, delimiter))
+        yield
     finally:
         # The limit belongs to the whole process.
         csv.field_size_limit(before)
 
 
 def _read_csv(path: Path, delimiter: str) -> Table:
-    (line, header), *others = records(path, delimiter)
+    text = read_text(path)
+    with _long_fields():
+        return _csv_table(path, _csv_records(path, text, delimiter))
+
+
+def _csv_table(path: Path, found: Iterator[tuple[int, list[str]]]) -> Table:
+    line, header = next(found)
     header = [name.strip() for name in header]
     for name in header:
         if header.count(name) > 1:
             raise DataError(f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them")
     rows = []
-    for number, fields in others:
+    for number, fields in found:
         if len(fields) != len(header):
             hint = "quote fields that hold the separator" if len(fields) > len(header) else "add what is missing"
             raise DataError(f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint)
