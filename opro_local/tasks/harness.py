@@ -28,7 +28,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.tasks import harness_yaml, layout, table
 from opro_local.tasks.division import divide
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ def load(settings: TaskSettings) -> Task:
         UsageError: `data` is not set.
     """
     if not settings.data:
-        raise UsageError(
-            "harness needs a YAML file", "set task.data to it, and task.data_dir to the folder of its data"
-        )
+        hint = "set task.data to it, and task.data_dir to the folder of its data"
+        raise UsageError("harness needs a YAML file", hint)
     path = Path(settings.data)
     said = harness_yaml.read(path)
     steps, names = harness_yaml.filters(path, said)
@@ -85,11 +84,8 @@ def load(settings: TaskSettings) -> Task:
 def _splits(
     path: Path, said: Mapping[str, Any], settings: TaskSettings
 ) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:
-    named = {
-        split: said[key]
-        for split, key in zip(("train", "validation", "test"), harness_yaml.SPLIT_KEYS, strict=True)
-        if said.get(key)
-    }
+    keys = zip(SPLITS, harness_yaml.SPLIT_KEYS, strict=True)
+    named = {split: said[key] for split, key in keys if said.get(key)}
     if not named:
         raise DataError(f"{path}: no split is named", f"set one of: {', '.join(harness_yaml.SPLIT_KEYS)}")
     tables = _tables(path, said, settings, list(named.values()))
@@ -118,7 +114,7 @@ def _tables(path: Path, said: Mapping[str, Any], settings: TaskSettings, wanted:
         supported = "data_files" if local else f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
         raise DataError(f"{path}: dataset_kwargs: {next(iter(options))} is not supported", f"supported: {supported}")
     base = Path(settings.data_dir) if settings.data_dir else path.parent
-    found = _data_files(path, base, files) if local else _hub_folder(path, base, said, wanted)
+    found = _data_files(path, base, files) if local else _hub_folder(path, settings, said, wanted)
     tables = {}
     for name in wanted:
         table_name = name if name in found else SPLIT_NAMES.get(name, name)
@@ -142,20 +138,20 @@ def _data_files(path: Path, base: Path, files: Any) -> dict[str, Table]:
     return found
 
 
-def _hub_folder(path: Path, base: Path, said: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Table]:
-    """The dataset in a folder named as at Hugging Face (owner/name/config, or less of it), or in `base` itself."""
+def _hub_folder(path: Path, settings: TaskSettings, said: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Table]:
+    """The dataset in a folder named as at Hugging Face: owner/name/config, or less of it, or `data_dir` itself."""
     dataset, config = said["dataset_path"], said.get("dataset_name") or ""
     last = Path(dataset).name
-    names = [f"{dataset}/{config}", dataset, f"{last}/{config}", last, config, ""]
+    names = [f"{dataset}/{config}", dataset, f"{last}/{config}", last]
+    # Next to the YAML file, only a folder of the dataset's name is meant.
+    base, names = (Path(settings.data_dir), [*names, config, ""]) if settings.data_dir else (path.parent, names)
     for folder in (base / name for name in names):
         if table.is_folder_of_rows(folder):
             return table.read(str(folder), typed=True)
         files = {name: file for name in wanted for end in SUFFIXES if (file := folder / f"{name}{end}").is_file()}
         if files:
             return {name: table.read(str(file), typed=True)[""] for name, file in files.items()}
-    hint = (
-        f"set task.data_dir to the folder that holds {dataset}: Parquet, JSON Lines or CSV by split, or a saved dataset"
-    )
+    hint = f"set task.data_dir to the folder with {dataset}: Parquet, JSON Lines or CSV by split, or a saved dataset"
     raise DataError(f"{path}: dataset_path: {dataset} is not in {base}", hint)
 
 
@@ -163,7 +159,10 @@ def _renderer(path: Path, said: Mapping[str, Any]) -> Callable[[Row], tuple[dict
     question, target = (_template(path, key, said[key]) for key in ("doc_to_text", "doc_to_target"))
 
     def parts(row: Row) -> tuple[dict[str, str], str, str]:
-        columns = {name: text_of(value) or "" for name, value in row.columns.items()}
+        try:
+            columns = {name: text_of(value) or "" for name, value in row.columns.items()}
+        except ValueError as error:
+            raise DataError(f"{row.where}: {error}", "correct the row") from None
         gold = target(row)
         if isinstance(gold, list):
             raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
@@ -183,14 +182,14 @@ def _template(path: Path, key: str, source: str) -> Callable[[Row], Any]:
     environment.filters["regex_replace"] = _regex_replace
     try:
         template = environment.from_string(source)
-    except TemplateError as error:
+    except (TemplateError, *RENDERING) as error:
         raise DataError(f"{path}: {key}: {error}", "supported: a column's name or a Jinja template") from None
 
     def value(row: Row) -> Any:
         if source in row.columns:
             return row.columns[source]
         try:
-            rendered = template.render(**row.columns)
+            rendered = template.render(row.columns)
         except (TemplateError, *RENDERING) as error:
             raise DataError(f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}") from None
         return _as_list(rendered) if key == "doc_to_target" else rendered
