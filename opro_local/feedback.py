@@ -151,6 +151,8 @@ class Feedback:
         Args:
             user: whatever is to see one prompt only: a user, a session, or a single request. Log the outcome with it.
         """
+        if not user:
+            raise UsageError("the user key is empty", "give the key that the outcome is logged with")
         state = self.state()
         id = state.experiment.assigned(clean(user)) if state.experiment else state.champion
         return id, self.prompt(id)
@@ -203,7 +205,7 @@ class Feedback:
         Args:
             action: "promote" makes the challenger champion, or `prompt` where it is given; "keep" ends the
                 experiment for the champion; "rollback" ends it for the champion as harmful, and where no experiment
-                runs it brings back the champion before the present one.
+                runs it brings back the champion that the present one took over from.
             prompt: a registered prompt; for "promote" only.
 
         Raises:
@@ -249,10 +251,14 @@ class Feedback:
             ).fetchall()
 
     def _former(self, champion: str) -> str:
-        found = self.rows("SELECT champion FROM decision WHERE champion <> ? ORDER BY number DESC LIMIT 1", (champion,))
-        if not found:
+        """The champion that the present one took over from; what was rolled back doesn't come back by another one."""
+        line: list[str] = []
+        for row in self.history():
+            if not line or row["champion"] != line[-1]:
+                line = line[:-1] if row["action"] == "rollback" else [*line, row["champion"]]
+        if len(line) < 2:
             raise UsageError(f"{champion} is the only champion there was", "there is nothing to go back to")
-        return found[0]["champion"]
+        return line[-2]
 
     def _close(
         self,
@@ -326,7 +332,7 @@ def _state(cursor: sqlite3.Cursor) -> State | None:
 
 def _required(state: State | None) -> State:
     if state is None:
-        raise UsageError("there is no prompt yet", REGISTER.replace("its text", "one"))
+        raise UsageError("there is no prompt yet", "register one: opro-local feedback register TEXT")
     return state
 
 

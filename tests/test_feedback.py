@@ -244,6 +244,18 @@ def test_assign_follows_the_experiment(feedback):
     assert [feedback.assign(f"u{i}")[0] for i in range(20)].count("new") > 10
     feedback.decide("promote")
     assert feedback.assign("u") == ("new", "New words")
+    with pytest.raises(UsageError, match="user key is empty"):
+        feedback.assign("")
+
+
+def test_a_roll_back_goes_down_the_line_of_champions(feedback):
+    feedback.register("Third words", "third")
+    for id in ("new", "third"):
+        feedback.challenge(id)
+        feedback.decide("promote")
+    assert [feedback.decide("rollback").champion for _ in range(2)] == ["new", "old"]
+    feedback.decide("promote", "third")
+    assert feedback.decide("rollback").champion == "old"
 
 
 def test_only_the_first_outcome_of_a_user_with_the_assigned_prompt_counts():
@@ -359,6 +371,8 @@ def test_decisions_by_hand(feedback):
     with pytest.raises(UsageError, match="champion already"):
         feedback.decide("promote", "new")
     assert feedback.decide("rollback").champion == "old"
+    with pytest.raises(UsageError, match="only champion"):
+        feedback.decide("rollback")  # a second one does not bring back what the first one took away
     feedback.challenge("new")
     with pytest.raises(UsageError, match="being compared already"):
         feedback.challenge("new")

@@ -228,7 +228,7 @@ def keep(reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: J
 
 @app.command("rollback")
 def rollback(reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> None:
-    """Withdraw the challenger; where no experiment runs, bring back the champion before this one.
+    """Withdraw the challenger; where no experiment runs, bring back the champion before.
 
     Example: opro-local feedback rollback --reason "complaints"
     """

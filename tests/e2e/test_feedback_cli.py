@@ -101,6 +101,12 @@ def test_the_python_lines_of_the_page(desk, monkeypatch):
     assert row == {"prompt": "v1", "user": "u7", "input": "Win a prize", "output": "spam", "score": 1.0}
 
 
+def test_the_line_of_the_page(desk):
+    (line,) = re.findall(r"```json\n(.*)\n```", PAGE)
+    (registered(desk) / "line.jsonl").write_text(line)
+    assert as_json(desk, "import", "line.jsonl")["stored"] == 1
+
+
 def test_the_table_of_the_page_comes_from_the_script():
     words = [sys.executable, str(ROOT / "scripts" / "bench_sequential.py"), "--experiments", "40", "--users", "500"]
     told = subprocess.run(words, capture_output=True, text=True, timeout=120)
