@@ -6,8 +6,23 @@ result = opro_local.optimize("mails.csv", input="text", target="label", model=".
 print(result["best"]["text"], result["test"]["difference"], result["verdict"])
 """
 
-from opro_local.errors import OproError
-from opro_local.run import optimize
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["OproError", "optimize"]
+from opro_local.errors import OproError
+
+if TYPE_CHECKING:
+    from opro_local.feedback import Feedback
+    from opro_local.run import optimize
+
+__all__ = ["Feedback", "OproError", "optimize"]
 __version__ = "0.1.0"
+
+_HOMES = {"optimize": "opro_local.run", "Feedback": "opro_local.feedback"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first used: the command line answers `--help` without them."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'opro_local' has no attribute {name!r}")

@@ -115,6 +115,8 @@ class SearchSettings(Section):
     max_words: int | None = Field(None, ge=1)
     digits: Literal["auto", "allow", "reject"] = "auto"
     constraint: str = ""
+    exploration: float = Field(0.0, ge=0)
+    similarity: str = "ngrams"
     patience: int = Field(0, ge=0)
     min_gain: float = Field(0.0, ge=0)
     target_score: float | None = None

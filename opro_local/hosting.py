@@ -68,6 +68,11 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
     }
 
 
+def embedder(folder: str) -> Host:
+    """How a sentence-embedding model is hosted. Raises ModelError if its folder is not there."""
+    return Host("embedding", EngineSettings(model=str(offline.find_model(folder)), kind="embedding"))
+
+
 def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
     kind = settings.engine if settings.engine in ("scripted", "vllm") else "transformers"
     return Host(
@@ -131,7 +136,7 @@ class Hosted(Mapping[Role, Engine]):
         used = self._store.get("engine") or {}
         running: list[tuple[EngineSettings, Engine]] = []
         # The scorer first: it is the one whose failure says most about a config.
-        for role in sorted(self._models, key=("scorer", "optimizer", "judge").index):
+        for role in sorted(self._models, key=("scorer", "optimizer", "judge", "embedder").index):
             host = self._models[role]
             shared = next((engine for settings, engine in running if settings == host.settings), None)
             if shared is None:

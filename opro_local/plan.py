@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opro_local import hosting, metaprompt, result, scoring, tasks
+from opro_local import hosting, metaprompt, result, scoring, similarity, tasks
 from opro_local.cards import Card, card_for
 from opro_local.config import Config
 from opro_local.errors import DataError, UsageError
@@ -92,7 +92,10 @@ def assemble(config: Config, problem: Problem, cards: Mapping[Role, Card], form:
     def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
         return search(problem, config, asked, trajectory)
 
-    return Plan(config, problem, asks, hosting.hosts(config, cards, folders), **others)
+    models = hosting.hosts(config, cards, folders)
+    if config.search.exploration and config.search.similarity != similarity.NGRAMS:
+        models["embedder"] = hosting.embedder(config.search.similarity)
+    return Plan(config, problem, asks, models, **others)
 
 
 def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
@@ -107,6 +110,7 @@ def _prompt(config: Config) -> Plan:
         "auto" if judge else task.rule,
         labels=config.task.labels or task.labels,
         pattern=config.task.pattern or task.pattern,
+        kind=task.kind,
         examples=next(iter(task.splits.values())),
     )
     if not judge:
@@ -194,6 +198,8 @@ def _agent_file(config: Config) -> Plan:
 
 _PLANS: Mapping[str, Callable[[Config], Plan]] = {
     "prompt": _prompt,
+    "linear_regression": _linear_regression,
+    "tsp": _tsp,
     "function": _function,
     "command": _command,
     "agent_file": _agent_file,

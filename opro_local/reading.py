@@ -73,6 +73,16 @@ def rejected(folder: Path) -> list[dict[str, Any]]:
         opened.close()
 
 
+def scored(folder: Path) -> list[dict[str, Any]]:
+    """Every scored solution: split, step, text, score, rows, and its similarity to those before it."""
+    opened = store.read_store(folder)
+    try:
+        rows = [row for split in ("train", "validation", "test") for row in opened.solutions(split)]
+    finally:
+        opened.close()
+    return [{key: value for key, value in row.items() if key != "fingerprint"} for row in rows]
+
+
 def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
     solutions = opened.solutions("train")
     best = max(solutions, key=lambda row: row["score"], default=None)

@@ -8,7 +8,7 @@ CREATE TABLE meta (
 CREATE TABLE call (
     id INTEGER PRIMARY KEY,
     label TEXT NOT NULL UNIQUE,
-    role TEXT NOT NULL CHECK (role IN ('optimizer', 'scorer', 'judge', 'program')),
+    role TEXT NOT NULL CHECK (role IN ('optimizer', 'scorer', 'judge', 'program', 'embedder')),
     requests INTEGER NOT NULL CHECK (requests > 0),
     request_digest BLOB NOT NULL CHECK (length(request_digest) = 32),
     payload BLOB NOT NULL,
@@ -31,6 +31,7 @@ CREATE TABLE solution (
     extraction_failures INTEGER NOT NULL,
     truncated INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
+    similarity REAL NOT NULL,
     fingerprint TEXT NOT NULL,
     PRIMARY KEY (split, step, position)
 ) STRICT, WITHOUT ROWID;

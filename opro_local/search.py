@@ -14,6 +14,7 @@ import numpy as np
 from opro_local.config import Config, SearchSettings
 from opro_local.errors import DataError
 from opro_local.metaprompt import Form, View, parse, render
+from opro_local.similarity import Similarity
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution, Split
 
@@ -58,7 +59,8 @@ def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory)
 def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> Generator[Batch, Reply, str]:
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
-    yield from score(problem, trajectory, list(dict.fromkeys(problem.seeds())), "train", 0)
+    similarity = Similarity(settings)
+    yield from _grow(problem, trajectory, list(dict.fromkeys(problem.seeds())), 0, similarity)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
@@ -71,8 +73,17 @@ def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) 
         replies, history = yield from _propose(problem, config, form, trajectory, step, history)
         fresh = _admit(problem, form, trajectory, step, replies)
         if fresh:
-            yield from score(problem, trajectory, fresh, "train", step)
+            yield from _grow(problem, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
+
+
+def _grow(
+    problem: Problem, trajectory: Trajectory, solutions: Sequence[Solution], step: int, similarity: Similarity
+) -> Asks:
+    """Score a step's solutions on train and say how close each is to those before it."""
+    texts = [solution.text for solution in solutions]
+    close = yield from _counted(similarity.measure(texts, f"{step}/train"), trajectory)
+    yield from score(problem, trajectory, solutions, "train", step, close)
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
@@ -92,15 +103,26 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
     return None
 
 
-def score(problem: Problem, trajectory: Trajectory, solutions: Sequence[Solution], split: Split, step: int) -> Asks:
-    """Score solutions on a split and append them; those that can't be scored are rejected."""
+def score(
+    problem: Problem,
+    trajectory: Trajectory,
+    solutions: Sequence[Solution],
+    split: Split,
+    step: int,
+    similarities: Sequence[float] = (),
+) -> Asks:
+    """Score solutions on a split and append them; those that can't be scored are rejected.
+
+    `similarities` is what Similarity.measure says of them, 0 where it is not asked.
+    """
     found = yield from _counted(problem.evaluate(solutions, split, f"{step}/{split}"), trajectory)
     position = 0
-    for solution, result in zip(solutions, found, strict=True):
+    similarities = similarities or [0.0] * len(solutions)
+    for solution, result, similarity in zip(solutions, found, similarities, strict=True):
         if isinstance(result, str):
             trajectory.reject(Rejection(step, solution.text, result), solution)
             continue
-        trajectory.add(Entry(split, step, position, solution, result))
+        trajectory.add(Entry(split, step, position, solution, result, similarity))
         position += 1
 
 
@@ -180,7 +202,8 @@ def aim(best: float) -> float:
 def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:
     """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order."""
     settings = config.search
-    top = [e for e in trajectory.top(min(settings.history, history)) if e.score.value >= settings.threshold]
+    best = trajectory.top(min(settings.history, history), settings.exploration)
+    top = [e for e in best if e.score.value >= settings.threshold]
     known = {id(entry) for entry in top}
     recent = [e for e in trajectory.recent(min(settings.recent, history)) if id(e) not in known]
     entries = sorted(top + recent, key=lambda e: (e.score.value, -e.step, -e.position))

@@ -18,13 +18,17 @@ from opro_local.types import Rejection, Score, Solution, Split
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A solution with its score on one split. Step 0 holds the seeds."""
+    """A solution with its score on one split. Step 0 holds the seeds.
+
+    `similarity` is the cosine to the nearest earlier solution where the search explores (similarity.py), else 0.
+    """
 
     split: Split
     step: int
     position: int
     solution: Solution
     score: Score
+    similarity: float = 0.0
 
 
 class Trajectory:
@@ -64,9 +68,13 @@ class Trajectory:
         """Whether this solution was scored on train, or found impossible to score, already."""
         return solution.key in self._keys
 
-    def top(self, k: int) -> list[Entry]:
-        """The k best train entries, best first; of equals the earlier one is better."""
-        return sorted(self.entries, key=lambda entry: -entry.score.value)[:k]
+    def top(self, k: int, exploration: float = 0.0) -> list[Entry]:
+        """The k best train entries, best first; of equals the earlier one is better.
+
+        With `exploration` an entry's similarity to those before it costs that much per unit: of two near-duplicates
+        the first stays, and the next best of another kind comes before the second.
+        """
+        return sorted(self.entries, key=lambda entry: exploration * entry.similarity - entry.score.value)[:k]
 
     def recent(self, k: int) -> list[Entry]:
         """The last k train entries, oldest first."""

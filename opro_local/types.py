@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-# What answers a batch: one of the two roles a model can have, a model that judges answers, or a user's program.
-Role = Literal["optimizer", "scorer", "judge", "program"]
+# What answers a batch: one of the two roles a model can have, a model that judges answers, a user's
+# program, or a model that embeds texts.
+Role = Literal["optimizer", "scorer", "judge", "program", "embedder"]
 Split = Literal["train", "validation", "test"]
 FinishReason = Literal["stop", "length", "too_long", "failed"]
 
@@ -251,7 +252,7 @@ class EngineSettings:
     """
 
     model: str
-    kind: Literal["vllm", "transformers", "scripted"]
+    kind: Literal["vllm", "transformers", "scripted", "embedding"]
     dtype: str = "auto"
     max_model_len: int | None = None
     max_num_seqs: int | None = None

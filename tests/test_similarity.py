@@ -1,0 +1,88 @@
+"""The exploration bonus: what is close to what, what it costs, and that the score stays the score."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opro_local import config as configs
+from opro_local.run import execute
+from opro_local.search import shown_entries
+from opro_local.similarity import Similarity, ngrams
+from opro_local.store import read_store
+from opro_local.trajectory import Entry, Trajectory
+from opro_local.types import Completion, Reply, Score, Solution
+
+COPY = "Read the review and say whether it is positive"
+
+
+def measured(similarity, texts, label="0/train"):
+    asks = similarity.measure(texts, label)
+    with pytest.raises(StopIteration) as end:
+        next(asks)
+    return end.value.value
+
+
+def on(**search):
+    return Similarity(configs.build({"search": {"exploration": 0.2, **search}}).search)
+
+
+def test_a_copy_is_closer_than_a_paraphrase_and_that_closer_than_another_text():
+    similarity = on()
+    first, copy, near, far = measured(similarity, [COPY, COPY, COPY.replace("say", "tell"), "Translate to French!"])
+    assert (first, copy) == (0.0, 1.0) and copy > near > 0.6 > far
+    assert measured(similarity, [COPY])[0] == 1.0
+
+
+def test_without_exploration_nothing_is_measured():
+    assert measured(Similarity(configs.build({}).search), [COPY, COPY]) == [0.0, 0.0]
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=6))
+def test_similarities_are_shares_and_do_not_depend_on_how_calls_are_cut(texts):
+    whole = measured(on(), texts)
+    assert all(0 <= value <= 1 for value in whole)
+    step_by_step = on()
+    assert [measured(step_by_step, [text])[0] for text in texts] == pytest.approx(whole, abs=1e-5)
+
+
+def test_vectors_of_text_have_length_one():
+    assert np.linalg.norm(ngrams([COPY, "x"]), axis=1) == pytest.approx([1, 1])
+
+
+def test_an_embedding_model_is_asked_in_one_batch():
+    similarity = on(similarity="some/folder")
+    asks = similarity.measure(["a", "b"], "3/train")
+    batch = next(asks)
+    assert (batch.label, batch.role) == ("3/train/embed", "embedder")
+    assert [request.prompt.text for request in batch.requests] == ["a", "b"]
+    with pytest.raises(StopIteration) as end:
+        asks.send(Reply([Completion(json.dumps(v), "stop", 1, 0, 0) for v in ([1, 0], [0.6, 0.8])], 0.1))
+    assert end.value.value == [0.0, pytest.approx(0.6)]
+
+
+def test_a_near_duplicate_gives_way_to_the_next_best_of_another_kind():
+    trajectory = Trajectory()
+    for text, value, close in (("a", 0.9, 0.0), ("a!", 0.89, 0.95), ("b", 0.8, 0.1)):
+        trajectory.add(Entry("train", 0, 0, Solution(text), Score(value, np.array([value])), close))
+    plain = configs.build({"search": {"history": 2}})
+    exploring = configs.build({"search": {"history": 2, "exploration": 0.2}})
+    assert [e.solution.text for e in shown_entries(trajectory, plain, 1, 9)] == ["a!", "a"]
+    assert [e.solution.text for e in shown_entries(trajectory, exploring, 1, 9)] == ["b", "a"]
+    assert [e.solution.text for e in trajectory.top(3)] == ["a", "a!", "b"]
+
+
+def test_a_run_keeps_similarity_beside_the_score(tables, tmp_path):
+    tables["search"]["exploration"] = 0.1
+    found = execute(configs.build(tables), tmp_path / "run")
+    store = read_store(tmp_path / "run")
+    rows = store.solutions("train")
+    store.close()
+    assert rows[0]["similarity"] == 0 and max(row["similarity"] for row in rows) > 0.3
+    (best,) = (row for row in rows if row["key"] == found["best"]["key"])
+    assert found["train"]["best"]["accuracy"] == best["score"]
+    assert execute(configs.build(tables), tmp_path / "run")["digest"] == found["digest"]
