@@ -291,6 +291,16 @@ def test_the_child_ends_with_its_rule(shop):
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_more_databases_than_are_kept_open(tmp_path):
+    paths = [tmp_path / f"{index}.sql" for index in range(12)]
+    for index, path in enumerate(paths):
+        path.write_text(f"CREATE TABLE t (a); INSERT INTO t VALUES ({index});")
+    process = SqlProcess(Limits())
+    for index, path in [*enumerate(paths)] * 2:
+        assert process.run(str(path), "SELECT a FROM t") == Result(1, [(index,)])
+    process.close()
+
+
 def test_the_number_of_steps_decides_before_the_clock(shop):
     """Twice as many rows as the limit lets through fail, half as many pass: no clock is involved."""
     process = SqlProcess(Limits(steps=200_000, cpu_seconds=60))

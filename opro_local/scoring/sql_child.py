@@ -32,6 +32,9 @@ BUILD_SECONDS = 60.0
 # How much later than the progress handler the kernel ends a statement.
 GRACE_SECONDS = 0.5
 
+# No transactions of Python's own; and a statement kept for reuse would go on with the step count of its last use.
+PLAIN = {"isolation_level": None, "cached_statements": 0}
+
 STATEMENT = re.compile(r"(?>\s|--[^\n]*(?:\n|\Z)|/\*(?>.*?\*/))*+(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL)
 
 # All that is deterministic and harmless; a name that is missing here is refused.
@@ -122,11 +125,11 @@ def _opened(path: Path) -> sqlite3.Connection:
         beside = Path(f"{path}{rest}")
         if beside.is_file() and beside.stat().st_size:
             raise sqlite3.DatabaseError(f"{beside.name} holds changes that are not in the database yet")
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, **PLAIN)
 
 
 def _built(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", **PLAIN)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.executescript(path.read_text("utf-8"))
     return connection
