@@ -80,6 +80,7 @@ def test_recorded_verdicts(kind):
         ("156kgs", "156"),
         ("823-yard", "823"),
         ("5--yard", "5"),
+        ("--yard", "-"),
         ("the 6th", "6"),
         ("12.5.3", "3"),
         ("1/2", "2"),
@@ -116,6 +117,8 @@ def test_number_reading(answer, reading):
         ("0.", "false"),
         ("0.0", "false"),
         ("0.4", "false"),
+        ("0.7", "false"),
+        ("it is 0.7", "true"),
         ("one", "true"),
         ("zero apples", "false"),
         ("01", "true"),
@@ -146,6 +149,7 @@ def test_boolean_reading(answer, reading):
         ("An apple. A pear", "an apple"),
         ("...", ""),
         (".5", ""),
+        ("x'.'", "x'"),
         (":: x :", "x"),
         ("first \nsecond", "first "),
         ("ΟΔΟΣ", "οδος"),
@@ -236,7 +240,9 @@ SUN = "Q: Where?\n(A) west\n(B) east\n(C) north-east\n\nA:"
         # Punctuation of the answer is ignored beside an option's text, except ! ? and full stops.
         ("ca,t", "(A)", "(A) cat (B) dog", 1),
         ("ca!t", "(A)", "(A) cat (B) dog", 0),
-        ("cat\nfoo", "(A)", "(A) cat \nfoo (B) dog", 0),
+        ("cat", "(A)", "(A) cat\nfoo (B) dog", 1),
+        ("cat", "(A)", "(A) cat \nfoo (B) dog", 0),
+        ("(a)", "(B)", "(A) x (B) (a)", 0),
     ],
 )
 def test_choice_verdicts(answer, target, prompt, value):
