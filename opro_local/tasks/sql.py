@@ -1,7 +1,7 @@
 """Text-to-SQL in Spider's layout (Yu et al. 2018, arXiv 1809.08887), and the small data set of that shape we ship.
 
 For: questions with their database's schema, gold SQL and the path of the database. Not for: running SQL (the rule sql
-does). Version 1.
+does).
 """
 
 # One row of dev.json (query_toks and others are not read), and what tables.json says about its database:
@@ -27,6 +27,7 @@ from opro_local.types import Example, Split
 if TYPE_CHECKING:
     from opro_local.config import TaskSettings
 
+VERSION = 1
 SHIPPED = Path(__file__).parents[1] / "data" / "sql"
 FOLDERS = ("", "spider", "spider_data", "data")
 TRAIN = ("train.json", "train_spider.json", "train_others.json")
@@ -57,7 +58,9 @@ def load(settings: TaskSettings) -> Task:
     if set(splits) == {"test"}:
         splits = _divided(splits["test"], settings)
     rule = "sql" if settings.rule == "auto" else settings.rule
-    return Task("sql", {split: tuple(rows) for split, rows in splits.items()}, rule, "question", "query", version=1)
+    return Task(
+        "sql", {split: tuple(rows) for split, rows in splits.items()}, rule, "question", "query", version=VERSION
+    )
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
