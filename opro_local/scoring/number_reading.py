@@ -25,11 +25,11 @@ AMBIGUOUS = math.nan
 CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|INR|HKD|SGD|KRW|MXN|BRL|SEK|NOK|DKK|PLN|ZAR|AED"
 MONEY = rf"(?:(?:US|CA|AU|NZ|HK)?\\?[$€£¥₹₩₽₺₪₫฿]|{CODES}|Rs\.?|RM|kr\.?)"
 # It starts with a digit, so that the scan is fast; what stands before that digit is looked up after it. Not after a
-# letter, "_" or "^": the 2 of CO2, m2, x_2 and m^2 is no number of its own; but USD5 is one.
+# letter, "_" or "^": the 2 of CO2, m2, x_2, m^2 and √2 is no number of its own; but USD5 is one.
 #   group 1: the digits with their separators, decimals and exponent   2: the separator   3, 4: a mixed number's part
 #   5: denominator   6: power of ten   7: scale word   8: "and a half"
 NUMBER = re.compile(
-    rf"(\d(?:(?<![A-Za-z_^\d].)(?<!\^[-−+{{].)|(?<=\b(?:{CODES}).)|(?<=\b(?:Rs|RM|kr).))"
+    rf"(\d(?:(?<![A-Za-z_^√\d].)(?<!\^[-−+{{].)(?<!\\sqrt\{{.)|(?<=\b(?:{CODES}).)|(?<=\b(?:Rs|RM|kr).))"
     r"(?:\d{0,2}(?:\.\d{3})+,(?:\d{1,2}|\d{4,})(?![\d,.])|\d{0,2}(?:\.\d{3}){2,}(?![\d.]\d|\d)"
     r"|(?:\d{0,2}([,'’_\u00a0\u202f\u2009])\d{3}(?:\2\d{3})*(?!\d)|\d?(?:,\d{2})+,\d{3}(?!\d)|\d*)"
     r"(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?!\w))?))"
@@ -39,7 +39,7 @@ NUMBER = re.compile(
 )
 _DECORATION = r"[ \t\xa0*_`$€£¥₹%°≈~)\[\]\"']{0,10}"
 _WORDS = r"(?:[ ]?[A-Za-z]{1,15}[ *]{1,3}){0,2}?"
-# What makes two numbers of equal standing: "or" and its like, a dash, an operator (group 1), or nothing between them.
+# What makes two numbers of equal standing: "or" and its like, a dash, an operator, or nothing between them.
 JOIN = re.compile(
     rf"(?:{_DECORATION}{_WORDS}(?:or|and|vs\.?|versus)\b(?:[ ](?:about|maybe|perhaps|even))?(?:[ ][A-Za-z][ ]?=)?"
     rf"|{_DECORATION}{_WORDS}(?:[-−–+×·÷/x]|(?<!\*)\*(?!\*)|\\(?:times|cdot|div)|(?:minus|plus|times|divided[ ]by)\b)"
