@@ -66,12 +66,18 @@ class Plan:
     files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {"best.txt": found["best"]["text"] + "\n"}
 
 
-def plan(config: Config) -> Plan:
+def plan(config: Config, training: bool = True) -> Plan:
     """Check everything that can be checked without a model in memory; nothing is written.
+
+    Args:
+        config: what to do.
+        training: whether train rows are needed; some benchmarks have none and are there for evaluation only.
 
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
+    if config.problem.kind == "prompt":
+        return _prompt(config, training)
     return _PLANS[config.problem.kind](config)
 
 
@@ -103,8 +109,8 @@ def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
     return {role: card_for(hosting.folder_of(hosting.settings_of(config, role))) for role in roles}
 
 
-def _prompt(config: Config) -> Plan:
-    task = tasks.load(config.task)
+def _prompt(config: Config, training: bool) -> Plan:
+    task = tasks.load(config.task, training)
     judge = task.rule == "judge"
     rule = scoring.make_rule(
         "auto" if judge else task.rule,
@@ -144,7 +150,7 @@ def _layout(config: Config, chat: bool, task: Task) -> Layout:
 
 
 def _check_template(template: str, task: Task) -> None:
-    columns = {"instruction", *task.splits["train"][0].columns}
+    columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
     unknown = [name for name in re.findall(r"\{(\w+)\}", template) if name not in columns]
     if unknown:
         raise UsageError(f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}")
@@ -197,7 +203,6 @@ def _agent_file(config: Config) -> Plan:
 
 
 _PLANS: Mapping[str, Callable[[Config], Plan]] = {
-    "prompt": _prompt,
     "linear_regression": _linear_regression,
     "tsp": _tsp,
     "function": _function,

@@ -135,7 +135,7 @@ def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[s
     from opro_local.plan import plan
     from opro_local.run import carry_out
 
-    ready, folder = evaluation(plan(settings)), run_folder(settings, run)
+    ready, folder = evaluation(plan(settings, training=False)), run_folder(settings, run)
     with watched(ready, folder) as (report, stopping, notify):
         return ready, folder, carry_out(ready, folder, report, stopping, notify)
 
