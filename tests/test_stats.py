@@ -19,6 +19,13 @@ def test_wilson_interval_of_8_in_10():
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
 
 
+def test_many_graded_scores_take_the_normal_interval_close_to_the_bootstrap():
+    values = np.random.default_rng(0).choice([0.0, 0.25, 1.0], 2001)
+    few, many = stats.mean_interval(values[:2000]), stats.mean_interval(values)
+    assert many == pytest.approx(few, abs=0.002)
+    assert stats.mean_interval(np.tile(values, 100))[0] > many[0]
+
+
 def test_mcnemar_is_the_exact_binomial_on_discordant_pairs():
     better = np.array([1.0] * 9 + [0.0] * 1 + [1.0] * 10)
     base = np.array([0.0] * 9 + [1.0] * 1 + [1.0] * 10)
