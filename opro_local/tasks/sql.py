@@ -57,10 +57,8 @@ def load(settings: TaskSettings) -> Task:
         raise DataError(f"{folder}: no questions here", EXPECTED)
     if set(splits) == {"test"}:
         splits = _divided(splits["test"], settings)
-    rule = "sql" if settings.rule == "auto" else settings.rule
-    return Task(
-        "sql", {split: tuple(rows) for split, rows in splits.items()}, rule, "question", "query", version=VERSION
-    )
+    whole = {split: tuple(rows) for split, rows in splits.items()}
+    return Task("sql", whole, "sql", "question", "query", version=VERSION)
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
