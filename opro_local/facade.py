@@ -104,7 +104,7 @@ class OPRO:
         optimizer, scorer = self._engines(config)
         engine = FunctionEngine(self._bound(config, scorer) if scorer else self._objective)
         if optimizer is None:
-            ready = scored_by(config, engine, returned, identity)
+            ready = scored_by(config, engine, returned, {**identity, **_models(self._scorer)})
             return replace(ready, others={**ready.others, **({"scorer": scorer} if scorer else {})})
         problem = FunctionProblem(config, "", returned)
         chosen = config.search.metaprompt

@@ -107,14 +107,14 @@ def _programs(config: Config, suite: Suite, name: str) -> dict[str, Program]:
         raise UsageError("problem.agent has no {prompt}", 'for example ["my-agent", "--rules", "{file}", "{prompt}"]')
     for task in (task for tasks in suite.values() for task in tasks if task.command or settings.agent):
         folder = Path(settings.suite).parent
-        # The prompt first: a {file} that stands in it means nothing to the program's own arguments.
-        command = task.command or tuple(part.replace("{prompt}", task.example.input) for part in settings.agent)
+        command = task.command or settings.agent
         check_command(command, task.workspace or folder, task.example.where)
         found[task.name] = Program(
             command,
             str(folder),
             str(task.workspace or ""),
             task.place or name,
+            "" if task.command else task.example.input,
             timeout=task.timeout or settings.timeout,
             output_limit=settings.output_limit,
         )

@@ -9,9 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from documented import commands, python, write_files
 from hypothesis import given
 from hypothesis import strategies as st
-from running import SMOL, real
+from running import SMOL, program, real
 
 from opro_local import config as configs
 from opro_local import metaprompt
@@ -336,6 +337,7 @@ def test_any_command_can_be_the_agent(tmp_path):
     (tmp_path / "agent.py").write_text(agent)
     tables = desk(tmp_path, agent=[sys.executable, str(tmp_path / "agent.py"), "{file}", "{prompt}"])
     tables["scorer"] = {}
+    (tmp_path / "suite.toml").write_text(PROMPT_TASKS.replace("Say red", "Say red, not {file}"))
     found = execute(configs.build(tables), tmp_path / "run")
     assert found["train"]["best"]["accuracy"] == 1 and found["calls"]["scorer"] == 0
 
@@ -418,3 +420,26 @@ def test_a_real_model_is_agent_and_optimizer(tmp_path):
     tables["search"] = {"steps": 2, "candidates": 3}
     twice = execute(configs.build(tables), tmp_path / "twice")
     assert twice["best"] == once["best"] and once["solutions"] > 1 and once["test"]["best"]["n"] == 2
+
+
+def test_the_page_does_what_it_says(tmp_path, monkeypatch):
+    text = write_files("agent-files.md", tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    scripted = [
+        part
+        for role in ("optimizer", "scorer")
+        for part in ("--set", f'{role}.engine="scripted"', "--set", f"{role}.script=models.py:answer")
+    ]
+    for words in commands(text):
+        told = program(*words, *(scripted if words[0] == "run" else ()), cwd=tmp_path)
+        assert told.returncode == 0, told.stderr
+    assert (tmp_path / "runs" / "agents" / "best.diff").exists()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="nothing is replaced"):
+        exec(compile(python(text)[0], "agent-files.md", "exec"), {})
+
+
+@pytest.mark.parametrize("name", ["command", "agent_file"])
+def test_the_recipes_are_configs(name):
+    package = Path(configs.__file__).parent
+    assert configs.read(package / "recipes" / f"{name}.toml").problem.kind == name

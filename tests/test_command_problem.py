@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from documented import commands, write_files
+from documented import python as python_blocks
 from hypothesis import given
 from hypothesis import strategies as st
-from running import SCRIPT, SMOL, real
+from running import SCRIPT, SMOL, program, real
 
 from opro_local import config as configs
 from opro_local.engines.program import Program, ProgramEngine
@@ -282,3 +284,34 @@ def test_a_real_model_writes_for_a_command_and_resumes(tmp_path):
     once = execute(asked(2), tmp_path / "once")
     execute(asked(1), tmp_path / "twice")
     assert execute(asked(2), tmp_path / "twice")["digest"] == once["digest"] and once["solutions"] > 1
+
+
+SCRIPTED = [
+    part
+    for role in ("optimizer", "scorer")
+    for part in ("--set", f'{role}.engine="scripted"', "--set", f"{role}.script={SCRIPT}")
+]
+
+
+def test_the_page_on_anything_does_what_it_says(tmp_path):
+    asked = commands(write_files("anything.md", tmp_path))
+    assert [words[0] for words in asked] == ["run", "show", "run", "show"]
+    for words in asked:
+        told = program(*words, *(SCRIPTED if words[0] == "run" else ()), cwd=tmp_path)
+        assert told.returncode == 0, told.stderr
+    assert (tmp_path / "runs" / "command" / "best.txt").exists()
+
+
+@pytest.mark.real
+def test_the_python_lines_of_that_page(tmp_path, monkeypatch, capsys):
+    real("transformers")
+    (block,) = python_blocks(write_files("anything.md", tmp_path))
+    (tmp_path / "my-model").symlink_to(SMOL)
+    monkeypatch.chdir(tmp_path)
+    exec(
+        compile(
+            block.replace("batch_size=4", 'batch_size=2, set=["optimizer.engine=transformers"]'), "anything.md", "exec"
+        ),
+        {},
+    )
+    assert capsys.readouterr().out

@@ -18,15 +18,17 @@ program's name) and OPRO_LOCAL_WORKSPACE (the copy it works in, if any).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import selectors
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,10 +45,12 @@ class Program:
 
     Attributes:
         command: the program and its arguments, no shell. {file}, {workspace} and {task} stand for the solution's file,
-            the copy of `workspace` and the program's name. Without {file} the solution comes on stdin.
+            the copy of `workspace` and the program's name, {prompt} for `prompt`. Without {file} the solution comes on
+            stdin.
         folder: where it runs; a program with a workspace runs in the copy.
         workspace: a folder that is copied afresh for every run.
         place: the solution's file, relative to the copy, or its bare name where there is no workspace.
+        prompt: what an agent is asked.
         environment: further variables.
         timeout: seconds per run.
         output_limit: bytes of stdout and stderr together after which a run is ended.
@@ -56,6 +60,7 @@ class Program:
     folder: str = ""
     workspace: str = ""
     place: str = "solution.txt"
+    prompt: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
     output_limit: int = 1_000_000
@@ -82,12 +87,13 @@ class ProgramEngine:
         """One completion per request; see the Engine protocol. `progress` counts finished runs and no tokens."""
         asked = [(request.prompt.system or "", request.prompt.text) for request in requests]
         found = {key: self._known[key] for key in asked if key in self._known}
-        for key, completion in self._run([key for key in dict.fromkeys(asked) if key not in found]):
-            found[key] = completion
-            if json.loads(completion.text)["exit"] is not None:
-                self._known[key] = completion
-            if progress:
-                progress(sum(key in found for key in asked), 0)
+        with contextlib.closing(self._run([key for key in dict.fromkeys(asked) if key not in found])) as ended:
+            for key, completion in ended:
+                found[key] = completion
+                if json.loads(completion.text)["exit"] is not None:
+                    self._known[key] = completion
+                if progress:
+                    progress(sum(key in found for key in asked), 0)
         return [found[key] for key in asked]
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -97,7 +103,7 @@ class ProgramEngine:
     def close(self) -> None:
         """Nothing outlives a batch."""
 
-    def _run(self, waiting: list[tuple[str, str]]):
+    def _run(self, waiting: list[tuple[str, str]]) -> Generator[tuple[tuple[str, str], Completion], None, None]:
         """Yield (key, completion) as the runs end. Left early, by Ctrl-C or an error, it ends those that run."""
         selector = selectors.DefaultSelector()
         waiting.reverse()
@@ -176,7 +182,12 @@ def _order(program: Program, name: str, text: str) -> dict[str, Any]:
     place = os.path.join(tempfile.gettempdir(), f"opro-local-{secrets.token_hex(8)}")
     workspace = os.path.join(place, "workspace") if program.workspace else ""
     file = os.path.join(workspace or place, program.place)
-    names = {"{file}": file, "{workspace}": workspace, "{task}": name}
+    names = {
+        "file": file,
+        "workspace": workspace,
+        "task": name,
+        **({"prompt": program.prompt} if program.prompt else {}),
+    }
     return {
         "command": [_filled(part, names) for part in program.command],
         "copy": program.workspace,
@@ -196,9 +207,8 @@ def _order(program: Program, name: str, text: str) -> dict[str, Any]:
 
 
 def _filled(part: str, names: Mapping[str, str]) -> str:
-    for name, value in names.items():
-        part = part.replace(name, value)
-    return part
+    """In one pass: a {file} that stands in a prompt is the prompt's own."""
+    return re.sub(r"\{(\w+)\}", lambda match: names.get(match[1], match[0]), part)
 
 
 def _decoded(latin: str, written: int) -> tuple[str, bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def load_function(spec: str) -> Callable[[str], float]:
         raise DataError(f"{file}: no such file", f"it should define {name}(text)")
     found = importlib.util.spec_from_file_location(f"opro_local_objective_{path.stem}", path)
     module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # dataclasses and pickling look their module up there
     # The boundary to the user's code, as in engines/function.py.
     try:
         found.loader.exec_module(module)
