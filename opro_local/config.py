@@ -182,12 +182,12 @@ class LinearRegressionSettings(Section):
     def _inside(self) -> LinearRegressionSettings:
         low, high = self.range
         if not -1000 <= low < high <= 1000:
-            raise ValueError("problem.range: two bounds, the lower first, between -1000 and 1000")
+            raise ValueError("range: two bounds, the lower first, between -1000 and 1000")
         for name, value in (("w", self.w), ("b", self.b), *(("start_range", end) for end in self.start_range)):
             if not low <= value <= high:
-                raise ValueError(f"problem.{name}: {value:g} is outside problem.range {low:g} to {high:g}")
+                raise ValueError(f"{name} = {value:g} lies outside range, {low:g} to {high:g}")
         if self.start_range[0] > self.start_range[1]:
-            raise ValueError("problem.start_range: the lower bound comes first")
+            raise ValueError("start_range: the lower bound comes first")
         return self
 
 
@@ -382,7 +382,7 @@ def _explain(error: ValidationError) -> str:
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
     section: Mapping[str, Any] = Config.model_fields
-    if where[0] == "problem" and len(where) > 2:
+    if where[0] == "problem" and len(where) > 1:
         section = PROBLEMS[where.pop(1)].model_fields  # pydantic names the kind as a part of the place
     elif len(where) > 1 and where[0] in section:
         section = section[where[0]].annotation.model_fields

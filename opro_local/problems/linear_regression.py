@@ -25,6 +25,7 @@ from opro_local.types import Batch, Completion, Constraint, Prompt, Reply, Sampl
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+NAMES = re.compile(r"\s*w\s*,\s*b\s*", re.IGNORECASE)
 NAME = re.compile(r"^\(?\s*[wb]\s*[=:]\s*", re.IGNORECASE)
 
 
@@ -171,12 +172,12 @@ def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
 
 
 def last_pair(text: str) -> tuple[str, str] | None:
-    """The two parts of the last pair in square brackets that is not just the names w and b; else of the whole text.
+    """The two parts of the last pair in square brackets that is not just its names; of the text if it has no brackets.
 
     The reference code takes the last brackets too: a model that reasons ends with its answer.
     """
-    inside = [part for part in BRACKETS.findall(text) if "=" in part or not re.search("[wb]", part)]
-    for candidate in (*reversed(inside), text):
+    inside = [part for part in BRACKETS.findall(text) if not NAMES.fullmatch(part)]
+    for candidate in reversed(inside) if "[" in text else [text]:
         parts = candidate.split(",")
         if len(parts) == 2 and all(part.strip() for part in parts):
             return parts[0], parts[1]
