@@ -25,7 +25,7 @@ from opro_local.trajectory import Trajectory
 from opro_local.types import Batch, Engine, Example, Problem, Prompt, Reply, Role
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
-ANSWER_TOKENS = {"labels": 32, "boolean": 32, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
+ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
 REASONED = 1024
 
 Asks = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]

@@ -143,7 +143,7 @@ def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[s
 def _print_checked(settings: Config, as_json: bool) -> None:
     from opro_local.plan import plan
 
-    ready = plan(settings)
+    ready = plan(settings, training=False)
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
     models = {role: host.settings.model for role, host in ready.models.items()}
     if as_json:

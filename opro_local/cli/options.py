@@ -22,7 +22,8 @@ SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's
 EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ConfigArgument = Annotated[Path | None, typer.Argument(help="A TOML file; see docs/config.md.")]
+CONFIG = "A TOML file (docs/config.md), or a recipe's name: opro-local run gsm8k."
+ConfigArgument = Annotated[Path | None, typer.Argument(help=CONFIG)]
 DataOption = Annotated[Path | None, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")]
 InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
 TargetOption = Annotated[str | None, typer.Option("--target", help="The column with the right answer.")]
@@ -66,11 +67,21 @@ def config_from(
     if config is not None:
         if given:
             raise UsageError(f"a config file and {given[0]} exclude each other", "use --set to change a setting")
-        return configs.read(config, changes)
+        return read_config(config, changes)
     missing = [name for name, value in named.items() if value is None]
     if missing:
         raise UsageError(f"{missing[0]} is missing", f"give a config file, or {', '.join(named)}")
     return configs.build(tables(data, input_, target, model), changes)
+
+
+def read_config(config: Path, changes: list[str]) -> Config:
+    """The config in a file, or the recipe of that name. Raises UsageError."""
+    from opro_local import config as configs
+    from opro_local import recipes
+
+    if not config.suffix and not config.exists():
+        return recipes.read(str(config), changes)
+    return configs.read(config, changes)
 
 
 def run_folder(config: Config, folder: Path | None) -> Path:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opro_local.cli.options import (
+    CONFIG,
     EngineOption,
     JsonOption,
     RunOption,
     SeedOption,
     SetOption,
     overrides,
+    read_config,
     run_folder,
     tables,
 )
@@ -53,7 +55,7 @@ def demo(
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="A TOML file; see docs/config.md.")],
+    config: Annotated[Path, typer.Argument(help=CONFIG)],
     run: RunOption = None,
     seed: SeedOption = None,
     engine: EngineOption = None,
@@ -64,9 +66,7 @@ def run(
 
     Example: opro-local run sentiment.toml --set search.steps=10
     """
-    from opro_local import config as configs
-
-    _execute(configs.read(config, overrides(seed, engine, set_)), run, as_json)
+    _execute(read_config(config, overrides(seed, engine, set_)), run, as_json)
 
 
 def optimize(

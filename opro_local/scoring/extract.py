@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from opro_local.scoring import marks
 
 # The rule opro looks for it here.
-from opro_local.scoring.number_reading import is_number as is_number
 
 
 def folded(text: str) -> str:

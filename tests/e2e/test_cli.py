@@ -35,7 +35,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["demo", "run", "optimize", "list", "show", "models"])
+@pytest.mark.parametrize("verb", ["demo", "run", "optimize", "evaluate", "check", "score", "solve", "list", "show", "tasks", "models", "feedback"])
 def test_every_verb_has_help(verb):
     assert program(verb, "--help").returncode == 0
 

@@ -1,4 +1,4 @@
-"""Every command and every Python line of the README, run as it stands there, on small settings."""
+"""Every command and Python line of the README and docs/evaluate.md, run as they stand, on small settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from running import ROOT, SMOL, real
 
-README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.S)
+PAGES = [(ROOT / name).read_text("utf-8") for name in ("README.md", "docs/evaluate.md")]
+BLOCKS = [found for page in PAGES for found in re.findall(r"```(sh|python)\n(.*?)```", page, re.S)]
 COMMANDS = [
     line
     for kind, block in BLOCKS
@@ -33,6 +33,11 @@ def desk(tmp_path_factory) -> Path:
     rows = [f"Number {i} was {word},{label}" for i in range(15) for word, label in (("good", "yes"), ("bad", "no"))]
     (folder / "mails.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (folder / "my-model").symlink_to(SMOL)
+    (folder / "Qwen2.5-7B-Instruct").symlink_to(SMOL)
+    (folder / "sentiment.toml").write_text(
+        '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n[scorer]\nmodel = "my-model"\n'
+    )
+    (folder / "candidates.txt").write_text("Is it good?\nGood or bad?\n")
     return folder
 
 
@@ -45,7 +50,7 @@ def test_the_programs_commands(desk):
     assert in_order()
     for command in in_order():
         words = [sys.executable, "-m", "opro_local.cli.main", *shlex.split(command)[1:]]
-        if words[3] in ("optimize", "run"):
+        if words[3] in ("optimize", "run", "evaluate", "check", "solve"):
             words += [part for setting in SMALL for part in ("--set", setting)]
         told = subprocess.run(words, cwd=desk, capture_output=True, text=True, timeout=280)
         assert told.returncode == 0, f"{command}\n{told.stderr}"
