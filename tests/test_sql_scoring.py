@@ -79,6 +79,7 @@ def example(shop, query):
         ("WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c;", "WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c"),
         ("VALUES (1), (2)", "VALUES (1), (2)"),
         ("DROP TABLE t; SELECT 1", "DROP TABLE t"),
+        ("CREATE TABLE t (a number)\n\nSELECT a FROM t;", "SELECT a FROM t"),
         ("```sql\nDELETE FROM t\n```", "DELETE FROM t"),
         ("I update the drop with care, to create, delete and insert values.", None),
         ("The answer is 42.", None),

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 MAX_CHARACTERS = 20_000
 
 NAME = r"""(?:\w+|"[^"\n]{1,80}"|`[^`\n]{1,80}`|\[[^\]\n]{1,80}\])"""
+# CREATE is not among them: small models repeat the schema before they answer.
 START = rf"""(?:
     SELECT\b
   | VALUES\s*\(
@@ -21,7 +22,7 @@ START = rf"""(?:
   | (?:INSERT|REPLACE)\s+(?:OR\s+\w+\s+)?INTO\b
   | UPDATE\s+(?:OR\s+\w+\s+)?{NAME}\s+SET\b
   | DELETE\s+FROM\b
-  | (?:DROP|ALTER|CREATE(?:\s+(?:TEMP|TEMPORARY|UNIQUE|VIRTUAL))?)\s+(?:TABLE|VIEW|INDEX|TRIGGER)\b
+  | (?:DROP|ALTER)\s+(?:TABLE|VIEW|INDEX|TRIGGER)\b
   | (?:ATTACH|DETACH|PRAGMA|VACUUM|EXPLAIN)\b
 )"""
 FLAGS = re.IGNORECASE | re.MULTILINE | re.VERBOSE
