@@ -11,23 +11,22 @@ import inspect
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opro_local import config as configs
-from opro_local import engines, hosting, metaprompt, offline
+from opro_local import engines, hosting, offline
 from opro_local.config import Config
 from opro_local.engines.function import CallableEngine, FunctionEngine
 from opro_local.errors import DataError, UsageError
 from opro_local.hosting import Host
 from opro_local.plan import Plan, cards_of
-from opro_local.problems.function import FunctionProblem, file_digest, returned
-from opro_local.program_plans import scored_by, unhidden
+from opro_local.problems.function import file_digest, returned
+from opro_local.program_plans import form_for, scored_by
 from opro_local.run import carry_out, write_whole
-from opro_local.search import search
 from opro_local.store import read_store
-from opro_local.types import Completion, Engine, Progress, Prompt, Request, Sampling
+from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256
 
@@ -100,25 +99,17 @@ class OPRO:
 
     def _plan(self, instruction: str) -> Plan:
         config = self._config(instruction)
-        identity = {"objective": _code_digest(self._objective)}
-        optimizer, scorer = self._engines(config)
-        engine = FunctionEngine(self._bound(config, scorer) if scorer else self._objective)
-        if optimizer is None:
-            ready = scored_by(config, engine, returned, {**identity, **_models(self._scorer)})
-            return replace(ready, others={**ready.others, **({"scorer": scorer} if scorer else {})})
-        problem = FunctionProblem(config, "", returned)
-        chosen = config.search.metaprompt
-        form = metaprompt.load(_form(config, self._optimizer) if chosen == "auto" else chosen)
-        others = {"optimizer": optimizer, "program": engine, **({"scorer": scorer} if scorer else {})}
-        return Plan(
-            config,
-            problem,
-            lambda trajectory: search(problem, unhidden(config), form, trajectory),
-            models={},
-            others=others,
-            identity={**identity, **_models(self._optimizer, self._scorer)},
-            shares=False,
-        )
+        own = self._engines(config)
+        objective = self._bound(config, own["scorer"]) if "scorer" in own else self._objective
+        models = [model for role, model in self._models().items() if role in own]
+        identity = {"objective": _code_digest(self._objective), **{f"model {name}": _digest(name) for name in models}}
+        form = self._form(config) if "optimizer" in own else ""
+        return scored_by(config, FunctionEngine(objective), returned, identity, own, form)
+
+    def _models(self) -> dict[Role, str]:
+        """The roles that a model on disk was given for."""
+        given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
+        return {role: str(model) for role, model in given.items() if isinstance(model, (str, Path))}
 
     def _config(self, instruction: str) -> Config:
         tables: dict[str, Any] = {
@@ -126,26 +117,35 @@ class OPRO:
             "search": {"seeds": [instruction], "steps": self._steps, "candidates": self._candidates},
             "run": {"name": "opro"},
         }
-        for role, model in (("optimizer", self._optimizer), ("scorer", self._scorer)):
-            if isinstance(model, (str, Path)):
-                tables[role] = {"model": str(model)}
+        tables |= {role: {"model": model} for role, model in self._models().items()}
         return configs.build(tables, self._set)
 
-    def _engines(self, config: Config) -> tuple[Engine | None, Engine | None]:
-        """The engines this process answers with: an optimizer that stands alone is hosted by the run."""
-        own = {
+    def _engines(self, config: Config) -> dict[Role, Engine]:
+        """What this process answers with itself: callables, and the models of a run that has a scorer.
+
+        The run would start an optimizer on its own, without regard to a scorer that it does not ask.
+        """
+        given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
+        models = list(self._models())
+        own: dict[Role, Engine] = {
             role: CallableEngine(model, f"{role}_llm")
-            for role, model in (("optimizer", self._optimizer), ("scorer", self._scorer))
-            if model is not None and not isinstance(model, (str, Path))
+            for role, model in given.items()
+            if role not in models and model is not None
         }
-        hosted = [role for role in ("optimizer", "scorer") if isinstance(getattr(self, f"_{role}"), (str, Path))]
-        if "scorer" not in hosted:
-            return own.get("optimizer"), own.get("scorer")
-        folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in hosted}
-        hosts = hosting.hosts(config, cards_of(config, hosted), folders)
-        scorer = LateEngine(hosts["scorer"])
-        same = hosts.get("optimizer") == hosts["scorer"]
-        return own.get("optimizer") or (scorer if same else None), scorer
+        if "scorer" not in models:
+            return own
+        folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in models}
+        hosts = hosting.hosts(config, cards_of(config, models), folders)
+        late = {role: LateEngine(host) for role, host in hosts.items()}
+        if hosts.get("optimizer") == hosts["scorer"]:
+            late["optimizer"] = late["scorer"]
+        return {**own, **late}
+
+    def _form(self, config: Config) -> str:
+        """Of a callable nothing is known; it is asked as a chat model is."""
+        if "optimizer" not in self._models():
+            return "text"
+        return form_for(cards_of(config, ("optimizer",))["optimizer"], "text")
 
     def _bound(self, config: Config, engine: Engine) -> Callable[[str], float]:
         """The objective with `scorer` as its second argument."""
@@ -176,18 +176,8 @@ class LateEngine:
             self._engine.close()
 
 
-def _form(config: Config, optimizer: Any) -> str:
-    """Of a callable nothing is known; it is asked as a chat model is."""
-    if not isinstance(optimizer, (str, Path)):
-        return "text"
-    (card,) = cards_of(config, ("optimizer",)).values()
-    return "text" if card.metaprompt in ("brackets", "tags") else "text_line"
-
-
-def _models(*models: Any) -> dict[str, str]:
-    """Digests of the models that this process hosts itself."""
-    named = {str(model): offline.find_model(str(model)) for model in models if isinstance(model, (str, Path))}
-    return {f"model {name}": offline.model_digest(folder) for name, folder in named.items()}
+def _digest(model: str) -> str:
+    return offline.model_digest(offline.find_model(model))
 
 
 def _code_digest(function: Callable) -> str:

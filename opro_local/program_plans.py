@@ -22,7 +22,7 @@ from opro_local.problems.agent_file import AgentFileProblem, diff
 from opro_local.problems.command import check_command, check_folder, command_digest, folder_digest, printed
 from opro_local.problems.function import FunctionProblem, file_digest, load_function, returned
 from opro_local.problems.suite import Suite, read_suite, read_text
-from opro_local.types import Completion, Engine
+from opro_local.types import Completion, Engine, Role
 
 
 def function_plan(config: Config) -> Plan:
@@ -51,22 +51,44 @@ def command_plan(config: Config) -> Plan:
 
 
 def scored_by(
-    config: Config, engine: Engine, read_score: Callable[[Completion], float | str], identity: Mapping[str, str]
+    config: Config,
+    engine: Engine,
+    read_score: Callable[[Completion], float | str],
+    identity: Mapping[str, str],
+    own: Mapping[Role, Engine] | None = None,
+    form: str = "",
 ) -> Plan:
-    """A plan whose scores come from the role program, on a scale of their own."""
-    cards = cards_of(config, ("optimizer",))
+    """A plan whose scores come from the role program, on a scale of their own.
+
+    Args:
+        config: kind function or command.
+        engine: answers the role program.
+        read_score: what its completions say, see FunctionProblem.
+        identity: see Plan.
+        own: other roles that this process answers itself.
+        form: the meta-prompt form of an optimizer among them.
+    """
+    own = own or {}
+    cards = {} if "optimizer" in own else cards_of(config, ("optimizer",))
     problem = FunctionProblem(config, config.problem.description, read_score)
-    form = _form(cards["optimizer"], "text")
-    others = {"others": {"program": engine}, "identity": identity, "shares": False}
-    return replace(assemble(unhidden(config), problem, cards, form, **others), config=config)
+    asked = assemble(
+        _unhidden(config),
+        problem,
+        cards,
+        form or form_for(cards["optimizer"], "text"),
+        others={"program": engine, **own},
+        identity=identity,
+        shares=False,
+    )
+    return replace(asked, config=config)
 
 
-def _form(card: Card, form: str) -> str:
+def form_for(card: Card, form: str) -> str:
     """Models that follow a form's marks get it; small ones and base models continue a list of lines."""
     return form if card.metaprompt in ("brackets", "tags") else "text_line"
 
 
-def unhidden(config: Config) -> Config:
+def _unhidden(config: Config) -> Config:
     """A threshold of 0 would hide every negative score, so only one that was asked for holds."""
     if "threshold" in config.search.model_fields_set:
         return config
@@ -85,7 +107,7 @@ def agent_file_plan(config: Config) -> Plan:
     asked = not settings.agent and any(not task.command for tasks in suite.values() for task in tasks)
     cards = cards_of(config, ("optimizer", "scorer") if asked else ("optimizer",))
     chosen = config.search.metaprompt
-    form = _form(cards["optimizer"], f"agent_{settings.edit}") if chosen == "auto" else chosen
+    form = form_for(cards["optimizer"], f"agent_{settings.edit}") if chosen == "auto" else chosen
     problem = AgentFileProblem(original, suite, config, metaprompt.load(form))
     return assemble(
         config,
