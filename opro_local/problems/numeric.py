@@ -41,14 +41,16 @@ def completed(
         baselines: name to objective, each at as many evaluated points as the trajectory has.
 
     Returns:
-        `found` and `best.value`, `optimum`, `gap` (best / optimum - 1; None without an optimum or with one of 0 that
-        was not reached), `reference`, `baselines`, `proposals`, `evaluations`, `reached` and `summary`.
+        `found`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`, `gap` (best / optimum
+        - 1; None without an optimum, or with one of 0 that was not reached), `reference`, `baselines`, `proposals`,
+        `evaluations`, `reached` and `summary`.
     """
     value = -trajectory.top(1)[0].score.value
     optimum = None if reference is None else reference.value
     counts = proposals(trajectory)
     result = {
         **found,
+        "steps": max(step.step for step in (*trajectory.entries, *trajectory.rejections)),
         "best": {**found["best"], "value": value},
         "optimum": optimum,
         "gap": gap(value, optimum),
