@@ -306,6 +306,7 @@ CHECK = """
 import os, pathlib, sys
 text = pathlib.Path(sys.argv[1]).read_text()
 assert pathlib.Path("notes.txt").read_text() == "kept", "the workspace is not fresh"
+assert not list(pathlib.Path().rglob("run.sqlite")), "the run was copied"
 pathlib.Path("notes.txt").write_text("spoiled")
 assert os.path.samefile(sys.argv[1], "docs/RULES.md") and os.getcwd() == os.environ["OPRO_LOCAL_WORKSPACE"]
 sys.exit("obey" not in text)
@@ -322,14 +323,16 @@ def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
         for n, split in enumerate(("train", "train", "test"))
     )
     tables = desk(tmp_path, suite=f'workspace = "repo"\nplace = "docs/RULES.md"\n{rows}')
-    found = execute(configs.build(tables), tmp_path / "run")
+    run = tmp_path / "repo" / "runs" / "own"  # a run in its own workspace is neither copied nor a change of it
+    execute(configs.build({**tables, "search": {"steps": 1, "candidates": 2}}), run)
+    found = execute(configs.build(tables), run)
     assert found["train"]["baseline"]["accuracy"] == 0 and found["test"]["best"]["accuracy"] == 1
     assert found["calls"]["scorer"] == 0 and found["calls"]["program"] >= 3
     assert (tmp_path / "repo" / "notes.txt").read_text() == "kept"
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     (tmp_path / "repo" / "notes.txt").write_text("other")
     with pytest.raises(UsageError, match="workspace repo changed"):
-        execute(configs.build(tables), tmp_path / "run")
+        execute(configs.build(tables), run)
 
 
 def test_any_command_can_be_the_agent(tmp_path):

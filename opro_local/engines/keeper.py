@@ -84,7 +84,7 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
     """Make the program's folder, start it and watch it."""
     os.mkdir(order["place"], 0o700)
     if order["copy"]:
-        shutil.copytree(order["copy"], order["workspace"], symlinks=True)
+        shutil.copytree(order["copy"], order["workspace"], symlinks=True, ignore=_runs)
     os.makedirs(os.path.dirname(order["file"]), exist_ok=True)
     if os.path.islink(order["file"]):
         os.unlink(order["file"])  # a link in the workspace may lead out of the copy
@@ -111,6 +111,11 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
             ended = "output"
     texts = {"stdout": out.kept.decode("latin-1"), "stderr": err.kept.decode("latin-1")}
     return {"exit": None if ended else status, "ended": ended, **texts, "written": out.total}
+
+
+def _runs(_: str, names: list[str]) -> list[str]:
+    """Leave out runs that are kept in the workspace, such as the one this is for."""
+    return names if "run.sqlite" in names else []
 
 
 def _bind() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from opro_local.errors import DataError, UsageError
 from opro_local.problems.function import file_digest
 from opro_local.types import Completion
+
+RUN = "run.sqlite"
 
 
 def printed(completion: Completion) -> float | str:
@@ -116,9 +119,18 @@ def command_digest(command: Sequence[str], folder: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """16 hex digits over the names and contents of all files under a folder, links as where they point."""
+    """16 hex digits over the names and contents of all files under a folder, links as where they point.
+
+    Runs that are kept in it are left out, as they are when it is copied, and so is .git, which changes by being read.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        content = str(path.readlink()) if path.is_symlink() else file_digest(path) if path.is_file() else ""
-        digest.update(json.dumps([str(path.relative_to(folder)), content]).encode())
+    for here, folders, names in os.walk(folder):
+        if RUN in names:
+            folders.clear()
+            continue
+        links = [name for name in folders if (Path(here) / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name != ".git")
+        for path in (Path(here) / name for name in sorted([*names, *links])):
+            content = str(path.readlink()) if path.is_symlink() else file_digest(path) if path.is_file() else ""
+            digest.update(json.dumps([str(path.relative_to(folder)), content]).encode())
     return digest.hexdigest()[:16]
