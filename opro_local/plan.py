@@ -129,7 +129,7 @@ def _prompt(config: Config, training: bool) -> Plan:
         config,
         problem,
         cards,
-        identity={"data": _data_digest(task)},
+        identity={"data": _data_digest(task), **({"content": task.content} if task.content else {})},
         notices=task.notices,
         rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import aqua, bbh, gsm8k, harness, layout, mmlu, multiarith, table
+from opro_local.tasks import aqua, bbh, gsm8k, harness, layout, mmlu, multiarith, sql, table
 from opro_local.tasks.division import CAP, divide, folded
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
@@ -31,9 +31,10 @@ BENCHMARKS = {
     "aqua": aqua.load,
     "multiarith": multiarith.load,
     "harness": harness.load,
+    "sql": sql.load,
 }
 # Those whose name has no second part.
-WHOLE = ("gsm8k", "aqua", "multiarith", "harness")
+WHOLE = ("gsm8k", "aqua", "multiarith", "harness", "sql")
 
 
 def names() -> list[str]:
@@ -61,7 +62,7 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
     """
     first, part, _ = settings.name.partition("/")
     if settings.name != "table" and (first not in BENCHMARKS or (part and first in WHOLE)):
-        accepted = "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness"
+        accepted = "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness, sql"
         raise layout.unknown(settings.name, ["table", *BENCHMARKS, *names()], f"task.name is one of: {accepted}")
     task = _load_table(settings) if settings.name == "table" else BENCHMARKS[first](settings)
     if training and "train" not in task.splits:

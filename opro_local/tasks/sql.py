@@ -11,6 +11,7 @@ does).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -58,7 +59,15 @@ def load(settings: TaskSettings) -> Task:
     if set(splits) == {"test"}:
         splits = _divided(splits["test"], settings)
     whole = {split: tuple(rows) for split, rows in splits.items()}
-    return Task("sql", whole, "sql", "question", "query", version=VERSION)
+    return Task("sql", whole, "sql", "question", "query", version=VERSION, content=_content(whole))
+
+
+def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
+    """16 hex digits over the databases that the rows name."""
+    files = {row.columns["database"] for rows in splits.values() for row in rows}
+    return hashlib.sha256(
+        b"".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in sorted(files))
+    ).hexdigest()[:16]
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:

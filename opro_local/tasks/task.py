@@ -28,6 +28,7 @@ class Task:
         stop: texts that end an answer, where the task's own files say it.
         max_tokens: new tokens per answer, where the task's own files say it.
         version: of the way the benchmark is read and shown; 0 for a user's own data.
+        content: digest of what the rows only name, such as databases; "" where they name nothing.
         faults: rows, by id, that are broken as published, and why: no answer to them is right.
     """
 
@@ -43,4 +44,5 @@ class Task:
     stop: tuple[str, ...] = ()
     max_tokens: int | None = None
     version: int = 0
+    content: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
