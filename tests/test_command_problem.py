@@ -24,6 +24,7 @@ from opro_local.run import execute
 from opro_local.types import Completion
 
 PYTHON = sys.executable
+MARK = f"7{os.getpid()}"  # how long our sleepers sleep, told from those of another test run
 
 
 def run(*command: str, text: str = "hello", **limits) -> dict:
@@ -121,10 +122,10 @@ def test_a_program_that_is_missing():
 def test_one_that_hangs_ends_at_its_timeout():
     started = time.monotonic()
     assert (
-        python("import time; time.sleep(777.01)", timeout=0.5)["score"]
+        python(f"import time; time.sleep({MARK}.01)", timeout=0.5)["score"]
         == "timeout: the program ran longer than allowed"
     )
-    assert time.monotonic() - started < 3 and not processes("777.01")
+    assert time.monotonic() - started < 3 and not processes(f"{MARK}.01")
 
 
 def test_one_that_forks_fifty_sleepers_is_gone_with_all_of_them():
@@ -133,26 +134,24 @@ def test_one_that_forks_fifty_sleepers_is_gone_with_all_of_them():
         "for n in range(50):\n"
         "    if os.fork() == 0:\n"
         "        if n == 7: os.setsid()\n"
-        "        os.execvp('sleep', ['sleep', '777.02'])\n"
+        f"        os.execvp('sleep', ['sleep', '{MARK}.02'])\n"
         "while True:\n"
         "    time.sleep(0.1)\n"
     )
     started = time.monotonic()
     assert python(source, timeout=1.0)["score"].startswith("timeout")
-    assert time.monotonic() - started < 4 and not processes("777.02")
+    assert time.monotonic() - started < 4 and not processes(f"{MARK}.02")
 
 
 def test_one_that_breeds_until_it_is_stopped():
-    source = (
-        "import os, time\nfor n in range(6): os.fork()\nmark = '777.03'\nwhile True:\n    os.fork() or os._exit(0)\n"
-    )
+    source = f"import os  # {MARK}.03\nfor n in range(6): os.fork()\nwhile True:\n    os.fork() or os._exit(0)\n"
     assert python(source, timeout=0.5)["score"].startswith("timeout")
-    assert not processes("777.03")
+    assert not processes(f"{MARK}.03")
 
 
 def test_what_a_program_leaves_behind_ends_with_it():
-    assert run("sh", "-c", "setsid sleep 777.04 & echo 5")["score"] == 5
-    assert not processes("777.04")
+    assert run("sh", "-c", f"setsid sleep {MARK}.04 & echo 5")["score"] == 5
+    assert not processes(f"{MARK}.04")
 
 
 @pytest.mark.parametrize("stream", [1, 2])
@@ -166,10 +165,10 @@ def test_one_that_prints_for_ever_is_stopped_at_the_limit(stream):
 
 
 def test_one_that_kills_what_watches_it_is_lost_and_reported():
-    told = run("sh", "-c", "kill -9 $PPID; exec sleep 777.05")
+    told = run("sh", "-c", f"kill -9 $PPID; exec sleep {MARK}.05")
     assert told["score"].startswith("lost: ")
     time.sleep(0.2)
-    assert not processes("777.05")
+    assert not processes(f"{MARK}.05")
 
 
 def test_runs_are_parallel_up_to_the_limit_in_order_and_leave_no_files(tmp_path):
@@ -202,7 +201,7 @@ def test_a_run_that_was_ended_is_not_remembered_as_an_answer(tmp_path):
 
 
 def test_ctrl_c_ends_what_runs():
-    engine = ProgramEngine({"": Program(("sleep", "777.06"))}, parallel=2)
+    engine = ProgramEngine({"": Program(("sleep", f"{MARK}.06"))}, parallel=2)
     runs = engine._run([("", "a"), ("", "b")])
     import signal
 
@@ -214,7 +213,7 @@ def test_ctrl_c_ends_what_runs():
     with pytest.raises(KeyboardInterrupt):
         next(runs)
     signal.signal(signal.SIGALRM, before)
-    assert not processes("777.06")
+    assert not processes(f"{MARK}.06")
 
 
 SCORE = """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import SCRIPT, program
 
+MARK = f"8{os.getpid()}"  # told from another test run's
 SCORE = """
 import os, sys, time
 text = open(sys.argv[1]).read()
@@ -20,15 +21,15 @@ if os.path.exists("slow") and text != "go":
     for n in range(5):
         if os.fork() == 0:
             if n == 2: os.setsid()
-            os.execvp("sleep", ["sleep", "888.01"])
+            os.execvp("sleep", ["sleep", "MARK.01"])
     open("started", "w").close()
-    time.sleep(888.01)
+    time.sleep(MARK.01)
 print(-abs(len(text.split()) - 6) + ("label" in text))
 """
 
 
 def sleepers() -> list[int]:
-    listed = subprocess.run(["pgrep", "-f", "888.01|score_slowly.py"], capture_output=True, text=True).stdout
+    listed = subprocess.run(["pgrep", "-f", f"{MARK}.01|score_{MARK}.py"], capture_output=True, text=True).stdout
     return [int(pid) for pid in listed.split() if int(pid) != os.getpid()]
 
 
@@ -36,7 +37,7 @@ def settings(folder: Path) -> list[str]:
     config = f"""
 [problem]
 kind = "command"
-command = [{json.dumps(sys.executable)}, "score_slowly.py", "{{file}}"]
+command = [{json.dumps(sys.executable)}, "score_{MARK}.py", "{{file}}"]
 [optimizer]
 engine = "scripted"
 script = {json.dumps(SCRIPT)}
@@ -45,7 +46,7 @@ seeds = ["go"]
 steps = 2
 candidates = 4
 """
-    (folder / "score_slowly.py").write_text(SCORE)
+    (folder / f"score_{MARK}.py").write_text(SCORE.replace("MARK", MARK))
     (folder / "config.toml").write_text(config)
     return ["run", "config.toml", "--json", "--run"]
 
@@ -62,9 +63,11 @@ def test_no_program_outlives_its_run(tmp_path, number):
     arguments = settings(tmp_path)
     clean = json.loads(program(*arguments, "clean", cwd=tmp_path).stdout)
     (tmp_path / "slow").touch()
-    files = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("opro-local-*"))
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     command = [sys.executable, "-m", "opro_local.cli.main", *arguments, "killed"]
-    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    child = subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet)
     assert wait_for(lambda: (tmp_path / "started").exists() and len(sleepers()) > 5, 30)
     child.send_signal(number)
     if number == signal.SIGINT:  # the first one stops after the call in flight, the second at once
@@ -72,7 +75,7 @@ def test_no_program_outlives_its_run(tmp_path, number):
         child.send_signal(number)
     assert wait_for(lambda: not sleepers(), 1.0 if number == signal.SIGKILL else 5.0)
     assert child.wait(10) == (-9 if number == signal.SIGKILL else 130)
-    assert wait_for(lambda: set(Path(os.environ.get("TMPDIR", "/tmp")).glob("opro-local-*")) <= files, 2.0)
+    assert wait_for(lambda: not list((tmp_path / "tmp").iterdir()), 2.0)
     (tmp_path / "slow").unlink()
     resumed = program(*arguments, "killed", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
