@@ -98,18 +98,21 @@ def _pair(where: str, values: object) -> Place:
 def _csv(path: Path, text: str) -> Iterator[Place]:
     """Rows of two numbers; a first row without any digit is a header."""
     rows = csv.reader(text.splitlines())
-    for row in rows:
-        header = rows.line_num == 1 and not any(character.isdigit() for character in "".join(row))
-        if row and not header:
-            yield _pair(f"{path}:{rows.line_num}", [cell.strip() for cell in row])
+    try:
+        for row in rows:
+            header = rows.line_num == 1 and not any(character.isdigit() for character in "".join(row))
+            if row and not header:
+                yield _pair(f"{path}:{rows.line_num}", [cell.strip() for cell in row])
+    except csv.Error as error:
+        raise DataError(f"{path}:{rows.line_num}: {error}", FORMATS) from None
 
 
 def _json(path: Path, text: str) -> Iterator[Place]:
     try:
         rows = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise DataError(f"{path}:{line}: not JSON ({getattr(error, 'msg', 'nested too deep')})", FORMATS) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        line, why = getattr(error, "lineno", 1), getattr(error, "msg", "nested too deep, or a number too long")
+        raise DataError(f"{path}:{line}: not JSON ({why})", FORMATS) from None
     if not isinstance(rows, list):
         raise DataError(f"{path}:1: not a list", FORMATS)
     for position, row in enumerate(rows, 1):
