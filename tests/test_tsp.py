@@ -84,6 +84,22 @@ def test_heuristics_on_a_line():
     assert tsp_tours.length(tsp_tours.farthest_insertion(between), between) == 18
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_farthest_insertion_takes_the_city_that_costs_most(seed):
+    """The rule as the paper states it, with lengths of whole tours."""
+    between, tour = distances(12, seed), [0]
+
+    def inserted(city):
+        places = [[*tour[:i], city, *tour[i:]] for i in range(1, len(tour) + 1)]
+        return min(places, key=lambda longer: tsp_tours.length(longer, between))
+
+    while len(tour) < 12:
+        left = [city for city in range(12) if city not in tour]
+        tour = max((inserted(city) for city in left), key=lambda longer: tsp_tours.length(longer, between))
+    found = tsp_tours.farthest_insertion(between)
+    assert tsp_tours.length(found, between) == pytest.approx(tsp_tours.length(tour, between))
+
+
 @given(st.permutations(range(8)), st.integers(0, 7), st.booleans())
 def test_one_tour_is_one_solution(tour, turn, back):
     same = tour[turn:] + tour[:turn]
