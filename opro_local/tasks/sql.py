@@ -65,9 +65,8 @@ def load(settings: TaskSettings) -> Task:
 def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
     """16 hex digits over the databases that the rows name."""
     files = {row.columns["database"] for rows in splits.values() for row in rows}
-    return hashlib.sha256(
-        b"".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in sorted(files))
-    ).hexdigest()[:16]
+    digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in sorted(files)]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
