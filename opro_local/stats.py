@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 MOST_RESAMPLED = 2000
 
 
