@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
+    from opro_local.facade import OPRO, Optimized, apply
     from opro_local.feedback import Feedback
+    from opro_local.outcomes import Outcome
     from opro_local.run import optimize
 
-__all__ = ["Feedback", "OproError", "optimize"]
+__all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize"]
 __version__ = "0.1.0"
 
-_HOMES = {"optimize": "opro_local.run", "Feedback": "opro_local.feedback"}
+_HOMES = {
+    "optimize": "opro_local.run",
+    "OPRO": "opro_local.facade",
+    "Optimized": "opro_local.facade",
+    "apply": "opro_local.facade",
+    "Feedback": "opro_local.feedback",
+    "Outcome": "opro_local.outcomes",
+}
 
 
 def __getattr__(name: str) -> Any:

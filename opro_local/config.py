@@ -11,17 +11,14 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from opro_local.errors import UsageError
+from opro_local.problem_settings import PROBLEMS, ProblemSettings, PromptSettings, Section, Shares
 
 Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "template"]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 class TaskSettings(Section):
@@ -35,7 +32,7 @@ class TaskSettings(Section):
     data_dir: str | None = None
     input: str | None = None
     target: str | None = None
-    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
+    split: Shares = (0.4, 0.2, 0.4)
     split_seed: int = Field(0, ge=0)
     train_rows: int | None = Field(None, ge=1)
     validation_rows: int | None = Field(None, ge=0)
@@ -49,13 +46,6 @@ class TaskSettings(Section):
     position: Position = "Q_begin"
     template: str | None = None
     qa: bool | None = None
-
-    @field_validator("split")
-    @classmethod
-    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(split) < 0 or split[0] == 0 or sum(split) > 1 + 1e-9:
-            raise ValueError("three fractions for train, validation and test, train above 0, their sum at most 1")
-        return split
 
     @model_validator(mode="after")
     def _template_has_its_place(self) -> TaskSettings:
@@ -82,8 +72,8 @@ class ModelSettings(Section):
     gpu_memory: float | None = Field(None, gt=0, le=1)
     tensor_parallel: int = Field(1, ge=1)
     batch_tokens: int = Field(8192, ge=64)
-    template_args: dict[str, Any] = {}
-    engine_args: dict[str, Any] = {}
+    template_args: dict[str, Any] = Field(default_factory=dict)
+    engine_args: dict[str, Any] = Field(default_factory=dict)
     script: str | None = None
     stall_seconds: float = Field(900.0, gt=0)
     load_seconds: float = Field(1800.0, gt=0)
@@ -158,115 +148,6 @@ class RunSettings(Section):
     seed: int = Field(0, ge=0)
 
 
-class PromptSettings(Section):
-    """`[problem]` for instructions scored on a task."""
-
-    kind: Literal["prompt"] = "prompt"
-
-
-class LinearRegressionSettings(Section):
-    """`[problem]` for w and b of a line (paper section 4.1); `range` bounds what may be proposed for either."""
-
-    kind: Literal["linear_regression"]
-    w: float = 15.0
-    b: float = 14.0
-    points: int = Field(50, ge=2, le=10_000)
-    noise: float = Field(1.0, ge=0, allow_inf_nan=False)
-    decimals: int = Field(0, ge=0, le=3)
-    range: tuple[float, float] = (-50.0, 50.0)
-    starts: int = Field(5, ge=1)
-    start_range: tuple[float, float] = (10.0, 20.0)
-    decoding: Literal["auto", "free", "constrained"] = "auto"
-
-    @model_validator(mode="after")
-    def _inside(self) -> LinearRegressionSettings:
-        low, high = self.range
-        if not -1000 <= low < high <= 1000:
-            raise ValueError("range: two bounds, the lower first, between -1000 and 1000")
-        for name, value in (("w", self.w), ("b", self.b), *(("start_range", end) for end in self.start_range)):
-            if not low <= value <= high:
-                raise ValueError(f"{name} = {value:g} lies outside range, {low:g} to {high:g}")
-        if self.start_range[0] > self.start_range[1]:
-            raise ValueError("start_range: the lower bound comes first")
-        return self
-
-
-class TspSettings(Section):
-    """`[problem]` for the shortest tour through points (paper section 4.2), drawn or from a file."""
-
-    kind: Literal["tsp"]
-    nodes: int = Field(10, ge=3, le=500)
-    data_file: str | None = None
-    span: tuple[float, float] = (-100.0, 100.0)
-    decimals: int = Field(0, ge=0, le=3)
-    starts: int = Field(5, ge=1)
-    start: Literal["random", "nearest_neighbour", "farthest_insertion"] = "random"
-    decoding: Literal["auto", "free", "constrained"] = "auto"
-    attempts: int = Field(3, ge=1, le=20)
-
-    @field_validator("span")
-    @classmethod
-    def _wide(cls, span: tuple[float, float]) -> tuple[float, float]:
-        if not -1e6 <= span[0] < span[1] <= 1e6 or span[1] - span[0] < 25:
-            raise ValueError("two bounds, the lower first, at least 25 apart, between -1,000,000 and 1,000,000")
-        return span
-
-
-class FunctionSettings(Section):
-    """`[problem]` for a Python function of the text, "file.py:function"; larger is better."""
-
-    kind: Literal["function"]
-    function: str
-    description: str = ""
-
-
-class CommandSettings(Section):
-    """`[problem]` for a program that scores the text; see engines.program.Program."""
-
-    kind: Literal["command"]
-    command: tuple[str, ...] = Field(min_length=1)
-    description: str = ""
-    folder: str = ""
-    file_name: str = Field("solution.txt", pattern=r"^[^/]+$")
-    environment: dict[str, str] = {}
-    timeout: float = Field(60.0, gt=0)
-    parallel: int | None = Field(None, ge=1)
-    output_limit: int = Field(1_000_000, ge=1)
-
-
-class AgentFileSettings(Section):
-    """`[problem]` for an agent's instruction file and a suite of tasks."""
-
-    kind: Literal["agent_file"]
-    file: str
-    suite: str
-    description: str = ""
-    edit: Literal["file", "section"] = "file"
-    sections: tuple[str, ...] = ()
-    agent: tuple[str, ...] = ()
-    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
-    split_seed: int = Field(0, ge=0)
-    max_characters: int = Field(20_000, ge=1)
-    max_growth: float = Field(1.5, ge=1)
-    timeout: float = Field(300.0, gt=0)
-    parallel: int | None = Field(None, ge=1)
-    output_limit: int = Field(1_000_000, ge=1)
-
-    @field_validator("split")
-    @classmethod
-    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
-        return TaskSettings._fractions(split)
-
-
-ProblemSettings = Annotated[
-    PromptSettings | LinearRegressionSettings | TspSettings | FunctionSettings | CommandSettings | AgentFileSettings,
-    Field(discriminator="kind"),
-]
-
-
-PROBLEMS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(ProblemSettings)[0])}
-
-
 class Config(Section):
     """Everything that decides what a run does."""
 
@@ -289,6 +170,7 @@ class Config(Section):
 FREE = frozenset(
     {"run.name"}
     | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score", "max_tokens", "max_seconds")}
+    | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
     | {
         f"{role}.{k}"
@@ -298,7 +180,10 @@ FREE = frozenset(
     }
 )
 
-PATHS = {"task": ("data", "train", "validation", "test", "data_dir"), "problem": ("file", "suite", "data_file")}
+PATHS = {
+    "task": ("data", "train", "validation", "test", "data_dir"),
+    "problem": ("file", "suite", "data_file", "folder", "function"),
+}
 
 
 def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None) -> Config:

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from opro_local import stats
+from opro_local.config import Config
 from opro_local.driver import request_digest
 from opro_local.errors import DataError, StoreError, UsageError
-from opro_local.plan import Plan
+from opro_local.plans.plan import Plan
+from opro_local.plans.prompt import prompt_plan
 from opro_local.problems.prompt import PromptProblem
 from opro_local.result import difference_of, figures_of
 from opro_local.run import write_whole
@@ -57,15 +59,16 @@ def varied(ready: Plan) -> list[str]:
     return list(dict.fromkeys([*own, *named, *VARIED]))
 
 
-def evaluation(ready: Plan) -> Plan:
-    """The same plan with an evaluation of its seeds, on `evaluation.split`, in the place of its search.
+def evaluation(config: Config) -> Plan:
+    """An evaluation of the config's seeds on `evaluation.split`, in the place of a search.
 
     Raises:
-        UsageError: the problem has no rows, or not this split.
+        UsageError, DataError, ModelError: what is wrong; a problem without rows, or a split that the task has not.
     """
-    problem, split = ready.problem, ready.config.evaluation.split
-    if not isinstance(problem, PromptProblem):
-        raise UsageError(f"a problem of kind {ready.config.problem.kind} has no rows to evaluate on", "use run")
+    if config.problem.kind != "prompt":
+        raise UsageError(f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run")
+    ready = prompt_plan(config, training=False)
+    problem, split = ready.problem, config.evaluation.split
     if split not in problem.splits:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
     solutions = list(dict.fromkeys(problem.seeds()))

@@ -21,9 +21,9 @@ from opro_local.config import Config
 from opro_local.engines.function import CallableEngine, FunctionEngine
 from opro_local.errors import DataError, UsageError
 from opro_local.hosting import Host
-from opro_local.plan import Plan, cards_of
+from opro_local.plans.plan import Plan, cards_of
+from opro_local.plans.program import form_for, scored_by
 from opro_local.problems.function import file_digest, returned
-from opro_local.program_plans import form_for, scored_by
 from opro_local.run import carry_out, write_whole
 from opro_local.store import read_store
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling

@@ -21,7 +21,7 @@ from opro_local.config import Config
 from opro_local.driver import Interrupted, Report, drive
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.hosting import Hosted
-from opro_local.plan import Plan, plan
+from opro_local.plans import Plan, plan
 from opro_local.store import Store, open_store
 from opro_local.trajectory import Trajectory
 

@@ -17,7 +17,7 @@ from opro_local import config as configs
 from opro_local import result
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.plan import plan
+from opro_local.plans import plan
 from opro_local.store import open_store
 from opro_local.trajectory import Trajectory
 

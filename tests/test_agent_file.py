@@ -18,7 +18,7 @@ from opro_local import config as configs
 from opro_local import metaprompt
 from opro_local.errors import DataError, UsageError
 from opro_local.facade import apply
-from opro_local.plan import plan
+from opro_local.plans import plan
 from opro_local.problems.agent_file import AgentFileProblem, diff
 from opro_local.problems.sections import rewrite, sections
 from opro_local.problems.suite import read_suite, read_text

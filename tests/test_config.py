@@ -9,6 +9,7 @@ import pytest
 from opro_local import config as configs
 from opro_local.config import Config
 from opro_local.errors import UsageError
+from opro_local.problem_settings import PROBLEMS
 
 
 def test_defaults_are_the_papers():
@@ -50,7 +51,7 @@ def test_what_is_wrong_is_said_in_one_line(override, message):
 
 SECTIONS = {name: field.annotation for name, field in Config.model_fields.items() if name != "problem"}
 FIELDS = [(s, f) for s, section in SECTIONS.items() for f in section.model_fields]
-KINDS = [(k, f) for k, section in configs.PROBLEMS.items() for f in section.model_fields if f != "kind"]
+KINDS = [(k, f) for k, section in PROBLEMS.items() for f in section.model_fields if f != "kind"]
 
 
 @pytest.mark.parametrize(("kind", "field"), KINDS)

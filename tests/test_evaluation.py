@@ -13,7 +13,7 @@ from opro_local import config as configs
 from opro_local import evaluation
 from opro_local.driver import Asked
 from opro_local.errors import UsageError
-from opro_local.plan import plan
+from opro_local.plans import plan
 from opro_local.run import carry_out
 from opro_local.types import Completion, Prompt
 
@@ -23,7 +23,7 @@ PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
 @pytest.fixture
 def ready(tables):
     tables["search"]["seeds"] = PROMPTS
-    return evaluation.evaluation(plan(configs.build(tables)))
+    return evaluation.evaluation(configs.build(tables))
 
 
 def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):

@@ -137,7 +137,7 @@ def test_a_first_text_without_a_score_ends_in_one_line(tmp_path):
 
 
 def test_negative_scores_are_shown_as_they_are(tmp_path):
-    from opro_local.plan import plan
+    from opro_local.plans import plan
     from opro_local.trajectory import Trajectory
     from opro_local.types import Completion, Reply
 

@@ -16,7 +16,7 @@ from opro_local import metaprompt, solving
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.plan import plan
+from opro_local.plans import plan
 from opro_local.problems.baselines import Box, Counted, Spent, coordinate, drawn
 from opro_local.problems.linear_regression import LinearRegression, last_pair, pattern, upto
 from opro_local.problems.numeric import gap

@@ -14,8 +14,20 @@ from opro_local.errors import UsageError
 from opro_local.metaprompt import MARK, View
 
 GOLDEN = Path(__file__).parent / "golden"
-FORMS = ("brackets", "tags", "precision", "continuation", "rewording")
+FORMS = (
+    "brackets",
+    "tags",
+    "precision",
+    "continuation",
+    "rewording",
+    "text",
+    "text_line",
+    "agent_file",
+    "agent_section",
+)
 WORDS = {
+    "heading": "## Style",
+    "outline": "# Agent\n## Style",
     "place": "at the beginning of the question",
     "noun": "instruction",
     "tag": "INS",

@@ -201,7 +201,7 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
 
 
 def test_engine_calls_are_two_a_step_and_three_more(tables):
-    from opro_local.plan import plan
+    from opro_local.plans import plan
 
     config = configs.build(tables)
     ready = plan(config)
@@ -220,7 +220,7 @@ def test_engine_calls_are_two_a_step_and_three_more(tables):
 
 
 def test_a_batch_label_never_repeats(tables):
-    from opro_local.plan import plan
+    from opro_local.plans import plan
 
     config = configs.build(tables)
     ready = plan(config)
@@ -237,7 +237,7 @@ def test_a_batch_label_never_repeats(tables):
 
 
 def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
-    from opro_local.plan import plan
+    from opro_local.plans import plan
 
     config = configs.build(tables, ["search.exemplars=24", 'search.metaprompt="brackets"'])
     ready = plan(config)

@@ -17,7 +17,7 @@ from opro_local import metaprompt, solving
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import DataError, UsageError
-from opro_local.plan import Plan, plan
+from opro_local.plans import Plan, plan
 from opro_local.problems import tsp_points, tsp_tours
 from opro_local.problems.tsp import tour_of
 from opro_local.trajectory import Trajectory

@@ -27,7 +27,7 @@ from opro_local.cli.options import (
 
 if TYPE_CHECKING:
     from opro_local.config import Config
-    from opro_local.plan import Plan
+    from opro_local.plans.plan import Plan
 
 PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
 PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: one instruction a line, or JSON.")]
@@ -105,7 +105,7 @@ def check(
     Example: opro-local check --headroom --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
     """
     from opro_local import evaluation
-    from opro_local.plan import plan
+    from opro_local.plans import plan
 
     settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
     if not headroom:
@@ -132,18 +132,18 @@ def check(
 def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.evaluation import evaluation
-    from opro_local.plan import plan
     from opro_local.run import carry_out
 
-    ready, folder = evaluation(plan(settings, training=False)), run_folder(settings, run)
+    ready, folder = evaluation(settings), run_folder(settings, run)
     with watched(ready, folder) as (report, stopping, notify):
         return ready, folder, carry_out(ready, folder, report, stopping, notify)
 
 
 def _print_checked(settings: Config, as_json: bool) -> None:
-    from opro_local.plan import plan
+    from opro_local.plans import plan
+    from opro_local.plans.prompt import prompt_plan
 
-    ready = plan(settings, training=False)
+    ready = prompt_plan(settings, training=False) if settings.problem.kind == "prompt" else plan(settings)
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
     models = {role: host.settings.model for role, host in ready.models.items()}
     if as_json:

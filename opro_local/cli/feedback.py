@@ -260,7 +260,7 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.plan import plan
+    from opro_local.plans import plan
     from opro_local.run import carry_out
 
     ready = plan(config)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opro_local.cli import evaluating, feedback, models, runs, score, tasks
+from opro_local.cli import evaluating, feedback, models, runs, score, solve, tasks
 from opro_local.errors import OproError
 from opro_local.offline import switch_off_network
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 runs.register(app)
 evaluating.register(app)
+solve.register(app)
 score.register(app)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")

@@ -22,11 +22,16 @@ def print_result(result: Mapping[str, Any]) -> None:
             console.print(_pairs_table(shown))
     else:
         console.print(_heading(result), markup=False)
-        console.print(f"Baseline: {result['baseline']['text']!r}", markup=False)
-        console.print(f"Best:     {result['best']['text']!r}", markup=False, style="bold")
+        console.print(f"Baseline: {_short(result['baseline']['text'])!r}", markup=False)
+        console.print(f"Best:     {_short(result['best']['text'])!r}", markup=False, style="bold")
         console.print(_table(result))
     for line in result.get("summary", ()):
         console.print(line, markup=False)
+
+
+def _short(text: str, most: int = 500) -> str:
+    """The text, or its beginning: an agent file is no line to print."""
+    return text if len(text) <= most else text[:most] + " ..."
 
 
 def _evaluation_heading(result: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Report, Working
-from opro_local.plan import Plan
+from opro_local.plans.plan import Plan
 
 PLAIN_SECONDS = 30.0
 
@@ -110,7 +110,8 @@ class _Progress:
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
-            self.say(f"  {self._shown(entry.score.value):>7}  {entry.solution.text}{close}")
+            text = " ".join(entry.solution.text.split())[:200]
+            self.say(f"  {self._shown(entry.score.value):>7}  {text}{close}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()

@@ -30,7 +30,7 @@ RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
-    for verb in (demo, run, optimize, show):
+    for verb in (demo, run, optimize, show, apply):
         app.command()(verb)
     app.command("list")(list_)
 
@@ -94,6 +94,13 @@ def optimize(
     _execute(config.build(made, overrides(seed, engine, set_)), run, as_json)
 
 
+def apply(run: RunArgument) -> None:
+    """Replace an agent file by its run's winner, if held-out tasks confirmed it."""
+    from opro_local.facade import apply as replace
+
+    typer.echo(f"{replace(run)} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
+
+
 def list_(
     folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
     as_json: JsonOption = False,
@@ -139,7 +146,7 @@ def show(
 def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
-    from opro_local.plan import plan
+    from opro_local.plans import plan
     from opro_local.run import carry_out
 
     ready, folder = plan(config), run_folder(config, folder)

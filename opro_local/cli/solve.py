@@ -54,7 +54,7 @@ def solve(
 
 def _execute(config: Config, folder: Path) -> dict[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.plan import plan
+    from opro_local.plans import plan
     from opro_local.run import carry_out
 
     ready = plan(config)

@@ -17,9 +17,10 @@ from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
-from opro_local.config import AgentFileSettings, Config
+from opro_local.config import Config
 from opro_local.errors import UsageError
 from opro_local.metaprompt import Form, View, render, show_score
+from opro_local.problem_settings import AgentFileSettings
 from opro_local.problems import ask_once
 from opro_local.problems.command import failure
 from opro_local.problems.function import request

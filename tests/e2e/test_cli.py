@@ -35,7 +35,24 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["demo", "run", "optimize", "evaluate", "check", "score", "solve", "list", "show", "tasks", "models", "feedback"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "demo",
+        "run",
+        "optimize",
+        "evaluate",
+        "check",
+        "score",
+        "solve",
+        "list",
+        "show",
+        "apply",
+        "tasks",
+        "models",
+        "feedback",
+    ],
+)
 def test_every_verb_has_help(verb):
     assert program(verb, "--help").returncode == 0
 
@@ -165,7 +182,8 @@ def test_a_gold_answer_that_does_not_score_stops_the_run(tmp_path):
 
 
 def test_every_setting_is_in_the_reference():
-    from opro_local.config import PROBLEMS, Config
+    from opro_local.config import Config
+    from opro_local.problem_settings import PROBLEMS
 
     text = (ROOT / "docs" / "config.md").read_text("utf-8")
     for section, field in Config.model_fields.items():

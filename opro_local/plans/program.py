@@ -17,7 +17,7 @@ from opro_local.config import Config
 from opro_local.engines.function import FunctionEngine
 from opro_local.engines.program import Program, ProgramEngine
 from opro_local.errors import DataError, UsageError
-from opro_local.plan import Plan, assemble, cards_of
+from opro_local.plans.plan import Plan, assemble, cards_of
 from opro_local.problems.agent_file import AgentFileProblem, diff
 from opro_local.problems.command import check_command, check_folder, command_digest, folder_digest, printed
 from opro_local.problems.function import FunctionProblem, file_digest, load_function, returned

@@ -14,7 +14,7 @@ import numpy as np
 from opro_local import metaprompt
 from opro_local.cards import Card
 from opro_local.config import Config
-from opro_local.plan import Plan, assemble, cards_of
+from opro_local.plans.plan import Plan, assemble, cards_of
 from opro_local.problems import tsp, tsp_points
 from opro_local.problems.linear_regression import LinearRegression
 

@@ -1,0 +1,97 @@
+"""Plans of prompt problems: the task, its rule, the layout of a prompt, and whether every row fits the scorer.
+
+For: everything that can be found wrong with a task before a model is loaded. Not for: the problem itself
+(problems/prompt.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from opro_local import scoring, tasks
+from opro_local.config import Config
+from opro_local.errors import DataError, UsageError
+from opro_local.plans.plan import Plan, assemble, cards_of
+from opro_local.problems.prompt import Layout, PromptProblem
+from opro_local.tasks import Task
+from opro_local.types import Engine, Example, Prompt
+
+# New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
+ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
+REASONED = 1024
+
+
+def prompt_plan(config: Config, training: bool = True) -> Plan:
+    """A search for the instruction with which the scorer answers most rows of a task.
+
+    Args:
+        config: what to do.
+        training: whether train rows are needed; some benchmarks have none and are there for evaluation only.
+
+    Raises:
+        UsageError, DataError, ModelError: what is wrong and what to do.
+    """
+    task = tasks.load(config.task, training)
+    judge = task.rule == "judge"
+    rule = scoring.make_rule(
+        "auto" if judge else task.rule,
+        labels=config.task.labels or task.labels,
+        pattern=config.task.pattern or task.pattern,
+        kind=task.kind,
+        examples=next(iter(task.splits.values())),
+    )
+    if not judge:
+        scoring.check_gold(task, rule)
+    cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
+    chat = cards["scorer"].chat if config.scorer.chat is None else config.scorer.chat
+    max_tokens = config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
+    problem = PromptProblem(task.splits, config, _layout(config, chat, task), max_tokens, rule, task.stop)
+    return assemble(
+        config,
+        problem,
+        cards,
+        identity={"data": _data_digest(task), **({"content": task.content} if task.content else {})},
+        notices=task.notices,
+        rule="judge" if judge else rule.name,
+        check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
+    )
+
+
+def _data_digest(task: Task) -> str:
+    rows = [[split, [[row.input, row.target] for row in examples]] for split, examples in sorted(task.splits.items())]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _layout(config: Config, chat: bool, task: Task) -> Layout:
+    settings = config.task
+    if settings.template is not None:
+        _check_template(settings.template, task)
+    position = "template" if settings.template is not None else settings.position
+    return Layout(position, chat, (not chat) if settings.qa is None else settings.qa, settings.template)
+
+
+def _check_template(template: str, task: Task) -> None:
+    columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
+    unknown = [name for name in re.findall(r"\{(\w+)\}", template) if name not in columns]
+    if unknown:
+        raise UsageError(f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}")
+
+
+def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: Engine) -> None:
+    """Every row must fit the scorer's context with the longest instruction allowed; names the first that doesn't."""
+    rows: list[Example] = [row for examples in problem.rows.values() for row in examples]
+    longest = max((seed.text for seed in problem.seeds()), key=len)
+    room = "x " * ((config.search.max_characters - len(longest)) // 8)  # a token has some four letters
+    prompts: list[Prompt] = [problem.layout.prompt(longest + room, row) for row in rows]
+    for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
+        if tokens + max_tokens > engine.max_model_len:
+            raise DataError(
+                f"{row.where}: row too long: {tokens} tokens with the longest instruction and {max_tokens} for "
+                f"the answer, the scorer's context has {engine.max_model_len}",
+                "drop the row, lower scorer.max_tokens or search.max_characters, or raise scorer.max_model_len",
+            )
+
+
+# These import their modules where they are asked for: they build on `assemble`, and most runs need none of them.
