@@ -81,13 +81,13 @@ class VllmEngine:
         self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
         fits = [len(row) + r.sampling.max_tokens <= self.max_model_len for row, r in zip(ids, requests, strict=True)]
-        short = [i for i, fit in enumerate(fits) if fit]
+        # In the order of their tokens, prompts with a common beginning stand together, and it is still in the KV cache
+        # for the second of them: by solution where the instruction comes first, by row where the question does.
+        short = sorted((i for i, fit in enumerate(fits) if fit), key=ids.__getitem__)
         bar = _Bar(progress, len(requests) - len(short))
-        outputs = iter(self._run([ids[i] for i in short], [requests[i].sampling for i in short], bar))
-        completions = [
-            _completion(next(outputs)) if fit else Completion("", "too_long", len(row), 0, 0)
-            for fit, row in zip(fits, ids, strict=True)
-        ]
+        outputs = self._run([ids[i] for i in short], [requests[i].sampling for i in short], bar)
+        done = {i: _completion(output) for i, output in zip(short, outputs, strict=True)}
+        completions = [done.get(i) or Completion("", "too_long", len(row), 0, 0) for i, row in enumerate(ids)]
         bar.tell(len(requests), sum(completion.completion_tokens for completion in completions))
         return completions
 

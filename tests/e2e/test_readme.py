@@ -37,6 +37,7 @@ def desk(tmp_path_factory) -> Path:
     (folder / "sentiment.toml").write_text(
         '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n[scorer]\nmodel = "my-model"\n'
     )
+    (folder / "answers.jsonl").write_text('{"target": "42", "answer": "It is 42."}\n{"target": "7", "answer": "8"}\n')
     (folder / "candidates.txt").write_text("Is it good?\nGood or bad?\n")
     return folder
 
