@@ -28,7 +28,9 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
         "steps": max(entry.step for entry in trajectory.entries),
         "baseline": {"text": outcome.baseline.text},
         "best": _describe(outcome.best, trajectory),
-        "solutions": len(trajectory.entries),
+        "solutions": len(trajectory.top(len(trajectory.entries), among="all")),
+        "partial": sum(entry.partial for entry in trajectory.entries),
+        "pairs": sum(entry.score.n for entry in trajectory.entries),
         "rejections": rejection_counts(rejection.reason for rejection in trajectory.rejections),
         "optimism": optimism(trajectory),
     }
@@ -41,8 +43,12 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
 
 
 def optimism(trajectory: Trajectory) -> float:
-    """How much the best train score is likely to overstate itself, being the best of all (see stats)."""
-    return stats.optimism_of_best(np.stack([entry.score.values for entry in trajectory.entries]))
+    """How much the best train score is likely to overstate itself, being the best of all (see stats).
+
+    Solutions scored on a part of the rows are left out, as they can't be chosen.
+    """
+    whole = trajectory.top(len(trajectory.entries), among="whole")
+    return stats.optimism_of_best(np.stack([entry.score.values for entry in whole]))
 
 
 def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
@@ -53,6 +59,12 @@ def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
 def words(result: Mapping[str, Any]) -> list[str]:
     """The verdict in plain sentences, one line each."""
     test = result.get("test")
+    if not result.get("shares", True):
+        first, best = (result["train"][role]["accuracy"] for role in ("baseline", "best"))
+        return [
+            f"Best score {best:.6g}, the first solution's {first:.6g}. Each solution was measured once: measure both "
+            "again where the objective is noisy."
+        ]
     if not test:
         return [*_train_words(result), "There is no test split: nothing is known about rows the search has not seen."]
     difference = test["difference"]
