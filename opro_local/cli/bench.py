@@ -1,0 +1,97 @@
+"""The verb that measures: bench."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opro_local.cli.options import (
+    ConfigArgument,
+    DataOption,
+    EngineOption,
+    InputOption,
+    JsonOption,
+    ModelOption,
+    SetOption,
+    TargetOption,
+    config_from,
+    overrides,
+)
+
+RowsOption = Annotated[int | None, typer.Option("--rows", min=1, help="Train rows in the batch [default: up to 100].")]
+KINDS = {"phase": "scoring phase", "raw": "raw engine", "cold": "first pass, cold"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command()(bench)
+
+
+def bench(
+    config: ConfigArgument = None,
+    data: DataOption = None,
+    input_: InputOption = None,
+    target: TargetOption = None,
+    model: ModelOption = None,
+    rows: RowsOption = None,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="Instructions in the batch.")] = 8,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed passes of each side.")] = 5,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the scoring phase against the engine's raw throughput. Without a config or data: the embedded reviews.
+
+    Example: opro-local bench gsm8k.toml --rows 64 --prompts 8
+    """
+    from opro_local import bench as measuring
+
+    changes = [*overrides(None, engine, None), *([f"task.train_rows={rows}"] if rows else []), *(set_ or ())]
+    given: tuple[Path | str | None, ...] = (config, data, input_, target)
+    if any(value is not None for value in given):
+        settings = config_from(config, data, input_, target, model, changes)
+    else:
+        settings = measuring.embedded([*([f"scorer.model={json.dumps(model)}"] if model else []), *changes])
+    found = measuring.bench(settings, prompts, repeats, lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for line in lines(found):
+        typer.echo(line)
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """A measurement as a table and a few words."""
+    batch, ratio, encoding = found["batch"], found["ratio"], found["encoding"]
+    share = 100 * encoding["share_of_phase"]
+    table = [
+        f"{name:<18}{one['seconds']:>9.2f}{one['tokens_in_per_second']:>12,.0f}{one['tokens_out_per_second']:>12,.0f}"
+        f"{100 * one['cached_share']:>9.1f}{one['calls']:>7}"
+        for name, one in ((KINDS[kind], found[kind]) for kind in KINDS)
+    ]
+    phase = found["phase"]
+    return [
+        f"{found['name']}: {batch['prompts']} prompts x {batch['rows']} rows = {batch['examples']} examples",
+        f"{'median of ' + str(batch['repeats']):<18}{'seconds':>9}{'tok/s in':>12}{'tok/s out':>12}{'cached %':>9}"
+        f"{'calls':>7}",
+        *table,
+        f"phase/raw throughput {ratio['value']:.3f} (pairs from {ratio['lowest']:.3f} to {ratio['highest']:.3f})",
+        f"engine busy {100 * phase['engine_busy']:.2f} %; host {phase['host_us_per_example']:.1f} us per example; "
+        f"tokenizing {encoding['us_per_prompt']:.0f} us per prompt, {share:.2f} % of a phase",
+        *_machine(found),
+    ]
+
+
+def _machine(found: Mapping[str, Any]) -> list[str]:
+    machine = found["environment"]
+    cards = f", {', '.join(machine['gpu'])}" if machine["gpu"] else ""
+    loads = " to ".join(f"{machine['load_average'][when][0]:.2f}" for when in ("before", "after"))
+    engines = [
+        f"{role}: {engine['engine']} {engine['engine_version']} on {engine['device']}, model {engine['model']}"
+        for role, engine in found["engine"].items()
+    ]
+    return [f"{machine['cpu']}, {machine['cores']} cores{cards}; load average {loads}", *engines]

@@ -1,0 +1,180 @@
+"""The scoring phase against raw vLLM: the same token ids, and no code of ours around `LLM.generate`.
+
+    python scripts/bench_throughput.py [--model DIR] [--rows 24] [--prompts 8] [--max-tokens 10] [--repeats 5]
+
+The phase is driven as a run drives it: prompts, digests, store, worker process, scoring, records. Raw is a vLLM of its
+own with the same arguments, in a process like the worker's; it gets the token ids ready-made, in the order our engine
+would choose, and is timed inside that process around `LLM.generate`. The two take turns over the same prompts, so both
+prefix caches go through the same states: the first pass is cold (not counted), the others find what the same pass left.
+The ratio is raw seconds / phase seconds of a pair, and its median is to be 0.95 or more. `worker` is the same prompts
+given straight to our engine in its worker: what lies between it and raw is tokenizing, pipes and reading the outputs.
+
+Data are the embedded reviews. Both engines are loaded at once and each waits while the other works: on a GPU each gets
+0.4 of the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import median
+
+from opro_local import bench, engines
+from opro_local.driver import drive
+from opro_local.engines.worker import environment
+from opro_local.plans.prompt import prompt_plan
+from opro_local.search import score
+from opro_local.store import open_store
+from opro_local.trajectory import Trajectory
+from opro_local.types import EngineSettings, Prompt, Request, Solution
+
+TARGET = 0.95
+LINE = "{:<8}{:>10}{:>12}{:>12}{:>10}{:>9}"
+
+
+class Raw:
+    """A process that holds a plain vLLM and answers each line it is sent with the seconds and tokens of one pass."""
+
+    def __init__(self, settings: EngineSettings, requests: list[Request]) -> None:
+        sampling = requests[0].sampling
+        assert all(request.sampling == sampling for request in requests)
+        self._child = subprocess.Popen(
+            [sys.executable, __file__, "--raw"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(settings),
+        )
+        prompts = [[p.text, p.system, p.prefill, p.chat] for p in (request.prompt for request in requests)]
+        self._say([asdict(settings), prompts, sampling.max_tokens, sampling.stop])
+        self._hear()
+
+    def once(self) -> bench.Pass:
+        """One pass over all prompts."""
+        self._say("go")
+        return bench.Pass(*self._hear())
+
+    def close(self) -> None:
+        self._child.stdin.close()
+        self._child.wait()
+
+    def _say(self, message: object) -> None:
+        self._child.stdin.write(json.dumps(message) + "\n")
+        self._child.stdin.flush()
+
+    def _hear(self) -> list:
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit("the raw vLLM ended; is there memory for two engines?")
+        return json.loads(line)
+
+
+def serve() -> None:
+    """The raw side's process."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    settings, prompts, max_tokens, stop = json.loads(sys.stdin.readline())
+    settings = EngineSettings(**settings)
+    import torch
+    import vllm
+    from transformers import AutoConfig
+
+    from opro_local.engines.prompts import PromptTokenizer
+    from opro_local.engines.vllm import arguments
+
+    config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
+    tokenizer = PromptTokenizer.load(settings.model, config, settings.template_args)
+    ids = sorted(tokenizer.encode([Prompt(*row) for row in prompts]))
+    llm = vllm.LLM(**arguments(settings, config, torch.cuda.is_available()))
+    sampling = vllm.SamplingParams(max_tokens=max_tokens, temperature=0.0, stop=list(stop))
+    answers.write("[]\n")
+    answers.flush()
+    for _ in sys.stdin:
+        begun = time.perf_counter()
+        outputs = llm.generate([{"prompt_token_ids": row} for row in ids], sampling, use_tqdm=False)
+        seconds = time.perf_counter() - begun
+        cached = sum(output.num_cached_tokens or 0 for output in outputs)
+        written = sum(len(output.outputs[0].token_ids) for output in outputs)
+        answers.write(json.dumps([seconds, seconds, 1, sum(map(len, ids)), cached, written]) + "\n")
+        answers.flush()
+
+
+def measure(given: argparse.Namespace) -> dict[str, list[bench.Pass]]:
+    """The passes of each side, the cold ones left out."""
+    changes = [f"task.train_rows={given.rows}", f"scorer.max_tokens={given.max_tokens}", 'scorer.engine="vllm"']
+    config = bench.embedded([*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])])
+    ready = prompt_plan(config)
+    solutions = [Solution(text) for text in bench.instructions(ready, given.prompts)]
+    share = 0.4 if Path("/proc/driver/nvidia").exists() else None
+    settings = replace(ready.models["scorer"].settings, gpu_memory=share)
+    worker, _ = engines.start(settings, "vllm")
+    passes: dict[str, list[bench.Pass]] = {"phase": [], "raw": [], "worker": []}
+    with tempfile.TemporaryDirectory() as folder:
+        store, raw = open_store(Path(folder)), None
+        try:
+            requests = next(ready.problem.evaluate(solutions, "train", "asked")).requests
+            raw = Raw(settings, list(requests))
+            for number in range(given.repeats + 1):
+                sides = ["phase", "raw"][:: 1 if number % 2 else -1] + ["worker"] * bool(number)
+                for side in sides:
+                    if side == "raw":
+                        found = raw.once()
+                    else:
+                        found = ours(side, ready, solutions, requests, worker, store, number)
+                    passes[side] += [found] * bool(number)
+        finally:
+            worker.close()
+            store.close()
+            if raw:
+                raw.close()
+    return passes
+
+
+def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
+    """One pass of the scoring phase, or of the worker alone."""
+    timed, trajectory = bench.Timed(worker), Trajectory()
+    begun = time.perf_counter()
+    if side == "worker":
+        timed.generate(requests)
+    else:
+        drive(score(ready.problem, trajectory, solutions, "train", number), {"scorer": timed}, trajectory, store)
+    seconds = time.perf_counter() - begun
+    counts = [[c.prompt_tokens, c.cached_tokens, c.completion_tokens] for c in timed.completions]
+    return bench.Pass(seconds, timed.seconds, len(timed.asked), *map(sum, zip(*counts, strict=True)))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="a model's folder or name [default: the embedded one]")
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument("--max-tokens", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    before = os.getloadavg()
+    passes = measure(given)
+    print(LINE.format("", "median s", "tok/s in", "tok/s out", "cached %", "ratio"))
+    for side, found in passes.items():
+        figures = bench.rates(found)
+        ratios = [raw.seconds / one.seconds for raw, one in zip(passes["raw"], found, strict=True)]
+        rates = (f"{figures[f'tokens_{way}_per_second']:,.0f}" for way in ("in", "out"))
+        cached = f"{100 * figures['cached_share']:.1f}"
+        print(LINE.format(side, f"{figures['seconds']:.2f}", *rates, cached, f"{median(ratios):.3f}"))
+    pairs = [raw.seconds / one.seconds for raw, one in zip(passes["raw"], passes["phase"], strict=True)]
+    print(f"pairs phase/raw: {' '.join(f'{ratio:.3f}' for ratio in pairs)}")
+    print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
+    met = median(pairs) >= TARGET
+    print(f"{median(pairs):.3f} of raw throughput; {TARGET} wanted: {'met' if met else 'missed'}")
+
+
+if __name__ == "__main__":
+    serve() if sys.argv[1:] == ["--raw"] else main()
