@@ -13,8 +13,7 @@ from opro_local.errors import OproError
 
 if TYPE_CHECKING:
     from opro_local.facade import OPRO, Optimized, apply
-    from opro_local.feedback import Feedback
-    from opro_local.outcomes import Outcome
+    from opro_local.feedback import Feedback, Outcome
     from opro_local.run import optimize
 
 __all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize"]
@@ -26,7 +25,7 @@ _HOMES = {
     "Optimized": "opro_local.facade",
     "apply": "opro_local.facade",
     "Feedback": "opro_local.feedback",
-    "Outcome": "opro_local.outcomes",
+    "Outcome": "opro_local.feedback",
 }
 
 

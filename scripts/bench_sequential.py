@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from opro_local import sequential
+from opro_local.feedback import sequential
 
 ALPHA = 0.05
 LOOKS = (500, 1000, 2000, 5000, 10000)

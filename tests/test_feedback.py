@@ -14,12 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opro_local import reoptimize
 from opro_local.errors import DataError, OproError, StoreError, UsageError
-from opro_local.experiment import Experiment, Terms, count, judge
-from opro_local.feedback import Feedback
-from opro_local.outcomes import Outcome, prompt_id, stamp
-from opro_local.standing import standings
+from opro_local.feedback import Feedback, reoptimize
+from opro_local.feedback.experiment import Experiment, Terms, count, judge
+from opro_local.feedback.outcomes import Outcome, prompt_id, stamp
+from opro_local.feedback.standing import standings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -131,7 +130,7 @@ def test_a_wrong_line_is_named_and_nothing_is_imported_unless_it_is_skipped(feed
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_outcomes_or_errors_with_their_line(tmp_path_factory, line):
-    from opro_local.outcomes import read_lines
+    from opro_local.feedback.outcomes import read_lines
 
     file = tmp_path_factory.mktemp("lines") / "x.jsonl"
     file.write_bytes(line)

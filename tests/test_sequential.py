@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opro_local import sequential
+from opro_local.feedback import sequential
 
 shares = st.sampled_from((0.02, 0.1, 0.3, 0.5, 0.8))
 outcomes = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60)

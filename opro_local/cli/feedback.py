@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from opro_local.config import Config
-    from opro_local.experiment import Judgement
     from opro_local.feedback import Feedback
+    from opro_local.feedback.experiment import Judgement
 
 app = typer.Typer(no_args_is_help=True, help="Log production outcomes, improve the prompt from them, decide by test.")
 
@@ -54,7 +54,7 @@ def log(
 
     Example: opro-local feedback log --prompt v1 --score true --record '{"input": "Hi", "user": "u7"}'
     """
-    from opro_local.outcomes import read_record
+    from opro_local.feedback.outcomes import read_record
 
     outcome = read_record(score, prompt, record)
     with _existing(feedback) as opened:
@@ -86,7 +86,7 @@ def status(feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> Non
 
     Example: opro-local feedback status
     """
-    from opro_local.standing import standings
+    from opro_local.feedback.standing import standings
 
     with _existing(feedback) as opened:
         found = standings(opened)
@@ -118,8 +118,8 @@ def reoptimize(
 
     Example: opro-local feedback reoptimize --model ./Qwen2.5-7B-Instruct
     """
-    from opro_local import reoptimize as reoptimizing
-    from opro_local.experiment import Terms
+    from opro_local.feedback import reoptimize as reoptimizing
+    from opro_local.feedback.experiment import Terms
 
     Terms(share=share)  # a wrong share is told now, not after the search
     task = {"data": None if data is None else str(data), "input": input_, "target": target}
@@ -152,7 +152,7 @@ def challenge(
 
     Example: opro-local feedback challenge v2 --share 0.2
     """
-    from opro_local.experiment import Terms
+    from opro_local.feedback.experiment import Terms
 
     terms = Terms(share, alpha, harm, max_users, max_days)
     with _existing(feedback) as opened:

@@ -17,7 +17,7 @@ WRITERS, EACH = 8, 1000
 WRITER = """
 import sys
 from opro_local.feedback import Feedback
-from opro_local.outcomes import Outcome
+from opro_local.feedback.outcomes import Outcome
 path, name, many = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with Feedback(path) as feedback:
     prompt = feedback.register("The prompt")

@@ -15,7 +15,7 @@ import pytest
 from running import ROOT, SCRIPT
 
 from opro_local.feedback import Feedback
-from opro_local.outcomes import Outcome
+from opro_local.feedback.outcomes import Outcome
 
 # The program, with this group of verbs where the tree doesn't list it yet.
 PROGRAM = """

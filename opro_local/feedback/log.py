@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opro_local.errors import DataError, UsageError
-from opro_local.experiment import Experiment, Judgement, Terms, count, judge
-from opro_local.feedback_file import connect, create, explain
-from opro_local.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
+from opro_local.feedback.experiment import Experiment, Judgement, Terms, count, judge
+from opro_local.feedback.file import connect, create, explain
+from opro_local.feedback.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
 
 REGISTER = "register its text first: opro-local feedback register TEXT"
 
@@ -235,7 +235,7 @@ class Feedback:
         return [row | {"automatic": bool(row["automatic"]), "numbers": json.loads(row["numbers"])} for row in found]
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """The rows of a SELECT over the schema in feedback_schema.sql."""
+        """The rows of a SELECT over the schema in schema.sql."""
         with self._reading() as cursor:
             cursor.execute(sql, parameters)
             names = [column[0] for column in cursor.description]

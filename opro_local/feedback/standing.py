@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from opro_local import stats
-from opro_local.feedback import Feedback, State
-from opro_local.outcomes import stamp
+from opro_local.feedback.log import Feedback, State
+from opro_local.feedback.outcomes import stamp
 
 RECENT_DAYS = 7
 

@@ -23,7 +23,7 @@ def create(path: Path) -> None:
 
     Where another process was quicker, its file stays. Raises StoreError.
     """
-    schema = (Path(__file__).parent / "feedback_schema.sql").read_text("utf-8")
+    schema = (Path(__file__).parent / "schema.sql").read_text("utf-8")
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
         with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:

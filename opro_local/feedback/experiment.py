@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opro_local import sequential
 from opro_local.errors import UsageError
+from opro_local.feedback import sequential
 
 Action = Literal["promote", "rollback", "keep", "continue"]
 

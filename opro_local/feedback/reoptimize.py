@@ -20,9 +20,9 @@ from typing import Any
 from opro_local import config as configs
 from opro_local.config import Config
 from opro_local.errors import DataError, StoreError, UsageError
-from opro_local.experiment import Terms
-from opro_local.feedback import Feedback
-from opro_local.standing import standings
+from opro_local.feedback.experiment import Terms
+from opro_local.feedback.log import Feedback
+from opro_local.feedback.standing import standings
 
 SPLITS = ("train", "validation", "test")
 FEWEST = 10
