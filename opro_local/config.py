@@ -71,6 +71,7 @@ class ModelSettings(Section):
     kv_cache_bytes: int | None = Field(None, ge=1)
     gpu_memory: float | None = Field(None, gt=0, le=1)
     tensor_parallel: int = Field(1, ge=1)
+    pipeline_parallel: int = Field(1, ge=1)
     batch_tokens: int = Field(8192, ge=64)
     template_args: dict[str, Any] = Field(default_factory=dict)
     engine_args: dict[str, Any] = Field(default_factory=dict)
@@ -146,6 +147,7 @@ class RunSettings(Section):
 
     name: str = "run"
     seed: int = Field(0, ge=0)
+    placement: Literal["auto", "split", "swap", "off"] = "auto"
 
 
 class Config(Section):
@@ -168,7 +170,7 @@ class Config(Section):
 # A run may be continued with other values of these: stop rules only decide where it ends, the rest how it is hosted.
 # What they stand for (data, models) is held by digests of its own in the store.
 FREE = frozenset(
-    {"run.name"}
+    {"run.name", "run.placement"}
     | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score", "max_tokens", "max_seconds")}
     | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
@@ -176,7 +178,7 @@ FREE = frozenset(
         f"{role}.{k}"
         for role in ("optimizer", "scorer", "judge")
         for k in ("model", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
-        + ("tensor_parallel", "stall_seconds", "load_seconds")
+        + ("tensor_parallel", "pipeline_parallel", "stall_seconds", "load_seconds")
     }
 )
 

@@ -6,29 +6,43 @@ with another engine. Not for: the engines themselves, or what they are asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from opro_local import engines, offline
-from opro_local.cards import Card
+from opro_local.cards import Card, card_for
 from opro_local.config import Config, ModelSettings
+from opro_local.engines import sharing
+from opro_local.engines.gpus import Gpu
+from opro_local.engines.placement import Placement
 from opro_local.errors import UsageError
 from opro_local.store import Store
 from opro_local.types import Engine, EngineSettings, Role
 
 _HOSTING = (
-    *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel", "batch_tokens"),
-    *("engine_args", "script", "stall_seconds", "load_seconds"),
+    *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel"),
+    *("pipeline_parallel", "batch_tokens", "engine_args", "script", "stall_seconds", "load_seconds"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """How one role is hosted: the engine asked for ("auto" or a kind) and the settings of its worker."""
+    """How one role is hosted.
+
+    Attributes:
+        wanted: the engine asked for, "auto" or a kind.
+        settings: of its worker.
+        share: the share of the GPU that the config asks for; without a plan `settings` may have one of `hosts`.
+        placement: how it may share a GPU with others, see config.RunSettings.
+    """
 
     wanted: str
     settings: EngineSettings
+    share: float | None = None
+    placement: Literal["auto", "split", "swap", "off"] = "off"
 
 
 def settings_of(config: Config, role: Role) -> ModelSettings:
@@ -52,9 +66,12 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
     """How each of these roles is hosted.
 
     Two different engines get under half of the GPU each, three a third, unless the config says otherwise; one gets
-    what it wants.
+    what it wants. On a GPU a run plans better, from what there is and what the models need (engines/sharing.py).
     """
-    found = {role: _host(settings_of(config, role), folders[role], card) for role, card in cards.items()}
+    found = {
+        role: replace(_host(settings_of(config, role), folders[role], card), placement=config.run.placement)
+        for role, card in cards.items()
+    }
     distinct: list[EngineSettings] = []
     for host in found.values():
         if host.settings not in distinct:
@@ -83,7 +100,38 @@ def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
             **{name: getattr(settings, name) for name in _HOSTING},
             template_args={**card.template_args, **settings.template_args},
         ),
+        share=settings.gpu_memory,
     )
+
+
+def asked_of(models: Mapping[Role, Host]) -> dict[Role, EngineSettings]:
+    """Each role's settings as the config has them, without the shares of `hosts`."""
+    return {role: replace(host.settings, gpu_memory=host.share) for role, host in models.items()}
+
+
+def plan_of(config: Config, there: Sequence[Gpu], alike: bool = False) -> Placement:
+    """How the optimizer and the scorer would share these GPUs.
+
+    Args:
+        config: names the models and their hosting; data and task play no part.
+        there: the GPUs, at least one.
+        alike: as many more GPUs like the first as the settings ask for are there, too.
+
+    Raises:
+        ModelError: a model is not on this machine, or its folder does not tell what it needs.
+    """
+    folders: dict[Role, Path] = {role: folder_of(settings_of(config, role)) for role in ("scorer", "optimizer")}
+    asked = asked_of(hosts(config, {role: card_for(folder) for role, folder in folders.items()}, folders))
+    if alike:
+        there = (there[0],) * max(one.tensor_parallel * one.pipeline_parallel for one in asked.values())
+    wanted = config.run.placement
+    return sharing.plan_of(asked, there, "auto" if wanted == "off" else wanted)
+
+
+def notices(store: Store) -> list[str]:
+    """What a run's user was told of how its models share the GPU; empty where nothing was planned."""
+    kept = store.get("placement")
+    return [f"placement: {kept['why']}"] if kept else []
 
 
 class Hosted(Mapping[Role, Engine]):
@@ -134,18 +182,44 @@ class Hosted(Mapping[Role, Engine]):
 
     def _start(self) -> None:
         used = self._store.get("engine") or {}
+        kinds = {
+            role: used[role]["engine"] if host.wanted == "auto" and role in used else host.wanted
+            for role, host in self._models.items()
+        }
+        settings, turns = self._placed(kinds)
         running: list[tuple[EngineSettings, Engine]] = []
-        # The scorer first: it is the one whose failure says most about a config.
-        for role in sorted(self._models, key=("scorer", "optimizer", "judge", "embedder").index):
-            host = self._models[role]
-            shared = next((engine for settings, engine in running if settings == host.settings), None)
+        # The first to be asked starts first, or, where they take turns, last.
+        for role in sorted(settings, key=sharing.ORDER.index, reverse=turns is not None):
+            shared = next((engine for known, engine in running if known == settings[role]), None)
             if shared is None:
-                wanted = used[role]["engine"] if host.wanted == "auto" and role in used else host.wanted
-                shared, notice = engines.start(host.settings, wanted, self._store.folder / f"{role}.log")
-                running.append((host.settings, shared))
-                if notice:
-                    self._notify(notice)
+                start = partial(self._launch, settings[role], kinds[role], role)
+                shared = sharing.Turn(turns, start) if turns else start()
+                running.append((settings[role], shared))
             self._engines[role] = shared
+
+    def _launch(self, settings: EngineSettings, wanted: str, role: Role) -> Engine:
+        engine, notice = engines.start(settings, wanted, self._store.folder / f"{role}.log")
+        if notice:
+            self._notify(notice)
+        return engine
+
+    def _placed(self, kinds: Mapping[Role, str]) -> tuple[dict[Role, EngineSettings], sharing.Turns | None]:
+        """Each role's settings with the memory it gets, and the place they take turns in if they do.
+
+        The plan is kept in the store and told; without a GPU, or with run.placement off, there is none.
+        """
+        asked = asked_of(self._models)
+        plan = None
+        wanted = next((host.placement for host in self._models.values()), "off")
+        if wanted != "off":
+            plan = sharing.plan_here(asked, kinds, wanted)
+        if plan is None:
+            return {role: host.settings for role, host in self._models.items()}, None
+        settings = sharing.settled(asked, plan)
+        self._store.put(placement=plan.described())
+        for line in notices(self._store):
+            self._notify(line)
+        return settings, sharing.Turns() if plan.choice == "swap" else None
 
     def _compare(self) -> None:
         now = {role: dict(engine.fingerprint) for role, engine in self._engines.items()}

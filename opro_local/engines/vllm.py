@@ -195,6 +195,7 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "kv_cache_memory_bytes": settings.kv_cache_bytes,
         "gpu_memory_utilization": settings.gpu_memory,
         "tensor_parallel_size": settings.tensor_parallel,
+        "pipeline_parallel_size": settings.pipeline_parallel,
         "enable_prefix_caching": True,
         "seed": 0,
         # One dialect for every engine. On "auto" the first request decides, and others may lose parts of a schema.

@@ -1,0 +1,55 @@
+"""Which NVIDIA GPUs this process would use, and how much of their memory is free.
+
+For: asking the driver's own program, so that the run imports no torch. Not for: deciding what goes where.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+MIB = 1 << 20
+QUERY = "--query-gpu=name,memory.total,memory.free"
+SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU; memory in bytes, `free` of `total`."""
+
+    name: str
+    total: int
+    free: int
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or can't tell."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    asked = None if visible is None else [part.strip() for part in visible.split(",")]
+    program = shutil.which("nvidia-smi")
+    if program is None or (asked is not None and asked[0] in ("", "-1")):
+        return ()
+    found = []
+    # One call per GPU: given a list, nvidia-smi answers in its own order.
+    for which in asked or [None]:
+        chosen = [] if which is None else ["-i", which]
+        try:
+            told = subprocess.run(
+                [program, QUERY, "--format=csv,noheader,nounits", *chosen],
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=True,
+            )
+            found += [_gpu(line) for line in told.stdout.splitlines() if line.strip()]
+        except (OSError, subprocess.SubprocessError, ValueError):
+            return ()
+    return tuple(found)
+
+
+def _gpu(line: str) -> Gpu:
+    """Read "NVIDIA H100 80GB HBM3, 81559, 81079": a name, and MiB in total and free. Raises ValueError."""
+    name, total, free = line.rsplit(",", 2)
+    return Gpu(name.strip(), int(total) * MIB, int(free) * MIB)

@@ -1,0 +1,279 @@
+"""Decides, before anything loads, how the models of a run share a GPU: one engine, a split, or one after the other.
+
+For: what each engine needs, what there is, the choice and its reasons in numbers. Not for: reading model folders
+(`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from opro_local.engines.footprint import Footprint
+from opro_local.engines.gpus import Gpu
+from opro_local.types import EngineSettings
+
+Choice = Literal["single", "shared", "split", "swap", "none"]
+Wanted = Literal["auto", "split", "swap"]
+
+GIB = 1 << 30
+CONTEXT = 8192  # what engines/vllm.py asks for on a GPU when nothing is said
+CONCURRENCY = 8
+# What a split fixes, so that its working memory is known; vLLM's own numbers double with the GPU's size.
+BATCHED_TOKENS = 8192
+RUNNING = 256
+# Not run on a GPU: taken from what vLLM's issues tell of the CUDA context and graphs, and from tensor sizes.
+CONTEXT_AND_GRAPHS = 5 * GIB // 4
+LOGIT_BYTES = 16  # four float32 copies: logits, probabilities and what sorting takes
+HEADROOM = GIB // 2
+SHARE = 0.92  # vLLM's own
+MOST_SEQUENCES = 64  # cache beyond that was never seen to help, and free memory makes a start safer
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one engine needs on each GPU it uses; memory in bytes.
+
+    Attributes:
+        roles: whom it answers for, such as "scorer and optimizer".
+        model: the model's folder.
+        weights: of the loaded model.
+        working: activations, logits, CUDA context and graphs: an estimate.
+        sequence: the KV cache of one sequence of `context` tokens.
+        context: tokens of prompt and reply together.
+        concurrency: sequences of the full context that should run at once; short prompts run many more.
+        gpus: on how many GPUs it is spread.
+        cache: the KV cache asked for; None leaves it to the plan.
+        share: the share of the GPU asked for; None leaves it to the plan.
+        notes: what is not known of the model.
+    """
+
+    roles: str
+    model: str
+    weights: int
+    working: int
+    sequence: int
+    context: int
+    concurrency: int = CONCURRENCY
+    gpus: int = 1
+    cache: int | None = None
+    share: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def least_cache(self) -> int:
+        return self.sequence if self.cache is None else self.cache
+
+    @property
+    def least(self) -> int:
+        """The least an engine needs beside others."""
+        return self.weights + self.working + self.least_cache
+
+    @property
+    def least_alone(self) -> int:
+        """The least it needs alone: vLLM measures its working memory then, so the estimate refuses nothing."""
+        return self.weights + self.least_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV cache."""
+
+    demand: Demand
+    memory: int
+    cache: int
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences of the full context fit the cache at once."""
+        return self.cache // self.demand.sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The choice, in bytes and in words.
+
+    Attributes:
+        choice: "single" (one engine, one role), "shared" (one engine, several roles), "split" (several engines side
+            by side), "swap" (several, one at a time) or "none" (nothing fits).
+        gpu: the fullest of the GPUs used.
+        parts: what each engine gets; empty for "none". In a swap each has the GPU to itself.
+        demands: what each engine asked for.
+        why: one sentence with the numbers.
+    """
+
+    choice: Choice
+    gpu: Gpu
+    parts: tuple[Part, ...]
+    demands: tuple[Demand, ...]
+    why: str
+
+    def settled(self, index: int, settings: EngineSettings) -> EngineSettings:
+        """The settings of the engine of this part: what its user has set stays.
+
+        Alone on the GPU, vLLM sizes its cache itself. Beside others it can't: it takes their memory for its own.
+        """
+        part = self.parts[index]
+        if self.choice != "split":
+            return replace(settings, gpu_memory=settings.gpu_memory or min(SHARE, _share(part.memory, self.gpu)))
+        return replace(
+            settings,
+            gpu_memory=settings.gpu_memory or _share(part.memory, self.gpu),
+            kv_cache_bytes=part.cache,
+            max_num_seqs=settings.max_num_seqs or RUNNING,
+            engine_args={"max_num_batched_tokens": BATCHED_TOKENS, **settings.engine_args},
+        )
+
+    def described(self) -> dict[str, Any]:
+        """The plan as JSON-able data; its shape is documented in docs/placement.md."""
+        gets = {part.demand.roles: part for part in self.parts}
+        return {
+            "choice": self.choice,
+            "why": self.why,
+            "gpu": {"name": self.gpu.name, "total": self.gpu.total, "free": self.gpu.free, "usable": usable(self.gpu)},
+            "engines": [_row(demand, gets.get(demand.roles)) for demand in self.demands],
+        }
+
+
+def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> Demand:
+    """What an engine with these settings needs, spread evenly over its tensor and pipeline parallel ranks."""
+    gpus = settings.tensor_parallel * settings.pipeline_parallel
+    context = settings.max_model_len or min(model.context, CONTEXT)
+    batched = int(settings.engine_args.get("max_num_batched_tokens", BATCHED_TOKENS))
+    number = 4 if settings.dtype in ("float32", "float") else 2
+    cached = 1 if str(settings.engine_args.get("kv_cache_dtype", "")).startswith("fp8") else number
+    logits = (settings.max_num_seqs or RUNNING) * model.vocabulary * LOGIT_BYTES
+    return Demand(
+        roles=" and ".join(roles),
+        model=model.folder,
+        weights=math.ceil(model.weights(settings.dtype) / gpus),
+        working=CONTEXT_AND_GRAPHS + batched * model.wide * number + logits,
+        sequence=math.ceil(model.kv_bytes(context, cached, batched) / gpus),
+        context=context,
+        concurrency=settings.max_num_seqs or CONCURRENCY,
+        gpus=gpus,
+        cache=settings.kv_cache_bytes,
+        share=settings.gpu_memory,
+        notes=model.notes,
+    )
+
+
+def usable(gpu: Gpu) -> int:
+    """What a plan hands out of a GPU's free memory, in bytes."""
+    return max(0, gpu.free - HEADROOM)
+
+
+def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto") -> Placement:
+    """Choose how these engines share the GPUs.
+
+    One engine gets the GPU to itself. Several stand side by side if each can hold at least one sequence of its full
+    context; the rest of the memory is divided by what they would like, `concurrency` sequences each. Failing that, or
+    on wish, each has the GPU while it is asked.
+
+    Args:
+        demands: one per engine; roles with equal settings are one engine already.
+        gpus: what is there, at least one.
+        wanted: "auto", or the way that several engines must share.
+
+    Returns:
+        the plan; its choice is "none" when nothing fits.
+    """
+    used = max(d.gpus for d in demands)
+    gpu = min(gpus[:used], key=lambda gpu: gpu.free)
+    if len(gpus) < used:
+        why = f"{used} GPUs are asked for by tensor_parallel and pipeline_parallel, {len(gpus)} are there"
+        return Placement("none", gpu, (), tuple(demands), why)
+    side = _side_by_side(demands, gpu) if len(demands) > 1 and wanted != "swap" else ()
+    if side:
+        return Placement("split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side"))
+    alone = tuple(part for d in demands if (part := _alone(d, gpu)))
+    if len(alone) < len(demands) or (len(demands) > 1 and wanted == "split"):
+        return Placement("none", gpu, (), tuple(demands), _refusal(demands, gpu))
+    if len(demands) > 1:
+        why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
+        how = f"one at a time, {why}: every change of role starts an engine"
+        return Placement("swap", gpu, alone, tuple(demands), _told("swap", gpu, alone, how))
+    if " and " in demands[0].roles:
+        how = "one engine for all roles, as their model and settings are the same"
+        return Placement("shared", gpu, alone, tuple(demands), _told("shared", gpu, alone, how))
+    return Placement("single", gpu, alone, tuple(demands), _told("single", gpu, alone, "one engine"))
+
+
+def _alone(demand: Demand, gpu: Gpu) -> Part | None:
+    memory = usable(gpu)
+    if demand.share is not None:
+        memory = min(memory, int(demand.share * gpu.total))
+    if demand.least_alone > memory:
+        return None
+    left = memory - demand.weights - demand.working
+    return Part(demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache)
+
+
+def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
+    """Every engine's part, or none at all if they don't fit beside each other."""
+    least = [_least(d, gpu) for d in demands]
+    left = usable(gpu) - sum(least)
+    if left < 0 or any(d.least > part for d, part in zip(demands, least, strict=True)):
+        return ()
+    wishes = [d.concurrency * d.sequence if d.share is None and d.cache is None else 0 for d in demands]
+    parts = []
+    for d, part, wish in zip(demands, least, wishes, strict=True):
+        cache = d.cache if d.cache is not None else part - d.weights - d.working
+        if wish:
+            most = max(MOST_SEQUENCES, d.concurrency) * d.sequence
+            cache = min(cache + left * wish // sum(wishes), most)
+        parts.append(Part(d, d.weights + d.working + cache, cache))
+    return tuple(parts)
+
+
+def _least(demand: Demand, gpu: Gpu) -> int:
+    """What an engine takes before the rest is divided: the share its user gave it, or the least it needs."""
+    return demand.least if demand.share is None else int(demand.share * gpu.total)
+
+
+def _share(memory: int, gpu: Gpu) -> float:
+    """Part of the GPU's total, rounded down so that the parts never add up to more."""
+    return max(0.0001, math.floor(10_000 * memory / gpu.total) / 10_000)
+
+
+def _told(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
+    each = "; ".join(
+        f"{part.demand.roles} {_gib(part.demand.weights)} of weights and {_gib(part.cache)} of cache, "
+        f"{part.sequences} sequences of {part.demand.context} tokens at once"
+        for part in parts
+    )
+    return f"{choice} on {gpu.name}, {_gib(gpu.free)} free ({how}): {each}"
+
+
+def _refusal(demands: Sequence[Demand], gpu: Gpu) -> str:
+    each = "; ".join(
+        f"{d.roles} needs {_gib(d.least)} (weights {_gib(d.weights)}, cache {_gib(d.least_cache)} "
+        f"{'as set' if d.cache is not None else f'for one sequence of {d.context} tokens'}, "
+        f"working memory about {_gib(d.working)}){f', gpu_memory is {d.share:g}' if d.share is not None else ''}"
+        for d in demands
+    )
+    return f"no place on {gpu.name}: {_gib(usable(gpu))} of {_gib(gpu.total)} can be used; {each}"
+
+
+def _row(demand: Demand, part: Part | None) -> dict[str, Any]:
+    return {
+        "roles": demand.roles.split(" and "),
+        "model": demand.model,
+        "context": demand.context,
+        "concurrency": demand.concurrency,
+        "gpus": demand.gpus,
+        "weights": demand.weights,
+        "working": demand.working,
+        "sequence": demand.sequence,
+        "least": demand.least,
+        "memory": part.memory if part else None,
+        "cache": part.cache if part else None,
+        "sequences": part.sequences if part else None,
+        "notes": list(demand.notes),
+    }
+
+
+def _gib(memory: int) -> str:
+    return f"{memory / GIB:.1f} GiB"

@@ -1,0 +1,189 @@
+"""How a run's models share a GPU: what is asked of the plan, and engines that take turns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from running import SCRIPT, write_reviews
+
+from opro_local import config as configs
+from opro_local import engines, hosting
+from opro_local.config import Config
+from opro_local.engines import sharing
+from opro_local.engines.gpus import Gpu
+from opro_local.engines.placement import Demand, plan
+from opro_local.engines.vllm import arguments
+from opro_local.errors import EngineError
+from opro_local.plans import plan as planned
+from opro_local.run import carry_out
+from opro_local.types import Completion, EngineSettings
+
+GIB = 1 << 30
+
+
+class Fake:
+    """An engine that says who it is and counts how many like it are alive."""
+
+    alive: list[str]
+
+    def __init__(self, name: str, alive: list[str]) -> None:
+        self.fingerprint, self.max_model_len, self._alive = {"engine": name}, 100, alive
+        alive.append(name)
+
+    def generate(self, requests, progress=None):
+        return [Completion(self.fingerprint["engine"], "stop", 1, 0, 1) for _ in requests]
+
+    def count_tokens(self, prompts):
+        return [1 for _ in prompts]
+
+    def close(self):
+        self._alive.remove(self.fingerprint["engine"])
+
+
+def test_engines_that_take_turns_are_never_alive_together():
+    alive, starts, turns = [], [], sharing.Turns()
+
+    def start(name):
+        starts.append(name)
+        return Fake(name, alive)
+
+    a, b = (sharing.Turn(turns, lambda name=name: start(name)) for name in "ab")
+    assert alive == ["b"]
+    for engine, name in ((b, "b"), (a, "a"), (a, "a"), (b, "b")):
+        assert engine.generate([None])[0].text == name and alive == [name]
+    assert a.count_tokens([None]) == [1] and alive == ["a"]
+    assert (b.generate([]), b.count_tokens([])) == ([], []) and alive == ["a"]
+    assert starts == ["a", "b", "a", "b", "a"]
+    b.close()
+    assert alive == ["a"]
+    a.close()
+    a.close()
+    assert alive == []
+
+
+def test_an_engine_that_comes_back_as_another_is_refused():
+    alive, names, turns = [], iter(["vllm", "other", "transformers"]), sharing.Turns()
+    first = sharing.Turn(turns, lambda: Fake(next(names), alive))
+    sharing.Turn(turns, lambda: Fake(next(names), alive))
+    with pytest.raises(EngineError, match="engine was vllm, now transformers"):
+        first.generate([None])
+    assert alive == []
+
+
+def two_scripted(tmp_path, *more: str) -> Config:
+    """A run whose roles are hosted differently, so by two engines."""
+    section = {"engine": "scripted", "script": SCRIPT, "model": "none"}
+    reviews = write_reviews(tmp_path / "reviews.csv")
+    tables = {
+        "task": {"data": str(reviews), "input": "text", "target": "label"},
+        "scorer": section,
+        "optimizer": {**section, "max_model_len": 4096},
+        "search": {"steps": 2, "candidates": 3, "metaprompt": "continuation", "seeds": ["What is it?"]},
+    }
+    return configs.build(tables, more)
+
+
+def as_planned(wanted: str):
+    """Stands for a machine with a GPU on which both models fit, or take turns."""
+    demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192) for role in ("scorer", "optimizer")]
+    return plan(demands, [Gpu("a test GPU", 80 * GIB, 80 * GIB)], wanted)
+
+
+def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, monkeypatch):
+    alive, most, starts = [], [], []
+    start = engines.start
+
+    def counted(settings, wanted, log=None):
+        engine, notice = start(settings, wanted, log)
+        close = engine.close
+        alive.append(settings.max_model_len)
+        most.append(len(alive))
+        starts.append(settings)
+        engine.close = lambda: (close(), alive.clear())
+        return engine, notice
+
+    apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
+    monkeypatch.setattr(engines, "start", counted)
+    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: as_planned("swap"))
+    lines: list[str] = []
+    turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
+    assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
+    assert max(most) == 1 and alive == []
+    # Both start once to say who they are, the scorer last; then two steps of optimizer and scorer.
+    assert [one.max_model_len for one in starts] == [4096, None, 4096, None, 4096, None]
+    (line,) = [line for line in lines if line.startswith("placement: ")]
+    assert line.startswith("placement: swap on a test GPU, 80.0 GiB free (one at a time, as asked for")
+
+
+def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch):
+    started = []
+    start = engines.start
+
+    def kept(settings, wanted, log=None):
+        started.append(settings)
+        return start(settings, wanted, log)
+
+    monkeypatch.setattr(engines, "start", kept)
+    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: as_planned("auto"))
+    lines: list[str] = []
+    carry_out(planned(two_scripted(tmp_path)), tmp_path / "run", notify=lines.append)
+    assert [one.max_model_len for one in started] == [None, 4096]
+    assert all(one.kv_cache_bytes > GIB and one.max_num_seqs == 256 for one in started)
+    assert sum(one.gpu_memory for one in started) <= 1
+    assert any(line.startswith("placement: split on a test GPU") for line in lines)
+
+
+def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypatch):
+    small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
+    demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
+    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: plan(demands, [small]))
+    monkeypatch.setattr(engines, "start", lambda *a: pytest.fail("an engine was started"))
+    with pytest.raises(EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"):
+        carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
+
+
+def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_path, monkeypatch):
+    lines: list[str] = []
+    carry_out(planned(two_scripted(tmp_path)), tmp_path / "cpu", notify=lines.append)
+    monkeypatch.setattr(sharing, "plan_here", lambda *a: pytest.fail("a plan was made"))
+    carry_out(planned(two_scripted(tmp_path, "run.placement=off")), tmp_path / "off", notify=lines.append)
+    assert not [line for line in lines if "placement" in line]
+
+
+def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
+    asked = {"scorer": EngineSettings(model="", kind="vllm")}
+    monkeypatch.setattr(sharing, "gpus", lambda: (Gpu("g", 80 * GIB, 80 * GIB),))
+    monkeypatch.setattr(sharing, "resolve_kind", lambda wanted: "vllm" if wanted == "auto" else wanted)
+    monkeypatch.setattr(sharing, "plan_of", lambda asked, there, wanted: "planned")
+    versions = {"vllm": "0.26.0"}
+    monkeypatch.setattr(sharing.metadata, "version", lambda name: versions[name])
+    assert sharing.plan_here(asked, {"scorer": "auto"}) == "planned"
+    assert sharing.plan_here(asked, {"scorer": "transformers"}) is None
+    versions["vllm"] = "0.26.0+cpu"
+    assert sharing.plan_here(asked, {"scorer": "auto"}) is None
+
+
+def test_the_plan_sees_the_configs_own_share_not_the_default_one(tmp_path):
+    ready = planned(two_scripted(tmp_path, "optimizer.gpu_memory=0.3"))
+    assert (ready.models["scorer"].settings.gpu_memory, ready.models["optimizer"].settings.gpu_memory) == (0.45, 0.3)
+    asked = hosting.asked_of(ready.models)
+    assert (asked["scorer"].gpu_memory, asked["optimizer"].gpu_memory) == (None, 0.3)
+
+
+def test_parallel_sizes_reach_vllm():
+    class Text:
+        max_position_embeddings = 4096
+
+        def get_text_config(self):
+            return self
+
+    settings = EngineSettings(model="m", kind="vllm", tensor_parallel=2, pipeline_parallel=3)
+    found = arguments(settings, Text(), cuda=True)
+    assert (found["tensor_parallel_size"], found["pipeline_parallel_size"]) == (2, 3)
+    assert replace(settings, kind="scripted").pipeline_parallel == 3
+
+
+def test_pipeline_parallel_reaches_the_host(tmp_path):
+    ready = planned(two_scripted(tmp_path, "scorer.pipeline_parallel=2"))
+    assert ready.models["scorer"].settings.pipeline_parallel == 2
