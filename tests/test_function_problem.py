@@ -8,9 +8,10 @@ import pytest
 from running import SCRIPT, SMOL, real
 
 from opro_local import config as configs
+from opro_local import user_function
 from opro_local.engines.function import CallableEngine, FunctionEngine
 from opro_local.errors import DataError, EngineError, UsageError
-from opro_local.problems.function import load_function, request, returned
+from opro_local.problems.function import request, returned
 from opro_local.run import execute
 from opro_local.types import Prompt, Request, Sampling
 
@@ -87,7 +88,7 @@ def test_functions_that_do_not_load(tmp_path, monkeypatch, source, spec, error, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f.py").write_text(source)
     with pytest.raises(error, match=r"^[^\n]*$") as caught:
-        load_function(spec)
+        user_function.load(spec, "problem.function", "text")
     assert says in str(caught.value)
 
 

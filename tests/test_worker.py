@@ -178,7 +178,7 @@ def test_a_bug_in_the_engine_is_one_line_here_and_a_traceback_in_the_log(worker,
 
 
 def test_a_model_that_does_not_load_is_a_model_error(worker):
-    with pytest.raises(ModelError, match="no function missing"):
+    with pytest.raises(ModelError, match="no function 'missing'"):
         worker("missing")
 
 

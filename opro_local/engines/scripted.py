@@ -10,7 +10,6 @@ the batch, `hang` sleeps for ever, `short` leaves the last completion out, `rais
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 import os
 import signal
@@ -18,8 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from opro_local import user_function
 from opro_local.engines.constraints import check, satisfies
-from opro_local.errors import EngineError, ModelError
+from opro_local.errors import DataError, EngineError, ModelError, UsageError
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
@@ -38,7 +38,7 @@ class ScriptedEngine:
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        self._setup(load_script(settings.script), settings.max_model_len or MAX_MODEL_LEN)
+        self._setup(_load(settings.script), settings.max_model_len or MAX_MODEL_LEN)
 
     @classmethod
     def of(cls, function: Script, max_model_len: int = MAX_MODEL_LEN) -> ScriptedEngine:
@@ -116,23 +116,11 @@ class ScriptedEngine:
             time.sleep(2)
 
 
-def load_script(script: str | None) -> Script:
-    """The function that "file.py:function" names.
-
-    Raises:
-        ModelError: no script is given, the file does not run, or it has no such function.
-    """
-    path, _, name = (script or "").rpartition(":")
-    if not path or not name:
-        raise ModelError(f"script {script!r} is not file.py:function", "name the scripted engine's file and function")
-    spec = importlib.util.spec_from_file_location(f"opro_script_{Path(path).stem}", path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        raise ModelError(f"script {path} is not a Python file", "give file.py:function")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, name, None)):
-        raise ModelError(f"{path} has no function {name}", "give file.py:function")
-    return getattr(module, name)
+def _load(script: str | None) -> Script:
+    try:
+        return user_function.load(script or "", "script", "request")
+    except (DataError, UsageError) as error:
+        raise ModelError(error.message, error.hint) from error
 
 
 def _words(prompt: Prompt) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from opro_local import metaprompt
+from opro_local import metaprompt, user_function
 from opro_local.cards import Card
 from opro_local.config import Config
 from opro_local.engines.function import FunctionEngine
@@ -20,7 +20,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.plans.plan import Plan, assemble, cards_of
 from opro_local.problems.agent_file import AgentFileProblem, diff
 from opro_local.problems.command import check_command, check_folder, command_digest, folder_digest, printed
-from opro_local.problems.function import FunctionProblem, file_digest, load_function, returned
+from opro_local.problems.function import FunctionProblem, file_digest, returned
 from opro_local.problems.suite import Suite, read_suite, read_text
 from opro_local.types import Completion, Engine, Role
 
@@ -28,7 +28,7 @@ from opro_local.types import Completion, Engine, Role
 def function_plan(config: Config) -> Plan:
     """A search for the text that a Python function scores highest. Raises UsageError, DataError, ModelError."""
     settings = config.problem
-    function = load_function(settings.function)
+    function = user_function.load(settings.function, "problem.function", "text")
     digest = file_digest(Path(settings.function.rpartition(":")[0]).expanduser())
     return scored_by(config, FunctionEngine(function), returned, {"function": digest})
 

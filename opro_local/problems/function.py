@@ -7,9 +7,7 @@ program (engines/program.py).
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from opro_local.config import Config
-from opro_local.errors import DataError, UsageError
+from opro_local.errors import DataError
 from opro_local.problems import ask_once
 from opro_local.problems.prompt import filters
 from opro_local.types import Batch, Completion, Prompt, Reply, Request, Sampling, Score, Solution, Split
@@ -85,34 +83,6 @@ def returned(completion: Completion) -> float | str:
     """The score in a completion of engines.function, or why there is none."""
     told: Mapping[str, Any] = json.loads(completion.text)
     return told.get("failed") or float(told["score"])
-
-
-def load_function(spec: str) -> Callable[[str], float]:
-    """The function that "file.py:function" names.
-
-    Raises:
-        UsageError: the specification is not of this form.
-        DataError: there is no such file or function, or the file does not load.
-    """
-    file, _, name = spec.rpartition(":")
-    if not file.endswith(".py") or not name:
-        raise UsageError(f"problem.function is {spec!r}", "give file.py:function")
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise DataError(f"{file}: no such file", f"it should define {name}(text)")
-    found = importlib.util.spec_from_file_location(f"opro_local_objective_{path.stem}", path)
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses and pickling look their module up there
-    # The boundary to the user's code, as in engines/function.py.
-    try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"{file}: does not load: {what}", "correct the file") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise DataError(f"{file}: defines no function {name!r}", "check the name after the colon")
-    return function
 
 
 def file_digest(path: Path) -> str:

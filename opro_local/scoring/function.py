@@ -7,12 +7,12 @@ function runs in this process with all its rights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from opro_local.errors import DataError, UsageError
+from opro_local import user_function
+from opro_local.errors import DataError
 from opro_local.scoring.extract import whole
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
@@ -44,10 +44,7 @@ def python(spec: str | None) -> Rule:
         UsageError: the specification is not "file.py:function".
         DataError: the file or function can't be loaded; while scoring, the function raised or returned something else.
     """
-    file, _, name = (spec or "").rpartition(":")
-    if not file.endswith(".py") or not name:
-        raise UsageError(f"the rule python has the function {spec!r}", "set task.pattern to file.py:function")
-    function = _load_function(file, name)
+    function: Function = user_function.load(spec or "", "task.pattern", "answer, target, columns")
 
     def verdict(answer: str, example: Example) -> float:
         try:
@@ -58,25 +55,6 @@ def python(spec: str | None) -> Rule:
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
     return Rule("python", whole, lambda example: example, verdict)
-
-
-def _load_function(file: str, name: str) -> Function:
-    import importlib.util
-
-    path = Path(file)
-    if not path.is_file():
-        raise DataError(f"{file}: no such file", f"it should define {name}(answer, target, columns)")
-    spec = importlib.util.spec_from_file_location(f"opro_local_rule_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except USER_ERRORS as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"{file}: does not load: {what}", "correct the file") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise DataError(f"{file}: defines no function {name!r}", "check the name after the colon")
-    return function
 
 
 def _checked(value: Any, where: str) -> float:
