@@ -8,6 +8,8 @@ would choose, and is timed inside that process around `LLM.generate`. The two ta
 prefix caches go through the same states: the first pass is cold (not counted), the others find what the same pass left.
 The ratio is raw seconds / phase seconds of a pair, and its median is to be 0.95 or more. `worker` is the same prompts
 given straight to our engine in its worker: what lies between it and raw is tokenizing, pipes and reading the outputs.
+`cpu s` is the processor time of all processes of a side, for machines that others use too: on a CPU its ratio says the
+same as the seconds' would on a quiet machine.
 
 Data are the embedded reviews. Both engines are loaded at once and each waits while the other works: on a GPU each gets
 0.4 of the memory.
@@ -36,7 +38,7 @@ from opro_local.trajectory import Trajectory
 from opro_local.types import EngineSettings, Prompt, Request, Solution
 
 TARGET = 0.95
-LINE = "{:<8}{:>10}{:>12}{:>12}{:>10}{:>9}"
+LINE = "{:<8}{:>10}{:>12}{:>12}{:>10}{:>9}{:>9}{:>11}"
 
 
 class Raw:
@@ -61,6 +63,10 @@ class Raw:
         """One pass over all prompts."""
         self._say("go")
         return bench.Pass(*self._hear())
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def close(self) -> None:
         self._child.stdin.close()
@@ -107,8 +113,14 @@ def serve() -> None:
         answers.flush()
 
 
-def measure(given: argparse.Namespace) -> dict[str, list[bench.Pass]]:
-    """The passes of each side, the cold ones left out."""
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and all its threads so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(given: argparse.Namespace) -> dict[str, list[tuple[bench.Pass, float]]]:
+    """The passes of each side with their processor time, the cold ones left out."""
     changes = [f"task.train_rows={given.rows}", f"scorer.max_tokens={given.max_tokens}", 'scorer.engine="vllm"']
     config = bench.embedded([*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])])
     ready = prompt_plan(config)
@@ -116,7 +128,7 @@ def measure(given: argparse.Namespace) -> dict[str, list[bench.Pass]]:
     share = 0.4 if Path("/proc/driver/nvidia").exists() else None
     settings = replace(ready.models["scorer"].settings, gpu_memory=share)
     worker, _ = engines.start(settings, "vllm")
-    passes: dict[str, list[bench.Pass]] = {"phase": [], "raw": [], "worker": []}
+    passes: dict[str, list[tuple[bench.Pass, float]]] = {"phase": [], "raw": [], "worker": []}
     with tempfile.TemporaryDirectory() as folder:
         store, raw = open_store(Path(folder)), None
         try:
@@ -125,11 +137,13 @@ def measure(given: argparse.Namespace) -> dict[str, list[bench.Pass]]:
             for number in range(given.repeats + 1):
                 sides = ["phase", "raw"][:: 1 if number % 2 else -1] + ["worker"] * bool(number)
                 for side in sides:
+                    pids = [raw.pid] if side == "raw" else [worker.pid, os.getpid()]
+                    before = sum(map(cpu_seconds, pids))
                     if side == "raw":
                         found = raw.once()
                     else:
                         found = ours(side, ready, solutions, requests, worker, store, number)
-                    passes[side] += [found] * bool(number)
+                    passes[side] += [(found, sum(map(cpu_seconds, pids)) - before)] * bool(number)
         finally:
             worker.close()
             store.close()
@@ -151,6 +165,12 @@ def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
     return bench.Pass(seconds, timed.seconds, len(timed.asked), *map(sum, zip(*counts, strict=True)))
 
 
+def against(raw: list, other: list) -> tuple[list[float], list[float]]:
+    """Raw over other, pair by pair: wall time, processor time."""
+    pairs = list(zip(raw, other, strict=True))
+    return [a[0].seconds / b[0].seconds for a, b in pairs], [a[1] / b[1] for a, b in pairs]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,14 +182,15 @@ def main() -> None:
     given = parser.parse_args()
     before = os.getloadavg()
     passes = measure(given)
-    print(LINE.format("", "median s", "tok/s in", "tok/s out", "cached %", "ratio"))
+    print(LINE.format("", "median s", "tok/s in", "tok/s out", "cached %", "ratio", "cpu s", "cpu ratio"))
     for side, found in passes.items():
-        figures = bench.rates(found)
-        ratios = [raw.seconds / one.seconds for raw, one in zip(passes["raw"], found, strict=True)]
+        figures = bench.rates([one for one, _ in found])
         rates = (f"{figures[f'tokens_{way}_per_second']:,.0f}" for way in ("in", "out"))
+        wall, cpu = (f"{median(ratios):.3f}" for ratios in against(passes["raw"], found))
+        spent = f"{median(seconds for _, seconds in found):.2f}"
         cached = f"{100 * figures['cached_share']:.1f}"
-        print(LINE.format(side, f"{figures['seconds']:.2f}", *rates, cached, f"{median(ratios):.3f}"))
-    pairs = [raw.seconds / one.seconds for raw, one in zip(passes["raw"], passes["phase"], strict=True)]
+        print(LINE.format(side, f"{figures['seconds']:.2f}", *rates, cached, wall, spent, cpu))
+    pairs, _ = against(passes["raw"], passes["phase"])
     print(f"pairs phase/raw: {' '.join(f'{ratio:.3f}' for ratio in pairs)}")
     print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
     met = median(pairs) >= TARGET

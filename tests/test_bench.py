@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import re
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -201,12 +203,13 @@ def test_the_verbs_own_ranges_hold(reviews):
     assert invoked(*scripted(reviews), "--repeats", "0").exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["bench_throughput", "bench_reference_shape"])
-def test_the_scripts_say_what_they_do(name):
-    told = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
-    )
-    assert told.returncode == 0 and "--repeats" in told.stdout
+@pytest.mark.parametrize("name", ["bench_throughput", "bench_reference_shape", "bench_growth", "bench_rival"])
+def test_the_scripts_say_what_they_do(name, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(name).main()
+    assert "--rows" in capsys.readouterr().out
 
 
 def test_the_reference_shape_asks_one_at_a_time_in_order(monkeypatch):
@@ -220,6 +223,28 @@ def test_the_reference_shape_asks_one_at_a_time_in_order(monkeypatch):
     assert seconds == 3.0 and engine.batches == [[request] for request in requests] and len(found) == 3
     assert script.in_one_batch(engine, requests)[0] == 1.0 and engine.batches[3:] == [requests]
     assert script.row("x", 3, [(2.0, found)]).split() == ["x", "3", "2.00", "15", "3.0", "50.0"]
+
+
+def test_throughput_compares_pair_by_pair(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import bench_throughput as script
+
+    raw, phase = ([(bench.Pass(seconds, 1, 1, 1, 0, 1), cpu)] for seconds, cpu in ((1.0, 3.0), (2.0, 4.0)))
+    assert script.against(raw, phase) == ([0.5], [0.75])
+    busy = script.cpu_seconds(os.getpid())
+    assert busy == pytest.approx(time.process_time(), abs=0.1)
+
+
+def test_growth_counts_beyond_the_start_and_resumes_to_the_same(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import bench_growth as script
+
+    start, grown = {"examples": 10, "host": 1.0}, {"examples": 110, "host": 1.5}
+    assert script.each(grown, start) == pytest.approx(5000)
+    data = tmp_path / "rows.csv"
+    data.write_text("question,answer\n" + "".join(f"How many {i}?,{i % 7}\n" for i in range(12)))
+    first, again = (script.one(tmp_path / "run", data, 2, 3) for _ in range(2))
+    assert first["digest"] == again["digest"] and first["examples"] == again["examples"] >= 24
 
 
 @pytest.mark.real

@@ -1,0 +1,126 @@
+"""What a run costs besides the engine as it grows: 1x, 10x and 100x the examples, and the resume of the largest.
+
+    python scripts/bench_growth.py [--rows 261] [--candidates 8]
+
+Runs of 2, 20 and 200 steps with the scripted engine of bench_host.py, each in a process of its own: plan, search,
+prompts, digests, store, rule, trajectory, result. `host s` is CPU time without the engine's, because other work on the
+machine is no part of it; `seconds` is wall time with the engine. `host us` is the CPU time per scored example beyond
+what the run of 0 steps took and scored: starting costs half a second once, whatever follows. Then the largest run is
+given again: every completion comes from the store. Wanted: host time per example that differs by less than 20 %, the
+largest run in under 60 s and 500 MB, its resume in under 15 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import bench_host
+
+from opro_local import bench, result
+from opro_local import config as configs
+from opro_local.driver import drive
+from opro_local.plans import plan
+from opro_local.store import open_store
+from opro_local.trajectory import Trajectory
+
+# Steps of a run, and how often it is made: short ones are noisy, and the median of their host time counts.
+STEPS = {0: 5, 2: 5, 20: 3, 200: 1}
+LINE = "{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}"
+
+
+class Timed(bench_host.Timed):
+    """The engine with a clock that counts this process's CPU time."""
+
+    def generate(self, requests, progress=None):
+        begun = time.process_time()
+        try:
+            return self.engine.generate(requests, progress)
+        finally:
+            self.seconds += time.process_time() - begun
+
+
+def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
+    """Run, or resume, a search in a folder; its costs."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    config = configs.build(
+        {
+            "task": {"train": str(data), "input": "question", "target": "answer", "rule": "number"},
+            "scorer": {"engine": "scripted", "script": f"{bench_host.__file__}:answer", "max_tokens": 1024},
+            "search": {"steps": steps, "candidates": candidates, "metaprompt": "continuation"},
+        }
+    )
+    engine, trajectory = Timed(), Trajectory()
+    ready = plan(config)
+    store = open_store(folder)
+    outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store)
+    store.put(result=result.summarize(trajectory, outcome, 0.05))
+    store.close()
+    return {
+        "examples": sum(entry.score.n for entry in trajectory.entries),
+        "seconds": time.perf_counter() - wall,
+        "host": time.process_time() - cpu - engine.seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "digest": trajectory.digest(),
+    }
+
+
+def alone(*arguments: object) -> dict:
+    """`one` in a process of its own, so that memory is its own too."""
+    told = subprocess.run([sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.PIPE, check=True)
+    return json.loads(told.stdout)
+
+
+def each(found: dict, start: dict) -> float:
+    """Microseconds per example beyond those of the start."""
+    return 1e6 * (found["host"] - start["host"]) / (found["examples"] - start["examples"])
+
+
+def line(name: str, found: dict, start: dict) -> str:
+    """A line of the table."""
+    micros = "-" if found is start else f"{each(found, start):.1f}"
+    figures = (f"{found['seconds']:.1f}", f"{found['host']:.2f}", micros, f"{found['megabytes']:.0f}")
+    return LINE.format(name, f"{found['examples']:,}", *figures)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=261)
+    parser.add_argument("--candidates", type=int, default=8)
+    given = parser.parse_args()
+    before = os.getloadavg()
+    print(LINE.format("", "examples", "seconds", "host s", "host us", "MB"))
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch) / "rows.csv"
+        with data.open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["question", "answer"])
+            story = "a store sells pens in boxes. "
+            writer.writerows([f"Question {i}: {story * (i % 9 + 3)}", i % 7] for i in range(given.rows))
+        grown = []
+        for steps, times in STEPS.items():
+            found = [alone(Path(scratch) / f"{steps}-{i}", data, steps, given.candidates) for i in range(times)]
+            grown.append(sorted(found, key=lambda one: one["host"])[times // 2])
+            print(line(f"{steps} steps", grown[-1], grown[0]), flush=True)
+        again = alone(Path(scratch) / f"{steps}-0", data, steps, given.candidates)
+        print(line(f"{steps} steps, resumed", again, grown[0]))
+    costs = [each(found, grown[0]) for found in grown[1:]]
+    print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
+    print(f"resumed run equal: {'yes' if again['digest'] == grown[-1]['digest'] else 'NO'}")
+    print(f"host time per example differs by {100 * (max(costs) / min(costs) - 1):.0f} % (under 20 wanted)")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(one(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))))
+    else:
+        main()
