@@ -143,10 +143,12 @@ class EvaluationSettings(Section):
 
 
 class RunSettings(Section):
-    """`[run]`: name and seed."""
+    """`[run]`: name and seed, and the cache that all runs share."""
 
     name: str = "run"
     seed: int = Field(0, ge=0)
+    cache: bool = True
+    cache_bytes: int = Field(1 << 30, ge=1 << 20)
     placement: Literal["auto", "split", "swap", "off"] = "auto"
 
 
@@ -170,7 +172,7 @@ class Config(Section):
 # A run may be continued with other values of these: stop rules only decide where it ends, the rest how it is hosted.
 # What they stand for (data, models) is held by digests of its own in the store.
 FREE = frozenset(
-    {"run.name", "run.placement"}
+    {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
     | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score", "max_tokens", "max_seconds")}
     | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}

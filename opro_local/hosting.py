@@ -7,17 +7,19 @@ with another engine. Not for: the engines themselves, or what they are asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from opro_local import engines, offline
+from opro_local.cache import Cache, Shelf
 from opro_local.cards import Card, card_for
 from opro_local.config import Config, ModelSettings
 from opro_local.engines import sharing
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.placement import Placement
+from opro_local.engines.pool import Pool
 from opro_local.errors import UsageError
 from opro_local.store import Store
 from opro_local.types import Engine, EngineSettings, Role
@@ -25,6 +27,15 @@ from opro_local.types import Engine, EngineSettings, Role
 _HOSTING = (
     *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel"),
     *("pipeline_parallel", "batch_tokens", "engine_args", "script", "stall_seconds", "load_seconds"),
+)
+
+# The roles whose greedy answers are texts of a model.
+CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
+# Settings that decide no answer, or that the running engine names better (a digest for the folder, the real context).
+# A setting that is not named here is a part of the cache's key: a new one can only cost a miss.
+_NOT_DECIDING = (
+    *("model", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
+    *("batch_tokens", "stall_seconds", "load_seconds"),
 )
 
 
@@ -143,6 +154,8 @@ class Hosted(Mapping[Role, Engine]):
         store: the run's; keeps which engines it was started with and, beside it, the workers' output.
         notify: called with lines for the user.
         check: called with the engines when a new run starts them, before anything is asked.
+        cache: what greedy answers of other runs are looked up in; None does without.
+        pool: engines that other runs use, too; None starts the run's own.
     """
 
     def __init__(
@@ -152,13 +165,22 @@ class Hosted(Mapping[Role, Engine]):
         store: Store,
         notify: Callable[[str], None],
         check: Callable[[Mapping[Role, Engine]], None],
+        cache: Cache | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self._models, self._others = models, others
-        self._store, self._notify, self._check = store, notify, check
+        self._store, self._notify, self._check, self._cache = store, notify, check, cache
+        self._pool, self._are_shared = pool, False
         self._engines: dict[Role, Engine] = {}
 
     def __getitem__(self, role: Role) -> Engine:
-        return _Deferred(self, role)
+        """The role's running engine; the first one asked for starts all models and checks that they fit the run."""
+        if role in self._others:
+            return self._others[role]
+        if not self._engines:
+            self._join()
+            self._compare()
+        return self._engines[role]
 
     def __iter__(self) -> Iterator[Role]:
         return iter((*self._models, *self._others))
@@ -166,26 +188,51 @@ class Hosted(Mapping[Role, Engine]):
     def __len__(self) -> int:
         return len(self._models) + len(self._others)
 
-    def start(self, role: Role) -> Engine:
-        """The role's running engine; the first call for a model starts all models and checks that they fit the run."""
-        if role in self._others:
-            return self._others[role]
-        if not self._engines:
-            self._start()
-            self._compare()
-        return self._engines[role]
+    def shelf(self, role: Role) -> Shelf | None:
+        """The part of the cache that holds the answers of the role's engine; None if they are not cached.
+
+        The engine runs by now: only a running one knows which of the engines it is, its version and its device. A
+        scripted engine is not cached, because it answers at once and its file is all that is known of its code.
+        """
+        if self._cache is None or role in self._others or role not in CACHED:
+            return None
+        engine = self[role]
+        if engine.fingerprint["engine"] == "scripted":
+            return None
+        settings = asdict(self._models[role].settings)
+        deciding = {name: value for name, value in settings.items() if name not in _NOT_DECIDING}
+        return self._cache.shelf(
+            {"engine": dict(engine.fingerprint), "max_model_len": engine.max_model_len, "settings": deciding}
+        )
 
     def close(self) -> None:
-        """Stop the workers."""
-        for engine in {id(engine): engine for engine in (*self._engines.values(), *self._others.values())}.values():
+        """Stop the workers that no other run uses, and close the cache."""
+        own = () if self._are_shared else self._engines.values()
+        for engine in {id(engine): engine for engine in (*own, *self._others.values())}.values():
             engine.close()
+        if self._cache:
+            self._cache.close()
 
-    def _start(self) -> None:
+    def _join(self) -> None:
+        """Use the pool's engines, or start them and leave them to the pool."""
+        kinds = self._kinds()
+        asked = {role: (host.settings, kinds[role]) for role, host in self._models.items()}
+        self._engines = self._pool.find(asked) if self._pool else {}
+        if not self._engines:
+            self._start(kinds)
+            if self._pool:
+                self._pool.add(asked, self._engines)
+        self._are_shared = self._pool is not None
+
+    def _kinds(self) -> dict[Role, str]:
+        """The engine each role wants; "auto" means the one that the run was started with, if it was."""
         used = self._store.get("engine") or {}
-        kinds = {
+        return {
             role: used[role]["engine"] if host.wanted == "auto" and role in used else host.wanted
             for role, host in self._models.items()
         }
+
+    def _start(self, kinds: Mapping[Role, str]) -> None:
         settings, turns = self._placed(kinds)
         running: list[tuple[EngineSettings, Engine]] = []
         # The first to be asked starts first, or, where they take turns, last.
@@ -239,14 +286,3 @@ class Hosted(Mapping[Role, Engine]):
                 f"{self._store.folder}: the engine is not the one this run was started with: {'; '.join(differing)}",
                 "choose another --run folder",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _Deferred:
-    """Stands for an engine until something is asked of it."""
-
-    hosted: Hosted
-    role: Role
-
-    def generate(self, requests, progress=None):
-        return self.hosted.start(self.role).generate(requests, progress)

@@ -17,8 +17,10 @@ from typing import Any
 
 from opro_local import config as configs
 from opro_local import offline, result
+from opro_local.cache import Cache
 from opro_local.config import Config
-from opro_local.driver import Interrupted, Report, drive
+from opro_local.driver import Driven, Interrupted, Report, answer_alone, driven
+from opro_local.engines.pool import Pool
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.hosting import Hosted
 from opro_local.plans import Plan, plan
@@ -93,13 +95,31 @@ def carry_out(
         OproError: see errors.py. A new folder is removed again when nothing was answered yet.
         Interrupted: stopped; the same call resumes.
     """
+    return answer_alone(carried_out(ready, folder, report, stopping, notify))
+
+
+def carried_out(
+    ready: Plan,
+    folder: Path,
+    report: Report,
+    stopping: Callable[[], bool],
+    notify: Callable[[str], None],
+    pool: Pool | None = None,
+) -> Driven:
+    """What `carry_out` does, as a generator that yields what an engine must answer; see driver.driven.
+
+    Its engines are the pool's, whose maker closes them; without one they are the run's own.
+    """
     for line in ready.notices:
         notify(line)
     with _opened(folder, ready) as store:
-        hosted = Hosted(ready.models, ready.others, store, notify, ready.check)
+        kept = ready.config.run
+        cache = Cache(None, kept.cache_bytes, notify) if kept.cache else None
+        hosted = Hosted(ready.models, ready.others, store, notify, ready.check, cache, pool)
         trajectory = Trajectory()
         try:
-            outcome = drive(ready.asks(trajectory), hosted, trajectory, store, report, stopping)
+            asks = ready.asks(trajectory)
+            outcome = yield from driven(asks, hosted, trajectory, store, report, stopping, hosted.shelf)
         except (Interrupted, KeyboardInterrupt):
             store.put(state="interrupted")
             raise
@@ -133,11 +153,19 @@ def _conclude(store: Store, ready: Plan, found: dict[str, Any]) -> dict[str, Any
 
 
 def accounts(store: Store) -> dict[str, Any]:
-    """Engine calls by role, tokens and seconds, and how often test was opened, from the store's calls."""
-    calls = store.calls()
+    """Engine calls by role, tokens and seconds, what of it the cache gave, and how often test was opened.
+
+    A batch that the cache answered whole is no engine call.
+    """
+    calls, cached = store.calls(), store.get("from_cache") or {}
+    made = [call["role"] for call in calls if cached.get(call["label"], [0])[0] < call["requests"]]
+    given = [cached[call["label"]] for call in calls if call["label"] in cached]
     return {
-        "calls": {"optimizer": 0, "scorer": 0, **Counter(call["role"] for call in calls)},
+        "calls": {"optimizer": 0, "scorer": 0, **Counter(made)},
         "tokens": {kind: sum(call[f"{kind}_tokens"] for call in calls) for kind in ("prompt", "cached", "completion")},
+        "from_cache": {
+            name: sum(counts[i] for counts in given) for i, name in enumerate(("completions", "prompt", "completion"))
+        },
         "seconds": round(sum(call["seconds"] for call in calls), 3),
         "test_opened": sum(call["label"].endswith("/test") for call in calls),
     }

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from running import SCRIPT, write_reviews
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fixtures of whole modules run before `own_cache`: they don't touch the user's cache either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or fills the user's cache; programs that a test starts inherit its own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("OPRO_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

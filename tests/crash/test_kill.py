@@ -137,7 +137,7 @@ def test_a_real_engine_dies_with_its_parent_and_the_resumed_run_is_the_same(revi
     arguments = [
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
         *("--engine", "transformers", "--set", "search.steps=2", "--set", "search.candidates=2"),
-        *("--set", "scorer.max_tokens=4", "--json"),
+        *("--set", "scorer.max_tokens=4", "--set", "run.cache=false", "--json"),
     ]
     clean = json.loads(program(*arguments, "--run", str(tmp_path / "clean")).stdout)
     run = tmp_path / "run"
