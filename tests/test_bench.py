@@ -235,12 +235,11 @@ def test_throughput_compares_pair_by_pair(monkeypatch):
     assert busy == pytest.approx(time.process_time(), abs=0.1)
 
 
-def test_growth_counts_beyond_the_start_and_resumes_to_the_same(monkeypatch, tmp_path):
+def test_growth_counts_per_example_and_resumes_to_the_same(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     import bench_growth as script
 
-    start, grown = {"examples": 10, "host": 1.0}, {"examples": 110, "host": 1.5}
-    assert script.each(grown, start) == pytest.approx(5000)
+    assert script.each({"examples": 100, "host": 0.5}) == pytest.approx(5000)
     data = tmp_path / "rows.csv"
     data.write_text("question,answer\n" + "".join(f"How many {i}?,{i % 7}\n" for i in range(12)))
     first, again = (script.one(tmp_path / "run", data, 2, 3) for _ in range(2))
