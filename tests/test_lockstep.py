@@ -1,0 +1,312 @@
+"""Runs in lockstep come to what they come to alone, in the calls of one, and end alone when something breaks."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from opro_local import config as configs
+from opro_local.config import Config
+from opro_local.driver import Answered, Interrupted, Waiting, Working, driven
+from opro_local.engines.pool import Pool
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.errors import DataError, EngineError, LockedError, StoreError
+from opro_local.lockstep import ask_together, execute_many, lockstep
+from opro_local.run import execute
+from opro_local.store import open_store
+from opro_local.trajectory import Trajectory
+from opro_local.types import Batch, Completion, EngineSettings, Prompt, Request, Sampling
+
+TABLES = ("call", "solution", "rejection", "meta")
+# What time it was, and how long it took.
+TIMES = {"finished_at", "seconds"}
+
+
+def stored(folder: Path) -> dict:
+    """Everything in a store but times, and the result as it lies beside it."""
+    connection = sqlite3.connect(folder / "run.sqlite")
+    connection.row_factory = sqlite3.Row
+    found: dict = {
+        name: [
+            {k: v for k, v in dict(row).items() if k not in TIMES}
+            for row in connection.execute(f"SELECT * FROM {name}")
+        ]
+        for name in TABLES
+    }
+    connection.close()
+    for row in found["meta"]:
+        row["value"] = without_times(json.loads(row["value"]))
+    found["files"] = {
+        file.name: without_times(json.loads(file.read_text())) if file.suffix == ".json" else file.read_text()
+        for file in folder.iterdir()
+        if file.suffix in (".json", ".txt")
+    }
+    return found
+
+
+def without_times(value):
+    return {k: v for k, v in value.items() if k not in TIMES} if isinstance(value, dict) else value
+
+
+@pytest.fixture
+def seeds(tables) -> list[Config]:
+    """Eight configs of different length: seeds 0 to 7, one to four steps."""
+    found = []
+    for seed in range(8):
+        own = copy.deepcopy(tables)
+        own["run"]["seed"], own["search"]["steps"] = seed, 1 + seed % 4
+        found.append(configs.build(own))
+    return found
+
+
+@pytest.fixture
+def counted(monkeypatch) -> list[int]:
+    """The sizes of the calls that scripted engines of this process get; no worker is started."""
+    calls: list[int] = []
+
+    class Counting(ScriptedEngine):
+        def generate(self, requests, progress=None):
+            calls.append(len(requests))
+            return super().generate(requests, progress)
+
+    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log=None: (Counting(settings), ""))
+    return calls
+
+
+def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_longest(seeds, tmp_path, counted):
+    alone, calls = [], []
+    for seed, config in enumerate(seeds):
+        alone.append(execute(config, tmp_path / "alone" / str(seed)))
+        calls.append(len(counted))
+        counted.clear()
+    events: list = []
+    together = execute_many(
+        [(config, tmp_path / "together" / str(seed)) for seed, config in enumerate(seeds)],
+        lambda number, event: events.append((number, event)),
+    )
+    assert len({found["digest"] for found in together}) == 8
+    for seed in range(8):
+        assert without_times(together[seed]) == without_times(alone[seed])
+        assert stored(tmp_path / "together" / str(seed)) == stored(tmp_path / "alone" / str(seed))
+    assert len(counted) == max(calls) < sum(calls) / 4
+    assert sum(found["calls"]["scorer"] for found in together) == sum(found["calls"]["scorer"] for found in alone)
+    for number in range(8):
+        own = [event for given, event in events if given == number]
+        assert sum(isinstance(event, Answered) for event in own) == calls[number]
+        last = [event.finished for event in own if isinstance(event, Working)][-1]
+        assert last == len([event for event in own if isinstance(event, Answered)][-1].batch.requests)
+
+
+def test_a_worker_is_shared_and_a_finished_lockstep_starts_none(seeds, tmp_path, monkeypatch):
+    runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds[:3])]
+    found = execute_many(runs)
+    assert [(tmp_path / str(i) / "scorer.log").exists() for i in range(3)] == [True, False, False]
+    monkeypatch.setattr("opro_local.engines.start", None)
+    assert execute_many(runs) == found
+
+
+def test_stored_batches_are_replayed_and_the_rest_is_merged(seeds, tmp_path, counted):
+    runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds)]
+    short = seeds[3].model_copy(update={"search": seeds[3].search.model_copy(update={"steps": 2})})
+    execute(short, tmp_path / "3")
+    counted.clear()
+    found = execute_many(runs)
+    longest = max(sum(one["calls"].values()) for one in found[:3] + found[4:])
+    assert len(counted) <= longest + 2 and not any(isinstance(one, Exception) for one in found)
+
+
+def test_shares_of_seconds_add_up_and_go_by_requests():
+    class Slow:
+        def generate(self, requests, progress=None):
+            progress(4, 8)
+            return [Completion(request.prompt.text, "stop", 1, 0, 1) for request in requests]
+
+    heard: list = []
+    sizes = (1, 3)
+    waits = [
+        Waiting(Slow(), [request(f"{size} {i}") for i in range(size)], lambda *told: heard.append(told))
+        for size in sizes
+    ]
+    replies = ask_together(waits[0].engine, waits)
+    assert [[one.text for one in reply.completions] for reply in replies] == [["1 0"], ["3 0", "3 1", "3 2"]]
+    assert replies[1].seconds == pytest.approx(3 * replies[0].seconds) and heard == [(1, 2), (3, 6)]
+
+
+def request(text: str) -> Request:
+    return Request(Prompt(text), Sampling(8))
+
+
+def asking(*labels: str, role="scorer"):
+    said = []
+    for label in labels:
+        said += [one.text for one in (yield Batch(label, role, [request(label)])).completions]
+    return said
+
+
+class Recording:
+    """Answers with the prompt; fails a call in which a request says so."""
+
+    def __init__(self, short: bool = False) -> None:
+        self.calls: list[list[str]] = []
+        self._short = short
+
+    def generate(self, requests, progress=None):
+        texts = [one.prompt.text for one in requests]
+        self.calls.append(texts)
+        if any("bad" in text for text in texts):
+            raise EngineError("a bad request")
+        return [Completion(text, "stop", 1, 0, 1) for text in texts][: -1 if self._short else None]
+
+
+def run_of(asks, engine, **more):
+    return driven(asks, {"scorer": engine, "optimizer": more.pop("optimizer", engine)}, Trajectory(), **more)
+
+
+def test_a_request_that_breaks_the_call_ends_its_own_run_only():
+    engine = Recording()
+    found = lockstep([run_of(asking(*labels), engine) for labels in (("a", "b"), ("bad",), ("c", "d"))])
+    assert found[0] == ["a", "b"] and found[2] == ["c", "d"] and isinstance(found[1], EngineError)
+    assert engine.calls == [["a", "bad", "c"], ["a"], ["bad"], ["c"], ["b", "d"]]
+
+
+def test_runs_on_an_engine_that_gives_too_few_fail_and_the_others_finish():
+    good, short = Recording(), Recording(short=True)
+    found = lockstep([run_of(asking("a", "b"), engine) for engine in (short, good, short, good)])
+    assert found[1] == found[3] == ["a", "b"]
+    assert all(isinstance(found[i], EngineError) and "0 completions for 1 requests" in found[i].message for i in (0, 2))
+
+
+def test_a_dead_engine_ends_its_runs_with_what_killed_it():
+    class Dead(Recording):
+        def generate(self, requests, progress=None):
+            self.calls.append([])
+            raise EngineError("killed by signal 9" if len(self.calls) == 1 else "the engine is closed")
+
+    found = lockstep([run_of(asking("a"), dead) for dead in [Dead()] * 2])
+    assert [error.message for error in found] == ["killed by signal 9"] * 2
+
+
+def test_runs_out_of_step_fall_into_step():
+    def alternating(first: str, count: int):
+        for i in range(count):
+            role = ("scorer", "optimizer")[(i + (first == "optimizer")) % 2]
+            yield Batch(str(i), role, [request(f"{first} {i}")])
+
+    scorer, optimizer = Recording(), Recording()
+    lockstep([run_of(alternating(role, 8), scorer, optimizer=optimizer) for role in ("scorer", "optimizer")])
+    assert len(scorer.calls) + len(optimizer.calls) == 9
+
+
+def test_a_locked_store_and_a_bad_config_end_their_runs_only(seeds, tmp_path, counted):
+    (tmp_path / "1").mkdir()
+    held = (tmp_path / "1" / "lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    missing = seeds[2].model_copy(update={"task": seeds[2].task.model_copy(update={"data": str(tmp_path / "none")})})
+    told = []
+    found = execute_many(
+        [(config, tmp_path / str(i)) for i, config in enumerate((seeds[0], seeds[1], missing, seeds[3]))],
+        notify=lambda number, line: told.append(number),
+    )
+    held.close()
+    assert isinstance(found[1], LockedError) and isinstance(found[2], DataError)
+    assert found[0]["state"] == found[3]["state"] == "finished"
+
+
+def test_a_store_that_fails_midway_ends_its_run_only(tmp_path):
+    stores = [open_store(tmp_path / str(i)) for i in range(3)]
+    engine, seen = Recording(), []
+
+    def report(event):
+        if isinstance(event, Answered) and event.batch.label == "b":
+            stores[1].close()
+
+    runs = [run_of(asking("a", "b", "c"), engine, store=store, report=report) for store in stores]
+    found = lockstep(runs)
+    assert found[0] == found[2] == ["a", "b", "c"] and isinstance(found[1], StoreError) and not seen
+    for store in (stores[0], stores[2]):
+        assert [call["label"] for call in store.calls()] == ["a", "b", "c"]
+        store.close()
+
+
+def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
+    other = copy.deepcopy(tables)
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        "def answer(request):\n    from opro_local.errors import EngineError\n    raise EngineError('no')\n"
+    )
+    for role in ("scorer", "optimizer"):
+        other[role]["script"] = f"{broken}:answer"
+    found = execute_many([(configs.build(tables), tmp_path / "0"), (configs.build(other), tmp_path / "1")])
+    assert found[0]["state"] == "finished" and isinstance(found[1], EngineError)
+    assert not (tmp_path / "1").exists()  # nothing was answered there
+
+
+def test_stopping_ends_all_after_the_call_and_the_same_call_resumes(seeds, tmp_path, counted):
+    clean = execute_many([(config, tmp_path / "clean" / str(i)) for i, config in enumerate(seeds)])
+    runs = [(config, tmp_path / "run" / str(i)) for i, config in enumerate(seeds)]
+    counted.clear()
+    found = execute_many(runs, stopping=lambda: len(counted) >= 3)
+    assert len(counted) == 3 and all(isinstance(one, Interrupted) for one in found)
+    assert {
+        row["value"] for i in range(8) for row in stored(tmp_path / "run" / str(i))["meta"] if row["key"] == "state"
+    } == {"interrupted"}
+    again = execute_many(runs)
+    assert [without_times(one) for one in again] == [without_times(one) for one in clean]
+
+
+def test_stopping_asks_no_other_engine():
+    first, second = Recording(), Recording()
+    runs = [run_of(asking("a", "b"), engine) for engine in (first, second)]
+    found = lockstep(runs, stopping=lambda: bool(first.calls))
+    assert [type(one) for one in found] == [Interrupted] * 2 and (first.calls, second.calls) == ([["a"]], [])
+
+
+def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypatch):
+    class Stopped(ScriptedEngine):
+        calls = 0
+
+        def generate(self, requests, progress=None):
+            Stopped.calls += 1
+            if Stopped.calls == 3:
+                raise KeyboardInterrupt
+            return super().generate(requests, progress)
+
+    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log=None: (Stopped(settings), ""))
+    runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]
+    with pytest.raises(KeyboardInterrupt):
+        execute_many(runs)
+    for i in range(3):
+        meta = {row["key"]: row["value"] for row in stored(tmp_path / str(i))["meta"]}
+        assert meta["state"] == "interrupted" and len(stored(tmp_path / str(i))["call"]) == 2
+    assert [one["state"] for one in execute_many(runs)] == ["finished"] * 3
+
+
+def test_the_pool_shares_what_is_equal_and_closes_it():
+    class Closing:
+        def __init__(self):
+            self.fingerprint, self.closed = {"engine": "transformers"}, False
+
+        def close(self):
+            self.closed = True
+
+    pool, settings, scorer, optimizer = (
+        Pool(),
+        EngineSettings("m", "vllm", template_args={"a": 1}),
+        Closing(),
+        Closing(),
+    )
+    pool.add(
+        {"scorer": (settings, "auto"), "optimizer": (settings, "auto")}, {"scorer": scorer, "optimizer": optimizer}
+    )
+    equal = EngineSettings("m", "vllm", template_args={"a": 1})
+    assert pool.find({"scorer": (equal, "auto")}) == {"scorer": scorer}
+    assert pool.find({"scorer": (equal, "transformers"), "optimizer": (equal, "auto")})["optimizer"] is optimizer
+    assert pool.find({"scorer": (equal, "vllm")}) == {} == pool.find({"judge": (equal, "auto")})
+    assert pool.find({"scorer": (EngineSettings("m", "vllm"), "auto")}) == {}
+    pool.close()
+    assert scorer.closed and optimizer.closed and pool.find({"scorer": (equal, "auto")}) == {}
