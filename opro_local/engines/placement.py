@@ -235,7 +235,7 @@ def _least(demand: Demand, gpu: Gpu) -> int:
 
 def _share(memory: int, gpu: Gpu) -> float:
     """Part of the GPU's total, rounded down so that the parts never add up to more."""
-    return max(0.0001, math.floor(10_000 * memory / gpu.total) / 10_000)
+    return math.floor(10_000 * memory / gpu.total) / 10_000
 
 
 def _told(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:

@@ -21,7 +21,7 @@ from opro_local.types import Completion, Engine, EngineSettings, Progress, Promp
 # The order engines start in. The scorer first: it is the one whose failure says most about a config.
 ORDER: tuple[Role, ...] = ("scorer", "optimizer", "judge", "embedder")
 LOWER = (
-    "lower max_model_len, kv_cache_bytes or gpu_memory, take a smaller or quantized model, or free the GPU; "
+    "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, or free the GPU; "
     'run.placement = "off" starts without a plan'
 )
 
