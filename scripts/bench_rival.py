@@ -7,8 +7,10 @@ PYTHON is an environment of its own with promptolution 2.3.0 beside the same vLL
 promptolution==2.3.0`, then pandas, scikit-learn, scipy, openai and tqdm); the rival's script takes --model, --data,
 --test, --batch-size, --steps, --candidates, --max-tokens, --max-model-len, --temperature, --llm-kwargs, --template and
 --out, and writes the seconds without loading, the engine calls and the prompts. Three lines: ours, the rival tuned
-(batch size 4096) and as a new user gets it (batch size 1). Both sides score greedily and write proposals of as many
-tokens. A search scores only solutions that are new, so pairs differ; compare seconds per 100 pairs.
+(batch size 4096) and as a new user gets it (batch size 1). Proposals and answers have the same token limit on both
+sides. The rival has one temperature for both roles and keeps its own, 0.1, because at 0 it would propose the same thing
+again and again; we propose at 1 and score at 0. A search scores only solutions that are new, so pairs differ: compare
+seconds per 100 pairs, and calls.
 """
 
 from __future__ import annotations
@@ -70,12 +72,14 @@ def rival(given: argparse.Namespace, ready: Plan, scratch: Path, batch_size: int
     plain = json.dumps({"model": settings.model, "kind": "vllm", "max_model_len": given.max_model_len})
     told = subprocess.run([sys.executable, "-c", PLAIN, plain], stdout=subprocess.PIPE, check=True).stdout
     ours_too = json.loads(told.decode().strip().splitlines()[-1])
-    kwargs = {name: value for name, value in ours_too.items() if name not in ITS_OWN}
+    # Without max_num_seqs the rival takes a batch size of 1, and that is how a new user meets it.
+    left_out = ITS_OWN if batch_size else (*ITS_OWN, "max_num_seqs")
+    kwargs = {name: value for name, value in ours_too.items() if name not in left_out}
     out = scratch / f"rival-{batch_size}.json"
     wanted = {
         **{"model": settings.model, "data": scratch / "rows.csv", "test": scratch / "few.csv"},
         **{"batch-size": batch_size, "steps": given.steps, "candidates": given.candidates},
-        **{"max-tokens": given.max_tokens, "max-model-len": given.max_model_len, "temperature": 0},
+        **{"max-tokens": given.max_tokens, "max-model-len": given.max_model_len},
         **{"llm-kwargs": json.dumps(kwargs), "out": out, "template": "td"},
     }
     command = [given.rival_python, given.rival_script, *(f"--{name}={value}" for name, value in wanted.items())]
