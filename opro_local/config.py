@@ -140,6 +140,11 @@ class EvaluationSettings(Section):
     split: Literal["train", "validation", "test"] = "test"
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
+    mode: Literal["full", "race", "subset"] = "full"
+    block: int = Field(256, ge=1)
+    drop_alpha: float = Field(0.01, gt=0, lt=0.5)
+    subset_rows: int = Field(50, ge=1)
+    subset_draw: Literal["fixed", "fresh"] = "fixed"
 
 
 class RunSettings(Section):
@@ -163,6 +168,12 @@ class Config(Section):
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     run: RunSettings = RunSettings()
+
+    @model_validator(mode="after")
+    def _parts_need_rows(self) -> Config:
+        if self.evaluation.mode != "full" and self.problem.kind != "prompt":
+            raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
+        return self
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""
@@ -271,7 +282,7 @@ def _explain(error: ValidationError) -> str:
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
     section: Mapping[str, Any] = Config.model_fields
-    if where[0] == "problem" and len(where) > 1:
+    if where[:1] == ["problem"] and len(where) > 1:
         section = PROBLEMS[where.pop(1)].model_fields  # pydantic names the kind as a part of the place
     elif len(where) > 1 and where[0] in section:
         section = section[where[0]].annotation.model_fields

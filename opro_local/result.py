@@ -47,8 +47,7 @@ def optimism(trajectory: Trajectory) -> float:
 
     Solutions scored on a part of the rows are left out, as they can't be chosen.
     """
-    whole = trajectory.top(len(trajectory.entries), among="whole")
-    return stats.optimism_of_best(np.stack([entry.score.values for entry in whole]))
+    return stats.optimism_of_best(np.stack([e.score.values for e in trajectory.entries if not e.partial]))
 
 
 def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
@@ -85,8 +84,8 @@ def _train_words(result: Mapping[str, Any]) -> list[str]:
     if not train or luck < 0.05:
         return []
     return [
-        f"Being the best of {result['solutions']} on {train['best']['n']} train rows, its train score of "
-        f"{100 * train['best']['accuracy']:.1f} % is likely some {luck:.1f} points too high."
+        f"The highest of {result['solutions']} train scores on {train['best']['n']} rows is likely some {luck:.1f} "
+        "points too high, for being the highest."
     ]
 
 

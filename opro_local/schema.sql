@@ -28,6 +28,7 @@ CREATE TABLE solution (
     text TEXT NOT NULL,
     score REAL NOT NULL,
     n INTEGER NOT NULL CHECK (n > 0),
+    partial INTEGER NOT NULL CHECK (partial IN (0, 1)),
     extraction_failures INTEGER NOT NULL,
     truncated INTEGER NOT NULL,
     tokens INTEGER NOT NULL,

@@ -7,18 +7,19 @@ clock, file or random state: randomness is derived from (run seed, step, purpose
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from opro_local import racing
 from opro_local.config import Config, SearchSettings
 from opro_local.errors import DataError
 from opro_local.metaprompt import Form, View, parse, render
 from opro_local.similarity import Similarity
 from opro_local.trajectory import Entry, Trajectory
-from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution, Split
+from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Score, Solution, Split
 
-SAMPLING, EXEMPLARS, ORDER = 1, 2, 3
+SAMPLING, EXEMPLARS, ORDER, ROWS = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Outcome:
 def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
     """Search on train, choose on validation, open test once for the chosen solution and the baseline.
 
-    At most two batches a step, one for the seeds, one for validation and one for test.
+    At most two batches a step, one for the seeds, one for validation and one for test. A race has a batch per block
+    of rows instead of one; after steps on a subset of train its leaders are scored on all of it in one batch more.
 
     Args:
         problem: what is optimized.
@@ -43,9 +45,13 @@ def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory)
     """
     reason = yield from climb(problem, config, form, trajectory)
     baseline = trajectory.entries[0].solution
-    finalists = [entry.solution for entry in trajectory.top(config.evaluation.finalists)]
-    best = finalists[0]
     last = trajectory.entries[-1].step
+    leaders = [entry for entry in trajectory.top(config.evaluation.finalists) if entry.partial]
+    if leaders:
+        again, close = [entry.solution for entry in leaders], [entry.similarity for entry in leaders]
+        yield from score(problem, trajectory, again, "train", last, close, label=f"{last}/train/leaders")
+    finalists = [entry.solution for entry in trajectory.top(config.evaluation.finalists, among="whole")]
+    best = finalists[0]
     if "validation" in problem.splits:
         solutions = list(dict.fromkeys([baseline, *finalists]))
         yield from score(problem, trajectory, solutions, "validation", last)
@@ -60,7 +66,7 @@ def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) 
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
     similarity = Similarity(settings)
-    yield from _grow(problem, trajectory, list(dict.fromkeys(problem.seeds())), 0, similarity)
+    yield from _grow(problem, config, trajectory, list(dict.fromkeys(problem.seeds())), 0, similarity)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
@@ -73,17 +79,75 @@ def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) 
         replies, history = yield from _propose(problem, config, form, trajectory, step, history)
         fresh = _admit(problem, form, trajectory, step, replies)
         if fresh:
-            yield from _grow(problem, trajectory, fresh, step, similarity)
+            yield from _grow(problem, config, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
 def _grow(
-    problem: Problem, trajectory: Trajectory, solutions: Sequence[Solution], step: int, similarity: Similarity
+    problem: Problem,
+    config: Config,
+    trajectory: Trajectory,
+    solutions: Sequence[Solution],
+    step: int,
+    similarity: Similarity,
 ) -> Asks:
-    """Score a step's solutions on train and say how close each is to those before it."""
+    """Score a step's solutions on train, as the config says, and say how close each is to those before it.
+
+    The seeds are always scored on all rows: the baseline is judged by them, and parts are compared with them.
+    """
     texts = [solution.text for solution in solutions]
     close = yield from _counted(similarity.measure(texts, f"{step}/train"), trajectory)
-    yield from score(problem, trajectory, solutions, "train", step, close)
+    mode = config.evaluation.mode if step else "full"
+    if mode == "race":
+        yield from _race(problem, config, trajectory, solutions, step, close)
+    else:
+        rows = _subset(config, trajectory, step) if mode == "subset" else None
+        yield from score(problem, trajectory, solutions, "train", step, close, rows)
+
+
+def _subset(config: Config, trajectory: Trajectory, step: int) -> np.ndarray | None:
+    """The train rows a step is scored on, ascending; None where that is all of them."""
+    total, count = trajectory.entries[0].score.n, config.evaluation.subset_rows
+    fresh = config.evaluation.subset_draw == "fresh"
+    drawn = np.random.default_rng(_seeds(config, step if fresh else 0, ROWS)).permutation(total)
+    return np.sort(drawn[:count]) if count < total else None
+
+
+def _race(
+    problem: Problem,
+    config: Config,
+    trajectory: Trajectory,
+    solutions: Sequence[Solution],
+    step: int,
+    similarities: Sequence[float],
+) -> Asks:
+    """Score solutions on the same blocks of train rows until all rows are scored or all solutions dropped.
+
+    After each block but the last those are dropped that are not the best (see racing.beaten).
+    """
+    incumbent, settings = trajectory.reference.score, config.evaluation
+    order = np.random.default_rng(_seeds(config, step, ROWS)).permutation(incumbent.n)
+    values = np.full((len(solutions), incumbent.n), np.nan)
+    parts: list[list[Score]] = [[] for _ in solutions]
+    alive, done, number = np.arange(len(solutions)), 0, 0
+    refused: dict[int, str] = {}
+    while len(alive) and done < incumbent.n:
+        drawn = order[done : done + racing.block(len(alive), incumbent.n - done, settings.block)]
+        asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
+        found = yield from _counted(asked, trajectory)
+        done, number = done + len(drawn), number + 1
+        for i, result in zip(alive, found, strict=True):
+            if isinstance(result, str):
+                refused[i] = result
+            else:
+                parts[i].append(result)
+                values[i, done - len(drawn) : done] = result.values
+        if done < incumbent.n:
+            known = incumbent.values[order[:done]]
+            out = racing.beaten(values[:, :done], known, incumbent.n, settings.drop_alpha)
+            alive = alive[~out[alive]]
+    results = [refused.get(i) or racing.joined(part, order) for i, part in enumerate(parts)]
+    _append(trajectory, solutions, results, "train", step, similarities, dropping=True)
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
@@ -110,19 +174,43 @@ def score(
     split: Split,
     step: int,
     similarities: Sequence[float] = (),
+    rows: np.ndarray | None = None,
+    label: str = "",
 ) -> Asks:
-    """Score solutions on a split and append them; those that can't be scored are rejected.
+    """Score solutions on a split, or on these rows of it, and append them; those that can't be scored are rejected.
 
-    `similarities` is what Similarity.measure says of them, 0 where it is not asked.
+    `similarities` is what Similarity.measure says of them, 0 where it is not asked; `label` is the batch's, by
+    default step and split.
     """
-    found = yield from _counted(problem.evaluate(solutions, split, f"{step}/{split}"), trajectory)
-    position = 0
+    label = label or f"{step}/{split}"
+    if rows is None:
+        asked = problem.evaluate(solutions, split, label)
+    else:
+        asked = problem.evaluate(solutions, split, label, rows)
+    found = yield from _counted(asked, trajectory)
+    if rows is not None:
+        found = [result if isinstance(result, str) else replace(result, rows=rows) for result in found]
+    _append(trajectory, solutions, found, split, step, similarities)
+
+
+def _append(
+    trajectory: Trajectory,
+    solutions: Sequence[Solution],
+    results: Sequence[Score | str],
+    split: Split,
+    step: int,
+    similarities: Sequence[float],
+    dropping: bool = False,
+) -> None:
+    """Append what was scored and reject what was not; `dropping` marks partial scores as dropped."""
+    position = sum(entry.step == step for entry in trajectory.entries) if split == "train" else 0
     similarities = similarities or [0.0] * len(solutions)
-    for solution, result, similarity in zip(solutions, found, similarities, strict=True):
+    for solution, result, similarity in zip(solutions, results, similarities, strict=True):
         if isinstance(result, str):
             trajectory.reject(Rejection(step, solution.text, result), solution)
             continue
-        trajectory.add(Entry(split, step, position, solution, result, similarity))
+        dropped = dropping and result.rows is not None
+        trajectory.add(Entry(split, step, position, solution, result, similarity, dropped))
         position += 1
 
 
@@ -184,10 +272,10 @@ def temperature_at(config: Config, step: int) -> float:
 def _view(problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int) -> View:
     settings = config.search
     entries = shown_entries(trajectory, config, step, history)
-    pairs = [(entry.solution.text, problem.show(entry.score.value)) for entry in entries]
+    pairs = [(entry.solution.text, problem.show(trajectory.estimate(entry))) for entry in entries]
     rows = _exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
-    target = problem.show(aim(best.score.value)) or ""
+    target = problem.show(aim(trajectory.estimate(best))) or ""
     return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
 
 
@@ -200,13 +288,16 @@ def aim(best: float) -> float:
 
 
 def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:
-    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order."""
+    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order.
+
+    What a race dropped is among them: the optimizer learns from poor solutions too.
+    """
     settings = config.search
-    best = trajectory.top(min(settings.history, history), settings.exploration)
-    top = [e for e in best if e.score.value >= settings.threshold]
+    best = trajectory.top(min(settings.history, history), settings.exploration, among="all")
+    top = [e for e in best if trajectory.estimate(e) >= settings.threshold]
     known = {id(entry) for entry in top}
     recent = [e for e in trajectory.recent(min(settings.recent, history)) if id(e) not in known]
-    entries = sorted(top + recent, key=lambda e: (e.score.value, -e.step, -e.position))
+    entries = sorted(top + recent, key=lambda e: (trajectory.estimate(e), -e.step, -e.position))
     if settings.order == "descending":
         entries.reverse()
     if settings.order == "random":
@@ -223,7 +314,7 @@ def _exemplar_rows(
     draw = np.random.default_rng(_seeds(config, 0 if choice == "constant" else step, EXEMPLARS))
     order = draw.permutation(rows)
     if choice in ("most_wrong", "shown_wrong"):
-        wrong = trajectory.times_wrong(trajectory.entries if choice == "most_wrong" or not entries else entries)
+        wrong = trajectory.share_wrong(trajectory.entries if choice == "most_wrong" or not entries else entries, rows)
         order = order[np.argsort(-wrong[order], kind="stable")]
     return [int(row) for row in order[:k]]
 
@@ -257,7 +348,7 @@ def _read(problem: Problem, form: Form, reply: Completion) -> Solution | str:
 
 def _choose(held_out: list[Entry], trajectory: Trajectory) -> Solution:
     """The finalist with the best validation score; of equals the one that is better on train."""
-    ranks = {entry.solution: rank for rank, entry in enumerate(trajectory.top(len(trajectory.entries)))}
+    ranks = {entry.solution: rank for rank, entry in enumerate(trajectory.top(len(trajectory.entries), among="whole"))}
     return min(held_out, key=lambda entry: (-entry.score.value, ranks[entry.solution])).solution
 
 

@@ -24,7 +24,7 @@ from opro_local.trajectory import Entry, fingerprint
 from opro_local.types import Batch, Completion, Rejection, Reply
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
-VERSION = 2
+VERSION = 3
 FILE = "run.sqlite"
 LOCK = "lock"
 FINISH = ("stop", "length", "too_long", "failed")
@@ -78,7 +78,7 @@ class Store:
         """
         with self._guarded(), self._transaction():
             self._connection.executemany(
-                "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_solution_row(entry) for entry in entries],
             )
             self._connection.executemany(
@@ -235,7 +235,7 @@ def _solution_row(entry: Entry) -> tuple[Any, ...]:
     score = entry.score
     return (
         *(entry.split, entry.step, entry.position, entry.solution.key, _clean(entry.solution.text)),
-        *(score.value, score.n, score.failures, score.truncated, score.tokens),
+        *(score.value, score.n, entry.partial, score.failures, score.truncated, score.tokens),
         *(entry.similarity, fingerprint(entry)),
     )
 

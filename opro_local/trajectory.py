@@ -10,10 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from opro_local.types import Rejection, Score, Solution, Split
+
+Among = Literal["standing", "whole", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Entry:
     """A solution with its score on one split. Step 0 holds the seeds.
 
     `similarity` is the cosine to the nearest earlier solution where the search explores (similarity.py), else 0.
+    `dropped` means that a race stopped scoring it (racing.py): it never wins.
     """
 
     split: Split
@@ -29,13 +33,20 @@ class Entry:
     solution: Solution
     score: Score
     similarity: float = 0.0
+    dropped: bool = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether only some rows of the split were scored."""
+        return self.score.rows is not None
 
 
 class Trajectory:
     """All entries, rejections and costs of one search.
 
     Attributes:
-        entries: solutions scored on train, in order.
+        entries: solutions scored on train, in order; one scored again on more rows is there twice.
+        reference: the best entry scored on all of train, of equals the first; None before there is any.
         held_out: solutions scored on validation or test, in order.
         rejections: replies that did not become solutions, in order.
         tokens: prompt and completion tokens spent so far, by both roles.
@@ -44,6 +55,7 @@ class Trajectory:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.reference: Entry | None = None
         self.held_out: list[Entry] = []
         self.rejections: list[Rejection] = []
         self.tokens = 0
@@ -55,6 +67,9 @@ class Trajectory:
         if entry.split == "train":
             self._keys.add(entry.solution.key)
             self.entries.append(entry)
+            best = self.reference
+            if not entry.partial and (best is None or entry.score.value > best.score.value):
+                self.reference = entry
         else:
             self.held_out.append(entry)
 
@@ -68,29 +83,58 @@ class Trajectory:
         """Whether this solution was scored on train, or found impossible to score, already."""
         return solution.key in self._keys
 
-    def top(self, k: int, exploration: float = 0.0) -> list[Entry]:
-        """The k best train entries, best first; of equals the earlier one is better.
+    def estimate(self, entry: Entry) -> float:
+        """A train score on all rows: what it is, or for a part of them what it is likely to be.
 
-        With `exploration` an entry's similarity to those before it costs that much per unit: of two near-duplicates
-        the first stays, and the next best of another kind comes before the second.
+        The part is compared with the reference on the same rows, so that easy or hard ones among them mislead nobody:
+        the reference's whole score plus the difference there (the difference estimator of survey sampling), within
+        [0, 1]. Entries scored on different parts can be ranked by it.
         """
-        return sorted(self.entries, key=lambda entry: exploration * entry.similarity - entry.score.value)[:k]
+        score, best = entry.score, self.reference
+        if score.rows is None or best is None:
+            return score.value
+        there = float(best.score.values[score.rows].mean(dtype=np.float64))
+        return min(1.0, max(0.0, best.score.value + score.value - there))
+
+    def top(self, k: int, exploration: float = 0.0, among: Among = "standing") -> list[Entry]:
+        """The k best train entries by their estimates, best first; of equals the earlier one is better.
+
+        A solution scored twice counts once, as it was scored last.
+
+        Args:
+            k: how many.
+            exploration: what an entry's similarity to those before it costs per unit: of two near-duplicates the
+                first stays, and the next best of another kind comes before the second.
+            among: "standing" leaves out what races dropped, "whole" also what was not scored on all rows.
+        """
+        last = {entry.solution.key: entry for entry in self.entries}.values()
+        chosen = [e for e in last if among == "all" or not (e.dropped or (among == "whole" and e.partial))]
+        return sorted(chosen, key=lambda entry: exploration * entry.similarity - self.estimate(entry))[:k]
 
     def recent(self, k: int) -> list[Entry]:
         """The last k train entries, oldest first."""
         return self.entries[-k:] if k else []
 
     def best_by_step(self) -> list[float]:
-        """The best train score known after each step, from step 0 on."""
+        """The best train score known after each step, from step 0 on; what races dropped doesn't count."""
         best: list[float] = []
         for entry in self.entries:
             best.extend(best[-1:] * (entry.step + 1 - len(best)) or [-np.inf] * (entry.step + 1 - len(best)))
-            best[-1] = max(best[-1], entry.score.value)
+            if not entry.dropped:
+                best[-1] = max(best[-1], self.estimate(entry))
         return best
 
-    def times_wrong(self, entries: list[Entry]) -> np.ndarray:
-        """For each train example how many of the entries scored below 1 on it; shape (examples,)."""
-        return np.sum([entry.score.values < 1 for entry in entries], axis=0)
+    def share_wrong(self, entries: list[Entry], examples: int) -> np.ndarray:
+        """For each train example the share of the entries scored on it that earned less than 1; shape (examples,).
+
+        0 where none of them was scored.
+        """
+        wrong, asked = np.zeros(examples), np.zeros(examples)
+        for entry in entries:
+            rows = slice(None) if entry.score.rows is None else entry.score.rows
+            wrong[rows] += entry.score.values < 1
+            asked[rows] += 1
+        return wrong / np.maximum(asked, 1)
 
     def digest(self) -> str:
         """64 hex digits over solutions, scores and order, on every split."""
@@ -101,9 +145,10 @@ def fingerprint(entry: Entry) -> str:
     """Canonical JSON of what an entry says, the per-example values included as a digest."""
     values = hashlib.sha256(np.ascontiguousarray(entry.score.values, dtype="<f4").tobytes()).hexdigest()
     score = entry.score
+    part = [] if score.rows is None else [[int(row) for row in score.rows], entry.dropped]
     return json.dumps(
         [entry.split, entry.step, entry.position, entry.solution.key, repr(score.value)]
-        + [score.n, score.failures, score.truncated, values]
+        + [score.n, score.failures, score.truncated, values, *part]
     )
 
 

@@ -139,6 +139,7 @@ class Score:
     Attributes:
         value: the mean of `values`.
         values: shape (n,), one score per example in the split's order; shape (1,) where there are no examples.
+        rows: which examples of the split were scored, ascending, where not all were; None for all.
         failures: answers from which nothing could be extracted. They score 0.
         truncated: answers cut at max_tokens, whatever they scored.
         tokens: prompt and completion tokens spent on it.
@@ -151,6 +152,7 @@ class Score:
     truncated: int = 0
     tokens: int = 0
     beside: Mapping[str, float] = field(default_factory=dict)
+    rows: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def n(self) -> int:
@@ -191,12 +193,13 @@ class Problem(Protocol):
         """A proposed text as a solution, or the reason why it can't be one."""
 
     def evaluate(
-        self, solutions: Sequence[Solution], split: Split, label: str
+        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
     ) -> Generator[Batch, Reply, list[Score | str]]:
-        """Score every solution on every example of the split: one Score each, in order.
+        """Score every solution on the examples of the split: one Score each, in order.
 
         All solutions go in one Batch per model or program involved. A text instead of a Score is the reason why the
-        solution can't be scored; the search rejects it.
+        solution can't be scored; the search rejects it. `rows` are positions in the split, in the order the values
+        are wanted; None means all. Only problems of the kind "prompt" are asked for a part, others need not take it.
         """
 
     def show(self, value: float) -> str | None:

@@ -131,26 +131,32 @@ class PromptProblem:
         return show_score(value, self._config.search.buckets)
 
     def evaluate(
-        self, solutions: Sequence[Solution], split: Split, label: str
+        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
     ) -> Generator[Batch, Reply, list[Score | str]]:
-        """All solutions on all rows of the split in one batch, by solution; shape of the answers (solutions, rows).
+        """All solutions on all rows, or on those asked for, in one batch, by solution: shape (solutions, rows).
 
         A second prompting round and a judge are a batch each, for all solutions together.
         """
-        answers = yield from self.answers(solutions, split, label)
+        answers = yield from self.answers(solutions, split, label, rows)
         texts = [answer.text for answer in answers]
+        scorer = self._scorers[split]
+        if rows is not None:
+            scorer = replace(scorer, golds=[scorer.golds[row] for row in rows])
         if self._config.task.rule == "judge":
-            rows = self.rows[split] * len(solutions)
-            verdicts = yield from judged(texts, rows, self._scorers[split], self._config.judge.rubric, label)
+            asked = list(self._rows(split, rows)) * len(solutions)
+            verdicts = yield from judged(texts, asked, scorer, self._config.judge.rubric, label)
         else:
-            verdicts = self._scorers[split].both(texts)
+            verdicts = scorer.both(texts)
         return scores(answers, len(solutions), verdicts)
 
+    def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
+        return self.rows[split] if rows is None else [self.rows[split][row] for row in rows]
+
     def answers(
-        self, solutions: Sequence[Solution], split: Split, label: str
+        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
     ) -> Generator[Batch, Reply, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
-        build, rows = self.layout.prompt, self.rows[split]
+        build, rows = self.layout.prompt, self._rows(split, rows)
         prompts = [build(solution.text, row) for solution in solutions for row in rows]
         reply = yield Batch(label, "scorer", [Request(prompt, self._sampling) for prompt in prompts])
         if not self._config.task.second_round:
