@@ -85,7 +85,7 @@ def scored(folder: Path) -> list[dict[str, Any]]:
 
 def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
     solutions = opened.solutions("train")
-    best = max(solutions, key=lambda row: row["score"], default=None)
+    best = max((row for row in solutions if not row["partial"]), key=lambda row: row["score"], default=None)
     baseline = solutions[0] if solutions else None
     config = opened.get("config") or {}
     found: dict[str, Any] = {

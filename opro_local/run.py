@@ -22,7 +22,7 @@ from opro_local.config import Config
 from opro_local.driver import Driven, Interrupted, Report, answer_alone, driven
 from opro_local.engines.pool import Pool
 from opro_local.errors import OproError, StoreError, UsageError
-from opro_local.hosting import Hosted
+from opro_local.hosting import Hosted, notices
 from opro_local.plans import Plan, plan
 from opro_local.store import Store, open_store
 from opro_local.trajectory import Trajectory
@@ -142,7 +142,7 @@ def _conclude(store: Store, ready: Plan, found: dict[str, Any]) -> dict[str, Any
         "engine": store.get("engine"),
         "rule": ready.rule,
         "shares": ready.shares,
-        "notices": list(ready.notices),
+        "notices": [*ready.notices, *notices(store)],
     }
     if "summary" not in found:
         found["summary"] = result.words(found)

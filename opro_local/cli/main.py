@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opro_local.cli import evaluating, feedback, models, runs, score, solve, tasks
+from opro_local.cli import bench, cache, evaluating, feedback, models, runs, score, solve, tasks
 from opro_local.errors import OproError
 from opro_local.offline import switch_off_network
 
@@ -24,8 +24,10 @@ runs.register(app)
 evaluating.register(app)
 solve.register(app)
 score.register(app)
+bench.register(app)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
 app.add_typer(feedback.app, name="feedback")
 
 

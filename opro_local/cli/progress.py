@@ -100,8 +100,9 @@ class _Progress:
         train = [entry for entry in event.entries if entry.split == "train"]
         if not train:
             return
-        best = max(train, key=lambda entry: entry.score.value)
-        if best.score.value > self._best[0]:
+        standing = [entry for entry in train if not entry.dropped]
+        best = max(standing, key=lambda entry: entry.score.value, default=None)
+        if best and best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
         self.say(

@@ -41,7 +41,7 @@ class VllmEngine:
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        if settings.tensor_parallel == 1:
+        if settings.tensor_parallel * settings.pipeline_parallel == 1:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         try:
             import torch

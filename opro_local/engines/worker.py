@@ -225,7 +225,7 @@ def environment(settings: EngineSettings) -> dict[str, str]:
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     # Third-party plugins run at import; none is needed.
     env.setdefault("VLLM_PLUGINS", "")
-    if settings.tensor_parallel == 1:
+    if settings.tensor_parallel * settings.pipeline_parallel == 1:
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
         return env
@@ -243,8 +243,9 @@ def environment(settings: EngineSettings) -> dict[str, str]:
 
 def _spawn(settings: EngineSettings, log: Any) -> subprocess.Popen:
     # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own processes at tensor
-    # parallel above 1. In both cases the pipe alone has to do.
-    bound = threading.current_thread() is threading.main_thread() and settings.tensor_parallel == 1
+    # or pipeline parallel above 1. In both cases the pipe alone has to do.
+    alone = settings.tensor_parallel * settings.pipeline_parallel == 1
+    bound = threading.current_thread() is threading.main_thread() and alone
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "opro_local.engines.worker", "bound" if bound else "free"],
         stdin=subprocess.PIPE,
