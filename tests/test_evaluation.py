@@ -117,6 +117,22 @@ def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     assert score.value == 18 / 24 and score.failures == 1 and score.beside == {"agreement": pytest.approx(18 / 24)}
 
 
+def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp_path):
+    data = tmp_path / "bare.csv"
+    data.write_text("text\n" + "".join(f"Question {i}\n" for i in range(20)))
+    tables["task"] = {"data": str(data), "input": "text", "rule": "judge"}
+    problem = plan(configs.build(tables)).problem
+    asks = problem.evaluate(problem.seeds(), "test", "x")
+    rows = problem.rows["test"]
+    next(asks)
+    batch = asks.send(type("Reply", (), {"completions": [Completion("Hm.", "stop", 5, 0, 1)] * len(rows)}))
+    assert "Reference answer" not in batch.requests[0].prompt.text
+    with pytest.raises(StopIteration) as end:
+        asks.send(type("Reply", (), {"completions": [Completion("correct", "stop", 5, 0, 1)] * len(rows)}))
+    (score,) = end.value.value
+    assert score.value == 1.0 and score.beside == {}
+
+
 def found_with(*accuracies, p_value, n=50, failures=0):
     prompts = [
         {"accuracy": a, "n": n, "extraction_failures": failures, "truncated": failures, "text": str(a)}

@@ -144,7 +144,9 @@ class PromptProblem:
             scorer = replace(scorer, golds=[scorer.golds[row] for row in rows])
         if self._config.task.rule == "judge":
             asked = list(self._rows(split, rows)) * len(solutions)
-            verdicts = yield from judged(texts, asked, scorer, self._config.judge.rubric, label)
+            # A judge is compared with the rule that the targets suggest, where there are targets.
+            compared = scorer if all(row.target.strip() for row in asked) else None
+            verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
         else:
             verdicts = scorer.both(texts)
         return scores(answers, len(solutions), verdicts)

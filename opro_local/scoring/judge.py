@@ -19,20 +19,20 @@ SAMPLING = Sampling(8, 0.0, constraint=Constraint("choice", tuple(VERDICTS)))
 
 
 def judged(
-    answers: Sequence[str], rows: Sequence[Example], rule: Scorer, rubric: str | None, label: str
+    answers: Sequence[str], rows: Sequence[Example], rule: Scorer | None, rubric: str | None, label: str
 ) -> Generator[Batch, Reply, Verdicts]:
     """Have every answer judged, all in one batch to the role "judge".
 
     Args:
         answers: k * n answers, the rows in order and repeating k times.
         rows: the k * n rows they answer.
-        rule: the rule that the targets suggest; its verdicts are compared with the judge's.
+        rule: the rule that the targets suggest; its verdicts are compared with the judge's. None without targets.
         rubric: what a right answer is, in words; None compares with the reference answer.
         label: the label of the scored batch; the judge's is `label/judge`.
 
     Returns:
         The judge's verdicts. Anything but one of the two words is a failed extraction. `agreement` says for each
-        answer whether judge and rule agree, an answer the rule can't read counting as incorrect.
+        answer whether judge and rule agree, an answer the rule can't read counting as incorrect; None without a rule.
     """
     prompts = [judge_prompt(row, answer, rubric or RUBRIC) for row, answer in zip(rows, answers, strict=True)]
     reply = yield Batch(f"{label}/judge", "judge", [Request(prompt, SAMPLING) for prompt in prompts])
@@ -40,8 +40,8 @@ def judged(
     values = np.array(said, np.float32)
     failed = np.isnan(values)
     values[failed] = 0
-    by_rule, _ = rule.score(answers)
-    return Verdicts(values, failed, None, (by_rule == values).astype(np.float32))
+    agreement = None if rule is None else (rule.score(answers)[0] == values).astype(np.float32)
+    return Verdicts(values, failed, None, agreement)
 
 
 def judge_prompt(row: Example, answer: str, rubric: str) -> Prompt:

@@ -103,7 +103,7 @@ def _table_splits(settings: TaskSettings, input_column: str, target_column: str)
     splits = {}
     for split, rows in tables.items():
         prefix = split or "data"
-        splits[split] = table.examples(rows, prefix, input_column, target_column)
+        splits[split] = table.examples(rows, prefix, input_column, target_column, targets=settings.rule != "judge")
     if "" in splits:
         splits = divide(splits[""], settings.split, settings.split_seed)
     return splits, notices

@@ -61,22 +61,26 @@ def _not_empty(table: Table) -> Table:
     return table
 
 
-def examples(table: Table, prefix: str, input_column: str, target_column: str) -> list[Example]:
+def examples(table: Table, prefix: str, input_column: str, target_column: str, targets: bool = True) -> list[Example]:
     """The table's rows as examples with the ids `prefix:0`, `prefix:1`, ...
+
+    Without `targets` neither the target column nor anything in it is needed: a missing target is "".
 
     Raises:
         DataError: a column does not exist, or a row has no input or no target.
     """
-    for column in (input_column, target_column):
+    needed = (input_column, target_column) if targets else (input_column,)
+    for column in needed:
         if column not in table.columns:
             raise DataError(f"{table.where}: no column {column!r}", column_hint(column, table.columns))
     found = []
     for index, row in enumerate(table.rows):
         columns = {name: row.columns.get(name) or "" for name in table.columns}
-        for column in (input_column, target_column):
+        for column in needed:
             if not columns[column].strip():
                 raise DataError(f"{row.where}: nothing in the column {column!r}", "fill it in or remove the row")
-        found.append(Example(f"{prefix}:{index}", columns, columns[input_column], columns[target_column], row.where))
+        target = columns.get(target_column, "")
+        found.append(Example(f"{prefix}:{index}", columns, columns[input_column], target, row.where))
     return found
 
 
