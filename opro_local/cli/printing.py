@@ -45,8 +45,9 @@ def _costs(result: Mapping[str, Any]) -> str:
     calls, tokens = result["calls"], result["tokens"]
     made = " and ".join(f"{count} {role}" for role, count in calls.items() if count) or "no"
     kept = result.get("from_cache", {}).get("completions", 0)
+    cached = f", {kept:,} answers from the cache" if kept else ""
     return (
-        f"{made} calls{f', {kept:,} answers from the cache' if kept else ''}; {tokens['prompt']:,} prompt tokens ({tokens['cached']:,} cached), "
+        f"{made} calls{cached}; {tokens['prompt']:,} prompt tokens ({tokens['cached']:,} cached), "
         f"{tokens['completion']:,} written; {result['seconds']:.0f} s"
     )
 
