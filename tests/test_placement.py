@@ -220,7 +220,9 @@ def test_the_embedded_model_weighs_its_file_less_its_header():
     headers = [8 + struct.unpack("<Q", file.open("rb").read(8))[0] for file in files]
     tensors = sum(file.stat().st_size for file in files) - sum(headers)
     model = footprint(SMOL)
-    assert model.weights("float32") == tensors == 538_060_032
+    # An import writes 16 bits a weight; a folder of an earlier one may hold 32.
+    assert sum(model.stored.values()) == tensors
+    assert model.weights("float32") == 538_060_032
     # vllm.md measured 46 KB a token in float32.
     assert model.kv_bytes(1, 4) == 46_080
 
