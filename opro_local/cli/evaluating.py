@@ -132,11 +132,9 @@ def check(
 def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.evaluation import evaluation
-    from opro_local.run import carry_out
 
     ready, folder = evaluation(settings), run_folder(settings, run)
-    with watched(ready, folder) as (report, stopping, notify):
-        return ready, folder, carry_out(ready, folder, report, stopping, notify)
+    return ready, folder, watched(ready, folder)
 
 
 def _print_checked(settings: Config, as_json: bool) -> None:

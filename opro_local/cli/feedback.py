@@ -261,11 +261,8 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
     from opro_local.plans import plan
-    from opro_local.run import carry_out
 
-    ready = plan(config)
-    with watched(ready, folder) as (report, stopping, notify):
-        return carry_out(ready, folder, report, stopping, notify)
+    return watched(plan(config), folder)
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:

@@ -8,23 +8,23 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Report, Working
+from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Working
 from opro_local.plans.plan import Plan
+from opro_local.run import carry_out
 
 PLAIN_SECONDS = 30.0
 
 
-@contextmanager
-def watched(ready: Plan, folder: Path) -> Iterator[tuple[Report, Callable[[], bool], Callable[[str], None]]]:
-    """Progress and signals around a run: gives report, stopping and notify for run.execute.
+def watched(ready: Plan, folder: Path) -> dict[str, Any]:
+    """Carry a plan out (run.carry_out) with progress on stderr, and return its result.
 
     The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both end the program with
     130 or 143 and a line on how to resume.
@@ -35,7 +35,7 @@ def watched(ready: Plan, folder: Path) -> Iterator[tuple[Report, Callable[[], bo
     progress = _Progress(ready, console)
     try:
         with progress.live:
-            yield progress.report, lambda: bool(caught), progress.say
+            return carry_out(ready, folder, progress.report, lambda: bool(caught), progress.say)
     except (Interrupted, KeyboardInterrupt):
         sys.stderr.write(f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n")
         sys.exit(128 + (caught[0] if caught else signal.SIGINT))

@@ -147,11 +147,9 @@ def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str,
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
     from opro_local.plans import plan
-    from opro_local.run import carry_out
 
     ready, folder = plan(config), run_folder(config, folder)
-    with watched(ready, folder) as (report, stopping, notify):
-        found = carry_out(ready, folder, report, stopping, notify)
+    found = watched(ready, folder)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -55,11 +55,8 @@ def solve(
 def _execute(config: Config, folder: Path) -> dict[str, Any]:
     from opro_local.cli.progress import watched
     from opro_local.plans import plan
-    from opro_local.run import carry_out
 
-    ready = plan(config)
-    with watched(ready, folder) as (report, stopping, notify):
-        return carry_out(ready, folder, report, stopping, notify)
+    return watched(plan(config), folder)
 
 
 def _print(found: Mapping[str, Any]) -> None:
