@@ -87,8 +87,9 @@ class OptimizerSettings(ModelSettings):
 
 
 class SearchSettings(Section):
-    """`[search]`: OPRO's settings (paper section 5.1 and 5.2); defaults are the paper's."""
+    """`[search]`: OPRO's settings (paper section 5.1 and 5.2), and those of the mode that goes beyond it."""
 
+    mode: Literal["auto", "opro", "mixed"] = "auto"
     seeds: tuple[str, ...] = ("Let's solve the problem.",)
     steps: int = Field(20, ge=0)
     candidates: int = Field(8, ge=1)
@@ -113,6 +114,15 @@ class SearchSettings(Section):
     target_score: float | None = None
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
+    max_pairs: int | None = Field(None, ge=1)
+    operators: tuple[str, ...] = ()
+    retries: int = Field(1, ge=0)
+    near_duplicate: float = Field(0.98, gt=0, le=1)
+    generic_seeds: int = Field(4, ge=0)
+    written_seeds: int = Field(4, ge=0)
+    demonstrations: int = Field(0, ge=0)
+    demonstration_tokens: int = Field(1024, ge=1)
+    demonstration_answers: Literal["auto", "own", "target"] = "auto"
 
     @field_validator("seeds")
     @classmethod
@@ -184,7 +194,8 @@ class Config(Section):
 # What they stand for (data, models) is held by digests of its own in the store.
 FREE = frozenset(
     {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
-    | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score", "max_tokens", "max_seconds")}
+    | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score")}
+    | {f"search.{k}" for k in ("max_tokens", "max_seconds", "max_pairs")}
     | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
     | {

@@ -218,6 +218,8 @@ def request_digest(batch: Batch) -> bytes:
     """SHA-256 over everything that decides the answers: role, prompts and sampling, in order."""
     samplings: dict[int, int] = {}
     distinct: list[Sampling] = []
+    turns: dict[int, int] = {}
+    chats: list[Any] = []
     flat: list[Any] = []
     for request in batch.requests:
         prompt, sampling = request.prompt, request.sampling
@@ -225,8 +227,15 @@ def request_digest(batch: Batch) -> bytes:
             samplings[id(sampling)] = len(distinct)
             distinct.append(sampling)
         flat += (prompt.text, prompt.system, prompt.prefill, prompt.chat, samplings[id(sampling)])
+        if prompt.turns:
+            if id(prompt.turns) not in turns:
+                turns[id(prompt.turns)] = len(chats)
+                chats.append(prompt.turns)
+            flat.append([turns[id(prompt.turns)]])
     drawn = [_drawn(sampling) for sampling in distinct]
-    return hashlib.sha256(json.dumps([batch.role, drawn, flat]).encode("ascii")).digest()
+    # What is absent leaves no trace, so that older runs keep their digests.
+    whole = [batch.role, drawn, flat, *([chats] if chats else ())]
+    return hashlib.sha256(json.dumps(whole).encode("ascii")).digest()
 
 
 def _drawn(sampling: Sampling) -> tuple:

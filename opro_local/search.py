@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from opro_local import racing
+from opro_local import chance, racing
 from opro_local.config import Config, SearchSettings
 from opro_local.errors import DataError
-from opro_local.metaprompt import Form, View, parse, render
+from opro_local.proposing import Proposer
 from opro_local.similarity import Similarity
 from opro_local.trajectory import Entry, Trajectory
-from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Score, Solution, Split
-
-SAMPLING, EXEMPLARS, ORDER, ROWS = 1, 2, 3, 4
+from opro_local.types import Asks, Batch, Problem, Rejection, Reply, Score, Solution, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,9 @@ class Outcome:
     best: Solution
 
 
-def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+def search(
+    problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
+) -> Generator[Batch, Reply, Outcome]:
     """Search on train, choose on validation, open test once for the chosen solution and the baseline.
 
     At most two batches a step, one for the seeds, one for validation and one for test. A race has a batch per block
@@ -40,10 +40,10 @@ def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory)
     Args:
         problem: what is optimized.
         config: `search`, `evaluation`, `optimizer` and `run.seed` are read.
-        form: how the optimizer is asked.
+        proposer: where the solutions come from.
         trajectory: empty; filled as the search goes.
     """
-    reason = yield from climb(problem, config, form, trajectory)
+    reason = yield from climb(problem, config, proposer, trajectory)
     baseline = trajectory.entries[0].solution
     last = trajectory.entries[-1].step
     leaders = [entry for entry in trajectory.top(config.evaluation.finalists) if entry.partial]
@@ -62,22 +62,21 @@ def search(problem: Problem, config: Config, form: Form, trajectory: Trajectory)
     return Outcome(reason, baseline, best)
 
 
-def climb(problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> Generator[Batch, Reply, str]:
+def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory) -> Generator[Batch, Reply, str]:
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
     similarity = Similarity(settings)
-    yield from _grow(problem, config, trajectory, list(dict.fromkeys(problem.seeds())), 0, similarity)
+    seeds = yield from proposer.start()
+    yield from _grow(problem, config, trajectory, seeds, 0, similarity)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
         )
-    history = settings.history + settings.recent
     for step in range(1, settings.steps + 1):
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        replies, history = yield from _propose(problem, config, form, trajectory, step, history)
-        fresh = _admit(problem, form, trajectory, step, replies)
+        fresh = yield from proposer.propose(step, settings.candidates)
         if fresh:
             yield from _grow(problem, config, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
@@ -96,7 +95,7 @@ def _grow(
     The seeds are always scored on all rows: the baseline is judged by them, and parts are compared with them.
     """
     texts = [solution.text for solution in solutions]
-    close = yield from _counted(similarity.measure(texts, f"{step}/train"), trajectory)
+    close = yield from trajectory.counted(similarity.measure(texts, f"{step}/train"))
     mode = config.evaluation.mode if step else "full"
     if mode == "race":
         yield from _race(problem, config, trajectory, solutions, step, close)
@@ -109,7 +108,7 @@ def _subset(config: Config, trajectory: Trajectory, step: int) -> np.ndarray | N
     """The train rows a step is scored on, ascending; None where that is all of them."""
     total, count = trajectory.entries[0].score.n, config.evaluation.subset_rows
     fresh = config.evaluation.subset_draw == "fresh"
-    drawn = np.random.default_rng(_seeds(config, step if fresh else 0, ROWS)).permutation(total)
+    drawn = chance.generator(config, step if fresh else 0, chance.ROWS).permutation(total)
     return np.sort(drawn[:count]) if count < total else None
 
 
@@ -126,7 +125,7 @@ def _race(
     After each block but the last those are dropped that are not the best (see racing.beaten).
     """
     incumbent, settings = trajectory.reference.score, config.evaluation
-    order = np.random.default_rng(_seeds(config, step, ROWS)).permutation(incumbent.n)
+    order = chance.generator(config, step, chance.ROWS).permutation(incumbent.n)
     values = np.full((len(solutions), incumbent.n), np.nan)
     parts: list[list[Score]] = [[] for _ in solutions]
     alive, done, number = np.arange(len(solutions)), 0, 0
@@ -134,7 +133,7 @@ def _race(
     while len(alive) and done < incumbent.n:
         drawn = order[done : done + racing.block(len(alive), incumbent.n - done, settings.block)]
         asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
-        found = yield from _counted(asked, trajectory)
+        found = yield from trajectory.counted(asked)
         done, number = done + len(drawn), number + 1
         for i, result in zip(alive, found, strict=True):
             if isinstance(result, str):
@@ -187,7 +186,7 @@ def score(
         asked = problem.evaluate(solutions, split, label)
     else:
         asked = problem.evaluate(solutions, split, label, rows)
-    found = yield from _counted(asked, trajectory)
+    found = yield from trajectory.counted(asked)
     if rows is not None:
         found = [result if isinstance(result, str) else replace(result, rows=rows) for result in found]
     _append(trajectory, solutions, found, split, step, similarities)
@@ -214,143 +213,7 @@ def _append(
         position += 1
 
 
-def _counted(batches: Asks, trajectory: Trajectory) -> Asks:
-    """Pass batches through and add what their replies cost to the trajectory."""
-    try:
-        batch = next(batches)
-        while True:
-            reply = yield batch
-            trajectory.seconds += reply.seconds
-            trajectory.tokens += sum(c.prompt_tokens + c.completion_tokens for c in reply.completions)
-            batch = batches.send(reply)
-    except StopIteration as end:
-        return end.value
-
-
-def _propose(
-    problem: Problem, config: Config, form: Form, trajectory: Trajectory, step: int, history: int
-) -> Generator[Batch, Reply, tuple[Sequence[Completion], int]]:
-    """Ask for the step's candidates in one batch; a meta-prompt over the context is asked again with half the history.
-
-    Halving costs no generation, and the shorter history is kept for the steps after it.
-    """
-    sampling = _samplings(config, form, step)
-    attempt = 0
-    while True:
-        prompt = render(form, _view(problem, config, trajectory, step, history), problem.words())
-        label = f"{step}/propose" + (f"/{attempt}" if attempt else "")
-        completions = yield from _counted(problem.ask(label, prompt, sampling), trajectory)
-        if history == 0 or any(c.finish_reason != "too_long" for c in completions):
-            return completions, history
-        history, attempt = history // 2, attempt + 1
-
-
-def _samplings(config: Config, form: Form, step: int) -> list[Sampling]:
-    optimizer, count = config.optimizer, config.search.candidates
-    seeds = _seeds(config, step, SAMPLING).generate_state(count)
-    temperature = temperature_at(config, step)
-    return [
-        Sampling(
-            optimizer.max_tokens or form.max_tokens,
-            temperature,
-            optimizer.top_p if temperature else 1.0,
-            int(seed) if temperature else None,
-            form.stop,
-        )
-        for seed in seeds
-    ]
-
-
-def temperature_at(config: Config, step: int) -> float:
-    """The optimizer's temperature in a step: constant, or linear from `temperature` to `temperature_end`."""
-    start, end = config.optimizer.temperature, config.search.temperature_end
-    if config.search.schedule == "constant" or end is None or config.search.steps < 2:
-        return start
-    return start + (end - start) * (step - 1) / (config.search.steps - 1)
-
-
-def _view(problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int) -> View:
-    settings = config.search
-    entries = shown_entries(trajectory, config, step, history)
-    pairs = [(entry.solution.text, problem.show(trajectory.estimate(entry))) for entry in entries]
-    rows = _exemplar_rows(problem, config, trajectory, entries, step)
-    best = trajectory.top(1)[0]
-    target = problem.show(aim(trajectory.estimate(best))) or ""
-    return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
-
-
-def aim(best: float) -> float:
-    """The score a continuation asks for: three quarters of the way from the best known to 1 (0.78 gives 0.945).
-
-    Objectives of another scale, above 1 or below 0, have no such end: the best itself is asked for.
-    """
-    return best + 0.75 * (1 - best) if 0 <= best <= 1 else best
-
-
-def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:
-    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order.
-
-    What a race dropped is among them: the optimizer learns from poor solutions too.
-    """
-    settings = config.search
-    best = trajectory.top(min(settings.history, history), settings.exploration, among="all")
-    top = [e for e in best if trajectory.estimate(e) >= settings.threshold]
-    known = {id(entry) for entry in top}
-    recent = [e for e in trajectory.recent(min(settings.recent, history)) if id(e) not in known]
-    entries = sorted(top + recent, key=lambda e: (trajectory.estimate(e), -e.step, -e.position))
-    if settings.order == "descending":
-        entries.reverse()
-    if settings.order == "random":
-        np.random.default_rng(_seeds(config, step, ORDER)).shuffle(entries)
-    return entries
-
-
-def _exemplar_rows(
-    problem: Problem, config: Config, trajectory: Trajectory, entries: list[Entry], step: int
-) -> Sequence[int]:
-    """Which train rows the meta-prompt shows; ties among the wrong counts are broken at random."""
-    rows = trajectory.entries[0].score.n
-    choice, k = config.search.exemplar_choice, min(config.search.exemplars, rows)
-    draw = np.random.default_rng(_seeds(config, 0 if choice == "constant" else step, EXEMPLARS))
-    order = draw.permutation(rows)
-    if choice in ("most_wrong", "shown_wrong"):
-        wrong = trajectory.share_wrong(trajectory.entries if choice == "most_wrong" or not entries else entries, rows)
-        order = order[np.argsort(-wrong[order], kind="stable")]
-    return [int(row) for row in order[:k]]
-
-
-def _admit(
-    problem: Problem, form: Form, trajectory: Trajectory, step: int, replies: Sequence[Completion]
-) -> list[Solution]:
-    """The new solutions among the replies; every other reply is rejected with its reason."""
-    fresh: dict[str, Solution] = {}
-    for reply in replies:
-        solution = _read(problem, form, reply)
-        if isinstance(solution, Solution) and (trajectory.seen(solution) or solution.key in fresh):
-            solution = f"duplicate: {solution.text}"
-        if isinstance(solution, Solution):
-            fresh[solution.key] = solution
-        else:
-            trajectory.reject(Rejection(step, reply.text, solution))
-    return list(fresh.values())
-
-
-def _read(problem: Problem, form: Form, reply: Completion) -> Solution | str:
-    if reply.finish_reason == "too_long":
-        return "the meta-prompt does not fit the optimizer's context"
-    text = parse(form, reply.text, problem.words())
-    if text is None:
-        return f"unparsed: no text between {form.open!r} and {form.close!r}"
-    if not form.open and reply.finish_reason == "length" and form.close not in reply.text:
-        return "unfinished: cut at the token limit"
-    return problem.read(text)
-
-
 def _choose(held_out: list[Entry], trajectory: Trajectory) -> Solution:
     """The finalist with the best validation score; of equals the one that is better on train."""
     ranks = {entry.solution: rank for rank, entry in enumerate(trajectory.top(len(trajectory.entries), among="whole"))}
     return min(held_out, key=lambda entry: (-entry.score.value, ranks[entry.solution])).solution
-
-
-def _seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence((config.run.seed, step, purpose))

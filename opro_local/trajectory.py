@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from opro_local.types import Rejection, Score, Solution, Split
+from opro_local.types import Asks, Rejection, Score, Solution, Split
 
 Among = Literal["standing", "whole", "all"]
 
@@ -135,6 +135,18 @@ class Trajectory:
             wrong[rows] += entry.score.values < 1
             asked[rows] += 1
         return wrong / np.maximum(asked, 1)
+
+    def counted(self, batches: Asks) -> Asks:
+        """Pass batches through and count what their replies cost."""
+        try:
+            batch = next(batches)
+            while True:
+                reply = yield batch
+                self.seconds += reply.seconds
+                self.tokens += sum(c.prompt_tokens + c.completion_tokens for c in reply.completions)
+                batch = batches.send(reply)
+        except StopIteration as end:
+            return end.value
 
     def digest(self) -> str:
         """64 hex digits over solutions, scores and order, on every split."""

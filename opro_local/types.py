@@ -40,12 +40,14 @@ class Prompt:
         system: the system message; None leaves the chat template's own default.
         prefill: the first words of the reply, which the model continues; they are not part of the completion.
         chat: whether the text goes through the model's chat template.
+        turns: what was said before in the chat, oldest first, as pairs (user, assistant): worked examples.
     """
 
     text: str
     system: str | None = None
     prefill: str = ""
     chat: bool = True
+    turns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,25 @@ class Solution:
         """32 hex digits that identify the solution; they cover the text and the demonstrations."""
         whole = "\x1f".join((self.text, *self.demonstrations))
         return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A train row that a solution may show as a worked example: its id, its target, and about how many tokens."""
+
+    id: str
+    target: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A train row that a solution got wrong: what was asked, what was right, and what the scorer said."""
+
+    id: str
+    question: str
+    target: str
+    output: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from opro_local import metaprompt
 from opro_local.driver import Asked, drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.problems import ask_once
-from opro_local.search import aim, climb, shown_entries, stop_reason, temperature_at
+from opro_local.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
+from opro_local.search import climb, stop_reason
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Request, Sampling, Score, Solution
 
@@ -50,7 +51,8 @@ def settings(**search):
 def walk(config, replies, form="continuation", problem=None):
     """Drive a search with lists of reply texts, one list a step; returns batches, trajectory and why it stopped."""
     trajectory, batches = Trajectory(), []
-    asks = climb(problem or Numbers(), config, metaprompt.load(form), trajectory)
+    problem = problem or Numbers()
+    asks = climb(problem, config, Opro(problem, config, metaprompt.load(form), trajectory), trajectory)
     try:
         batch = next(asks)
         while True:
@@ -149,10 +151,8 @@ def test_linear_schedule_runs_from_start_to_end():
 
 
 def exemplars_shown(choice, trajectory, step=1, k=2):
-    from opro_local.search import _exemplar_rows
-
     config = settings(exemplar_choice=choice, exemplars=k)
-    return _exemplar_rows(Numbers(), config, trajectory, trajectory.top(1), step)
+    return exemplar_rows(Numbers(), config, trajectory, trajectory.top(1), step)
 
 
 def test_exemplars_are_drawn_as_chosen():
@@ -194,7 +194,8 @@ def test_patience_counts_steps_that_scored_nothing():
 
 def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
     config = settings(steps=1, candidates=1, history=4)
-    asks = climb(Numbers(), config, metaprompt.load("continuation"), Trajectory())
+    trajectory = Trajectory()
+    asks = climb(Numbers(), config, Opro(Numbers(), config, metaprompt.load("continuation"), trajectory), trajectory)
     first = next(asks)
     second = asks.send(Reply([Completion("", "too_long", 9000, 0, 0)], 0.1))
     assert (first.label, second.label) == ("1/propose", "1/propose/1")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local import config as configs
+from opro_local.proposing import shown_entries
 from opro_local.run import execute
-from opro_local.search import shown_entries
 from opro_local.similarity import Similarity, ngrams
 from opro_local.store import read_store
 from opro_local.trajectory import Entry, Trajectory

@@ -46,7 +46,7 @@ class PromptTokenizer:
         self._tokenizer = tokenizer
         self._args = dict(template_args or {})
         self._bos = bos
-        self._shapes: dict[tuple[str | None, str], Shape | None] = {}
+        self._shapes: dict[tuple, Shape | None] = {}
         filler = [bos, tokenizer.bos_token_id, tokenizer.eos_token_id, 0]
         # No engine takes a prompt of no tokens at all.
         self._nothing = [next(token for token in filler if token is not None)]
@@ -110,43 +110,44 @@ class PromptTokenizer:
         return [self._bos, *ids] if self._bos is not None and ids[0] != self._bos else ids
 
     def _rendered(self, prompt: Prompt) -> str:
-        key = (prompt.system, prompt.prefill)
+        key = (prompt.system, prompt.prefill, prompt.turns)
         if key not in self._shapes:
             if len(self._shapes) >= SHAPES:
                 self._shapes.clear()
             self._shapes[key] = self._shape(prompt)
         shape = self._shapes[key]
         if shape is None:
-            return self._true(prompt.system, prompt.text) + prompt.prefill
+            return self._true(prompt, prompt.text) + prompt.prefill
         return shape.around(prompt.text)
 
     def _shape(self, prompt: Prompt) -> Shape | None:
         """Split the template at the user's text; None where the split does not reproduce the template."""
-        parts = self._true(prompt.system, SENTINEL).split(SENTINEL)
+        parts = self._true(prompt, SENTINEL).split(SENTINEL)
         if len(parts) != 2:
             return None
         samples = [prompt.text, f" \n{prompt.text}\n "]
-        true = [self._true(prompt.system, text) for text in samples]
+        true = [self._true(prompt, text) for text in samples]
         for strips in (False, True):
             shape = Shape(parts[0], parts[1], strips)
             if [shape.around(text) for text in samples] == true:
                 return shape._replace(tail=shape.tail + prompt.prefill)
         return None
 
-    def _true(self, system: str | None, text: str) -> str:
-        """The template's own rendering up to where the reply begins."""
+    def _true(self, prompt: Prompt, text: str) -> str:
+        """The template's own rendering of the prompt, with this text as its last turn, up to where the reply begins."""
         from jinja2 import TemplateError
 
-        user = {"role": "user", "content": text}
+        system, said = prompt.system, [*(part for turn in prompt.turns for part in turn), text]
+        messages = [{"role": ("user", "assistant")[i % 2], "content": part} for i, part in enumerate(said)]
         if system is None:
-            return self._apply([user])
+            return self._apply(messages)
         # An empty system message still silences the template's default one.
-        merged = {"role": "user", "content": f"{system}\n\n{text}" if system else text}
+        merged = [{"role": "user", "content": f"{system}\n\n{said[0]}" if system else said[0]}, *messages[1:]]
         try:
-            rendered = self._apply([{"role": "system", "content": system}, user])
+            rendered = self._apply([{"role": "system", "content": system}, *messages])
         except TemplateError:
-            return self._apply([merged])
-        return rendered if system.strip() in rendered else self._apply([merged])
+            return self._apply(merged)
+        return rendered if system.strip() in rendered else self._apply(merged)
 
     def _apply(self, messages: list[dict[str, str]]) -> str:
         return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **self._args)
@@ -154,9 +155,10 @@ class PromptTokenizer:
 
 def plain(prompt: Prompt) -> str:
     """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by blank lines."""
+    said = [part for turn in prompt.turns for part in turn]
     if prompt.chat:
-        return "\n\n".join(part for part in (prompt.system, prompt.text, prompt.prefill) if part)
-    return (f"{prompt.system}\n\n" if prompt.system else "") + prompt.text + prompt.prefill
+        return "\n\n".join(part for part in (prompt.system, *said, prompt.text, prompt.prefill) if part)
+    return "".join(f"{part}\n\n" for part in (prompt.system, *said) if part) + prompt.text + prompt.prefill
 
 
 def beginning(tokenizer: Any, config: Any) -> int | None:

@@ -91,8 +91,7 @@ class WorkerEngine:
         """Prompt tokens each would take, chat template and special tokens included."""
         if not prompts:
             return []
-        packed = [[p.text, p.system, p.prefill, p.chat] for p in prompts]
-        return self._ask(["count", packed], self._settings.stall_seconds, None)[0]
+        return self._ask(["count", pack_prompts(prompts)], self._settings.stall_seconds, None)[0]
 
     def close(self) -> None:
         """End the child: asked first, killed after five seconds. Safe to call twice."""
@@ -283,19 +282,31 @@ def _plain_settings(settings: EngineSettings) -> dict[str, Any]:
 def _pack(requests: Sequence[Request]) -> list:
     """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the bytes."""
     table: dict[Sampling, int] = {}
-    rows = []
-    for request in requests:
-        prompt = request.prompt
-        index = table.setdefault(request.sampling, len(table))
-        rows.append((prompt.text, prompt.system, prompt.prefill, prompt.chat, index))
+    places = [table.setdefault(request.sampling, len(table)) for request in requests]
     limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
-    return [[(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table], limits, rows]
+    samplings = [(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table]
+    return [samplings, limits, places, pack_prompts([request.prompt for request in requests])]
 
 
 def _unpack(packed: list) -> list[Request]:
     limits = [limit and _constraint(*limit) for limit in packed[1]]
     samplings = [Sampling(*row[:4], tuple(row[4]), limit) for row, limit in zip(packed[0], limits, strict=True)]
-    return [Request(Prompt(*row[:4]), samplings[row[4]]) for row in packed[2]]
+    return [
+        Request(prompt, samplings[place]) for prompt, place in zip(unpack_prompts(packed[3]), packed[2], strict=True)
+    ]
+
+
+def pack_prompts(prompts: Sequence[Prompt]) -> list:
+    """Prompts as lists, their turns in a table: all rows of a solution have the same ones."""
+    table: dict[tuple, int] = {}
+    rows = [(p.text, p.system, p.prefill, p.chat, table.setdefault(p.turns, len(table))) for p in prompts]
+    return [list(table), rows]
+
+
+def unpack_prompts(packed: list) -> list[Prompt]:
+    """What pack_prompts packed, with one object for equal turns."""
+    chats = [tuple((user, assistant) for user, assistant in turns) for turns in packed[0]]
+    return [Prompt(*row[:4], chats[row[4]]) for row in packed[1]]
 
 
 def _constraint(kind: str, value: str | list[str]) -> Constraint:
@@ -377,7 +388,7 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
                 done = engine.generate(_unpack(command[1]), pipe.progress)
                 answer = ["done", [_row(completion) for completion in done]]
             else:
-                answer = ["counts", engine.count_tokens([Prompt(*row) for row in command[1]])]
+                answer = ["counts", engine.count_tokens(unpack_prompts(command[1]))]
         except OproError as error:
             answer = ["error", type(error).__name__, error.message, error.hint]
         except Exception as error:

@@ -14,6 +14,7 @@ from opro_local import hosting, metaprompt, result, similarity
 from opro_local.cards import Card, card_for
 from opro_local.config import Config
 from opro_local.hosting import Host
+from opro_local.proposing import Opro
 from opro_local.search import Outcome, search
 from opro_local.trajectory import Trajectory
 from opro_local.types import Batch, Engine, Problem, Reply, Role
@@ -71,7 +72,7 @@ def assemble(config: Config, problem: Problem, cards: Mapping[Role, Card], form:
     asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
 
     def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
-        return search(problem, config, asked, trajectory)
+        return search(problem, config, Opro(problem, config, asked, trajectory), trajectory)
 
     models = hosting.hosts(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:

@@ -15,6 +15,7 @@ import numpy as np
 from opro_local.config import Config
 from opro_local.metaprompt import MARK, show_score
 from opro_local.problems import ask_once
+from opro_local.problems.demonstrations import Demonstrations
 from opro_local.scoring import opro
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
@@ -23,6 +24,9 @@ from opro_local.types import Batch, Completion, Example, Prompt, Reply, Request,
 PLACEHOLDER = re.compile(r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE)
 UNNATURAL = re.compile(r"[^\w\s.,;:!?'\"()\-–—’“”&%/$€£]|_|(.)\1{3}")
 LIMIT = re.compile(r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE)
+
+# Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is come to.
+SHORT = ("labels", "boolean", "exact", "contains", "json", "python")
 
 # The second round states an answer only; the reference asks for 50 tokens.
 SECOND_SAMPLING = Sampling(50, 0.0)
@@ -42,13 +46,30 @@ PLACES = {
 class Layout:
     """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer is a chat model.
 
-    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them.
+    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them. `turns`
+    shows worked examples as earlier turns of the chat, otherwise they stand in the text before the row.
     """
 
     position: str
     chat: bool
     qa: bool
     template: str | None = None
+    turns: bool = True
+
+    def worked(self, instruction: str, examples: Sequence[tuple[Example, str]]) -> tuple[tuple[str, str], ...]:
+        """Worked examples as pairs of what the user asks and the assistant answers, each asked as a row is."""
+        asked = [(self.prompt(instruction, example), answer) for example, answer in examples]
+        return tuple((prompt.text, _joined(prompt.prefill, answer)) for prompt, answer in asked)
+
+    def after(self, worked: tuple[tuple[str, str], ...], prompt: Prompt) -> Prompt:
+        """A row's prompt with worked examples before it."""
+        if not worked:
+            return prompt
+        if self.chat and self.turns:
+            return replace(prompt, turns=worked)
+        between = " " if self.qa else "\n"
+        text = "".join(f"{question}{between}{answer.strip()}\n\n" for question, answer in worked)
+        return replace(prompt, text=text + prompt.text)
 
     def prompt(self, instruction: str, example: Example) -> Prompt:
         """The prompt for one row. An empty instruction leaves no blank line behind."""
@@ -106,6 +127,10 @@ class PromptProblem:
         self._config = config
         self._sampling = Sampling(max_tokens, 0.0, stop=stop)
         self._scorers: dict[Split, Scorer] = {split: rule.prepare(rows[split]) for split in self.splits}
+        own = config.search.demonstration_answers
+        self.demonstrations = Demonstrations(
+            rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
+        )
         # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
 
@@ -149,6 +174,8 @@ class PromptProblem:
             verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
         else:
             verdicts = scorer.both(texts)
+        if split == "train":
+            self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
         return scores(answers, len(solutions), verdicts)
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
@@ -158,14 +185,32 @@ class PromptProblem:
         self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
     ) -> Generator[Batch, Reply, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
-        build, rows = self.layout.prompt, self._rows(split, rows)
-        prompts = [build(solution.text, row) for solution in solutions for row in rows]
+        rows = self._rows(split, rows)
+        prompts = [prompt for solution in solutions for prompt in self.prompts(solution, split, rows)]
         reply = yield Batch(label, "scorer", [Request(prompt, self._sampling) for prompt in prompts])
         if not self._config.task.second_round:
             return list(reply.completions)
         asked = [second_prompt(*pair) for pair in zip(prompts, reply.completions, strict=True)]
         last = yield Batch(f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked])
         return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
+
+    def prompts(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Prompt]:
+        """A solution's prompt for each row. A train row is never shown its own answer: it is asked without itself."""
+        bare = [self.layout.prompt(solution.text, row) for row in rows]
+        if not solution.demonstrations:
+            return bare
+        examples = self.demonstrations.worked(solution.demonstrations)
+        worked = self.layout.worked(solution.text, examples)
+        shown = {example.input for example, _ in examples} if split == "train" else set()
+        prompts = []
+        for row, prompt in zip(rows, bare, strict=True):
+            others = worked
+            if row.input in shown:
+                others = tuple(
+                    pair for pair, (example, _) in zip(worked, examples, strict=True) if example.input != row.input
+                )
+            prompts.append(self.layout.after(others, prompt))
+        return prompts
 
     def words(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
@@ -186,6 +231,11 @@ class PromptProblem:
     def _shown(self, row: Example) -> str:
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
+
+
+def _joined(prefill: str, answer: str) -> str:
+    """A reply that begins with the prefill and goes on with the answer."""
+    return f"{prefill} {answer}" if prefill and not prefill.endswith((" ", "\n")) else prefill + answer
 
 
 def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:

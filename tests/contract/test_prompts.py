@@ -85,13 +85,25 @@ def test_no_template_joins_the_parts():
 @pytest.mark.parametrize("template", [PLAIN, GEMMA, TWICE, DEAF])
 @pytest.mark.parametrize("first", ["plain", "  spaced\n", ""])
 @pytest.mark.parametrize("system", [None, "sys", ""])
-def test_the_split_equals_the_template(template, first, system):
+@pytest.mark.parametrize("turns", [(), (("2+2", "4"), (" 3+3\n", "six"))])
+def test_the_split_equals_the_template(template, first, system, turns):
     made = tokenizer(template)
     reader = prompts.PromptTokenizer(made)
     texts = [first, "b", " c", "d\n\n", "", "  ", "{{ x }}", "e" * 50, "x", prompts.SENTINEL]
     for given in texts:
-        fresh = prompts.PromptTokenizer(made)._true(system, given) + "pre"
-        assert reader._rendered(Prompt(given, system, "pre")) == fresh
+        prompt = Prompt(given, system, "pre", turns=turns)
+        assert reader._rendered(prompt) == prompts.PromptTokenizer(made)._true(prompt, given) + "pre"
+
+
+def test_turns_stand_between_the_system_message_and_the_text():
+    turns = (("2+2", "4"), ("3+3", "6"))
+    reader = prompts.PromptTokenizer(tokenizer(PLAIN))
+    said = text(reader, Prompt("5+5", "add", turns=turns))
+    assert said == "<bos><s>add</t><u>2+2</t><u>4</t><u>3+3</t><u>6</t><u>5+5</t><a>"
+    plain = prompts.PromptTokenizer(tokenizer(None))
+    assert text(plain, Prompt("5+5", turns=turns)) == "<bos>2+2\n\n4\n\n3+3\n\n6\n\n5+5"
+    merged = text(prompts.PromptTokenizer(tokenizer(DEAF)), Prompt("5+5", "add", turns=turns))
+    assert merged.count("add") == 1 and "<u>add\n\n2+2</t>" in merged
 
 
 def test_the_template_is_rendered_once_per_shape():

@@ -1,0 +1,23 @@
+"""All chance of a run, derived from (run seed, step, purpose) and never carried along.
+
+For: the seeds of every random choice, so that a resumed run makes the same ones. Not for: the choices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from opro_local.config import Config
+
+# Each purpose has a number of its own; changing one would change every run.
+SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS = range(1, 8)
+
+
+def seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:
+    """The seed sequence of a purpose in a step."""
+    return np.random.SeedSequence((config.run.seed, step, purpose))
+
+
+def generator(config: Config, step: int, purpose: int) -> np.random.Generator:
+    """A random generator of its own for a purpose in a step."""
+    return np.random.default_rng(seeds(config, step, purpose))

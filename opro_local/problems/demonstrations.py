@@ -1,0 +1,96 @@
+"""Worked examples for the scorer: train rows with an answer, shown before the row that is asked.
+
+For: which train rows can be shown, with which answer, what each costs, and what solutions said wrongly. Not for:
+which ones a solution should show (moves.py), or where they stand in a prompt (prompt.py).
+
+Everything here is derived from answers on train, so a resumed run comes to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from opro_local.types import Completion, Demonstration, Example, Mistake, Solution
+
+MISTAKES = 8
+CHARACTERS_PER_TOKEN = 2  # of a target: on the safe side
+
+
+@dataclass(slots=True)
+class _Row:
+    example: Example
+    tokens: int = 0
+    trace: Completion | None = None
+
+
+class Demonstrations:
+    """What train rows have to offer.
+
+    Args:
+        rows: the train rows.
+        own: whether an example's answer is the model's own first right answer on the row (a trace; rows it never got
+            right are not shown) or the row's target.
+    """
+
+    def __init__(self, rows: Sequence[Example], own: bool) -> None:
+        self._rows = {row.id: _Row(row) for row in rows}
+        self._own = own
+        self._mistakes: dict[str, list[Mistake]] = {}
+
+    def note(
+        self,
+        solutions: Sequence[Solution],
+        rows: Sequence[Example],
+        answers: Sequence[Completion],
+        values: np.ndarray,
+    ) -> None:
+        """Remember what an evaluation on train showed.
+
+        Args:
+            rows: the rows asked.
+            answers, values: by solution, shape (solutions * rows,).
+        """
+        for number, solution in enumerate(solutions):
+            first = number * len(rows)
+            wrong = self._mistakes.setdefault(solution.key, [])
+            said = zip(rows, answers[first : first + len(rows)], values[first : first + len(rows)], strict=True)
+            for row, answer, value in said:
+                known = self._rows[row.id]
+                if value == 1 and known.trace is None and answer.finish_reason == "stop":
+                    known.trace = answer
+                elif value < 1 and len(wrong) < MISTAKES:
+                    wrong.append(Mistake(row.id, row.input, row.target, answer.text.strip()))
+                if not known.tokens and not solution.demonstrations:
+                    known.tokens = answer.prompt_tokens
+
+    def available(self) -> list[Demonstration]:
+        """The rows that can be shown now, in order, with what each adds to a prompt in tokens."""
+        return [
+            Demonstration(key, row.example.target, row.tokens + self._answer_tokens(row))
+            for key, row in self._rows.items()
+            if row.trace is not None or not self._own
+        ]
+
+    def mistakes(self, solution: Solution) -> list[Mistake]:
+        """Some train rows that the solution got wrong, in the order they were asked."""
+        return self._mistakes.get(solution.key, [])
+
+    def worked(self, ids: Sequence[str]) -> list[tuple[Example, str]]:
+        """The rows with these ids and the answer each is shown with."""
+        return [(self._rows[key].example, self._answer(self._rows[key])) for key in ids]
+
+    def _answer(self, row: _Row) -> str:
+        return row.trace.text.strip() if self._own and row.trace else row.example.target
+
+    def _answer_tokens(self, row: _Row) -> int:
+        if self._own and row.trace:
+            return row.trace.completion_tokens
+        return 1 + len(row.example.target) // CHARACTERS_PER_TOKEN
+
+
+def readable(worked: Sequence[tuple[Example, str]]) -> list[Mapping[str, str]]:
+    """Worked examples as results show them."""
+    return [{"id": example.id, "input": example.input, "answer": answer} for example, answer in worked]
