@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+CONTINUED = ("rewording", "continuation", "precision")
 SMALL = 6_000_000_000  # bytes of weights: about 3 billion parameters at 16 bits
 
 
@@ -26,6 +27,8 @@ class Card:
         license: the weights' licence; "" if unknown.
         chat: whether it was trained to chat.
         metaprompt: the form it proposes with best, see metaprompt.load.
+        operators: the forms that the mode "mixed" divides its proposals among; () for those of its kind, see `forms`.
+        demonstrations: how it is shown worked examples: as "turns" of a chat, or in the "text".
         template_args: arguments for its chat template.
         tested: where this card was tried, or "not tested".
     """
@@ -35,8 +38,24 @@ class Card:
     license: str = ""
     chat: bool = True
     metaprompt: str = "brackets"
+    operators: Sequence[str] = ()
+    demonstrations: str = "turns"
     template_args: Mapping[str, Any] = field(default_factory=dict)
     tested: str = "not tested"
+
+
+def operators(card: Card) -> tuple[str, ...]:
+    """The forms of the mode "mixed": the card's own, or those for chat models or for models that only continue."""
+    if card.operators:
+        return tuple(card.operators)
+    if card.metaprompt in CONTINUED:
+        return (card.metaprompt, "paraphrase_line", "induction_line", "crossover_line", "reflection_line")
+    return (card.metaprompt, "paraphrase", "induction", "crossover", "reflection", "paragraph")
+
+
+def style(card: Card) -> str:
+    """What the names of the card's other forms end with: "_line" for models that continue, "" for chat models."""
+    return "_line" if card.metaprompt in CONTINUED else ""
 
 
 def cards() -> list[Card]:

@@ -150,6 +150,7 @@ class EvaluationSettings(Section):
     split: Literal["train", "validation", "test"] = "test"
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
+    doubt: float = Field(0.25, gt=0, le=1)
     mode: Literal["full", "race", "subset"] = "full"
     block: int = Field(256, ge=1)
     drop_alpha: float = Field(0.01, gt=0, lt=0.5)
@@ -184,6 +185,12 @@ class Config(Section):
         if self.evaluation.mode != "full" and self.problem.kind != "prompt":
             raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
         return self
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether a search proposes in several ways. A form that the user names is the only way, as in the paper."""
+        mode, named = self.search.mode, self.search.metaprompt != "auto"
+        return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""

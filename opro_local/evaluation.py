@@ -29,34 +29,11 @@ from opro_local.store import read_store
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Split
 
-MOST_NAMED = 8
-
-# Different in manner: none, a plain one, the two of the literature, a role, brevity, a format, a check.
-VARIED = (
-    "",
-    "Answer the question.",
-    "Let's think step by step.",
-    "Take a deep breath and work on this problem step-by-step.",
-    "You are an expert. Read carefully and give the correct answer.",
-    "Reply with the answer only.",
-    "End your reply with the words: The answer is",
-    "Think about it, check your result, then answer.",
-)
-
 
 def varied(ready: Plan) -> list[str]:
-    """The config's own seeds, then a handful of instructions that differ in manner.
-
-    Where the targets of train are a few words, two of the instructions name them: leaving them out is the commonest
-    reason for answers that can't be read.
-    """
+    """The config's own seeds, then a handful of instructions that differ in manner, and none at all."""
     own = [solution.text for solution in ready.problem.seeds()]
-    targets = list(dict.fromkeys(row.target.strip() for row in ready.problem.rows["train"]))
-    named: list[str] = []
-    if 1 < len(targets) <= MOST_NAMED:
-        either = f"{', '.join(targets[:-1])} or {targets[-1]}"
-        named = [f"Which is it: {either}?", f"Answer with one of these and nothing else: {either}."]
-    return list(dict.fromkeys([*own, *named, *VARIED]))
+    return list(dict.fromkeys([*own, *ready.problem.generic(), ""]))
 
 
 def evaluation(config: Config) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 from opro_local import scoring, tasks
 from opro_local.config import SearchSettings, TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.problems.prompt import Layout
+from opro_local.problems.layout import Layout
 from opro_local.scoring.rule import Rule
 from opro_local.tasks import Task, mmlu
 from opro_local.tasks.layout import NotFound, existing

@@ -6,6 +6,8 @@ what is shown, or judging the text that comes back.
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import UsageError
-from opro_local.types import Prompt
+from opro_local.types import Constraint, Mistake, Prompt
 
 FORMS = Path(__file__).parent / "metaprompts"
 MARK = "\x00INS\x00"
@@ -38,6 +40,10 @@ class Form:
             of the reply also closes.
         stop: strings that end the reply.
         max_tokens: new tokens asked for when the config doesn't say.
+        needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows that the parent got
+            wrong) or "paragraphs" (a parent of several); "" for nothing.
+        schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
+        edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
     """
 
     name: str
@@ -48,13 +54,18 @@ class Form:
     max_tokens: int
     stop: tuple[str, ...] = ()
     prefill: str = ""
+    needs: str = ""
+    schema: str = ""
+    edits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden.
 
-    `best` is the text with the best score so far, `aim` the score a continuation asks for.
+    `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent` is the text to be
+    improved, the best unless a search draws others; `other` is a second one, `mistakes` are rows the parent got wrong,
+    and `paragraph` is the one of the parent that is to be written anew.
     """
 
     shown: Sequence[tuple[str, str | None]]
@@ -63,6 +74,10 @@ class View:
     aim: str
     best: str
     constraint: str = ""
+    parent: str = ""
+    other: str = ""
+    mistakes: Sequence[Mistake] = ()
+    paragraph: str = ""
 
 
 def load(name: str) -> Form:
@@ -113,6 +128,10 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
         "arranged": ARRANGED[view.order],
         "aim": view.aim,
         "best": view.best,
+        "parent": view.parent or view.best,
+        "other": view.other,
+        "mistakes": view.mistakes,
+        "paragraph": view.paragraph,
         "scored": any(score is not None for _, score in view.shown),
         "constraint": view.constraint.strip().rstrip("."),
         "MARK": MARK,
@@ -122,9 +141,11 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
 
 def parse(form: Form, reply: str, words: Mapping[str, str]) -> str | None:
     """The solution's text in a reply, stripped, or None when the form's marks are not there."""
+    text = form.prefill + without_reasoning(reply)
+    if form.schema:
+        return _field(text)
     start = _fill(form, form.open, words)
     end = _fill(form, form.close, words)
-    text = form.prefill + reply
     if start:
         _, found, text = text.partition(start)
         if not found or end not in text:
@@ -132,6 +153,41 @@ def parse(form: Form, reply: str, words: Mapping[str, str]) -> str | None:
     else:
         text = text.lstrip()
     return text.partition(end)[0].strip()
+
+
+def without_reasoning(reply: str) -> str:
+    """A reply without what a thinking model wrote before it answered; "" where it did not get that far."""
+    _, thought, answer = reply.rpartition("</think>")
+    return answer if thought else reply.partition("<think>")[0]
+
+
+def held(form: Form, words: Mapping[str, str]) -> Constraint | None:
+    """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between them.
+
+    None for forms that a reply can't leave: those that continue, and those whose reply is begun.
+    """
+    if form.schema:
+        return Constraint("json", form.schema)
+    start, end = _fill(form, form.open, words), _fill(form, form.close, words)
+    if not start or form.prefill:
+        return None
+    return Constraint("regex", f"{_quoted(start)}[^{_inside(start[0])}{_inside(end[0])}]+{_quoted(end)}")
+
+
+def _quoted(mark: str) -> str:
+    """A mark as a regular expression; only what means something there is escaped."""
+    return re.sub(r"([\\.*+?()\[\]{}|^$/])", r"\\\1", mark)
+
+
+def _inside(character: str) -> str:
+    return f"\\{character}" if character in "[]^-\\" else character
+
+
+def _field(text: str) -> str | None:
+    try:
+        return str(json.loads(text)["instruction"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
         "digest": trajectory.digest(),
         "steps": max(entry.step for entry in trajectory.entries),
         "baseline": {"text": outcome.baseline.text},
+        **({"description": trajectory.description} if trajectory.description else {}),
+        **({"ways": ways(trajectory)} if trajectory.proposals else {}),
         "best": _describe(outcome.best, trajectory),
         "solutions": len(trajectory.top(len(trajectory.entries), among="all")),
         "partial": sum(entry.partial for entry in trajectory.entries),
@@ -48,6 +50,25 @@ def optimism(trajectory: Trajectory) -> float:
     Solutions scored on a part of the rows are left out, as they can't be chosen.
     """
     return stats.optimism_of_best(np.stack([e.score.values for e in trajectory.entries if not e.partial]))
+
+
+def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
+    """What each way to propose came to: proposals, how many were usable (new solutions), mean gain, best train score.
+
+    The gain is that on the parent, at least 0; starting solutions have none.
+    """
+    last = {entry.solution.key: trajectory.estimate(entry) for entry in trajectory.entries}
+    gains = trajectory.gains()
+    found: dict[str, dict[str, Any]] = {}
+    for proposal in trajectory.proposals:
+        own = found.setdefault(proposal.way, {"proposed": 0, "usable": 0, "mean_gain": None, "best": None})
+        own["proposed"] += 1
+        if proposal.key is not None and proposal.key in last:
+            own["usable"] += 1
+            own["best"] = max(last[proposal.key], own["best"] or 0.0)
+    for way, values in gains.items():
+        found[way]["mean_gain"] = round(sum(values) / len(values), 4)
+    return found
 
 
 def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
@@ -104,7 +125,8 @@ def _last(entries: Sequence[Entry], split: str, solution: Solution) -> Entry | N
 
 def _describe(solution: Solution, trajectory: Trajectory) -> dict[str, Any]:
     entry = _last(trajectory.entries, "train", solution)
-    return {"text": solution.text, "key": solution.key, "step": entry.step if entry else 0}
+    shown = {"demonstrations": list(solution.demonstrations)} if solution.demonstrations else {}
+    return {"text": solution.text, **shown, "key": solution.key, "step": entry.step if entry else 0}
 
 
 def figures_of(score: Score, alpha: float) -> dict[str, Any]:

@@ -26,6 +26,7 @@ CREATE TABLE solution (
     position INTEGER NOT NULL CHECK (position >= 0),
     key TEXT NOT NULL,
     text TEXT NOT NULL,
+    demonstrations TEXT NOT NULL, -- JSON: ids of train rows, in order
     score REAL NOT NULL,
     n INTEGER NOT NULL CHECK (n > 0),
     partial INTEGER NOT NULL CHECK (partial IN (0, 1)),

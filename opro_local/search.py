@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from opro_local import chance, racing
+from opro_local import chance, racing, stats
 from opro_local.config import Config, SearchSettings
 from opro_local.errors import DataError
 from opro_local.proposing import Proposer
@@ -55,8 +55,7 @@ def search(
     if "validation" in problem.splits:
         solutions = list(dict.fromkeys([baseline, *finalists]))
         yield from score(problem, trajectory, solutions, "validation", last)
-        held_out = [entry for entry in trajectory.held_out if entry.solution in finalists]
-        best = _choose(held_out, trajectory) if held_out else best
+        best = _choose(trajectory, baseline, finalists, config.evaluation.doubt)
     if "test" in problem.splits:
         yield from score(problem, trajectory, list(dict.fromkeys([baseline, best])), "test", last)
     return Outcome(reason, baseline, best)
@@ -76,10 +75,18 @@ def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Traj
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        fresh = yield from proposer.propose(step, settings.candidates)
+        fresh = yield from proposer.propose(step, _affordable(trajectory, settings))
         if fresh:
             yield from _grow(problem, config, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
+
+
+def _affordable(trajectory: Trajectory, settings: SearchSettings) -> int:
+    """How many candidates a step has: fewer than asked for where the budget of pairs ends within it."""
+    if settings.max_pairs is None:
+        return settings.candidates
+    rows = trajectory.entries[0].score.n
+    return min(settings.candidates, (settings.max_pairs - trajectory.pairs) // rows)
 
 
 def _grow(
@@ -159,6 +166,8 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
         return f"token budget of {settings.max_tokens} used"
     if settings.max_seconds is not None and trajectory.seconds >= settings.max_seconds:
         return f"time budget of {settings.max_seconds:g} s used"
+    if settings.max_pairs is not None and trajectory.pairs + trajectory.entries[0].score.n > settings.max_pairs:
+        return f"budget of {settings.max_pairs} scored pairs used"
     if settings.patience and step >= settings.patience:
         gain = best[step] - best[step - settings.patience]
         if gain <= settings.min_gain:
@@ -213,7 +222,26 @@ def _append(
         position += 1
 
 
-def _choose(held_out: list[Entry], trajectory: Trajectory) -> Solution:
-    """The finalist with the best validation score; of equals the one that is better on train."""
-    ranks = {entry.solution: rank for rank, entry in enumerate(trajectory.top(len(trajectory.entries), among="whole"))}
-    return min(held_out, key=lambda entry: (-entry.score.value, ranks[entry.solution])).solution
+def _choose(trajectory: Trajectory, baseline: Solution, finalists: Sequence[Solution], doubt: float) -> Solution:
+    """The best of the finalists that validation confirms, or the baseline where it confirms none.
+
+    They are ranked by their mean over the rows of train and validation together, which is less noisy than that of
+    either. But train is what they were selected on; so only validation says whether one is better than the baseline:
+    its one-sided p-value must not be above `doubt`, or, where rows are too few for that, above the least there is.
+    """
+    train = {entry.solution: entry.score for entry in trajectory.entries}
+    held_out = {entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"}
+
+    def pooled(solution: Solution) -> float:
+        return float(np.concatenate([train[solution].values, held_out[solution].values]).mean(dtype=np.float64))
+
+    measured = [solution for solution in finalists if solution in held_out]
+    if baseline not in held_out:
+        return max(measured, key=pooled, default=baseline)
+    for solution in sorted(measured, key=pooled, reverse=True):
+        if solution == baseline:
+            break
+        gain = stats.paired_difference(held_out[solution].values, held_out[baseline].values)
+        if gain.value > 0 and gain.p_value / 2 <= max(doubt, 0.5 ** held_out[solution].n):
+            return solution
+    return baseline

@@ -48,14 +48,47 @@ class Similarity:
         return [round(float(np.clip(value, 0, 1)), 6) for value in nearest]
 
 
+class Near:
+    """Finds near-duplicates among texts, by character n-grams.
+
+    Args:
+        limit: the cosine from which two texts are near-duplicates, in (0, 1]; only equal n-grams reach 1.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._texts: list[str] = []
+        self._vectors: Any = None
+
+    def find(self, text: str) -> str | None:
+        """A text added before that this one nearly is, the first of several; None if there is none."""
+        if self._vectors is None:
+            return None
+        cosines = (self._vectors @ _sparse([text]).T).toarray().ravel()
+        near = np.flatnonzero(cosines >= self._limit - 1e-6)
+        return self._texts[int(near[0])] if len(near) else None
+
+    def add(self, text: str) -> None:
+        """Remember a text."""
+        from scipy.sparse import vstack
+
+        vector = _sparse([text])
+        self._vectors = vector if self._vectors is None else vstack([self._vectors, vector], format="csr")
+        self._texts.append(text)
+
+
 def ngrams(texts: Sequence[str]) -> np.ndarray:
     """Unit vectors of character 2- to 4-grams within words, hashed; shape (texts, features)."""
+    return _sparse(texts).toarray()
+
+
+def _sparse(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing: Any = HashingVectorizer(
         analyzer="char_wb", ngram_range=(2, 4), n_features=FEATURES, alternate_sign=False, norm="l2", dtype=np.float32
     )
-    return hashing.transform(texts).toarray()
+    return hashing.transform(texts)
 
 
 def embedded(texts: Sequence[str], label: str) -> Generator[Batch, Reply, np.ndarray]:

@@ -24,7 +24,7 @@ from opro_local.trajectory import Entry, fingerprint
 from opro_local.types import Batch, Completion, Rejection, Reply
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
-VERSION = 3
+VERSION = 4
 FILE = "run.sqlite"
 LOCK = "lock"
 FINISH = ("stop", "length", "too_long", "failed")
@@ -78,7 +78,7 @@ class Store:
         """
         with self._guarded(), self._transaction():
             self._connection.executemany(
-                "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_solution_row(entry) for entry in entries],
             )
             self._connection.executemany(
@@ -98,7 +98,8 @@ class Store:
 
     def solutions(self, split: str = "train") -> list[dict[str, Any]]:
         """The scored solutions of a split in the order they came."""
-        return self._rows("SELECT * FROM solution WHERE split = ? ORDER BY step, position", (split,))
+        rows = self._rows("SELECT * FROM solution WHERE split = ? ORDER BY step, position", (split,))
+        return [{**row, "demonstrations": json.loads(row["demonstrations"])} for row in rows]
 
     def rejections(self) -> list[dict[str, Any]]:
         """The rejected replies in the order they came."""
@@ -235,6 +236,7 @@ def _solution_row(entry: Entry) -> tuple[Any, ...]:
     score = entry.score
     return (
         *(entry.split, entry.step, entry.position, entry.solution.key, _clean(entry.solution.text)),
+        json.dumps(entry.solution.demonstrations),
         *(score.value, score.n, entry.partial, score.failures, score.truncated, score.tokens),
         *(entry.similarity, fingerprint(entry)),
     )

@@ -41,6 +41,19 @@ class Entry:
         return self.score.rows is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One attempt at a new solution: its step, the way it was made, its parent, and its solution's key if there is one.
+
+    The way is a meta-prompt form's name or a move's (moves.py). `parent` is None for starting solutions.
+    """
+
+    step: int
+    way: str
+    parent: Entry | None
+    key: str | None
+
+
 class Trajectory:
     """All entries, rejections and costs of one search.
 
@@ -49,6 +62,9 @@ class Trajectory:
         reference: the best entry scored on all of train, of equals the first; None before there is any.
         held_out: solutions scored on validation or test, in order.
         rejections: replies that did not become solutions, in order.
+        proposals: where solutions came from, in order; empty in the mode opro, which has one way only.
+        description: the task in a few words, where the optimizer was asked for them; else "".
+        pairs: (solution, row) pairs scored on train so far.
         tokens: prompt and completion tokens spent so far, by both roles.
         seconds: recorded duration of all batches so far; a replayed batch counts what it took the first time.
     """
@@ -58,6 +74,9 @@ class Trajectory:
         self.reference: Entry | None = None
         self.held_out: list[Entry] = []
         self.rejections: list[Rejection] = []
+        self.proposals: list[Proposal] = []
+        self.description = ""
+        self.pairs = 0
         self.tokens = 0
         self.seconds = 0.0
         self._keys: set[str] = set()
@@ -67,6 +86,7 @@ class Trajectory:
         if entry.split == "train":
             self._keys.add(entry.solution.key)
             self.entries.append(entry)
+            self.pairs += entry.score.n
             best = self.reference
             if not entry.partial and (best is None or entry.score.value > best.score.value):
                 self.reference = entry
@@ -135,6 +155,20 @@ class Trajectory:
             wrong[rows] += entry.score.values < 1
             asked[rows] += 1
         return wrong / np.maximum(asked, 1)
+
+    def gains(self) -> dict[str, list[float]]:
+        """What the proposals of each way gained on their parents, in order.
+
+        At least 0, and 0 for those that came to nothing. Proposals that were not scored yet are left out.
+        """
+        last = {entry.solution.key: entry for entry in self.entries}
+        found: dict[str, list[float]] = {}
+        for proposal in self.proposals:
+            if proposal.parent is None or (proposal.key and proposal.key not in last):
+                continue
+            gain = self.estimate(last[proposal.key]) - self.estimate(proposal.parent) if proposal.key else 0.0
+            found.setdefault(proposal.way, []).append(max(0.0, gain))
+        return found
 
     def counted(self, batches: Asks) -> Asks:
         """Pass batches through and count what their replies cost."""

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local import config as configs
-from opro_local.problems.prompt import Layout, filters, read_constraint, scores
+from opro_local.problems.layout import Layout
+from opro_local.problems.prompt import filters, read_constraint, scores
 from opro_local.scoring.rule import Verdicts
 from opro_local.types import Completion, Example, Prompt
 

@@ -14,7 +14,7 @@ from opro_local import hosting, metaprompt, result, similarity
 from opro_local.cards import Card, card_for
 from opro_local.config import Config
 from opro_local.hosting import Host
-from opro_local.proposing import Opro
+from opro_local.proposing import Opro, Proposer
 from opro_local.search import Outcome, search
 from opro_local.trajectory import Trajectory
 from opro_local.types import Batch, Engine, Problem, Reply, Role
@@ -57,7 +57,14 @@ class Plan:
     files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {"best.txt": found["best"]["text"] + "\n"}
 
 
-def assemble(config: Config, problem: Problem, cards: Mapping[Role, Card], form: str = "", **others: Any) -> Plan:
+def assemble(
+    config: Config,
+    problem: Problem,
+    cards: Mapping[Role, Card],
+    form: str = "",
+    propose: Callable[[Trajectory], Proposer] | None = None,
+    **others: Any,
+) -> Plan:
     """A plan that searches.
 
     Args:
@@ -65,6 +72,7 @@ def assemble(config: Config, problem: Problem, cards: Mapping[Role, Card], form:
         problem: what is optimized.
         cards: the card of each role that a model answers; see `cards_of`.
         form: the problem's own meta-prompt form; "" leaves the choice to the optimizer's card.
+        propose: makes the proposer; the paper's own where there is none.
         others: further fields of the Plan.
     """
     folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in cards}
@@ -72,7 +80,8 @@ def assemble(config: Config, problem: Problem, cards: Mapping[Role, Card], form:
     asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
 
     def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
-        return search(problem, config, Opro(problem, config, asked, trajectory), trajectory)
+        proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
+        return search(problem, config, proposer, trajectory)
 
     models = hosting.hosts(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:

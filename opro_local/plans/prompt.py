@@ -9,14 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
-from opro_local import scoring, tasks
+from opro_local import metaprompt, scoring, tasks
+from opro_local.cards import Card, operators, style
 from opro_local.config import Config
 from opro_local.errors import DataError, UsageError
+from opro_local.mixing import Mixed
 from opro_local.plans.plan import Plan, assemble, cards_of
-from opro_local.problems.prompt import Layout, PromptProblem
+from opro_local.problems.layout import Layout
+from opro_local.problems.prompt import PromptProblem
+from opro_local.proposing import Proposer
 from opro_local.tasks import Task
-from opro_local.types import Engine, Example, Prompt
+from opro_local.trajectory import Trajectory
+from opro_local.types import Engine, Example, Prompt, Solution
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
 ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
@@ -47,16 +54,50 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
     cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
     chat = cards["scorer"].chat if config.scorer.chat is None else config.scorer.chat
     max_tokens = config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
-    problem = PromptProblem(task.splits, config, _layout(config, chat, task), max_tokens, rule, task.stop)
+    problem = PromptProblem(
+        task.splits, config, _layout(config, cards["scorer"], chat, task), max_tokens, rule, task.stop
+    )
     return assemble(
         config,
         problem,
         cards,
+        propose=mixed(config, problem, cards["optimizer"]) if config.is_mixed else None,
         identity={"data": _data_digest(task), **({"content": task.content} if task.content else {})},
         notices=task.notices,
         rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
+        conclude=lambda found, trajectory: _with_prompt(found, problem),
+        files=_files,
     )
+
+
+def _with_prompt(found: dict[str, Any], problem: PromptProblem) -> dict[str, Any]:
+    """The result with the whole prompt of a best solution that shows worked examples."""
+    best = found["best"]
+    if "demonstrations" not in best:
+        return found
+    return {**found, "best": {**best, **problem.readable(Solution(best["text"], tuple(best["demonstrations"])))}}
+
+
+def _files(found: dict[str, Any]) -> dict[str, str]:
+    """The best instruction as text; with worked examples also the whole prompt."""
+    best = found["best"]
+    whole = {key: best[key] for key in ("text", "demonstrations", "messages", "prompt", "stop") if key in best}
+    files = {"best.txt": best["text"] + "\n"}
+    return files | ({"best.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n"} if len(whole) > 1 else {})
+
+
+def mixed(
+    config: Config, problem: PromptProblem, card: Card, kind: type[Mixed] = Mixed
+) -> Callable[[Trajectory], Proposer]:
+    """What makes the proposer of the mode "mixed" for an optimizer's card. Raises UsageError."""
+    own = [] if config.search.metaprompt == "auto" else [config.search.metaprompt]
+    forms = [metaprompt.load(name) for name in config.search.operators or own or operators(card)]
+    if all(form.needs for form in forms):
+        names = ", ".join(form.name for form in forms)
+        raise UsageError(f"search.operators: each of {names} needs more than one parent has", "add a plain form")
+    writer, describer = (metaprompt.load(name + style(card)) for name in ("induction", "description"))
+    return lambda trajectory: kind(problem, config, forms, writer, describer, trajectory)
 
 
 def _data_digest(task: Task) -> str:
@@ -64,12 +105,13 @@ def _data_digest(task: Task) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def _layout(config: Config, chat: bool, task: Task) -> Layout:
+def _layout(config: Config, card: Card, chat: bool, task: Task) -> Layout:
     settings = config.task
     if settings.template is not None:
         _check_template(settings.template, task)
     position = "template" if settings.template is not None else settings.position
-    return Layout(position, chat, (not chat) if settings.qa is None else settings.qa, settings.template)
+    qa = (not chat) if settings.qa is None else settings.qa
+    return Layout(position, chat, qa, settings.template, card.demonstrations == "turns")
 
 
 def _check_template(template: str, task: Task) -> None:

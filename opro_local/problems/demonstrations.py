@@ -8,7 +8,7 @@ Everything here is derived from answers on train, so a resumed run comes to the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,8 +89,3 @@ class Demonstrations:
         if self._own and row.trace:
             return row.trace.completion_tokens
         return 1 + len(row.example.target) // CHARACTERS_PER_TOKEN
-
-
-def readable(worked: Sequence[tuple[Example, str]]) -> list[Mapping[str, str]]:
-    """Worked examples as results show them."""
-    return [{"id": example.id, "input": example.input, "answer": answer} for example, answer in worked]

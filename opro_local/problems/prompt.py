@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from opro_local.config import Config
 from opro_local.metaprompt import MARK, show_score
 from opro_local.problems import ask_once
 from opro_local.problems.demonstrations import Demonstrations
+from opro_local.problems.generic import generic, labels_of
+from opro_local.problems.layout import PLACES, Layout
 from opro_local.scoring import opro
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
@@ -31,72 +34,6 @@ SHORT = ("labels", "boolean", "exact", "contains", "json", "python")
 # The second round states an answer only; the reference asks for 50 tokens.
 SECOND_SAMPLING = Sampling(50, 0.0)
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
-
-PLACES = {
-    "before_Q": "before the question",
-    "Q_begin": "at the beginning of the question",
-    "Q_end": "at the end of the question",
-    "A_begin": "at the beginning of the answer",
-    "system": "in the system message",
-    "template": "in the prompt",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer is a chat model.
-
-    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them. `turns`
-    shows worked examples as earlier turns of the chat, otherwise they stand in the text before the row.
-    """
-
-    position: str
-    chat: bool
-    qa: bool
-    template: str | None = None
-    turns: bool = True
-
-    def worked(self, instruction: str, examples: Sequence[tuple[Example, str]]) -> tuple[tuple[str, str], ...]:
-        """Worked examples as pairs of what the user asks and the assistant answers, each asked as a row is."""
-        asked = [(self.prompt(instruction, example), answer) for example, answer in examples]
-        return tuple((prompt.text, _joined(prompt.prefill, answer)) for prompt, answer in asked)
-
-    def after(self, worked: tuple[tuple[str, str], ...], prompt: Prompt) -> Prompt:
-        """A row's prompt with worked examples before it."""
-        if not worked:
-            return prompt
-        if self.chat and self.turns:
-            return replace(prompt, turns=worked)
-        between = " " if self.qa else "\n"
-        text = "".join(f"{question}{between}{answer.strip()}\n\n" for question, answer in worked)
-        return replace(prompt, text=text + prompt.text)
-
-    def prompt(self, instruction: str, example: Example) -> Prompt:
-        """The prompt for one row. An empty instruction leaves no blank line behind."""
-        if self.position == "template":
-            return Prompt(self._from_template(instruction, example), chat=self.chat)
-        if self.position == "system":
-            return Prompt(self._with("", example.input, ""), system=instruction or None, chat=self.chat)
-        if self.position == "A_begin":
-            return Prompt(
-                self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat
-            )
-        if self.position == "Q_end":
-            return Prompt(self._with("", example.input, instruction), chat=self.chat)
-        return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
-
-    def _with(self, before: str, question: str, after: str) -> str:
-        head = f"{before}\n" if before else ""
-        tail = f"\n{after}" if after else ""
-        if not self.qa:
-            return f"{head}{question}{tail}"
-        if self.position == "before_Q":
-            return f"{head}Q: {question}{tail}\n\nA:"
-        return f"Q: {head}{question}{tail}\n\nA:"
-
-    def _from_template(self, instruction: str, example: Example) -> str:
-        names = {**example.columns, "instruction": instruction}
-        return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), self.template or "")
 
 
 class PromptProblem:
@@ -131,12 +68,17 @@ class PromptProblem:
         self.demonstrations = Demonstrations(
             rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
         )
+        self.labels = labels_of(row.target for row in rows.get("train", ()))
         # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
         return [Solution(text) for text in self._config.search.seeds]
+
+    def generic(self) -> list[str]:
+        """Starting instructions that need no knowledge of the task but its labels."""
+        return generic(self.labels)
 
     def read(self, text: str) -> Solution | str:
         """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter), then filter it."""
@@ -174,7 +116,7 @@ class PromptProblem:
             verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
         else:
             verdicts = scorer.both(texts)
-        if split == "train":
+        if split == "train" and self._config.is_mixed:
             self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
         return scores(answers, len(solutions), verdicts)
 
@@ -186,31 +128,36 @@ class PromptProblem:
     ) -> Generator[Batch, Reply, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
         rows = self._rows(split, rows)
-        prompts = [prompt for solution in solutions for prompt in self.prompts(solution, split, rows)]
-        reply = yield Batch(label, "scorer", [Request(prompt, self._sampling) for prompt in prompts])
+        requests = [request for solution in solutions for request in self.requests(solution, split, rows)]
+        reply = yield Batch(label, "scorer", requests)
         if not self._config.task.second_round:
             return list(reply.completions)
-        asked = [second_prompt(*pair) for pair in zip(prompts, reply.completions, strict=True)]
+        asked = [second_prompt(r.prompt, answer) for r, answer in zip(requests, reply.completions, strict=True)]
         last = yield Batch(f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked])
         return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
 
-    def prompts(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Prompt]:
-        """A solution's prompt for each row. A train row is never shown its own answer: it is asked without itself."""
-        bare = [self.layout.prompt(solution.text, row) for row in rows]
-        if not solution.demonstrations:
-            return bare
-        examples = self.demonstrations.worked(solution.demonstrations)
-        worked = self.layout.worked(solution.text, examples)
-        shown = {example.input for example, _ in examples} if split == "train" else set()
-        prompts = []
-        for row, prompt in zip(rows, bare, strict=True):
-            others = worked
-            if row.input in shown:
-                others = tuple(
-                    pair for pair, (example, _) in zip(worked, examples, strict=True) if example.input != row.input
-                )
-            prompts.append(self.layout.after(others, prompt))
-        return prompts
+    def requests(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Request]:
+        """A solution's request for each row. A train row is never shown its own answer: it is asked without itself."""
+        worked = self.demonstrations.worked(solution.demonstrations)
+        prompts = self.layout.prompts(solution.text, worked, rows, apart=split == "train")
+        sampling = self._sampling
+        if worked:
+            sampling = replace(sampling, stop=(*sampling.stop, *self.layout.stop([answer for _, answer in worked])))
+        return [Request(prompt, sampling) for prompt in prompts]
+
+    def readable(self, solution: Solution) -> dict[str, Any]:
+        """What a user needs to ask with a solution elsewhere; {input}, or a template's columns, stand for the row.
+
+        Returns:
+            demonstrations (id, input and answer of each) and either messages, for a chat, or prompt, a text that the
+            model continues, with the strings that end its answer as stop.
+        """
+        worked = self.demonstrations.worked(solution.demonstrations)
+        columns = self.rows["train"][0].columns
+        row = Example("", {name: f"{{{name}}}" for name in columns}, "{input}", "", "")
+        request = self.requests(solution, "test", [row])[0]
+        shown = [{"id": row.id, "input": row.input, "answer": answer} for row, answer in worked]
+        return {"text": solution.text, "demonstrations": shown, **_asked(request.prompt), "stop": request.sampling.stop}
 
     def words(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
@@ -233,9 +180,13 @@ class PromptProblem:
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
 
 
-def _joined(prefill: str, answer: str) -> str:
-    """A reply that begins with the prefill and goes on with the answer."""
-    return f"{prefill} {answer}" if prefill and not prefill.endswith((" ", "\n")) else prefill + answer
+def _asked(prompt: Prompt) -> dict[str, Any]:
+    if not prompt.chat:
+        return {"prompt": prompt.text + prompt.prefill}
+    said = [("system", prompt.system or "")]
+    said += [pair for user, answer in prompt.turns for pair in (("user", user), ("assistant", answer))]
+    said += [("user", prompt.text), ("assistant", prompt.prefill)]
+    return {"messages": [{"role": role, "content": text} for role, text in said if text]}
 
 
 def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:

@@ -1,0 +1,293 @@
+"""The proposer that goes beyond the paper: several ways to propose, parents kept diverse, worked examples.
+
+For: dividing a step's candidates among meta-prompt forms and moves on demonstrations, within one optimizer call. Not
+for: what a form asks (metaprompts/), how a move works (moves.py), or scoring.
+
+Only problems of the kind "prompt" have what it needs: mistakes, labels and rows that can be shown as worked examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opro_local import chance
+from opro_local.bandit import divide
+from opro_local.config import Config
+from opro_local.leaks import leak
+from opro_local.metaprompt import Form, View, held, parse, render
+from opro_local.moves import MOVES, Pool
+from opro_local.parents import parents
+from opro_local.problems.prompt import PromptProblem
+from opro_local.proposing import aim, exemplar_rows, read, samplings, shown_entries
+from opro_local.similarity import Near
+from opro_local.trajectory import Entry, Proposal, Trajectory
+from opro_local.types import Batch, Completion, Rejection, Reply, Request, Sampling, Solution
+
+TRIES = 8  # of a move that gives nothing new
+SHOWN_MISTAKES = 4
+DESCRIBED_ROWS = 6
+GIVEN, GENERIC, WRITTEN = "given", "generic", "written"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One candidate to be: the way it is made, and whom it is made from."""
+
+    way: str
+    parent: Entry
+    other: Entry
+
+
+class Mixed:
+    """See Proposer.
+
+    Args:
+        problem: the prompt problem.
+        config: `search`, `optimizer`, `task.description` and `run.seed` are read.
+        forms: the text operators.
+        writer, describer: the forms that write starting instructions and describe the task.
+        trajectory: what was scored so far; proposals and rejections are added.
+    """
+
+    def __init__(
+        self,
+        problem: PromptProblem,
+        config: Config,
+        forms: Sequence[Form],
+        writer: Form,
+        describer: Form,
+        trajectory: Trajectory,
+    ) -> None:
+        self._problem, self._config, self._trajectory = problem, config, trajectory
+        self._forms = {form.name: form for form in forms}
+        self._writer, self._describer = writer, describer
+        self._near = Near(config.search.near_duplicate)
+        self._history = config.search.history + config.search.recent
+        self._words = dict(problem.words())
+
+    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+        """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples."""
+        yield from self._describe()
+        written = yield from self._write()
+        settings = self._config.search
+        given = [(GIVEN, solution) for solution in self._problem.seeds()]
+        generic = [(GENERIC, Solution(text)) for text in self._problem.generic()[: settings.generic_seeds]]
+        found = {solution: way for way, solution in reversed([*given, *generic, *written])}
+        solutions = list(dict.fromkeys(solution for _, solution in [*given, *generic, *written]))
+        for solution in solutions:
+            self._trajectory.proposals.append(Proposal(0, found[solution], None, solution.key))
+            self._near.add(solution.text)
+        return solutions
+
+    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+        """One optimizer call for all text operators; what gave nothing is asked again, `search.retries` times."""
+        rng = chance.generator(self._config, step, chance.DRAWS)
+        fresh: dict[str, Solution] = {}
+        slots = self._slots(step, most)
+        waiting = [slot for slot in slots if slot.way in self._forms]
+        for attempt in range(1 + self._config.search.retries):
+            if not waiting:
+                break
+            replies = yield from self._ask(step, attempt, waiting)
+            waiting = [
+                slot for slot, reply in zip(waiting, replies, strict=True) if not self._take(step, slot, reply, fresh)
+            ]
+        for slot in slots:
+            if slot.way in MOVES:
+                self._move(step, slot, fresh, rng)
+        return list(fresh.values())
+
+    def _describe(self) -> Generator[Batch, Reply, None]:
+        """Ask once what the task is, where the user did not say; the answer is shown in the result for correction."""
+        if self._words["subject"] or not self._needs_description():
+            return
+        prompt = self._rendered(self._describer, 0, DESCRIBED_ROWS)
+        sampling = Sampling(self._describer.max_tokens, stop=self._describer.stop)
+        reply = yield from self._trajectory.counted(_one("0/describe", [Request(prompt, sampling)]))
+        text = parse(self._describer, reply[0].text, self._words)
+        self._trajectory.description = self._words["subject"] = (text or "").rstrip(".")
+
+    def _needs_description(self) -> bool:
+        return any("subject" in form.template for form in (*self._forms.values(), self._writer))
+
+    def _write(self) -> Generator[Batch, Reply, list[tuple[str, Solution]]]:
+        """Starting instructions written by the optimizer, each from rows of its own."""
+        count = self._config.search.written_seeds
+        if not count:
+            return []
+        drawn = samplings(self._config, self._writer, 0, count)
+        prompts = [self._rendered(self._writer, number, DESCRIBED_ROWS) for number in range(1, count + 1)]
+        requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
+        replies = yield from self._trajectory.counted(_one("0/write", requests))
+        found = []
+        for number, reply in enumerate(replies, 1):
+            solution = self._checked(self._writer, reply, self._rows(number, DESCRIBED_ROWS))
+            if isinstance(solution, Solution):
+                found.append((WRITTEN, solution))
+            else:
+                self._refuse(0, WRITTEN, None, reply.text, solution)
+        return found
+
+    def _rows(self, number: int, count: int) -> list[dict[str, str]]:
+        """Train rows for the task's description (number 0) and for each written seed."""
+        rng = chance.generator(self._config, number, chance.DRAWS)
+        total = len(self._problem.rows["train"])
+        return self._problem.exemplars([int(row) for row in rng.permutation(total)[:count]])
+
+    def _rendered(self, form: Form, number: int, count: int):
+        seed = self._problem.seeds()[0].text
+        constraint = self._config.search.constraint
+        view = View((), self._rows(number, count), self._config.search.order, "", seed, constraint)
+        return render(form, view, self._words)
+
+    def _slots(self, step: int, most: int) -> list[Slot]:
+        drawn = parents(self._trajectory, 2 * most, chance.generator(self._config, step, chance.PARENTS))
+        gains = self._trajectory.gains()
+        ways = {way: gains.get(way, []) for way in self._ways()}
+        chosen = divide(ways, most, chance.generator(self._config, step, chance.DIVISION))
+        slots = []
+        for way, parent, other in zip(chosen, drawn[:most], drawn[most:], strict=True):
+            slot = Slot(way, parent, other)
+            # A form that can't do without what this parent lacks gives its place to the first that can.
+            fits = way in MOVES or self._fits(self._forms[way], slot)
+            slots.append(slot if fits else replace(slot, way=self._plain()))
+        return slots
+
+    def _ways(self) -> list[str]:
+        return [*self._forms, *(MOVES if self._config.search.demonstrations else ())]
+
+    def _plain(self) -> str:
+        return next(name for name, form in self._forms.items() if not form.needs)
+
+    def _fits(self, form: Form, slot: Slot) -> bool:
+        return {
+            "": True,
+            "pair": slot.parent.solution.text != slot.other.solution.text,
+            "mistakes": bool(self._problem.demonstrations.mistakes(slot.parent.solution)),
+            "paragraphs": len(_paragraphs(slot.parent.solution.text)) > 1,
+        }[form.needs]
+
+    def _ask(self, step: int, attempt: int, slots: Sequence[Slot]) -> Generator[Batch, Reply, Sequence[Completion]]:
+        """One reply for each slot; meta-prompts over the context are asked again with half the history."""
+        halved = 0
+        while True:
+            requests = self._requests(step, attempt, slots)
+            label = f"{step}/propose" + (f"/{attempt}" if attempt else "") + (f"/halved{halved}" if halved else "")
+            replies = yield from self._trajectory.counted(_one(label, requests))
+            if self._history == 0 or any(reply.finish_reason != "too_long" for reply in replies):
+                return replies
+            self._history, halved = self._history // 2, halved + 1
+
+    def _requests(self, step: int, attempt: int, slots: Sequence[Slot]) -> list[Request]:
+        view = self._view(step)
+        requests = []
+        drawn: dict[str, list[Sampling]] = {}
+        for place, slot in enumerate(slots):
+            form = self._forms[slot.way]
+            if slot.way not in drawn:
+                drawn[slot.way] = list(map(self._held(form), samplings(self._config, form, step, len(slots), attempt)))
+            requests.append(Request(render(form, self._seen(view, form, slot), self._words), drawn[slot.way][place]))
+        return requests
+
+    def _held(self, form: Form):
+        limit = held(form, self._words)
+        return lambda sampling: replace(sampling, constraint=limit) if limit else sampling
+
+    def _view(self, step: int) -> View:
+        """What all forms of a step are shown: each text once, with the best that it earned."""
+        config, problem, trajectory = self._config, self._problem, self._trajectory
+        entries = shown_entries(trajectory, config, step, self._history)
+        best: dict[str, float] = {}
+        for entry in entries:
+            text = entry.solution.text
+            best[text] = max(trajectory.estimate(entry), best.pop(text, -np.inf))
+        pairs = [(text, problem.show(value)) for text, value in best.items()]
+        rows = exemplar_rows(problem, config, trajectory, entries, step)
+        top = trajectory.top(1)[0]
+        target = problem.show(aim(trajectory.estimate(top))) or ""
+        shown = problem.exemplars(rows)
+        return View(pairs, shown, config.search.order, target, top.solution.text, config.search.constraint)
+
+    def _seen(self, view: View, form: Form, slot: Slot) -> View:
+        """The step's view with what belongs to the slot."""
+        parent = slot.parent.solution
+        return replace(
+            view,
+            parent=parent.text,
+            other=slot.other.solution.text,
+            mistakes=self._problem.demonstrations.mistakes(parent)[:SHOWN_MISTAKES],
+            paragraph=self._paragraph(slot) if form.edits else "",
+        )
+
+    def _paragraph(self, slot: Slot) -> str:
+        """The paragraph of a slot's parent that is to be written anew: they take turns with the parent's uses."""
+        found = _paragraphs(slot.parent.solution.text)
+        uses = sum(p.way == slot.way and p.parent == slot.parent for p in self._trajectory.proposals)
+        return found[uses % len(found)]
+
+    def _take(self, step: int, slot: Slot, reply: Completion, fresh: dict[str, Solution]) -> bool:
+        """Whether the reply became a new solution."""
+        form = self._forms[slot.way]
+        mistakes = self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
+        shown = [*self._view(step).exemplars, *({"question": m.question, "target": m.target} for m in mistakes)]
+        found = self._checked(form, reply, shown)
+        if isinstance(found, Solution):
+            text = found.text
+            if form.edits:
+                text = slot.parent.solution.text.replace(self._paragraph(slot), text, 1)
+            found = self._admitted(replace(slot.parent.solution, text=text), fresh)
+        if isinstance(found, str):
+            self._refuse(step, slot.way, slot.parent, reply.text, found)
+            return False
+        self._accept(step, slot, found, fresh)
+        return True
+
+    def _checked(self, form: Form, reply: Completion, shown: Iterable[dict[str, str]]) -> Solution | str:
+        found = read(self._problem, form, reply)
+        if isinstance(found, Solution):
+            return leak(found.text, shown, self._problem.labels) or found
+        return found
+
+    def _admitted(self, solution: Solution, fresh: dict[str, Solution]) -> Solution | str:
+        """The solution, unless it or nearly the same text was there before."""
+        if self._trajectory.seen(solution) or solution.key in fresh:
+            return f"duplicate: {solution.text}"
+        near = self._near.find(solution.text)
+        return f"near-duplicate: {near}" if near and near != solution.text else solution
+
+    def _accept(self, step: int, slot: Slot, solution: Solution, fresh: dict[str, Solution]) -> None:
+        fresh[solution.key] = solution
+        self._near.add(solution.text)
+        self._trajectory.proposals.append(Proposal(step, slot.way, slot.parent, solution.key))
+
+    def _refuse(self, step: int, way: str, parent: Entry | None, text: str, reason: str) -> None:
+        self._trajectory.proposals.append(Proposal(step, way, parent, None))
+        self._trajectory.reject(Rejection(step, text, reason))
+
+    def _move(self, step: int, slot: Slot, fresh: dict[str, Solution], rng: np.random.Generator) -> None:
+        """Make a move, again where it gives nothing new; the last resort are new demonstrations."""
+        settings, problem, parent = self._config.search, self._problem, slot.parent.solution
+        wrong = [mistake.id for mistake in problem.demonstrations.mistakes(parent)]
+        known = problem.demonstrations.available()
+        pool = Pool(known, settings.demonstrations, settings.demonstration_tokens, wrong, rng)
+        if not known:
+            return
+        for attempt in range(TRIES):
+            move = MOVES[slot.way if attempt < TRIES // 2 else "draw"]
+            ids = move(pool, parent.demonstrations, slot.other.solution.demonstrations)
+            solution = replace(parent, demonstrations=ids)
+            if ids and not self._trajectory.seen(solution) and solution.key not in fresh:
+                self._accept(step, slot, solution, fresh)
+                return
+
+
+def _one(label: str, requests: Sequence[Request]) -> Generator[Batch, Reply, Sequence[Completion]]:
+    reply = yield Batch(label, "optimizer", requests)
+    return reply.completions
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [part.strip() for part in text.split("\n\n") if part.strip()]

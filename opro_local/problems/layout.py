@@ -1,0 +1,123 @@
+"""Where an instruction and its worked examples stand relative to the row that is asked.
+
+For: turning (instruction, worked examples, row) into a prompt. Not for: choosing any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from opro_local.types import Example, Prompt
+
+PLACES = {
+    "before_Q": "before the question",
+    "Q_begin": "at the beginning of the question",
+    "Q_end": "at the end of the question",
+    "A_begin": "at the beginning of the answer",
+    "system": "in the system message",
+    "template": "in the prompt",
+}
+
+Worked = Sequence[tuple[Example, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer is a chat model.
+
+    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them. `turns`
+    shows worked examples as earlier turns of a chat; otherwise, and for models that don't chat, they stand in one text
+    that the model continues, with the row as the last of them.
+    """
+
+    position: str
+    chat: bool
+    qa: bool
+    template: str | None = None
+    turns: bool = True
+
+    def prompt(self, instruction: str, example: Example) -> Prompt:
+        """The prompt for one row. An empty instruction leaves no blank line behind."""
+        if self.position == "template":
+            return Prompt(self._from_template(instruction, example), chat=self.chat)
+        if self.position == "system":
+            return Prompt(self._with("", example.input, ""), system=instruction or None, chat=self.chat)
+        if self.position == "A_begin":
+            return Prompt(
+                self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat
+            )
+        if self.position == "Q_end":
+            return Prompt(self._with("", example.input, instruction), chat=self.chat)
+        return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
+
+    def prompts(self, instruction: str, worked: Worked, examples: Sequence[Example], apart: bool) -> list[Prompt]:
+        """The prompt for each row, with worked examples before it.
+
+        Args:
+            instruction, worked: the solution; no worked examples give what `prompt` gives.
+            examples: the rows.
+            apart: whether a row that is among the worked examples is asked without itself.
+        """
+        if not worked:
+            return [self.prompt(instruction, example) for example in examples]
+        whole = self._before(instruction, worked)
+        shown = {example.input for example, _ in worked} if apart else set()
+        prompts = []
+        for example in examples:
+            before = whole
+            if example.input in shown:
+                before = self._before(instruction, [pair for pair in worked if pair[0].input != example.input])
+            prompts.append(self._after(before, instruction, example))
+        return prompts
+
+    @property
+    def _as_turns(self) -> bool:
+        return self.chat and self.turns
+
+    def _before(self, instruction: str, worked: Worked) -> tuple[tuple[str, str], ...] | str:
+        """What stands before the row: turns, or a text."""
+        if self._as_turns:
+            asked = [(self.prompt(instruction, example), answer) for example, answer in worked]
+            return tuple((prompt.text, _spaced(prompt.prefill, answer)) for prompt, answer in asked)
+        once = instruction if self.position in ("Q_begin", "before_Q", "system") else ""
+        head = f"{once}\n\n" if once else ""
+        return head + "".join(f"{_spaced(self._asked(instruction, row), answer)}\n\n" for row, answer in worked)
+
+    def _after(self, before: tuple[tuple[str, str], ...] | str, instruction: str, example: Example) -> Prompt:
+        if isinstance(before, str):
+            return Prompt(before + self._asked(instruction, example), chat=False)
+        return replace(self.prompt(instruction, example), turns=before)
+
+    def _asked(self, instruction: str, example: Example) -> str:
+        """A row in a text of worked examples, up to where its answer begins."""
+        if self.position == "template":
+            return self._from_template(instruction, example)
+        tail = f"\n{instruction}" if self.position == "Q_end" and instruction else ""
+        start = f" {instruction}" if self.position == "A_begin" and instruction else ""
+        return f"Q: {example.input}{tail}\nA:{start}"
+
+    def _with(self, before: str, question: str, after: str) -> str:
+        head = f"{before}\n" if before else ""
+        tail = f"\n{after}" if after else ""
+        if not self.qa:
+            return f"{head}{question}{tail}"
+        if self.position == "before_Q":
+            return f"{head}Q: {question}{tail}\n\nA:"
+        return f"Q: {head}{question}{tail}\n\nA:"
+
+    def _from_template(self, instruction: str, example: Example) -> str:
+        names = {**example.columns, "instruction": instruction}
+        return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), self.template or "")
+
+    def stop(self, answers: Sequence[str]) -> tuple[str, ...]:
+        """Strings that end an answer after worked examples: a text of them would go on with a next one."""
+        if self._as_turns:
+            return ()
+        return ("\n",) if not any("\n" in answer.strip() for answer in answers) else ("\nQ:",)
+
+
+def _spaced(start: str, answer: str) -> str:
+    """A reply that begins with `start` and goes on with the answer."""
+    return f"{start} {answer}" if start and not start.endswith((" ", "\n")) else start + answer

@@ -1,0 +1,316 @@
+"""Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on three short tasks.
+
+    python scripts/bench_search.py [--seeds 5] [--tasks reviews,tickets,plans] [--modes ...] [--model ...] [--out FILE]
+
+Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
+task's pool; the 100 test rows are the same for all. Every mode may score 576 pairs of a prompt and a row in all, most
+of them on train and the rest to confirm its leaders on validation:
+
+    seed             the user's prompt, unchanged
+    opro-chat        the paper's loop with its chat meta-prompt
+    opro             the paper's loop with the model card's meta-prompt
+    paraphrase       best of N paraphrases of the user's prompt (APE)
+    no-history       best of N proposals of all operators, from the user's prompt only
+    mixed            the default search without worked examples
+    mixed-shuffled   the same with the scores in the meta-prompts shuffled
+    joint            the default search with worked examples
+    random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on validation;
+                     worked examples laid out as the model's card says
+    random-turns     the same, as turns of a chat
+
+All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opro_local import config as configs
+from opro_local import mixing
+from opro_local.engines.pool import Pool
+from opro_local.lockstep import lockstep
+from opro_local.moves import MOVES
+from opro_local.plans import Plan, plan
+from opro_local.plans.plan import Asks, cards_of
+from opro_local.plans.prompt import mixed
+from opro_local.result import summarize as summary
+from opro_local.run import carried_out
+from opro_local.search import Outcome, score, search
+from opro_local.trajectory import Trajectory
+from opro_local.types import Batch, Reply, Solution
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = str(ROOT / "models" / "weights" / "smollm2-135m-instruct")
+REVIEWS = ROOT / "opro_local" / "data"
+OWN = Path(__file__).with_name("search_tasks")
+ROWS, TEST, FINALISTS, CANDIDATES, DRAWS = 24, 100, 5, 18, 24
+PAIRS = ROWS * (CANDIDATES + FINALISTS + 1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: the user's prompt and the rows, some to draw from and some for the test."""
+
+    prompt: str
+    pool: list[dict[str, str]]
+    test: list[dict[str, str]]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+PROMPTS = {
+    "reviews": "What is the sentiment?",
+    "tickets": "Which team is this for?",
+    "plans": "What is the state of this?",
+}
+
+
+def load(name: str) -> Task:
+    """A task: the embedded reviews, or one of those written for this script."""
+    if name == "reviews":
+        pool = read(REVIEWS / "reviews_train.csv") + read(REVIEWS / "reviews_validation.csv")
+        return Task(PROMPTS[name], pool, read(REVIEWS / "reviews_test.csv")[:TEST])
+    rows = read(OWN / f"{name}.csv")
+    return Task(PROMPTS[name], rows[:-TEST], rows[-TEST:])
+
+
+STEPS = {"steps": 40, "candidates": 6, "max_pairs": ROWS * CANDIDATES}
+MODES: dict[str, dict[str, Any]] = {
+    "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 12, "candidates": 8},
+    "opro": {"mode": "opro", **STEPS},
+    "paraphrase": {"mode": "opro", "metaprompt": "paraphrase_line", **STEPS, "steps": 1, "candidates": 40},
+    "no-history": {"mode": "mixed", **STEPS, "steps": 1, "candidates": 18, "generic_seeds": 0, "written_seeds": 0},
+    "mixed": {"mode": "mixed", **STEPS},
+    "mixed-shuffled": {"mode": "mixed", **STEPS},
+    "joint": {"mode": "mixed", "demonstrations": 8, **STEPS},
+    "random-demos": {"mode": "mixed", "demonstrations": 8},
+    "random-turns": {"mode": "mixed", "demonstrations": 8},
+}
+
+
+def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
+    """One run: its rows are drawn, its settings are the mode's."""
+    order = np.random.default_rng((seed, 7)).permutation(len(task.pool))
+    drawn = [task.pool[int(index)] for index in order[: 2 * ROWS]]
+    files = {"train": drawn[:ROWS], "validation": drawn[ROWS:], "test": task.test}
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in files.items():
+        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["text", "label"])
+            writer.writeheader()
+            writer.writerows(rows)
+    paths = {split: str(folder / f"{split}.csv") for split in files}
+    config = configs.build(
+        {
+            "task": {**paths, "input": "text", "target": "label", "rule": "labels"},
+            "scorer": {"model": model, "max_tokens": 10},
+            "optimizer": {"max_tokens": 40},
+            "search": {"seeds": [task.prompt], "max_words": 30, **MODES[mode]},
+            "evaluation": {"finalists": FINALISTS},
+            "run": {"name": mode, "seed": seed},
+        }
+    )
+    ready = plan(config)
+    if mode == "random-turns":
+        ready.problem.layout = replace(ready.problem.layout, turns=True)
+    asks = ready.asks
+    if mode.startswith("random-"):
+        asks = partial(random_draws, ready, seed)
+    elif mode == "mixed-shuffled":
+        asks = partial(shuffled, ready)
+    return replace(ready, asks=partial(with_curve, ready, asks), summarize=partial(summarize, ready))
+
+
+def random_draws(ready: Plan, seed: int, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    """The plain rival: draws without regard to anything, the best on validation."""
+    problem, rng = ready.problem, np.random.default_rng((seed, 11))
+    baseline = Solution(problem.seeds()[0].text)
+    known = problem.demonstrations.available()
+    solutions = []
+    for _ in range(DRAWS):
+        rows = rng.choice(len(known), int(rng.integers(2, 9)), replace=False)
+        solutions.append(replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows)))
+    yield from score(problem, trajectory, [baseline], "train", 0)
+    yield from score(problem, trajectory, solutions, "validation", 0)
+    best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
+    yield from score(problem, trajectory, [baseline, best], "test", 0)
+    return Outcome("drawn", baseline, best)
+
+
+def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    """The default search whose meta-prompts show the scores in a random order."""
+    card = cards_of(ready.config, ("optimizer",))["optimizer"]
+    proposer = mixed(ready.config, ready.problem, card, ShuffledScores)(trajectory)
+    return search(ready.problem, ready.config, proposer, trajectory)
+
+
+class ShuffledScores(mixing.Mixed):
+    """A proposer whose history is noise."""
+
+    def _view(self, step: int):
+        view = super()._view(step)
+        scores = [shown for _, shown in view.shown]
+        np.random.default_rng((self._config.run.seed, step, 13)).shuffle(scores)
+        return replace(view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)])
+
+
+CHECKPOINTS = (PAIRS // 4, PAIRS // 2, 3 * PAIRS // 4)
+
+
+def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    """A search, and after its end the test accuracy of what was best by the pairs scored until some points."""
+    outcome = yield from asks(trajectory)
+    incumbents = [incumbent(trajectory, pairs) for pairs in CHECKPOINTS]
+    known = {entry.solution: entry.score.value for entry in trajectory.held_out if entry.split == "test"}
+    missing = [solution for solution in dict.fromkeys(incumbents) if solution not in known]
+    if missing:
+        found = yield from ready.problem.evaluate(missing, "test", "curve")
+        known |= {solution: float(score.value) for solution, score in zip(missing, found, strict=True)}
+    ready.problem.curve = [known[solution] for solution in incumbents] + [known[outcome.best]]
+    return outcome
+
+
+def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
+    """What stood first when so many pairs had been scored, by the split on which the mode compares."""
+    drawn = any(entry.solution.demonstrations for entry in trajectory.held_out) and len(trajectory.entries) == 1
+    entries = [e for e in trajectory.held_out if e.split == "validation"] if drawn else trajectory.entries
+    seen = entries[: max(1, pairs // ROWS)]
+    return max(seen, key=lambda entry: entry.score.value).solution
+
+
+def summarize(ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+    """The run's result with what the table needs beside it."""
+    held_out = sum(entry.score.n for entry in trajectory.held_out if entry.split == "validation")
+    replies = [p for p in trajectory.proposals if p.way not in (*MOVES, "given", "generic")]
+    return {
+        **summary(trajectory, outcome, alpha),
+        "scored": trajectory.pairs + held_out,
+        "replies": len(replies),
+        "usable": sum(proposal.key is not None for proposal in replies),
+        "curve": ready.problem.curve,
+    }
+
+
+def run(name: str, task: Task, seeds: int, modes: list[str], model: str, folder: Path) -> list[dict[str, Any]]:
+    """All runs of a task in lockstep."""
+    places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in range(seeds)]
+    pool = Pool()
+    try:
+        driven = [
+            carried_out(
+                planned(task, seed, mode, model, place / "data"),
+                place / "run",
+                lambda event: None,
+                lambda: False,
+                lambda line: None,
+                pool,
+            )
+            for mode, seed, place in places
+        ]
+        results = lockstep(driven)
+    finally:
+        pool.close()
+    failed = [result for result in results if not isinstance(result, dict)]
+    if failed:
+        raise SystemExit(f"{name}: {failed[0]}")
+    return [row(name, mode, seed, result) for (mode, seed, _), result in zip(places, results, strict=True)]
+
+
+def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
+    test = result["test"]
+    replies = result["replies"] or sum(result["rejections"].values()) + result["solutions"] - 1
+    usable = result["usable"] if result["replies"] else result["solutions"] - 1
+    return {
+        "task": task,
+        "mode": mode,
+        "seed": seed,
+        "baseline": test["baseline"]["accuracy"],
+        "test": test["best"]["accuracy"],
+        "curve": result["curve"],
+        "scored": result["scored"],
+        "replies": replies,
+        "usable": usable,
+        "text": result["best"]["text"],
+        "demonstrations": len(result["best"].get("demonstrations", ())),
+        "ways": result.get("ways"),
+    }
+
+
+def interval(values: list[float]) -> str:
+    """Mean and its 95 % interval over runs (Student's t), in percent."""
+    from scipy.stats import t
+
+    values = np.array(values) * 100
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{values.mean():5.1f} ± {half:4.1f}"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: one line per mode, a column per task, then the mean over all runs and what else is asked of a mode."""
+    names = list(dict.fromkeys(row["task"] for row in rows))
+    lines = ["| mode | " + " | ".join(names) + " | mean | worst vs seed | usable replies | pairs |"]
+    lines.append("|---" * (len(names) + 5) + "|")
+    base = [[row["baseline"] for row in rows if row["task"] == name] for name in names]
+    everything = [row["baseline"] for row in rows]
+    lines.append(f"| seed | {' | '.join(interval(part) for part in base)} | {interval(everything)} | | | |")
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        own = [row for row in rows if row["mode"] == mode]
+        cells = [interval([row["test"] for row in own if row["task"] == name]) for name in names]
+        worst = min(row["test"] - row["baseline"] for row in own)
+        replies, usable = sum(row["replies"] for row in own), sum(row["usable"] for row in own)
+        share = f"{usable}/{replies} = {100 * usable / replies:.0f} %" if replies and "random" not in mode else ""
+        pairs = f"{np.mean([row['scored'] for row in own]):.0f}"
+        lines.append(
+            f"| {mode} | {' | '.join(cells)} | {interval([row['test'] for row in own])} | {100 * worst:+.0f} "
+            f"| {share} | {pairs} |"
+        )
+    return "\n".join(lines)
+
+
+def curves(rows: list[dict[str, Any]]) -> str:
+    """Markdown: mean held-out accuracy of what stood first after so many pairs, and of the mode's choice."""
+    lines = ["| mode | " + " | ".join(f"{pairs} pairs" for pairs in CHECKPOINTS) + " | chosen |"]
+    lines.append("|---" * (len(CHECKPOINTS) + 2) + "|")
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        mean = 100 * np.mean([row["curve"] for row in rows if row["mode"] == mode], axis=0)
+        lines.append(f"| {mode} | {' | '.join(f'{value:.1f}' for value in mean)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tasks", default=",".join(PROMPTS))
+    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--runs", type=Path, help="keep the runs here, so that the same command goes on")
+    parser.add_argument("--out", type=Path, help="write all rows as JSON")
+    given = parser.parse_args()
+    folder = given.runs or Path(tempfile.mkdtemp(prefix="bench-search-"))
+    rows = []
+    for name in given.tasks.split(","):
+        began = time.monotonic()
+        rows += run(name, load(name), given.seeds, given.modes.split(","), given.model, folder)
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        print(table(rows), flush=True)
+        if given.out:
+            given.out.write_text(json.dumps(rows, indent=1))
+    print(curves(rows))
+
+
+if __name__ == "__main__":
+    main()
