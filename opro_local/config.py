@@ -81,9 +81,9 @@ class ModelSettings(Section):
 
 
 class OptimizerSettings(ModelSettings):
-    """The optimizer samples at temperature 1 (paper section 5.1). An empty model means the scorer's."""
+    """The optimizer samples at the form's temperature, 1 in the paper (section 5.1). No model means the scorer's."""
 
-    temperature: float = Field(1.0, ge=0, le=2)
+    temperature: float | None = Field(None, ge=0, le=2)
 
 
 class SearchSettings(Section):
@@ -116,7 +116,7 @@ class SearchSettings(Section):
     max_seconds: float | None = Field(None, gt=0)
     max_pairs: int | None = Field(None, ge=1)
     operators: tuple[str, ...] = ()
-    retries: int = Field(1, ge=0)
+    retries: int = Field(2, ge=0)
     near_duplicate: float = Field(0.98, gt=0, le=1)
     generic_seeds: int = Field(4, ge=0)
     written_seeds: int = Field(4, ge=0)
@@ -151,7 +151,7 @@ class EvaluationSettings(Section):
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
     doubt: float = Field(0.25, gt=0, le=1)
-    mode: Literal["full", "race", "subset"] = "full"
+    mode: Literal["full", "race", "halve", "subset"] = "full"
     block: int = Field(256, ge=1)
     drop_alpha: float = Field(0.01, gt=0, lt=0.5)
     subset_rows: int = Field(50, ge=1)

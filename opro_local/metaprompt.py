@@ -43,6 +43,7 @@ class Form:
         needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows that the parent got
             wrong) or "paragraphs" (a parent of several); "" for nothing.
         schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
+        temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
     """
 
@@ -57,6 +58,7 @@ class Form:
     needs: str = ""
     schema: str = ""
     edits: str = ""
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

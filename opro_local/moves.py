@@ -62,62 +62,60 @@ class Pool:
 
 def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:
     """New ones: how many is drawn too, and the targets are as equally frequent as that allows."""
-    count = int(pool.rng.integers(1, pool.most + 1))
+    count = int(pool.rng.integers(min(2, pool.most), pool.most + 1))
     chosen = list(pool.fit(pool.balanced())[:count])
     pool.rng.shuffle(chosen)
     return tuple(chosen)
 
 
-def exchange(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """One of the parent's gives its place to another row."""
+def alter(pool: Pool, parent: Ids, other: Ids) -> Ids:
+    """A small change: one is exchanged, one or two join, one leaves, or all change places."""
     if not parent:
         return draw(pool, parent, other)
-    fresh = pool.balanced(without=parent)
-    if not fresh:
-        return parent
-    place = int(pool.rng.integers(len(parent)))
-    return pool.fit((*parent[:place], fresh[0], *parent[place + 1 :]))
-
-
-def grow(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """One or two more, each at a place drawn at random."""
-    chosen = list(parent)
-    for key in pool.balanced(without=parent)[: int(pool.rng.integers(1, 3))]:
-        chosen.insert(int(pool.rng.integers(len(chosen) + 1)), key)
-    return pool.fit(chosen) if len(chosen) <= pool.most else exchange(pool, parent, other)
-
-
-def shrink(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """One less; the last one stays."""
-    if len(parent) < 2:
-        return draw(pool, parent, other)
-    place = int(pool.rng.integers(len(parent)))
-    return (*parent[:place], *parent[place + 1 :])
-
-
-def reorder(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """The same ones in another order."""
-    return tuple(parent[int(place)] for place in pool.rng.permutation(len(parent)))
+    change = (_exchange, _grow, _shrink, _reorder)[int(pool.rng.integers(4))]
+    return change(pool, parent)
 
 
 def cross(pool: Pool, parent: Ids, other: Ids) -> Ids:
     """The parent's first ones and another solution's last ones."""
-    cut = int(pool.rng.integers(len(parent) + 1))
-    return pool.fit((*parent[:cut], *other[int(pool.rng.integers(len(other) + 1)) :])) or parent
+    if not parent or not other:
+        return draw(pool, parent, other)
+    head, tail = (int(pool.rng.integers(1, len(ids) + 1)) for ids in (parent, other))
+    return pool.fit((*parent[:head], *other[-tail:]))
 
 
 def correct(pool: Pool, parent: Ids, other: Ids) -> Ids:
     """A row that the parent got wrong joins, in the place of one of its own where all places are taken."""
     shown = {row.id for row in pool.known}
     wrong = [key for key in pool.wrong if key in shown and key not in parent]
-    if not wrong:
-        return exchange(pool, parent, other)
+    if not parent or not wrong:
+        return alter(pool, parent, other)
     key = wrong[int(pool.rng.integers(len(wrong)))]
-    place = int(pool.rng.integers(len(parent) + 1))
     full = len(parent) >= pool.most
-    return pool.fit((*parent[:place], key, *parent[place + full :])) if place + full <= len(parent) else parent
+    place = int(pool.rng.integers(len(parent) + (not full)))
+    return pool.fit((*parent[:place], key, *parent[place + full :]))
 
 
-MOVES: dict[str, Callable[[Pool, Ids, Ids], Ids]] = {
-    move.__name__: move for move in (draw, exchange, grow, shrink, reorder, cross, correct)
-}
+MOVES: dict[str, Callable[[Pool, Ids, Ids], Ids]] = {move.__name__: move for move in (draw, alter, cross, correct)}
+
+
+def _exchange(pool: Pool, parent: Ids) -> Ids:
+    fresh = pool.balanced(without=parent)
+    place = int(pool.rng.integers(len(parent)))
+    return pool.fit((*parent[:place], *fresh[:1], *parent[place + 1 :]))
+
+
+def _grow(pool: Pool, parent: Ids) -> Ids:
+    chosen = list(parent)
+    for key in pool.balanced(without=parent)[: int(pool.rng.integers(1, 3))]:
+        chosen.insert(int(pool.rng.integers(len(chosen) + 1)), key)
+    return pool.fit(chosen)
+
+
+def _shrink(pool: Pool, parent: Ids) -> Ids:
+    place = int(pool.rng.integers(len(parent)))
+    return (*parent[:place], *parent[place + 1 :]) or parent
+
+
+def _reorder(pool: Pool, parent: Ids) -> Ids:
+    return tuple(parent[int(place)] for place in pool.rng.permutation(len(parent)))

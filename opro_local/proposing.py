@@ -17,6 +17,8 @@ from opro_local.metaprompt import Form, View, parse, render
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
 
+WARMER = 0.2  # what asking again adds to the temperature: the same again would bring much of the same
+
 
 class Proposer(Protocol):
     """Where a search's solutions come from."""
@@ -74,7 +76,9 @@ def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 
     """How so many replies to a form are drawn in a step: alike, but each with a seed of its own."""
     optimizer = config.optimizer
     states = chance.seeds(config, step, chance.SAMPLING).generate_state(count * (attempt + 1))[count * attempt :]
-    temperature = temperature_at(config, step)
+    temperature = temperature_at(config, step, form)
+    if temperature:
+        temperature += attempt * WARMER
     return [
         Sampling(
             optimizer.max_tokens or form.max_tokens,
@@ -87,9 +91,10 @@ def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 
     ]
 
 
-def temperature_at(config: Config, step: int) -> float:
-    """The optimizer's temperature in a step: constant, or linear from `temperature` to `temperature_end`."""
+def temperature_at(config: Config, step: int, form: Form) -> float:
+    """The optimizer's temperature in a step: constant, or linear to `temperature_end`; it starts at the form's own."""
     start, end = config.optimizer.temperature, config.search.temperature_end
+    start = form.temperature if start is None else start
     if config.search.schedule == "constant" or end is None or config.search.steps < 2:
         return start
     return start + (end - start) * (step - 1) / (config.search.steps - 1)

@@ -24,6 +24,10 @@ SHARES = np.array([0.2, 0.5, 0.8])
 # Half of the weight of evidence lies on the incumbent, the best of all steps so far: it is the likeliest to beat.
 INCUMBENT = 0.5
 
+PARTS = 3  # of the rows in a race of halves
+# What a solution costs there on average, as a share of all rows: a third for all, for half and for a quarter.
+COST = (1 + 1 / 2 + 1 / 4) / PARTS
+
 
 def evidence(gaps: np.ndarray, total: int) -> np.ndarray:
     """The evidence that the sum of `gaps` over all rows of the split is above zero.
@@ -76,6 +80,24 @@ def beaten(values: np.ndarray, incumbent: np.ndarray, total: int, alpha: float) 
     return found
 
 
+def halved(values: np.ndarray) -> np.ndarray:
+    """Which solutions of a race are not in the better half of those that are left (sequential halving).
+
+    No test stands behind it: half are dropped, whatever the scores. It pays where rows are few and candidates many.
+
+    Args:
+        values: shape (solutions, n); NaN from where a solution was dropped.
+
+    Returns:
+        Shape (solutions,), bool; true for those dropped before. Of equals the earlier ones stay.
+    """
+    out = np.isnan(values[:, -1])
+    left = np.flatnonzero(~out)
+    order = left[np.argsort(-values[left].mean(axis=1), kind="stable")]
+    out[order[(len(left) + 1) // 2 :]] = True
+    return out
+
+
 def _weights(solutions: int) -> np.ndarray:
     """Shape (solutions, solutions + 1), rows sum to 1: each rival's share, the incumbent last, oneself 0."""
     if solutions == 1:
@@ -94,6 +116,11 @@ def block(solutions: int, left: int, prompts: int) -> int:
     """
     rows = -(-prompts // solutions)
     return rows if left - rows >= rows / 2 else left
+
+
+def part(left: int, total: int) -> int:
+    """How many rows come next in a race of halves: a third of all, so that a quarter of the solutions see all rows."""
+    return min(left, -(-total // PARTS))
 
 
 def joined(parts: Sequence[Score], order: np.ndarray) -> Score:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opro_local import chance, racing, stats
-from opro_local.config import Config, SearchSettings
+from opro_local.config import Config, EvaluationSettings, SearchSettings
 from opro_local.errors import DataError
 from opro_local.proposing import Proposer
 from opro_local.similarity import Similarity
@@ -75,18 +75,19 @@ def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Traj
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        fresh = yield from proposer.propose(step, _affordable(trajectory, settings))
+        fresh = yield from proposer.propose(step, _affordable(trajectory, config))
         if fresh:
             yield from _grow(problem, config, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
-def _affordable(trajectory: Trajectory, settings: SearchSettings) -> int:
+def _affordable(trajectory: Trajectory, config: Config) -> int:
     """How many candidates a step has: fewer than asked for where the budget of pairs ends within it."""
+    settings, rows = config.search, trajectory.entries[0].score.n
     if settings.max_pairs is None:
         return settings.candidates
-    rows = trajectory.entries[0].score.n
-    return min(settings.candidates, (settings.max_pairs - trajectory.pairs) // rows)
+    cost = rows * racing.COST if config.evaluation.mode == "halve" else rows
+    return max(1, min(settings.candidates, int((settings.max_pairs - trajectory.pairs) / cost)))
 
 
 def _grow(
@@ -99,12 +100,16 @@ def _grow(
 ) -> Asks:
     """Score a step's solutions on train, as the config says, and say how close each is to those before it.
 
-    The seeds are always scored on all rows: the baseline is judged by them, and parts are compared with them.
+    The seeds are scored on all rows: the baseline is judged by them, and parts are compared with them. Where halves are
+    dropped, that holds for the first seed.
     """
     texts = [solution.text for solution in solutions]
     close = yield from trajectory.counted(similarity.measure(texts, f"{step}/train"))
     mode = config.evaluation.mode if step else "full"
-    if mode == "race":
+    if config.evaluation.mode == "halve" and not step and len(solutions) > 1:
+        yield from score(problem, trajectory, solutions[:1], "train", 0, close[:1])
+        solutions, close, mode = solutions[1:], close[1:], "halve"
+    if mode in ("race", "halve"):
         yield from _race(problem, config, trajectory, solutions, step, close)
     else:
         rows = _subset(config, trajectory, step) if mode == "subset" else None
@@ -129,7 +134,7 @@ def _race(
 ) -> Asks:
     """Score solutions on the same blocks of train rows until all rows are scored or all solutions dropped.
 
-    After each block but the last those are dropped that are not the best (see racing.beaten).
+    After each block but the last those are dropped that are not the best (see racing.beaten), or the worse half.
     """
     incumbent, settings = trajectory.reference.score, config.evaluation
     order = chance.generator(config, step, chance.ROWS).permutation(incumbent.n)
@@ -138,7 +143,7 @@ def _race(
     alive, done, number = np.arange(len(solutions)), 0, 0
     refused: dict[int, str] = {}
     while len(alive) and done < incumbent.n:
-        drawn = order[done : done + racing.block(len(alive), incumbent.n - done, settings.block)]
+        drawn = order[done : done + _next_rows(settings, len(alive), incumbent.n - done, incumbent.n)]
         asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
         found = yield from trajectory.counted(asked)
         done, number = done + len(drawn), number + 1
@@ -150,10 +155,18 @@ def _race(
                 values[i, done - len(drawn) : done] = result.values
         if done < incumbent.n:
             known = incumbent.values[order[:done]]
-            out = racing.beaten(values[:, :done], known, incumbent.n, settings.drop_alpha)
+            if settings.mode == "halve":
+                out = racing.halved(values[:, :done])
+            else:
+                out = racing.beaten(values[:, :done], known, incumbent.n, settings.drop_alpha)
             alive = alive[~out[alive]]
     results = [refused.get(i) or racing.joined(part, order) for i, part in enumerate(parts)]
     _append(trajectory, solutions, results, "train", step, similarities, dropping=True)
+
+
+def _next_rows(settings: EvaluationSettings, alive: int, left: int, total: int) -> int:
+    """How many rows a race's next block has."""
+    return racing.part(left, total) if settings.mode == "halve" else racing.block(alive, left, settings.block)
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:

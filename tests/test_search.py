@@ -44,6 +44,9 @@ class Numbers:
         return [{"input": str(i), "question": str(i), "target": "t"} for i in indices]
 
 
+FORM = metaprompt.load("brackets")
+
+
 def settings(**search):
     return configs.build({"search": {"metaprompt": "continuation", **search}, "run": {"seed": 5}})
 
@@ -146,8 +149,8 @@ def test_the_aim_is_three_quarters_of_the_way_to_100():
 
 def test_linear_schedule_runs_from_start_to_end():
     config = settings(steps=3, schedule="linear", temperature_end=0.0)
-    assert [temperature_at(config, step) for step in (1, 2, 3)] == [1.0, 0.5, 0.0]
-    assert temperature_at(settings(), 7) == 1.0
+    assert [temperature_at(config, step, FORM) for step in (1, 2, 3)] == [1.0, 0.5, 0.0]
+    assert temperature_at(settings(), 7, FORM) == 1.0
 
 
 def exemplars_shown(choice, trajectory, step=1, k=2):

@@ -1,0 +1,259 @@
+"""The mode mixed: several ways in one call, starting instructions, worked examples, and what never may be shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running import write_reviews
+from scripted_model import answer
+
+from opro_local import config as configs
+from opro_local.driver import Asked, drive
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.metaprompt import FORMS, held, load, parse, without_reasoning
+from opro_local.plans import plan
+from opro_local.trajectory import Trajectory
+from opro_local.types import Completion, Demonstration, Example, Solution
+
+
+def mixed(tables, **search):
+    """The tables of a mixed search."""
+    own = {"seeds": ["What is it?"], "steps": 4, "candidates": 6, **search}
+    return {**tables, "search": own}
+
+
+def driven(tables, script=answer):
+    """Drive a search; returns its plan, its trajectory, the batches asked and the outcome."""
+    ready, trajectory, batches = plan(configs.build(tables)), Trajectory(), []
+    engine = ScriptedEngine.of(script)
+
+    def note(event):
+        if isinstance(event, Asked):
+            batches.append(event.batch)
+
+    outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, report=note)
+    return ready, trajectory, batches, outcome
+
+
+def test_a_step_asks_all_operators_in_one_call(tables):
+    _, trajectory, batches, _ = driven(mixed(tables, retries=0))
+    proposals = [batch for batch in batches if batch.role == "optimizer" and batch.label.endswith("/propose")]
+    assert len(proposals) == 4
+    assert any(len({request.prompt.text for request in batch.requests}) > 2 for batch in proposals)
+    ways = {proposal.way for proposal in trajectory.proposals}
+    assert {"given", "generic", "written"} < ways and len(ways) > 5
+
+
+def test_the_first_call_scores_the_users_prompt_first_then_generic_and_written_ones(tables):
+    _, trajectory, batches, outcome = driven(mixed(tables, steps=1, generic_seeds=3, written_seeds=2))
+    first = [entry.solution.text for entry in trajectory.entries if entry.step == 0]
+    assert first[0] == "What is it?" == outcome.baseline.text
+    assert "Which is it: positive or negative?" in first or "Which is it: negative or positive?" in first
+    assert len(first) == 1 + 3 + 2
+    assert [batch.label for batch in batches][:2] == ["0/write", "0/train"]
+
+
+def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):
+    search = mixed(tables, demonstrations=3)
+    first, again = driven(search)[1].digest(), driven(search)[1].digest()
+    other = driven({**search, "run": {"seed": 4}})[1].digest()
+    assert first == again != other
+
+
+def test_solutions_show_train_rows_and_each_train_row_is_asked_without_itself(tables):
+    ready, trajectory, batches, _ = driven(mixed(tables, demonstrations=4, steps=6))
+    shown = [entry for entry in trajectory.entries if entry.solution.demonstrations]
+    assert shown and {key for entry in shown for key in entry.solution.demonstrations} <= {
+        row.id for row in ready.problem.rows["train"]
+    }
+    solution = shown[0].solution
+    rows = ready.problem.rows["train"]
+    for row, request in zip(rows, ready.problem.requests(solution, "train", rows), strict=True):
+        said = [part for turn in request.prompt.turns for part in turn] + [request.prompt.text]
+        assert sum(row.input in part for part in said) == 1
+
+
+REVIEWS = {"train_rows": 12, "validation_rows": 8, "test_rows": 8}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 1000),
+    demonstrations=st.integers(0, 4),
+    exemplars=st.integers(0, 12),
+    choice=st.sampled_from(["random", "constant", "most_wrong", "shown_wrong"]),
+    mode=st.sampled_from(["opro", "mixed"]),
+    operators=st.lists(st.sampled_from(sorted(f.stem for f in FORMS.glob("*_line.toml"))), unique=True, max_size=3),
+    position=st.sampled_from(["Q_begin", "Q_end", "before_Q", "system", "A_begin"]),
+    history=st.integers(0, 20),
+    evaluation=st.sampled_from(["full", "halve", "race", "subset"]),
+)
+def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
+    tmp_path, seed, demonstrations, exemplars, choice, mode, operators, position, history, evaluation
+):
+    from running import SCRIPT
+
+    data = write_reviews(tmp_path / "reviews.csv")
+    tables = {
+        "task": {"data": str(data), "input": "text", "target": "label", "position": position, "split_seed": seed},
+        "scorer": {"engine": "scripted", "script": SCRIPT, "max_tokens": 8},
+        "evaluation": {"mode": evaluation, "subset_rows": 5, "block": 8},
+        "search": {
+            "steps": 3,
+            "candidates": 4,
+            "mode": mode,
+            "operators": [*operators, "rewording"],
+            "demonstrations": demonstrations,
+            "exemplars": exemplars,
+            "exemplar_choice": choice,
+            "history": history,
+        },
+        "run": {"seed": seed},
+    }
+    ready, _, batches, _ = driven(tables)
+    held_out = [row.input for split in ("validation", "test") for row in ready.problem.rows[split]]
+    train = {row.input for row in ready.problem.rows["train"]}
+    asked = [request.prompt for batch in batches if batch.role == "optimizer" for request in batch.requests]
+    scored = [r.prompt for b in batches if b.role == "scorer" and "/train" in b.label for r in b.requests]
+    assert asked and held_out and not train & set(held_out)
+    for prompt in [*asked, *scored]:
+        whole = "\n".join([prompt.text, prompt.system or "", *(part for turn in prompt.turns for part in turn)])
+        assert not [row for row in held_out if row in whole]
+
+
+def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
+    rows = plan(configs.build(mixed(tables))).problem.rows["train"]
+
+    def quoting(request):
+        return f"Like {rows[0].input}" if request.sampling.seed is not None else answer(request)
+
+    many = mixed(tables, exemplars=len(rows), retries=0, written_seeds=0, steps=1)
+    _, trajectory, _, _ = driven(many, quoting)
+    assert {r.reason.partition(":")[0] for r in trajectory.rejections} == {"copied"}
+
+    def again(request):
+        return "What is it??" if request.sampling.seed is not None else answer(request)
+
+    _, trajectory, _, _ = driven(mixed(tables, retries=1, written_seeds=0, steps=1, near_duplicate=0.8), again)
+    reasons = [r.reason.partition(":")[0] for r in trajectory.rejections]
+    assert reasons and set(reasons) == {"near-duplicate"}
+    # Each slot that came to nothing was asked once more.
+    assert len(reasons) == 12
+
+
+def test_a_form_that_the_user_names_is_the_only_way(tables):
+    _, trajectory, batches, _ = driven(tables)
+    assert not trajectory.proposals and [batch.label for batch in batches][:2] == ["0/train", "1/propose"]
+
+
+def test_the_budget_of_pairs_ends_the_search(tables):
+    _, trajectory, _, outcome = driven(mixed(tables, steps=50, max_pairs=300))
+    assert trajectory.pairs <= 300 < trajectory.pairs + 24 and "300 scored pairs" in outcome.reason
+
+
+def test_halving_scores_a_quarter_of_a_step_on_all_rows(tables):
+    tables = mixed(tables, steps=1, candidates=8, generic_seeds=0, written_seeds=0)
+    _, trajectory, _, _ = driven({**tables, "evaluation": {"mode": "halve"}})
+    parts = sorted(entry.score.n for entry in trajectory.entries if entry.step == 1)
+    assert parts == [8, 8, 8, 8, 16, 16, 24, 24]
+    assert all(entry.dropped == (entry.score.n < 24) for entry in trajectory.entries)
+
+
+def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
+    """The scorer is right on train rows only once the instruction is another: a search that fits train."""
+    ready = plan(configs.build(mixed(tables)))
+    train = {row.input for row in ready.problem.rows["train"]}
+
+    def fits(request):
+        if request.sampling.seed is not None:
+            return answer(request)
+        text = request.prompt.text
+        known = any(row in text for row in train)
+        truth = "positive" if "good" in text else "negative"
+        return truth if known and "What is it?" not in text else "positive"
+
+    _, trajectory, _, outcome = driven(mixed(tables), fits)
+    assert trajectory.top(1)[0].score.value == 1 and outcome.best == outcome.baseline
+
+
+def test_the_models_own_right_answers_are_shown_where_targets_show_no_work(tables):
+    search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
+    talk = lambda request: answer(request) if request.sampling.seed else f"It reads {answer(request)}."  # noqa: E731
+    ready, trajectory, _, _ = driven(search, talk)
+    known = ready.problem.demonstrations.available()
+    assert 0 < len(known) <= 24
+    for example, shown in ready.problem.demonstrations.worked([row.id for row in known]):
+        assert shown == f"It reads {example.target}."
+
+
+def test_a_best_solution_with_examples_can_be_used_elsewhere(tables):
+    ready, _, _, _ = driven(mixed(tables, demonstrations=3))
+    ids = tuple(row.id for row in ready.problem.rows["train"][:2])
+    plain = ready.problem.layout
+    ready.problem.layout = replace(plain, chat=True, qa=False)
+    found = ready.problem.readable(Solution("Say it.", ids))
+    assert [m["role"] for m in found["messages"]] == ["user", "assistant"] * 2 + ["user"]
+    assert found["messages"][-1]["content"] == "Say it.\n{input}"
+    ready.problem.layout = plain
+    text = ready.problem.readable(Solution("Say it.", ids))
+    assert text["prompt"].startswith("Say it.\n\nQ: ") and text["prompt"].endswith("Q: {input}\nA:")
+    assert text["stop"] == ("\n",)
+
+
+def test_tokens_of_examples_are_those_of_the_rows_as_they_were_asked(tables):
+    ready, _, _, _ = driven(mixed(tables, demonstrations=3, steps=1))
+    known = ready.problem.demonstrations.available()
+    assert all(isinstance(row, Demonstration) and row.tokens > 2 for row in known)
+
+
+THOUGHT = "<think>\nLet me see [no]\n</think>\n\n[Do it.]"
+
+
+def test_reasoning_is_no_part_of_a_reply():
+    assert parse(load("brackets"), THOUGHT, {}) == "Do it."
+    assert without_reasoning("<think> and never done [x]") == ""
+    assert without_reasoning("Let me see.</think> yes") == " yes"
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in FORMS.glob("*.toml")))
+def test_forms_with_marks_are_held_to_them(name):
+    import re
+
+    words = {"tag": "INS", "noun": "instruction"}
+    form = load(name)
+    limit = held(form, words)
+    if form.schema:
+        assert limit.kind == "json" and parse(form, '{"cause": "x", "instruction": " Do it. "}', words) == "Do it."
+        assert parse(form, "{", words) is None
+    elif limit:
+        start, end = (mark.replace("{{ tag }}", "INS") for mark in (form.open, form.close))
+        assert re.fullmatch(limit.value, f"{start}Do it.{end}") and not re.fullmatch(limit.value, "Do it.")
+        assert parse(form, f"{start}Do it.{end}", words) == "Do it."
+    else:
+        assert not form.open or form.prefill
+
+
+def test_an_example_row_is_not_needed_for_the_layout():
+    from opro_local.problems.layout import Layout
+
+    row, other = (Example(str(i), {"q": f"q{i}"}, f"q{i}", f"a{i}", "") for i in range(2))
+    chat = Layout("A_begin", True, False).prompts("Think.", [(other, "a1")], [row], apart=False)[0]
+    assert chat.turns == (("q1", "Think. a1"),) and chat.text == "q0" and chat.prefill == "Think."
+    plain = Layout("Q_end", False, True).prompts("Think.", [(other, "a1")], [row], apart=False)[0]
+    assert plain.text == "Q: q1\nThink.\nA: a1\n\nQ: q0\nThink.\nA:" and not plain.chat
+    own = Layout("template", False, False, "{instruction} {q} =").prompts("Add:", [(other, "a1")], [row, other], True)
+    assert [p.text for p in own] == ["Add: q1 = a1\n\nAdd: q0 =", "Add: q1 ="]
+
+
+def test_completions_that_were_cut_are_no_traces(tables):
+    from opro_local.problems.demonstrations import Demonstrations
+
+    rows = [Example("a", {}, "q", "t", "")]
+    known = Demonstrations(rows, own=True)
+    known.note([Solution("x")], rows, [Completion("t and", "length", 5, 0, 2)], [1.0])
+    assert known.available() == []
+    known.note([Solution("y")], rows, [Completion("t", "stop", 5, 0, 2)], [1.0])
+    assert known.available() == [Demonstration("a", "t", 7)]

@@ -1,0 +1,103 @@
+"""Moves on worked examples, the bandit that chooses among ways, and the draw of parents."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opro_local.bandit import divide
+from opro_local.moves import MOVES, Pool
+from opro_local.parents import parents, pareto
+from opro_local.trajectory import Entry, Trajectory
+from opro_local.types import Demonstration, Score, Solution
+
+ROWS = [Demonstration(f"r{i}", "yes" if i % 3 else "no", 10 + i) for i in range(12)]
+IDS = [row.id for row in ROWS]
+
+
+def pool(seed=0, most=6, tokens=1000, wrong=(), known=ROWS):
+    return Pool(known, most, tokens, wrong, np.random.default_rng(seed))
+
+
+@given(
+    move=st.sampled_from(sorted(MOVES)),
+    seed=st.integers(0, 2**32 - 1),
+    most=st.integers(1, 8),
+    tokens=st.integers(0, 120),
+    parent=st.lists(st.sampled_from(IDS), unique=True, max_size=8),
+    other=st.lists(st.sampled_from(IDS), unique=True, max_size=8),
+    wrong=st.lists(st.sampled_from([*IDS, "unknown"]), max_size=4),
+)
+def test_every_move_keeps_within_the_limits_and_shows_no_row_twice(move, seed, most, tokens, parent, other, wrong):
+    here = pool(seed, most, tokens, wrong)
+    start = here.fit(parent)
+    made = MOVES[move](here, start, here.fit(other))
+    assert len(made) <= most and len(set(made)) == len(made) and set(made) <= set(IDS)
+    assert sum(row.tokens for row in ROWS if row.id in made) <= tokens
+
+
+def test_a_draw_shows_the_targets_as_equally_often_as_there_are_rows():
+    for seed in range(30):
+        made = MOVES["draw"](pool(seed), (), ())
+        yes = sum(row.target == "yes" for row in ROWS if row.id in made)
+        assert 2 <= len(made) <= 6 and abs(2 * yes - len(made)) <= 1
+
+
+def test_a_correction_takes_a_row_the_parent_got_wrong():
+    for seed in range(20):
+        made = MOVES["correct"](pool(seed, wrong=("r7",)), ("r0", "r1"), ())
+        assert "r7" in made and set(made) == {"r0", "r1", "r7"}
+        full = MOVES["correct"](pool(seed, most=2, wrong=("r7",)), ("r0", "r1"), ())
+        assert "r7" in full and len(full) == 2
+
+
+def test_a_cross_begins_as_one_parent_and_ends_as_the_other():
+    for seed in range(20):
+        made = MOVES["cross"](pool(seed, most=12), ("r0", "r1", "r2"), ("r3", "r4"))
+        assert made[0] == "r0" and made[-1] == "r4"
+
+
+def test_an_alteration_changes_at_most_two_rows():
+    parent = ("r0", "r1", "r2", "r3")
+    for seed in range(40):
+        made = MOVES["alter"](pool(seed), parent, ())
+        assert len(set(made) ^ set(parent)) <= 2 and made
+
+
+def test_the_bandit_follows_what_pays_and_still_tries_the_rest():
+    gains = {"good": [0.2] * 20, "poor": [0.0] * 20, "new": []}
+    chosen = divide(gains, 400, np.random.default_rng(1))
+    counts = {name: chosen.count(name) for name in gains}
+    assert counts["poor"] < 10 < counts["new"] < counts["good"]
+    even = divide({"a": [], "b": []}, 1000, np.random.default_rng(2))
+    assert 400 < even.count("a") < 600
+    assert divide(gains, 8, np.random.default_rng(3)) == divide(gains, 8, np.random.default_rng(3))
+
+
+def test_rows_that_few_win_are_worth_more():
+    table = [np.array(row, float) for row in ([1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1], [1, 1, 0, 0, 1])]
+    # Row 1 is won by two, row 3 by one; rows 0, 2 and 4 are equal for all.
+    assert pareto(table).tolist() == [0.5, 1.0, 0.0, 0.5]
+    assert pareto([np.ones(3), np.ones(3)]).tolist() == [1.0, 1.0]
+
+
+def trajectory(*tables):
+    made = Trajectory()
+    for place, table in enumerate(tables):
+        values = np.array(table, float)
+        made.add(Entry("train", 0, place, Solution(f"s{place}"), Score(values.mean(), values)))
+    return made
+
+
+def test_a_parent_that_alone_wins_a_row_is_drawn_although_it_is_not_among_the_best():
+    tables = [[1, 1, 1, 1, 0, 0]] * 5 + [[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
+    drawn = parents(trajectory(*tables), 400, np.random.default_rng(0))
+    counts = {name: sum(entry.solution.text == name for entry in drawn) for name in ("s0", "s1", "s5", "s6")}
+    assert counts["s6"] == 0 and counts["s5"] > 20 and counts["s0"] > counts["s1"] > 0
+
+
+@pytest.mark.parametrize("way", sorted(MOVES))
+def test_moves_without_rows_give_nothing(way):
+    assert MOVES[way](pool(known=()), (), ()) == ()
