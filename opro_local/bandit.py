@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# What is believed of a way before it was tried, worth one trial: it may gain as much as any, or nothing.
-HOPE, DOUBT = 0.05, 0.1
+DOUBT = 0.1  # the spread of one gain; what is hoped of a way before it was tried weighs as much as one trial
 
 
-def divide(gains: Mapping[str, Sequence[float]], count: int, rng: np.random.Generator) -> list[str]:
+def divide(
+    gains: Mapping[str, Sequence[float]], hopes: Mapping[str, float], count: int, rng: np.random.Generator
+) -> list[str]:
     """Choose a way for each of `count` proposals.
 
     For each proposal a mean gain is drawn from what is believed of every way, and the highest draw has it: a normal
@@ -22,11 +23,12 @@ def divide(gains: Mapping[str, Sequence[float]], count: int, rng: np.random.Gene
 
     Args:
         gains: for each way the gains of its proposals so far, 0 for one that came to nothing.
+        hopes: for each way the gain hoped for before it was tried.
         count: how many proposals.
         rng: the source of chance.
     """
     names = list(gains)
     tried = np.array([len(gains[name]) for name in names])
-    mean = np.array([(HOPE + sum(gains[name])) for name in names]) / (tried + 1)
+    mean = np.array([hopes[name] + sum(gains[name]) for name in names]) / (tried + 1)
     drawn = rng.normal(mean, DOUBT / np.sqrt(tried + 1), (count, len(names)))
     return [names[int(best)] for best in drawn.argmax(axis=1)]

@@ -26,6 +26,9 @@ from opro_local.similarity import Near
 from opro_local.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Batch, Completion, Rejection, Reply, Request, Sampling, Solution
 
+# The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
+# more than wording does (docs/search.md).
+FORM_HOPE, MOVE_HOPE = 0.03, 0.1
 TRIES = 8  # of a move that gives nothing new
 SHOWN_MISTAKES = 4
 DESCRIBED_ROWS = 6
@@ -69,18 +72,38 @@ class Mixed:
         self._words = dict(problem.words())
 
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
-        """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples."""
+        """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
+
+        Where examples are searched too, every other instruction that is not the user's comes with a draw of them, and
+        the user's own with as many draws as fill the step.
+        """
         yield from self._describe()
         written = yield from self._write()
         settings = self._config.search
         given = [(GIVEN, solution) for solution in self._problem.seeds()]
-        generic = [(GENERIC, Solution(text)) for text in self._problem.generic()[: settings.generic_seeds]]
-        found = {solution: way for way, solution in reversed([*given, *generic, *written])}
-        solutions = list(dict.fromkeys(solution for _, solution in [*given, *generic, *written]))
-        for solution in solutions:
-            self._trajectory.proposals.append(Proposal(0, found[solution], None, solution.key))
+        others = [(GENERIC, Solution(text)) for text in self._problem.generic()[: settings.generic_seeds]] + written
+        draws = settings.candidates if settings.demonstrations else 0
+        if draws:
+            with_draws = [place % 2 == 1 for place in range(len(others))]
+            more = [("draw", given[place % len(given)][1]) for place in range(max(0, draws - sum(with_draws)))]
+            pool = self._pool((), chance.generator(self._config, 0, chance.DRAWS))
+            others = [(way, self._drawn(s, pool) if d else s) for (way, s), d in zip(others, with_draws, strict=True)]
+            others += [(way, self._drawn(solution, pool)) for way, solution in more]
+        found: dict[Solution, str] = {}
+        for way, solution in [*given, *others]:
+            found.setdefault(solution, way)
+        for solution, way in found.items():
+            self._trajectory.proposals.append(Proposal(0, way, None, solution.key))
             self._near.add(solution.text)
-        return solutions
+        return list(found)
+
+    def _drawn(self, solution: Solution, pool: Pool) -> Solution:
+        return replace(solution, demonstrations=MOVES["draw"](pool, (), ()))
+
+    def _pool(self, wrong: Sequence[str], rng: np.random.Generator) -> Pool:
+        settings = self._config.search
+        known = self._problem.demonstrations.available()
+        return Pool(known, settings.demonstrations, settings.demonstration_tokens, wrong, rng)
 
     def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
         """One optimizer call for all text operators; what gave nothing is asked again, `search.retries` times."""
@@ -147,7 +170,8 @@ class Mixed:
         drawn = parents(self._trajectory, 2 * most, chance.generator(self._config, step, chance.PARENTS))
         gains = self._trajectory.gains()
         ways = {way: gains.get(way, []) for way in self._ways()}
-        chosen = divide(ways, most, chance.generator(self._config, step, chance.DIVISION))
+        hopes = {way: MOVE_HOPE if way in MOVES else FORM_HOPE for way in ways}
+        chosen = divide(ways, hopes, most, chance.generator(self._config, step, chance.DIVISION))
         slots = []
         for way, parent, other in zip(chosen, drawn[:most], drawn[most:], strict=True):
             slot = Slot(way, parent, other)
@@ -269,17 +293,13 @@ class Mixed:
 
     def _move(self, step: int, slot: Slot, fresh: dict[str, Solution], rng: np.random.Generator) -> None:
         """Make a move, again where it gives nothing new; the last resort are new demonstrations."""
-        settings, problem, parent = self._config.search, self._problem, slot.parent.solution
-        wrong = [mistake.id for mistake in problem.demonstrations.mistakes(parent)]
-        known = problem.demonstrations.available()
-        pool = Pool(known, settings.demonstrations, settings.demonstration_tokens, wrong, rng)
-        if not known:
-            return
+        parent = slot.parent.solution
+        pool = self._pool([mistake.id for mistake in self._problem.demonstrations.mistakes(parent)], rng)
         for attempt in range(TRIES):
             move = MOVES[slot.way if attempt < TRIES // 2 else "draw"]
             ids = move(pool, parent.demonstrations, slot.other.solution.demonstrations)
             solution = replace(parent, demonstrations=ids)
-            if ids and not self._trajectory.seen(solution) and solution.key not in fresh:
+            if not self._trajectory.seen(solution) and solution.key not in fresh:
                 self._accept(step, slot, solution, fresh)
                 return
 

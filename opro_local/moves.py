@@ -114,7 +114,7 @@ def _grow(pool: Pool, parent: Ids) -> Ids:
 
 def _shrink(pool: Pool, parent: Ids) -> Ids:
     place = int(pool.rng.integers(len(parent)))
-    return (*parent[:place], *parent[place + 1 :]) or parent
+    return (*parent[:place], *parent[place + 1 :])
 
 
 def _reorder(pool: Pool, parent: Ids) -> Ids:

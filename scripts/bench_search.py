@@ -1,6 +1,6 @@
 """Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on three short tasks.
 
-    python scripts/bench_search.py [--seeds 5] [--tasks reviews,tickets,plans] [--modes ...] [--model ...] [--out FILE]
+    python scripts/bench_search.py [--seeds 5] [--tasks reviews,tickets,logbook] [--modes ...] [--out FILE]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
 task's pool; the 100 test rows are the same for all. Every mode may score 576 pairs of a prompt and a row in all, most
@@ -75,7 +75,7 @@ def read(path: Path) -> list[dict[str, str]]:
 PROMPTS = {
     "reviews": "What is the sentiment?",
     "tickets": "Which team is this for?",
-    "plans": "What is the state of this?",
+    "logbook": "What is the state of this?",
 }
 
 
@@ -88,7 +88,7 @@ def load(name: str) -> Task:
     return Task(PROMPTS[name], rows[:-TEST], rows[-TEST:])
 
 
-STEPS = {"steps": 40, "candidates": 6, "max_pairs": ROWS * CANDIDATES}
+STEPS = {"steps": 40, "candidates": 8, "max_pairs": ROWS * CANDIDATES}
 MODES: dict[str, dict[str, Any]] = {
     "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 12, "candidates": 8},
     "opro": {"mode": "opro", **STEPS},
@@ -120,7 +120,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
             "scorer": {"model": model, "max_tokens": 10},
             "optimizer": {"max_tokens": 40},
             "search": {"seeds": [task.prompt], "max_words": 30, **MODES[mode]},
-            "evaluation": {"finalists": FINALISTS},
+            "evaluation": {"finalists": FINALISTS, "mode": "halve" if MODES[mode]["mode"] == "mixed" else "full"},
             "run": {"name": mode, "seed": seed},
         }
     )

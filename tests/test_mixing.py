@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):
 
 
 def test_solutions_show_train_rows_and_each_train_row_is_asked_without_itself(tables):
-    ready, trajectory, batches, _ = driven(mixed(tables, demonstrations=4, steps=6))
+    ready, trajectory, _batches, _ = driven(mixed(tables, demonstrations=4, steps=6))
     shown = [entry for entry in trajectory.entries if entry.solution.demonstrations]
     assert shown and {key for entry in shown for key in entry.solution.demonstrations} <= {
         row.id for row in ready.problem.rows["train"]
@@ -182,7 +182,7 @@ def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
 def test_the_models_own_right_answers_are_shown_where_targets_show_no_work(tables):
     search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
     talk = lambda request: answer(request) if request.sampling.seed else f"It reads {answer(request)}."  # noqa: E731
-    ready, trajectory, _, _ = driven(search, talk)
+    ready, _trajectory, _, _ = driven(search, talk)
     known = ready.problem.demonstrations.available()
     assert 0 < len(known) <= 24
     for example, shown in ready.problem.demonstrations.worked([row.id for row in known]):

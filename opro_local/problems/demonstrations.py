@@ -69,7 +69,7 @@ class Demonstrations:
     def available(self) -> list[Demonstration]:
         """The rows that can be shown now, in order, with what each adds to a prompt in tokens."""
         return [
-            Demonstration(key, row.example.target, row.tokens + self._answer_tokens(row))
+            Demonstration(key, row.example.target, self._question_tokens(row) + self._answer_tokens(row))
             for key, row in self._rows.items()
             if row.trace is not None or not self._own
         ]
@@ -84,6 +84,10 @@ class Demonstrations:
 
     def _answer(self, row: _Row) -> str:
         return row.trace.text.strip() if self._own and row.trace else row.example.target
+
+    def _question_tokens(self, row: _Row) -> int:
+        """As counted when the row was asked; before that a guess."""
+        return row.tokens or 1 + len(row.example.input) // CHARACTERS_PER_TOKEN
 
     def _answer_tokens(self, row: _Row) -> int:
         if self._own and row.trace:
