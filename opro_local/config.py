@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,11 +86,18 @@ class OptimizerSettings(ModelSettings):
     temperature: float | None = Field(None, ge=0, le=2)
 
 
+class SeedSettings(Section):
+    """A starting instruction with worked examples, by the ids of train rows: an entry of `search.seeds`."""
+
+    text: str
+    demonstrations: tuple[str, ...] = ()
+
+
 class SearchSettings(Section):
     """`[search]`: OPRO's settings (paper section 5.1 and 5.2), and those of the mode that goes beyond it."""
 
     mode: Literal["auto", "opro", "mixed"] = "auto"
-    seeds: tuple[str, ...] = ("Let's solve the problem.",)
+    seeds: tuple[str | SeedSettings, ...] = ("Let's solve the problem.",)
     steps: int = Field(20, ge=0)
     candidates: int = Field(8, ge=1)
     history: int = Field(20, ge=0)
@@ -126,10 +133,15 @@ class SearchSettings(Section):
 
     @field_validator("seeds")
     @classmethod
-    def _some(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
+    def _some(cls, seeds: tuple[str | SeedSettings, ...]) -> tuple[str | SeedSettings, ...]:
         if not seeds:
             raise ValueError("at least one starting solution")
         return seeds
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the starting solutions."""
+        return tuple(seed if isinstance(seed, str) else seed.text for seed in self.seeds)
 
     @model_validator(mode="after")
     def _schedule_has_its_end(self) -> SearchSettings:
@@ -191,6 +203,11 @@ class Config(Section):
         """Whether a search proposes in several ways. A form that the user names is the only way, as in the paper."""
         mode, named = self.search.mode, self.search.metaprompt != "auto"
         return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
+
+    def starting_from(self, seeds: Sequence[str | Mapping[str, Any]]) -> Config:
+        """The same with other starting solutions: texts, or tables with `text` and `demonstrations`."""
+        made = tuple(seed if isinstance(seed, str) else SeedSettings(**seed) for seed in seeds)
+        return self.model_copy(update={"search": self.search.model_copy(update={"seeds": made})})
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""

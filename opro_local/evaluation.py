@@ -22,7 +22,7 @@ from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.plans.plan import Plan
 from opro_local.plans.prompt import prompt_plan
 from opro_local.problems.prompt import PromptProblem
-from opro_local.result import difference_of, figures_of
+from opro_local.result import difference_of, figures_of, shown_of
 from opro_local.run import write_whole
 from opro_local.search import Outcome, score
 from opro_local.store import read_store
@@ -87,6 +87,7 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
             {
                 "prompt": number,
                 "text": entry.solution.text,
+                **shown_of(entry.solution),
                 **figures_of(entry.score, alpha),
                 "tokens": entry.score.tokens,
             }
@@ -299,18 +300,28 @@ def _unread_words(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read_texts(path: Path) -> list[str]:
-    """Instructions from a file: one a line, or a JSON list of texts when the file ends in .json.
+def read_prompts(path: Path) -> list[str | dict[str, Any]]:
+    """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's best.json.
+
+    Returns:
+        texts, and for instructions with worked examples tables as `search.seeds` takes them.
 
     Raises:
         DataError: the file can't be read or holds none.
     """
-    hint = "one instruction a line, or a JSON list of texts in a .json file"
+    hint = "one instruction a line, or a .json file with a list of texts or a run's best.json"
     try:
         text = path.read_text("utf-8")
         found = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
+        found = [found] if isinstance(found, dict) else found
+        seeds = [item if isinstance(item, str) else _seed(item) for item in found]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: can't be read ({error})", hint) from None
-    if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+    if not seeds:
         raise DataError(f"{path}: no instructions", hint)
-    return found
+    return seeds
+
+
+def _seed(best: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's best.json a seed needs."""
+    return {"text": best["text"], "demonstrations": [row["id"] for row in best.get("demonstrations", ())]}

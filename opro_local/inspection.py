@@ -58,7 +58,7 @@ def describe(settings: TaskSettings, row: int = 0) -> dict[str, Any]:
         raise UsageError(f"--row {row}: {split} has {len(rows)} rows", f"give a number from 0 to {len(rows) - 1}")
     position = "template" if settings.template is not None else settings.position
     layout = Layout(position, True, bool(settings.qa), settings.template)
-    prompt = layout.prompt(SearchSettings().seeds[0], rows[row])
+    prompt = layout.prompt(SearchSettings().texts[0], rows[row])
     return {
         "name": task.name,
         "version": task.version,

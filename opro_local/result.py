@@ -35,6 +35,7 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
         "pairs": sum(entry.score.n for entry in trajectory.entries),
         "rejections": rejection_counts(rejection.reason for rejection in trajectory.rejections),
         "optimism": optimism(trajectory),
+        **({"leaders": leaders(trajectory, alpha)} if trajectory.held_out else {}),
     }
     for split in SPLITS:
         pair = {role: _last(entries, split, solution) for role, solution in _roles(outcome)}
@@ -50,6 +51,23 @@ def optimism(trajectory: Trajectory) -> float:
     Solutions scored on a part of the rows are left out, as they can't be chosen.
     """
     return stats.optimism_of_best(np.stack([e.score.values for e in trajectory.entries if not e.partial]))
+
+
+def leaders(trajectory: Trajectory, alpha: float) -> list[dict[str, Any]]:
+    """The solutions confirmed on validation, best first by it: train and validation side by side."""
+    train = {entry.solution: entry.score for entry in trajectory.entries}
+    held_out = {entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"}
+    ranked = sorted(held_out, key=lambda solution: -held_out[solution].value)
+    return [
+        {
+            "text": solution.text,
+            **shown_of(solution),
+            "train": figures_of(train[solution], alpha),
+            "validation": figures_of(held_out[solution], alpha),
+        }
+        for solution in ranked
+        if solution in train
+    ]
 
 
 def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
@@ -97,6 +115,7 @@ def words(result: Mapping[str, Any]) -> list[str]:
         f"Verdict: {result['verdict']}.",
         f"With {n} rows, differences under about {least} points are usually not told from noise.",
         *_train_words(result),
+        *_leader_words(result),
     ]
 
 
@@ -107,6 +126,21 @@ def _train_words(result: Mapping[str, Any]) -> list[str]:
     return [
         f"The highest of {result['solutions']} train scores on {train['best']['n']} rows is likely some {luck:.1f} "
         "points too high, for being the highest."
+    ]
+
+
+def _leader_words(result: Mapping[str, Any]) -> list[str]:
+    """How far the leaders fell back on rows they were not selected on."""
+    first = result["baseline"]["text"]
+    chosen = [leader for leader in result.get("leaders", ()) if leader["text"] != first or "demonstrations" in leader]
+    if len(chosen) < 2:
+        return []
+    train, held_out = (
+        100 * sum(leader[split]["accuracy"] for leader in chosen) / len(chosen) for split in ("train", "validation")
+    )
+    return [
+        f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected on, and {held_out:.1f} % on "
+        "the validation rows they were not."
     ]
 
 
@@ -125,8 +159,12 @@ def _last(entries: Sequence[Entry], split: str, solution: Solution) -> Entry | N
 
 def _describe(solution: Solution, trajectory: Trajectory) -> dict[str, Any]:
     entry = _last(trajectory.entries, "train", solution)
-    shown = {"demonstrations": list(solution.demonstrations)} if solution.demonstrations else {}
-    return {"text": solution.text, **shown, "key": solution.key, "step": entry.step if entry else 0}
+    return {"text": solution.text, **shown_of(solution), "key": solution.key, "step": entry.step if entry else 0}
+
+
+def shown_of(solution: Solution) -> dict[str, Any]:
+    """The ids of the rows that a solution shows as worked examples, where it shows some."""
+    return {"demonstrations": list(solution.demonstrations)} if solution.demonstrations else {}
 
 
 def figures_of(score: Score, alpha: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from opro_local import config as configs
+from opro_local import metaprompt
 from opro_local.config import Config
 from opro_local.errors import UsageError
 from opro_local.problem_settings import PROBLEMS
@@ -17,7 +18,8 @@ def test_defaults_are_the_papers():
     search = config.search
     assert (search.candidates, search.history, search.order, search.exemplars) == (8, 20, "ascending", 3)
     assert (search.exemplar_choice, search.buckets, search.max_characters) == ("random", 100, 500)
-    assert (config.optimizer.temperature, config.scorer.temperature) == (1.0, 0.0)
+    assert (config.optimizer.temperature, config.scorer.temperature) == (None, 0.0)
+    assert metaprompt.load("brackets").temperature == metaprompt.load("tags").temperature == 1.0
 
 
 def test_overrides_take_toml_values_or_text():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opro_local.plans.plan import Plan
 
 PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
-PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: one instruction a line, or JSON.")]
+PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: an instruction a line, or .json.")]
 SplitOption = Annotated[str | None, typer.Option("--split", help="train, validation or test [default: test].")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")]
 CompareOption = Annotated[
@@ -68,11 +68,11 @@ def evaluate(
     """
     from opro_local import evaluation
 
-    texts = [*(prompt or ()), *(evaluation.read_texts(prompts) if prompts else ())]
+    seeds = [*(prompt or ()), *(evaluation.read_prompts(prompts) if prompts else ())]
     changes = overrides(seed, engine, None)
     changes += [f"evaluation.split={json.dumps(split)}"] if split else []
-    changes += [f"search.seeds={json.dumps(texts)}"] if texts else []
     settings = config_from(config, data, input_, target, model, [*changes, *(set_ or ())])
+    settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluation.check_kind(output)
     ready, folder, found = _carried_out(settings, run)
@@ -112,9 +112,8 @@ def check(
         _print_checked(settings, as_json)
         return
     texts = evaluation.varied(plan(settings))
-    settings = settings.model_copy(
+    settings = settings.starting_from(texts).model_copy(
         update={
-            "search": settings.search.model_copy(update={"seeds": tuple(texts)}),
             "evaluation": settings.evaluation.model_copy(update={"split": "train"}),
             "run": settings.run.model_copy(update={"name": f"{settings.run.name}-headroom"}),
         }

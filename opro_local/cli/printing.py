@@ -17,16 +17,42 @@ def print_result(result: Mapping[str, Any]) -> None:
         console.print(_evaluation_heading(result), markup=False)
         console.print(_prompts_table(result))
         for prompt in result["prompts"]:
-            console.print(f"{prompt['prompt']}: {prompt['text']!r}", markup=False)
+            console.print(f"{prompt['prompt']}: {prompt['text']!r}{examples(prompt)}", markup=False)
         if shown := _telling(result["pairs"]):
             console.print(_pairs_table(shown))
     else:
         console.print(_heading(result), markup=False)
         console.print(f"Baseline: {_short(result['baseline']['text'])!r}", markup=False)
-        console.print(f"Best:     {_short(result['best']['text'])!r}", markup=False, style="bold")
+        best = result["best"]
+        console.print(f"Best:     {_short(best['text'])!r}{examples(best)}", markup=False, style="bold")
+        for row in best.get("demonstrations", ()):
+            if isinstance(row, dict):
+                console.print(f"          {_short(row['input'], 60)!r} -> {_short(row['answer'], 40)!r}", markup=False)
+        if "description" in result:
+            console.print(f"The task, as the optimizer reads it: {result['description']}", markup=False)
+            console.print("  (if that is wrong, say it in task.description)", markup=False)
         console.print(_table(result))
+        if "ways" in result:
+            console.print(_ways_table(result["ways"]))
     for line in result.get("summary", ()):
         console.print(line, markup=False)
+
+
+def examples(found: Mapping[str, Any]) -> str:
+    """ ", with 4 worked examples" where there are some."""
+    count = len(found.get("demonstrations", ()))
+    return f", with {count} worked example{'s' * (count > 1)}" if count else ""
+
+
+def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("proposed by", "proposals", "usable", "mean gain", "best on train"):
+        table.add_column(name, justify="left" if name == "proposed by" else "right")
+    for way, own in sorted(ways.items(), key=lambda pair: -(pair[1]["best"] or 0)):
+        gain = "" if own["mean_gain"] is None else f"{100 * own['mean_gain']:+.1f}"
+        best = "" if own["best"] is None else f"{100 * own['best']:.1f} %"
+        table.add_row(way, str(own["proposed"]), str(own["usable"]), gain, best)
+    return table
 
 
 def _short(text: str, most: int = 500) -> str:

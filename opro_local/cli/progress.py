@@ -112,7 +112,9 @@ class _Progress:
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
             text = " ".join(entry.solution.text.split())[:200]
-            self.say(f"  {self._shown(entry.score.value):>7}  {text}{close}")
+            count = len(entry.solution.demonstrations)
+            shown = f"  [{count} worked example{'s' * (count > 1)}]" if count else ""
+            self.say(f"  {self._shown(entry.score.value):>7}  {text}{shown}{close}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()

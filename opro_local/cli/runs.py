@@ -138,7 +138,8 @@ def show(
     print_result(found)
     for row in scored(run) if trajectory else ():
         figures = f"score {row['score']:.6g}  similarity {row['similarity']:.2f}"
-        typer.echo(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}")
+        shown = f"  with {', '.join(row['demonstrations'])}" if row["demonstrations"] else ""
+        typer.echo(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}{shown}")
     for row in rejected(run) if rejections else ():
         typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
 

@@ -57,6 +57,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
     problem = PromptProblem(
         task.splits, config, _layout(config, cards["scorer"], chat, task), max_tokens, rule, task.stop
     )
+    _check_seeds(config, problem)
     return assemble(
         config,
         problem,
@@ -69,6 +70,17 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         conclude=lambda found, trajectory: _with_prompt(found, problem),
         files=_files,
     )
+
+
+def _check_seeds(config: Config, problem: PromptProblem) -> None:
+    known = {row.id for row in problem.rows.get("train", ())}
+    for seed in problem.seeds():
+        unknown = [key for key in seed.demonstrations if key not in known]
+        if unknown:
+            raise UsageError(
+                f"search.seeds: there is no train row {unknown[0]!r} to show as a worked example",
+                "give the data and the split that the examples came from",
+            )
 
 
 def _with_prompt(found: dict[str, Any], problem: PromptProblem) -> dict[str, Any]:
@@ -126,13 +138,16 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
     rows: list[Example] = [row for examples in problem.rows.values() for row in examples]
     longest = max((seed.text for seed in problem.seeds()), key=len)
     room = "x " * ((config.search.max_characters - len(longest)) // 8)  # a token has some four letters
+    shown = config.search.demonstration_tokens if config.is_mixed and config.search.demonstrations else 0
     prompts: list[Prompt] = [problem.layout.prompt(longest + room, row) for row in rows]
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
-        if tokens + max_tokens > engine.max_model_len:
+        if tokens + shown + max_tokens > engine.max_model_len:
+            examples = f", {shown} for worked examples" if shown else ""
+            lower = " or search.demonstration_tokens" if shown else ""
             raise DataError(
-                f"{row.where}: row too long: {tokens} tokens with the longest instruction and {max_tokens} for "
-                f"the answer, the scorer's context has {engine.max_model_len}",
-                "drop the row, lower scorer.max_tokens or search.max_characters, or raise scorer.max_model_len",
+                f"{row.where}: row too long: {tokens} tokens with the longest instruction{examples} and {max_tokens} "
+                f"for the answer, the scorer's context has {engine.max_model_len}",
+                f"drop the row, lower scorer.max_tokens or search.max_characters{lower}, or raise scorer.max_model_len",
             )
 
 

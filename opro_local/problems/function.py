@@ -42,7 +42,7 @@ class FunctionProblem:
 
     def seeds(self) -> list[Solution]:
         """The starting texts as they were given; the first is the baseline."""
-        return [Solution(text) for text in self._config.search.seeds]
+        return [Solution(text) for text in self._config.search.texts]
 
     ask = staticmethod(ask_once)
 

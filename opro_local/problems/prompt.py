@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from opro_local.config import Config
+from opro_local.config import Config, SeedSettings
 from opro_local.metaprompt import MARK, show_score
 from opro_local.problems import ask_once
 from opro_local.problems.demonstrations import Demonstrations
@@ -74,7 +74,8 @@ class PromptProblem:
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
-        return [Solution(text) for text in self._config.search.seeds]
+        seeds = [SeedSettings(text=seed) if isinstance(seed, str) else seed for seed in self._config.search.seeds]
+        return [Solution(seed.text, seed.demonstrations) for seed in seeds]
 
     def generic(self) -> list[str]:
         """Starting instructions that need no knowledge of the task but its labels."""

@@ -199,7 +199,7 @@ def _chosen(problem: Tsp, config: Config) -> list[Solution]:
     """The starting tours that the config names, if it does."""
     if "seeds" not in config.search.model_fields_set:
         return []
-    read = [problem.read(text) for text in config.search.seeds]
+    read = [problem.read(text) for text in config.search.texts]
     wrong = next((reason for reason in read if isinstance(reason, str)), None)
     if wrong:
         raise UsageError(f"search.seeds: {wrong}", f"write tours, such as {written(tuple(range(problem.nodes)))!r}")
