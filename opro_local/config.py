@@ -163,7 +163,7 @@ class EvaluationSettings(Section):
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
     doubt: float = Field(0.25, gt=0, le=1)
-    mode: Literal["full", "race", "halve", "subset"] = "full"
+    mode: Literal["auto", "full", "race", "halve", "subset"] = "auto"
     block: int = Field(256, ge=1)
     drop_alpha: float = Field(0.01, gt=0, lt=0.5)
     subset_rows: int = Field(50, ge=1)
@@ -194,7 +194,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _parts_need_rows(self) -> Config:
-        if self.evaluation.mode != "full" and self.problem.kind != "prompt":
+        if self.evaluation.mode not in ("auto", "full") and self.problem.kind != "prompt":
             raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
         return self
 
@@ -203,6 +203,13 @@ class Config(Section):
         """Whether a search proposes in several ways. A form that the user names is the only way, as in the paper."""
         mode, named = self.search.mode, self.search.metaprompt != "auto"
         return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
+
+    @property
+    def scoring(self) -> Literal["full", "race", "halve", "subset"]:
+        """How a step's solutions are scored on train."""
+        if self.evaluation.mode != "auto":
+            return self.evaluation.mode
+        return "halve" if self.is_mixed else "full"
 
     def starting_from(self, seeds: Sequence[str | Mapping[str, Any]]) -> Config:
         """The same with other starting solutions: texts, or tables with `text` and `demonstrations`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opro_local import chance, racing, stats
-from opro_local.config import Config, EvaluationSettings, SearchSettings
+from opro_local.config import Config, SearchSettings
 from opro_local.errors import DataError
 from opro_local.proposing import Proposer
 from opro_local.similarity import Similarity
@@ -86,7 +86,7 @@ def _affordable(trajectory: Trajectory, config: Config) -> int:
     settings, rows = config.search, trajectory.entries[0].score.n
     if settings.max_pairs is None:
         return settings.candidates
-    cost = rows * racing.COST if config.evaluation.mode == "halve" else rows
+    cost = rows * racing.COST if config.scoring == "halve" else rows
     return max(1, min(settings.candidates, int((settings.max_pairs - trajectory.pairs) / cost)))
 
 
@@ -105,8 +105,8 @@ def _grow(
     """
     texts = [solution.text for solution in solutions]
     close = yield from trajectory.counted(similarity.measure(texts, f"{step}/train"))
-    mode = config.evaluation.mode if step else "full"
-    if config.evaluation.mode == "halve" and not step and len(solutions) > 1:
+    mode = config.scoring if step else "full"
+    if config.scoring == "halve" and not step and len(solutions) > 1:
         yield from score(problem, trajectory, solutions[:1], "train", 0, close[:1])
         solutions, close, mode = solutions[1:], close[1:], "halve"
     if mode in ("race", "halve"):
@@ -143,7 +143,7 @@ def _race(
     alive, done, number = np.arange(len(solutions)), 0, 0
     refused: dict[int, str] = {}
     while len(alive) and done < incumbent.n:
-        drawn = order[done : done + _next_rows(settings, len(alive), incumbent.n - done, incumbent.n)]
+        drawn = order[done : done + _next_rows(config, len(alive), incumbent.n - done, incumbent.n)]
         asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
         found = yield from trajectory.counted(asked)
         done, number = done + len(drawn), number + 1
@@ -155,7 +155,7 @@ def _race(
                 values[i, done - len(drawn) : done] = result.values
         if done < incumbent.n:
             known = incumbent.values[order[:done]]
-            if settings.mode == "halve":
+            if config.scoring == "halve":
                 out = racing.halved(values[:, :done])
             else:
                 out = racing.beaten(values[:, :done], known, incumbent.n, settings.drop_alpha)
@@ -164,9 +164,11 @@ def _race(
     _append(trajectory, solutions, results, "train", step, similarities, dropping=True)
 
 
-def _next_rows(settings: EvaluationSettings, alive: int, left: int, total: int) -> int:
+def _next_rows(config: Config, alive: int, left: int, total: int) -> int:
     """How many rows a race's next block has."""
-    return racing.part(left, total) if settings.mode == "halve" else racing.block(alive, left, settings.block)
+    if config.scoring == "halve":
+        return racing.part(left, total)
+    return racing.block(alive, left, config.evaluation.block)
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:

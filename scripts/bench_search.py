@@ -120,7 +120,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
             "scorer": {"model": model, "max_tokens": 10},
             "optimizer": {"max_tokens": 40},
             "search": {"seeds": [task.prompt], "max_words": 30, **MODES[mode]},
-            "evaluation": {"finalists": FINALISTS, "mode": "halve" if MODES[mode]["mode"] == "mixed" else "full"},
+            "evaluation": {"finalists": FINALISTS},
             "run": {"name": mode, "seed": seed},
         }
     )

@@ -20,14 +20,23 @@ SHAPES = 1024
 
 
 class Shape(NamedTuple):
-    """What a template puts around the user's text, and whether it strips the text."""
+    """What a template puts around the user's text, and whether it strips the text.
+
+    `ids` are the tokens of the head up to its last special token, `rest` is the text of the head after that: special
+    tokens are cut out before a text is tokenized, so what stands before one never changes what comes after.
+    """
 
     head: str
     tail: str
     strips: bool
+    ids: tuple[int, ...] = ()
+    rest: str = ""
 
     def around(self, text: str) -> str:
         return self.head + (text.strip() if self.strips else text) + self.tail
+
+    def after_ids(self, text: str) -> str:
+        return self.rest + (text.strip() if self.strips else text) + self.tail
 
 
 class PromptTokenizer:
@@ -76,11 +85,12 @@ class PromptTokenizer:
         """Token ids of each prompt, in order; never empty."""
         chat = self._tokenizer.chat_template is not None
         as_chat = [chat and prompt.chat for prompt in prompts]
-        texts = [self._rendered(p) if c else plain(p) for p, c in zip(prompts, as_chat, strict=True)]
-        texts = [_encodable(text) for text in texts]
-        rendered = iter(self._ids([t for t, c in zip(texts, as_chat, strict=True) if c], special=False))
-        raw = iter(self._ids([t for t, c in zip(texts, as_chat, strict=True) if not c], special=True))
-        return [next(rendered) if c else self._begun(next(raw)) for c in as_chat]
+        chats = [self._split(prompt) for prompt, c in zip(prompts, as_chat, strict=True) if c]
+        rendered = iter(self._ids([_encodable(text) for _, text in chats], special=False))
+        whole = iter([*head, *next(rendered)] if head else next(rendered) for head, _ in chats)
+        texts = [_encodable(plain(prompt)) for prompt, c in zip(prompts, as_chat, strict=True) if not c]
+        raw = iter(self._ids(texts, special=True))
+        return [next(whole) if c else self._begun(next(raw)) for c in as_chat]
 
     def decode(self, tails: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]) -> list[str]:
         """The text of each reply as it reads after its prompt's last tokens.
@@ -109,16 +119,24 @@ class PromptTokenizer:
             return ids[1:]
         return [self._bos, *ids] if self._bos is not None and ids[0] != self._bos else ids
 
+    def _split(self, prompt: Prompt) -> tuple[tuple[int, ...], str]:
+        """The ids that a chat prompt begins with, as far as they are known, and the text of what follows."""
+        shape = self._shape_of(prompt)
+        if shape is None:
+            return (), self._true(prompt, prompt.text) + prompt.prefill
+        return shape.ids, shape.after_ids(prompt.text)
+
     def _rendered(self, prompt: Prompt) -> str:
+        shape = self._shape_of(prompt)
+        return self._true(prompt, prompt.text) + prompt.prefill if shape is None else shape.around(prompt.text)
+
+    def _shape_of(self, prompt: Prompt) -> Shape | None:
         key = (prompt.system, prompt.prefill, prompt.turns)
         if key not in self._shapes:
             if len(self._shapes) >= SHAPES:
                 self._shapes.clear()
             self._shapes[key] = self._shape(prompt)
-        shape = self._shapes[key]
-        if shape is None:
-            return self._true(prompt, prompt.text) + prompt.prefill
-        return shape.around(prompt.text)
+        return self._shapes[key]
 
     def _shape(self, prompt: Prompt) -> Shape | None:
         """Split the template at the user's text; None where the split does not reproduce the template."""
@@ -130,8 +148,21 @@ class PromptTokenizer:
         for strips in (False, True):
             shape = Shape(parts[0], parts[1], strips)
             if [shape.around(text) for text in samples] == true:
-                return shape._replace(tail=shape.tail + prompt.prefill)
+                return self._with_ids(shape._replace(tail=shape.tail + prompt.prefill), samples)
         return None
+
+    def _with_ids(self, shape: Shape, samples: list[str]) -> Shape:
+        """The shape with the head tokenized once, where that is proven to give the same tokens."""
+        special = self._tokenizer.all_special_tokens
+        end = max((shape.head.rfind(token) + len(token) for token in special if token in shape.head), default=0)
+        if not end:
+            return shape._replace(rest=shape.head)
+        ids = tuple(self._ids([_encodable(shape.head[:end])], special=False)[0])
+        cut = shape._replace(ids=ids, rest=shape.head[end:])
+        whole = self._ids([_encodable(shape.around(text)) for text in samples], special=False)
+        parts = self._ids([_encodable(cut.after_ids(text)) for text in samples], special=False)
+        same = [[*ids, *part] for part in parts] == whole
+        return cut if same else shape._replace(rest=shape.head)
 
     def _true(self, prompt: Prompt, text: str) -> str:
         """The template's own rendering of the prompt, with this text as its last turn, up to where the reply begins."""

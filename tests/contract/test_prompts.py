@@ -92,7 +92,9 @@ def test_the_split_equals_the_template(template, first, system, turns):
     texts = [first, "b", " c", "d\n\n", "", "  ", "{{ x }}", "e" * 50, "x", prompts.SENTINEL]
     for given in texts:
         prompt = Prompt(given, system, "pre", turns=turns)
-        assert reader._rendered(prompt) == prompts.PromptTokenizer(made)._true(prompt, given) + "pre"
+        whole = prompts.PromptTokenizer(made)._true(prompt, given) + "pre"
+        assert reader._rendered(prompt) == whole
+        assert reader.encode([prompt])[0] == made(whole, add_special_tokens=False)["input_ids"]
 
 
 def test_turns_stand_between_the_system_message_and_the_text():
@@ -102,7 +104,7 @@ def test_turns_stand_between_the_system_message_and_the_text():
     assert said == "<bos><s>add</t><u>2+2</t><u>4</t><u>3+3</t><u>6</t><u>5+5</t><a>"
     plain = prompts.PromptTokenizer(tokenizer(None))
     assert text(plain, Prompt("5+5", turns=turns)) == "<bos>2+2\n\n4\n\n3+3\n\n6\n\n5+5"
-    merged = text(prompts.PromptTokenizer(tokenizer(DEAF)), Prompt("5+5", "add", turns=turns))
+    merged = text(prompts.PromptTokenizer(tokenizer(GEMMA)), Prompt("5+5", "add", turns=turns))
     assert merged.count("add") == 1 and "<u>add\n\n2+2</t>" in merged
 
 
@@ -113,6 +115,17 @@ def test_the_template_is_rendered_once_per_shape():
     reader._true = lambda *args: count.append(args) or true(*args)
     reader.encode([Prompt(f"q{i}", "s") for i in range(100)])
     assert len(count) <= 4
+
+
+def test_what_stands_before_the_text_is_tokenized_once():
+    reader = prompts.PromptTokenizer(tokenizer(PLAIN))
+    turns = tuple((f"question {i}", f"answer {i}") for i in range(8))
+    reader.encode([Prompt("first", turns=turns)])
+    seen = []
+    ids = reader._ids
+    reader._ids = lambda texts, special: seen.extend(texts) or ids(texts, special)
+    reader.encode([Prompt(f"q{i}", turns=turns) for i in range(3)])
+    assert seen == [f"q{i}</t><a>" for i in range(3)]
 
 
 def test_mixed_batch_keeps_its_order():
