@@ -169,9 +169,10 @@ class Mixed:
     def _slots(self, step: int, most: int) -> list[Slot]:
         drawn = parents(self._trajectory, 2 * most, chance.generator(self._config, step, chance.PARENTS))
         gains = self._trajectory.gains()
-        ways = {way: gains.get(way, []) for way in self._ways()}
-        hopes = {way: MOVE_HOPE if way in MOVES else FORM_HOPE for way in ways}
-        chosen = divide(ways, hopes, most, chance.generator(self._config, step, chance.DIVISION))
+        kinds = [(FORM_HOPE, {way: gains.get(way, []) for way in self._forms})]
+        if self._config.search.demonstrations:
+            kinds.append((MOVE_HOPE, {way: gains.get(way, []) for way in MOVES}))
+        chosen = divide(kinds, most, chance.generator(self._config, step, chance.DIVISION))
         slots = []
         for way, parent, other in zip(chosen, drawn[:most], drawn[most:], strict=True):
             slot = Slot(way, parent, other)
@@ -179,9 +180,6 @@ class Mixed:
             fits = way in MOVES or self._fits(self._forms[way], slot)
             slots.append(slot if fits else replace(slot, way=self._plain()))
         return slots
-
-    def _ways(self) -> list[str]:
-        return [*self._forms, *(MOVES if self._config.search.demonstrations else ())]
 
     def _plain(self) -> str:
         return next(name for name, form in self._forms.items() if not form.needs)

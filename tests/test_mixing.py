@@ -74,6 +74,7 @@ def test_solutions_show_train_rows_and_each_train_row_is_asked_without_itself(ta
     for row, request in zip(rows, ready.problem.requests(solution, "train", rows), strict=True):
         said = [part for turn in request.prompt.turns for part in turn] + [request.prompt.text]
         assert sum(row.input in part for part in said) == 1
+        assert len(request.prompt.turns) + request.prompt.text.count("Q: ") == len(solution.demonstrations) + 1
 
 
 REVIEWS = {"train_rows": 12, "validation_rows": 8, "test_rows": 8}
@@ -240,12 +241,24 @@ def test_an_example_row_is_not_needed_for_the_layout():
     from opro_local.problems.layout import Layout
 
     row, other = (Example(str(i), {"q": f"q{i}"}, f"q{i}", f"a{i}", "") for i in range(2))
-    chat = Layout("A_begin", True, False).prompts("Think.", [(other, "a1")], [row], apart=False)[0]
+    chat = Layout("A_begin", True, False).prompts("Think.", [(other, "a1")], [row])[0]
     assert chat.turns == (("q1", "Think. a1"),) and chat.text == "q0" and chat.prefill == "Think."
-    plain = Layout("Q_end", False, True).prompts("Think.", [(other, "a1")], [row], apart=False)[0]
+    plain = Layout("Q_end", False, True).prompts("Think.", [(other, "a1")], [row])[0]
     assert plain.text == "Q: q1\nThink.\nA: a1\n\nQ: q0\nThink.\nA:" and not plain.chat
-    own = Layout("template", False, False, "{instruction} {q} =").prompts("Add:", [(other, "a1")], [row, other], True)
+    template = Layout("template", False, False, "{instruction} {q} =")
+    own = template.prompts("Add:", [(other, "a1")], [row, other], lambda one: [] if one is other else None)
     assert [p.text for p in own] == ["Add: q1 = a1\n\nAdd: q0 =", "Add: q1 ="]
+
+
+def test_a_train_row_is_asked_with_another_of_its_target_in_its_own_place():
+    from opro_local.problems.demonstrations import Demonstrations
+
+    targets = ("yes", "no", "yes", "no", "yes")
+    rows = [Example(f"r{i}", {}, f"q{i}", target, "") for i, target in enumerate(targets)]
+    known = Demonstrations(rows, own=False)
+    without = [example.id for example, _ in known.without(rows[0], ("r1", "r0", "r2"))]
+    assert without == ["r1", "r4", "r2"]
+    assert [example.id for example, _ in known.without(rows[1], ("r1", "r3", "r0"))] == ["r3", "r0"]
 
 
 def test_completions_that_were_cut_are_no_traces(tables):

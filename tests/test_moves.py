@@ -68,15 +68,21 @@ def test_an_alteration_changes_at_most_two_rows():
 
 def test_the_bandit_follows_what_pays_and_still_tries_the_rest():
     gains = {"good": [0.2] * 20, "poor": [0.0] * 20, "new": []}
-    hopes = dict.fromkeys(gains, 0.05)
-    chosen = divide(gains, hopes, 400, np.random.default_rng(1))
+    chosen = divide([(0.05, gains)], 400, np.random.default_rng(1))
     counts = {name: chosen.count(name) for name in gains}
     assert counts["poor"] < 10 < counts["new"] < counts["good"]
-    even = divide({"a": [], "b": []}, {"a": 0.05, "b": 0.05}, 1000, np.random.default_rng(2))
+    even = divide([(0.05, {"a": [], "b": []})], 1000, np.random.default_rng(2))
     assert 400 < even.count("a") < 600
-    hoped = divide({"a": [], "b": []}, {"a": 0.3, "b": 0.0}, 1000, np.random.default_rng(2))
+    assert divide([(0.05, gains)], 8, np.random.default_rng(3)) == divide([(0.05, gains)], 8, np.random.default_rng(3))
+
+
+def test_the_bandit_learns_of_a_kind_from_all_its_ways():
+    forms, moves = {"f1": [0.0] * 3, "f2": [0.0] * 3, "f3": []}, {"m1": [0.1], "m2": []}
+    chosen = divide([(0.03, forms), (0.1, moves)], 1000, np.random.default_rng(4))
+    counts = {name: chosen.count(name) for name in (*forms, *moves)}
+    assert counts["f1"] + counts["f2"] + counts["f3"] < 200 and counts["m1"] > 300 < counts["m2"]
+    hoped = divide([(0.4, {"a": []}), (0.0, {"b": []})], 1000, np.random.default_rng(2))
     assert hoped.count("a") > 950
-    assert divide(gains, hopes, 8, np.random.default_rng(3)) == divide(gains, hopes, 8, np.random.default_rng(3))
 
 
 def test_rows_that_few_win_are_worth_more():

@@ -138,16 +138,13 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
     rows: list[Example] = [row for examples in problem.rows.values() for row in examples]
     longest = max((seed.text for seed in problem.seeds()), key=len)
     room = "x " * ((config.search.max_characters - len(longest)) // 8)  # a token has some four letters
-    shown = config.search.demonstration_tokens if config.is_mixed and config.search.demonstrations else 0
     prompts: list[Prompt] = [problem.layout.prompt(longest + room, row) for row in rows]
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
-        if tokens + shown + max_tokens > engine.max_model_len:
-            examples = f", {shown} for worked examples" if shown else ""
-            lower = " or search.demonstration_tokens" if shown else ""
+        if tokens + max_tokens > engine.max_model_len:
             raise DataError(
-                f"{row.where}: row too long: {tokens} tokens with the longest instruction{examples} and {max_tokens} "
-                f"for the answer, the scorer's context has {engine.max_model_len}",
-                f"drop the row, lower scorer.max_tokens or search.max_characters{lower}, or raise scorer.max_model_len",
+                f"{row.where}: row too long: {tokens} tokens with the longest instruction and {max_tokens} for "
+                f"the answer, the scorer's context has {engine.max_model_len}",
+                "drop the row, lower scorer.max_tokens or search.max_characters, or raise scorer.max_model_len",
             )
 
 

@@ -82,6 +82,33 @@ class Demonstrations:
         """The rows with these ids and the answer each is shown with."""
         return [(self._rows[key].example, self._answer(self._rows[key])) for key in ids]
 
+    def without(self, row: Example, ids: Sequence[str]) -> list[tuple[Example, str]]:
+        """Worked examples for a train row that is among them: in its place stands another with the same target.
+
+        Left out without a substitute, its target would be the rarer one among the rest, and the row would look harder
+        than it is. The substitute is the next row after it that has the target; where there is none, one is missing.
+        """
+        order = list(self._rows)
+        start = order.index(row.id)
+        shown = {self._rows[key].example.input for key in ids}
+        available = {known.id for known in self.available()}
+        others = (
+            key
+            for key in (*order[start + 1 :], *order[:start])
+            if key in available
+            and self._rows[key].example.target == row.target
+            and self._rows[key].example.input not in shown
+        )
+        substitute = next(others, None)
+        kept: list[str] = []
+        for key in ids:
+            if self._rows[key].example.input != row.input:
+                kept.append(key)
+            elif substitute:
+                kept.append(substitute)
+                substitute = None
+        return self.worked(kept)
+
     def _answer(self, row: _Row) -> str:
         return row.trace.text.strip() if self._own and row.trace else row.example.target
 

@@ -6,7 +6,7 @@ For: turning (instruction, worked examples, row) into a prompt. Not for: choosin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from opro_local.types import Example, Prompt
@@ -52,23 +52,27 @@ class Layout:
             return Prompt(self._with("", example.input, instruction), chat=self.chat)
         return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
 
-    def prompts(self, instruction: str, worked: Worked, examples: Sequence[Example], apart: bool) -> list[Prompt]:
+    def prompts(
+        self,
+        instruction: str,
+        worked: Worked,
+        examples: Sequence[Example],
+        instead: Callable[[Example], Worked | None] = lambda example: None,
+    ) -> list[Prompt]:
         """The prompt for each row, with worked examples before it.
 
         Args:
             instruction, worked: the solution; no worked examples give what `prompt` gives.
             examples: the rows.
-            apart: whether a row that is among the worked examples is asked without itself.
+            instead: the worked examples of a row that is asked with others; None for those of all.
         """
         if not worked:
             return [self.prompt(instruction, example) for example in examples]
         whole = self._before(instruction, worked)
-        shown = {example.input for example, _ in worked} if apart else set()
         prompts = []
         for example in examples:
-            before = whole
-            if example.input in shown:
-                before = self._before(instruction, [pair for pair in worked if pair[0].input != example.input])
+            others = instead(example)
+            before = whole if others is None else self._before(instruction, others)
             prompts.append(self._after(before, instruction, example))
         return prompts
 

@@ -138,9 +138,19 @@ class PromptProblem:
         return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
 
     def requests(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Request]:
-        """A solution's request for each row. A train row is never shown its own answer: it is asked without itself."""
+        """A solution's request for each row. A train row is never shown its own answer (see Demonstrations.without)."""
         worked = self.demonstrations.worked(solution.demonstrations)
-        prompts = self.layout.prompts(solution.text, worked, rows, apart=split == "train")
+        if split == "train" and worked:
+            shown = {example.input for example, _ in worked}
+            instead = self.demonstrations.without
+            prompts = self.layout.prompts(
+                solution.text,
+                worked,
+                rows,
+                lambda row: instead(row, solution.demonstrations) if row.input in shown else None,
+            )
+        else:
+            prompts = self.layout.prompts(solution.text, worked, rows)
         sampling = self._sampling
         if worked:
             sampling = replace(sampling, stop=(*sampling.stop, *self.layout.stop([answer for _, answer in worked])))
