@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-DOUBT = 0.1  # the spread of one gain; what is hoped of a way before it was tried weighs as much as one trial
+DOUBT = 0.07  # the spread of one gain; what is hoped of a way before it was tried weighs as much as one trial
 
 
 def divide(

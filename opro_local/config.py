@@ -127,7 +127,7 @@ class SearchSettings(Section):
     near_duplicate: float = Field(0.98, gt=0, le=1)
     generic_seeds: int = Field(4, ge=0)
     written_seeds: int = Field(1, ge=0)
-    demonstrations: int = Field(0, ge=0)
+    demonstrations: int = Field(8, ge=0)
     demonstration_tokens: int = Field(1024, ge=1)
     demonstration_answers: Literal["auto", "own", "target"] = "auto"
 

@@ -28,7 +28,8 @@ from opro_local.types import Batch, Completion, Rejection, Reply, Request, Sampl
 
 # The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
 # more than wording does (docs/search.md).
-FORM_HOPE, MOVE_HOPE = 0.03, 0.1
+FORM_HOPE, MOVE_HOPE = 0.0, 0.1
+FIRST_DRAWS = 2  # steps' worth of worked examples in the first call
 TRIES = 8  # of a move that gives nothing new
 SHOWN_MISTAKES = 4
 DESCRIBED_ROWS = 6
@@ -74,21 +75,20 @@ class Mixed:
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
         """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
 
-        Where examples are searched too, every other instruction that is not the user's comes with a draw of them, and
-        the user's own with as many draws as fill the step.
+        Where examples are searched too, every instruction that is not the user's comes with a draw of them, and the
+        user's own with as many draws as make two steps: with worked examples most hangs on which are drawn, and the
+        steps after can only improve on what was.
         """
         yield from self._describe()
         written = yield from self._write()
         settings = self._config.search
         given = [(GIVEN, solution) for solution in self._problem.seeds()]
         others = [(GENERIC, Solution(text)) for text in self._problem.generic()[: settings.generic_seeds]] + written
-        draws = settings.candidates if settings.demonstrations else 0
-        if draws:
-            with_draws = [place % 2 == 1 for place in range(len(others))]
-            more = [("draw", given[place % len(given)][1]) for place in range(max(0, draws - sum(with_draws)))]
+        if settings.demonstrations:
+            more = max(0, FIRST_DRAWS * settings.candidates - len(others))
+            others += [("draw", given[place % len(given)][1]) for place in range(more)]
             pool = self._pool((), chance.generator(self._config, 0, chance.DRAWS))
-            others = [(way, self._drawn(s, pool) if d else s) for (way, s), d in zip(others, with_draws, strict=True)]
-            others += [(way, self._drawn(solution, pool)) for way, solution in more]
+            others = [(way, replace(solution, demonstrations=MOVES["draw"](pool, (), ()))) for way, solution in others]
         found: dict[Solution, str] = {}
         for way, solution in [*given, *others]:
             found.setdefault(solution, way)
@@ -96,9 +96,6 @@ class Mixed:
             self._trajectory.proposals.append(Proposal(0, way, None, solution.key))
             self._near.add(solution.text)
         return list(found)
-
-    def _drawn(self, solution: Solution, pool: Pool) -> Solution:
-        return replace(solution, demonstrations=MOVES["draw"](pool, (), ()))
 
     def _pool(self, wrong: Sequence[str], rng: np.random.Generator) -> Pool:
         settings = self._config.search

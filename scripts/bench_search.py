@@ -3,8 +3,8 @@
     python scripts/bench_search.py [--seeds 5] [--tasks reviews,tickets,logbook] [--modes ...] [--out FILE]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
-task's pool; the 100 test rows are the same for all. Every mode may score 576 pairs of a prompt and a row in all, most
-of them on train and the rest to confirm its leaders on validation:
+task's pool; the test rows (200 reviews, 100 of the others) are the same for all. Every mode may score 576 pairs of a
+prompt and a row in all, most of them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
     opro-chat        the paper's loop with its chat meta-prompt
@@ -83,7 +83,7 @@ def load(name: str) -> Task:
     """A task: the embedded reviews, or one of those written for this script."""
     if name == "reviews":
         pool = read(REVIEWS / "reviews_train.csv") + read(REVIEWS / "reviews_validation.csv")
-        return Task(PROMPTS[name], pool, read(REVIEWS / "reviews_test.csv")[:TEST])
+        return Task(PROMPTS[name], pool, read(REVIEWS / "reviews_test.csv"))
     rows = read(OWN / f"{name}.csv")
     return Task(PROMPTS[name], rows[:-TEST], rows[-TEST:])
 

@@ -20,8 +20,8 @@ from opro_local.types import Completion, Demonstration, Example, Solution
 
 
 def mixed(tables, **search):
-    """The tables of a mixed search."""
-    own = {"seeds": ["What is it?"], "steps": 4, "candidates": 6, **search}
+    """The tables of a mixed search, without worked examples unless they are asked for."""
+    own = {"seeds": ["What is it?"], "steps": 4, "candidates": 6, "demonstrations": 0, **search}
     return {**tables, "search": own}
 
 
@@ -54,6 +54,13 @@ def test_the_first_call_scores_the_users_prompt_first_then_generic_and_written_o
     assert "Which is it: positive or negative?" in first or "Which is it: negative or positive?" in first
     assert len(first) == 1 + 3 + 2
     assert [batch.label for batch in batches][:2] == ["0/write", "0/train"]
+
+
+def test_worked_examples_are_drawn_from_the_first_call_on(tables):
+    _, trajectory, _, _ = driven(mixed(tables, steps=1, demonstrations=3, generic_seeds=2, written_seeds=1))
+    first = [entry.solution for entry in trajectory.entries if entry.step == 0]
+    assert first[0].demonstrations == () and all(solution.demonstrations for solution in first[1:])
+    assert len(first) == 1 + 2 * 6 and sum(solution.text == "What is it?" for solution in first) == 1 + 12 - 3
 
 
 def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):

@@ -112,7 +112,9 @@ def plan(
             "see opro-local feedback compare; end it with compare --apply, promote, keep or rollback",
         )
     task = dict(tables.get("task", {}))
-    start = {"search": {"seeds": seeds(feedback, most_seeds)}, "run": {"name": "feedback"}}
+    # A logged prompt is a text, and so is its challenger: no worked examples.
+    search = {"seeds": seeds(feedback, most_seeds), "demonstrations": 0}
+    start = {"search": search, "run": {"name": "feedback"}}
     if not task.get("data"):
         # Built once without files, so that a wrong setting is told before anything is written.
         shares = configs.build({**tables, "task": {}, **start}, overrides).task.split
