@@ -72,6 +72,7 @@ class ModelSettings(Section):
     gpu_memory: float | None = Field(None, gt=0, le=1)
     tensor_parallel: int = Field(1, ge=1)
     pipeline_parallel: int = Field(1, ge=1)
+    data_parallel: int = Field(1, ge=1)
     batch_tokens: int = Field(8192, ge=64)
     template_args: dict[str, Any] = Field(default_factory=dict)
     engine_args: dict[str, Any] = Field(default_factory=dict)
@@ -233,7 +234,7 @@ FREE = frozenset(
         f"{role}.{k}"
         for role in ("optimizer", "scorer", "judge")
         for k in ("model", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
-        + ("tensor_parallel", "pipeline_parallel", "stall_seconds", "load_seconds")
+        + ("tensor_parallel", "pipeline_parallel", "data_parallel", "stall_seconds", "load_seconds")
     }
 )
 

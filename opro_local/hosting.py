@@ -26,7 +26,7 @@ from opro_local.types import Engine, EngineSettings, Role
 
 _HOSTING = (
     *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel"),
-    *("pipeline_parallel", "batch_tokens", "engine_args", "script", "stall_seconds", "load_seconds"),
+    *("pipeline_parallel", "data_parallel", "batch_tokens", "engine_args", "script", "stall_seconds", "load_seconds"),
 )
 
 # The roles whose greedy answers are texts of a model.
@@ -35,7 +35,7 @@ CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
 # A setting that is not named here is a part of the cache's key: a new one can only cost a miss.
 _NOT_DECIDING = (
     *("model", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
-    *("batch_tokens", "stall_seconds", "load_seconds"),
+    *("data_parallel", "batch_tokens", "stall_seconds", "load_seconds"),
 )
 
 

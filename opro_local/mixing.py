@@ -115,9 +115,12 @@ class Mixed:
             waiting = [
                 slot for slot, reply in zip(waiting, replies, strict=True) if not self._take(step, slot, reply, fresh)
             ]
-        for slot in slots:
-            if slot.way in MOVES:
-                self._move(step, slot, fresh, rng)
+        moves = [slot for slot in slots if slot.way in MOVES]
+        if self._config.search.demonstrations:
+            # A text that came to nothing leaves its place to new worked examples for the old one.
+            moves += [replace(slot, way="draw") for slot in waiting]
+        for slot in moves:
+            self._move(step, slot, fresh, rng)
         return list(fresh.values())
 
     def _describe(self) -> Generator[Batch, Reply, None]:

@@ -61,8 +61,8 @@ class Pool:
 
 
 def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """New ones: how many is drawn too, and the targets are as equally frequent as that allows."""
-    count = int(pool.rng.integers(min(2, pool.most), pool.most + 1))
+    """New ones, half of the most or more, and the targets as equally frequent as their number allows."""
+    count = int(pool.rng.integers((pool.most + 1) // 2, pool.most + 1))
     chosen = list(pool.fit(pool.balanced())[:count])
     pool.rng.shuffle(chosen)
     return tuple(chosen)

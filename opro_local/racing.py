@@ -24,9 +24,9 @@ SHARES = np.array([0.2, 0.5, 0.8])
 # Half of the weight of evidence lies on the incumbent, the best of all steps so far: it is the likeliest to beat.
 INCUMBENT = 0.5
 
-PARTS = 3  # of the rows in a race of halves
-# What a solution costs there on average, as a share of all rows: a third for all, for half and for a quarter.
-COST = (1 + 1 / 2 + 1 / 4) / PARTS
+PARTS = 4  # of the rows in a race of halves
+# What a solution costs there on average, as a share of all rows: a quarter for all, then for half of them, and so on.
+COST = (1 + 1 / 2 + 1 / 4 + 1 / 8) / PARTS
 
 
 def evidence(gaps: np.ndarray, total: int) -> np.ndarray:
@@ -119,7 +119,7 @@ def block(solutions: int, left: int, prompts: int) -> int:
 
 
 def part(left: int, total: int) -> int:
-    """How many rows come next in a race of halves: a third of all, so that a quarter of the solutions see all rows."""
+    """How many rows come next in a race of halves: a quarter of all, so that an eighth of the solutions see all."""
     return min(left, -(-total // PARTS))
 
 

@@ -269,6 +269,7 @@ class EngineSettings:
         gpu_memory: share of the GPU vLLM may take, in (0, 1].
         tensor_parallel: GPUs that every layer is spread over; vLLM only.
         pipeline_parallel: groups of GPUs that the layers are divided between; vLLM only.
+        data_parallel: workers with a copy of the model each, which share every batch.
         batch_tokens: padded tokens per forward batch of the transformers engine.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
         engine_args: passed to the engine's constructor as they are.
@@ -286,6 +287,7 @@ class EngineSettings:
     gpu_memory: float | None = None
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
+    data_parallel: int = 1
     batch_tokens: int = 8192
     template_args: Mapping[str, Any] = field(default_factory=dict)
     engine_args: Mapping[str, Any] = field(default_factory=dict)

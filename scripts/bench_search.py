@@ -7,16 +7,16 @@ task's pool; the test rows (200 reviews, 100 of the others) are the same for all
 prompt and a row in all, most of them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
-    opro-chat        the paper's loop with its chat meta-prompt
-    opro             the paper's loop with the model card's meta-prompt
-    paraphrase       best of N paraphrases of the user's prompt (APE)
-    no-history       best of N proposals of all operators, from the user's prompt only
-    mixed            the default search without worked examples
-    mixed-shuffled   the same with the scores in the meta-prompts shuffled
-    joint            the default search with worked examples
+    joint            the default search: instruction and worked examples together
     random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on validation;
                      worked examples laid out as the model's card says
-    random-turns     the same, as turns of a chat
+    mixed            the default search without worked examples
+    no-history       best of N proposals of all operators, from the user's prompt only
+    paraphrase       best of N paraphrases of the user's prompt (APE)
+    opro-chat        the paper's loop with its chat meta-prompt, 48 replies of at most 64 tokens
+    mixed-shuffled   mixed with the scores in the meta-prompts shuffled
+    opro             the paper's loop with the model card's meta-prompt (not run by default)
+    random-turns     random-demos as turns of a chat (not run by default)
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
 """
@@ -89,17 +89,19 @@ def load(name: str) -> Task:
 
 
 STEPS = {"steps": 40, "candidates": 8, "max_pairs": ROWS * CANDIDATES}
+ALONE = {"mode": "mixed", "demonstrations": 0, **STEPS}
 MODES: dict[str, dict[str, Any]] = {
-    "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 12, "candidates": 8},
-    "opro": {"mode": "opro", **STEPS},
+    "joint": {"mode": "mixed", **STEPS},
+    "random-demos": {"mode": "mixed"},
+    "mixed": ALONE,
+    "no-history": {**ALONE, "steps": 1, "candidates": 36, "generic_seeds": 0, "written_seeds": 0},
     "paraphrase": {"mode": "opro", "metaprompt": "paraphrase_line", **STEPS, "steps": 1, "candidates": 40},
-    "no-history": {"mode": "mixed", **STEPS, "steps": 1, "candidates": 18, "generic_seeds": 0, "written_seeds": 0},
-    "mixed": {"mode": "mixed", **STEPS},
-    "mixed-shuffled": {"mode": "mixed", **STEPS},
-    "joint": {"mode": "mixed", "demonstrations": 8, **STEPS},
-    "random-demos": {"mode": "mixed", "demonstrations": 8},
-    "random-turns": {"mode": "mixed", "demonstrations": 8},
+    "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 6},
+    "mixed-shuffled": ALONE,
+    "opro": {"mode": "opro", **STEPS},
+    "random-turns": {"mode": "mixed"},
 }
+RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", "opro-chat", "mixed-shuffled")
 
 
 def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
@@ -118,7 +120,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
         {
             "task": {**paths, "input": "text", "target": "label", "rule": "labels"},
             "scorer": {"model": model, "max_tokens": 10},
-            "optimizer": {"max_tokens": 40},
+            "optimizer": {"max_tokens": 64 if mode == "opro-chat" else 40},
             "search": {"seeds": [task.prompt], "max_words": 30, **MODES[mode]},
             "evaluation": {"finalists": FINALISTS},
             "run": {"name": mode, "seed": seed},
@@ -168,19 +170,22 @@ class ShuffledScores(mixing.Mixed):
         return replace(view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)])
 
 
-CHECKPOINTS = (PAIRS // 4, PAIRS // 2, 3 * PAIRS // 4)
+CHECKPOINTS = (PAIRS // 4, PAIRS // 2)
+CURVE_ROWS = 50
 
 
 def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
-    """A search, and after its end the test accuracy of what was best by the pairs scored until some points."""
+    """A search, and after its end the accuracy on the first test rows of what stood first at some points."""
     outcome = yield from asks(trajectory)
     incumbents = [incumbent(trajectory, pairs) for pairs in CHECKPOINTS]
-    known = {entry.solution: entry.score.value for entry in trajectory.held_out if entry.split == "test"}
+    rows = range(CURVE_ROWS)
+    known = {entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"}
     missing = [solution for solution in dict.fromkeys(incumbents) if solution not in known]
     if missing:
-        found = yield from ready.problem.evaluate(missing, "test", "curve")
-        known |= {solution: float(score.value) for solution, score in zip(missing, found, strict=True)}
-    ready.problem.curve = [known[solution] for solution in incumbents] + [known[outcome.best]]
+        found = yield from ready.problem.evaluate(missing, "test", "curve", rows)
+        known |= {solution: score.values for solution, score in zip(missing, found, strict=True)}
+    curve = [known[solution][:CURVE_ROWS].mean() for solution in (*incumbents, outcome.best)]
+    ready.problem.curve = [float(value) for value in curve]
     return outcome
 
 
@@ -188,8 +193,9 @@ def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
     """What stood first when so many pairs had been scored, by the split on which the mode compares."""
     drawn = any(entry.solution.demonstrations for entry in trajectory.held_out) and len(trajectory.entries) == 1
     entries = [e for e in trajectory.held_out if e.split == "validation"] if drawn else trajectory.entries
-    seen = entries[: max(1, pairs // ROWS)]
-    return max(seen, key=lambda entry: entry.score.value).solution
+    spent = np.cumsum([entry.score.n for entry in entries])
+    seen = [entry for entry, cost in zip(entries, spent, strict=True) if cost <= pairs] or entries[:1]
+    return max(seen, key=lambda entry: (not entry.partial, trajectory.estimate(entry))).solution
 
 
 def summarize(ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
@@ -282,7 +288,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def curves(rows: list[dict[str, Any]]) -> str:
-    """Markdown: mean held-out accuracy of what stood first after so many pairs, and of the mode's choice."""
+    """Markdown: mean accuracy on the first test rows of what stood first after so many pairs, and of the choice."""
     lines = ["| mode | " + " | ".join(f"{pairs} pairs" for pairs in CHECKPOINTS) + " | chosen |"]
     lines.append("|---" * (len(CHECKPOINTS) + 2) + "|")
     for mode in dict.fromkeys(row["mode"] for row in rows):
@@ -295,7 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tasks", default=",".join(PROMPTS))
-    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--runs", type=Path, help="keep the runs here, so that the same command goes on")
     parser.add_argument("--out", type=Path, help="write all rows as JSON")

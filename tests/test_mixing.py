@@ -162,11 +162,11 @@ def test_the_budget_of_pairs_ends_the_search(tables):
     assert trajectory.pairs <= 300 < trajectory.pairs + 24 and "300 scored pairs" in outcome.reason
 
 
-def test_halving_scores_a_quarter_of_a_step_on_all_rows(tables):
+def test_halving_scores_an_eighth_of_a_step_on_all_rows(tables):
     tables = mixed(tables, steps=1, candidates=8, generic_seeds=0, written_seeds=0)
     _, trajectory, _, _ = driven({**tables, "evaluation": {"mode": "halve"}})
     parts = sorted(entry.score.n for entry in trajectory.entries if entry.step == 1)
-    assert parts == [8, 8, 8, 8, 16, 16, 24, 24]
+    assert parts == [6, 6, 6, 6, 12, 12, 18, 24]
     assert all(entry.dropped == (entry.score.n < 24) for entry in trajectory.entries)
 
 

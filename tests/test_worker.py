@@ -249,7 +249,7 @@ def test_ctrl_c_does_not_reach_the_child(worker):
 def test_auto_falls_back_and_says_why(monkeypatch):
     kinds = []
 
-    def start(settings, log):
+    def start(settings, log, devices):
         kinds.append(settings.kind)
         if settings.kind == "vllm":
             raise EngineError("vLLM does not start: no memory")

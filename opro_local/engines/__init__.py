@@ -5,6 +5,7 @@ For: choosing and starting. Not for: the engines themselves; nothing heavy is im
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -62,8 +63,8 @@ def resolve_kind(wanted: Wanted) -> Kind:
     return kind
 
 
-def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> tuple[WorkerEngine, str]:
-    """Start an engine in a worker process.
+def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> tuple[Engine, str]:
+    """Start an engine in a worker process, or with `data_parallel` in several.
 
     Args:
         settings: what to host; its kind is replaced by the one `wanted` comes to.
@@ -77,18 +78,62 @@ def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> 
         EngineError: no engine starts, or its packages are missing.
         ModelError: the model does not load.
     """
+    if settings.data_parallel == 1:
+        return _start_one(settings, wanted, log, None)
+    from opro_local.engines.sharded import Sharded
+
+    devices = _devices(settings)
+    first, notice = _start_one(settings, wanted, log, devices[0])
+    rest = replace(settings, **({"engine_args": {}} if notice else {}))
+    workers = [first]
+    try:
+        for number, own in enumerate(devices[1:], 2):
+            beside = log and log.with_stem(f"{log.stem}-{number}")
+            workers.append(_start_one(rest, first.fingerprint["engine"], beside, own)[0])
+    except BaseException:
+        for worker in workers:
+            worker.close()
+        raise
+    return Sharded(workers), notice
+
+
+def _devices(settings: EngineSettings) -> list[str | None]:
+    """The GPUs of each worker; without a GPU none is named, and they share the processor.
+
+    Raises:
+        EngineError: there are too few.
+    """
+    from opro_local.engines.gpus import gpus
+    from opro_local.engines.sharded import groups
+
+    there = len(gpus())
+    size, count = settings.tensor_parallel * settings.pipeline_parallel, settings.data_parallel
+    if not there:
+        return [None] * count
+    if there < size * count:
+        raise EngineError(
+            f"data_parallel = {count} with {size} GPU{'s' * (size > 1)} each needs {size * count}, there are {there}",
+            f"data_parallel = {there // size}" if there >= size else "lower tensor_parallel",
+        )
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return list(groups(named.split(",") if named else [str(number) for number in range(there)], size, count))
+
+
+def _start_one(
+    settings: EngineSettings, wanted: Wanted, log: Path | None, devices: str | None
+) -> tuple[WorkerEngine, str]:
     from opro_local.engines.worker import WorkerEngine
 
     kind = resolve_kind(wanted)
     try:
-        return WorkerEngine(replace(settings, kind=kind), log), ""
+        return WorkerEngine(replace(settings, kind=kind), log, devices), ""
     except (EngineError, ModelError) as error:
         if wanted != "auto" or kind != "vllm" or _missing("transformers"):
             raise
         why = error.message.splitlines()[0]
     # vLLM's own constructor arguments mean nothing to transformers.
     fallback = replace(settings, kind="transformers", engine_args={})
-    return WorkerEngine(fallback, log), f"vLLM did not start ({why}); using transformers, which is slower"
+    return WorkerEngine(fallback, log, devices), f"vLLM did not start ({why}); using transformers, which is slower"
 
 
 def _missing(kind: Kind) -> list[str]:

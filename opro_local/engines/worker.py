@@ -48,18 +48,19 @@ class WorkerEngine:
     Args:
         settings: what the child hosts.
         log: file the child's stdout and stderr are appended to; a temporary one if None.
+        devices: CUDA_VISIBLE_DEVICES of the child; None leaves it as it is here.
 
     Raises:
         EngineError: the engine does not start, or not within `load_seconds`.
         ModelError: the model does not load.
     """
 
-    def __init__(self, settings: EngineSettings, log: Path | None = None) -> None:
+    def __init__(self, settings: EngineSettings, log: Path | None = None, devices: str | None = None) -> None:
         self._settings = settings
         # Open as long as the engine is; _kill closes it.
         self._log = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
         self._logged = os.fstat(self._log.fileno()).st_size
-        self._child = _spawn(settings, self._log)
+        self._child = _spawn(settings, self._log, devices)
         self._received = bytearray()
         os.set_blocking(self._child.stdin.fileno(), False)
         os.set_blocking(self._child.stdout.fileno(), False)
@@ -92,6 +93,11 @@ class WorkerEngine:
         if not prompts:
             return []
         return self._ask(["count", pack_prompts(prompts)], self._settings.stall_seconds, None)[0]
+
+    def end(self) -> None:
+        """Kill the child from another thread than the one that waits for its answer; that one gets an EngineError."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the child: asked first, killed after five seconds. Safe to call twice."""
@@ -218,9 +224,11 @@ class WorkerEngine:
         self._log.close()
 
 
-def environment(settings: EngineSettings) -> dict[str, str]:
+def environment(settings: EngineSettings, devices: str | None = None) -> dict[str, str]:
     """The child's environment; what the user has set stays, apart from the offline switches."""
     env = {**os.environ, **SWITCHES}
+    if devices is not None:
+        env["CUDA_VISIBLE_DEVICES"] = devices
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     # Third-party plugins run at import; none is needed.
     env.setdefault("VLLM_PLUGINS", "")
@@ -228,7 +236,7 @@ def environment(settings: EngineSettings) -> dict[str, str]:
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
         return env
-    env.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    env.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.data_parallel)))
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times slower than Intel's,
     # or than itself told not to spin.
@@ -240,7 +248,7 @@ def environment(settings: EngineSettings) -> dict[str, str]:
     return env
 
 
-def _spawn(settings: EngineSettings, log: Any) -> subprocess.Popen:
+def _spawn(settings: EngineSettings, log: Any, devices: str | None = None) -> subprocess.Popen:
     # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own processes at tensor
     # or pipeline parallel above 1. In both cases the pipe alone has to do.
     alone = settings.tensor_parallel * settings.pipeline_parallel == 1
@@ -251,7 +259,7 @@ def _spawn(settings: EngineSettings, log: Any) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=log,
         bufsize=0,
-        env=environment(settings),
+        env=environment(settings, devices),
         # Ctrl-C in the terminal is the run's business: it finishes the batch or kills this group.
         start_new_session=True,
     )

@@ -1,11 +1,13 @@
 """The engines under contract: each started once for the whole session of tests."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from opro_local import engines
 from opro_local.engines import engine_class
 from opro_local.engines.worker import WorkerEngine
 from opro_local.types import Engine, EngineSettings
@@ -15,8 +17,10 @@ WEIGHTS = HERE.parent.parent / "models" / "weights" / "smollm2-135m-instruct"
 ENGINES = [
     "scripted-direct",
     "scripted-worker",
+    "scripted-sharded",
     pytest.param("transformers-direct", marks=pytest.mark.real),
     pytest.param("transformers-worker", marks=pytest.mark.real),
+    pytest.param("transformers-sharded", marks=pytest.mark.real),
     pytest.param("vllm-direct", marks=[pytest.mark.real, pytest.mark.timeout(600)]),
     pytest.param("vllm-worker", marks=[pytest.mark.real, pytest.mark.timeout(600)]),
 ]
@@ -42,7 +46,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     kind, _, where = request.param.partition("-")
     require(kind)
     settings = settings_for(kind)
-    started = WorkerEngine(settings) if where == "worker" else engine_class(kind)(settings)
+    if where == "sharded":
+        started = engines.start(replace(settings, data_parallel=2), kind)[0]
+    else:
+        started = WorkerEngine(settings) if where == "worker" else engine_class(kind)(settings)
     yield started
     started.close()
     started.close()
