@@ -8,7 +8,7 @@ Only problems of the kind "prompt" have what it needs: mistakes, labels and rows
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from opro_local.problems.prompt import PromptProblem
 from opro_local.proposing import aim, exemplar_rows, read, samplings, shown_entries
 from opro_local.similarity import Near
 from opro_local.trajectory import Entry, Proposal, Trajectory
-from opro_local.types import Batch, Completion, Rejection, Reply, Request, Sampling, Solution
+from opro_local.types import Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
 
 # The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
 # more than wording does (docs/search.md).
@@ -38,11 +38,12 @@ GIVEN, GENERIC, WRITTEN = "given", "generic", "written"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One candidate to be: the way it is made, and whom it is made from."""
+    """One candidate to be: the way it is made, whom it is made from, and which paragraph is written anew, if one is."""
 
     way: str
     parent: Entry
     other: Entry
+    paragraph: str = ""
 
 
 class Mixed:
@@ -111,9 +112,11 @@ class Mixed:
         for attempt in range(1 + self._config.search.retries):
             if not waiting:
                 break
-            replies = yield from self._ask(step, attempt, waiting)
+            shown, replies = yield from self._ask(step, attempt, waiting)
             waiting = [
-                slot for slot, reply in zip(waiting, replies, strict=True) if not self._take(step, slot, reply, fresh)
+                slot
+                for slot, reply in zip(waiting, replies, strict=True)
+                if not self._take(step, slot, reply, shown, fresh)
             ]
         moves = [slot for slot in slots if slot.way in MOVES]
         if self._config.search.demonstrations:
@@ -156,11 +159,12 @@ class Mixed:
 
     def _rows(self, number: int, count: int) -> list[dict[str, str]]:
         """Train rows for the task's description (number 0) and for each written seed."""
-        rng = chance.generator(self._config, number, chance.DRAWS)
+        rng = chance.generator(self._config, number, chance.WRITTEN_FROM)
         total = len(self._problem.rows["train"])
         return self._problem.exemplars([int(row) for row in rng.permutation(total)[:count]])
 
-    def _rendered(self, form: Form, number: int, count: int):
+    def _rendered(self, form: Form, number: int, count: int) -> Prompt:
+        """A meta-prompt without a history."""
         seed = self._problem.seeds()[0].text
         constraint = self._config.search.constraint
         view = View((), self._rows(number, count), self._config.search.order, "", seed, constraint)
@@ -173,16 +177,20 @@ class Mixed:
         if self._config.search.demonstrations:
             kinds.append((MOVE_HOPE, {way: gains.get(way, []) for way in MOVES}))
         chosen = divide(kinds, most, chance.generator(self._config, step, chance.DIVISION))
-        slots = []
-        for way, parent, other in zip(chosen, drawn[:most], drawn[most:], strict=True):
-            slot = Slot(way, parent, other)
-            # A form that can't do without what this parent lacks gives its place to the first that can.
-            fits = way in MOVES or self._fits(self._forms[way], slot)
-            slots.append(slot if fits else replace(slot, way=self._plain()))
-        return slots
+        rng = chance.generator(self._config, step, chance.PARAGRAPHS)
+        return [self._slot(*three, rng) for three in zip(chosen, drawn[:most], drawn[most:], strict=True)]
 
-    def _plain(self) -> str:
-        return next(name for name, form in self._forms.items() if not form.needs)
+    def _slot(self, way: str, parent: Entry, other: Entry, rng: np.random.Generator) -> Slot:
+        """A form that can't do without what this parent lacks gives its place to the first that can."""
+        slot = Slot(way, parent, other)
+        if way in MOVES:
+            return slot
+        if not self._fits(self._forms[way], slot):
+            slot = replace(slot, way=next(name for name, form in self._forms.items() if not form.needs))
+        if not self._forms[slot.way].edits:
+            return slot
+        paragraphs = _paragraphs(parent.solution.text)
+        return replace(slot, paragraph=paragraphs[int(rng.integers(len(paragraphs)))])
 
     def _fits(self, form: Form, slot: Slot) -> bool:
         return {
@@ -192,31 +200,37 @@ class Mixed:
             "paragraphs": len(_paragraphs(slot.parent.solution.text)) > 1,
         }[form.needs]
 
-    def _ask(self, step: int, attempt: int, slots: Sequence[Slot]) -> Generator[Batch, Reply, Sequence[Completion]]:
-        """One reply for each slot; meta-prompts over the context are asked again with half the history."""
+    def _ask(
+        self, step: int, attempt: int, slots: Sequence[Slot]
+    ) -> Generator[Batch, Reply, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
+        """The rows that the slots' meta-prompts show, and one reply for each slot.
+
+        Meta-prompts over the context are asked again with half the history.
+        """
         halved = 0
         while True:
-            requests = self._requests(step, attempt, slots)
+            view = self._view(step)
+            requests = self._requests(view, step, attempt, slots)
             label = f"{step}/propose" + (f"/{attempt}" if attempt else "") + (f"/halved{halved}" if halved else "")
             replies = yield from self._trajectory.counted(_one(label, requests))
             if self._history == 0 or any(reply.finish_reason != "too_long" for reply in replies):
-                return replies
+                return view.exemplars, replies
             self._history, halved = self._history // 2, halved + 1
 
-    def _requests(self, step: int, attempt: int, slots: Sequence[Slot]) -> list[Request]:
-        view = self._view(step)
+    def _requests(self, view: View, step: int, attempt: int, slots: Sequence[Slot]) -> list[Request]:
         requests = []
         drawn: dict[str, list[Sampling]] = {}
         for place, slot in enumerate(slots):
             form = self._forms[slot.way]
             if slot.way not in drawn:
                 drawn[slot.way] = list(map(self._held(form), samplings(self._config, form, step, len(slots), attempt)))
-            requests.append(Request(render(form, self._seen(view, form, slot), self._words), drawn[slot.way][place]))
+            requests.append(Request(render(form, self._seen(view, slot), self._words), drawn[slot.way][place]))
         return requests
 
-    def _held(self, form: Form):
+    def _held(self, form: Form) -> Callable[[Sampling], Sampling]:
+        """Holds a sampling to the form's shape, where it has one."""
         limit = held(form, self._words)
-        return lambda sampling: replace(sampling, constraint=limit) if limit else sampling
+        return lambda sampling: replace(sampling, constraint=limit)
 
     def _view(self, step: int) -> View:
         """What all forms of a step are shown: each text once, with the best that it earned."""
@@ -233,41 +247,44 @@ class Mixed:
         shown = problem.exemplars(rows)
         return View(pairs, shown, config.search.order, target, top.solution.text, config.search.constraint)
 
-    def _seen(self, view: View, form: Form, slot: Slot) -> View:
+    def _seen(self, view: View, slot: Slot) -> View:
         """The step's view with what belongs to the slot."""
         parent = slot.parent.solution
         return replace(
             view,
             parent=parent.text,
             other=slot.other.solution.text,
-            mistakes=self._problem.demonstrations.mistakes(parent)[:SHOWN_MISTAKES],
-            paragraph=self._paragraph(slot) if form.edits else "",
+            mistakes=self._mistakes(slot),
+            paragraph=slot.paragraph,
         )
 
-    def _paragraph(self, slot: Slot) -> str:
-        """The paragraph of a slot's parent that is to be written anew: they take turns with the parent's uses."""
-        found = _paragraphs(slot.parent.solution.text)
-        uses = sum(p.way == slot.way and p.parent == slot.parent for p in self._trajectory.proposals)
-        return found[uses % len(found)]
+    def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
+        return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
-    def _take(self, step: int, slot: Slot, reply: Completion, fresh: dict[str, Solution]) -> bool:
+    def _take(
+        self,
+        step: int,
+        slot: Slot,
+        reply: Completion,
+        exemplars: Sequence[Mapping[str, str]],
+        fresh: dict[str, Solution],
+    ) -> bool:
         """Whether the reply became a new solution."""
-        form = self._forms[slot.way]
-        mistakes = self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
-        shown = [*self._view(step).exemplars, *({"question": m.question, "target": m.target} for m in mistakes)]
-        found = self._checked(form, reply, shown)
+        parent = slot.parent.solution
+        shown = [*exemplars, *({"question": m.question, "target": m.target} for m in self._mistakes(slot))]
+        found = self._checked(self._forms[slot.way], reply, shown)
+        if isinstance(found, Solution) and slot.paragraph:
+            found = self._problem.read(parent.text.replace(slot.paragraph, found.text, 1))
         if isinstance(found, Solution):
-            text = found.text
-            if form.edits:
-                text = slot.parent.solution.text.replace(self._paragraph(slot), text, 1)
-            found = self._admitted(replace(slot.parent.solution, text=text), fresh)
+            found = self._admitted(replace(parent, text=found.text), fresh)
         if isinstance(found, str):
             self._refuse(step, slot.way, slot.parent, reply.text, found)
             return False
         self._accept(step, slot, found, fresh)
         return True
 
-    def _checked(self, form: Form, reply: Completion, shown: Iterable[dict[str, str]]) -> Solution | str:
+    def _checked(self, form: Form, reply: Completion, shown: Sequence[Mapping[str, str]]) -> Solution | str:
+        """The solution in a reply, unless it gives away what the optimizer was shown."""
         found = read(self._problem, form, reply)
         if isinstance(found, Solution):
             return leak(found.text, shown, self._problem.labels) or found

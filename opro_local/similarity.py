@@ -58,6 +58,7 @@ class Near:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._texts: list[str] = []
+        self._known: set[str] = set()
         self._vectors: Any = None
 
     def find(self, text: str) -> str | None:
@@ -72,9 +73,12 @@ class Near:
         """Remember a text."""
         from scipy.sparse import vstack
 
+        if text in self._known:
+            return
         vector = _sparse([text])
         self._vectors = vector if self._vectors is None else vstack([self._vectors, vector], format="csr")
         self._texts.append(text)
+        self._known.add(text)
 
 
 def ngrams(texts: Sequence[str]) -> np.ndarray:

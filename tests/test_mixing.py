@@ -277,3 +277,46 @@ def test_completions_that_were_cut_are_no_traces(tables):
     assert known.available() == []
     known.note([Solution("y")], rows, [Completion("t", "stop", 5, 0, 2)], [1.0])
     assert known.available() == [Demonstration("a", "t", 7)]
+
+
+def test_one_paragraph_of_a_long_parent_is_written_anew(tables):
+    """The reply of a constrained chat form replaces the paragraph that was shown, and no other."""
+    long = "Read the text.\n\nAnswer in one word.\n\nBe careful."
+
+    def edits(request):
+        if request.sampling.seed is None:
+            return answer(request)
+        asked = request.prompt.text.rpartition("the others stay as they are:\n\n")[2].partition("\n\n")[0]
+        return f"<INS>Changed {len(asked)}: {request.sampling.seed}.</INS>"
+
+    search = mixed(
+        tables, seeds=[long], operators=["rewording", "paragraph"], generic_seeds=0, written_seeds=0, steps=3
+    )
+    search["task"] = {**search["task"], "description": "reviews"}
+    _, trajectory, batches, _ = driven(search, edits)
+    made = {p.key for p in trajectory.proposals if p.way == "paragraph" and p.key}
+    texts = [entry.solution.text for entry in trajectory.entries if entry.solution.key in made]
+    assert texts
+    held = [r.sampling.constraint for b in batches for r in b.requests if "Write only this paragraph" in r.prompt.text]
+    assert held and all(limit.kind == "regex" for limit in held)
+    for text in texts:
+        parts = text.split("\n\n")
+        assert len(parts) == 3 and any(part.startswith("Changed") for part in parts)
+
+
+def test_the_task_is_described_once_where_a_form_needs_it(tables):
+    def says(request):
+        if request.prompt.text.endswith("In short, the task is to"):
+            return " tell good from poor numbers."
+        return "<INS>Do it.</INS>" if request.sampling.seed is not None else answer(request)
+
+    search = mixed(tables, operators=["paraphrase", "crossover"], steps=1, generic_seeds=1)
+    _, trajectory, batches, _ = driven(search, says)
+    assert batches[0].label == "0/describe" and trajectory.description == "tell good from poor numbers"
+    asked = [r.prompt.text for b in batches for r in b.requests if "strengths of both" in r.prompt.text]
+    assert all("tell good from poor numbers" in text for text in asked)
+    given = {**search, "task": {**search["task"], "description": "reviews"}}
+    _, trajectory, batches, _ = driven(given, says)
+    assert batches[0].label != "0/describe" and trajectory.description == ""
+    plain = mixed(tables, operators=["rewording"], steps=1, generic_seeds=1)
+    assert driven(plain, says)[2][0].label != "0/describe"
