@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from opro_local import metaprompt
 from opro_local.errors import UsageError
 from opro_local.metaprompt import MARK, View
+from opro_local.types import Mistake
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMS = (
@@ -24,6 +25,17 @@ FORMS = (
     "text_line",
     "agent_file",
     "agent_section",
+    "paraphrase",
+    "paraphrase_line",
+    "crossover",
+    "crossover_line",
+    "reflection",
+    "reflection_line",
+    "induction",
+    "induction_line",
+    "paragraph",
+    "description",
+    "description_line",
 )
 WORDS = {
     "heading": "## Style",
@@ -41,6 +53,10 @@ VIEW = View(
     "95",
     "Let's do the math!",
     "At most 20 words.",
+    parent="Think.\n\nIs it right?",
+    other="Let's do the math!",
+    mistakes=[Mistake("train:1", "What is 2+3?", "5", "six"), Mistake("train:2", "What is 3+3?", "6", "")],
+    paragraph="Is it right?",
 )
 
 
