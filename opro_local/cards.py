@@ -69,24 +69,29 @@ def card_for(folder: Path) -> Card:
     """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it has none.
 
     The guess: it chats if it has a chat template; chat models under 6 GB of weights propose by rewording, models that
-    do not chat by continuation (docs/metaprompts.md says why).
+    do not chat by continuation (docs/metaprompts.md says why). A template that can switch thinking off does.
     """
     names = {folder.name.lower(), *(part.lower() for part in folder.parts if part.startswith("models--"))}
     for card in cards():
         if names & {card.name, card.repository.rpartition("/")[2].lower(), _cache_name(card.repository)}:
             return card
-    chat = _has_chat_template(folder)
+    template = _chat_template(folder)
+    chat = bool(template)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     form = "brackets" if chat and weights >= SMALL else "rewording" if chat else "continuation"
-    return Card(folder.name, chat=chat, metaprompt=form)
+    quiet = {"enable_thinking": False} if "enable_thinking" in template else {}
+    return Card(folder.name, chat=chat, metaprompt=form, template_args=quiet)
 
 
 def _cache_name(repository: str) -> str:
     return f"models--{repository.replace('/', '--')}".lower()
 
 
-def _has_chat_template(folder: Path) -> bool:
-    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
-        return True
+def _chat_template(folder: Path) -> str:
+    """The model's chat template, or all of them; "" if it has none."""
+    files = [folder / name for name in ("chat_template.jinja", "chat_template.json") if (folder / name).is_file()]
+    if files:
+        return "\n".join(file.read_text("utf-8", "replace") for file in files)
     config = folder / "tokenizer_config.json"
-    return config.is_file() and bool(json.loads(config.read_text("utf-8")).get("chat_template"))
+    found = json.loads(config.read_text("utf-8")).get("chat_template") if config.is_file() else None
+    return found if isinstance(found, str) else json.dumps(found) if found else ""

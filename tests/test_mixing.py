@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -320,3 +321,17 @@ def test_the_task_is_described_once_where_a_form_needs_it(tables):
     assert batches[0].label != "0/describe" and trajectory.description == ""
     plain = mixed(tables, operators=["rewording"], steps=1, generic_seeds=1)
     assert driven(plain, says)[2][0].label != "0/describe"
+
+
+@pytest.mark.parametrize(
+    ("template", "args"), [("{{ messages }}", {}), ("{% if enable_thinking %}", {"enable_thinking": False})]
+)
+def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, args):
+    from opro_local.cards import card_for
+
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    assert card_for(tmp_path).template_args == args
+    (tmp_path / "tokenizer_config.json").unlink()
+    assert card_for(tmp_path).chat is False
+    (tmp_path / "chat_template.jinja").write_text(template)
+    assert card_for(tmp_path).chat is True
