@@ -60,6 +60,7 @@ class ModelSettings(Section):
     """`[optimizer]` and `[scorer]`: a model, the engine that hosts it, and how it is sampled."""
 
     model: str = ""
+    adapter: str = ""
     engine: Literal["auto", "vllm", "transformers", "scripted"] = "auto"
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
@@ -233,7 +234,7 @@ FREE = frozenset(
     | {
         f"{role}.{k}"
         for role in ("optimizer", "scorer", "judge")
-        for k in ("model", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
+        for k in ("model", "adapter", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
         + ("tensor_parallel", "pipeline_parallel", "data_parallel", "stall_seconds", "load_seconds")
     }
 )

@@ -6,7 +6,7 @@ with another engine. Not for: the engines themselves, or what they are asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from opro_local import engines, offline
 from opro_local.cache import Cache, Shelf
 from opro_local.cards import Card, card_for
 from opro_local.config import Config, ModelSettings
-from opro_local.engines import sharing
+from opro_local.engines import lora, sharing
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.placement import Placement
 from opro_local.engines.pool import Pool
@@ -34,7 +34,7 @@ CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
 # Settings that decide no answer, or that the running engine names better (a digest for the folder, the real context).
 # A setting that is not named here is a part of the cache's key: a new one can only cost a miss.
 _NOT_DECIDING = (
-    *("model", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
+    *("model", "adapters", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
     *("data_parallel", "batch_tokens", "stall_seconds", "load_seconds"),
 )
 
@@ -48,12 +48,14 @@ class Host:
         settings: of its worker.
         share: the share of the GPU that the config asks for; without a plan `settings` may have one of `hosts`.
         placement: how it may share a GPU with others, see config.RunSettings.
+        adapter: the folder of the role's LoRA adapter; "" for none.
     """
 
     wanted: str
     settings: EngineSettings
     share: float | None = None
     placement: Literal["auto", "split", "swap", "off"] = "off"
+    adapter: str = ""
 
 
 def settings_of(config: Config, role: Role) -> ModelSettings:
@@ -80,9 +82,14 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
     what it wants. On a GPU a run plans better, from what there is and what the models need (engines/sharing.py).
     """
     found = {
-        role: replace(_host(settings_of(config, role), folders[role], card), placement=config.run.placement)
+        role: replace(
+            _host(settings_of(config, role), folders[role], card),
+            placement=config.run.placement,
+            adapter=_adapter(getattr(config, role).adapter),
+        )
         for role, card in cards.items()
     }
+    found = {role: replace(host, settings=_with_adapters(host, found.values())) for role, host in found.items()}
     distinct: list[EngineSettings] = []
     for host in found.values():
         if host.settings not in distinct:
@@ -94,6 +101,21 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
         role: replace(host, settings=replace(host.settings, gpu_memory=host.settings.gpu_memory or share))
         for role, host in found.items()
     }
+
+
+def _adapter(folder: str) -> str:
+    """The adapter's folder, checked. Raises ModelError."""
+    if not folder:
+        return ""
+    path = Path(folder).expanduser().resolve()
+    lora.rank(path)
+    return str(path)
+
+
+def _with_adapters(host: Host, others: Iterable[Host]) -> EngineSettings:
+    """The host's settings with all adapters that roles with the same base model and hosting wear."""
+    worn = {other.adapter for other in others if other.adapter and other.settings == host.settings}
+    return replace(host.settings, adapters=tuple(sorted(worn)))
 
 
 def embedder(folder: str) -> Host:
@@ -216,7 +238,7 @@ class Hosted(Mapping[Role, Engine]):
     def _join(self) -> None:
         """Use the pool's engines, or start them and leave them to the pool."""
         kinds = self._kinds()
-        asked = {role: (host.settings, kinds[role]) for role, host in self._models.items()}
+        asked = {role: ((host.settings, host.adapter), kinds[role]) for role, host in self._models.items()}
         self._engines = self._pool.find(asked) if self._pool else {}
         if not self._engines:
             self._start(kinds)
@@ -242,7 +264,8 @@ class Hosted(Mapping[Role, Engine]):
                 start = partial(self._launch, settings[role], kinds[role], role)
                 shared = sharing.Turn(turns, start) if turns else start()
                 running.append((settings[role], shared))
-            self._engines[role] = shared
+            adapter = self._models[role].adapter
+            self._engines[role] = lora.Adapted(shared, adapter) if adapter else shared
 
     def _launch(self, settings: EngineSettings, wanted: str, role: Role) -> Engine:
         engine, notice = engines.start(settings, wanted, self._store.folder / f"{role}.log")

@@ -81,10 +81,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt and how to answer it."""
+    """One prompt and how to answer it; `adapter` is the folder of a LoRA adapter that the model answers with."""
 
     prompt: Prompt
     sampling: Sampling
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,7 @@ class EngineSettings:
         pipeline_parallel: groups of GPUs that the layers are divided between; vLLM only.
         data_parallel: workers with a copy of the model each, which share every batch.
         batch_tokens: padded tokens per forward batch of the transformers engine.
+        adapters: folders of the LoRA adapters that requests may ask for; vLLM only.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
         engine_args: passed to the engine's constructor as they are.
         script: "file.py:function" for the scripted engine.
@@ -289,6 +291,7 @@ class EngineSettings:
     pipeline_parallel: int = 1
     data_parallel: int = 1
     batch_tokens: int = 8192
+    adapters: tuple[str, ...] = ()
     template_args: Mapping[str, Any] = field(default_factory=dict)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     script: str | None = None

@@ -296,17 +296,18 @@ def test_the_pool_shares_what_is_equal_and_closes_it():
 
     pool, settings, scorer, optimizer = (
         Pool(),
-        EngineSettings("m", "vllm", template_args={"a": 1}),
+        (EngineSettings("m", "vllm", template_args={"a": 1}), ""),
         Closing(),
         Closing(),
     )
     pool.add(
         {"scorer": (settings, "auto"), "optimizer": (settings, "auto")}, {"scorer": scorer, "optimizer": optimizer}
     )
-    equal = EngineSettings("m", "vllm", template_args={"a": 1})
+    equal = (EngineSettings("m", "vllm", template_args={"a": 1}), "")
     assert pool.find({"scorer": (equal, "auto")}) == {"scorer": scorer}
     assert pool.find({"scorer": (equal, "transformers"), "optimizer": (equal, "auto")})["optimizer"] is optimizer
     assert pool.find({"scorer": (equal, "vllm")}) == {} == pool.find({"judge": (equal, "auto")})
-    assert pool.find({"scorer": (EngineSettings("m", "vllm"), "auto")}) == {}
+    assert pool.find({"scorer": ((EngineSettings("m", "vllm"), ""), "auto")}) == {}
+    assert pool.find({"scorer": ((equal[0], "an adapter"), "auto")}) == {}
     pool.close()
     assert scorer.closed and optimizer.closed and pool.find({"scorer": (equal, "auto")}) == {}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opro_local.types import Engine, EngineSettings, Role
 
-Asked = Mapping[Role, tuple[EngineSettings, str]]
+Asked = Mapping[Role, tuple[tuple[EngineSettings, str], str]]
 
 
 class Pool:
@@ -23,7 +23,8 @@ class Pool:
         """The engines of a run that asked for the same settings in each of these roles; empty if there is none.
 
         Args:
-            asked: the settings of each role and the engine wanted, "auto" or a name; "auto" takes what runs.
+            asked: the settings and the adapter of each role, and the engine wanted, "auto" or a name; "auto" takes
+                what runs.
         """
         for known, engines in self._running:
             if all(

@@ -38,6 +38,8 @@ class TransformersEngine:
             import transformers
         except ImportError as error:
             raise EngineError(f"transformers can't be imported: {error}", "pip install 'opro-local[cpu]'") from error
+        if settings.adapters:
+            raise EngineError("the transformers engine knows no LoRA adapters", "use the vllm engine, or merge them")
         self._settings = settings
         self._model = _load(settings)
         config = self._model.config

@@ -293,14 +293,20 @@ def _pack(requests: Sequence[Request]) -> list:
     places = [table.setdefault(request.sampling, len(table)) for request in requests]
     limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
     samplings = [(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table]
-    return [samplings, limits, places, pack_prompts([request.prompt for request in requests])]
+    prompts = pack_prompts([request.prompt for request in requests])
+    worn: dict[str, int] = {}
+    adapters = [worn.setdefault(request.adapter, len(worn)) for request in requests]
+    return [samplings, limits, places, prompts, list(worn), adapters if len(worn) > 1 else None]
 
 
 def _unpack(packed: list) -> list[Request]:
     limits = [limit and _constraint(*limit) for limit in packed[1]]
     samplings = [Sampling(*row[:4], tuple(row[4]), limit) for row, limit in zip(packed[0], limits, strict=True)]
+    places, prompts, worn = packed[2], unpack_prompts(packed[3]), packed[4]
+    adapters = packed[5] or [0] * len(prompts)
     return [
-        Request(prompt, samplings[place]) for prompt, place in zip(unpack_prompts(packed[3]), packed[2], strict=True)
+        Request(prompt, samplings[place], worn[adapter])
+        for prompt, place, adapter in zip(prompts, places, adapters, strict=True)
     ]
 
 
@@ -389,7 +395,7 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
         # The one boundary of this process: whatever an engine raises has to reach the parent as a message.
         try:
             if command[0] == "start":
-                settings = EngineSettings(**command[1])
+                settings = EngineSettings(**{**command[1], "adapters": tuple(command[1]["adapters"])})
                 engine = engine_class(settings.kind)(settings)
                 answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
             elif command[0] == "generate":

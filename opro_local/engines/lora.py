@@ -1,0 +1,85 @@
+"""LoRA adapters as roles: several fine-tunings of one base model in one engine.
+
+For: reading an adapter's folder, what vLLM must be told, and an engine as a role with an adapter sees it. Not for:
+training or merging adapters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opro_local import offline
+from opro_local.errors import ModelError
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank
+
+
+def rank(folder: Path) -> int:
+    """The rank of the adapter in a folder.
+
+    Raises:
+        ModelError: it is no LoRA adapter with weights, or its rank is above what vLLM takes.
+    """
+    hint = "give a folder as PEFT writes it: adapter_config.json and adapter_model.safetensors"
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        found = max([int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: not a LoRA adapter ({type(error).__name__}: {error})", hint) from None
+    if not any((folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")):
+        raise ModelError(f"{folder}: a LoRA adapter without weights", hint)
+    if found > RANKS[-1]:
+        raise ModelError(f"{folder}: a LoRA adapter of rank {found}", f"vLLM takes ranks up to {RANKS[-1]}")
+    return found
+
+
+def arguments(adapters: Sequence[str]) -> dict[str, Any]:
+    """What vLLM's LLM has to be built with for these adapters; nothing where there are none."""
+    if not adapters:
+        return {}
+    most = max(rank(Path(folder)) for folder in adapters)
+    return {
+        "enable_lora": True,
+        "max_loras": len(adapters),
+        "max_lora_rank": next(allowed for allowed in RANKS if allowed >= most),
+    }
+
+
+def requests(adapters: Sequence[str]) -> dict[str, Any]:
+    """vLLM's name for each adapter, by its folder."""
+    if not adapters:
+        return {}
+    from vllm.lora.request import LoRARequest
+
+    return {folder: LoRARequest(Path(folder).name, number, folder) for number, folder in enumerate(adapters, 1)}
+
+
+class Adapted:
+    """An engine as a role with an adapter sees it; the engine may serve other roles with others, or without one.
+
+    Args:
+        engine: hosts the base model and knows the adapter.
+        adapter: the adapter's folder.
+    """
+
+    def __init__(self, engine: Engine, adapter: str) -> None:
+        self._engine, self._adapter = engine, adapter
+        self.fingerprint: Mapping[str, Any] = {**engine.fingerprint, "adapter": offline.model_digest(Path(adapter))}
+        self.max_model_len = engine.max_model_len
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """One completion per request, with the adapter; see the Engine protocol."""
+        return self._engine.generate([replace(request, adapter=self._adapter) for request in requests], progress)
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Prompt tokens each would take."""
+        return self._engine.count_tokens(prompts)
+
+    def close(self) -> None:
+        """Free the model for all roles. Safe to call twice."""
+        self._engine.close()
