@@ -89,10 +89,20 @@ class OptimizerSettings(ModelSettings):
 
 
 class SeedSettings(Section):
-    """A starting instruction with worked examples, by the ids of train rows: an entry of `search.seeds`."""
+    """A starting instruction with worked examples, by the ids of train rows: an entry of `search.seeds`.
+
+    `answers` are what the rows are shown with, one for each; without them it is their targets.
+    """
 
     text: str
     demonstrations: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _an_answer_for_each(self) -> SeedSettings:
+        if self.answers and len(self.answers) != len(self.demonstrations):
+            raise ValueError("as many answers as demonstrations, or none")
+        return self
 
 
 class SearchSettings(Section):
@@ -214,7 +224,7 @@ class Config(Section):
         return "halve" if self.is_mixed else "full"
 
     def starting_from(self, seeds: Sequence[str | Mapping[str, Any]]) -> Config:
-        """The same with other starting solutions: texts, or tables with `text` and `demonstrations`."""
+        """The same with other starting solutions: texts, or tables as SeedSettings."""
         made = tuple(seed if isinstance(seed, str) else SeedSettings(**seed) for seed in seeds)
         return self.model_copy(update={"search": self.search.model_copy(update={"seeds": made})})
 
@@ -320,8 +330,10 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = [str(part) for part in first["loc"]]
+    # Where a seed may be a text or a table, the complaint about the one that was not meant comes first.
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)), found[0])
+    where = [str(part) for part in first["loc"] if part not in ("str", "SeedSettings")]
     if first["type"].startswith("union_tag"):
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"

@@ -324,4 +324,9 @@ def read_prompts(path: Path) -> list[str | dict[str, Any]]:
 
 def _seed(best: Mapping[str, Any]) -> dict[str, Any]:
     """What of a run's best.json a seed needs."""
-    return {"text": best["text"], "demonstrations": [row["id"] for row in best.get("demonstrations", ())]}
+    rows = best.get("demonstrations", ())
+    return {
+        "text": best["text"],
+        "demonstrations": tuple(row["id"] for row in rows),
+        "answers": tuple(row["answer"] for row in rows),
+    }

@@ -14,6 +14,7 @@ from scripted_model import answer
 from opro_local import config as configs
 from opro_local.driver import Asked, drive
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.errors import UsageError
 from opro_local.metaprompt import FORMS, held, load, parse, without_reasoning
 from opro_local.plans import plan
 from opro_local.trajectory import Trajectory
@@ -335,3 +336,30 @@ def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, arg
     assert card_for(tmp_path).chat is False
     (tmp_path / "chat_template.jinja").write_text(template)
     assert card_for(tmp_path).chat is True
+
+
+def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
+    """Also where the examples show the model's own answers, which an evaluation alone does not know."""
+    from opro_local.evaluation import evaluation, read_prompts
+    from opro_local.run import execute
+
+    search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
+    run = tmp_path / "run"
+    found = execute(configs.build(search), run)
+    best = found["best"]
+    if "demonstrations" not in best:
+        best = {"text": "Say it.", "demonstrations": [{"id": "data:1", "input": "?", "answer": "the very word"}]}
+        (run / "best.json").write_text(json.dumps(best))
+    config = configs.build(tables).starting_from(read_prompts(run / "best.json"))
+    ready = evaluation(config)
+    solution = ready.problem.seeds()[0]
+    shown = ready.problem.demonstrations.worked(solution.demonstrations)
+    assert [answer for _, answer in shown] == [row["answer"] for row in best["demonstrations"]]
+
+
+def test_a_seed_with_an_unknown_example_is_refused(tables):
+    seeds = [{"text": "Say it.", "demonstrations": ["data:999"]}]
+    with pytest.raises(UsageError, match="no train row 'data:999'"):
+        plan(configs.build(mixed(tables, seeds=seeds)))
+    with pytest.raises(UsageError, match="as many answers as demonstrations"):
+        configs.build({"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}})

@@ -68,14 +68,17 @@ class PromptProblem:
         self.demonstrations = Demonstrations(
             rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
         )
+        for seed in map(_seed, config.search.seeds):
+            for place, key in enumerate(seed.demonstrations):
+                target = next((row.target for row in rows.get("train", ()) if row.id == key), "")
+                self.demonstrations.give(key, seed.answers[place] if seed.answers else target)
         self.labels = labels_of(row.target for row in rows.get("train", ()))
         # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
-        seeds = [SeedSettings(text=seed) if isinstance(seed, str) else seed for seed in self._config.search.seeds]
-        return [Solution(seed.text, seed.demonstrations) for seed in seeds]
+        return [Solution(seed.text, seed.demonstrations) for seed in map(_seed, self._config.search.seeds)]
 
     def generic(self) -> list[str]:
         """Starting instructions that need no knowledge of the task but its labels."""
@@ -189,6 +192,10 @@ class PromptProblem:
     def _shown(self, row: Example) -> str:
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
+
+
+def _seed(seed: str | SeedSettings) -> SeedSettings:
+    return SeedSettings(text=seed) if isinstance(seed, str) else seed
 
 
 def _asked(prompt: Prompt) -> dict[str, Any]:
