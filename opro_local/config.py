@@ -333,7 +333,7 @@ def _explain(error: ValidationError) -> str:
     # Where a seed may be a text or a table, the complaint about the one that was not meant comes first.
     found = error.errors(include_url=False)
     first = next((one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)), found[0])
-    where = [str(part) for part in first["loc"] if part not in ("str", "SeedSettings")]
+    where = [str(part) for part in first["loc"] if part != "str" and "SeedSettings" not in str(part)]
     if first["type"].startswith("union_tag"):
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
