@@ -114,7 +114,8 @@ class _Progress:
             text = " ".join(entry.solution.text.split())[:200]
             count = len(entry.solution.demonstrations)
             shown = f"  [{count} worked example{'s' * (count > 1)}]" if count else ""
-            self.say(f"  {self._shown(entry.score.value):>7}  {text}{shown}{close}")
+            part = f"  (on {entry.score.n} rows)" if entry.partial else ""
+            self.say(f"  {self._shown(entry.score.value):>7}  {text}{shown}{part}{close}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()
