@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from running import SCRIPT, write_reviews
+from running import SCRIPT, real, write_reviews
 
 from opro_local import config as configs
 from opro_local import engines, hosting
@@ -187,3 +187,37 @@ def test_parallel_sizes_reach_vllm():
 def test_pipeline_parallel_reaches_the_host(tmp_path):
     ready = planned(two_scripted(tmp_path, "scorer.pipeline_parallel=2"))
     assert ready.models["scorer"].settings.pipeline_parallel == 2
+
+
+def test_a_vllm_that_failed_refuses_instead_of_waiting_for_what_it_left_behind():
+    real("vllm")
+    from types import SimpleNamespace
+
+    from opro_local.engines.vllm import VllmEngine, _Bar
+    from opro_local.types import Sampling
+
+    calls = []
+
+    def fail(*args, **options):
+        calls.append(args)
+        raise AssertionError("a fault in its scheduler")
+
+    engine = VllmEngine.__new__(VllmEngine)
+    engine._llm = SimpleNamespace(llm_engine=SimpleNamespace(step=lambda: None), generate=fail)
+    engine._failed, engine._adapters = "", {}
+    for _ in range(2):
+        with pytest.raises(EngineError, match="vLLM failed: AssertionError: a fault in its scheduler"):
+            engine._run([[1]], [Sampling(1)], _Bar(None, 0), "")
+    assert len(calls) == 1
+
+
+def test_no_prompt_is_read_in_two_parts_on_a_cpu():
+    class Text:
+        max_position_embeddings = 8192
+
+        def get_text_config(self):
+            return self
+
+    found = arguments(EngineSettings("m", "vllm", max_model_len=6000), Text(), cuda=False)
+    assert found["enable_chunked_prefill"] is False and found["max_num_batched_tokens"] == 6000
+    assert "enable_chunked_prefill" not in arguments(EngineSettings("m", "vllm"), Text(), cuda=True)

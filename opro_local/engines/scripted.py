@@ -127,6 +127,8 @@ def _words(prompt: Prompt) -> int:
     count = len(prompt.text.split())
     if prompt.system or prompt.prefill:
         count += len((prompt.system or "").split()) + len(prompt.prefill.split())
+    if prompt.turns:
+        count += sum(len(part.split()) for turn in prompt.turns for part in turn)
     return count or 1
 
 

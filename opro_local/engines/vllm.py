@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from opro_local.types import Completion, Constraint, EngineSettings, Progress, P
 
 REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
+CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
 # What a failed start says, and what helps. vLLM's own texts, matched in lower case.
 HINTS = {
     "free memory on device": "another process holds the GPU: free it, or lower gpu_memory",
@@ -67,6 +69,7 @@ class VllmEngine:
         model_config = self._llm.llm_engine.model_config
         self._grammars = Grammars(self._prompts.tokenizer, model_config.get_vocab_size())
         self.max_model_len = int(model_config.max_model_len)
+        self._failed = ""
         self.fingerprint = {
             "engine": "vllm",
             "engine_version": vllm.__version__,
@@ -116,6 +119,8 @@ class VllmEngine:
     def _run(self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar, adapter: str) -> list[Any]:
         if not ids:
             return []
+        if self._failed:
+            raise EngineError(self._failed, "the engine can't go on after that: give the same command again")
         prompts = [{"prompt_token_ids": row} for row in ids]
         engine = self._llm.llm_engine
         step = engine.step
@@ -130,8 +135,11 @@ class VllmEngine:
         try:
             worn = self._adapters.get(adapter)
             outputs = self._llm.generate(prompts, list(_params(samplings)), use_tqdm=bar.open, lora_request=worn)
-        except (RuntimeError, ValueError, *_vllm_errors()) as error:
-            raise EngineError(f"vLLM failed: {error}", _hint(str(error))) from error
+        except Exception as error:
+            # What the failed batch left behind would keep the next one waiting for ever.
+            traceback.print_exc()
+            self._failed = f"vLLM failed: {type(error).__name__}: {error}"
+            raise EngineError(self._failed, _hint(str(error))) from error
         finally:
             del engine.step
         if len(outputs) != len(ids):
@@ -216,6 +224,8 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         args["max_num_seqs"] = settings.max_num_seqs or 64
         args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or CPU_KV_BYTES
         args |= {"enforce_eager": True, "block_size": 32}
+        # A seeded request whose prompt is read in two parts ends the engine: "CPU Generator does not use offset".
+        args |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"])}
     return {name: value for name, value in args.items() if value is not None} | dict(settings.engine_args)
 
 

