@@ -42,7 +42,7 @@ def demo(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about five minutes."""
+    """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about six minutes."""
     from opro_local import config
 
     package = Path(__file__).resolve().parent.parent

@@ -214,7 +214,8 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     told = program(*arguments)
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
-    assert found["engine"]["scorer"]["engine"] == kind and found["calls"]["optimizer"] == 1
+    # A starting instruction is written, then one call for the step, and at most two more for what came to nothing.
+    assert found["engine"]["scorer"]["engine"] == kind and 1 <= found["calls"]["optimizer"] <= 4
     assert found["test"]["baseline"]["n"] == 24 and found["tokens"]["completion"] > 0
     if kind == "vllm":
         assert found["tokens"]["cached"] > 0
