@@ -27,7 +27,7 @@ class Card:
         license: the weights' licence; "" if unknown.
         chat: whether it was trained to chat.
         metaprompt: the form it proposes with best, see metaprompt.load.
-        operators: the forms that the mode "mixed" divides its proposals among; () for those of its kind, see `forms`.
+        operators: the forms that the mode "mixed" divides its proposals among; () for those of its kind.
         demonstrations: how it is shown worked examples: as "turns" of a chat, or in the "text".
         template_args: arguments for its chat template.
         tested: where this card was tried, or "not tested".
@@ -48,9 +48,9 @@ def operators(card: Card) -> tuple[str, ...]:
     """The forms of the mode "mixed": the card's own, or those for chat models or for models that only continue."""
     if card.operators:
         return tuple(card.operators)
-    if card.metaprompt in CONTINUED:
-        return (card.metaprompt, "paraphrase_line", "induction_line", "crossover_line", "reflection_line")
-    return (card.metaprompt, "paraphrase", "induction", "crossover", "reflection", "paragraph")
+    suffix = style(card)
+    others = [f"{name}{suffix}" for name in ("paraphrase", "induction", "crossover", "reflection")]
+    return (card.metaprompt, *others, *(() if suffix else ("paragraph",)))
 
 
 def style(card: Card) -> str:

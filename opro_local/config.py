@@ -151,9 +151,14 @@ class SearchSettings(Section):
         return seeds
 
     @property
+    def starts(self) -> tuple[SeedSettings, ...]:
+        """The starting solutions, those given as a text alone included."""
+        return tuple(SeedSettings(text=seed) if isinstance(seed, str) else seed for seed in self.seeds)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """The texts of the starting solutions."""
-        return tuple(seed if isinstance(seed, str) else seed.text for seed in self.seeds)
+        return tuple(seed.text for seed in self.starts)
 
     @model_validator(mode="after")
     def _schedule_has_its_end(self) -> SearchSettings:

@@ -218,8 +218,7 @@ def request_digest(batch: Batch) -> bytes:
     """SHA-256 over everything that decides the answers: role, prompts and sampling, in order."""
     samplings: dict[int, int] = {}
     distinct: list[Sampling] = []
-    turns: dict[int, int] = {}
-    chats: list[Any] = []
+    chats: dict[int, tuple[int, Any]] = {}
     flat: list[Any] = []
     for request in batch.requests:
         prompt, sampling = request.prompt, request.sampling
@@ -228,13 +227,10 @@ def request_digest(batch: Batch) -> bytes:
             distinct.append(sampling)
         flat += (prompt.text, prompt.system, prompt.prefill, prompt.chat, samplings[id(sampling)])
         if prompt.turns:
-            if id(prompt.turns) not in turns:
-                turns[id(prompt.turns)] = len(chats)
-                chats.append(prompt.turns)
-            flat.append([turns[id(prompt.turns)]])
+            flat.append([chats.setdefault(id(prompt.turns), (len(chats), prompt.turns))[0]])
     drawn = [_drawn(sampling) for sampling in distinct]
     # What is absent leaves no trace, so that older runs keep their digests.
-    whole = [batch.role, drawn, flat, *([chats] if chats else ())]
+    whole = [batch.role, drawn, flat, *([[turns for _, turns in chats.values()]] if chats else ())]
     return hashlib.sha256(json.dumps(whole).encode("ascii")).digest()
 
 

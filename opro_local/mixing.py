@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,11 +21,12 @@ from opro_local.leaks import leak
 from opro_local.metaprompt import Form, View, held, parse, render
 from opro_local.moves import MOVES, Pool
 from opro_local.parents import parents
+from opro_local.problems import ask
 from opro_local.problems.prompt import PromptProblem
-from opro_local.proposing import aim, exemplar_rows, read, samplings, shown_entries
+from opro_local.proposing import each_text, read, samplings, step_view, within_context
 from opro_local.similarity import Near
 from opro_local.trajectory import Entry, Proposal, Trajectory
-from opro_local.types import Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
+from opro_local.types import Asks, Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
 
 # The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
 # more than wording does (docs/search.md).
@@ -130,9 +132,9 @@ class Mixed:
         """Ask once what the task is, where the user did not say; the answer is shown in the result for correction."""
         if self._words["subject"] or not self._needs_description():
             return
-        prompt = self._rendered(self._describer, 0, DESCRIBED_ROWS)
+        prompt = self._rendered(self._describer, 0)
         sampling = Sampling(self._describer.max_tokens, stop=self._describer.stop)
-        reply = yield from self._trajectory.counted(_one("0/describe", [Request(prompt, sampling)]))
+        reply = yield from self._trajectory.counted(ask("0/describe", [Request(prompt, sampling)]))
         text = parse(self._describer, reply[0].text, self._words)
         self._trajectory.description = self._words["subject"] = (text or "").rstrip(".")
 
@@ -145,29 +147,29 @@ class Mixed:
         if not count:
             return []
         drawn = samplings(self._config, self._writer, 0, count)
-        prompts = [self._rendered(self._writer, number, DESCRIBED_ROWS) for number in range(1, count + 1)]
+        prompts = [self._rendered(self._writer, number) for number in range(1, count + 1)]
         requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
-        replies = yield from self._trajectory.counted(_one("0/write", requests))
+        replies = yield from self._trajectory.counted(ask("0/write", requests))
         found = []
         for number, reply in enumerate(replies, 1):
-            solution = self._checked(self._writer, reply, self._rows(number, DESCRIBED_ROWS))
+            solution = self._checked(self._writer, reply, self._rows(number))
             if isinstance(solution, Solution):
                 found.append((WRITTEN, solution))
             else:
                 self._refuse(0, WRITTEN, None, reply.text, solution)
         return found
 
-    def _rows(self, number: int, count: int) -> list[dict[str, str]]:
+    def _rows(self, number: int) -> list[dict[str, str]]:
         """Train rows for the task's description (number 0) and for each written seed."""
         rng = chance.generator(self._config, number, chance.WRITTEN_FROM)
         total = len(self._problem.rows["train"])
-        return self._problem.exemplars([int(row) for row in rng.permutation(total)[:count]])
+        return self._problem.exemplars([int(row) for row in rng.permutation(total)[:DESCRIBED_ROWS]])
 
-    def _rendered(self, form: Form, number: int, count: int) -> Prompt:
+    def _rendered(self, form: Form, number: int) -> Prompt:
         """A meta-prompt without a history."""
         seed = self._problem.seeds()[0].text
         constraint = self._config.search.constraint
-        view = View((), self._rows(number, count), self._config.search.order, "", seed, constraint)
+        view = View((), self._rows(number), self._config.search.order, "", seed, constraint)
         return render(form, view, self._words)
 
     def _slots(self, step: int, most: int) -> list[Slot]:
@@ -203,19 +205,15 @@ class Mixed:
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]
     ) -> Generator[Batch, Reply, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
-        """The rows that the slots' meta-prompts show, and one reply for each slot.
+        """The rows that the slots' meta-prompts show, and one reply for each slot."""
 
-        Meta-prompts over the context are asked again with half the history.
-        """
-        halved = 0
-        while True:
-            view = self._view(step)
+        def ask_with(view: View, halved: int) -> Asks:
             requests = self._requests(view, step, attempt, slots)
             label = f"{step}/propose" + (f"/{attempt}" if attempt else "") + (f"/halved{halved}" if halved else "")
-            replies = yield from self._trajectory.counted(_one(label, requests))
-            if self._history == 0 or any(reply.finish_reason != "too_long" for reply in replies):
-                return view.exemplars, replies
-            self._history, halved = self._history // 2, halved + 1
+            return self._trajectory.counted(ask(label, requests))
+
+        view, replies, self._history = yield from within_context(partial(self._view, step), ask_with, self._history)
+        return view.exemplars, replies
 
     def _requests(self, view: View, step: int, attempt: int, slots: Sequence[Slot]) -> list[Request]:
         requests = []
@@ -232,20 +230,9 @@ class Mixed:
         limit = held(form, self._words)
         return lambda sampling: replace(sampling, constraint=limit)
 
-    def _view(self, step: int) -> View:
+    def _view(self, step: int, history: int) -> View:
         """What all forms of a step are shown: each text once, with the best that it earned."""
-        config, problem, trajectory = self._config, self._problem, self._trajectory
-        entries = shown_entries(trajectory, config, step, self._history)
-        best: dict[str, float] = {}
-        for entry in entries:
-            text = entry.solution.text
-            best[text] = max(trajectory.estimate(entry), best.pop(text, -np.inf))
-        pairs = [(text, problem.show(value)) for text, value in best.items()]
-        rows = exemplar_rows(problem, config, trajectory, entries, step)
-        top = trajectory.top(1)[0]
-        target = problem.show(aim(trajectory.estimate(top))) or ""
-        shown = problem.exemplars(rows)
-        return View(pairs, shown, config.search.order, target, top.solution.text, config.search.constraint)
+        return step_view(self._problem, self._config, self._trajectory, step, history, each_text)
 
     def _seen(self, view: View, slot: Slot) -> View:
         """The step's view with what belongs to the slot."""
@@ -317,11 +304,6 @@ class Mixed:
             if not self._trajectory.seen(solution) and solution.key not in fresh:
                 self._accept(step, slot, solution, fresh)
                 return
-
-
-def _one(label: str, requests: Sequence[Request]) -> Generator[Batch, Reply, Sequence[Completion]]:
-    reply = yield Batch(label, "optimizer", requests)
-    return reply.completions
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -6,7 +6,7 @@ loop (search.py).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from opro_local import chance
 from opro_local.config import Config
 from opro_local.metaprompt import Form, View, parse, render
 from opro_local.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
+from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
 
 WARMER = 0.2  # what asking again adds to the temperature: the same again would bring much of the same
 
@@ -55,21 +55,42 @@ class Opro:
         return admit(self._problem, self._form, self._trajectory, step, replies)
 
     def _asked(self, step: int, most: int) -> Generator[Batch, Reply, Sequence[Completion]]:
-        """A meta-prompt over the context is asked again with half the history.
-
-        Halving costs no generation, and the shorter history is kept for the steps after it.
-        """
         problem, trajectory = self._problem, self._trajectory
         drawn = samplings(self._config, self._form, step, most)
-        attempt = 0
-        while True:
-            view = _view(problem, self._config, trajectory, step, self._history)
+
+        def ask(view: View, halved: int) -> Asks:
             prompt = render(self._form, view, problem.words())
-            label = f"{step}/propose" + (f"/{attempt}" if attempt else "")
-            completions = yield from trajectory.counted(problem.ask(label, prompt, drawn))
-            if self._history == 0 or any(c.finish_reason != "too_long" for c in completions):
-                return completions
-            self._history, attempt = self._history // 2, attempt + 1
+            return trajectory.counted(problem.ask(f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn))
+
+        def view_of(history: int) -> View:
+            return step_view(problem, self._config, trajectory, step, history, each_entry)
+
+        _, completions, self._history = yield from within_context(view_of, ask, self._history)
+        return completions
+
+
+def within_context(
+    view_of: Callable[[int], View], ask: Callable[[View, int], Asks], history: int
+) -> Generator[Batch, Reply, tuple[View, Sequence[Completion], int]]:
+    """Ask; while every meta-prompt is over the context, ask again with half the history.
+
+    Halving costs no generation, and the shorter history is kept for the steps after it.
+
+    Args:
+        view_of: what is shown with a history of this length.
+        ask: asks with a view; also given how often the history was halved before.
+        history: how many entries are shown at most.
+
+    Returns:
+        what was shown, the replies, and the history to go on with.
+    """
+    halved = 0
+    while True:
+        view = view_of(history)
+        completions = yield from ask(view, halved)
+        if history == 0 or any(completion.finish_reason != "too_long" for completion in completions):
+            return view, completions, history
+        history, halved = history // 2, halved + 1
 
 
 def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
@@ -100,10 +121,29 @@ def temperature_at(config: Config, step: int, form: Form) -> float:
     return start + (end - start) * (step - 1) / (config.search.steps - 1)
 
 
-def _view(problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int) -> View:
+Listed = Callable[[Trajectory, Sequence[Entry]], Iterable[tuple[str, float]]]
+
+
+def each_entry(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """The text and the estimated score of each entry."""
+    return [(entry.solution.text, trajectory.estimate(entry)) for entry in entries]
+
+
+def each_text(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """Each text once, where it stands last, with the best that it earned: others differ in worked examples only."""
+    best: dict[str, float] = {}
+    for text, value in each_entry(trajectory, entries):
+        best[text] = max(value, best.pop(text, -np.inf))
+    return list(best.items())
+
+
+def step_view(
+    problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int, listed: Listed
+) -> View:
+    """What a step's meta-prompts show; `listed` makes texts with scores of the entries in the history."""
     settings = config.search
     entries = shown_entries(trajectory, config, step, history)
-    pairs = [(entry.solution.text, problem.show(trajectory.estimate(entry))) for entry in entries]
+    pairs = [(text, problem.show(value)) for text, value in listed(trajectory, entries)]
     rows = exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
     target = problem.show(aim(trajectory.estimate(best))) or ""

@@ -163,8 +163,8 @@ def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, Reply, Out
 class ShuffledScores(mixing.Mixed):
     """A proposer whose history is noise."""
 
-    def _view(self, step: int):
-        view = super()._view(step)
+    def _view(self, step: int, history: int):
+        view = super()._view(step, history)
         scores = [shown for _, shown in view.shown]
         np.random.default_rng((self._config.run.seed, step, 13)).shuffle(scores)
         return replace(view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)])

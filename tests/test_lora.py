@@ -15,8 +15,9 @@ from opro_local import config as configs
 from opro_local import hosting
 from opro_local.cards import card_for
 from opro_local.engines import lora
+from opro_local.engines.packing import pack, unpack
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.engines.worker import WorkerEngine, _pack, _unpack
+from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import EngineSettings, Prompt, Request, Sampling
 
@@ -95,9 +96,9 @@ def test_a_role_asks_with_its_adapter_and_is_told_apart_by_it(tmp_path):
 
 def test_adapters_cross_the_pipe():
     requests = [Request(Prompt("a"), GREEDY, "x"), Request(Prompt("b"), GREEDY), Request(Prompt("c"), GREEDY, "x")]
-    assert _unpack(json.loads(json.dumps(_pack(requests)))) == requests
+    assert unpack(json.loads(json.dumps(pack(requests)))) == requests
     same = [replace(request, adapter="x") for request in requests]
-    assert _unpack(json.loads(json.dumps(_pack(same)))) == same
+    assert unpack(json.loads(json.dumps(pack(same)))) == same
 
 
 def test_the_transformers_engine_says_that_it_has_none(tmp_path):

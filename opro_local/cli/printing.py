@@ -41,7 +41,12 @@ def print_result(result: Mapping[str, Any]) -> None:
 def examples(found: Mapping[str, Any]) -> str:
     """ ", with 4 worked examples" where there are some."""
     count = len(found.get("demonstrations", ()))
-    return f", with {count} worked example{'s' * (count > 1)}" if count else ""
+    return f", with {worked_examples(count)}" if count else ""
+
+
+def worked_examples(count: int) -> str:
+    """ "4 worked examples"."""
+    return f"{count} worked example{'s' * (count > 1)}"
 
 
 def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:

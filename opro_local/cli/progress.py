@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from opro_local.cli.printing import worked_examples
 from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Working
 from opro_local.plans.plan import Plan
 from opro_local.run import carry_out
@@ -113,7 +114,7 @@ class _Progress:
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
             text = " ".join(entry.solution.text.split())[:200]
             count = len(entry.solution.demonstrations)
-            shown = f"  [{count} worked example{'s' * (count > 1)}]" if count else ""
+            shown = f"  [{worked_examples(count)}]" if count else ""
             part = f"  (on {entry.score.n} rows)" if entry.partial else ""
             self.say(f"  {self._shown(entry.score.value):>7}  {text}{shown}{part}{close}")
 

@@ -5,7 +5,6 @@ For: choosing and starting. Not for: the engines themselves; nothing heavy is im
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -103,7 +102,7 @@ def _devices(settings: EngineSettings) -> list[str | None]:
     Raises:
         EngineError: there are too few.
     """
-    from opro_local.engines.gpus import gpus
+    from opro_local.engines.gpus import gpus, visible
     from opro_local.engines.sharded import groups
 
     there = len(gpus())
@@ -115,8 +114,7 @@ def _devices(settings: EngineSettings) -> list[str | None]:
             f"data_parallel = {count} with {size} GPU{'s' * (size > 1)} each needs {size * count}, there are {there}",
             f"data_parallel = {there // size}" if there >= size else "lower tensor_parallel",
         )
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return list(groups(named.split(",") if named else [str(number) for number in range(there)], size, count))
+    return [*groups(visible() or [str(number) for number in range(there)], size, count)]
 
 
 def _start_one(

@@ -26,8 +26,7 @@ class Gpu:
 
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or can't tell."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    asked = None if visible is None else [part.strip() for part in visible.split(",")]
+    asked = visible()
     program = shutil.which("nvidia-smi")
     if program is None or (asked is not None and asked[0] in ("", "-1")):
         return ()
@@ -47,6 +46,12 @@ def gpus() -> tuple[Gpu, ...]:
         except (OSError, subprocess.SubprocessError, ValueError):
             return ()
     return tuple(found)
+
+
+def visible() -> list[str] | None:
+    """The names in CUDA_VISIBLE_DEVICES, in its order; None where it is not set."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if named is None else [part.strip() for part in named.split(",")]
 
 
 def _gpu(line: str) -> Gpu:

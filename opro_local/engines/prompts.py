@@ -126,10 +126,6 @@ class PromptTokenizer:
             return (), self._true(prompt, prompt.text) + prompt.prefill
         return shape.ids, shape.after_ids(prompt.text)
 
-    def _rendered(self, prompt: Prompt) -> str:
-        shape = self._shape_of(prompt)
-        return self._true(prompt, prompt.text) + prompt.prefill if shape is None else shape.around(prompt.text)
-
     def _shape_of(self, prompt: Prompt) -> Shape | None:
         key = (prompt.system, prompt.prefill, prompt.turns)
         if key not in self._shapes:

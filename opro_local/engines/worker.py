@@ -1,6 +1,7 @@
 """Hosts an engine in a child process: the run stays light, and a dead or hung engine ends as an error.
 
-For: starting, watching and ending the child, and what the two sides say to each other. Not for: what an engine does.
+For: starting, watching and ending the child, and what the two sides say to each other. Not for: what an engine does,
+or how requests are written down (packing.py).
 
 Both sides send length-prefixed JSON lists over pipes. `WorkerEngine` is the parent's side; `python -m
 opro_local.engines.worker` runs `main`, the child's.
@@ -28,9 +29,10 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.engines import engine_class
+from opro_local.engines.packing import pack, pack_prompts, unpack, unpack_prompts
 from opro_local.errors import EngineError, ModelError, OproError, UsageError
 from opro_local.offline import SWITCHES
-from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
+from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
 LENGTH = struct.Struct("!Q")
 BEAT_SECONDS = 1.0
@@ -77,7 +79,7 @@ class WorkerEngine:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
-        replies = self._ask(["generate", _pack(requests)], self._settings.stall_seconds, progress)[0]
+        replies = self._ask(["generate", pack(requests)], self._settings.stall_seconds, progress)[0]
         if len(replies) != len(requests):
             raise EngineError(
                 f"the {self._settings.kind} engine gave {len(replies)} completions for {len(requests)} requests",
@@ -287,46 +289,6 @@ def _plain_settings(settings: EngineSettings) -> dict[str, Any]:
     return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
-def _pack(requests: Sequence[Request]) -> list:
-    """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the bytes."""
-    table: dict[Sampling, int] = {}
-    places = [table.setdefault(request.sampling, len(table)) for request in requests]
-    limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
-    samplings = [(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table]
-    prompts = pack_prompts([request.prompt for request in requests])
-    worn: dict[str, int] = {}
-    adapters = [worn.setdefault(request.adapter, len(worn)) for request in requests]
-    return [samplings, limits, places, prompts, list(worn), adapters if len(worn) > 1 else None]
-
-
-def _unpack(packed: list) -> list[Request]:
-    limits = [limit and _constraint(*limit) for limit in packed[1]]
-    samplings = [Sampling(*row[:4], tuple(row[4]), limit) for row, limit in zip(packed[0], limits, strict=True)]
-    places, prompts, worn = packed[2], unpack_prompts(packed[3]), packed[4]
-    adapters = packed[5] or [0] * len(prompts)
-    return [
-        Request(prompt, samplings[place], worn[adapter])
-        for prompt, place, adapter in zip(prompts, places, adapters, strict=True)
-    ]
-
-
-def pack_prompts(prompts: Sequence[Prompt]) -> list:
-    """Prompts as lists, their turns in a table: all rows of a solution have the same ones."""
-    table: dict[tuple, int] = {}
-    rows = [(p.text, p.system, p.prefill, p.chat, table.setdefault(p.turns, len(table))) for p in prompts]
-    return [list(table), rows]
-
-
-def unpack_prompts(packed: list) -> list[Prompt]:
-    """What pack_prompts packed, with one object for equal turns."""
-    chats = [tuple((user, assistant) for user, assistant in turns) for turns in packed[0]]
-    return [Prompt(*row[:4], chats[row[4]]) for row in packed[1]]
-
-
-def _constraint(kind: str, value: str | list[str]) -> Constraint:
-    return Constraint(kind, tuple(value) if isinstance(value, list) else value)
-
-
 class _Pipe:
     """The child's end: answers, and a heartbeat while it works."""
 
@@ -399,7 +361,7 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
                 engine = engine_class(settings.kind)(settings)
                 answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
             elif command[0] == "generate":
-                done = engine.generate(_unpack(command[1]), pipe.progress)
+                done = engine.generate(unpack(command[1]), pipe.progress)
                 answer = ["done", [_row(completion) for completion in done]]
             else:
                 answer = ["counts", engine.count_tokens(unpack_prompts(command[1]))]

@@ -14,5 +14,10 @@ def ask_once(
     label: str, prompt: Prompt, samplings: Sequence[Sampling]
 ) -> Generator[Batch, Reply, Sequence[Completion]]:
     """One Batch to the optimizer, the same prompt once per sampling (see types.Problem.ask)."""
-    reply = yield Batch(label, "optimizer", [Request(prompt, sampling) for sampling in samplings])
+    return (yield from ask(label, [Request(prompt, sampling) for sampling in samplings]))
+
+
+def ask(label: str, requests: Sequence[Request]) -> Generator[Batch, Reply, Sequence[Completion]]:
+    """One Batch to the optimizer."""
+    reply = yield Batch(label, "optimizer", requests)
     return reply.completions

@@ -41,11 +41,14 @@ class Demonstrations:
         self._own = own
         self._mistakes: dict[str, list[Mistake]] = {}
 
-    def give(self, key: str, answer: str) -> None:
-        """Have a row shown with this answer from now on, unless it already has one. Unknown rows are passed over."""
+    def give(self, key: str, answer: str | None) -> None:
+        """Have a row shown with this answer from now on, unless it already has one; None stands for its target.
+
+        Unknown rows are passed over.
+        """
         row = self._rows.get(key)
         if row and row.given is None:
-            row.given = answer
+            row.given = row.example.target if answer is None else answer
 
     def note(
         self,
@@ -78,8 +81,11 @@ class Demonstrations:
         return [
             Demonstration(key, row.example.target, self._question_tokens(row) + self._answer_tokens(row))
             for key, row in self._rows.items()
-            if row.trace is not None or not self._own
+            if self._is_available(row)
         ]
+
+    def _is_available(self, row: _Row) -> bool:
+        return row.trace is not None or not self._own
 
     def mistakes(self, solution: Solution) -> list[Mistake]:
         """Some train rows that the solution got wrong, in the order they were asked."""
@@ -98,11 +104,10 @@ class Demonstrations:
         order = list(self._rows)
         start = order.index(row.id)
         shown = {self._rows[key].example.input for key in ids}
-        available = {known.id for known in self.available()}
         others = (
             key
             for key in (*order[start + 1 :], *order[:start])
-            if key in available
+            if self._is_available(self._rows[key])
             and self._rows[key].example.target == row.target
             and self._rows[key].example.input not in shown
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from opro_local.config import Config, SeedSettings
+from opro_local.config import Config
 from opro_local.metaprompt import MARK, show_score
 from opro_local.problems import ask_once
 from opro_local.problems.demonstrations import Demonstrations
@@ -68,17 +69,16 @@ class PromptProblem:
         self.demonstrations = Demonstrations(
             rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
         )
-        for seed in map(_seed, config.search.seeds):
-            for place, key in enumerate(seed.demonstrations):
-                target = next((row.target for row in rows.get("train", ()) if row.id == key), "")
-                self.demonstrations.give(key, seed.answers[place] if seed.answers else target)
+        for seed in config.search.starts:
+            for key, answer in zip_longest(seed.demonstrations, seed.answers):
+                self.demonstrations.give(key, answer)
         self.labels = labels_of(row.target for row in rows.get("train", ()))
         # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
-        return [Solution(seed.text, seed.demonstrations) for seed in map(_seed, self._config.search.seeds)]
+        return [Solution(seed.text, seed.demonstrations) for seed in self._config.search.starts]
 
     def generic(self) -> list[str]:
         """Starting instructions that need no knowledge of the task but its labels."""
@@ -192,10 +192,6 @@ class PromptProblem:
     def _shown(self, row: Example) -> str:
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
-
-
-def _seed(seed: str | SeedSettings) -> SeedSettings:
-    return SeedSettings(text=seed) if isinstance(seed, str) else seed
 
 
 def _asked(prompt: Prompt) -> dict[str, Any]:

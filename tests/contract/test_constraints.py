@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opro_local.engines import constraints
+from opro_local.engines.packing import pack, unpack
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.engines.worker import _pack, _unpack
 from opro_local.errors import EngineError, UsageError
 from opro_local.types import Completion, Constraint, Prompt, Request, Sampling
 
@@ -38,7 +38,7 @@ def test_a_script_that_obeys_passes():
 )
 def test_a_constraint_survives_the_pipe(constraint):
     requests = [Request(Prompt("a"), Sampling(5, 0.5, 0.9, 3, ("x",), c)) for c in (constraint, None, YES)]
-    assert _unpack(json.loads(json.dumps(_pack(requests)))) == requests
+    assert unpack(json.loads(json.dumps(pack(requests)))) == requests
 
 
 @pytest.mark.parametrize(
