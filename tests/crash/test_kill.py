@@ -49,11 +49,12 @@ def shown(run: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> dict:
-    """The result of the run that nothing disturbed."""
+    """The result of the run that nothing disturbed, and the `seconds` it took here."""
     folder = tmp_path_factory.mktemp("clean")
+    began = time.monotonic()
     found = program(*command(write_reviews(folder / "reviews.csv"), folder / "clean"))
     assert found.returncode == 0, found.stderr
-    return json.loads(found.stdout)
+    return {**json.loads(found.stdout), "seconds": time.monotonic() - began}
 
 
 @pytest.mark.parametrize("kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)])
@@ -64,7 +65,7 @@ def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
         runs += 1
         while not finished:
             child = start(command(reviews, run))
-            time.sleep(rng.uniform(0.2, 1.6))
+            time.sleep(rng.uniform(0.1, 1.3) * clean["seconds"])
             finished = child.poll() is not None
             if not finished:
                 child.send_signal(signal.SIGKILL)
