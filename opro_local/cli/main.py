@@ -6,6 +6,8 @@ For: arguments in, one library call, text out. Not for: any work of its own. Hea
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -29,6 +31,21 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.add_typer(feedback.app, name="feedback")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"opro-local {metadata.version('opro-local')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What the program takes before a verb."""
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,11 @@ def test_help_is_quick_and_loads_nothing_heavy():
 )
 def test_every_verb_has_help(verb):
     assert program(verb, "--help").returncode == 0
+
+
+def test_the_version_is_the_packages():
+    told = program("--version")
+    assert told.returncode == 0 and told.stdout == f"opro-local {metadata.version('opro-local')}\n"
 
 
 def test_a_run_gives_files_json_and_words(reviews, tmp_path):
