@@ -14,14 +14,15 @@ from opro_local.types import Engine, EngineSettings
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent.parent / "models" / "weights" / "smollm2-135m-instruct"
+# Runs host their models in workers. Without one, and in several, real models are asked by the long tests only.
 ENGINES = [
     "scripted-direct",
     "scripted-worker",
     "scripted-sharded",
-    pytest.param("transformers-direct", marks=pytest.mark.real),
+    pytest.param("transformers-direct", marks=pytest.mark.long),
     pytest.param("transformers-worker", marks=pytest.mark.real),
-    pytest.param("transformers-sharded", marks=pytest.mark.real),
-    pytest.param("vllm-direct", marks=[pytest.mark.real, pytest.mark.timeout(600)]),
+    pytest.param("transformers-sharded", marks=pytest.mark.long),
+    pytest.param("vllm-direct", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     pytest.param("vllm-worker", marks=[pytest.mark.real, pytest.mark.timeout(600)]),
 ]
 
