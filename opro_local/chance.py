@@ -5,6 +5,8 @@ For: the seeds of every random choice, so that a resumed run makes the same ones
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
 from opro_local.config import Config
@@ -21,3 +23,14 @@ def seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:
 def generator(config: Config, step: int, purpose: int) -> np.random.Generator:
     """A random generator of its own for a purpose in a step."""
     return np.random.default_rng(seeds(config, step, purpose))
+
+
+def in_turns(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
+    """All positions of `kinds` in a random order in which the kinds take turns, for as long as each has any left."""
+    places: dict[Hashable, list[int]] = {}
+    for place in rng.permutation(len(kinds)):
+        places.setdefault(kinds[int(place)], []).append(int(place))
+    turns = list(places.values())
+    rng.shuffle(turns)
+    longest = max(map(len, turns), default=0)
+    return [own[turn] for turn in range(longest) for own in turns if turn < len(own)]

@@ -31,7 +31,7 @@ from opro_local.types import Asks, Batch, Completion, Mistake, Prompt, Rejection
 # The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
 # more than wording does (docs/search.md).
 FORM_HOPE, MOVE_HOPE = 0.0, 0.1
-FIRST_DRAWS = 2  # steps' worth of worked examples in the first call
+FIRST_DRAWS = 3  # steps' worth of worked examples in the first call
 TRIES = 8  # of a move that gives nothing new
 SHOWN_MISTAKES = 4
 DESCRIBED_ROWS = 6
@@ -79,7 +79,7 @@ class Mixed:
         """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
 
         Where examples are searched too, every instruction that is not the user's comes with a draw of them, and the
-        user's own with as many draws as make two steps: with worked examples most hangs on which are drawn, and the
+        user's own with as many draws as make three steps: with worked examples most hangs on which are drawn, and the
         steps after can only improve on what was.
         """
         yield from self._describe()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opro_local.chance import in_turns
 from opro_local.types import Demonstration
 
 Ids = tuple[str, ...]
@@ -49,15 +50,8 @@ class Pool:
 
     def balanced(self, without: Sequence[str] = ()) -> list[str]:
         """All rows in an order drawn at random, in which the targets take turns."""
-        by_target: dict[str, list[str]] = {}
-        for index in self.rng.permutation(len(self.known)):
-            row = self.known[int(index)]
-            if row.id not in without:
-                by_target.setdefault(row.target, []).append(row.id)
-        turns = list(by_target.values())
-        self.rng.shuffle(turns)
-        longest = max(map(len, turns), default=0)
-        return [rows[place] for place in range(longest) for rows in turns if place < len(rows)]
+        rows = [row for row in self.known if row.id not in without]
+        return [rows[place].id for place in in_turns([row.target for row in rows], self.rng)]
 
 
 def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:

@@ -11,6 +11,7 @@ of its race and the incumbent, is dropped with a chance of at most `alpha`, howe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,9 +25,9 @@ SHARES = np.array([0.2, 0.5, 0.8])
 # Half of the weight of evidence lies on the incumbent, the best of all steps so far: it is the likeliest to beat.
 INCUMBENT = 0.5
 
-PARTS = 4  # of the rows in a race of halves
-# What a solution costs there on average, as a share of all rows: a quarter for all, then for half of them, and so on.
-COST = (1 + 1 / 2 + 1 / 4 + 1 / 8) / PARTS
+LOOKS = (1 / 4, 1 / 2)  # shares of the rows after which a race of halves drops the worse half
+# What a solution costs there on average, as a share of all rows: so a quarter of the solutions see all of them.
+COST = 1 / 4 + 1 / 2 * 1 / 4 + 1 / 4 * 1 / 2
 
 
 def evidence(gaps: np.ndarray, total: int) -> np.ndarray:
@@ -118,9 +119,10 @@ def block(solutions: int, left: int, prompts: int) -> int:
     return rows if left - rows >= rows / 2 else left
 
 
-def part(left: int, total: int) -> int:
-    """How many rows come next in a race of halves: a quarter of all, so that an eighth of the solutions see all."""
-    return min(left, -(-total // PARTS))
+def part(done: int, total: int) -> int:
+    """How many rows come next in a race of halves: those up to the next look, or all that are left."""
+    looks = (math.ceil(share * total) for share in LOOKS)
+    return next((look for look in looks if look > done), total) - done
 
 
 def joined(parts: Sequence[Score], order: np.ndarray) -> Score:

@@ -137,13 +137,13 @@ def _race(
     After each block but the last those are dropped that are not the best (see racing.beaten), or the worse half.
     """
     incumbent, settings = trajectory.reference.score, config.evaluation
-    order = chance.generator(config, step, chance.ROWS).permutation(incumbent.n)
+    order = _order(problem, config, step, incumbent.n)
     values = np.full((len(solutions), incumbent.n), np.nan)
     parts: list[list[Score]] = [[] for _ in solutions]
     alive, done, number = np.arange(len(solutions)), 0, 0
     refused: dict[int, str] = {}
     while len(alive) and done < incumbent.n:
-        drawn = order[done : done + _next_rows(config, len(alive), incumbent.n - done, incumbent.n)]
+        drawn = order[done : done + _next_rows(config, len(alive), done, incumbent.n)]
         asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
         found = yield from trajectory.counted(asked)
         done, number = done + len(drawn), number + 1
@@ -164,11 +164,22 @@ def _race(
     _append(trajectory, solutions, results, "train", step, similarities, dropping=True)
 
 
-def _next_rows(config: Config, alive: int, left: int, total: int) -> int:
+def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarray:
+    """The order in which a race draws its rows.
+
+    Halves are dropped on few rows. Were most of these of one label, a prompt that always gives it would look good.
+    """
+    rng = chance.generator(config, step, chance.ROWS)
+    if config.scoring == "halve":
+        return np.array(chance.in_turns([row["target"] for row in problem.exemplars(range(total))], rng))
+    return rng.permutation(total)
+
+
+def _next_rows(config: Config, alive: int, done: int, total: int) -> int:
     """How many rows a race's next block has."""
     if config.scoring == "halve":
-        return racing.part(left, total)
-    return racing.block(alive, left, config.evaluation.block)
+        return racing.part(done, total)
+    return racing.block(alive, total - done, config.evaluation.block)
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from running import write_reviews
 from scripted_model import answer
 
 from opro_local import config as configs
+from opro_local import racing
 from opro_local.driver import Asked, drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
@@ -62,7 +64,7 @@ def test_worked_examples_are_drawn_from_the_first_call_on(tables):
     _, trajectory, _, _ = driven(mixed(tables, steps=1, demonstrations=3, generic_seeds=2, written_seeds=1))
     first = [entry.solution for entry in trajectory.entries if entry.step == 0]
     assert first[0].demonstrations == () and all(solution.demonstrations for solution in first[1:])
-    assert len(first) == 1 + 2 * 6 and sum(solution.text == "What is it?" for solution in first) == 1 + 12 - 3
+    assert len(first) == 1 + 3 * 6 and sum(solution.text == "What is it?" for solution in first) == 1 + 18 - 3
 
 
 def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):
@@ -164,12 +166,24 @@ def test_the_budget_of_pairs_ends_the_search(tables):
     assert trajectory.pairs <= 300 < trajectory.pairs + 24 and "300 scored pairs" in outcome.reason
 
 
-def test_halving_scores_an_eighth_of_a_step_on_all_rows(tables):
+def test_halving_scores_a_quarter_of_a_step_on_all_rows(tables):
     tables = mixed(tables, steps=1, candidates=8, generic_seeds=0, written_seeds=0)
     _, trajectory, _, _ = driven({**tables, "evaluation": {"mode": "halve"}})
     parts = sorted(entry.score.n for entry in trajectory.entries if entry.step == 1)
-    assert parts == [6, 6, 6, 6, 12, 12, 18, 24]
+    assert parts == [6, 6, 6, 6, 12, 12, 24, 24] and sum(parts) == racing.COST * 8 * 24
     assert all(entry.dropped == (entry.score.n < 24) for entry in trajectory.entries)
+
+
+def test_halves_are_dropped_on_rows_of_all_labels(tables):
+    """So a prompt that gives one label to everything never looks better than it is."""
+    tables = mixed(tables, steps=3, candidates=8)
+    ready, trajectory, _, _ = driven({**tables, "evaluation": {"mode": "halve"}})
+    labels = [row.target for row in ready.problem.rows["train"]]
+    scarce = min(Counter(labels).values())
+    parts = [[labels[row] for row in entry.score.rows] for entry in trajectory.entries if entry.partial]
+    assert parts
+    for part in parts:
+        assert min(part.count(label) for label in set(labels)) >= min(scarce, len(part) // 2)
 
 
 def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):

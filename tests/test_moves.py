@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.bandit import divide
+from opro_local.chance import in_turns
 from opro_local.moves import MOVES, Pool
 from opro_local.parents import parents, pareto
 from opro_local.trajectory import Entry, Trajectory
@@ -36,6 +37,16 @@ def test_every_move_keeps_within_the_limits_and_shows_no_row_twice(move, seed, m
     made = MOVES[move](here, start, here.fit(other))
     assert len(made) <= most and len(set(made)) == len(made) and set(made) <= set(IDS)
     assert sum(row.tokens for row in ROWS if row.id in made) <= tokens
+
+
+@given(kinds=st.lists(st.sampled_from("abc"), max_size=20), seed=st.integers(0, 99))
+def test_kinds_take_turns_until_one_has_none_left(kinds, seed):
+    order = in_turns(kinds, np.random.default_rng(seed))
+    assert sorted(order) == list(range(len(kinds)))
+    for end in range(len(kinds)):
+        counts = {kind: sum(kinds[place] == kind for place in order[:end]) for kind in set(kinds)}
+        left = [count for kind, count in counts.items() if count < kinds.count(kind)]
+        assert not left or max(counts.values()) - min(left) <= 1
 
 
 def test_a_draw_shows_the_targets_as_equally_often_as_there_are_rows():
