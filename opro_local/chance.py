@@ -12,7 +12,7 @@ import numpy as np
 from opro_local.config import Config
 
 # Each purpose has a number of its own; changing one would change every run.
-SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM = range(1, 10)
+SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM, OPENERS = range(1, 11)
 
 
 def seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:

@@ -45,6 +45,8 @@ class Form:
         schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
+        openers: words that a text may be begun with, one drawn for each reply: a small model that begins alike goes on
+            alike.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Form:
     schema: str = ""
     edits: str = ""
     temperature: float = 1.0
+    openers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class View:
 
     `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent` is the text to be
     improved, the best unless a search draws others; `other` is a second one, `mistakes` are rows the parent got wrong,
-    and `paragraph` is the one of the parent that is to be written anew.
+    and `paragraph` is the one of the parent that is to be written anew. `opener` is how the reply is begun.
     """
 
     shown: Sequence[tuple[str, str | None]]
@@ -80,6 +83,7 @@ class View:
     other: str = ""
     mistakes: Sequence[Mistake] = ()
     paragraph: str = ""
+    opener: str = ""
 
 
 def load(name: str) -> Form:
@@ -95,7 +99,8 @@ def load(name: str) -> Form:
         raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        return Form(name=path.stem, **{**table, "stop": tuple(table.get("stop", ()))})
+        lists = {name: tuple(table.get(name, ())) for name in ("stop", "openers")}
+        return Form(name=path.stem, **{**table, **lists})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
 
@@ -138,12 +143,13 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
         "constraint": view.constraint.strip().rstrip("."),
         "MARK": MARK,
     }
-    return Prompt(_fill(form, form.template, names).strip("\n"), prefill=form.prefill, chat=form.chat)
+    begun = form.prefill + view.opener
+    return Prompt(_fill(form, form.template, names).strip("\n"), prefill=begun, chat=form.chat)
 
 
-def parse(form: Form, reply: str, words: Mapping[str, str]) -> str | None:
-    """The solution's text in a reply, stripped, or None when the form's marks are not there."""
-    text = form.prefill + without_reasoning(reply)
+def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:
+    """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks are not there."""
+    text = form.prefill + opener + without_reasoning(reply)
     if form.schema:
         return _field(text)
     start = _fill(form, form.open, words)

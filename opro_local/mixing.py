@@ -40,12 +40,16 @@ GIVEN, GENERIC, WRITTEN = "given", "generic", "written"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One candidate to be: the way it is made, whom it is made from, and which paragraph is written anew, if one is."""
+    """One candidate to be: the way it is made, and whom it is made from.
+
+    `paragraph` is what is written anew, if only that is; `opener` is how the reply is begun, if it is.
+    """
 
     way: str
     parent: Entry
     other: Entry
     paragraph: str = ""
+    opener: str = ""
 
 
 class Mixed:
@@ -114,6 +118,7 @@ class Mixed:
         for attempt in range(1 + self._config.search.retries):
             if not waiting:
                 break
+            waiting = self._opened(step, attempt, waiting)
             shown, replies = yield from self._ask(step, attempt, waiting)
             waiting = [
                 slot
@@ -202,6 +207,17 @@ class Mixed:
             "paragraphs": len(_paragraphs(slot.parent.solution.text)) > 1,
         }[form.needs]
 
+    def _opened(self, step: int, attempt: int, slots: Sequence[Slot]) -> list[Slot]:
+        """The slots with an opener each, where their forms have some: other ones for every slot and attempt."""
+        rng = chance.generator(self._config, step, chance.OPENERS)
+        orders = {way: rng.permutation(len(form.openers)) for way, form in self._forms.items()}
+        opened = []
+        for place, slot in enumerate(slots):
+            openers, order = self._forms[slot.way].openers, orders[slot.way]
+            number = attempt * self._config.search.candidates + place
+            opened.append(replace(slot, opener=openers[order[number % len(order)]] if openers else ""))
+        return opened
+
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]
     ) -> Generator[Batch, Reply, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
@@ -243,6 +259,7 @@ class Mixed:
             other=slot.other.solution.text,
             mistakes=self._mistakes(slot),
             paragraph=slot.paragraph,
+            opener=slot.opener,
         )
 
     def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
@@ -259,7 +276,7 @@ class Mixed:
         """Whether the reply became a new solution."""
         parent = slot.parent.solution
         shown = [*exemplars, *({"question": m.question, "target": m.target} for m in self._mistakes(slot))]
-        found = self._checked(self._forms[slot.way], reply, shown)
+        found = self._checked(self._forms[slot.way], reply, shown, slot.opener)
         if isinstance(found, Solution) and slot.paragraph:
             found = self._problem.read(parent.text.replace(slot.paragraph, found.text, 1))
         if isinstance(found, Solution):
@@ -270,9 +287,11 @@ class Mixed:
         self._accept(step, slot, found, fresh)
         return True
 
-    def _checked(self, form: Form, reply: Completion, shown: Sequence[Mapping[str, str]]) -> Solution | str:
+    def _checked(
+        self, form: Form, reply: Completion, shown: Sequence[Mapping[str, str]], opener: str = ""
+    ) -> Solution | str:
         """The solution in a reply, unless it gives away what the optimizer was shown."""
-        found = read(self._problem, form, reply)
+        found = read(self._problem, form, reply, opener)
         if isinstance(found, Solution):
             return leak(found.text, shown, self._problem.labels) or found
         return found

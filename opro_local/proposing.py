@@ -206,11 +206,11 @@ def admit(
     return list(fresh.values())
 
 
-def read(problem: Problem, form: Form, reply: Completion) -> Solution | str:
-    """The solution in a reply, or why there is none."""
+def read(problem: Problem, form: Form, reply: Completion, opener: str = "") -> Solution | str:
+    """The solution in a reply begun with `opener`, or why there is none."""
     if reply.finish_reason == "too_long":
         return "the meta-prompt does not fit the optimizer's context"
-    text = parse(form, reply.text, problem.words())
+    text = parse(form, reply.text, problem.words(), opener)
     if text is None:
         return f"unparsed: no text between {form.open!r} and {form.close!r}"
     if not form.open and reply.finish_reason == "length" and form.close not in reply.text:

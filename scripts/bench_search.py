@@ -1,6 +1,6 @@
 """Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on three short tasks.
 
-    python scripts/bench_search.py [--seeds 5] [--tasks reviews,tickets,logbook] [--modes ...] [--out FILE]
+    python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,tickets,logbook] [--modes ...] [--out FILE]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
 task's pool; the test rows (200 reviews, 100 of the others) are the same for all. Every mode may score 576 pairs of a
@@ -211,9 +211,9 @@ def summarize(ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: floa
     }
 
 
-def run(name: str, task: Task, seeds: int, modes: list[str], model: str, folder: Path) -> list[dict[str, Any]]:
+def run(name: str, task: Task, seeds: range, modes: list[str], model: str, folder: Path) -> list[dict[str, Any]]:
     """All runs of a task in lockstep."""
-    places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in range(seeds)]
+    places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in seeds]
     pool = Pool()
     try:
         driven = [
@@ -300,6 +300,7 @@ def curves(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tasks", default=",".join(PROMPTS))
     parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
     parser.add_argument("--model", default=MODEL)
@@ -307,10 +308,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write all rows as JSON")
     given = parser.parse_args()
     folder = given.runs or Path(tempfile.mkdtemp(prefix="bench-search-"))
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     rows = []
     for name in given.tasks.split(","):
         began = time.monotonic()
-        rows += run(name, load(name), given.seeds, given.modes.split(","), given.model, folder)
+        rows += run(name, load(name), seeds, given.modes.split(","), given.model, folder)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
         print(table(rows), flush=True)
         if given.out:

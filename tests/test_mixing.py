@@ -142,18 +142,35 @@ def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
     def quoting(request):
         return f"Like {rows[0].input}" if request.sampling.seed is not None else answer(request)
 
-    many = mixed(tables, exemplars=len(rows), retries=0, written_seeds=0, steps=1)
+    plain = {"operators": ["continuation"], "written_seeds": 0, "steps": 1}
+    many = mixed(tables, exemplars=len(rows), retries=0, **plain)
     _, trajectory, _, _ = driven(many, quoting)
     assert {r.reason.partition(":")[0] for r in trajectory.rejections} == {"copied"}
 
     def again(request):
         return "What is it??" if request.sampling.seed is not None else answer(request)
 
-    _, trajectory, _, _ = driven(mixed(tables, retries=1, written_seeds=0, steps=1, near_duplicate=0.8), again)
+    _, trajectory, _, _ = driven(mixed(tables, retries=1, near_duplicate=0.8, **plain), again)
     reasons = [r.reason.partition(":")[0] for r in trajectory.rejections]
     assert reasons and set(reasons) == {"near-duplicate"}
     # Each slot that came to nothing was asked once more.
     assert len(reasons) == 12
+
+
+def test_replies_are_begun_with_openers_of_which_no_two_in_a_step_are_alike(tables):
+    """The opener is the first part of the text, and asking again begins otherwise."""
+    goes_on = lambda request: "" if request.sampling.seed is not None else answer(request)  # noqa: E731
+    search = mixed(tables, operators=["paraphrase_line"], written_seeds=0, steps=1, retries=1)
+    _, trajectory, batches, _ = driven(search, goes_on)
+    openers = load("paraphrase_line").openers
+    begun = [[r.prompt.prefill for r in b.requests] for b in batches if b.role == "optimizer"]
+    assert begun and all(len(set(part)) == len(part) and set(part) <= set(openers) for part in begun)
+    assert {entry.solution.text for entry in trajectory.entries if entry.step == 1} == set(begun[0])
+
+    nothing = lambda request: "\n" if request.sampling.seed is not None else answer(request)  # noqa: E731
+    _, _, batches, _ = driven({**search, "search": {**search["search"], "max_words": 1}}, nothing)
+    begun = [{r.prompt.prefill for r in b.requests} for b in batches if b.role == "optimizer"]
+    assert len(begun) == 2 and not begun[0] & begun[1]
 
 
 def test_a_form_that_the_user_names_is_the_only_way(tables):
