@@ -178,7 +178,8 @@ class Mixed:
         return render(form, view, self._words)
 
     def _slots(self, step: int, most: int) -> list[Slot]:
-        drawn = parents(self._trajectory, 2 * most, chance.generator(self._config, step, chance.PARENTS))
+        rng, exploration = chance.generator(self._config, step, chance.PARENTS), self._config.search.exploration
+        drawn = parents(self._trajectory, 2 * most, rng, exploration)
         gains = self._trajectory.gains()
         kinds = [(FORM_HOPE, {way: gains.get(way, []) for way in self._forms})]
         if self._config.search.demonstrations:

@@ -14,13 +14,13 @@ from opro_local.trajectory import Entry, Trajectory
 TOP = 4
 
 
-def parents(trajectory: Trajectory, count: int, rng: np.random.Generator) -> list[Entry]:
+def parents(trajectory: Trajectory, count: int, rng: np.random.Generator, exploration: float = 0.0) -> list[Entry]:
     """So many parents, drawn with repetition: every other one from the best, the rest from those that win on some rows.
 
     Of the best the first is drawn twice as often as the second, and so on; of the others each as often as the rows
-    that it wins are worth (see `pareto`).
+    that it wins are worth (see `pareto`). `exploration` is what a best one's likeness to those before it costs.
     """
-    best = trajectory.top(TOP)
+    best = trajectory.top(TOP, exploration)
     ranks = 0.5 ** np.arange(len(best))
     others = trajectory.top(len(trajectory.entries), among="whole")
     worth = pareto([entry.score.values for entry in others])

@@ -1,6 +1,6 @@
 """Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on three short tasks.
 
-    python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,tickets,logbook] [--modes ...] [--out FILE]
+    python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...] [--out FILE]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
 task's pool; the test rows (200 reviews, 100 of the others) are the same for all. Every mode may score 576 pairs of a

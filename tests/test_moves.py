@@ -103,11 +103,12 @@ def test_rows_that_few_win_are_worth_more():
     assert pareto([np.ones(3), np.ones(3)]).tolist() == [1.0, 1.0]
 
 
-def trajectory(*tables):
+def trajectory(*tables, similarities=()):
     made = Trajectory()
     for place, table in enumerate(tables):
         values = np.array(table, float)
-        made.add(Entry("train", 0, place, Solution(f"s{place}"), Score(values.mean(), values)))
+        near = similarities[place] if similarities else 0.0
+        made.add(Entry("train", 0, place, Solution(f"s{place}"), Score(values.mean(), values), near))
     return made
 
 
@@ -116,6 +117,16 @@ def test_a_parent_that_alone_wins_a_row_is_drawn_although_it_is_not_among_the_be
     drawn = parents(trajectory(*tables), 400, np.random.default_rng(0))
     counts = {name: sum(entry.solution.text == name for entry in drawn) for name in ("s0", "s1", "s5", "s6")}
     assert counts["s6"] == 0 and counts["s5"] > 20 and counts["s0"] > counts["s1"] > 0
+
+
+def test_the_exploration_bonus_lets_another_kind_be_a_parent_before_a_copy():
+    tables = [[1, 1, 1, 1, 0]] * 5 + [[1, 1, 1, 0, 0]]
+    known = trajectory(*tables, similarities=[0, 1, 1, 1, 1, 0])
+    first = [
+        sum(e.solution.text == "s5" for e in parents(known, 400, np.random.default_rng(0), bonus)[::2])
+        for bonus in (0, 0.5)
+    ]
+    assert first[0] == 0 and first[1] > 20
 
 
 @pytest.mark.parametrize("way", sorted(MOVES))
