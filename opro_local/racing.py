@@ -25,9 +25,9 @@ SHARES = np.array([0.2, 0.5, 0.8])
 # Half of the weight of evidence lies on the incumbent, the best of all steps so far: it is the likeliest to beat.
 INCUMBENT = 0.5
 
-LOOKS = (1 / 4, 1 / 2)  # shares of the rows after which a race of halves drops the worse half
-# What a solution costs there on average, as a share of all rows: so a quarter of the solutions see all of them.
-COST = 1 / 4 + 1 / 2 * 1 / 4 + 1 / 4 * 1 / 2
+# Shares of the rows after which a race of halves drops the worse half; so a quarter of the solutions see all rows, and
+# the race costs half of them.
+LOOKS = (1 / 4, 1 / 2)
 
 
 def evidence(gaps: np.ndarray, total: int) -> np.ndarray:
@@ -123,6 +123,15 @@ def part(done: int, total: int) -> int:
     """How many rows come next in a race of halves: those up to the next look, or all that are left."""
     looks = (math.ceil(share * total) for share in LOOKS)
     return next((look for look in looks if look > done), total) - done
+
+
+def cost(solutions: int, total: int) -> int:
+    """How many pairs of a solution and a row a race of halves scores, of solutions that can all be scored."""
+    pairs = done = 0
+    while done < total:
+        rows = part(done, total)
+        pairs, done, solutions = pairs + solutions * rows, done + rows, (solutions + 1) // 2
+    return pairs
 
 
 def joined(parts: Sequence[Score], order: np.ndarray) -> Score:

@@ -86,8 +86,9 @@ def _affordable(trajectory: Trajectory, config: Config) -> int:
     settings, rows = config.search, trajectory.entries[0].score.n
     if settings.max_pairs is None:
         return settings.candidates
-    cost = rows * racing.COST if config.scoring == "halve" else rows
-    return max(1, min(settings.candidates, int((settings.max_pairs - trajectory.pairs) / cost)))
+    left = settings.max_pairs - trajectory.pairs
+    cost = racing.cost if config.scoring == "halve" else lambda solutions, rows: solutions * rows
+    return max((n for n in range(1, settings.candidates + 1) if cost(n, rows) <= left), default=1)
 
 
 def _grow(
@@ -261,10 +262,12 @@ def _choose(trajectory: Trajectory, baseline: Solution, finalists: Sequence[Solu
     def pooled(solution: Solution) -> float:
         return float(np.concatenate([train[solution].values, held_out[solution].values]).mean(dtype=np.float64))
 
+    # Of equals the one that is better on validation stands first: luck on train is what it was selected by.
     measured = [solution for solution in finalists if solution in held_out]
+    measured.sort(key=lambda solution: (pooled(solution), held_out[solution].value), reverse=True)
     if baseline not in held_out:
-        return max(measured, key=pooled, default=baseline)
-    for solution in sorted(measured, key=pooled, reverse=True):
+        return next(iter(measured), baseline)
+    for solution in measured:
         if solution == baseline:
             break
         gain = stats.paired_difference(held_out[solution].values, held_out[baseline].values)

@@ -12,7 +12,7 @@ from opro_local.driver import Asked, drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.problems import ask_once
 from opro_local.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
-from opro_local.search import climb, stop_reason
+from opro_local.search import _choose, climb, stop_reason
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Request, Sampling, Score, Solution
 
@@ -262,3 +262,15 @@ def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
 
 def test_samplings_are_hashable_requests():
     assert Request.__hash__ and hash(Sampling(3, stop=("a",))) == hash(Sampling(3, stop=("a",)))
+
+
+def test_of_equal_finalists_the_one_that_is_better_on_validation_wins():
+    known = Trajectory()
+    base, lucky, sound = Solution("base"), Solution("lucky"), Solution("sound")
+    train = {base: [0, 0, 0, 0], lucky: [1, 1, 1, 1], sound: [1, 1, 1, 0]}
+    validation = {base: [0, 0, 0, 0], lucky: [1, 1, 1, 0], sound: [1, 1, 1, 1]}
+    for split, table in (("train", train), ("validation", validation)):
+        for place, (solution, row) in enumerate(table.items()):
+            values = np.array(row, float)
+            known.add(Entry(split, 0, place, solution, Score(float(values.mean()), values)))
+    assert _choose(known, base, [lucky, sound], 0.25) == sound
