@@ -152,12 +152,13 @@ class Mixed:
         if not count:
             return []
         drawn = samplings(self._config, self._writer, 0, count)
-        prompts = [self._rendered(self._writer, number) for number in range(1, count + 1)]
+        openers = self._openers(self._writer, 0, 0, count)
+        prompts = [self._rendered(self._writer, number, opener) for number, opener in enumerate(openers, 1)]
         requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
         replies = yield from self._trajectory.counted(ask("0/write", requests))
         found = []
-        for number, reply in enumerate(replies, 1):
-            solution = self._checked(self._writer, reply, self._rows(number))
+        for number, (reply, opener) in enumerate(zip(replies, openers, strict=True), 1):
+            solution = self._checked(self._writer, reply, self._rows(number), opener)
             if isinstance(solution, Solution):
                 found.append((WRITTEN, solution))
             else:
@@ -170,11 +171,11 @@ class Mixed:
         total = len(self._problem.rows["train"])
         return self._problem.exemplars([int(row) for row in rng.permutation(total)[:DESCRIBED_ROWS]])
 
-    def _rendered(self, form: Form, number: int) -> Prompt:
+    def _rendered(self, form: Form, number: int, opener: str = "") -> Prompt:
         """A meta-prompt without a history."""
         seed = self._problem.seeds()[0].text
         constraint = self._config.search.constraint
-        view = View((), self._rows(number), self._config.search.order, "", seed, constraint)
+        view = View((), self._rows(number), self._config.search.order, "", seed, constraint, opener=opener)
         return render(form, view, self._words)
 
     def _slots(self, step: int, most: int) -> list[Slot]:
@@ -209,15 +210,15 @@ class Mixed:
         }[form.needs]
 
     def _opened(self, step: int, attempt: int, slots: Sequence[Slot]) -> list[Slot]:
-        """The slots with an opener each, where their forms have some: other ones for every slot and attempt."""
-        rng = chance.generator(self._config, step, chance.OPENERS)
-        orders = {way: rng.permutation(len(form.openers)) for way, form in self._forms.items()}
-        opened = []
-        for place, slot in enumerate(slots):
-            openers, order = self._forms[slot.way].openers, orders[slot.way]
-            number = attempt * self._config.search.candidates + place
-            opened.append(replace(slot, opener=openers[order[number % len(order)]] if openers else ""))
-        return opened
+        """The slots with an opener each, other ones for every slot and attempt."""
+        first = attempt * self._config.search.candidates
+        drawn = {way: self._openers(form, step, first, len(slots)) for way, form in self._forms.items()}
+        return [replace(slot, opener=drawn[slot.way][place]) for place, slot in enumerate(slots)]
+
+    def _openers(self, form: Form, step: int, first: int, count: int) -> list[str]:
+        """So many of a form's openers, from the `first` of their order in this step on; "" where it has none."""
+        order = chance.generator(self._config, step, chance.OPENERS).permutation(len(form.openers))
+        return [form.openers[order[n % len(order)]] if len(order) else "" for n in range(first, first + count)]
 
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]
