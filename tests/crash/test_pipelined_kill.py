@@ -16,6 +16,7 @@ from test_kill import STEPS, command, shown, start
 
 from opro_local import config as configs
 from opro_local.driver import Answered, Asked
+from opro_local.errors import StoreError
 from opro_local.run import execute
 from opro_local.store import read_store
 
@@ -102,11 +103,25 @@ def test_two_workers_are_at_work_at_once(tmp_path, clean, monkeypatch):
 
 
 def wait_for_proposals(run: Path, child: subprocess.Popen) -> None:
-    """Until the third step is being proposed, which is while the second is scored."""
+    """Until the third step is being proposed, which is while the second is scored.
+
+    The store is read here: on a busy machine another program would start too slowly to tell in time.
+    """
     deadline = time.monotonic() + 60
-    while not (run / "run.sqlite").exists() or shown(run).get("calls", {}).get("scorer", 0) < 2:
+    while "1/train" not in stored(run):
         assert time.monotonic() < deadline and child.poll() is None
         time.sleep(0.05)
+
+
+def stored(run: Path) -> list[str]:
+    """The labels of the batches that were answered."""
+    try:
+        store = read_store(run)
+    except StoreError:  # not there yet
+        return []
+    labels = [call["label"] for call in store.calls()]
+    store.close()
+    return labels
 
 
 def test_a_signal_stops_after_both_calls_and_the_same_command_resumes(tmp_path, clean):
