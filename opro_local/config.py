@@ -134,6 +134,7 @@ class SearchSettings(Section):
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     max_pairs: int | None = Field(None, ge=1)
+    pipelined: bool = False
     operators: tuple[str, ...] = ()
     retries: int = Field(2, ge=0)
     near_duplicate: float = Field(0.98, gt=0, le=1)
@@ -210,9 +211,11 @@ class Config(Section):
     run: RunSettings = RunSettings()
 
     @model_validator(mode="after")
-    def _parts_need_rows(self) -> Config:
+    def _some_need_prompts(self) -> Config:
         if self.evaluation.mode not in ("auto", "full") and self.problem.kind != "prompt":
             raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
+        if self.search.pipelined and self.problem.kind != "prompt":
+            raise ValueError('search.pipelined needs problem.kind = "prompt"')
         return self
 
     @property

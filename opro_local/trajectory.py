@@ -99,8 +99,12 @@ class Trajectory:
         if solution is not None:
             self._keys.add(solution.key)
 
+    def expect(self, solutions: Iterable[Solution]) -> None:
+        """Have solutions count as seen from before they are scored: others may be proposed meanwhile."""
+        self._keys.update(solution.key for solution in solutions)
+
     def seen(self, solution: Solution) -> bool:
-        """Whether this solution was scored on train, or found impossible to score, already."""
+        """Whether this solution was scored on train, is being scored, or was found impossible to score."""
         return solution.key in self._keys
 
     def estimate(self, entry: Entry) -> float:

@@ -76,7 +76,8 @@ class _Progress:
         self._best = (float("-inf"), "")
         self._step_seconds: list[float] = []
         self._step_begun = self._begun
-        self._step = self._rejected = 0
+        self._step = 0
+        self._rejected: list[int] = []  # the step of each; in a pipelined search some belong to the step after
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
@@ -86,7 +87,7 @@ class _Progress:
         """Take one event of the driver."""
         if isinstance(event, Asked):
             self._label, self._size, self._done, self._tokens = event.batch.label, len(event.batch.requests), 0, 0
-            self._asked = time.monotonic()
+            self._asked = event.since
         elif isinstance(event, Working):
             self._done, self._tokens = event.finished, event.tokens
         elif isinstance(event, Grown):
@@ -97,7 +98,7 @@ class _Progress:
 
     def _grow(self, event: Grown) -> None:
         """Print a step once its solutions are scored; its rejections arrive a little earlier."""
-        self._rejected += len(event.rejections)
+        self._rejected += [rejection.step for rejection in event.rejections]
         train = [entry for entry in event.entries if entry.split == "train"]
         if not train:
             return
@@ -106,10 +107,9 @@ class _Progress:
         if best and best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
-        self.say(
-            f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {self._shown(self._best[0])}"
-        )
-        self._rejected = 0
+        later = [step for step in self._rejected if step > self._step]
+        rejected, self._rejected = len(self._rejected) - len(later), later
+        self.say(f"step {self._step}: {len(train)} scored, {rejected} rejected, best {self._shown(self._best[0])}")
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
             text = " ".join(entry.solution.text.split())[:200]
