@@ -35,7 +35,7 @@ CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
 # A setting that is not named here is a part of the cache's key: a new one can only cost a miss.
 _NOT_DECIDING = (
     *("model", "adapters", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
-    *("data_parallel", "batch_tokens", "stall_seconds", "load_seconds"),
+    *("data_parallel", "sleep", "batch_tokens", "stall_seconds", "load_seconds"),
 )
 
 
@@ -261,13 +261,18 @@ class Hosted(Mapping[Role, Engine]):
         for role in sorted(settings, key=sharing.ORDER.index, reverse=turns is not None):
             shared = next((engine for known, engine in running if known == settings[role]), None)
             if shared is None:
-                start = partial(self._launch, settings[role], kinds[role], role)
+                start = partial(self._launch, settings[role], kinds[role], role, turns)
                 shared = sharing.Turn(turns, start) if turns else start()
                 running.append((settings[role], shared))
             adapter = self._models[role].adapter
             self._engines[role] = lora.Adapted(shared, adapter) if adapter else shared
 
-    def _launch(self, settings: EngineSettings, wanted: str, role: Role) -> Engine:
+    def _launch(self, settings: EngineSettings, wanted: str, role: Role, turns: sharing.Turns | None) -> Engine:
+        if turns and turns.sleeping:
+            # A start that fails beside sleepers must fail, not end in another kind: its place tries without them.
+            wanted = "vllm" if wanted == "auto" else wanted
+        else:
+            settings = replace(settings, sleep=0)
         engine, notice = engines.start(settings, wanted, self._store.folder / f"{role}.log")
         if notice:
             self._notify(notice)
@@ -289,7 +294,7 @@ class Hosted(Mapping[Role, Engine]):
         self._store.put(placement=plan.described())
         for line in notices(self._store):
             self._notify(line)
-        return settings, sharing.Turns() if plan.choice == "swap" else None
+        return settings, sharing.Turns(plan.sleep > 0, self._notify) if plan.choice == "swap" else None
 
     def _compare(self) -> None:
         now = {role: dict(engine.fingerprint) for role, engine in self._engines.items()}

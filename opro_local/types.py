@@ -276,6 +276,8 @@ class EngineSettings:
         tensor_parallel: GPUs that every layer is spread over; vLLM only.
         pipeline_parallel: groups of GPUs that the layers are divided between; vLLM only.
         data_parallel: workers with a copy of the model each, which share every batch.
+        sleep: how the engine leaves the GPU when it is told to sleep: 1 keeps its weights in host memory, 2 reads them
+            again when it wakes, 0 can't sleep; vLLM on CUDA only, and the scripted engine, which always can.
         batch_tokens: padded tokens per forward batch of the transformers engine.
         adapters: folders of the LoRA adapters that requests may ask for; vLLM only.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
@@ -295,6 +297,7 @@ class EngineSettings:
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     data_parallel: int = 1
+    sleep: Literal[0, 1, 2] = 0
     batch_tokens: int = 8192
     adapters: tuple[str, ...] = ()
     template_args: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def real(kind: str) -> None:
         pytest.skip("the embedded model is not there: scripts/test.sh gets it")
     if importlib.util.find_spec(kind) is None:
         pytest.skip(f"{kind} is not installed here")
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    """Whether the process ends within the seconds; a zombie counts as ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def write_reviews(path: Path) -> Path:

@@ -85,8 +85,9 @@ def two_scripted(tmp_path, *more: str) -> Config:
 
 
 def as_planned(wanted: str):
-    """Stands for a machine with a GPU on which both models fit, or take turns."""
-    demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192) for role in ("scorer", "optimizer")]
+    """Stands for a machine with a GPU on which both models fit, or take turns without sleep mode."""
+    roles = ("scorer", "optimizer")
+    demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192, sleepless="of a test") for role in roles]
     return plan(demands, [Gpu("a test GPU", 80 * GIB, 80 * GIB)], wanted)
 
 

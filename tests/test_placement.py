@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from running import SMOL, program
 
 from opro_local.engines.footprint import footprint, header_bytes
-from opro_local.engines.gpus import Gpu, gpus
-from opro_local.engines.placement import HEADROOM, Demand, demand, plan, usable
+from opro_local.engines.gpus import Gpu, gpus, host_memory
+from opro_local.engines.placement import CONTEXT_AND_GRAPHS, HEADROOM, Demand, demand, plan, usable
 from opro_local.engines.sharing import plan_of, settled
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import EngineSettings
@@ -266,7 +266,7 @@ def test_two_models_that_do_not_fit_side_by_side_take_turns_and_then_are_refused
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
     turns = plan_of(asked, [gpu(24)])
     assert turns.choice == "swap" and "as they don't fit side by side" in turns.why
-    assert [part.memory for part in turns.parts] == [24 * GIB - HEADROOM] * 2
+    assert [part.memory for part in turns.parts] == [24 * GIB - HEADROOM - CONTEXT_AND_GRAPHS] * 2
     assert settled(asked, turns)["scorer"].gpu_memory == 0.92
     assert "as asked for" in plan_of(asked, [gpu(80)], "swap").why
     for refused in (plan_of(asked, [gpu(16)]), plan_of(asked, [gpu(24)], "split")):
@@ -276,6 +276,106 @@ def test_two_models_that_do_not_fit_side_by_side_take_turns_and_then_are_refused
         ) as e:
             settled(asked, refused)
         assert e.value.exit_code == 3 and "\n" not in str(e.value)
+
+
+def on(gib: float, host: float = 0, count: int = 2, **more):
+    """A plan for engines that take turns: 10 GiB of weights and 12 GiB at least each."""
+    demands = [Demand(f"role {i}", "m", 10 * GIB, GIB, GIB, 8192, **more) for i in range(count)]
+    return plan(demands, [gpu(gib)], "swap", int(host * GIB))
+
+
+def test_engines_that_take_turns_leave_room_for_what_sleepers_keep():
+    found = on(80, host=40)
+    assert (found.choice, found.sleep) == ("swap", 1)
+    room = 80 * GIB - HEADROOM - CONTEXT_AND_GRAPHS
+    assert [part.memory for part in found.parts] == [room] * 2
+    assert found.parts[0].cache == room - 11 * GIB
+    told = found.settled(0, EngineSettings("m", "vllm"))
+    assert (told.sleep, told.gpu_memory) == (1, 0.92)
+    assert "the others sleep meanwhile, their weights in host memory, as the host has 40.0 GiB free" in found.why
+    three = on(20, count=3)
+    assert three.parts[0].memory == 20 * GIB - HEADROOM - 2 * CONTEXT_AND_GRAPHS
+    # 17 of 20 GiB: rounded down, so that it is never more than what is free beside two sleepers.
+    assert three.settled(0, EngineSettings("m", "vllm")).gpu_memory == 0.85
+    assert (found.described()["sleep"], on(80, sleepless="of a test").described()["sleep"]) == (1, 0)
+
+
+def test_weights_sleep_in_host_memory_where_it_holds_them_twice():
+    assert [on(80, host=host).sleep for host in (40, 39.9, 0)] == [1, 2, 2]
+    assert on(80, host=40, gpus=1).sleep == 1
+    spread = [Demand(f"role {i}", "m", 10 * GIB, GIB, GIB, 8192, gpus=2) for i in range(2)]
+    assert plan(spread, [gpu(80)] * 2, "swap", 79 * GIB).sleep == 2
+    assert plan(spread, [gpu(80)] * 2, "swap", 80 * GIB).sleep == 1
+    why = on(80, host=39).why
+    assert "read their weights again when they wake, as the host has 39.0 GiB free for 20.0 GiB of weights" in why
+
+
+@pytest.mark.parametrize(
+    ("gib", "more", "reason"),
+    [
+        (13.7, {}, "sleeping ones would keep about 1.2 GiB here, which leaves too little"),
+        (80, {"share": 0.98}, "which leaves too little"),
+        (20, {"share": 0.58}, "which leaves too little"),  # 11.6 GiB: enough alone, less than it needs beside others
+        (80, {"sleepless": "of a test"}, "of a test"),
+    ],
+)
+def test_where_sleepers_leave_too_little_or_cannot_sleep_engines_are_stopped(gib, more, reason):
+    found = on(gib, host=500, **more)
+    assert (found.choice, found.sleep) == ("swap", 0)
+    assert "every change of role starts an engine, as " in found.why and reason in found.why
+    share = more.get("share")
+    free = int(gib * GIB) - HEADROOM
+    assert [part.memory for part in found.parts] == [min(free, int(share * gib * GIB)) if share else free] * 2
+    assert found.settled(0, EngineSettings("m", "vllm")).sleep == 0
+
+
+def test_thirteen_and_three_quarters_is_the_least_with_one_sleeper():
+    # 10 of weights, 1 of working memory, 1 of cache; 0.5 of reserve, 1.25 that the other keeps.
+    assert on(13.75).sleep == 2 and on(13.75).parts[0].cache == GIB
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, ""),
+        ({"adapters": ("a",)}, "adapters may not survive vLLM's sleep mode"),
+        ({"data_parallel": 2}, "data_parallel makes several workers of one"),
+        ({"engine_args": {"enable_sleep_mode": False}}, "enable_sleep_mode is off"),
+        ({"engine_args": {"enable_sleep_mode": True}}, ""),
+    ],
+)
+def test_what_keeps_an_engine_from_sleeping(models, more, reason):
+    assert demand(["scorer"], settings(models["small"], **more), footprint(models["small"])).sleepless == reason
+    asked = {"optimizer": settings(models["qwen"], **more), "scorer": settings(models["llama"])}
+    found = plan_of(asked, [gpu(24)])
+    assert found.sleep == 0 if reason else found.sleep > 0
+    assert reason in found.why
+
+
+def test_the_level_is_chosen_by_this_hosts_memory(models, monkeypatch):
+    asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
+    for gib, level in ((60, 1), (50, 2)):
+        monkeypatch.setattr("opro_local.engines.sharing.host_memory", lambda gib=gib: gib * GIB)
+        assert settled(asked, plan_of(asked, [gpu(24)]))["optimizer"].sleep == level
+
+
+def test_only_a_swap_lets_engines_sleep(models):
+    asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
+    found = plan_of(asked, [gpu(80)])
+    assert (found.choice, found.sleep, settled(asked, found)["scorer"].sleep) == ("split", 0, 0)
+    one = {"scorer": settings(models["llama"])}
+    assert settled(one, plan_of(one, [gpu(80)]))["scorer"].sleep == 0
+
+
+def test_the_hosts_memory_is_what_the_kernel_and_the_container_leave(tmp_path, monkeypatch):
+    (tmp_path / "meminfo").write_text("MemTotal:       64000000 kB\nMemAvailable:   32000000 kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr("opro_local.engines.gpus.MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr("opro_local.engines.gpus.CGROUP", tmp_path)
+    assert host_memory() == 32_000_000 << 10
+    for limit, left in (("max", 32_000_000 << 10), (str(5 * GIB), 2 * GIB), (str(GIB), 0)):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{3 * GIB}\n")
+        assert host_memory() == left
 
 
 def test_what_others_hold_is_not_planned_with(models):
@@ -348,8 +448,11 @@ def test_a_plans_parts_never_exceed_what_is_free(demands, shares, total, taken):
     found = plan(demands, [there])
     together = sum(part.memory for part in found.parts)
     assert (together if found.choice == "split" else max((p.memory for p in found.parts), default=0)) <= usable(there)
+    if found.sleep:
+        beside = usable(there) - (len(demands) - 1) * CONTEXT_AND_GRAPHS
+        assert all(part.memory <= beside for part in found.parts)
     for part in found.parts:
-        working = part.demand.working if found.choice == "split" else 0
+        working = part.demand.working if found.choice == "split" or found.sleep else 0
         assert part.demand.weights + working + part.cache <= part.memory
         assert part.cache >= part.demand.least_cache and part.sequences == part.cache // part.demand.sequence
     if found.choice == "split":
@@ -360,8 +463,9 @@ def test_a_plans_parts_never_exceed_what_is_free(demands, shares, total, taken):
 @given(demands=DEMANDS, total=st.integers(1 * GIB, 150 * GIB), more=st.integers(0, 100 * GIB))
 def test_more_memory_never_makes_a_plan_worse(demands, total, more):
     before, after = (plan(demands, [Gpu("g", size, size)]) for size in (total, total + more))
-    assert RANK[after.choice] >= RANK[before.choice]
-    if after.choice == before.choice:
+    ranks = [(RANK[found.choice], found.sleep) for found in (before, after)]
+    assert ranks[1] >= ranks[0]
+    if ranks[1] == ranks[0]:
         pairs = zip(before.parts, after.parts, strict=True)
         assert all(now.cache >= was.cache and now.memory >= was.memory for was, now in pairs)
 

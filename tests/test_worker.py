@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from running import gone
 
 from opro_local import engines
 from opro_local.engines.worker import WorkerEngine
@@ -70,20 +71,6 @@ def requests(*texts):
     return [Request(Prompt(text), SAMPLING) for text in texts]
 
 
-def gone(pid, seconds=5.0):
-    """Whether the process ends within the seconds; a zombie counts as ended."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_text_survives_both_ways(worker):
     texts = ["plain", "日本語 🙂", "lone \ud800", "nul \0", "\r\n\t\x1f", "", "x" * 3_000_000]
     assert [c.text for c in worker(max_model_len=99).generate(requests(*texts))] == texts
@@ -134,6 +121,32 @@ def test_hang_ends_within_stall_seconds(worker):
     with pytest.raises(EngineError, match=r"without progress for 1.5 s(?s:.*)stall_seconds"):
         engine.generate(requests("a"))
     assert time.monotonic() - start < 6
+    assert gone(engine.pid)
+
+
+def test_a_sleeping_engine_answers_only_when_it_is_awake_again(worker):
+    engine = worker()
+    engine.sleep()
+    for ask in (lambda: engine.generate(requests("a")), lambda: engine.count_tokens([Prompt("a")]), engine.sleep):
+        with pytest.raises(EngineError, match="the scripted engine is asleep"):
+            ask()
+    engine.wake()
+    assert engine.generate(requests("a"))[0].text == "a"
+    with pytest.raises(EngineError, match="awake already"):
+        engine.wake()
+
+
+@pytest.mark.parametrize("call", ["sleep", "wake"])
+def test_a_dead_or_stopped_child_neither_sleeps_nor_wakes(worker, monkeypatch, call):
+    engine = worker()
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(EngineError, match="killed by signal 9"):
+        getattr(engine, call)()
+    monkeypatch.setattr("opro_local.engines.worker.SILENCE_SECONDS", 1.0)
+    engine = worker()
+    os.kill(engine.pid, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="silent"):
+        getattr(engine, call)()
     assert gone(engine.pid)
 
 

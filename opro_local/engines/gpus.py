@@ -1,6 +1,7 @@
-"""Which NVIDIA GPUs this process would use, and how much of their memory is free.
+"""Which NVIDIA GPUs this process would use, and how much of their memory and of the host's is free.
 
-For: asking the driver's own program, so that the run imports no torch. Not for: deciding what goes where.
+For: asking the driver's own program and the kernel, so that the run imports no torch. Not for: deciding what goes
+where.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 MIB = 1 << 20
 QUERY = "--query-gpu=name,memory.total,memory.free"
 SECONDS = 20
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,17 @@ def gpus() -> tuple[Gpu, ...]:
         except (OSError, subprocess.SubprocessError, ValueError):
             return ()
     return tuple(found)
+
+
+def host_memory() -> int:
+    """Bytes of the host's memory that this process could still take, within its container's limit."""
+    lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
+    free = int(lines["MemAvailable"].split()[0]) << 10
+    try:
+        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
 
 
 def visible() -> list[str] | None:

@@ -29,6 +29,7 @@ CONTEXT_AND_GRAPHS = 5 * GIB // 4
 LOGIT_BYTES = 16  # four float32 copies: logits, probabilities and what sorting takes
 HEADROOM = GIB // 2
 SHARE = 0.92  # vLLM's own
+PINNED = 2  # host memory that sleeping weights take, in their size: PyTorch rounds it up to powers of two
 MOST_SEQUENCES = 64  # cache beyond that was never seen to help, and free memory makes a start safer
 
 
@@ -48,6 +49,7 @@ class Demand:
         cache: the KV cache asked for; None leaves it to the plan.
         share: the share of the GPU asked for; None leaves it to the plan.
         notes: what is not known of the model.
+        sleepless: why it can't sleep while another is asked; "" if it can.
     """
 
     roles: str
@@ -61,6 +63,7 @@ class Demand:
     cache: int | None = None
     share: float | None = None
     notes: tuple[str, ...] = ()
+    sleepless: str = ""
 
     @property
     def least_cache(self) -> int:
@@ -99,9 +102,10 @@ class Placement:
         choice: "single" (one engine, one role), "shared" (one engine, several roles), "split" (several engines side
             by side), "swap" (several, one at a time) or "none" (nothing fits).
         gpu: the fullest of the GPUs used.
-        parts: what each engine gets; empty for "none". In a swap each has the GPU to itself.
+        parts: what each engine gets; empty for "none". In a swap each has the GPU to itself, less what sleepers keep.
         demands: what each engine asked for.
         why: one sentence with the numbers.
+        sleep: how engines in a swap leave the GPU, see EngineSettings; 0 stops them.
     """
 
     choice: Choice
@@ -109,6 +113,7 @@ class Placement:
     parts: tuple[Part, ...]
     demands: tuple[Demand, ...]
     why: str
+    sleep: Literal[0, 1, 2] = 0
 
     def settled(self, index: int, settings: EngineSettings) -> EngineSettings:
         """The settings of the engine of this part: what its user has set stays.
@@ -117,7 +122,8 @@ class Placement:
         """
         part = self.parts[index]
         if self.choice != "split":
-            return replace(settings, gpu_memory=settings.gpu_memory or min(SHARE, _share(part.memory, self.gpu)))
+            share = settings.gpu_memory or min(SHARE, _share(part.memory, self.gpu))
+            return replace(settings, gpu_memory=share, sleep=self.sleep)
         return replace(
             settings,
             gpu_memory=settings.gpu_memory or _share(part.memory, self.gpu),
@@ -132,6 +138,7 @@ class Placement:
         return {
             "choice": self.choice,
             "why": self.why,
+            "sleep": self.sleep,
             "gpu": {"name": self.gpu.name, "total": self.gpu.total, "free": self.gpu.free, "usable": usable(self.gpu)},
             "engines": [_row(demand, gets.get(demand.roles)) for demand in self.demands],
         }
@@ -157,7 +164,18 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
         cache=settings.kv_cache_bytes,
         share=settings.gpu_memory,
         notes=model.notes,
+        sleepless=_sleepless(settings),
     )
+
+
+def _sleepless(settings: EngineSettings) -> str:
+    """Why an engine with these settings is stopped rather than put to sleep; "" if it can sleep."""
+    if settings.adapters:
+        # vLLM's issues 39934 and 53888: it died at level 2, and at level 1 lost the adapter without a word.
+        return "adapters may not survive vLLM's sleep mode"
+    if settings.data_parallel > 1:
+        return "data_parallel makes several workers of one"
+    return "" if settings.engine_args.get("enable_sleep_mode", True) else "enable_sleep_mode is off"
 
 
 def usable(gpu: Gpu) -> int:
@@ -165,17 +183,18 @@ def usable(gpu: Gpu) -> int:
     return max(0, gpu.free - HEADROOM)
 
 
-def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto") -> Placement:
+def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto", host: int = 0) -> Placement:
     """Choose how these engines share the GPUs.
 
     One engine gets the GPU to itself. Several stand side by side if each can hold at least one sequence of its full
     context; the rest of the memory is divided by what they would like, `concurrency` sequences each. Failing that, or
-    on wish, each has the GPU while it is asked.
+    on wish, each has the GPU while it is asked; meanwhile the others sleep if they can and the GPU has room for it.
 
     Args:
         demands: one per engine; roles with equal settings are one engine already.
         gpus: what is there, at least one.
         wanted: "auto", or the way that several engines must share.
+        host: the host's free memory in bytes, where weights can sleep.
 
     Returns:
         the plan; its choice is "none" when nothing fits.
@@ -193,12 +212,32 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
         return Placement("none", gpu, (), tuple(demands), _refusal(demands, gpu))
     if len(demands) > 1:
         why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
-        how = f"one at a time, {why}: every change of role starts an engine"
-        return Placement("swap", gpu, alone, tuple(demands), _told("swap", gpu, alone, how))
+        return _swap(demands, gpu, alone, f"one at a time, {why}", host)
     if " and " in demands[0].roles:
         how = "one engine for all roles, as their model and settings are the same"
         return Placement("shared", gpu, alone, tuple(demands), _told("shared", gpu, alone, how))
     return Placement("single", gpu, alone, tuple(demands), _told("single", gpu, alone, "one engine"))
+
+
+def _swap(demands: Sequence[Demand], gpu: Gpu, alone: tuple[Part, ...], why: str, host: int) -> Placement:
+    """One at a time. The estimate of working memory decides as in a split: to be wrong here costs a start at most."""
+    kept = (len(demands) - 1) * CONTEXT_AND_GRAPHS
+    beside = replace(gpu, free=max(0, gpu.free - kept))
+    hindrance = next((d.sleepless for d in demands if d.sleepless), "")
+    if not hindrance and not all(d.least <= _least(d, beside) <= usable(beside) for d in demands):
+        hindrance = f"sleeping ones would keep about {_gib(kept)} here, which leaves too little"
+    if hindrance:
+        how = f"{why}: every change of role starts an engine, as {hindrance}"
+        return Placement("swap", gpu, alone, tuple(demands), _told("swap", gpu, alone, how))
+    parts = tuple(part for d in demands if (part := _alone(d, beside)))
+    weights = sum(d.weights * d.gpus for d in demands)
+    level: Literal[1, 2] = 1 if PINNED * weights <= host else 2
+    kept_where = "their weights in host memory" if level == 1 else "and read their weights again when they wake"
+    how = (
+        f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for {_gib(weights)} of "
+        f"weights; asleep they keep about {_gib(kept)} here"
+    )
+    return Placement("swap", gpu, parts, tuple(demands), _told("swap", gpu, parts, how), level)
 
 
 def _alone(demand: Demand, gpu: Gpu) -> Part | None:

@@ -51,6 +51,7 @@ class ScriptedEngine:
         self._script = script
         self._fault = _fault()
         self._calls = 0
+        self._asleep = False
         self.max_model_len = max_model_len
         self.fingerprint = {
             "engine": "scripted",
@@ -65,6 +66,7 @@ class ScriptedEngine:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
+        self._be(asleep=False)
         self._calls += 1
         fault = self._fault[0] if self._fault[1] == self._calls else ""
         if fault:
@@ -78,10 +80,25 @@ class ScriptedEngine:
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Words of each prompt; at least one, as no real prompt takes none."""
+        self._be(asleep=False)
         return [_words(prompt) for prompt in prompts]
+
+    def sleep(self) -> None:
+        """Free nothing, but refuse to answer until `wake`: it shows who is asked when."""
+        self._be(asleep=False)
+        self._asleep = True
+
+    def wake(self) -> None:
+        """Answer again."""
+        self._be(asleep=True)
+        self._asleep = False
 
     def close(self) -> None:
         """Nothing to free."""
+
+    def _be(self, asleep: bool) -> None:
+        if self._asleep != asleep:
+            raise EngineError(f"the scripted engine is {'asleep' if self._asleep else 'awake already'}")
 
     def _answer(self, request: Request) -> Completion:
         sampling = request.sampling

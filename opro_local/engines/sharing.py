@@ -1,7 +1,7 @@
 """How the models of a run share the GPU of this machine: the plan for their settings, and engines that take turns.
 
-For: from settings to a plan, from the plan to the settings that engines start with, and stopping one engine before
-the next starts. Not for: the plan's arithmetic (`placement.py`), or which role is hosted how (hosting.py).
+For: from settings to a plan, from the plan to the settings that engines start with, and having one engine sleep or end
+before the next is asked. Not for: the plan's arithmetic (`placement.py`), or which role is hosted how (hosting.py).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from opro_local.engines import placement, resolve_kind
 from opro_local.engines.footprint import footprint
-from opro_local.engines.gpus import Gpu, gpus
+from opro_local.engines.gpus import Gpu, gpus, host_memory
 from opro_local.engines.placement import Placement, Wanted
 from opro_local.errors import EngineError
 from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request, Role
@@ -33,7 +33,7 @@ def plan_of(asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: 
         ModelError: a model's folder does not tell what it needs.
     """
     demands = [placement.demand(roles, one, footprint(Path(one.model))) for one, roles in _distinct(asked)]
-    return placement.plan(demands, there, wanted)
+    return placement.plan(demands, there, wanted, host_memory())
 
 
 def plan_here(
@@ -87,33 +87,79 @@ def _runs_on_cuda(wanted: str) -> bool:
         return False
 
 
-class Turns:
-    """The one place that engines take turns in: who has it, and its running engine."""
+class Sleeper(Engine, Protocol):
+    """An engine that can leave the GPU without ending. Both raise EngineError, and then it can only be closed."""
 
-    def __init__(self) -> None:
+    def sleep(self) -> None:
+        """Free most of its memory; nothing is asked until it is awake."""
+
+    def wake(self) -> None:
+        """Take its memory again and answer as before."""
+
+
+class Turns:
+    """The one place that engines take turns in: who has it, and who sleeps meanwhile.
+
+    Args:
+        sleeping: engines sleep while it isn't their turn, instead of being stopped. When one can't sleep, wake or
+            start beside sleepers, all are ended, and from then on engines are stopped and started.
+        notify: called with a line for the user when that happens.
+
+    Attributes:
+        sleeping: whether the next engine starts as one that will sleep.
+    """
+
+    def __init__(self, sleeping: bool = False, notify: Callable[[str], None] | None = None) -> None:
+        self.sleeping, self._notify = sleeping, notify
         self._owner: Turn | None = None
-        self._engine: Engine | None = None
+        self._engines: dict[Turn, Engine | Sleeper] = {}
 
     def take(self, owner: Turn, start: Callable[[], Engine]) -> Engine:
-        """The owner's engine; whoever else has the place is stopped first, so that its memory is free."""
-        if self._engine is None or self._owner is not owner:
-            self.leave(self._owner)
-            self._engine, self._owner = start(), owner
-        return self._engine
+        """The owner's engine, awake; whoever else has the place leaves the memory first.
 
-    def leave(self, owner: Turn | None) -> None:
-        """Stop the running engine if it is this owner's."""
-        if self._engine is not None and self._owner is owner:
-            engine, self._engine, self._owner = self._engine, None, None
-            engine.close()
+        Raises:
+            EngineError: it does not start, with nobody else in the memory.
+        """
+        if self._owner is not owner:
+            try:
+                engine = self._changed(owner, start)
+            except EngineError as error:
+                if not self.sleeping:
+                    raise
+                self.sleeping = False
+                if self._notify:
+                    why = error.message.splitlines()[0]
+                    self._notify(f"sleep mode failed, engines are stopped and started from now on: {why}")
+                engine = self._changed(owner, start)
+            self._owner, self._engines[owner] = owner, engine
+        return self._engines[owner]
+
+    def leave(self, owner: Turn) -> None:
+        """End the owner's engine, awake or asleep."""
+        if self._owner is owner:
+            self._owner = None
+        if owner in self._engines:
+            self._engines.pop(owner).close()
+
+    def _changed(self, owner: Turn, start: Callable[[], Engine]) -> Engine:
+        before, self._owner = self._owner, None
+        if not self.sleeping:
+            for other in tuple(self._engines):
+                self.leave(other)
+        elif before:
+            self._engines[before].sleep()
+        if owner not in self._engines:
+            return start()
+        self._engines[owner].wake()
+        return self._engines[owner]
 
 
 class Turn:
-    """An engine that runs while it is asked and gives its place up to the next one asked; see the Engine protocol.
+    """An engine that is awake while it is asked and gives its place up to the next one asked; see the Engine protocol.
 
     Args:
         turns: the place, the same for all that take turns.
-        start: starts the engine, every time it comes back.
+        start: starts the engine: once if it sleeps between its turns, or every time it comes back.
 
     Raises:
         EngineError: it does not start, or comes back as another engine than it was.
@@ -126,7 +172,7 @@ class Turn:
         self.max_model_len = first.max_model_len
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """One completion per request; the engine starts first if it isn't its turn."""
+        """One completion per request; the engine wakes or starts first if it isn't its turn."""
         return self._running().generate(requests, progress) if requests else []
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -134,7 +180,7 @@ class Turn:
         return self._running().count_tokens(prompts) if prompts else []
 
     def close(self) -> None:
-        """Stop the engine if it runs. Safe to call twice."""
+        """End the engine, awake or asleep. Safe to call twice."""
         self._turns.leave(self)
 
     def _running(self) -> Engine:

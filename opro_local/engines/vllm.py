@@ -64,12 +64,14 @@ class VllmEngine:
         self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
-        self._llm = _started(lambda: vllm.LLM(**args))
+        self._llm = _managed("start", lambda: vllm.LLM(**args))
         self._adapters = lora.requests(settings.adapters)
         model_config = self._llm.llm_engine.model_config
         self._grammars = Grammars(self._prompts.tokenizer, model_config.get_vocab_size())
         self.max_model_len = int(model_config.max_model_len)
         self._failed = ""
+        self._level = settings.sleep if cuda else 0
+        self._said: list[int] = []
         self.fingerprint = {
             "engine": "vllm",
             "engine_version": vllm.__version__,
@@ -104,6 +106,39 @@ class VllmEngine:
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each takes, chat template included."""
         return [len(ids) for ids in self._encode(prompts)]
+
+    def sleep(self) -> None:
+        """Leave the GPU, but for its context and graphs, until `wake`; the KV cache is lost."""
+        if not self._level:
+            raise EngineError("this vLLM engine was not started for sleep mode, which is CUDA's only")
+        self._said = self._said or self._says()
+        _managed("go to sleep", lambda: self._llm.sleep(self._level))
+
+    def wake(self) -> None:
+        """Come back, and answer one prompt as before.
+
+        Raises:
+            EngineError: the memory is taken, or the answer is another one.
+        """
+        _managed("wake up", self._wake)
+        # Weights that did not come back whole raise nothing: vLLM's issue 29341, NVIDIA-NeMo/RL's 2631.
+        if self._says() != self._said:
+            raise EngineError("vLLM answers differently after its sleep", "its weights did not come back whole")
+
+    def _wake(self) -> None:
+        if self._level == 2:
+            self._llm.wake_up(["weights"])
+            self._llm.collective_rpc("reload_weights")
+            self._llm.wake_up(["kv_cache"])
+        else:
+            self._llm.wake_up()
+        # What it remembers of the lost cache would be read as if it were still there; not every version forgets.
+        self._llm.reset_prefix_cache()
+
+    def _says(self) -> list[int]:
+        """A few greedy tokens; the prompt is shorter than a block of the prefix cache."""
+        ids = self._prompts.tokenizer.encode("Monday, Tuesday,")
+        return list(self._run([ids], [Sampling(8)], _Bar(None, 0), "")[0].outputs[0].token_ids)
 
     def close(self) -> None:
         """Stop the engine and free the model. Safe to call twice."""
@@ -214,6 +249,7 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "pipeline_parallel_size": settings.pipeline_parallel,
         "enable_prefix_caching": True,
         "seed": 0,
+        "enable_sleep_mode": True if settings.sleep and cuda else None,
         # One dialect for every engine. On "auto" the first request decides, and others may lose parts of a schema.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
@@ -229,12 +265,12 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
     return {name: value for name, value in args.items() if value is not None} | dict(settings.engine_args)
 
 
-def _started(start: Callable[[], Any]) -> Any:
+def _managed(what: str, call: Callable[[], Any]) -> Any:
     try:
-        return start()
+        return call()
     except (RuntimeError, ValueError, OSError, TypeError, AssertionError, *_vllm_errors()) as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise EngineError(f"vLLM does not start: {lines[0]}", _hint(str(error))) from error
+        raise EngineError(f"vLLM does not {what}: {lines[0]}", _hint(str(error))) from error
 
 
 def _hint(text: str) -> str:

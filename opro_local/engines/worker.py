@@ -96,6 +96,14 @@ class WorkerEngine:
             return []
         return self._ask(["count", pack_prompts(prompts)], self._settings.stall_seconds, None)[0]
 
+    def sleep(self) -> None:
+        """Leave the GPU to others until `wake`. Nothing may be asked meanwhile."""
+        self._ask(["sleep"], self._settings.stall_seconds, None)
+
+    def wake(self) -> None:
+        """Come back to where `sleep` was called, with an empty KV cache."""
+        self._ask(["wake"], self._settings.stall_seconds, None)
+
     def end(self) -> None:
         """Kill the child from another thread than the one that waits for its answer; that one gets an EngineError."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -363,6 +371,12 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
             elif command[0] == "generate":
                 done = engine.generate(unpack(command[1]), pipe.progress)
                 answer = ["done", [_row(completion) for completion in done]]
+            elif command[0] == "sleep":
+                engine.sleep()
+                answer = ["done"]
+            elif command[0] == "wake":
+                engine.wake()
+                answer = ["done"]
             else:
                 answer = ["counts", engine.count_tokens(unpack_prompts(command[1]))]
         except OproError as error:
