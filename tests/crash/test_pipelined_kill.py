@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 from running import program, write_reviews
-from test_kill import STEPS, command, shown, start
+from test_kill import STEPS, command, shown, start, stored
 
 from opro_local import config as configs
 from opro_local.driver import Answered, Asked
-from opro_local.errors import StoreError
 from opro_local.run import execute
 from opro_local.store import read_store
 
@@ -111,17 +110,6 @@ def wait_for_proposals(run: Path, child: subprocess.Popen) -> None:
     while "1/train" not in stored(run):
         assert time.monotonic() < deadline and child.poll() is None
         time.sleep(0.05)
-
-
-def stored(run: Path) -> list[str]:
-    """The labels of the batches that were answered."""
-    try:
-        store = read_store(run)
-    except StoreError:  # not there yet
-        return []
-    labels = [call["label"] for call in store.calls()]
-    store.close()
-    return labels
 
 
 def test_a_signal_stops_after_both_calls_and_the_same_command_resumes(tmp_path, clean):
