@@ -27,10 +27,27 @@ def generator(config: Config, step: int, purpose: int) -> np.random.Generator:
 
 def in_turns(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
     """All positions of `kinds` in a random order in which the kinds take turns, for as long as each has any left."""
+    turns = _by_kind(kinds, rng)
+    longest = max(map(len, turns), default=0)
+    return [own[turn] for turn in range(longest) for own in turns if turn < len(own)]
+
+
+def in_proportion(kinds: Sequence[Hashable], rng: np.random.Generator) -> np.ndarray:
+    """All positions of `kinds` in a random order in which every beginning has each kind's share of the whole.
+
+    Within one of it: each kind's positions are spread evenly over the order (systematic sampling).
+    """
+    when = np.empty(len(kinds))
+    for own in _by_kind(kinds, rng):
+        when[own] = (np.arange(len(own)) + rng.random()) / len(own)
+    return np.argsort(when, kind="stable")
+
+
+def _by_kind(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[list[int]]:
+    """The positions of each kind, kinds and positions in random order."""
     places: dict[Hashable, list[int]] = {}
     for place in rng.permutation(len(kinds)):
         places.setdefault(kinds[int(place)], []).append(int(place))
-    turns = list(places.values())
-    rng.shuffle(turns)
-    longest = max(map(len, turns), default=0)
-    return [own[turn] for turn in range(longest) for own in turns if turn < len(own)]
+    found = list(places.values())
+    rng.shuffle(found)
+    return found

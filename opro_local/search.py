@@ -205,11 +205,12 @@ def _race(
 def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarray:
     """The order in which a race draws its rows.
 
-    Halves are dropped on few rows. Were most of these of one label, a prompt that always gives it would look good.
+    Halves are dropped on few rows. Had one label more than its share of these, a prompt that always gives it would
+    look better than it is.
     """
     rng = chance.generator(config, step, chance.ROWS)
     if config.scoring == "halve":
-        return np.array(chance.in_turns([row["target"] for row in problem.exemplars(range(total))], rng))
+        return chance.in_proportion([row["target"] for row in problem.exemplars(range(total))], rng)
     return rng.permutation(total)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.bandit import divide
-from opro_local.chance import in_turns
+from opro_local.chance import in_proportion, in_turns
 from opro_local.moves import MOVES, Pool
 from opro_local.parents import parents, pareto
 from opro_local.trajectory import Entry, Trajectory
@@ -47,6 +47,21 @@ def test_kinds_take_turns_until_one_has_none_left(kinds, seed):
         counts = {kind: sum(kinds[place] == kind for place in order[:end]) for kind in set(kinds)}
         left = [count for kind, count in counts.items() if count < kinds.count(kind)]
         assert not left or max(counts.values()) - min(left) <= 1
+
+
+@given(kinds=st.lists(st.sampled_from("aaaab"), max_size=30), seed=st.integers(0, 99))
+def test_every_beginning_of_a_proportional_order_has_each_kinds_share(kinds, seed):
+    order = in_proportion(kinds, np.random.default_rng(seed)).tolist()
+    assert sorted(order) == list(range(len(kinds)))
+    for end in range(len(kinds) + 1):
+        for kind in set(kinds):
+            share = sum(kinds[place] == kind for place in order[:end])
+            assert abs(share - end * kinds.count(kind) / len(kinds)) <= 1
+
+
+def test_orders_with_other_seeds_differ_within_the_kinds():
+    orders = {tuple(in_proportion("aabb" * 5, np.random.default_rng(seed))) for seed in range(20)}
+    assert len(orders) == 20
 
 
 def test_a_draw_shows_the_targets_as_equally_often_as_there_are_rows():
