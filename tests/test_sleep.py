@@ -173,8 +173,8 @@ class Watched:
         self.told, self.workers, self.settings = [], [], []
         start = engines.start
 
-        def watched(settings, wanted, log=None):
-            worker, notice = start(settings, wanted, log)
+        def watched(settings, wanted, log=None, own=()):
+            worker, notice = start(settings, wanted, log, own)
             name = "optimizer" if settings.max_model_len else "scorer"
             self.told.append(f"start {name}")
             self.workers.append(worker)
