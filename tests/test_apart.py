@@ -107,10 +107,13 @@ def test_a_share_is_one_of_the_engines_own_gpu():
 def test_of_unlike_gpus_the_engine_that_needs_most_gets_the_freest():
     assert where(plan(needs(30, 10), [gpu(24), gpu(80), gpu(48)])) == [(1,), (2,)]
     assert where(plan(needs(10, 30), [gpu(24), gpu(80)])) == [(0,), (1,)]
+    # Also where their order would do.
+    assert where(plan(needs(30, 10), [gpu(48), gpu(80)])) == [(1,), (0,)]
 
 
 def test_a_gpu_that_others_use_is_passed_over():
-    assert where(plan(needs(10, 10), [gpu(80), gpu(80, free=5), gpu(80)])) == [(0,), (2,)]
+    for free in (5, 12.4):
+        assert where(plan(needs(10, 10), [gpu(80), gpu(80, free=free), gpu(80)])) == [(0,), (2,)]
     # 12.4 GiB: enough for weights and one sequence, less than the estimate with working memory. A split is safer,
     busy = [gpu(80), gpu(80, free=12.4)]
     assert plan(needs(10, 10), busy).choice == "split"
@@ -131,6 +134,13 @@ def test_a_refusal_tells_of_all_gpus_where_there_are_enough():
     assert found.why.endswith("; nor apart: of GPU 0, 1 and so on 23.5 GiB, 15.5 GiB can be used")
     for other in (plan(needs(30, 10), [gpu(24)]), plan(needs(30, 10), [gpu(24)] * 2, "split")):
         assert other.choice == "none" and "apart" not in other.why
+
+
+def test_engines_without_gpus_of_their_own_are_told_to_use_the_first_ones():
+    (row,) = plan(needs(10, gpus=2, copies=2), [gpu(80)] * 4).described()["engines"]
+    assert row["devices"] == [0, 1, 2, 3]
+    rows = plan(needs(10, 10), [gpu(80)]).described()["engines"]
+    assert [row["devices"] for row in rows] == [[0], [0]]
 
 
 @pytest.mark.parametrize("wanted", ["split", "swap"])
