@@ -311,7 +311,7 @@ def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.Hosted, lis
 def test_a_start_beside_sleepers_never_ends_in_another_kind_of_engine(tmp_path, monkeypatch):
     wanted = []
 
-    def start(settings, kind, log=None):
+    def start(settings, kind, log=None, own=()):
         wanted.append((kind, settings.sleep))
         if settings.sleep:
             raise EngineError("vLLM does not start: sleep mode is not supported on current platform")
