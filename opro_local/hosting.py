@@ -255,31 +255,36 @@ class Hosted(Mapping[Role, Engine]):
         }
 
     def _start(self, kinds: Mapping[Role, str]) -> None:
-        settings, turns = self._placed(kinds)
-        running: list[tuple[EngineSettings, Engine]] = []
+        settings, devices, turns = self._placed(kinds)
+        running: list[tuple[EngineSettings, tuple[int, ...], Engine]] = []
         # The first to be asked starts first, or, where they take turns, last.
         for role in sorted(settings, key=sharing.ORDER.index, reverse=turns is not None):
-            shared = next((engine for known, engine in running if known == settings[role]), None)
+            own = devices.get(role, ())
+            shared = next((engine for *known, engine in running if known == [settings[role], own]), None)
             if shared is None:
-                start = partial(self._launch, settings[role], kinds[role], role, turns)
+                start = partial(self._launch, settings[role], kinds[role], role, turns, own)
                 shared = sharing.Turn(turns, start) if turns else start()
-                running.append((settings[role], shared))
+                running.append((settings[role], own, shared))
             adapter = self._models[role].adapter
             self._engines[role] = lora.Adapted(shared, adapter) if adapter else shared
 
-    def _launch(self, settings: EngineSettings, wanted: str, role: Role, turns: sharing.Turns | None) -> Engine:
+    def _launch(
+        self, settings: EngineSettings, wanted: str, role: Role, turns: sharing.Turns | None, own: tuple[int, ...]
+    ) -> Engine:
         if turns and turns.sleeping:
             # A start that fails beside sleepers must fail, not end in another kind: its place tries without them.
             wanted = "vllm" if wanted == "auto" else wanted
         else:
             settings = replace(settings, sleep=0)
-        engine, notice = engines.start(settings, wanted, self._store.folder / f"{role}.log")
+        engine, notice = engines.start(settings, wanted, self._store.folder / f"{role}.log", own)
         if notice:
             self._notify(notice)
         return engine
 
-    def _placed(self, kinds: Mapping[Role, str]) -> tuple[dict[Role, EngineSettings], sharing.Turns | None]:
-        """Each role's settings with the memory it gets, and the place they take turns in if they do.
+    def _placed(
+        self, kinds: Mapping[Role, str]
+    ) -> tuple[dict[Role, EngineSettings], dict[Role, tuple[int, ...]], sharing.Turns | None]:
+        """Each role's settings with the memory it gets, its own GPUs if any, and the place they take turns in if so.
 
         The plan is kept in the store and told; without a GPU, or with run.placement off, there is none.
         """
@@ -289,12 +294,13 @@ class Hosted(Mapping[Role, Engine]):
         if wanted != "off":
             plan = sharing.plan_here(asked, kinds, wanted)
         if plan is None:
-            return {role: host.settings for role, host in self._models.items()}, None
+            return {role: host.settings for role, host in self._models.items()}, {}, None
         settings = sharing.settled(asked, plan)
         self._store.put(placement=plan.described())
         for line in notices(self._store):
             self._notify(line)
-        return settings, sharing.Turns(plan.sleep > 0, self._notify) if plan.choice == "swap" else None
+        turns = sharing.Turns(plan.sleep > 0, self._notify) if plan.choice == "swap" else None
+        return settings, sharing.devices(asked, plan), turns
 
     def _compare(self) -> None:
         now = {role: dict(engine.fingerprint) for role, engine in self._engines.items()}

@@ -333,7 +333,7 @@ def test_nothing_of_a_call_that_failed_or_fell_short_is_kept(cache):
 def engine(monkeypatch):
     """What every run of the test is answered by, in the place of a worker."""
     one = Counting()
-    monkeypatch.setattr(engines, "start", lambda settings, wanted, log=None: (one, ""))
+    monkeypatch.setattr(engines, "start", lambda settings, wanted, log, own: (one, ""))
     return one
 
 

@@ -95,8 +95,8 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
     alive, most, starts = [], [], []
     start = engines.start
 
-    def counted(settings, wanted, log=None):
-        engine, notice = start(settings, wanted, log)
+    def counted(settings, wanted, log=None, own=()):
+        engine, notice = start(settings, wanted, log, own)
         close = engine.close
         alive.append(settings.max_model_len)
         most.append(len(alive))
@@ -121,9 +121,9 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
     started = []
     start = engines.start
 
-    def kept(settings, wanted, log=None):
+    def kept(settings, wanted, log=None, own=()):
         started.append(settings)
-        return start(settings, wanted, log)
+        return start(settings, wanted, log, own)
 
     monkeypatch.setattr(engines, "start", kept)
     monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: as_planned("auto"))

@@ -74,7 +74,7 @@ def counted(monkeypatch) -> list[int]:
             calls.append(len(requests))
             return super().generate(requests, progress)
 
-    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log=None: (Counting(settings), ""))
+    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log, own: (Counting(settings), ""))
     return calls
 
 
@@ -276,7 +276,7 @@ def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypa
                 raise KeyboardInterrupt
             return super().generate(requests, progress)
 
-    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log=None: (Stopped(settings), ""))
+    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log, own: (Stopped(settings), ""))
     runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]
     with pytest.raises(KeyboardInterrupt):
         execute_many(runs)

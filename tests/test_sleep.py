@@ -173,8 +173,8 @@ class Watched:
         self.told, self.workers, self.settings = [], [], []
         start = engines.start
 
-        def watched(settings, wanted, log=None):
-            worker, notice = start(settings, wanted, log)
+        def watched(settings, wanted, log=None, own=()):
+            worker, notice = start(settings, wanted, log, own)
             name = "optimizer" if settings.max_model_len else "scorer"
             self.told.append(f"start {name}")
             self.workers.append(worker)
@@ -311,7 +311,7 @@ def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.Hosted, lis
 def test_a_start_beside_sleepers_never_ends_in_another_kind_of_engine(tmp_path, monkeypatch):
     wanted = []
 
-    def start(settings, kind, log=None):
+    def start(settings, kind, log=None, own=()):
         wanted.append((kind, settings.sleep))
         if settings.sleep:
             raise EngineError("vLLM does not start: sleep mode is not supported on current platform")

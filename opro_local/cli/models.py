@@ -102,10 +102,11 @@ def plan_(
 
 def _plan_lines(plan: Mapping[str, Any]) -> list[str]:
     columns = ("weights", "working", "least", "cache", "memory")
-    lines = ["GiB on each GPU".ljust(32) + "".join(f"{name:>10}" for name in (*columns, "sequences"))]
+    lines = ["GiB on each GPU".ljust(32) + "".join(f"{name:>10}" for name in (*columns, "sequences", "on GPU"))]
     for row in plan["engines"]:
         sizes = "".join(f"{'-' if row[c] is None else f'{row[c] / GIB:.2f}':>10}" for c in columns)
         count = "-" if row["sequences"] is None else row["sequences"]
-        lines.append(" and ".join(row["roles"]).ljust(32) + sizes + f"{count:>10}")
+        on = "-" if row["devices"] is None else ",".join(map(str, row["devices"]))
+        lines.append(" and ".join(row["roles"]).ljust(32) + sizes + f"{count:>10}{on:>10}")
     notes = [f"{Path(row['model']).name}: {note}" for row in plan["engines"] for note in row["notes"]]
     return [*lines, *notes, *([plan["why"]] if plan["choice"] != "none" else [])]

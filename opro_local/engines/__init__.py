@@ -5,7 +5,7 @@ For: choosing and starting. Not for: the engines themselves; nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,13 +62,16 @@ def resolve_kind(wanted: Wanted) -> Kind:
     return kind
 
 
-def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> tuple[Engine, str]:
+def start(
+    settings: EngineSettings, wanted: Wanted, log: Path | None = None, own: Sequence[int] = ()
+) -> tuple[Engine, str]:
     """Start an engine in a worker process, or with `data_parallel` in several.
 
     Args:
         settings: what to host; its kind is replaced by the one `wanted` comes to.
         wanted: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not start.
         log: file for the worker's output.
+        own: the GPUs it may use, as places in CUDA_VISIBLE_DEVICES; all if none is named.
 
     Returns:
         the engine, and a notice for the user, empty if there is nothing to say.
@@ -77,11 +80,11 @@ def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> 
         EngineError: no engine starts, or its packages are missing.
         ModelError: the model does not load.
     """
+    devices = _devices(settings, own)
     if settings.data_parallel == 1:
-        return _start_one(settings, wanted, log, None)
+        return _start_one(settings, wanted, log, devices[0])
     from opro_local.engines.sharded import Sharded
 
-    devices = _devices(settings)
     first, notice = _start_one(settings, wanted, log, devices[0])
     rest = replace(settings, **({"engine_args": {}} if notice else {}))
     workers = [first]
@@ -96,8 +99,8 @@ def start(settings: EngineSettings, wanted: Wanted, log: Path | None = None) -> 
     return Sharded(workers), notice
 
 
-def _devices(settings: EngineSettings) -> list[str | None]:
-    """The GPUs of each worker; without a GPU none is named, and they share the processor.
+def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | None]:
+    """The GPUs of each worker, among its own if it has some; without a GPU none is named, and they share the processor.
 
     Raises:
         EngineError: there are too few.
@@ -105,8 +108,13 @@ def _devices(settings: EngineSettings) -> list[str | None]:
     from opro_local.engines.gpus import gpus, visible
     from opro_local.engines.sharded import groups
 
-    there = len(gpus())
     size, count = settings.tensor_parallel * settings.pipeline_parallel, settings.data_parallel
+    if own:
+        names = visible()
+        return [*groups([names[place] if names else str(place) for place in own], size, count)]
+    if count == 1:
+        return [None]
+    there = len(gpus())
     if not there:
         return [None] * count
     if there < size * count:

@@ -1,4 +1,4 @@
-"""Decides, before anything loads, how the models of a run share a GPU: one engine, a split, or one after the other.
+"""Decides, before anything loads, how the models of a run share GPUs: one engine, apart, side by side or in turns.
 
 For: what each engine needs, what there is, the choice and its reasons in numbers. Not for: reading model folders
 (`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
@@ -15,7 +15,7 @@ from opro_local.engines.footprint import Footprint
 from opro_local.engines.gpus import Gpu
 from opro_local.types import EngineSettings
 
-Choice = Literal["single", "shared", "split", "swap", "none"]
+Choice = Literal["single", "shared", "apart", "split", "swap", "none"]
 Wanted = Literal["auto", "split", "swap"]
 
 GIB = 1 << 30
@@ -46,6 +46,7 @@ class Demand:
         context: tokens of prompt and reply together.
         concurrency: sequences of the full context that should run at once; short prompts run many more.
         gpus: on how many GPUs it is spread.
+        copies: how many of it there are, each with so many GPUs.
         cache: the KV cache asked for; None leaves it to the plan.
         share: the share of the GPU asked for; None leaves it to the plan.
         notes: what is not known of the model.
@@ -60,6 +61,7 @@ class Demand:
     context: int
     concurrency: int = CONCURRENCY
     gpus: int = 1
+    copies: int = 1
     cache: int | None = None
     share: float | None = None
     notes: tuple[str, ...] = ()
@@ -82,11 +84,17 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV cache."""
+    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV cache.
+
+    `gpu` is the fullest of its GPUs. `devices` are the places of those that no other engine uses, among all that are
+    there; empty where it has none of its own, and then it uses the first ones.
+    """
 
     demand: Demand
     memory: int
     cache: int
+    gpu: Gpu
+    devices: tuple[int, ...] = ()
 
     @property
     def sequences(self) -> int:
@@ -99,8 +107,9 @@ class Placement:
     """The choice, in bytes and in words.
 
     Attributes:
-        choice: "single" (one engine, one role), "shared" (one engine, several roles), "split" (several engines side
-            by side), "swap" (several, one at a time) or "none" (nothing fits).
+        choice: "single" (one engine, one role), "shared" (one engine, several roles), "apart" (several engines, each
+            on GPUs of its own), "split" (several side by side), "swap" (several, one at a time) or "none" (nothing
+            fits).
         gpu: the fullest of the GPUs used.
         parts: what each engine gets; empty for "none". In a swap each has the GPU to itself, less what sleepers keep.
         demands: what each engine asked for.
@@ -122,11 +131,11 @@ class Placement:
         """
         part = self.parts[index]
         if self.choice != "split":
-            share = settings.gpu_memory or min(SHARE, _share(part.memory, self.gpu))
+            share = settings.gpu_memory or min(SHARE, _share(part.memory, part.gpu))
             return replace(settings, gpu_memory=share, sleep=self.sleep)
         return replace(
             settings,
-            gpu_memory=settings.gpu_memory or _share(part.memory, self.gpu),
+            gpu_memory=settings.gpu_memory or _share(part.memory, part.gpu),
             kv_cache_bytes=part.cache,
             max_num_seqs=settings.max_num_seqs or RUNNING,
             engine_args={"max_num_batched_tokens": BATCHED_TOKENS, **settings.engine_args},
@@ -161,6 +170,7 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
         context=context,
         concurrency=settings.max_num_seqs or CONCURRENCY,
         gpus=gpus,
+        copies=settings.data_parallel,
         cache=settings.kv_cache_bytes,
         share=settings.gpu_memory,
         notes=model.notes,
@@ -186,9 +196,10 @@ def usable(gpu: Gpu) -> int:
 def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto", host: int = 0) -> Placement:
     """Choose how these engines share the GPUs.
 
-    One engine gets the GPU to itself. Several stand side by side if each can hold at least one sequence of its full
-    context; the rest of the memory is divided by what they would like, `concurrency` sequences each. Failing that, or
-    on wish, each has the GPU while it is asked; meanwhile the others sleep if they can and the GPU has room for it.
+    One engine gets the GPU to itself, and so does each of several where there are enough. Failing that, several stand
+    side by side if each can hold at least one sequence of its full context; the rest of the memory is divided by what
+    they would like, `concurrency` sequences each. Failing that, or on wish, each has the GPU while it is asked;
+    meanwhile the others sleep if they can and the GPU has room for it.
 
     Args:
         demands: one per engine; roles with equal settings are one engine already.
@@ -205,11 +216,19 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
         why = f"{used} GPUs are asked for by tensor_parallel and pipeline_parallel, {len(gpus)} are there"
         return Placement("none", gpu, (), tuple(demands), why)
     side = _side_by_side(demands, gpu) if len(demands) > 1 and wanted != "swap" else ()
+    apart = _apart(demands, gpus) if wanted == "auto" else ()
+    # By the estimate of working memory, GPUs that others use may hold too little, where the first one holds all.
+    if apart and (not side or _fit_by_estimate(apart)):
+        fullest = min((part.gpu for part in apart), key=lambda gpu: gpu.free)
+        return Placement("apart", fullest, apart, tuple(demands), _told_apart(apart))
     if side:
         return Placement("split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side"))
     alone = tuple(part for d in demands if (part := _alone(d, gpu)))
     if len(alone) < len(demands) or (len(demands) > 1 and wanted == "split"):
-        return Placement("none", gpu, (), tuple(demands), _refusal(demands, gpu))
+        why = _refusal(demands, gpu)
+        if wanted == "auto" and _enough(demands, gpus):
+            why += f"; nor apart: of GPU 0, 1 and so on {', '.join(_gib(usable(gpu)) for gpu in gpus)} can be used"
+        return Placement("none", gpu, (), tuple(demands), why)
     if len(demands) > 1:
         why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
         return _swap(demands, gpu, alone, f"one at a time, {why}", host)
@@ -217,6 +236,45 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
         how = "one engine for all roles, as their model and settings are the same"
         return Placement("shared", gpu, alone, tuple(demands), _told("shared", gpu, alone, how))
     return Placement("single", gpu, alone, tuple(demands), _told("single", gpu, alone, "one engine"))
+
+
+def _apart(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> tuple[Part, ...]:
+    """Every engine's part on GPUs of its own, or none at all: there are too few, or they are too small.
+
+    GPUs of one size are handed out in their order, as neighbours are often linked. Where they differ, or so handed out
+    hold too little, the engine that needs most gets those with the most free memory: no other order fits more.
+    """
+    if not _enough(demands, gpus):
+        return ()
+    if len({gpu.total for gpu in gpus}) == 1:
+        parts = _handed_out(demands, gpus, range(len(gpus)))
+        if parts and _fit_by_estimate(parts):
+            return parts
+    by_need = sorted(demands, key=lambda d: -d.least_alone)
+    parts = _handed_out(by_need, gpus, sorted(range(len(gpus)), key=lambda place: -gpus[place].free))
+    return tuple(sorted(parts, key=lambda part: demands.index(part.demand)))
+
+
+def _enough(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> bool:
+    """Whether each of several engines can have GPUs of its own."""
+    return len(demands) > 1 and len(gpus) >= sum(d.gpus * d.copies for d in demands)
+
+
+def _handed_out(demands: Sequence[Demand], gpus: Sequence[Gpu], places: Sequence[int]) -> tuple[Part, ...]:
+    """Every engine's part if each takes as many of the places as it needs, in order; none at all if one can't fit."""
+    parts, taken = [], 0
+    for d in demands:
+        own = tuple(places[taken : taken + d.gpus * d.copies])
+        taken += len(own)
+        part = _alone(d, min((gpus[place] for place in own), key=lambda gpu: gpu.free))
+        if part is None:
+            return ()
+        parts.append(replace(part, devices=own))
+    return tuple(parts)
+
+
+def _fit_by_estimate(parts: Sequence[Part]) -> bool:
+    return all(part.demand.least <= part.memory for part in parts)
 
 
 def _swap(demands: Sequence[Demand], gpu: Gpu, alone: tuple[Part, ...], why: str, host: int) -> Placement:
@@ -247,7 +305,7 @@ def _alone(demand: Demand, gpu: Gpu) -> Part | None:
     if demand.least_alone > memory:
         return None
     left = memory - demand.weights - demand.working
-    return Part(demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache)
+    return Part(demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache, gpu)
 
 
 def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
@@ -263,7 +321,7 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
         if wish:
             most = max(MOST_SEQUENCES, d.concurrency) * d.sequence
             cache = min(cache + left * wish // sum(wishes), most)
-        parts.append(Part(d, d.weights + d.working + cache, cache))
+        parts.append(Part(d, d.weights + d.working + cache, cache, gpu))
     return tuple(parts)
 
 
@@ -278,12 +336,24 @@ def _share(memory: int, gpu: Gpu) -> float:
 
 
 def _told(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
+    each = "; ".join(f"{part.demand.roles} {_held(part)}" for part in parts)
+    return f"{choice} on {gpu.name}, {_gib(gpu.free)} free ({how}): {each}"
+
+
+def _told_apart(parts: Sequence[Part]) -> str:
     each = "; ".join(
-        f"{part.demand.roles} {_gib(part.demand.weights)} of weights and {_gib(part.cache)} of cache, "
-        f"{part.sequences} sequences of {part.demand.context} tokens at once"
+        f"{part.demand.roles} on GPU {', '.join(map(str, part.devices))} ({part.gpu.name}, {_gib(part.gpu.free)} free) "
+        f"{_held(part)}"
         for part in parts
     )
-    return f"{choice} on {gpu.name}, {_gib(gpu.free)} free ({how}): {each}"
+    return f"apart, with GPUs of its own for each engine: {each}"
+
+
+def _held(part: Part) -> str:
+    return (
+        f"{_gib(part.demand.weights)} of weights and {_gib(part.cache)} of cache, "
+        f"{part.sequences} sequences of {part.demand.context} tokens at once"
+    )
 
 
 def _refusal(demands: Sequence[Demand], gpu: Gpu) -> str:
@@ -303,6 +373,7 @@ def _row(demand: Demand, part: Part | None) -> dict[str, Any]:
         "context": demand.context,
         "concurrency": demand.concurrency,
         "gpus": demand.gpus,
+        "devices": list(part.devices or range(demand.gpus * demand.copies)) if part else None,
         "weights": demand.weights,
         "working": demand.working,
         "sequence": demand.sequence,

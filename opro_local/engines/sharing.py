@@ -67,6 +67,11 @@ def settled(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role,
     }
 
 
+def devices(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role, tuple[int, ...]]:
+    """The GPUs that each role's engine has to itself, as places in CUDA_VISIBLE_DEVICES; empty where it has none."""
+    return {role: plan.parts[index].devices for index, (_, roles) in enumerate(_distinct(asked)) for role in roles}
+
+
 def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings, list[Role]]]:
     """The engines that serve these roles, the first to start first."""
     found: list[tuple[EngineSettings, list[Role]]] = []

@@ -238,10 +238,11 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
     """The child's environment; what the user has set stays, apart from the offline switches."""
     env = {**os.environ, **SWITCHES}
     if devices is not None:
-        env["CUDA_VISIBLE_DEVICES"] = devices
+        # Numbers that the user has not named are nvidia-smi's; CUDA's own begin with the fastest GPU.
+        order = {} if "CUDA_VISIBLE_DEVICES" in env else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        env = {**order, **env, "CUDA_VISIBLE_DEVICES": devices}
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    # Third-party plugins run at import; none is needed.
-    env.setdefault("VLLM_PLUGINS", "")
+    env.setdefault("VLLM_PLUGINS", "")  # third-party plugins run at import; none is needed
     if settings.tensor_parallel * settings.pipeline_parallel == 1:
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
