@@ -110,6 +110,7 @@ def wait_for_proposals(run: Path, child: subprocess.Popen) -> None:
     while "1/train" not in stored(run):
         assert time.monotonic() < deadline and child.poll() is None
         time.sleep(0.05)
+    time.sleep(0.7)  # the two calls begin a moment later and take two seconds: a signal before them would end the run
 
 
 def test_a_signal_stops_after_both_calls_and_the_same_command_resumes(tmp_path, clean):
