@@ -71,15 +71,15 @@ def clean(tmp_path_factory) -> dict:
     return {**json.loads(found.stdout), "seconds": time.monotonic() - began}
 
 
-@pytest.mark.parametrize("kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)])
-def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
-    rng, killed, runs = random.Random(7), 0, 0
+def kill_at_random(command_of, folder: Path, clean: dict, kills: int, rng: random.Random, window) -> None:
+    """Kill runs until so many were hit, each run resumed to its end; `window` is in shares of what a run takes here."""
+    killed, runs = 0, 0
     while killed < kills:
-        run, finished = tmp_path / f"run{runs}", False
+        run, finished = folder / f"run{runs}", False
         runs += 1
         while not finished:
-            child = start(command(reviews, run))
-            time.sleep(rng.uniform(0.1, 1.3) * clean["seconds"])
+            child = start(command_of(run))
+            time.sleep(rng.uniform(*window) * clean["seconds"])
             finished = child.poll() is not None
             if not finished:
                 child.send_signal(signal.SIGKILL)
@@ -88,6 +88,11 @@ def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
         assert child.returncode == 0
         found = shown(run)
         assert found["digest"] == clean["digest"] and found["calls"] == clean["calls"]
+
+
+@pytest.mark.parametrize("kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)])
+def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
+    kill_at_random(lambda run: command(reviews, run), tmp_path, clean, kills, random.Random(7), (0.1, 1.3))
 
 
 @pytest.mark.parametrize("call", range(1, 2 * STEPS + 4))

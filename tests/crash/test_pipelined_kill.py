@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from running import program, write_reviews
-from test_kill import STEPS, command, shown, start, stored
+from test_kill import STEPS, command, kill_at_random, shown, start, stored
 
 from opro_local import config as configs
 from opro_local.driver import Answered, Asked
@@ -67,20 +67,7 @@ def test_engines_that_die_in_any_call_cost_those_calls_only(tmp_path, clean, cal
 
 @pytest.mark.parametrize("kills", [pytest.param(4, id="ci"), pytest.param(150, id="long", marks=pytest.mark.long)])
 def test_kills_at_random_times_change_nothing(tmp_path, clean, kills):
-    rng, killed, runs = random.Random(9), 0, 0
-    while killed < kills:
-        run, finished = tmp_path / f"run{runs}", False
-        runs += 1
-        while not finished:
-            child = start(pipelined(tmp_path, run))
-            time.sleep(rng.uniform(0.3, 1.2) * clean["seconds"])
-            finished = child.poll() is not None
-            if not finished:
-                child.send_signal(signal.SIGKILL)
-                killed += 1
-            child.communicate()
-        assert child.returncode == 0
-        assert shown(run)["digest"] == clean["digest"] and shown(run)["calls"] == clean["calls"]
+    kill_at_random(lambda run: pipelined(tmp_path, run), tmp_path, clean, kills, random.Random(9), (0.3, 1.2))
 
 
 def test_two_workers_are_at_work_at_once(tmp_path, clean, monkeypatch):
