@@ -137,7 +137,7 @@ class Mixed:
         """Ask once what the task is, where the user did not say; the answer is shown in the result for correction."""
         if self._words["subject"] or not self._needs_description():
             return
-        prompt = self._rendered(self._describer, 0)
+        prompt = self._rendered(self._describer, self._rows(0))
         sampling = Sampling(self._describer.max_tokens, stop=self._describer.stop)
         reply = yield from self._trajectory.counted(ask("0/describe", [Request(prompt, sampling)]))
         text = parse(self._describer, reply[0].text, self._words)
@@ -153,12 +153,13 @@ class Mixed:
             return []
         drawn = samplings(self._config, self._writer, 0, count)
         openers = self._openers(self._writer, 0, 0, count)
-        prompts = [self._rendered(self._writer, number, opener) for number, opener in enumerate(openers, 1)]
+        shown = [self._rows(number) for number in range(1, count + 1)]
+        prompts = [self._rendered(self._writer, *pair) for pair in zip(shown, openers, strict=True)]
         requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
         replies = yield from self._trajectory.counted(ask("0/write", requests))
         found = []
-        for number, (reply, opener) in enumerate(zip(replies, openers, strict=True), 1):
-            solution = self._checked(self._writer, reply, self._rows(number), opener)
+        for reply, rows, opener in zip(replies, shown, openers, strict=True):
+            solution = self._checked(self._writer, reply, rows, opener)
             if isinstance(solution, Solution):
                 found.append((WRITTEN, solution))
             else:
@@ -171,11 +172,11 @@ class Mixed:
         total = len(self._problem.rows["train"])
         return self._problem.exemplars([int(row) for row in rng.permutation(total)[:DESCRIBED_ROWS]])
 
-    def _rendered(self, form: Form, number: int, opener: str = "") -> Prompt:
+    def _rendered(self, form: Form, rows: Sequence[Mapping[str, str]], opener: str = "") -> Prompt:
         """A meta-prompt without a history."""
         seed = self._problem.seeds()[0].text
         constraint = self._config.search.constraint
-        view = View((), self._rows(number), self._config.search.order, "", seed, constraint, opener=opener)
+        view = View((), rows, self._config.search.order, "", seed, constraint, opener=opener)
         return render(form, view, self._words)
 
     def _slots(self, step: int, most: int) -> list[Slot]:

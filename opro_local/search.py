@@ -210,7 +210,7 @@ def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarra
     """
     rng = chance.generator(config, step, chance.ROWS)
     if config.scoring == "halve":
-        return chance.in_proportion([row["target"] for row in problem.exemplars(range(total))], rng)
+        return chance.in_proportion(problem.targets(), rng)
     return rng.permutation(total)
 
 
@@ -280,7 +280,7 @@ def _append(
     similarities = similarities or [0.0] * len(solutions)
     for solution, result, similarity in zip(solutions, results, similarities, strict=True):
         if isinstance(result, str):
-            trajectory.reject(Rejection(step, solution.text, result), solution)
+            trajectory.reject(Rejection(step, solution.text, result))
             continue
         dropped = dropping and result.rows is not None
         trajectory.add(Entry(split, step, position, solution, result, similarity, dropped))

@@ -93,14 +93,15 @@ class Trajectory:
         else:
             self.held_out.append(entry)
 
-    def reject(self, rejection: Rejection, solution: Solution | None = None) -> None:
-        """Append a rejection; a solution that could not be scored counts as seen, so that it is not tried again."""
+    def reject(self, rejection: Rejection) -> None:
+        """Append a rejection."""
         self.rejections.append(rejection)
-        if solution is not None:
-            self._keys.add(solution.key)
 
     def expect(self, solutions: Iterable[Solution]) -> None:
-        """Have solutions count as seen from before they are scored: others may be proposed meanwhile."""
+        """Have solutions count as seen from before they are scored: others may be proposed meanwhile.
+
+        Those that can't be scored stay seen, so that they are not tried again.
+        """
         self._keys.update(solution.key for solution in solutions)
 
     def seen(self, solution: Solution) -> bool:

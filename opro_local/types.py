@@ -238,6 +238,9 @@ class Problem(Protocol):
     def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
         """The train rows at these positions as meta-prompts show them."""
 
+    def targets(self) -> Sequence[str]:
+        """The targets of the train rows, in order. Asked where evaluate is asked for a part, and only there."""
+
 
 class Engine(Protocol):
     """A model that answers batches.

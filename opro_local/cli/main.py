@@ -6,11 +6,11 @@ For: arguments in, one library call, text out. Not for: any work of its own. Hea
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
+from opro_local import __version__
 from opro_local.cli import bench, cache, evaluating, feedback, models, runs, score, solve, tasks
 from opro_local.errors import OproError
 from opro_local.offline import switch_off_network
@@ -35,7 +35,7 @@ app.add_typer(feedback.app, name="feedback")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"opro-local {metadata.version('opro-local')}")
+        typer.echo(f"opro-local {__version__}")
         raise typer.Exit()
 
 

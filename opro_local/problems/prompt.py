@@ -189,6 +189,10 @@ class PromptProblem:
         picked = [self.rows["train"][index] for index in indices]
         return [{"input": self._shown(row), "question": row.input, "target": row.target} for row in picked]
 
+    def targets(self) -> list[str]:
+        """The targets of the train rows, in order."""
+        return [row.target for row in self.rows["train"]]
+
     def _shown(self, row: Example) -> str:
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
