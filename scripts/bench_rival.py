@@ -1,7 +1,7 @@
 """Our search against promptolution's OPRO on the same model, rows, tokens and engine settings.
 
     python scripts/bench_rival.py --rival-python PYTHON --rival-script bench_promptolution.py
-        [--model DIR] [--rows 24] [--steps 2] [--candidates 4] [--max-tokens 32] [--no-default]
+        [--model DIR] [--data CSV] [--rows 24] [--steps 2] [--candidates 4] [--max-tokens 32] [--no-default]
 
 PYTHON is an environment of its own with promptolution 2.3.0 beside the same vLLM (`pip install --no-deps
 promptolution==2.3.0`, then pandas, scikit-learn, scipy, openai and tqdm); the rival's script takes --model, --data,
@@ -109,6 +109,7 @@ def plan_and_rows(given: argparse.Namespace, scratch: Path) -> Plan:
     changes += [f"{role}.max_tokens={given.max_tokens}" for role in ("scorer", "optimizer")]
     changes += [f"scorer.max_model_len={given.max_model_len}", "task.validation_rows=0", "task.test_rows=0"]
     changes += [f"scorer.model={json.dumps(given.model)}"] if given.model else []
+    changes += [f"task.train={json.dumps(given.data)}"] if given.data else []
     ready = prompt_plan(bench.embedded(changes))
     rows = [[row.input, row.target] for row in ready.problem.rows["train"]]
     for name, part in (("rows", rows), ("few", rows[:2])):
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--rival-python", required=True)
     parser.add_argument("--rival-script", required=True)
     parser.add_argument("--model", help="a model's folder or name [default: the embedded one]")
+    parser.add_argument("--data", help="a CSV with text and label [default: the embedded train rows, 40]")
     for name, value in (("rows", 24), ("steps", 2), ("candidates", 4), ("max-tokens", 32), ("max-model-len", 2048)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--no-default", action="store_true", help="leave the rival's slow default out")
