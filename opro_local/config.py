@@ -180,7 +180,7 @@ class EvaluationSettings(Section):
     split: Literal["train", "validation", "test"] = "test"
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
-    doubt: float = Field(0.25, gt=0, le=1)
+    doubt: float = Field(0.5, gt=0, le=1)
     mode: Literal["auto", "full", "race", "halve", "subset"] = "auto"
     block: int = Field(256, ge=1)
     drop_alpha: float = Field(0.01, gt=0, lt=0.5)
