@@ -25,11 +25,12 @@ from typing import Any
 
 import bench_search
 import numpy as np
-from scipy.stats import binom
 
-from opro_local import chance, engines, racing
+from opro_local import chance, engines, racing, stats
+from opro_local.driver import drive
 from opro_local.moves import MOVES, Pool
-from opro_local.types import EngineSettings, Reply, Solution
+from opro_local.trajectory import Trajectory
+from opro_local.types import EngineSettings, Solution
 
 RECORDED = Path(__file__).with_name("draw_scores.json")
 SPLITS = ("train", "validation", "test")
@@ -44,7 +45,6 @@ class Recording:
 
     task: str
     ways: np.ndarray
-    parents: list[int | None]
     shown: np.ndarray  # which train rows each solution shows, shape (solutions, train rows)
     labels: list[str]  # of the train rows
     scores: dict[str, np.ndarray]
@@ -69,7 +69,7 @@ def read(path: Path) -> list[Recording]:
         sizes = dict(zip(SPLITS, one["rows"], strict=True))
         scores = {split: np.array([unpacked(line, sizes[split]) for line in one["scores"][split]]) for split in SPLITS}
         shown = np.array([unpacked(line, sizes["train"]) for line in one["shown"]]).astype(bool)
-        found.append(Recording(one["task"], np.array(one["ways"]), one["parents"], shown, one["labels"], scores))
+        found.append(Recording(one["task"], np.array(one["ways"]), shown, one["labels"], scores))
     return found
 
 
@@ -96,21 +96,23 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
         problem = bench_search.planned(task, seed, "joint", given.model, Path(folder)).problem
     rng, text = np.random.default_rng((seed, 99)), problem.seeds()[0].text
     known = problem.demonstrations.available()
-    solutions: dict[Solution, tuple[str, int | None]] = {}
+    solutions: dict[Solution, str] = {}
 
     def pool(wrong: list[str]) -> Pool:
         return Pool(known, 8, 10**6, wrong, rng)
 
     def scored(first: int) -> dict[str, np.ndarray]:
         fresh = list(solutions)[first:]
-        parts = {split: answered(problem.evaluate(fresh, split, split), engine) for split in SPLITS}
+        parts = {
+            split: drive(problem.evaluate(fresh, split, split), {"scorer": engine}, Trajectory()) for split in SPLITS
+        }
         return {split: np.array([score.values for score in scores]) for split, scores in parts.items()}
 
     for _ in range(given.draws):
-        solutions.setdefault(Solution(text, MOVES["draw"](pool([]), (), ())), ("draw", None))
+        solutions.setdefault(Solution(text, MOVES["draw"](pool([]), (), ())), "draw")
     for _ in range(RIVALS):
         rows = rng.choice(len(known), int(rng.integers(2, 9)), replace=False)
-        solutions.setdefault(Solution(text, tuple(known[int(row)].id for row in rows)), ("random", None))
+        solutions.setdefault(Solution(text, tuple(known[int(row)].id for row in rows)), "random")
     first = scored(0)
     drawn = list(solutions)
     best = np.argsort(-np.hstack([first["train"], first["validation"]]).mean(axis=1), kind="stable")[:BEST]
@@ -120,7 +122,7 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
         for way in (way for way, count in CHANGES for _ in range(count)):
             other = drawn[int(rng.choice(best[best != place]))]
             ids = MOVES[way](pool(wrong), parent.demonstrations, other.demonstrations)
-            solutions.setdefault(Solution(text, ids), (way, place))
+            solutions.setdefault(Solution(text, ids), way)
     then = scored(len(drawn))
     train = [row.id for row in problem.rows["train"]]
     return {
@@ -128,21 +130,10 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
         "seed": seed,
         "rows": [len(problem.rows[split]) for split in SPLITS],
         "labels": [row.target for row in problem.rows["train"]],
-        "ways": [way for way, _ in solutions.values()],
-        "parents": [parent for _, parent in solutions.values()],
+        "ways": list(solutions.values()),
         "shown": [packed(np.isin(train, solution.demonstrations)) for solution in solutions],
         "scores": {split: [packed(row) for row in (*first[split], *then[split])] for split in SPLITS},
     }
-
-
-def answered(asks: Any, engine: Any) -> Any:
-    """What an evaluation returns, with this engine's answers."""
-    try:
-        batch = next(asks)
-        while True:
-            batch = asks.send(Reply(engine.generate(list(batch.requests)), 0.0))
-    except StopIteration as end:
-        return end.value
 
 
 def halved(one: Recording, among: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -249,9 +240,8 @@ def guarded(one: Recording, base: float, doubt: float, rng: np.random.Generator)
     best, _ = choice(one, [rng.permutation(one.made("draw"))[:24], changes], rng)
     held_out = one.scores["validation"][best]
     own = rng.random(len(held_out)) < base
-    wins, losses = int((held_out > own).sum()), int((held_out < own).sum())
-    p = binom.sf(wins - 1, wins + losses, 0.5)
-    return float(one.scores["test"][best].mean()) if wins > losses and min(p, 0.5) <= doubt else base
+    gain = stats.paired_difference(held_out, own.astype(float))
+    return float(one.scores["test"][best].mean()) if gain.value > 0 and gain.p_value / 2 <= doubt else base
 
 
 def generators(orders: int) -> Iterator[np.random.Generator]:
