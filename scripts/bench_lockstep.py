@@ -1,6 +1,7 @@
 """Many small runs in lockstep against the same runs one after another.
 
     python scripts/bench_lockstep.py [--model DIR] [--seeds 8] [--rows 24] [--steps 2] [--candidates 4] [--engine vllm]
+        [--set KEY=VALUE ...]
 
 The same runs with different seeds, as a user would give them: together in one call of `execute_many`, which starts the
 engine once, and then each by itself, which starts it every time. `engine s` is the time spent waiting for answers,
@@ -30,6 +31,7 @@ def configs(given: argparse.Namespace) -> list[Config]:
     changes = [f"task.train_rows={given.rows}", f"search.steps={given.steps}", f"search.candidates={given.candidates}"]
     changes += ["task.validation_rows=0", "task.test_rows=0", "run.cache=false", f'scorer.engine="{given.engine}"']
     changes += [f"scorer.model={json.dumps(given.model)}"] if given.model else []
+    changes += given.set
     return [bench.embedded([*changes, f"run.seed={seed}"]) for seed in range(given.seeds)]
 
 
@@ -52,6 +54,7 @@ def main() -> None:
     for name, value in (("seeds", 8), ("rows", 24), ("steps", 2), ("candidates", 4)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--engine", default="vllm")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
     given = parser.parse_args()
     before, runs = os.getloadavg(), configs(given)
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -201,15 +199,6 @@ def test_without_a_config_it_is_the_embedded_problem():
 
 def test_the_verbs_own_ranges_hold(reviews):
     assert invoked(*scripted(reviews), "--repeats", "0").exit_code == 2
-
-
-@pytest.mark.parametrize("name", ["bench_throughput", "bench_reference_shape", "bench_growth", "bench_rival"])
-def test_the_scripts_say_what_they_do(name, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    monkeypatch.setattr(sys, "argv", [name, "--help"])
-    with pytest.raises(SystemExit, match="0"):
-        importlib.import_module(name).main()
-    assert "--rows" in capsys.readouterr().out
 
 
 def test_the_reference_shape_asks_one_at_a_time_in_order(monkeypatch):

@@ -1,0 +1,133 @@
+"""The scripts behind the published tables: each runs, at its smallest, and counts what it says it counts."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+from running import ROOT, SCRIPT, SMOL, real
+
+from opro_local.driver import drive
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.trajectory import Trajectory
+
+NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "search", "throughput")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script by its name and, given arguments, run it as from the command line."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+
+    def run(name: str, *arguments: str) -> ModuleType:
+        module = importlib.import_module(f"bench_{name}")
+        if arguments:
+            monkeypatch.setattr(sys, "argv", [name, *arguments])
+            module.main()
+        return module
+
+    return run
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_say_what_they_do(name, script, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        script(name, "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("usage:") and f"python scripts/bench_{name}.py" in said
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("| ").split("|")]
+
+
+def test_draws_prints_both_tables_from_what_was_recorded(script, capsys):
+    script("draws", "--orders", "2")
+    first, second = capsys.readouterr().out.strip().split("\n\n")[-2:]
+    rows = {cells(line)[0]: cells(line)[1:] for line in first.splitlines() if line.startswith("| ")}
+    assert rows["24 as random-demos draws, by validation"][3:] == ["81.8", "576"]  # as docs/benchmarks says
+    means = {name: float(row[3]) for name, row in rows.items() if name != "chosen from" and len(row) > 3}
+    assert max(means, key=means.get) == "64 draws, oracle"
+    assert [cells(line)[:2] for line in second.splitlines()[2:]] == [
+        [base, doubt] for base in ("74", "84") for doubt in ("0.1", "0.25", "0.5")
+    ]
+
+
+def test_draws_chooses_the_best_by_both_splits_and_counts_its_pairs(script):
+    draws = script("draws")
+    rows = {"train": 24, "validation": 24, "test": 10}
+    scores = {split: np.zeros((24, count)) for split, count in rows.items()}
+    scores["train"][5], scores["train"][7, :23] = 1, 1
+    scores["validation"][7] = 1
+    labels = ["a", "b"] * 12
+    one = draws.Recording("t", np.array(["draw"] * 24), np.zeros((24, 24), bool), labels, scores)
+    best, pairs = draws.choice(one, [np.arange(24)], np.random.default_rng(0))
+    assert best == 7  # 47 of 48 rows; the best on train has 24
+    assert pairs == 24 * 6 + 12 * 6 + 6 * 12 + 5 * 24
+
+
+def test_draws_writes_scores_down_and_reads_them_again(script, tmp_path):
+    draws = script("draws")
+    bits = np.arange(30).reshape(3, 10) % 3 == 0
+    packed = [draws.packed(row) for row in bits]
+    assert [draws.unpacked(text, 10).tolist() for text in packed] == bits.astype(float).tolist()
+    one = {"task": "t", "ways": ["draw"] * 3, "labels": ["a"] * 10, "rows": [10, 10, 10], "shown": packed}
+    (tmp_path / "scores.json").write_text(
+        json.dumps({"recordings": [{**one, "scores": dict.fromkeys(draws.SPLITS, packed)}]})
+    )
+    (found,) = draws.read(tmp_path / "scores.json")
+    assert found.scores["test"].tolist() == bits.astype(float).tolist() and found.shown.tolist() == bits.tolist()
+
+
+def test_lockstep_gives_every_seed_the_same_result_both_ways(script, capsys):
+    given = ("--seeds", "3", "--rows", "8", "--engine", "scripted", "--set", f"scorer.script={SCRIPT}")
+    script("lockstep", *given)
+    said = capsys.readouterr().out.splitlines()
+    together, alone = (line.split() for line in said[-5:-3])
+    assert together[:2] == ["in", "lockstep"] and alone[:3] == ["one", "after", "another"]
+    assert together[-1] == alone[-1] and said[-3] == "equal: 3 of 3"
+    assert said[-1].endswith(("met", "missed"))
+
+
+def test_racing_prints_recorded_and_simulated_races(script, capsys):
+    script("racing", "--orders", "3", "--races", "3")
+    lines = capsys.readouterr().out.splitlines()
+    (nine,) = (line.split() for line in lines if line.startswith("recorded: the first 9"))
+    assert float(nine[-5]) > 40 and float(nine[-3]) == 0  # % saved, % best lost
+    assert sum("points, against" in line for line in lines) == 8
+
+
+def test_search_counts_what_every_mode_scores(script, tmp_path):
+    """The rival that only draws scores 24 draws on validation; its choice is the best of them."""
+    real("numpy")  # no model runs, but its tokenizer counts what worked examples take
+    search = script("search")
+    ready = search.planned(search.load("reviews"), 3, "random-demos", str(SMOL), tmp_path)
+    engine, trajectory = ScriptedEngine.of(lambda request: " positive"), Trajectory()
+    outcome = drive(ready.asks(trajectory), {"scorer": engine}, trajectory)
+    validation = [entry for entry in trajectory.held_out if entry.split == "validation"]
+    assert len(validation) == 24 and all(2 <= len(entry.solution.demonstrations) <= 8 for entry in validation)
+    found = ready.summarize(trajectory, outcome, 0.05)
+    assert found["scored"] == 24 * 24 + 24 and len(found["curve"]) == 3
+    assert search.PAIRS == 24 * 24
+
+
+def test_search_tabulates_by_mode_and_task(script):
+    search = script("search")
+    common = {"curve": [0.5, 0.5, 0.5], "scored": 576, "text": "", "demonstrations": 4, "ways": None}
+    rows = [
+        {"task": "t", "mode": mode, "seed": seed, "baseline": 0.5, "test": test, "replies": 4, "usable": 3, **common}
+        for mode, seed, test in (
+            ("joint", 0, 0.8),
+            ("joint", 1, 0.4),
+            ("random-demos", 0, 0.6),
+            ("random-demos", 1, 0.6),
+        )
+    ]
+    lines = search.table(rows).splitlines()
+    assert cells(lines[3]) == ["joint", "60.0 ± 254.1", "60.0 ± 254.1", "-10", "6/8 = 75 %", "576"]
+    assert cells(lines[4])[3:5] == ["+10", ""]
+    assert cells(search.curves(rows).splitlines()[2]) == ["joint", "50.0", "50.0", "50.0"]
