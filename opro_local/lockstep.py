@@ -18,7 +18,7 @@ from opro_local.engines.pool import Pool
 from opro_local.errors import EngineError, OproError
 from opro_local.plans import plan
 from opro_local.run import carried_out
-from opro_local.types import Engine, Reply
+from opro_local.types import Engine, Reply, Request
 
 Ended = Any | OproError | Interrupted
 
@@ -126,6 +126,8 @@ class _Together:
 def ask_together(engine: Engine, waits: Sequence[Waiting]) -> list[Reply | OproError]:
     """One engine call for several runs; each gets its completions and its share of the seconds, by requests.
 
+    What several runs ask alike, such as the baseline on every row, is asked once: a request decides its answer.
+
     Where the call fails, each run is asked for alone, so that the one whose request broke it fails alone. If all fail
     then, the engine is what failed, and all end with the first error: it says more than what a dead engine says after.
     """
@@ -136,16 +138,18 @@ def ask_together(engine: Engine, waits: Sequence[Waiting]) -> list[Reply | OproE
 
     def progress(done: int, tokens: int) -> None:
         for waiting, size in zip(waits, sizes, strict=True):
-            waiting.progress(done * size // total, tokens * size // total)
+            waiting.progress(done * size // len(places), tokens * size // total)
 
+    places: dict[Request, int] = {}
+    asked = [places.setdefault(request, len(places)) for waiting in waits for request in waiting.requests]
     try:
-        whole = ask(engine, [request for waiting in waits for request in waiting.requests], progress)
-        if len(whole.completions) != total:
-            raise EngineError(f"{len(whole.completions)} completions for {total} requests of {len(waits)} runs")
+        whole = ask(engine, list(places), progress)
+        if len(whole.completions) != len(places):
+            raise EngineError(f"{len(whole.completions)} completions for {len(places)} requests of {len(waits)} runs")
     except OproError as error:
         alone = [_ask_alone(engine, waiting) for waiting in waits]
         return [error] * len(waits) if all(isinstance(reply, OproError) for reply in alone) else alone
-    rest = iter(whole.completions)
+    rest = map(whole.completions.__getitem__, asked)
     return [Reply([next(rest) for _ in range(size)], whole.seconds * size / total) for size in sizes]
 
 

@@ -137,6 +137,26 @@ def test_shares_of_seconds_add_up_and_go_by_requests():
     assert replies[1].seconds == pytest.approx(3 * replies[0].seconds) and heard == [(1, 2), (3, 6)]
 
 
+def test_what_several_runs_ask_alike_is_asked_once():
+    asked: list = []
+
+    class Echo:
+        def generate(self, requests, progress=None):
+            asked.append([one.prompt.text for one in requests])
+            progress(len(requests), 0)
+            return [Completion(f"{one.prompt.text} {one.sampling.seed}", "stop", 1, 0, 1) for one in requests]
+
+    engine, heard = Echo(), []
+    drawn = [Request(Prompt("draw"), Sampling(4, 1.0, seed=seed)) for seed in (1, 2)]
+    first, second = [request("a"), request("b"), drawn[0]], [request("b"), request("c"), request("b"), drawn[1]]
+    waits = [Waiting(engine, own, lambda done, tokens: heard.append(done)) for own in (first, second)]
+    replies = ask_together(engine, waits)
+    assert asked == [["a", "b", "draw", "c", "draw"]]
+    assert [one.text for one in replies[0].completions] == ["a None", "b None", "draw 1"]
+    assert [one.text for one in replies[1].completions] == ["b None", "c None", "b None", "draw 2"]
+    assert heard == [3, 4]
+
+
 def request(text: str) -> Request:
     return Request(Prompt(text), Sampling(8))
 
