@@ -9,6 +9,14 @@ import pytest
 from running import SCRIPT, write_reviews
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For pytest-xdist: a file's tests stay together, and one process at a time runs real models."""
+    real = {item.path for item in items if item.get_closest_marker("real")}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("real" if item.path in real else str(item.path)))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fixtures of whole modules run before `own_cache`: they don't touch the user's cache either."""

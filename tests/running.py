@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = f"{ROOT / 'tests' / 'scripted_model.py'}:answer"
+# For runs of a real model: enough rows to split, few enough for a CPU without a prefix cache.
+FEW_ROWS = ("task.train_rows=8", "task.validation_rows=6", "task.test_rows=6")
 SMOL = ROOT / "models" / "weights" / "smollm2-135m-instruct"
 
 

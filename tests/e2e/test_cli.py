@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from running import ROOT, SCRIPT, SMOL, program, real
+from running import FEW_ROWS, ROOT, SCRIPT, SMOL, program, real
 
 
 def scripted(reviews: Path, run: Path, *more: str) -> list[str]:
@@ -205,16 +205,8 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     real(kind)
     arguments = (
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
-        *(
-            "--engine",
-            kind,
-            "--prompt",
-            "What is the sentiment?",
-            "--set",
-            "search.steps=1",
-            "--set",
-            "search.candidates=4",
-        ),
+        *("--engine", kind, "--prompt", "What is the sentiment?"),
+        *(part for setting in (*FEW_ROWS, "search.steps=1", "search.candidates=4") for part in ("--set", setting)),
         *("--set", "scorer.max_tokens=6", "--run", str(tmp_path / "run"), "--json"),
     )
     told = program(*arguments)
@@ -222,7 +214,7 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     found = json.loads(told.stdout)
     # A starting instruction is written, then one call for the step, and at most two more for what came to nothing.
     assert found["engine"]["scorer"]["engine"] == kind and 1 <= found["calls"]["optimizer"] <= 4
-    assert found["test"]["baseline"]["n"] == 24 and found["tokens"]["completion"] > 0
+    assert found["test"]["baseline"]["n"] == 6 and found["tokens"]["completion"] > 0
     if kind == "vllm":
         assert found["tokens"]["cached"] > 0
     assert json.loads(program(*arguments).stdout) == found

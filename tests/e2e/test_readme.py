@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT, SMOL, real
+from running import FEW_ROWS, ROOT, SMOL, real
 
 PAGES = [(ROOT / name).read_text("utf-8") for name in ("README.md", "docs/evaluate.md")]
 BLOCKS = [found for page in PAGES for found in re.findall(r"```(sh|python)\n(.*?)```", page, re.S)]
@@ -21,8 +21,7 @@ COMMANDS = [
     for line in block.replace("\\\n", " ").splitlines()
     if line.strip() and not line.startswith("#")
 ]
-SMALL = ("search.steps=1", "search.candidates=2", "scorer.max_tokens=6", 'scorer.engine="transformers"')
-DEMO = (*SMALL, "task.train_rows=8", "task.validation_rows=8", "task.test_rows=8")
+SMALL = (*FEW_ROWS, "search.steps=1", "search.candidates=2", "scorer.max_tokens=6", 'scorer.engine="transformers"')
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_the_scripts_are_the_two_commands(tmp_path):
     assert [c for c in COMMANDS if c.startswith("scripts/")][:2] == ["scripts/demo.sh", "scripts/test.sh"]
     if not (ROOT / ".venv" / "bin" / "opro-local").exists():
         pytest.skip("not running in the environment that scripts/test.sh makes")
-    settings = [part for setting in DEMO for part in ("--set", setting)]
+    settings = [part for setting in SMALL for part in ("--set", setting)]
     told = subprocess.run(
         ["bash", str(ROOT / "scripts" / "demo.sh"), *settings, "--run", str(tmp_path / "run")],
         capture_output=True,
