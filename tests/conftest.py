@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from running import SCRIPT, write_reviews
+from running import ROOT, SCRIPT, write_reviews
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,6 +34,21 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("OPRO_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    """Imports a bench script by its name and, given arguments, runs it as from the command line."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+
+    def run(name: str, *arguments: str) -> ModuleType:
+        module = importlib.import_module(f"bench_{name}")
+        if arguments:
+            monkeypatch.setattr(sys, "argv", [name, *arguments])
+            module.main()
+        return module
+
+    return run
 
 
 @pytest.fixture

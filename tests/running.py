@@ -18,6 +18,11 @@ FEW_ROWS = ("task.train_rows=8", "task.validation_rows=6", "task.test_rows=6")
 SMOL = ROOT / "models" / "weights" / "smollm2-135m-instruct"
 
 
+def sets(*settings: str) -> list[str]:
+    """Settings as the command line takes them."""
+    return [part for setting in settings for part in ("--set", setting)]
+
+
 def program(*arguments: str, **options) -> subprocess.CompletedProcess:
     """Run the installed command line in a process of its own."""
     return subprocess.run(
@@ -29,10 +34,15 @@ def program(*arguments: str, **options) -> subprocess.CompletedProcess:
     )
 
 
-def real(kind: str) -> None:
-    """Skip the calling test where a real model can't run, saying why."""
+def embedded_model() -> None:
+    """Skip the calling test where the embedded model's folder is not there, saying why."""
     if not (SMOL / "config.json").is_file():
         pytest.skip("the embedded model is not there: scripts/test.sh gets it")
+
+
+def real(kind: str) -> None:
+    """Skip the calling test where a real model can't run, saying why."""
+    embedded_model()
     if importlib.util.find_spec(kind) is None:
         pytest.skip(f"{kind} is not installed here")
 

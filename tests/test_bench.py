@@ -201,37 +201,31 @@ def test_the_verbs_own_ranges_hold(reviews):
     assert invoked(*scripted(reviews), "--repeats", "0").exit_code == 2
 
 
-def test_the_reference_shape_asks_one_at_a_time_in_order(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_reference_shape as script
-
+def test_the_reference_shape_asks_one_at_a_time_in_order(script, monkeypatch):
+    shape = script("reference_shape")
     engine = slow_engine()
-    monkeypatch.setattr(script, "time", engine.clock)
+    monkeypatch.setattr(shape, "time", engine.clock)
     requests = [Request(Prompt(str(i)), Sampling(4)) for i in range(3)]
-    seconds, found = script.one_by_one(engine, requests)
+    seconds, found = shape.one_by_one(engine, requests)
     assert seconds == 3.0 and engine.batches == [[request] for request in requests] and len(found) == 3
-    assert script.in_one_batch(engine, requests)[0] == 1.0 and engine.batches[3:] == [requests]
-    assert script.row("x", 3, [(2.0, found)]).split() == ["x", "3", "2.00", "15", "3.0", "50.0"]
+    assert shape.in_one_batch(engine, requests)[0] == 1.0 and engine.batches[3:] == [requests]
+    assert shape.row("x", 3, [(2.0, found)]).split() == ["x", "3", "2.00", "15", "3.0", "50.0"]
 
 
-def test_throughput_compares_pair_by_pair(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_throughput as script
-
+def test_throughput_compares_pair_by_pair(script):
+    throughput = script("throughput")
     raw, phase = ([(bench.Pass(seconds, 1, 1, 1, 0, 1), cpu)] for seconds, cpu in ((1.0, 3.0), (2.0, 4.0)))
-    assert script.against(raw, phase) == ([0.5], [0.75])
-    busy = script.cpu_seconds(os.getpid())
+    assert throughput.against(raw, phase) == ([0.5], [0.75])
+    busy = throughput.cpu_seconds(os.getpid())
     assert busy == pytest.approx(time.process_time(), abs=0.1)
 
 
-def test_growth_counts_per_example_and_resumes_to_the_same(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_growth as script
-
-    assert script.each({"examples": 100, "host": 0.5}) == pytest.approx(5000)
+def test_growth_counts_per_example_and_resumes_to_the_same(script, tmp_path):
+    growth = script("growth")
+    assert growth.each({"examples": 100, "host": 0.5}) == pytest.approx(5000)
     data = tmp_path / "rows.csv"
     data.write_text("question,answer\n" + "".join(f"How many {i}?,{i % 7}\n" for i in range(12)))
-    first, again = (script.one(tmp_path / "run", data, 2, 3) for _ in range(2))
+    first, again = (growth.one(tmp_path / "run", data, 2, 3) for _ in range(2))
     assert first["digest"] == again["digest"] and first["examples"] == again["examples"] >= 24
 
 

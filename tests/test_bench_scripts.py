@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
-from running import ROOT, SCRIPT, SMOL, real
+from running import SCRIPT, SMOL, embedded_model
 
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.trajectory import Trajectory
 
 NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "search", "throughput")
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script by its name and, given arguments, run it as from the command line."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-
-    def run(name: str, *arguments: str) -> ModuleType:
-        module = importlib.import_module(f"bench_{name}")
-        if arguments:
-            monkeypatch.setattr(sys, "argv", [name, *arguments])
-            module.main()
-        return module
-
-    return run
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +85,7 @@ def test_racing_prints_recorded_and_simulated_races(script, capsys):
 
 def test_search_counts_what_every_mode_scores(script, tmp_path):
     """The rival that only draws scores 24 draws on validation; its choice is the best of them."""
-    real("numpy")  # no model runs, but its tokenizer counts what worked examples take
+    embedded_model()  # it does not run, but its tokenizer counts what worked examples take
     search = script("search")
     ready = search.planned(search.load("reviews"), 3, "random-demos", str(SMOL), tmp_path)
     engine, trajectory = ScriptedEngine.of(lambda request: " positive"), Trajectory()

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from running import ROOT, program, real
+from running import ROOT, program, real, sets
 
 from opro_local import solving
 from opro_local.errors import UsageError
@@ -107,7 +107,7 @@ def test_another_problem_is_refused():
 )
 def test_the_embedded_model_proposes_what_can_be_read(problem, settings, tmp_path):
     real("transformers")
-    more = [part for setting in settings for part in ("--set", setting)]
+    more = sets(*settings)
     arguments = ("solve", problem, "--engine", "transformers", "--seed", "1", "--run", str(tmp_path / "run"), *more)
     found = result(*arguments)
     assert found["proposals"]["invalid"] == 0 and sum(found["proposals"].values()) >= 2

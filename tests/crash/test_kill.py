@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import FEW_ROWS, SCRIPT, SMOL, program, real, write_reviews
+from running import FEW_ROWS, SCRIPT, SMOL, program, real, sets, write_reviews
 
 from opro_local.errors import StoreError
 from opro_local.store import read_store
@@ -158,7 +158,7 @@ def test_a_real_engine_dies_with_its_parent_and_the_resumed_run_is_the_same(revi
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
         *("--engine", "transformers", "--set", "search.steps=2", "--set", "search.candidates=2"),
         *("--set", "scorer.max_tokens=4", "--set", "run.cache=false", "--json"),
-        *(part for setting in FEW_ROWS for part in ("--set", setting)),
+        *sets(*FEW_ROWS),
     ]
     clean = json.loads(program(*arguments, "--run", str(tmp_path / "clean")).stdout)
     run = tmp_path / "run"

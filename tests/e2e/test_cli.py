@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from running import FEW_ROWS, ROOT, SCRIPT, SMOL, program, real
+from running import FEW_ROWS, ROOT, SCRIPT, SMOL, program, real, sets
 
 
 def scripted(reviews: Path, run: Path, *more: str) -> list[str]:
@@ -206,8 +206,8 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     arguments = (
         *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
         *("--engine", kind, "--prompt", "What is the sentiment?"),
-        *(part for setting in (*FEW_ROWS, "search.steps=1", "search.candidates=4") for part in ("--set", setting)),
-        *("--set", "scorer.max_tokens=6", "--run", str(tmp_path / "run"), "--json"),
+        *sets(*FEW_ROWS, "search.steps=1", "search.candidates=4", "scorer.max_tokens=6"),
+        *("--run", str(tmp_path / "run"), "--json"),
     )
     told = program(*arguments)
     assert told.returncode == 0, told.stderr

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import FEW_ROWS, ROOT, SMOL, real
+from running import FEW_ROWS, ROOT, SMOL, real, sets
 
 PAGES = [(ROOT / name).read_text("utf-8") for name in ("README.md", "docs/evaluate.md")]
 BLOCKS = [found for page in PAGES for found in re.findall(r"```(sh|python)\n(.*?)```", page, re.S)]
@@ -51,7 +51,7 @@ def test_the_programs_commands(desk):
     for command in in_order():
         words = [sys.executable, "-m", "opro_local.cli.main", *shlex.split(command)[1:]]
         if words[3] in ("optimize", "run", "evaluate", "check", "solve"):
-            words += [part for setting in SMALL for part in ("--set", setting)]
+            words += sets(*SMALL)
         told = subprocess.run(words, cwd=desk, capture_output=True, text=True, timeout=280)
         assert told.returncode == 0, f"{command}\n{told.stderr}"
 
@@ -62,9 +62,8 @@ def test_the_scripts_are_the_two_commands(tmp_path):
     assert [c for c in COMMANDS if c.startswith("scripts/")][:2] == ["scripts/demo.sh", "scripts/test.sh"]
     if not (ROOT / ".venv" / "bin" / "opro-local").exists():
         pytest.skip("not running in the environment that scripts/test.sh makes")
-    settings = [part for setting in SMALL for part in ("--set", setting)]
     told = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "demo.sh"), *settings, "--run", str(tmp_path / "run")],
+        ["bash", str(ROOT / "scripts" / "demo.sh"), *sets(*SMALL), "--run", str(tmp_path / "run")],
         capture_output=True,
         text=True,
         timeout=290,
