@@ -45,8 +45,8 @@ class Form:
         schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
-        openers: words that a text may be begun with, one drawn for each reply: a small model that begins alike goes on
-            alike.
+        openers: words that a text may be begun with, another for each reply: a small model that begins alike goes on
+            alike. In the file either a list or the name of a text file beside it, one opener a line.
     """
 
     name: str
@@ -99,9 +99,12 @@ def load(name: str) -> Form:
         raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        lists = {name: tuple(table.get(name, ())) for name in ("stop", "openers")}
+        openers = table.get("openers", ())
+        if isinstance(openers, str):
+            openers = (path.parent / openers).read_text("utf-8").splitlines()
+        lists = {"stop": tuple(table.get("stop", ())), "openers": tuple(filter(None, openers))}
         return Form(name=path.stem, **{**table, **lists})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, TypeError) as error:
         raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
 
 
@@ -143,8 +146,14 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
         "constraint": view.constraint.strip().rstrip("."),
         "MARK": MARK,
     }
-    begun = form.prefill + view.opener
-    return Prompt(_fill(form, form.template, names).strip("\n"), prefill=begun, chat=form.chat)
+    text = _fill(form, form.template, names).strip("\n")
+    before = form.prefill if form.chat else text + form.prefill
+    return Prompt(text, prefill=form.prefill + _spaced(before, view.opener), chat=form.chat)
+
+
+def _spaced(before: str, opener: str) -> str:
+    """An opener as it follows `before`: a word of its own, unless it stands at the start of a quotation or a line."""
+    return f" {opener}" if opener and before[-1:] not in ("", '"', " ", "\n") else opener
 
 
 def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:

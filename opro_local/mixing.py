@@ -8,9 +8,10 @@ Only problems of the kind "prompt" have what it needs: mistakes, labels and rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class Mixed:
         self._near = Near(config.search.near_duplicate)
         self._history = config.search.history + config.search.recent
         self._words = dict(problem.words())
+        self._openers: dict[tuple[str, ...], Iterator[str]] = {}
 
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
         """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
@@ -90,7 +92,7 @@ class Mixed:
         written = yield from self._write()
         settings = self._config.search
         given = [(GIVEN, solution) for solution in self._problem.seeds()]
-        others = [(GENERIC, Solution(text)) for text in self._problem.generic()[: settings.generic_seeds]] + written
+        others = [(GENERIC, Solution(text)) for text in self._generic()] + written
         if settings.demonstrations:
             more = max(0, FIRST_DRAWS * settings.candidates - len(others))
             others += [("draw", given[place % len(given)][1]) for place in range(more)]
@@ -118,7 +120,7 @@ class Mixed:
         for attempt in range(1 + self._config.search.retries):
             if not waiting:
                 break
-            waiting = self._opened(step, attempt, waiting)
+            waiting = [replace(slot, opener=self._opener(self._forms[slot.way])) for slot in waiting]
             shown, replies = yield from self._ask(step, attempt, waiting)
             waiting = [
                 slot
@@ -152,7 +154,7 @@ class Mixed:
         if not count:
             return []
         drawn = samplings(self._config, self._writer, 0, count)
-        openers = self._openers(self._writer, 0, 0, count)
+        openers = [self._opener(self._writer) for _ in range(count)]
         shown = [self._rows(number) for number in range(1, count + 1)]
         prompts = [self._rendered(self._writer, *pair) for pair in zip(shown, openers, strict=True)]
         requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
@@ -210,16 +212,23 @@ class Mixed:
             "paragraphs": len(_paragraphs(slot.parent.solution.text)) > 1,
         }[form.needs]
 
-    def _opened(self, step: int, attempt: int, slots: Sequence[Slot]) -> list[Slot]:
-        """The slots with an opener each, other ones for every slot and attempt."""
-        first = attempt * self._config.search.candidates
-        drawn = {way: self._openers(form, step, first, len(slots)) for way, form in self._forms.items()}
-        return [replace(slot, opener=drawn[slot.way][place]) for place, slot in enumerate(slots)]
+    def _opener(self, form: Form) -> str:
+        """The next of a form's openers, "" where it has none. All of a list come before one comes again.
 
-    def _openers(self, form: Form, step: int, first: int, count: int) -> list[str]:
-        """So many of a form's openers, from the `first` of their order in this step on; "" where it has none."""
-        order = chance.generator(self._config, step, chance.OPENERS).permutation(len(form.openers))
-        return [form.openers[order[n % len(order)]] if len(order) else "" for n in range(first, first + count)]
+        Those with which a starting text begins are left out: replies would repeat it.
+        """
+        if not form.openers:
+            return ""
+        if form.openers not in self._openers:
+            starts = [*(solution.text for solution in self._problem.seeds()), *self._generic()]
+            fresh = [words for words in form.openers if not any(f"{text} ".startswith(f"{words} ") for text in starts)]
+            fresh = fresh or list(form.openers)
+            order = chance.generator(self._config, 0, chance.OPENERS).permutation(len(fresh))
+            self._openers[form.openers] = cycle([fresh[place] for place in order])
+        return next(self._openers[form.openers])
+
+    def _generic(self) -> Sequence[str]:
+        return self._problem.generic()[: self._config.search.generic_seeds]
 
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]

@@ -5,7 +5,8 @@
 
 The first reads draw_scores.json, recorded by the second on one H200 (SmolLM2-135M, vLLM, bfloat16): for each task and
 seed of bench_search.py 64 draws as the search makes them, 24 as `random-demos` makes them, and changes of the eight
-best of all these, every one scored on all 24 train, 24 validation and 100 test rows. From that it simulates choices: of
+best of all these, every one scored on all 24 train, 24 validation and 100 test rows (the file's test rows are the
+same for all seeds, as bench_search.py's were then). From that it simulates choices: of
 so many draws, and changes where they are named, those that halving on train leaves, then the finalists by train, then
 the best of them by both splits; each in so many random orders. `oracle` is the best by the test rows themselves.
 
@@ -91,7 +92,7 @@ def record(given: argparse.Namespace) -> None:
 def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> dict[str, Any]:
     """One task and seed; see Recording."""
     task = bench_search.load(name)
-    task = replace(task, test=task.test[: bench_search.TEST])
+    task = replace(task, test=bench_search.TEST)
     with tempfile.TemporaryDirectory() as folder:
         problem = bench_search.planned(task, seed, "joint", given.model, Path(folder)).problem
     rng, text = np.random.default_rng((seed, 99)), problem.seeds()[0].text

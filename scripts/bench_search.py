@@ -2,9 +2,9 @@
 
     python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...] [--out FILE]
 
-Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from the
-task's pool; the test rows (200 reviews, 100 of the others) are the same for all. Every mode may score 576 pairs of a
-prompt and a row in all, most of them on train and the rest to confirm its leaders on validation:
+Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from all of
+the task's, and from the rest the test rows, 200 reviews or 100 of the others; all modes get the same. Every mode may
+score 576 pairs of a prompt and a row in all, most of them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
     joint            the default search: instruction and worked examples together
@@ -60,11 +60,11 @@ PAIRS = ROWS * (CANDIDATES + FINALISTS + 1)
 
 @dataclass(frozen=True)
 class Task:
-    """A task: the user's prompt and the rows, some to draw from and some for the test."""
+    """A task: the user's prompt, all rows, and how many of them are for the test."""
 
     prompt: str
-    pool: list[dict[str, str]]
-    test: list[dict[str, str]]
+    rows: list[dict[str, str]]
+    test: int
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -82,10 +82,9 @@ PROMPTS = {
 def load(name: str) -> Task:
     """A task: the embedded reviews, or one of those written for this script."""
     if name == "reviews":
-        pool = read(REVIEWS / "reviews_train.csv") + read(REVIEWS / "reviews_validation.csv")
-        return Task(PROMPTS[name], pool, read(REVIEWS / "reviews_test.csv"))
-    rows = read(OWN / f"{name}.csv")
-    return Task(PROMPTS[name], rows[:-TEST], rows[-TEST:])
+        files = [REVIEWS / f"reviews_{split}.csv" for split in ("train", "validation", "test")]
+        return Task(PROMPTS[name], [row for file in files for row in read(file)], 2 * TEST)
+    return Task(PROMPTS[name], read(OWN / f"{name}.csv"), TEST)
 
 
 STEPS = {"steps": 40, "candidates": 8, "max_pairs": ROWS * CANDIDATES}
@@ -106,9 +105,9 @@ RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", 
 
 def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
     """One run: its rows are drawn, its settings are the mode's."""
-    order = np.random.default_rng((seed, 7)).permutation(len(task.pool))
-    drawn = [task.pool[int(index)] for index in order[: 2 * ROWS]]
-    files = {"train": drawn[:ROWS], "validation": drawn[ROWS:], "test": task.test}
+    drawn = [task.rows[int(index)] for index in np.random.default_rng((seed, 7)).permutation(len(task.rows))]
+    held_out = drawn[2 * ROWS :][: task.test]
+    files = {"train": drawn[:ROWS], "validation": drawn[ROWS : 2 * ROWS], "test": held_out}
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in files.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,26 @@ def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
     broken.write_text('chat = true\nmax_tokens = 9\nopen = ""\nclose = ""\ntemplate = "{{ nothing }}"\n')
     with pytest.raises(UsageError, match="'nothing' is undefined"):
         metaprompt.render(metaprompt.load(str(broken)), VIEW, WORDS)
+
+
+def test_openers_are_a_list_or_a_file_beside_the_form(tmp_path):
+    form = 'chat = false\nmax_tokens = 8\nopen = ""\nclose = "\\n"\ntemplate = "x"\nopeners = '
+    (tmp_path / "own.txt").write_text("Is\n\nTell me\n", "utf-8")
+    (tmp_path / "a.toml").write_text(f'{form}"own.txt"\n', "utf-8")
+    (tmp_path / "b.toml").write_text(f'{form}["Is", "Tell me"]\n', "utf-8")
+    for name in ("a", "b"):
+        assert metaprompt.load(str(tmp_path / f"{name}.toml")).openers == ("Is", "Tell me")
+    (tmp_path / "c.toml").write_text(f'{form}"none.txt"\n', "utf-8")
+    with pytest.raises(UsageError, match=r"none\.txt"):
+        metaprompt.load(str(tmp_path / "c.toml"))
+
+
+@pytest.mark.parametrize(
+    ("template", "chat", "begun"),
+    [("asked:", False, " Is"), ('said: "', False, "Is"), ("asked:", True, "Is")],
+)
+def test_an_opener_is_a_word_of_its_own(template, chat, begun):
+    """But not after a quotation mark, nor at the start of a chat's reply."""
+    form = metaprompt.Form("own", chat, template, "", "\n", 8)
+    assert metaprompt.render(form, replace(VIEW, opener="Is"), WORDS).prefill == begun
+    assert metaprompt.render(form, VIEW, WORDS).prefill == ""

@@ -156,20 +156,31 @@ def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
     assert len(reasons) == 12
 
 
-def test_replies_are_begun_with_openers_of_which_no_two_in_a_step_are_alike(tables):
-    """The opener is the first part of the text, and asking again begins otherwise."""
+def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
+    """The opener is the first part of the text; steps and repeats take new ones until all were there."""
     goes_on = lambda request: "" if request.sampling.seed is not None else answer(request)  # noqa: E731
-    search = mixed(tables, operators=["paraphrase_line"], written_seeds=0, steps=1, retries=1)
+    search = mixed(tables, operators=["paraphrase_line", "rewording"], steps=2, retries=1)
     _, trajectory, batches, _ = driven(search, goes_on)
     openers = load("paraphrase_line").openers
-    begun = [[r.prompt.prefill for r in b.requests] for b in batches if b.role == "optimizer"]
-    assert begun and all(len(set(part)) == len(part) and set(part) <= set(openers) for part in begun)
-    assert {entry.solution.text for entry in trajectory.entries if entry.step == 1} == set(begun[0])
+    begun = [r.prompt.prefill.strip() for b in batches if b.role == "optimizer" for r in b.requests]
+    assert len(begun) > 12 and len(set(begun)) == len(begun) and set(begun) <= set(openers)
+    assert {entry.solution.text for entry in trajectory.entries if entry.step} <= set(begun)
 
     nothing = lambda request: "\n" if request.sampling.seed is not None else answer(request)  # noqa: E731
-    _, _, batches, _ = driven({**search, "search": {**search["search"], "max_words": 1}}, nothing)
-    begun = [{r.prompt.prefill for r in b.requests} for b in batches if b.role == "optimizer"]
-    assert len(begun) == 2 and not begun[0] & begun[1]
+    _, _, batches, _ = driven({**search, "search": {**search["search"], "max_words": 1, "steps": 8}}, nothing)
+    begun = [r.prompt.prefill.strip() for b in batches if b.role == "optimizer" for r in b.requests]
+    known = len(set(begun))
+    assert len(begun) > known and len(set(begun[:known])) == known  # all, before one comes again
+
+
+def test_no_reply_is_begun_as_a_starting_text_is(tables):
+    """It would repeat that text. Where nothing else is left, it is."""
+    search = mixed(tables, operators=["paraphrase_line"], written_seeds=0, steps=6)
+    search["search"]["seeds"] = ["Judge this.", "Statement or not?"]
+    _, _, batches, _ = driven(search, answer)
+    begun = {r.prompt.prefill for b in batches if b.role == "optimizer" for r in b.requests}
+    generic = {"Is", "Which", "Answer with", "Read"}
+    assert not begun & {"Judge", *generic} and "State" in begun
 
 
 def test_a_form_that_the_user_names_is_the_only_way(tables):
