@@ -231,10 +231,9 @@ class Config(Section):
             return self.evaluation.mode
         return "halve" if self.is_mixed else "full"
 
-    def starting_from(self, seeds: Sequence[str | Mapping[str, Any]]) -> Config:
-        """The same with other starting solutions: texts, or tables as SeedSettings."""
-        made = tuple(seed if isinstance(seed, str) else SeedSettings(**seed) for seed in seeds)
-        return self.model_copy(update={"search": self.search.model_copy(update={"seeds": made})})
+    def starting_from(self, seeds: Sequence[str | SeedSettings]) -> Config:
+        """The same with other starting solutions."""
+        return self.model_copy(update={"search": self.search.model_copy(update={"seeds": tuple(seeds)})})
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""
@@ -258,7 +257,8 @@ FREE = frozenset(
 )
 
 PATHS = {
-    "task": ("data", "train", "validation", "test", "data_dir"),
+    "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
+    **{role: ("model", "adapter", "script") for role in ("optimizer", "scorer", "judge")},
     "problem": ("file", "suite", "data_file", "folder", "function"),
 }
 
@@ -269,15 +269,16 @@ def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path |
     Args:
         tables: as tomllib returns them.
         overrides: each "section.key=value"; the value is read as TOML, else taken as text.
-        base: the folder that relative data paths start from; the working directory if None.
+        base: the folder that relative paths in `tables` start from; the working directory if None, as in `overrides`.
 
     Raises:
         UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest name.
     """
     merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    _resolve_paths(merged, base or Path.cwd())
     for override in overrides:
         _apply(merged, override)
-    _resolve_paths(merged, base or Path.cwd())
+    _resolve_paths(merged, Path.cwd())
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -287,7 +288,7 @@ def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path |
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config from a TOML file; see `build`. Raises UsageError if it is missing or not TOML."""
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -333,8 +334,15 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
     for section, keys in PATHS.items():
         table = tables.get(section)
         for key in keys if isinstance(table, dict) else ():
-            if isinstance(table.get(key), str):
+            if isinstance(table.get(key), str) and _is_path(section, key, table[key]):
                 table[key] = str(base / Path(table[key]).expanduser())
+
+
+def _is_path(section: str, key: str, value: str) -> bool:
+    """Whether a value is a path: a rule only with a file of its own, a model only where it is written as one."""
+    if key in ("rule", "pattern"):
+        return ".py:" in value
+    return key != "model" or value.startswith(("./", "../", "~"))
 
 
 def _explain(error: ValidationError) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from opro_local import stats
-from opro_local.config import Config
+from opro_local.config import Config, SeedSettings
 from opro_local.driver import request_digest
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.plans.plan import Plan
@@ -300,33 +301,34 @@ def _unread_words(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read_prompts(path: Path) -> list[str | dict[str, Any]]:
+def read_prompts(path: Path) -> list[str | SeedSettings]:
     """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's best.json.
 
     Returns:
-        texts, and for instructions with worked examples tables as `search.seeds` takes them.
+        entries of `search.seeds`.
 
     Raises:
         DataError: the file can't be read or holds none.
     """
     hint = "one instruction a line, or a .json file with a list of texts or a run's best.json"
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         found = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
         found = [found] if isinstance(found, dict) else found
         seeds = [item if isinstance(item, str) else _seed(item) for item in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: can't be read ({error})", hint) from None
+        what = "an entry is neither a text nor a best.json" if isinstance(error, ValidationError) else error
+        raise DataError(f"{path}: can't be read ({what})", hint) from None
     if not seeds:
         raise DataError(f"{path}: no instructions", hint)
     return seeds
 
 
-def _seed(best: Mapping[str, Any]) -> dict[str, Any]:
+def _seed(best: Any) -> SeedSettings:
     """What of a run's best.json a seed needs."""
-    rows = best.get("demonstrations", ())
-    return {
-        "text": best["text"],
-        "demonstrations": tuple(row["id"] for row in rows),
-        "answers": tuple(row["answer"] for row in rows),
-    }
+    rows = best.get("demonstrations", ()) if isinstance(best, dict) else ()
+    return SeedSettings(
+        text=best["text"],
+        demonstrations=tuple(row["id"] for row in rows),
+        answers=tuple(row["answer"] for row in rows),
+    )

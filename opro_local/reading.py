@@ -17,7 +17,7 @@ from opro_local.trajectory import chained
 
 
 def overview(folder: Path) -> list[dict[str, Any]]:
-    """One row per run directly under a folder: path, name, state, steps and best train score."""
+    """One row per run directly under a folder: path, name, state, steps, best train score and whether it is a share."""
     rows = []
     for path in sorted(folder.glob(f"*/{store.FILE}")):
         try:
@@ -30,6 +30,7 @@ def overview(folder: Path) -> list[dict[str, Any]]:
                     "state": "unreadable",
                     "steps": 0,
                     "best": None,
+                    "shares": True,
                     "error": str(error),
                 }
             )
@@ -42,6 +43,7 @@ def overview(folder: Path) -> list[dict[str, Any]]:
                 "state": found["state"],
                 "steps": found["steps"],
                 "best": best.get("accuracy"),
+                "shares": found["shares"],
             }
         )
     return rows
@@ -58,7 +60,7 @@ def describe(folder: Path) -> dict[str, Any]:
         state = opened.get("state") or "new"
         found = opened.get("result")
         if state == "finished" and found:
-            return found
+            return {"shares": True, **found}
         return _so_far(opened, "interrupted" if state == "running" and not _is_held(folder) else state)
     finally:
         opened.close()
@@ -98,10 +100,12 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
         "rejections": rejection_counts(row["reason"] for row in opened.rejections()),
         "baseline": {"text": baseline["text"] if baseline else ""},
         "best": {"text": best["text"] if best else "", "step": best["step"] if best else 0},
+        "shares": opened.get("shares") is not False,
         **run.accounts(opened),
     }
     if baseline and best:
-        found["train"] = {"baseline": _side(baseline), "best": _side(best)}
+        side = _side if found["shares"] else _value
+        found["train"] = {"baseline": side(baseline), "best": side(best)}
     return found
 
 
@@ -109,13 +113,15 @@ def _side(row: dict[str, Any]) -> dict[str, Any]:
     from scipy import stats
 
     # Only the mean is stored, so a Wilson interval on it stands for scores that are not 0 or 1 as well.
-    interval = stats.binomtest(min(row["n"], max(0, round(row["score"] * row["n"]))), row["n"]).proportion_ci(
-        method="wilson"
-    )
+    interval = stats.binomtest(round(row["score"] * row["n"]), row["n"]).proportion_ci(method="wilson")
+    return {**_value(row), "interval": [float(interval.low), float(interval.high)]}
+
+
+def _value(row: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a score, of whatever scale."""
     return {
         "accuracy": row["score"],
         "n": row["n"],
-        "interval": [float(interval.low), float(interval.high)],
         "extraction_failures": row["extraction_failures"],
         "truncated": row["truncated"],
     }

@@ -124,7 +124,9 @@ def carried_out(
             store.put(state="interrupted")
             raise
         except OproError as error:
-            store.put(state="failed", error=str(error))
+            # What was finished stays so when its repetition is refused.
+            refused = isinstance(error, UsageError) and store.get("result") is not None
+            store.put(state="finished" if refused else "failed", error=str(error))
             raise
         finally:
             hosted.close()
@@ -210,7 +212,7 @@ def _identify(store: Store, ready: Plan) -> None:
             raise UsageError(
                 f"{store.folder}: belongs to another config: {'; '.join(differing)}", "choose another --run folder"
             )
-    store.put(config=now, identity=identity, state="running")
+    store.put(config=now, identity=identity, shares=ready.shares, state="running")
 
 
 def write_whole(path: Path, text: str) -> None:

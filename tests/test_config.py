@@ -120,3 +120,20 @@ def test_data_paths_start_from_the_config_file(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text('[task]\ndata = "d.csv"\n')
     assert configs.read(path).task.data == str(tmp_path / "d.csv")
+
+
+def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_here(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "c.toml"
+    path.write_text(
+        '\ufeff[task]\nrule = "rule.py:score"\ndata = "d.csv"\n[scorer]\nscript = "s.py:answer"\nmodel = "./mm"\n'
+        '[optimizer]\nmodel = "owner/name"\n',
+        "utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    found = configs.read(path, ["task.data=e.csv", "optimizer.script=t.py:answer"])
+    inside = str(tmp_path / "in")
+    assert found.task.rule == f"{inside}/rule.py:score" and found.scorer.script == f"{inside}/s.py:answer"
+    assert found.scorer.model == f"{inside}/mm" and found.optimizer.model == "owner/name"
+    assert found.task.data == str(tmp_path / "e.csv") and found.optimizer.script == str(tmp_path / "t.py:answer")
+    assert configs.build({"task": {"rule": "labels"}}).task.rule == "labels"

@@ -12,7 +12,7 @@ from running import program
 from opro_local import config as configs
 from opro_local import evaluation
 from opro_local.driver import Asked
-from opro_local.errors import UsageError
+from opro_local.errors import DataError, UsageError
 from opro_local.plans import plan
 from opro_local.run import carry_out
 from opro_local.types import Completion, Prompt
@@ -192,3 +192,24 @@ def test_the_verbs(tables, reviews, tmp_path):
 def test_bad_arguments_end_in_one_line(arguments, message, tmp_path):
     done = program(*arguments, cwd=tmp_path)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["a", 3]',
+        '[{"text": 3}]',
+        '[{"text": "a", "demonstrations": [{"id": 1, "answer": "x"}]}]',
+        '{"text": null}',
+        "3",
+    ],
+)
+def test_prompts_that_are_none_are_refused(text, tmp_path):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(DataError, match=r"p\.json: can't be read"):
+        evaluation.read_prompts(tmp_path / "p.json")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path):
+    (tmp_path / "p.txt").write_text("\ufeffIs this urgent?\nOr not?\n", "utf-8")
+    assert evaluation.read_prompts(tmp_path / "p.txt") == ["Is this urgent?", "Or not?"]

@@ -75,7 +75,7 @@ def evaluate(
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluation.check_kind(output)
-    ready, folder, found = _carried_out(settings, run)
+    ready, folder, found = _carried_out(settings, run, "evaluate")
     rows = evaluation.rows(ready, folder) if output or compare else []
     if output:
         evaluation.write_rows(output, rows)
@@ -113,12 +113,9 @@ def check(
         return
     texts = evaluation.varied(plan(settings))
     settings = settings.starting_from(texts).model_copy(
-        update={
-            "evaluation": settings.evaluation.model_copy(update={"split": "train"}),
-            "run": settings.run.model_copy(update={"name": f"{settings.run.name}-headroom"}),
-        }
+        update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
     )
-    _, folder, found = _carried_out(settings, run)
+    _, folder, found = _carried_out(settings, run, "headroom")
     verdict = evaluation.headroom(found)
     if as_json:
         typer.echo(json.dumps(found | {"headroom": verdict}, indent=2))
@@ -128,11 +125,11 @@ def check(
         typer.echo(line)
 
 
-def _carried_out(settings: Config, run: Path | None) -> tuple[Plan, Path, dict[str, Any]]:
+def _carried_out(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.evaluation import evaluation
 
-    ready, folder = evaluation(settings), run_folder(settings, run)
+    ready, folder = evaluation(settings), run_folder(settings, run, verb)
     return ready, folder, watched(ready, folder)
 
 

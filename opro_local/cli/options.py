@@ -84,8 +84,11 @@ def read_config(config: Path, changes: list[str]) -> Config:
     return configs.read(config, changes)
 
 
-def run_folder(config: Config, folder: Path | None) -> Path:
-    """The folder asked for, or one that the same command finds again: six hex digits of what identifies the run."""
+def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
+    """The folder asked for, or one that the same command finds again: six hex digits of what identifies the run.
+
+    Other verbs than `run` have their name in it, so that a search and an evaluation of one config don't meet.
+    """
     from opro_local.config import FREE
 
     if folder is not None:
@@ -97,4 +100,5 @@ def run_folder(config: Config, folder: Path | None) -> Path:
         if f"{section}.{key}" not in FREE - {"scorer.model", "optimizer.model", "task.data", "task.train"}
     }
     short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
-    return Path("runs") / f"{config.run.name}-{short}"
+    name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"
+    return Path("runs") / f"{name}-{short}"

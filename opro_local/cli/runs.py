@@ -113,7 +113,7 @@ def list_(
         typer.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        best = "-" if row["best"] is None else f"{100 * row['best']:.1f} %"
+        best = "-" if row["best"] is None else f"{100 * row['best']:.1f} %" if row["shares"] else f"{row['best']:.6g}"
         typer.echo(f"{row['path']:40} {row['state']:12} {row['steps']:>4} steps  best {best}")
     if not rows:
         typer.echo(f"no runs in {folder}")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from opro_local import metaprompt, scoring, tasks
@@ -18,6 +19,7 @@ from opro_local.config import Config
 from opro_local.errors import DataError, UsageError
 from opro_local.mixing import Mixed
 from opro_local.plans.plan import Plan, assemble, cards_of
+from opro_local.problems.function import file_digest
 from opro_local.problems.layout import Layout
 from opro_local.problems.prompt import PromptProblem
 from opro_local.proposing import Proposer
@@ -28,6 +30,7 @@ from opro_local.types import Engine, Example, Prompt, Solution
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
 ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
 REASONED = 1024
+PLACES = re.compile(r"\{(\w+)\}")  # of columns in task.template
 
 
 def prompt_plan(config: Config, training: bool = True) -> Plan:
@@ -63,7 +66,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         problem,
         cards,
         propose=mixed(config, problem, cards["optimizer"]) if config.is_mixed else None,
-        identity={"data": _data_digest(task), **({"content": task.content} if task.content else {})},
+        identity=_identity(config, task),
         notices=task.notices,
         rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
@@ -112,9 +115,22 @@ def mixed(
     return lambda trajectory: kind(problem, config, forms, writer, describer, trajectory)
 
 
-def _data_digest(task: Task) -> str:
-    rows = [[split, [[row.input, row.target] for row in examples]] for split, examples in sorted(task.splits.items())]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+def _identity(config: Config, task: Task) -> dict[str, str]:
+    """Digests of all that prompts and scores are made of and the config only names."""
+    own = next((name for name in (config.task.rule, config.task.pattern or "") if ".py:" in name), "")
+    shown = PLACES.findall(config.task.template or "")
+
+    def told(row: Example) -> list[str]:
+        """What is asked or scored of a row; a user's own function is given all columns."""
+        columns = sorted(row.columns) if own else [name for name in shown if name in row.columns]
+        return [row.input, row.target, *(row.columns[name] for name in columns)]
+
+    rows = [[split, [told(row) for row in examples]] for split, examples in sorted(task.splits.items())]
+    return {
+        "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
+        **({"content": task.content} if task.content else {}),
+        **({"rule": file_digest(Path(own.rpartition(":")[0]).expanduser())} if own else {}),
+    }
 
 
 def _layout(config: Config, card: Card, chat: bool, task: Task) -> Layout:
@@ -128,7 +144,7 @@ def _layout(config: Config, card: Card, chat: bool, task: Task) -> Layout:
 
 def _check_template(template: str, task: Task) -> None:
     columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
-    unknown = [name for name in re.findall(r"\{(\w+)\}", template) if name not in columns]
+    unknown = [name for name in PLACES.findall(template) if name not in columns]
     if unknown:
         raise UsageError(f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}")
 

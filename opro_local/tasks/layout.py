@@ -41,7 +41,7 @@ def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[
         DataError: it is no folder.
     """
     if not settings.data_dir:
-        hint = f"set task.data_dir (--data-dir) to their folder: {expected}"
+        hint = f"set task.data_dir (--set task.data_dir=DIR, or --data-dir) to their folder: {expected}"
         raise UsageError(f"{settings.name} needs its files", hint)
     folder, names = existing(settings.data_dir), tuple(names)
     return [root / name for root in (folder, folder / "data") for name in ("", *names)]
@@ -50,7 +50,7 @@ def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[
 def existing(folder: str) -> Path:
     """The folder, if it is one. Raises DataError otherwise."""
     if not Path(folder).is_dir():
-        raise DataError(f"{folder}: no such folder", "task.data_dir (--data-dir) is the folder with the files")
+        raise DataError(f"{folder}: no such folder", "task.data_dir is the folder with the files")
     return Path(folder)
 
 

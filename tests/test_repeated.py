@@ -1,0 +1,110 @@
+"""A command given again after something changed: what is refused, what stays, and which folder it takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from opro_local import config as configs
+from opro_local.cli.main import app
+from opro_local.errors import UsageError
+from opro_local.evaluation import evaluation
+from opro_local.plans import plan
+from opro_local.reading import describe, overview
+from opro_local.run import carry_out
+
+RULE = "def score(answer, target, columns):\n    return answer.strip() == target\n"
+
+
+@pytest.fixture
+def ruled(tables, tmp_path) -> Path:
+    """The user's own rule, in the config."""
+    path = tmp_path / "rule.py"
+    path.write_text(RULE)
+    tables["task"]["rule"] = f"{path}:score"
+    return path
+
+
+def refused(tables, folder, said: str) -> None:
+    """The config is refused for this folder, and what had been finished there stays."""
+    before = describe(folder)
+    assert before["state"] == "finished"
+    with pytest.raises(UsageError, match=said):
+        carry_out(plan(configs.build(tables)), folder)
+    assert describe(folder) == before
+
+
+def test_a_changed_rule_file_is_refused_and_the_result_stays(tables, ruled, tmp_path):
+    carry_out(plan(configs.build(tables)), tmp_path / "run")
+    ruled.write_text(RULE.replace("answer.strip() == target", "True"))
+    refused(tables, tmp_path / "run", "rule changed")
+
+
+def test_a_changed_rule_file_is_refused_by_an_evaluation(tables, ruled, tmp_path):
+    carry_out(evaluation(configs.build(tables)), tmp_path / "run")
+    ruled.write_text(RULE.replace("answer.strip() == target", "True"))
+    with pytest.raises(UsageError, match="rule changed"):
+        carry_out(evaluation(configs.build(tables)), tmp_path / "run")
+
+
+def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path):
+    lines = [f"{line},{place}" for place, line in enumerate(reviews.read_text("utf-8").splitlines())]
+    lines[0] = f"{lines[0].rpartition(',')[0]},shop"
+    reviews.write_text("\n".join(lines) + "\n", "utf-8")
+    shown = {**tables, "task": {**tables["task"], "template": "{instruction} {shop}: {text}"}}
+    carry_out(plan(configs.build(shown)), tmp_path / "shown")
+    carry_out(plan(configs.build(tables)), tmp_path / "hidden")
+    lines[3] += "0"
+    reviews.write_text("\n".join(lines) + "\n", "utf-8")
+    refused(shown, tmp_path / "shown", "data changed")
+    carry_out(plan(configs.build(tables)), tmp_path / "hidden")
+
+
+def test_a_result_stays_where_the_stored_requests_differ(tables, reviews, tmp_path):
+    """As from an engine whose card changed: found only while the run is replayed."""
+    ready = plan(configs.build(tables))
+    carry_out(ready, tmp_path / "run")
+    before = describe(tmp_path / "run")
+    reviews.write_text(reviews.read_text("utf-8").replace("was good", "is good"), "utf-8")
+    other = replace(plan(configs.build(tables)), identity=ready.identity)
+    with pytest.raises(UsageError, match=r"the requests of 0/\w+ differ"):
+        carry_out(other, tmp_path / "run")
+    assert describe(tmp_path / "run") == before
+
+
+def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(tmp_path, monkeypatch, tables):
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()) for name, table in tables.items()
+    ]
+    Path("c.toml").write_text("".join(lines))
+    for verb in ("run", "evaluate", "run", "evaluate"):
+        said = CliRunner().invoke(app, [verb, "c.toml"])
+        assert said.exit_code == 0, said.output
+    assert sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir()) == ["run", "run-evaluate"]
+
+
+def test_objectives_of_their_own_scale_are_no_percentages(tmp_path, monkeypatch):
+    """Neither in the list nor of a run that is not finished."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
+    tables = {"problem": {"kind": "function", "function": "f.py:score"}, "search": {"seeds": ["a"], "steps": 0}}
+    tables["optimizer"] = {"engine": "scripted", "script": f"{Path(__file__).with_name('scripted_model.py')}:answer"}
+    ready = plan(configs.build(tables))
+    carry_out(ready, tmp_path / "runs" / "a")
+    said = CliRunner().invoke(app, ["list"])
+    assert "best 250.375\n" in said.output
+
+    def stop(event):
+        if describe(tmp_path / "runs" / "b")["solutions"]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(ready, tmp_path / "runs" / "b", stop)
+    assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == ("interrupted", False)
+    said = CliRunner().invoke(app, ["show", "runs/b"])
+    assert "250.375" in said.output and "%" not in said.output
