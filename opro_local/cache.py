@@ -120,18 +120,19 @@ class Cache:
             self._notify(f"the generation cache is off: {what}; run.cache = false does without it")
 
     def _evict(self, connection: sqlite3.Connection) -> None:
+        """Forget down to nine tenths of the cap. How much is left is asked in every transaction: others evict too."""
+        if _total(connection)[1] <= self._most:
+            return
+        goal = int(AFTER_EVICTION * self._most)
         while True:
-            count, size = connection.execute("SELECT completions, bytes FROM total").fetchone()
-            if size <= self._most or not count:
-                return
-            wanted = math.ceil(count * (1 - AFTER_EVICTION * self._most / size))
-            while wanted > 0:
-                with _transaction(connection):
-                    connection.execute(
-                        "DELETE FROM completion WHERE id IN (SELECT id FROM completion ORDER BY used, id LIMIT ?)",
-                        (min(wanted, EVICTED_AT_ONCE),),
-                    )
-                wanted -= EVICTED_AT_ONCE
+            with _transaction(connection):
+                count, size = _total(connection)
+                if size <= goal or not count:
+                    return
+                connection.execute(
+                    "DELETE FROM completion WHERE id IN (SELECT id FROM completion ORDER BY used, id LIMIT ?)",
+                    (min(math.ceil(count * (1 - goal / size)), EVICTED_AT_ONCE),),
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ def stat(folder: Path) -> dict[str, Any]:
     file, count, size = folder / FILE, 0, 0
     if file.exists():
         with _explained(file), contextlib.closing(_opened(folder)) as connection:
-            count, size = connection.execute("SELECT completions, bytes FROM total").fetchone()
+            count, size = _total(connection)
     whole = sum(part.stat().st_size for part in _parts(file) if part.exists())
     return {"path": str(file), "completions": count, "bytes": size, "file_bytes": whole}
 
@@ -284,6 +285,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _total(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many completions there are, and their bytes as the cap counts them."""
+    return connection.execute("SELECT completions, bytes FROM total").fetchone()
 
 
 def _rows(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bytes, int]]:

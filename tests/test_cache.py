@@ -157,6 +157,24 @@ def test_the_least_recently_used_go_first_and_the_cap_holds(tmp_path):
     assert caches.stat(tmp_path)["bytes"] <= 100_000 and caches.stat(tmp_path)["file_bytes"] < 200_000
 
 
+def test_processes_that_cross_the_cap_together_evict_no_more_than_one(tmp_path, monkeypatch):
+    Cache(tmp_path).shelf(ENGINE).keep([request(str(i)) for i in range(200)], [reply("x" * 500)] * 200)
+    crossing = [Cache(tmp_path, most_bytes=100_000) for _ in range(8)]
+    transaction = caches._transaction
+
+    def after_the_others(connection):
+        """All have seen the same size when the first of them may write."""
+        if crossing:
+            other = crossing.pop()
+            other._attempt(other._evict)
+        return transaction(connection)
+
+    monkeypatch.setattr(caches, "_transaction", after_the_others)
+    first = crossing.pop()
+    first._attempt(first._evict)
+    assert 88_000 < caches.stat(tmp_path)["bytes"] <= 90_000 and not crossing
+
+
 def test_stat_and_clear_also_while_it_is_open(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("OPRO_CACHE", str(tmp_path / "cache"))
     run = CliRunner().invoke

