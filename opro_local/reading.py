@@ -13,6 +13,7 @@ from typing import Any
 from opro_local import run, store
 from opro_local.errors import StoreError
 from opro_local.result import rejection_counts
+from opro_local.stats import share_interval
 from opro_local.trajectory import chained
 
 
@@ -110,11 +111,7 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
 
 
 def _side(row: dict[str, Any]) -> dict[str, Any]:
-    from scipy import stats
-
-    # Only the mean is stored, so a Wilson interval on it stands for scores that are not 0 or 1 as well.
-    interval = stats.binomtest(round(row["score"] * row["n"]), row["n"]).proportion_ci(method="wilson")
-    return {**_value(row), "interval": [float(interval.low), float(interval.high)]}
+    return {**_value(row), "interval": list(share_interval(row["score"] * row["n"], row["n"]))}
 
 
 def _value(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opro_local import stats
 from opro_local.errors import DataError, OproError, StoreError, UsageError
 from opro_local.feedback import Feedback, reoptimize
-from opro_local.feedback.experiment import Experiment, Terms, count, judge
+from opro_local.feedback.experiment import OUTSIDE, Experiment, Terms, count, judge
 from opro_local.feedback.outcomes import Outcome, prompt_id, stamp
 from opro_local.feedback.standing import standings
 
@@ -84,6 +85,9 @@ def test_prompts_keep_their_meaning(feedback):
         ({"time": "0001-01-01T00:00:00+09:00"}, "years 1 and 9999"),
         ({"user": ""}, "user is ''"),
         ({"input": None}, "input is None"),
+        ({"input": "a\0b"}, "input is 'a.x00b'; accepted: text without NUL"),
+        ({"target": "\0"}, "target is '.x00'"),
+        ({"target": " \n"}, "target is ' .n'; accepted: the right answer, or none"),
         ({"metadata": [1]}, r"metadata is \[1\]"),
         ({"metadata": {"a": float("inf")}}, "without NaN or infinity"),
     ],
@@ -260,13 +264,14 @@ def test_a_roll_back_goes_down_the_line_of_champions(feedback):
 def test_only_the_first_outcome_of_a_user_with_the_assigned_prompt_counts():
     experiment = Experiment("a", "old", "new", Terms(), NOW)
     users = [str(i) for i in range(50)]
-    rows = [(experiment.assigned(user), user, 1.0) for user in users]
-    wrong = [("old" if prompt == "new" else "new", user, 0.0) for prompt, user, _ in rows[:7]]
-    repeated = [(prompt, user, 0.0) for prompt, user, _ in rows[:5]]
-    counted = count(experiment, [*wrong, *rows, *repeated, ("old", None, 0.0)])
+    rows = [(experiment.assigned(user), user, 1.0, stamp(NOW)) for user in users]
+    wrong = [("old" if prompt == "new" else "new", user, 0.0, time) for prompt, user, _, time in rows[:7]]
+    repeated = [(prompt, user, 0.0, time) for prompt, user, _, time in rows[:5]]
+    late = [("old", None, 0.0, stamp(NOW)), ("new", "0", 0.0, stamp(experiment.ends))]
+    counted = count(experiment, [*wrong, *rows, *repeated, *late])
     assert counted.scores.tolist() == [1.0] * 50
-    assert counted.challenger.tolist() == [prompt == "new" for prompt, _, _ in rows]
-    assert counted.excluded == {"no user key": 1, "other prompt than assigned": 7, "same user again": 5}
+    assert counted.challenger.tolist() == [prompt == "new" for prompt, _, _, _ in rows]
+    assert counted.excluded == {OUTSIDE: 1, "no user key": 1, "other prompt than assigned": 7, "same user again": 5}
 
 
 def play(feedback: Feedback, users: int, rates: dict[str, float], first: int = 0, seed: int = 0) -> None:
@@ -319,7 +324,8 @@ def test_looking_more_often_changes_no_decision():
     decided = []
     for _ in range(40):
         rows = [(experiment.assigned(str(i)), str(i)) for i in range(400)]
-        rows = [(prompt, user, float(rng.random() < (0.7 if prompt == "new" else 0.5))) for prompt, user in rows]
+        rates = {"old": 0.5, "new": 0.7}
+        rows = [(prompt, user, float(rng.random() < rates[prompt]), stamp(NOW)) for prompt, user in rows]
         looks = [judge(experiment, count(experiment, rows[:n]), NOW) for n in range(20, 401, 20)]
         first = next((look for look in looks if look.action != "continue"), looks[-1])
         assert (first.action, first.reason) == (looks[-1].action, looks[-1].reason)
@@ -408,7 +414,7 @@ def test_standings_say_how_each_prompt_does(feedback):
     assert champion["trend"]["word"] == "falling" and champion["trend"]["change"] == pytest.approx(5 / 40 - 30 / 40)
     assert champion["first"] == stamp(NOW - timedelta(days=20, minutes=39))
     assert champion["last"] == stamp(NOW - timedelta(days=1))
-    assert new["mean"] == pytest.approx(0.395) and 0.36 < new["interval"][0] < 0.395 < new["interval"][1] < 0.43
+    assert new["mean"] == pytest.approx(0.395) and new["interval"] == pytest.approx([0.2150, 0.6089], abs=1e-4)
     assert new["trend"]["word"] == "unknown" and new["role"] is None
     assert (idle["n"], idle["interval"]) == (0, [0.0, 1.0])
     feedback.challenge("idle")
@@ -416,12 +422,21 @@ def test_standings_say_how_each_prompt_does(feedback):
     assert found["prompts"][1]["role"] == "challenger" and found["experiment"]["action"] == "continue"
 
 
-def test_the_interval_of_many_graded_scores_is_the_normal_one(feedback):
-    scores = np.random.default_rng(0).beta(2, 1, 5000)
+@pytest.mark.parametrize("scores", [[0.9], [0.9] * 3, np.random.default_rng(0).beta(2, 1, 5000)])
+def test_graded_scores_have_the_interval_of_their_mean_also_where_one_or_equal(feedback, scores):
     feedback.log(*(Outcome("old", score) for score in scores))
-    half = 1.959964 * scores.std() / 5000**0.5
-    low, high = standings(feedback)["prompts"][0]["interval"]
-    assert (low, high) == pytest.approx((scores.mean() - half, scores.mean() + half), abs=1e-9)
+    interval = standings(feedback)["prompts"][0]["interval"]
+    assert interval == pytest.approx(stats.mean_interval(np.array(scores)))
+    assert interval[0] < np.mean(scores) - 0.01 and np.mean(scores) + 0.01 < interval[1] < 1
+
+
+def test_one_graded_outcome_is_no_trend_and_no_reason_to_start_from_it(feedback):
+    feedback.log(*(Outcome("old", 0.5, time=NOW - timedelta(days=20)) for _ in range(6)))
+    feedback.log(Outcome("old", 0.9, time=NOW - timedelta(days=1)))
+    assert standings(feedback, NOW)["prompts"][0]["trend"]["word"] == "level"
+    feedback.register("Text liked once", "once")
+    feedback.log(Outcome("once", 0.95), *(Outcome("new", 0.9) for _ in range(200)))
+    assert reoptimize.seeds(feedback, 8) == ["Old words", "New words", "Text liked once"]
 
 
 # A new search
@@ -440,10 +455,10 @@ def test_logged_rows_are_taken_once_newest_target_first_and_newest_tested(feedba
     outcomes.append(Outcome("old", 1, " question  3 ", target="corrected", time=NOW + timedelta(days=9)))
     outcomes.append(Outcome("old", 1, "no target"))
     feedback.log(*outcomes)
-    rows = reoptimize.labelled(feedback, 100)
-    assert len(rows) == 20 and rows[-1] == {"input": " question  3 ", "target": "corrected"}
+    rows, left_out = reoptimize.labelled(feedback, 100)
+    assert len(rows) == 20 and left_out == 0 and rows[-1] == {"input": " question  3 ", "target": "corrected"}
     assert rows[0]["input"] == "question 0" and "t3" not in [row["target"] for row in rows]
-    assert [row["target"] for row in reoptimize.labelled(feedback, 10)][-2:] == ["t19", "corrected"]
+    assert [row["target"] for row in reoptimize.labelled(feedback, 10)[0]][-2:] == ["t19", "corrected"]
     files = reoptimize.write_rows(rows, (0.4, 0.2, 0.4), feedback.path)
     parts = {name: [json.loads(line) for line in Path(file).read_text().splitlines()] for name, file in files.items()}
     assert [len(part) for part in parts.values()] == [8, 4, 8]
@@ -457,7 +472,7 @@ def test_too_few_labels_or_a_running_experiment_stop_a_search_before_it_starts(f
     with pytest.raises(DataError, match="9 different logged inputs carry a target, 10 are needed"):
         reoptimize.plan(feedback, {}, (), 8, 100)
     feedback.log(Outcome("old", 1, "q9", target="t"))
-    config = reoptimize.plan(feedback, {"scorer": {"model": "m"}}, ("search.steps=3",), 8, 100)
+    config, _ = reoptimize.plan(feedback, {"scorer": {"model": "m"}}, ("search.steps=3",), 8, 100)
     assert config.search.seeds == ("Old words",) and config.search.steps == 3
     assert Path(config.task.test).is_file() and config.task.input == "input"
     assert reoptimize.default_folder(config) == reoptimize.default_folder(config)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opro_local.feedback import sequential
@@ -97,6 +97,7 @@ def test_later_outcomes_change_no_earlier_evidence(rows, more, share):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from((-0.6, -0.2, 0.0, 0.2, 0.6)), shares)
+@example(231, 0.0, 0.3)  # the ends lie at equal distances from 0
 def test_the_interval_and_the_test_agree_and_the_interval_only_shrinks(seed, effect, share):
     rng = np.random.default_rng(seed)
     challenger = rng.random(400) < share
@@ -106,9 +107,9 @@ def test_the_interval_and_the_test_agree_and_the_interval_only_shrinks(seed, eff
     for n, (low, high) in zip((0, 50, 200, 400), ends, strict=True):
         assert -1 <= low <= 1 and -1 <= high <= 1
         assert (low > 0) == (sequential.crossing(sequential.log_evidence(found[:n], share), 0.05) > 0)
-        for end, side in ((low, found[:n]), (-high, -found[:n])):
+        for end, side, rate in ((low, found[:n], 0.05), (-high, -found[:n], 0.1)):
             if end > -1 and abs(end) > 1e-300:  # the ends themselves are ruled out
-                assert sequential.crossing(sequential.log_evidence(side, share, end), 0.05 if end == low else 0.1)
+                assert sequential.crossing(sequential.log_evidence(side, share, end), rate)
         assert (high < 0) == (sequential.crossing(sequential.log_evidence(-found[:n], share), 0.1) > 0)
     assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in itertools.pairwise(ends))
     assert ends[0] == (-1.0, 1.0)

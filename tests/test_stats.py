@@ -19,8 +19,42 @@ def test_wilson_interval_of_8_in_10():
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
 
 
-def test_many_graded_scores_take_the_normal_interval_close_to_the_bootstrap():
-    values = np.random.default_rng(0).choice([0.0, 0.25, 1.0], 2001)
+@pytest.mark.parametrize(("ones", "n"), [(0, 1), (1, 1), (3, 7), (0, 110), (117, 117), (1319, 1319), (700, 5000)])
+def test_the_wilson_interval_is_scipys_and_its_ends_are_exact(ones, n):
+    from scipy.stats import binomtest
+
+    found = stats.share_interval(ones, n, 0.1)
+    assert found == pytest.approx(tuple(binomtest(ones, n).proportion_ci(0.9, method="wilson")), abs=1e-14)
+    assert (found[0] == 0) == (ones == 0) and (found[1] == 1) == (ones == n)
+
+
+RATINGS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+GRADED = {
+    "two levels": (lambda rng, shape: rng.choice([0.2, 0.9], shape, p=[0.3, 0.7]), 0.69),
+    "happy users": (lambda rng, shape: rng.choice(RATINGS, shape, p=[0.02, 0.03, 0.1, 0.25, 0.6]), 0.845),
+    "mixed users": (lambda rng, shape: rng.choice(RATINGS, shape, p=[0.05, 0.15, 0.4, 0.3, 0.1]), 0.5625),
+    "uniform": (lambda rng, shape: rng.random(shape), 0.5),
+    "skewed": (lambda rng, shape: rng.beta(5, 1, shape), 5 / 6),
+}
+
+
+@pytest.mark.parametrize("kind", GRADED)
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 50])
+def test_the_interval_of_graded_scores_covers_their_mean_also_where_they_are_few(kind, n):
+    draw, mean = GRADED[kind]
+    ends = [stats.mean_interval(values) for values in draw(np.random.default_rng(n), (400, n))]
+    assert np.mean([low <= mean <= high for low, high in ends]) >= 0.95
+
+
+def test_scores_on_a_scale_of_their_own_keep_the_bootstrap():
+    low, high = stats.mean_interval(np.random.default_rng(0).normal(12, 1, 100))
+    assert 11.7 < low < high < 12.4
+    gaps = stats.paired_difference(np.full(40, 0.5) + np.tile([0.0, 0.01], 20), np.full(40, 0.5))
+    assert 0 < gaps.interval[0] < 0.005 < gaps.interval[1] < 0.01  # of differences, which may be below 0
+
+
+def test_many_scores_on_a_scale_of_their_own_take_the_normal_interval_close_to_the_bootstrap():
+    values = np.random.default_rng(0).choice([0.0, 0.5, 2.0], 2001)
     few, many = stats.mean_interval(values[:2000]), stats.mean_interval(values)
     assert many == pytest.approx(few, abs=0.002)
     assert stats.mean_interval(np.tile(values, 100))[0] > many[0]

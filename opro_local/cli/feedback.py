@@ -22,6 +22,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the histor
 ShareOption = Annotated[float, typer.Option("--share", help="The challenger's part of the users.")]
 STORE = Path("feedback.sqlite")
 NONE = "No experiment runs."
+UNBALANCED = "no interval, since the arms' sizes don't fit the share"
 
 
 @app.command("register")
@@ -127,13 +128,14 @@ def reoptimize(
     overrides = [] if seed is None else [f"run.seed={seed}"]
     overrides += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer") if engine]
     with _existing(feedback) as opened:
-        config = reoptimizing.plan(opened, tables, [*overrides, *(set_ or ())], starts, rows)
+        config, left_out = reoptimizing.plan(opened, tables, [*overrides, *(set_ or ())], starts, rows)
     folder = run or reoptimizing.default_folder(config)
     result = _searched(config, folder)
     with _existing(feedback) as opened:
         challenger, reason = reoptimizing.challenge(opened, result, folder, share, anyway)
-    found = {"run": str(folder), "challenger": challenger, "reason": reason, "result": result}
-    _print(found, as_json, [*result["summary"], f"Saved in {folder}", reason[0].upper() + reason[1:]])
+    found = {"run": str(folder), "challenger": challenger, "reason": reason, "left_out": left_out, "result": result}
+    without = [f"{left_out:,} logged rows were {reoptimizing.LEFT_OUT}"] if left_out else []
+    _print(found, as_json, [*result["summary"], *without, f"Saved in {folder}", reason[0].upper() + reason[1:]])
 
 
 @app.command("challenge")
@@ -285,7 +287,8 @@ def _judged(numbers: Mapping[str, Any], action: str, reason: str) -> list[str]:
     lines = [f"{numbers['users']:,} users count: {', '.join(sides)}."]
     if numbers["difference"] is not None:
         points = f"{100 * numbers['difference']:+.1f} points"
-        lines.append(f"Difference {points}; at all looks together {low:+.1f} to {high:+.1f} is not ruled out.")
+        bounds = f"at all looks together {low:+.1f} to {high:+.1f} is not ruled out"
+        lines.append(f"Difference {points}; {bounds if numbers['balanced'] else UNBALANCED}.")
     left_out = [f"{many:,} {why}" for why, many in numbers["excluded"].items() if many]
     if left_out:
         lines.append(f"Outcomes that don't count: {', '.join(left_out)}.")

@@ -17,8 +17,15 @@ import numpy as np
 
 from opro_local.errors import UsageError
 from opro_local.feedback import sequential
+from opro_local.feedback.outcomes import stamp
 
 Action = Literal["promote", "rollback", "keep", "continue"]
+
+OUTSIDE = "logged for a time outside the experiment"
+LOST = (
+    "the arms' sizes don't fit the share, so nothing is promoted: outcomes of one arm get lost, or are logged "
+    "under another key than the assigned one"
+)
 
 # The arms' sizes are called wrong where chance makes them so once in a thousand experiments, all looks together.
 IMBALANCE = 0.001
@@ -90,21 +97,25 @@ class Counted:
     excluded: dict[str, int]
 
 
-def count(experiment: Experiment, rows: Iterable[tuple[str, str | None, float]]) -> Counted:
+def count(experiment: Experiment, rows: Iterable[tuple[str, str | None, float, str]]) -> Counted:
     """Choose the outcomes that count.
 
     One outcome per user: two of the same user are no two independent trials, and counting both would promote by
     chance more often than promised.
 
     Args:
-        rows: (prompt, user, score) of the outcomes since the experiment's start, in the order of commit.
+        rows: (prompt, user, score, time) of the outcomes logged since the experiment's start, in the order of commit;
+            times as `stamp` writes them.
     """
-    excluded = {"no user key": 0, "other prompt than assigned": 0, "same user again": 0}
+    excluded = {OUTSIDE: 0, "no user key": 0, "other prompt than assigned": 0, "same user again": 0}
+    started, ends = stamp(experiment.started), stamp(experiment.ends)
     challenger: list[bool] = []
     scores: list[float] = []
     seen: set[str] = set()
-    for prompt, user, score in rows:
-        if user is None:
+    for prompt, user, score, time in rows:
+        if not started <= time < ends:
+            excluded[OUTSIDE] += 1
+        elif user is None:
             excluded["no user key"] += 1
         elif experiment.assigned(user) != prompt:
             excluded["other prompt than assigned"] += 1
@@ -151,21 +162,23 @@ def judge(experiment: Experiment, counted: Counted, now: datetime) -> Judgement:
 def _decide(
     experiment: Experiment, numbers: dict[str, Any], promoted: int, harmed: int, now: datetime
 ) -> tuple[Action, str]:
-    terms, users = experiment.terms, numbers["users"]
+    terms = experiment.terms
     if harmed and (not promoted or harmed < promoted):
         return "rollback", f"shown worse after {harmed:,} users (anytime p at most {terms.harm:g})"
     if promoted and numbers["balanced"]:
         return "promote", f"shown better after {promoted:,} users (anytime p at most {terms.alpha:g})"
-    if users >= terms.max_users:
-        return "keep", f"nothing shown with {users:,} users, the most allowed"
-    if now >= experiment.ends:
-        return "keep", f"nothing shown in {terms.max_days:g} days, the most allowed"
+    over = _over(experiment, numbers["users"], now)
+    action: Action = "keep" if over else "continue"
     if not numbers["balanced"]:
-        return "continue", (
-            "the arms' sizes don't fit the share, so nothing is promoted: outcomes of one arm get lost, or are logged "
-            "under another key than the assigned one"
-        )
-    return "continue", "nothing shown yet"
+        return action, f"{LOST}; ended {over}" if over else LOST
+    return action, f"nothing shown {over or 'yet'}"
+
+
+def _over(experiment: Experiment, users: int, now: datetime) -> str:
+    """Which limit is reached, in words; empty while none is."""
+    if users >= experiment.terms.max_users:
+        return f"with {users:,} users, the most allowed"
+    return f"after {experiment.terms.max_days:g} days, the most allowed" if now >= experiment.ends else ""
 
 
 def _means(experiment: Experiment, counted: Counted) -> dict[str, Any]:

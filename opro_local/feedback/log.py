@@ -241,13 +241,12 @@ class Feedback:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def _trials(self, experiment: Experiment) -> list[tuple[str, str | None, float]]:
+    def _trials(self, experiment: Experiment) -> list[tuple[str, str | None, float, str]]:
         with self._reading() as cursor:
             return cursor.execute(
-                "SELECT o.prompt, o.user, o.score FROM outcome o, experiment e WHERE e.id = ? AND o.number > e.after "
-                "AND o.time >= e.started_at AND o.time < ? AND o.prompt IN (e.champion, e.challenger) "
-                "ORDER BY o.number",
-                (experiment.id, stamp(experiment.ends)),
+                "SELECT o.prompt, o.user, o.score, o.time FROM outcome o, experiment e "
+                "WHERE e.id = ? AND o.number > e.after ORDER BY o.number",
+                (experiment.id,),
             ).fetchall()
 
     def _former(self, champion: str) -> str:

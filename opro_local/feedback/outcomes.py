@@ -181,6 +181,10 @@ def _text(name: str, value: Any) -> str | None:
         raise _wrong(name, value, "text")
     if not value and name not in ("input", "output"):
         raise _wrong(name, value, "text that is not empty")
+    if name == "target" and not value.strip():
+        raise _wrong(name, value, "the right answer, or none where it is not known")
+    if name in ("input", "target") and "\0" in value:
+        raise _wrong(name, value, "text without NUL, since it becomes a row of a search")
     return clean(value)
 
 

@@ -23,9 +23,11 @@ from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.feedback.experiment import Terms
 from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
+from opro_local.tasks.rows import MAX_FIELD
 
 SPLITS = ("train", "validation", "test")
 FEWEST = 10
+LEFT_OUT = "left out: the input or the target is blank, holds a NUL or is too long"
 
 
 def seeds(feedback: Feedback, most: int) -> list[str]:
@@ -39,27 +41,37 @@ def _champion_first(prompts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     return [row for row in prompts if row["role"] == "champion"] + best
 
 
-def labelled(feedback: Feedback, most: int) -> list[dict[str, str]]:
+def labelled(feedback: Feedback, most: int) -> tuple[list[dict[str, str]], int]:
     """The newest `most` logged inputs with a target, oldest first; of one input the newest target holds.
+
+    Returns:
+        the rows; and how many outcomes with a target were left out among them, because no task could read them.
 
     Raises:
         DataError: there are fewer than ten.
     """
     newest: dict[str, dict[str, str]] = {}
-    rows = feedback.rows(
-        "SELECT input, target FROM outcome WHERE target IS NOT NULL AND trim(input) <> '' "
-        "ORDER BY time DESC, number DESC"
-    )
+    left_out = 0
+    rows = feedback.rows("SELECT input, target FROM outcome WHERE target IS NOT NULL ORDER BY time DESC, number DESC")
     for row in rows:
+        if not all(_is_readable(text) for text in row.values()):
+            left_out += 1
+            continue
         newest.setdefault(" ".join(row["input"].split()), row)
         if len(newest) == most:
             break
     if len(newest) < FEWEST:
+        without = f" ({left_out} {LEFT_OUT})" if left_out else ""
         raise DataError(
-            f"{feedback.path}: {len(newest)} different logged inputs carry a target, {FEWEST} are needed",
+            f"{feedback.path}: {len(newest)} different logged inputs carry a target{without}, {FEWEST} are needed",
             "log outcomes with a target, or give labelled rows: --data FILE --input COLUMN --target COLUMN",
         )
-    return list(newest.values())[::-1]
+    return list(newest.values())[::-1], left_out
+
+
+def _is_readable(text: str) -> bool:
+    """Whether a table may hold it; older stores have texts that `Outcome` refuses now, and inputs may be empty."""
+    return bool(text.strip()) and "\0" not in text and len(text) <= MAX_FIELD
 
 
 def write_rows(rows: Sequence[Mapping[str, str]], shares: Sequence[float], beside: Path) -> dict[str, str]:
@@ -92,8 +104,8 @@ def write_rows(rows: Sequence[Mapping[str, str]], shares: Sequence[float], besid
 
 def plan(
     feedback: Feedback, tables: Mapping[str, Mapping[str, Any]], overrides: Sequence[str], most_seeds: int, rows: int
-) -> Config:
-    """The config of the new search.
+) -> tuple[Config, int]:
+    """The config of the new search, and how many logged rows were left out of it (see `labelled`).
 
     Args:
         tables: as `config.build` takes them; without data in `task` the logged rows with a target are used.
@@ -102,7 +114,8 @@ def plan(
         rows: how many logged rows are used, at most.
 
     Raises:
-        UsageError: an experiment runs (its outcome decides who is champion), or a setting is wrong.
+        UsageError: an experiment runs (its outcome decides who is champion), or a setting is wrong, such as one that
+            would give a winner worked examples.
         DataError: too few labelled rows.
     """
     running = feedback.state().experiment
@@ -112,14 +125,26 @@ def plan(
             "see opro-local feedback compare; end it with compare --apply, promote, keep or rollback",
         )
     task = dict(tables.get("task", {}))
-    # A logged prompt is a text, and so is its challenger: no worked examples.
     search = {"seeds": seeds(feedback, most_seeds), "demonstrations": 0}
     start = {"search": search, "run": {"name": "feedback"}}
+    # Built once without files, so that a wrong setting is told before anything is written.
+    bare = configs.build({**tables, "task": {}, **start}, overrides)
+    _refuse_examples(bare)
+    left_out = 0
     if not task.get("data"):
-        # Built once without files, so that a wrong setting is told before anything is written.
-        shares = configs.build({**tables, "task": {}, **start}, overrides).task.split
-        task = {"input": "input", "target": "target", **write_rows(labelled(feedback, rows), shares, feedback.path)}
-    return configs.build({**tables, **start, "task": task}, overrides)
+        found, left_out = labelled(feedback, rows)
+        task = {"input": "input", "target": "target", **write_rows(found, bare.task.split, feedback.path)}
+    return configs.build({**tables, **start, "task": task}, overrides), left_out
+
+
+def _refuse_examples(config: Config) -> None:
+    """A logged prompt is a text: the service would show a challenger without the examples that earned its verdict."""
+    search = config.search
+    if search.demonstrations or any(seed.demonstrations for seed in search.starts):
+        raise UsageError(
+            "worked examples in a search from feedback: a logged prompt is a text, the service would not show them",
+            "leave search.demonstrations at 0 and search.seeds without demonstrations",
+        )
 
 
 def default_folder(config: Config) -> Path:
@@ -155,4 +180,4 @@ def challenge(
     if not anyway and any(row["action"] == "challenge" and row["challenger"] == id for row in feedback.history()):
         return None, f"no challenger: {id} was compared before; --anyway or feedback challenge {id} does it again"
     feedback.challenge(id, Terms(share=share), f"{verdict} in {run}")
-    return id, f"{id} is compared with the champion from now on"
+    return id, f"the challenger {id} is compared with the champion from now on"

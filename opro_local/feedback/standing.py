@@ -11,20 +11,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from opro_local import stats
 from opro_local.feedback.log import Feedback, State
 from opro_local.feedback.outcomes import stamp
 
 RECENT_DAYS = 7
 
-# Above it the normal interval of a mean in [0, 1] is as good as the bootstrap, which would take minutes.
-BOOTSTRAP = 2000
-
 _SUMS = (
-    "SELECT count(*) AS n, sum(score) AS total, sum(score * score) AS squares, "
-    "sum(score IN (0, 1)) AS whole, min(time) AS first, max(time) AS last "
+    "SELECT count(*) AS n, sum(score) AS total, min(time) AS first, max(time) AS last "
     "FROM outcome WHERE prompt = ? AND time >= ? AND time < ?"
 )
 _BEGINNING, _END = "", "~"
@@ -76,25 +70,8 @@ def _side(feedback: Feedback, prompt: str, start: str, end: str, alpha: float) -
     n = sums["n"]
     if n == 0:
         return {"n": 0, "mean": None, "interval": [0.0, 1.0], "first": None, "last": None}
-    mean = sums["total"] / n
-    if sums["whole"] == n:
-        ones = round(sums["total"])
-        low, high = stats.mean_interval(np.repeat((1.0, 0.0), (ones, n - ones)), alpha)
-    elif n <= BOOTSTRAP:
-        scores = feedback.rows(
-            "SELECT score FROM outcome WHERE prompt = ? AND time >= ? AND time < ?", (prompt, start, end)
-        )
-        low, high = stats.mean_interval(np.array([row["score"] for row in scores]), alpha)
-    else:
-        low, high = _normal(mean, sums["squares"] / n - mean**2, n, alpha)
-    return {"n": n, "mean": mean, "interval": [low, high], "first": sums["first"], "last": sums["last"]}
-
-
-def _normal(mean: float, variance: float, n: int, alpha: float) -> tuple[float, float]:
-    from scipy import stats as scipy_stats
-
-    half = float(scipy_stats.norm.ppf(1 - alpha / 2)) * math.sqrt(max(variance, 0.0) / n)
-    return max(0.0, mean - half), min(1.0, mean + half)
+    interval = list(stats.share_interval(sums["total"], n, alpha))
+    return {"n": n, "mean": sums["total"] / n, "interval": interval, "first": sums["first"], "last": sums["last"]}
 
 
 def _change(recent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
