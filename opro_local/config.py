@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -245,7 +246,7 @@ class Config(Section):
 FREE = frozenset(
     {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
     | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score")}
-    | {f"search.{k}" for k in ("max_tokens", "max_seconds", "max_pairs")}
+    | {f"search.{k}" for k in ("max_tokens", "max_seconds")}
     | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
     | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
     | {
@@ -256,6 +257,7 @@ FREE = frozenset(
     }
 )
 
+FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
 PATHS = {
     "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
     **{role: ("model", "adapter", "script") for role in ("optimizer", "scorer", "judge")},
@@ -307,9 +309,20 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
-            if name not in FREE and before.get(key) != after.get(key):
+            if not _is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
                 found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
     return found
+
+
+def _is_free(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether a run may be continued with another value; the number of steps is part of a temperature's schedule."""
+    scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
+    return name in FREE and not scheduled
+
+
+def _of_its_own(value: Any) -> Any:
+    """A setting's value without the folder of a user's function: a project may move, its file's digest holds it."""
+    return Path(value).name if isinstance(value, str) and FUNCTION.fullmatch(value) else value
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:
@@ -340,8 +353,8 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
 
 def _is_path(section: str, key: str, value: str) -> bool:
     """Whether a value is a path: a rule only with a file of its own, a model only where it is written as one."""
-    if key in ("rule", "pattern"):
-        return ".py:" in value
+    if key in ("rule", "pattern", "function"):
+        return FUNCTION.fullmatch(value) is not None
     return key != "model" or value.startswith(("./", "../", "~"))
 
 

@@ -128,14 +128,17 @@ def driven(
         Interrupted: `stopping` said so.
     """
     tail, answers = _Tail(trajectory, store, report), _Answers(engines, store, report, shelves, aside)
+
+    def sent(reply: Reply | None) -> Batch:
+        try:
+            return asks.send(reply)
+        finally:
+            tail.pass_on()
+
     try:
-        batch = next(asks)
+        batch = sent(None)
         while True:
-            reply = yield from answers.to(batch)
-            try:
-                batch = asks.send(reply)
-            finally:
-                tail.pass_on()
+            batch = sent((yield from answers.to(batch)))
             if stopping():
                 raise Interrupted
     except StopIteration as end:

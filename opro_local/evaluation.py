@@ -132,6 +132,8 @@ def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: the evaluation is not finished.
     """
+    # Anew: the problem that was carried out knows the model's answers, which its prompts did not yet.
+    ready = evaluation(ready.config)
     asks, batches = ready.asks(trajectory := Trajectory()), {}
     store = read_store(folder)
     try:
@@ -224,11 +226,10 @@ def words(found: Mapping[str, Any]) -> list[str]:
     """What the table says and what it does not, one line each."""
     n, least = found["prompts"][0]["n"], round(100 * found["smallest_difference"])
     lines = [f"With {n} rows, differences under about {least} points are usually not told from noise."]
-    sure = [pair for pair in found["pairs"] if pair["p_holm"] < 0.05]
     if len(found["prompts"]) > 1:
-        lines.append(
-            f"{len(sure)} of {len(found['pairs'])} pairs differ reliably (paired tests, Holm's correction, p < 0.05)."
-        )
+        alpha, pairs = found["alpha"], found["pairs"]
+        sure = sum(pair["p_holm"] < alpha for pair in pairs)
+        lines.append(f"{sure} of {len(pairs)} pairs differ reliably (paired tests, Holm's correction, p < {alpha:g}).")
         lines.append(
             f"Whoever picks the best of these {len(found['prompts'])} should expect it to do "
             f"{100 * found['optimism']:.1f} points worse on other rows."

@@ -236,6 +236,7 @@ def apply(run: str | Path) -> Path:
 
 
 def _replaced(file: Path, digest: str, text: str) -> Path:
+    file = file.resolve()  # a symbolic link stays one
     try:
         now = file_digest(file)
     except DataError as error:

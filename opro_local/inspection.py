@@ -63,7 +63,7 @@ def describe(settings: TaskSettings, row: int = 0) -> dict[str, Any]:
         "name": task.name,
         "version": task.version,
         "splits": {name: len(part) for name, part in task.splits.items()},
-        "rule": _rule(task, settings).name,
+        "rule": scoring.task_rule(task, settings).name,
         "kind": task.kind,
         "stop": list(task.stop),
         "max_tokens": task.max_tokens,
@@ -89,7 +89,7 @@ def validate(settings: TaskSettings) -> dict[str, Any]:
         UsageError, DataError: see tasks.load; a malformed row ends it.
     """
     task = _whole(settings)
-    rule, rows = _rule(task, settings), _rows(task)
+    rule, rows = scoring.task_rule(task, settings), _rows(task)
     values, failed = rule.score([row.target for row in rows], rows)
     unchecked = failed & (rule.name in ("regex", "json", "harness"))
     wrong = [row for row, value, skip in zip(rows, values, unchecked, strict=True) if value != 1 and not skip]
@@ -127,17 +127,6 @@ def _whole(settings: TaskSettings) -> Task:
 
 def _rows(task: Task) -> list[Example]:
     return [row for rows in task.splits.values() for row in rows]
-
-
-def _rule(task: Task, settings: TaskSettings) -> Rule:
-    examples: Sequence[Example] = next(iter(task.splits.values()))
-    return scoring.make_rule(
-        task.rule,
-        labels=settings.labels or task.labels,
-        pattern=settings.pattern or task.pattern,
-        kind=task.kind,
-        examples=examples,
-    )
 
 
 def _why(task: Task, rule: Rule, row: Example) -> str:

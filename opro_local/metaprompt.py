@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from opro_local.errors import UsageError
 from opro_local.types import Constraint, Mistake, Prompt
@@ -49,18 +51,20 @@ class Form:
             alike. In the file either a list or the name of a text file beside it, one opener a line.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str
     chat: bool
     template: str
     open: str
-    close: str
-    max_tokens: int
+    close: Annotated[str, Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)]
     stop: tuple[str, ...] = ()
     prefill: str = ""
-    needs: str = ""
+    needs: Literal["", "pair", "mistakes", "paragraphs"] = ""
     schema: str = ""
-    edits: str = ""
-    temperature: float = 1.0
+    edits: Literal["", "paragraph"] = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     openers: tuple[str, ...] = ()
 
 
@@ -103,7 +107,11 @@ def load(name: str) -> Form:
         if isinstance(openers, str):
             openers = (path.parent / openers).read_text("utf-8").splitlines()
         lists = {"stop": tuple(table.get("stop", ())), "openers": tuple(filter(None, openers))}
-        return Form(name=path.stem, **{**table, **lists})
+        return TypeAdapter(Form).validate_python({"name": path.stem, **table, **lists})
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise UsageError(f"{path}: not a meta-prompt form ({what})") from None
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, TypeError) as error:
         raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
 

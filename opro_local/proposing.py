@@ -118,7 +118,7 @@ def temperature_at(config: Config, step: int, form: Form) -> float:
     start = form.temperature if start is None else start
     if config.search.schedule == "constant" or end is None or config.search.steps < 2:
         return start
-    return start + (end - start) * (step - 1) / (config.search.steps - 1)
+    return start + (end - start) * (max(step, 1) - 1) / (config.search.steps - 1)  # seeds are written in step 0
 
 
 Listed = Callable[[Trajectory, Sequence[Entry]], Iterable[tuple[str, float]]]

@@ -110,13 +110,18 @@ def words(result: Mapping[str, Any]) -> list[str]:
     n, least = test["best"]["n"], round(100 * test["smallest_difference"])
     return [
         f"On {n} test rows: baseline {percent(test['baseline'])}, best {percent(test['best'])}, "
-        f"difference {100 * difference['value']:+.1f} points, 95 % interval {low:+} to {high:+}, "
+        f"difference {100 * difference['value']:+.1f} points, {level(result)} {low:+} to {high:+}, "
         f"p = {difference['p_value']:.2g}.",
         f"Verdict: {result['verdict']}.",
         f"With {n} rows, differences under about {least} points are usually not told from noise.",
         *_train_words(result),
         *_leader_words(result),
     ]
+
+
+def level(result: Mapping[str, Any]) -> str:
+    """What a result's intervals are called: "95 % interval"."""
+    return f"{100 * (1 - result.get('alpha', 0.05)):.6g} % interval"
 
 
 def _train_words(result: Mapping[str, Any]) -> list[str]:

@@ -52,13 +52,18 @@ def optimize(
         the result, as docs/result.md describes it.
 
     Raises:
-        OproError: see errors.py.
+        OproError: see errors.py; UsageError also where a whole Config comes with more settings.
     """
+    columns = {name: column for name, column in (("input", input), ("target", target)) if column is not None}
     if isinstance(data, Config):
+        if columns or model or set:
+            raise UsageError(
+                "a Config is whole: input, target, model and set change nothing of it", "build it with them"
+            )
         return execute(data, Path(run), report)
-    tables = (
-        dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data), "input": input, "target": target}}
-    )
+    tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data)}}
+    if columns:
+        tables["task"] = {**tables.get("task", {}), **columns}
     if model:
         tables["scorer"] = {**tables.get("scorer", {}), "model": model}
     return execute(configs.build(tables, set), Path(run), report)
@@ -130,7 +135,9 @@ def carried_out(
             raise
         finally:
             hosted.close()
-        found = ready.summarize(trajectory, outcome, ready.config.evaluation.alpha)
+        store.settle(trajectory)
+        alpha = ready.config.evaluation.alpha
+        found = {**ready.summarize(trajectory, outcome, alpha), "alpha": alpha}
         return _conclude(store, ready, ready.conclude(found, trajectory))
 
 
@@ -190,7 +197,7 @@ def _opened(folder: Path, ready: Plan) -> Iterator[Store]:
 
 def _is_unused(store: Store) -> bool:
     try:
-        return store.is_empty()
+        return store.is_empty() and store.get("result") is None
     except StoreError:
         return False
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
-from opro_local.trajectory import Entry, fingerprint
+from opro_local.trajectory import Entry, Trajectory, fingerprint
 from opro_local.types import Batch, Completion, Rejection, Reply
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
@@ -77,14 +77,24 @@ class Store:
         Rows already there are replaced: a replay derives the same ones again.
         """
         with self._guarded(), self._transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_solution_row(entry) for entry in entries],
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO rejection VALUES (?, ?, ?, ?)",
-                [(first_rejection + i, r.step, _clean(r.text), _clean(r.reason)) for i, r in enumerate(rejections)],
-            )
+            self._insert(entries, rejections, first_rejection)
+
+    def settle(self, trajectory: Trajectory) -> None:
+        """Leave the derived rows of this trajectory only: a search that ended elsewhere before may have left others."""
+        with self._guarded(), self._transaction():
+            self._connection.execute("DELETE FROM solution")
+            self._connection.execute("DELETE FROM rejection")
+            self._insert([*trajectory.entries, *trajectory.held_out], trajectory.rejections, 0)
+
+    def _insert(self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_solution_row(entry) for entry in entries],
+        )
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO rejection VALUES (?, ?, ?, ?)",
+            [(first_rejection + i, r.step, _clean(r.text), _clean(r.reason)) for i, r in enumerate(rejections)],
+        )
 
     def put(self, **values: Any) -> None:
         """Set meta values, JSON-able, in one transaction."""

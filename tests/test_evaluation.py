@@ -213,3 +213,15 @@ def test_prompts_that_are_none_are_refused(text, tmp_path):
 def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path):
     (tmp_path / "p.txt").write_text("\ufeffIs this urgent?\nOr not?\n", "utf-8")
     assert evaluation.read_prompts(tmp_path / "p.txt") == ["Is this urgent?", "Or not?"]
+
+
+def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
+    from opro_local.cli.printing import print_result
+
+    tables["evaluation"] = {"alpha": 0.3}
+    found = carry_out(plan(configs.build(tables)), tmp_path / "run")
+    assert found["alpha"] == 0.3 and "70 % interval" in found["summary"][0]
+    tables["search"]["seeds"] = PROMPTS
+    print_result(carry_out(evaluation.evaluation(configs.build(tables)), tmp_path / "other"))
+    said = capsys.readouterr().out
+    assert said.count("70 % interval") == 2 and "95 %" not in said and "p < 0.3" in said

@@ -123,7 +123,7 @@ def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
     with pytest.raises(UsageError, match="not a meta-prompt form"):
         metaprompt.load(str(bad))
     broken = tmp_path / "broken.toml"
-    broken.write_text('chat = true\nmax_tokens = 9\nopen = ""\nclose = ""\ntemplate = "{{ nothing }}"\n')
+    broken.write_text('chat = true\nmax_tokens = 9\nopen = ""\nclose = "\\n"\ntemplate = "{{ nothing }}"\n')
     with pytest.raises(UsageError, match="'nothing' is undefined"):
         metaprompt.render(metaprompt.load(str(broken)), VIEW, WORDS)
 
@@ -149,3 +149,21 @@ def test_an_opener_is_a_word_of_its_own(template, chat, begun):
     form = metaprompt.Form("own", chat, template, "", "\n", 8)
     assert metaprompt.render(form, replace(VIEW, opener="Is"), WORDS).prefill == begun
     assert metaprompt.render(form, VIEW, WORDS).prefill == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ('close = ""', "close: string should have at least 1 character"),
+        ('max_tokens = "many"', "max_tokens: input should be a valid integer"),
+        ('needs = "pears"', "needs: input should be '', 'pair', 'mistakes' or 'paragraphs'"),
+        ("colour = 1", "colour: "),
+    ],
+)
+def test_a_form_with_a_wrong_setting_is_refused_by_its_name(tmp_path, changed, said):
+    lines = {"chat": "chat = true", "max_tokens": "max_tokens = 20", "open": 'open = "<X>"', "close": 'close = "</X>"'}
+    lines |= {"template": 'template = "hi"', changed.partition(" ")[0]: changed}
+    (tmp_path / "own.toml").write_text("\n".join(lines.values()))
+    with pytest.raises(UsageError) as caught:
+        metaprompt.load(str(tmp_path / "own.toml"))
+    assert said in str(caught.value)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opro_local.config import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring import check_gold, make_rule
+from opro_local.scoring import check_gold, make_rule, task_rule
 from opro_local.tasks import Task
 from opro_local.types import Example
 
@@ -211,6 +212,39 @@ def test_auto_follows_what_was_given():
 def test_a_rule_that_cannot_be_made(name, pattern, message):
     with pytest.raises(UsageError, match=message):
         make_rule(name, pattern=pattern, examples=rows("yes"))
+
+
+def split_task(rule: str, **splits: list[str]) -> Task:
+    return Task("table", {name: tuple(rows(*targets)) for name, targets in splits.items()}, rule, "input", "target")
+
+
+@pytest.mark.parametrize("rule", ["auto", "labels", "judge"])
+def test_a_label_that_is_not_in_train_is_one(rule):
+    data = split_task(rule, train=["spam", "work"] * 3, validation=["work"], test=["spam", "Legal"])
+    made = task_rule(data, TaskSettings())
+    assert made.name == "labels" and made.extract("It is legal.") == "legal"
+    assert made.extract("spam, or legal?") is None
+    check_gold(data, made)
+
+
+def test_train_alone_decides_the_rule_and_its_labels_come_first(monkeypatch):
+    given = []
+    monkeypatch.setattr("opro_local.scoring.rules.label_set", lambda names: given.append(names))
+    task_rule(split_task("labels", train=["b", "c", "a", "b"], test=["a", "z", "c", "y"]), TaskSettings())
+    task_rule(split_task("labels", train=["b", "c", "a"], test=["a", "c", "b"]), TaskSettings())
+    task_rule(split_task("labels", train=["b", "c"], test=["z"]), TaskSettings(labels=("b", "c")))
+    assert given == [("b", "c", "a", "y", "z"), ("b", "c", "a"), ("b", "c")]
+    monkeypatch.undo()
+    numbers = split_task("auto", train=["1", "2"], test=["three cats"])
+    assert task_rule(numbers, TaskSettings()).name == "number"
+
+
+def test_a_rule_that_is_none_is_told_of_the_judge_where_there_is_one():
+    accepted = r"'fuzzy'; accepted: auto, exact, .*, sql, judge or file\.py:function"
+    with pytest.raises(UsageError, match=accepted):
+        task_rule(split_task("fuzzy", train=["a"]), TaskSettings())
+    with pytest.raises(UsageError, match=r"harness, sql or file\.py:function"):
+        make_rule("fuzzy")
 
 
 FUNCTIONS = """

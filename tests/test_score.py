@@ -118,6 +118,22 @@ def test_targets_that_no_answer_can_meet_are_counted(tmp_path):
     assert (found["accuracy"], found["unreadable_targets"]) == (0.0, 1)
 
 
+@pytest.mark.parametrize(
+    ("rule", "pattern", "targets", "unreadable"),
+    [
+        ("choice", None, ("5", "6", "(B)"), 2),
+        ("number", None, ("5 or 6", "many", "5"), 2),
+        ("json", "answer", (" ", "5"), 1),
+        ("boolean", None, ("yes", "perhaps"), 1),
+        ("exact", None, (" ", "5"), 1),
+        ("labels", None, ("cat", "dog", " "), 1),
+    ],
+)
+def test_targets_that_say_nothing_are_counted_under_every_rule(tmp_path, rule, pattern, targets, unreadable):
+    file = written(tmp_path / "a.jsonl", *({"target": target, "answer": "5"} for target in targets))
+    assert score_file(file, rule, pattern=pattern)["unreadable_targets"] == unreadable
+
+
 def test_blank_lines_bom_and_lone_surrogates(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(
         b'\xef\xbb\xbf{"target": "a", "answer": "\\ud800"}\r\n\n \n{"target":"a","answer":"a"}'

@@ -229,6 +229,18 @@ def test_ordinary_sql_runs(shop):
     process.close()
 
 
+@pytest.mark.parametrize(
+    "now", ["'now'", "'NOW'", "x'4E4F57'", "x'6e6f7700ff'", "'now' || char(0)", "'Subsec'", "'subsecond'"]
+)
+def test_no_spelling_of_now_reads_the_clock(shop, now):
+    process = SqlProcess(Limits())
+    for query in (f"SELECT date({now})", f"SELECT strftime('%s', {now}, '+1 day')"):
+        assert process.run(str(shop), query) == "a date function that reads the clock, or fails", query
+    # Other blobs are times as before.
+    assert process.run(str(shop), "SELECT date(x'323032302d30312d3032')") == Result(1, [("2020-01-02",)])
+    process.close()
+
+
 def text(case) -> str:
     sql = case["sql"]
     return sql if isinstance(sql, str) else "".join(part * times for part, times in sql)

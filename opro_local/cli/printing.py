@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opro_local.result import level
+
 
 def print_result(result: Mapping[str, Any]) -> None:
     """Print a result (docs/result.md), or that of an evaluation (docs/evaluate.md), to stdout."""
@@ -19,7 +21,7 @@ def print_result(result: Mapping[str, Any]) -> None:
         for prompt in result["prompts"]:
             console.print(f"{prompt['prompt']}: {prompt['text']!r}{examples(prompt)}", markup=False)
         if shown := _telling(result["pairs"]):
-            console.print(_pairs_table(shown))
+            console.print(_pairs_table(shown, level(result)))
     else:
         console.print(_heading(result), markup=False)
         console.print(f"Baseline: {_short(result['baseline']['text'])!r}", markup=False)
@@ -86,7 +88,7 @@ def _costs(result: Mapping[str, Any]) -> str:
 def _prompts_table(result: Mapping[str, Any]) -> Table:
     beside = [name for name in ("strict", "agreement") if name in result["prompts"][0]]
     table = Table(box=None, pad_edge=False)
-    for name in ("", "accuracy", "95 % interval", *beside, "extraction failures", "truncated", "tokens"):
+    for name in ("", "accuracy", level(result), *beside, "extraction failures", "truncated", "tokens"):
         table.add_column(name, justify="right")
     for prompt in result["prompts"]:
         table.add_row(
@@ -104,9 +106,9 @@ def _telling(pairs: Sequence[Mapping[str, Any]], few: int = 6, most: int = 20) -
     return ordered if len(ordered) <= few else [pair for pair in ordered if pair["p_value"] < 0.05][:most]
 
 
-def _pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Table:
+def _pairs_table(pairs: Sequence[Mapping[str, Any]], interval: str) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("pair", "difference", "95 % interval", "p", "p (Holm)"):
+    for name in ("pair", "difference", interval, "p", "p (Holm)"):
         table.add_column(name, justify="right")
     for pair in pairs:
         low, high = pair["interval"]
@@ -143,7 +145,7 @@ def _table(result: Mapping[str, Any]) -> Table:
         return _values_table(sides)
     beside = [name for name in ("strict", "agreement") if any(name in figures for _, _, figures in sides)]
     table = Table(box=None, pad_edge=False)
-    for name in ("split", "solution", "accuracy", "95 % interval", *beside, "rows", "extraction failures", "truncated"):
+    for name in ("split", "solution", "accuracy", level(result), *beside, "rows", "extraction failures", "truncated"):
         table.add_column(name, justify="left" if name in ("split", "solution") else "right")
     for split, role, figures in sides:
         table.add_row(

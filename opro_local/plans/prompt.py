@@ -15,7 +15,7 @@ from typing import Any
 
 from opro_local import metaprompt, scoring, tasks
 from opro_local.cards import Card, operators, style
-from opro_local.config import Config
+from opro_local.config import FUNCTION, Config
 from opro_local.errors import DataError, UsageError
 from opro_local.mixing import Mixed
 from opro_local.plans.plan import Plan, assemble, cards_of
@@ -45,13 +45,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
     """
     task = tasks.load(config.task, training)
     judge = task.rule == "judge"
-    rule = scoring.make_rule(
-        "auto" if judge else task.rule,
-        labels=config.task.labels or task.labels,
-        pattern=config.task.pattern or task.pattern,
-        kind=task.kind,
-        examples=next(iter(task.splits.values())),
-    )
+    rule = scoring.task_rule(task, config.task)
     if not judge:
         scoring.check_gold(task, rule)
     cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
@@ -117,7 +111,8 @@ def mixed(
 
 def _identity(config: Config, task: Task) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
-    own = next((name for name in (config.task.rule, config.task.pattern or "") if ".py:" in name), "")
+    named = (config.task.pattern if task.rule == "python" else task.rule) or ""
+    own = named if FUNCTION.fullmatch(named) else ""
     shown = PLACES.findall(config.task.template or "")
 
     def told(row: Example) -> list[str]:

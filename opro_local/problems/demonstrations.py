@@ -33,7 +33,7 @@ class Demonstrations:
     Args:
         rows: the train rows.
         own: whether an example's answer is the model's own first right answer on the row (a trace; rows it never got
-            right are not shown) or the row's target.
+            right are not shown, unless they were given an answer) or the row's target.
     """
 
     def __init__(self, rows: Sequence[Example], own: bool) -> None:
@@ -85,7 +85,7 @@ class Demonstrations:
         ]
 
     def _is_available(self, row: _Row) -> bool:
-        return row.trace is not None or not self._own
+        return row.trace is not None or row.given is not None or not self._own
 
     def mistakes(self, solution: Solution) -> list[Mistake]:
         """Some train rows that the solution got wrong, in the order they were asked."""
@@ -131,6 +131,6 @@ class Demonstrations:
         return row.tokens or 1 + len(row.example.input) // CHARACTERS_PER_TOKEN
 
     def _answer_tokens(self, row: _Row) -> int:
-        if self._own and row.trace:
+        if self._own and row.trace and row.given is None:
             return row.trace.completion_tokens
-        return 1 + len(row.example.target) // CHARACTERS_PER_TOKEN
+        return 1 + len(self._answer(row)) // CHARACTERS_PER_TOKEN

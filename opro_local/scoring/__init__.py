@@ -1,8 +1,8 @@
 """Scoring rules: what an answer earns against a row's target.
 
-For: choosing a rule by name or by the targets, and checking that gold answers score 1. Not for: the rules themselves
-(rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or statistics. A failed extraction scores 0, is counted,
-and equals nothing.
+For: choosing a rule by name, by the targets or for a task, and checking that gold answers score 1. Not for: the rules
+themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or statistics. A failed extraction scores 0,
+is counted, and equals nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from opro_local.scoring.rule import Rule
 from opro_local.types import Example
 
 if TYPE_CHECKING:
+    from opro_local.config import TaskSettings
     from opro_local.tasks import Task
 
 MAX_LABELS = 20
@@ -29,12 +30,35 @@ RULES = (
 )
 
 
+def task_rule(task: Task, settings: TaskSettings) -> Rule:
+    """The rule of a task's rows; for "judge", the one that the targets suggest and the judge is compared with.
+
+    Train, or else the first split, decides what targets decide. But labels are the targets of all splits: whether a
+    rare one is in train is a matter of the draw.
+
+    Raises:
+        UsageError, DataError: see make_rule.
+    """
+    train, *others = task.splits.values()
+    return make_rule(
+        "auto" if task.rule == "judge" else task.rule,
+        labels=settings.labels or task.labels,
+        pattern=settings.pattern or task.pattern,
+        kind=task.kind,
+        examples=train,
+        others=[example for examples in others for example in examples],
+        accepted=("judge",),
+    )
+
+
 def make_rule(
     name: str,
     labels: Sequence[str] = (),
     pattern: str | None = None,
     kind: str = "auto",
     examples: Sequence[Example] = (),
+    others: Sequence[Example] = (),
+    accepted: Sequence[str] = (),
 ) -> Rule:
     """The rule of this name.
 
@@ -45,6 +69,8 @@ def make_rule(
             harness; "," makes the comma the decimal sign of number.
         kind: what answers are for the rule opro; "auto" lets the targets decide.
         examples: train rows, from whose targets labels, the words of boolean, "auto" and `kind` are taken.
+        others: rows of the other splits, from whose targets further labels are taken.
+        accepted: names that the caller knows what to do with, for the message that names those there are.
 
     Raises:
         UsageError: an unknown rule, or one without its labels or pattern.
@@ -57,7 +83,7 @@ def make_rule(
     targets = [example.target for example in examples]
     makers = {
         "exact": rules.exact,
-        "labels": lambda: rules.label_set(tuple(labels) or tuple(dict.fromkeys(targets))),
+        "labels": lambda: rules.label_set(tuple(labels) or _distinct(targets, others)),
         "number": lambda: rules.number(pattern),
         "choice": rules.choice,
         "boolean": lambda: rules.boolean(targets),
@@ -70,8 +96,14 @@ def make_rule(
         "sql": _sql,
     }
     if name not in makers:
-        raise UsageError(f"unknown scoring rule {name!r}", f"accepted: auto, {', '.join(RULES)} or file.py:function")
+        names = ", ".join(("auto", *RULES, *accepted))
+        raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
     return makers[name]()
+
+
+def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, ...]:
+    """The distinct targets as they come; those of the other rows in an order that tells nothing about these rows."""
+    return tuple(dict.fromkeys([*targets, *sorted({example.target for example in others})]))
 
 
 # Each of these imports its module where it is asked for, because most runs need none of them.

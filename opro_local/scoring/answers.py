@@ -21,7 +21,7 @@ import numpy as np
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.scoring import make_rule
 from opro_local.scoring.opro import KINDS, kind_of
-from opro_local.scoring.rule import Rule
+from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
 
@@ -133,7 +133,7 @@ def score_file(
             used, kind_of_row = rule_of(row)
             gold = used.gold(row.example())
             value = earned.setdefault(kind_of_row, Earned.nothing()).add(used, row.answer, gold)
-            name, unreadable = used.name, unreadable + (gold is None)
+            name, unreadable = used.name, unreadable + says_nothing(gold)
             if write:
                 write(_line(row, used, gold, value))
         if not earned:

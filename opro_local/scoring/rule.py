@@ -19,6 +19,15 @@ FAILED = math.nan
 Verdict = Callable[[str, Any], float]
 
 
+def says_nothing(gold: Any) -> bool:
+    """Whether a target was read as nothing, or as more than one thing (NaN), so that no answer to it can be right.
+
+    A gold that is a tuple begins with what was read; the rest is what it is read with, such as the options.
+    """
+    said = gold[0] if isinstance(gold, tuple) else gold
+    return said is None or (isinstance(said, float) and math.isnan(said))
+
+
 class Verdicts(NamedTuple):
     """What answers earned, shapes (n,).
 
@@ -84,7 +93,7 @@ class Rule:
     Attributes:
         name: one of `scoring.RULES`.
         extract: what an answer says in the rule's own normal form, or None when it says nothing clear.
-        gold: what an example expects, in the form `verdict` compares with.
+        gold: what an example expects, in the form `verdict` compares with (see says_nothing for one that can't be met).
         verdict: what an answer earns against a gold, in [0, 1]; NaN for a failed extraction.
         strict: the same for a reader that trusts only an answer marked as such (see marks.py) and fails on others.
             What it reads, `verdict` reads too. None for rules without the notion.

@@ -6,7 +6,8 @@ library alone and starts in a few hundredths of a second. Not for: comparing res
 A statement meets these walls, from the outside in:
   the kernel: no byte written to any file, limited memory, and death by a CPU or wall-clock alarm, for what SQLite does
     in one uninterruptible piece (parsing, a sort, one function call on a long text);
-  the connection: read-only and immutable, query_only, no attached database, no extension, an authorizer;
+  the connection: read-only and immutable, query_only, no attached database, no extension, no virtual table, an
+    authorizer, which sees into views too;
   the statement: a number of virtual machine steps, which ends it at the same place on every machine, then the CPU
     time, rows and bytes.
 """
@@ -51,6 +52,8 @@ FUNCTION_NAMES = """
 FUNCTIONS = frozenset(FUNCTION_NAMES.split())
 # Of these, the value at this position is a time, and a missing one is now.
 CLOCKS = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "strftime": 1}
+# Times that mean now; the last two with newer versions of SQLite only.
+NOW = frozenset(("now", "subsec", "subsecond"))
 SCHEMA = frozenset(("sqlite_master", "sqlite_schema", "sqlite_sequence", "json_each", "json_tree"))
 
 
@@ -71,13 +74,13 @@ class Database:
         self.ticks, self.deadline = 0, 0.0
         self.connection = connection = _built(path) if path.suffix == ".sql" else _opened(path)
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        self.tables = SCHEMA | {name.lower() for (name,) in names}
+        self.tables, self.virtual = _tables(connection)
         # The authorizer would refuse the table definition inside these two, which happens on first use.
         for module in ("json_each", "json_tree"):
             connection.execute(f"SELECT count(*) FROM {module}('[]')")
         _timeless(connection)
-        for switch in ("query_only = ON", "temp_store = MEMORY", "trusted_schema = OFF", "cell_size_check = ON"):
+        # Trusted, because views and generated columns would be refused our date functions.
+        for switch in ("query_only = ON", "temp_store = MEMORY", "trusted_schema = ON", "cell_size_check = ON"):
             connection.execute(f"PRAGMA {switch}")
         for limit, value in _sqlite_limits(limits).items():
             connection.setlimit(limit, value)
@@ -114,10 +117,25 @@ class Database:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
             return sqlite3.SQLITE_OK
-        # A column of "" is asked about for any table of which none is read, WITH tables among them.
-        if action == sqlite3.SQLITE_READ and (not second or (first or "").lower() in self.tables):
-            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_READ:
+            table = (first or "").lower()
+            # A column of "" is asked about for any table of which none is read, WITH tables among them.
+            if table in self.tables or (not second and table not in self.virtual):
+                return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
+
+
+def _tables(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
+    """The names that may be read, and those of virtual tables, SQLite's own included, which are code and not data.
+
+    SQLite makes the virtual tables that stand in a view without asking the authorizer.
+    """
+    # With these words in front, SQLite writes down what a table or view is.
+    plain = "sql LIKE 'CREATE TABLE %' OR sql LIKE 'CREATE VIEW %'"
+    found = connection.execute(f"SELECT name, {plain} FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    virtual = [name for name, is_plain in found if not is_plain]
+    virtual += [name for (name,) in connection.execute("PRAGMA module_list")]
+    return {name.lower() for name, is_plain in found if is_plain} | SCHEMA, set(map(str.lower, virtual))
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -141,7 +159,7 @@ def _timeless(connection: sqlite3.Connection) -> None:
 
     def register(name: str, position: int) -> None:
         def call(*values: object) -> object:
-            if len(values) <= position or str(values[position]).lower() == "now" or values[position] == b"now":
+            if len(values) <= position or _said_time(values[position]) in NOW:
                 raise Refused("reads the clock")
             marks = ", ".join("?" * len(values))
             return plain.execute(f"SELECT {name}({marks})", values).fetchone()[0]
@@ -150,6 +168,12 @@ def _timeless(connection: sqlite3.Connection) -> None:
 
     for name, position in CLOCKS.items():
         register(name, position)
+
+
+def _said_time(value: object) -> str:
+    """A time as SQLite reads it: a blob as text, up to the first NUL, in any case."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text.partition("\0")[0].strip().lower()
 
 
 def _sqlite_limits(limits: dict) -> dict[int, int]:

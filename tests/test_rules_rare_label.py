@@ -1,0 +1,38 @@
+"""Whether a run can start does not hang on whether the draw puts a rare label into train."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from running import SCRIPT
+
+from opro_local import config as configs
+from opro_local.errors import UsageError
+from opro_local.plans.prompt import prompt_plan
+
+
+@pytest.fixture(scope="module")
+def mails(tmp_path_factory):
+    """A hundred mails, of which two are "legal"."""
+    path = tmp_path_factory.mktemp("mails") / "mails.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        labels = ["work", "private"] * 49 + ["legal"] * 2
+        csv.writer(stream).writerows([("input", "target"), *((f"mail {n}", label) for n, label in enumerate(labels))])
+    return path
+
+
+def plan(data, **task):
+    scorer = {"engine": "scripted", "model": "scripted", "script": SCRIPT}
+    return prompt_plan(configs.build({"task": {"data": str(data), **task}, "scorer": scorer}))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_draw_of_rows_with_a_rare_label_is_a_run(mails, seed):
+    problem = plan(mails, split_seed=seed).problem
+    assert problem.rule.name == "labels" and problem.rule.extract("a legal mail") == "legal"
+
+
+def test_a_run_with_a_rule_that_is_none_is_told_of_the_judge(mails):
+    with pytest.raises(UsageError, match="sql, judge or"):
+        plan(mails, rule="fuzzy")
