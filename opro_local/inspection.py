@@ -5,7 +5,6 @@ For: `opro-local tasks`. Not for: reading files (tasks/) or scoring a model's an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from opro_local import scoring, tasks
