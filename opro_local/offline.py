@@ -26,6 +26,7 @@ WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 # How weights of more than WHOLE bytes are read; VERSION is a part of every digest: raise it with any change here.
 VERSION = b"model digest 2\0"
 WHOLE, EDGE, PIECE, SAMPLES = 2 << 20, 1 << 16, 1 << 12, 256
+LARGE = 64 << 20  # no other files are as large, but weights in further formats (.pth, .onnx)
 MOST_HEADER = 100_000_000  # bytes; the safetensors format allows no longer one
 SPAN = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]')
 
@@ -56,8 +57,8 @@ def find_model(reference: str) -> Path:
     if not reference:
         raise ModelError("no model given", "name one with --model: a folder, an imported model or a repository id")
     folder = Path(reference).expanduser()
-    name = _last_part(reference)
-    places = [folder, models_folder() / reference, *([models_folder() / name] if name else [])]
+    name = "" if reference.startswith((".", "/", "~")) else _last_part(reference)
+    places = [folder, *([models_folder() / reference, models_folder() / name] if name else [])]
     for place in places:
         if place.is_dir():
             return _complete(place.resolve())
@@ -74,16 +75,22 @@ def model_digest(folder: Path) -> str:
     merge or a training that changes whole tensors is seen; a change of a few numbers, or of a few rows, may not be.
     """
     digest = hashlib.sha256(VERSION)
-    for file in sorted(path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(".")):
+    for file in _files(Path(folder)):
         size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
+        digest.update(f"{file.relative_to(folder)}\0{size}\0".encode())
         with file.open("rb", buffering=0) as stream:
-            if size > WHOLE and any(file.match(pattern) for pattern in WEIGHTS):
+            if size > WHOLE and (size > LARGE or any(file.match(pattern) for pattern in WEIGHTS)):
                 for offset, length in _pieces(stream.fileno(), size):
                     digest.update(os.pread(stream.fileno(), length, offset))
             else:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _files(folder: Path) -> list[Path]:
+    """A model's files; a sentence-embedding model, which has a list of modules, keeps some in folders of its own."""
+    found = folder.rglob("*") if (folder / "modules.json").is_file() else folder.iterdir()
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
 def _pieces(file: int, size: int) -> list[tuple[int, int]]:

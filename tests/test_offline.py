@@ -92,3 +92,24 @@ def test_an_imported_model_is_found_by_its_name_and_by_its_repository(tmp_path, 
     monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path))
     model(tmp_path / "qwen")
     assert offline.find_model("qwen") == offline.find_model("Someone/qwen") == (tmp_path / "qwen").resolve()
+
+
+def test_a_path_is_never_taken_for_a_models_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path))
+    model(tmp_path / "mine")
+    assert offline.find_model("mine") == offline.find_model("owner/mine") == tmp_path / "mine"
+    for path in ("/typo/mine", "./typo/mine", "~/typo/mine"):
+        with pytest.raises(ModelError, match="not on disk"):
+            offline.find_model(path)
+
+
+def test_the_modules_of_an_embedding_model_are_part_of_it(tmp_path):
+    (tmp_path / "2_Dense").mkdir()
+    (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"a")
+    without = offline.model_digest(tmp_path)
+    (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"b")
+    assert offline.model_digest(tmp_path) == without
+    (tmp_path / "modules.json").write_text("[]")
+    first = offline.model_digest(tmp_path)
+    (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"c")
+    assert offline.model_digest(tmp_path) != first
