@@ -25,8 +25,9 @@ from test_placement import (
 
 from opro_local import engines
 from opro_local.engines import placement, sharing, worker
+from opro_local.engines.demand import Demand
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.placement import HEADROOM, Demand, plan, usable
+from opro_local.engines.placement import HEADROOM, plan, usable
 from opro_local.engines.sharing import plan_of, settled
 from opro_local.engines.worker import environment
 from opro_local.plans import plan as planned
@@ -213,9 +214,13 @@ def test_numbers_of_ours_are_in_the_order_they_were_counted_in(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     told = environment(one, "1")
     assert (told["CUDA_VISIBLE_DEVICES"], told["CUDA_DEVICE_ORDER"]) == ("1", "PCI_BUS_ID")
-    assert "CUDA_DEVICE_ORDER" not in environment(one)
+    # Also where all are left to it, or the user names some: the plan asked nvidia-smi about those.
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
-    assert "CUDA_DEVICE_ORDER" not in environment(one, "1")
+    for devices, visible in ((None, "1,0"), ("1", "1")):
+        told = environment(one, devices)
+        assert (told["CUDA_VISIBLE_DEVICES"], told["CUDA_DEVICE_ORDER"]) == (visible, "PCI_BUS_ID")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert environment(one)["CUDA_DEVICE_ORDER"] == environment(one, "1")["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
 
 
 def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, monkeypatch):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -92,6 +95,18 @@ def test_a_role_asks_with_its_adapter_and_is_told_apart_by_it(tmp_path):
     worn = [lora.Adapted(base, str(folder)) for folder in (one, two)]
     assert [engine.generate(asked)[0].text for engine in (base, *worn)] == ["none", "one", "two"]
     assert len({json.dumps(dict(engine.fingerprint)) for engine in (base, *worn)}) == 3
+
+
+def test_adapters_in_folders_of_one_name_are_told_apart_by_vllm(monkeypatch):
+    """vLLM 0.26 keys the KV cache of an adapter by its name only."""
+    request = ModuleType("vllm.lora.request")
+    request.LoRARequest = namedtuple("LoRARequest", ["lora_name", "lora_int_id", "lora_path"])
+    for module in (ModuleType("vllm"), ModuleType("vllm.lora"), request):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    folders = ("/judge/checkpoint-500", "/scorer/checkpoint-500")
+    named = lora.requests(folders)
+    assert [(named[folder].lora_int_id, named[folder].lora_path) for folder in folders] == [*enumerate(folders, 1)]
+    assert len({one.lora_name for one in named.values()}) == 2
 
 
 def test_adapters_cross_the_pipe():

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SMOL, program
 
+from opro_local.engines.demand import CONTEXT_AND_GRAPHS, Demand, demand
 from opro_local.engines.footprint import footprint, header_bytes
 from opro_local.engines.gpus import Gpu, gpus, host_memory
-from opro_local.engines.placement import CONTEXT_AND_GRAPHS, HEADROOM, Demand, demand, plan, usable
+from opro_local.engines.placement import HEADROOM, plan, usable
 from opro_local.engines.sharing import plan_of, settled
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import EngineSettings

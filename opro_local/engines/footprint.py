@@ -20,7 +20,7 @@ LENGTH = struct.Struct("<Q")
 MOST_HEADER = 100_000_000  # the limit of the safetensors library itself
 # Bytes of one number, of the kinds that a loader turns into the dtype asked for.
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-DTYPES = {"float32": 4, "float": 4, "auto": 2, "half": 2, "float16": 2, "bfloat16": 2}
+DTYPES = {"float32": 4, "float": 4, "auto": 2, "half": 2, "float16": 2, "bfloat16": 2, "fp8": 1}
 ATTENDING = ("full_attention", "sliding_attention", "chunked_attention", "attention")
 AGAIN = "copy or download the model again"
 
@@ -54,7 +54,10 @@ class Footprint:
     notes: tuple[str, ...] = ()
 
     def weights(self, dtype: str = "auto") -> int:
-        """Bytes of the loaded weights. `dtype` "auto" means 16 bits, which vLLM makes of float32 folders too."""
+        """Bytes of the loaded weights. `dtype` "auto" means 16 bits, which vLLM makes of float32 folders too.
+
+        "fp8" is what they are quantized to while they load.
+        """
         if self.quantized:
             return sum(self.stored.values())
         size = DTYPES.get(dtype, 2)

@@ -51,12 +51,19 @@ def arguments(adapters: Sequence[str]) -> dict[str, Any]:
 
 
 def requests(adapters: Sequence[str]) -> dict[str, Any]:
-    """vLLM's name for each adapter, by its folder."""
+    """vLLM's name for each adapter, by its folder.
+
+    The number is part of the name: vLLM 0.26 tells the KV cache of two adapters apart by their names alone, and
+    `checkpoint-500` is the name of many.
+    """
     if not adapters:
         return {}
     from vllm.lora.request import LoRARequest
 
-    return {folder: LoRARequest(Path(folder).name, number, folder) for number, folder in enumerate(adapters, 1)}
+    return {
+        folder: LoRARequest(f"{number}-{Path(folder).name}", number, folder)
+        for number, folder in enumerate(adapters, 1)
+    }
 
 
 class Adapted:

@@ -1,6 +1,6 @@
 """Decides, before anything loads, how the models of a run share GPUs: one engine, apart, side by side or in turns.
 
-For: what each engine needs, what there is, the choice and its reasons in numbers. Not for: reading model folders
+For: the choice and its reasons in numbers. Not for: what each engine needs (`demand.py`), reading model folders
 (`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
 """
 
@@ -11,75 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from opro_local.engines.footprint import Footprint
+from opro_local.engines.demand import BATCHED_TOKENS, CONTEXT_AND_GRAPHS, GIB, RUNNING, Demand
 from opro_local.engines.gpus import Gpu
 from opro_local.types import EngineSettings
 
 Choice = Literal["single", "shared", "apart", "split", "swap", "none"]
 Wanted = Literal["auto", "split", "swap"]
 
-GIB = 1 << 30
-CONTEXT = 8192  # what engines/vllm.py asks for on a GPU when nothing is said
-CONCURRENCY = 8
-# What a split fixes, so that its working memory is known; vLLM's own numbers double with the GPU's size.
-BATCHED_TOKENS = 8192
-RUNNING = 256
-# Not run on a GPU: taken from what vLLM's issues tell of the CUDA context and graphs, and from tensor sizes.
-CONTEXT_AND_GRAPHS = 5 * GIB // 4
-LOGIT_BYTES = 16  # four float32 copies: logits, probabilities and what sorting takes
 HEADROOM = GIB // 2
 SHARE = 0.92  # vLLM's own
 PINNED = 2  # host memory that sleeping weights take, in their size: PyTorch rounds it up to powers of two
 MOST_SEQUENCES = 64  # cache beyond that was never seen to help, and free memory makes a start safer
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What one engine needs on each GPU it uses; memory in bytes.
-
-    Attributes:
-        roles: whom it answers for, such as "scorer and optimizer".
-        model: the model's folder.
-        weights: of the loaded model.
-        working: activations, logits, CUDA context and graphs: an estimate.
-        sequence: the KV cache of one sequence of `context` tokens.
-        context: tokens of prompt and reply together.
-        concurrency: sequences of the full context that should run at once; short prompts run many more.
-        gpus: on how many GPUs it is spread.
-        copies: how many of it there are, each with so many GPUs.
-        cache: the KV cache asked for; None leaves it to the plan.
-        share: the share of the GPU asked for; None leaves it to the plan.
-        notes: what is not known of the model.
-        sleepless: why it can't sleep while another is asked; "" if it can.
-    """
-
-    roles: str
-    model: str
-    weights: int
-    working: int
-    sequence: int
-    context: int
-    concurrency: int = CONCURRENCY
-    gpus: int = 1
-    copies: int = 1
-    cache: int | None = None
-    share: float | None = None
-    notes: tuple[str, ...] = ()
-    sleepless: str = ""
-
-    @property
-    def least_cache(self) -> int:
-        return self.sequence if self.cache is None else self.cache
-
-    @property
-    def least(self) -> int:
-        """The least an engine needs beside others."""
-        return self.weights + self.working + self.least_cache
-
-    @property
-    def least_alone(self) -> int:
-        """The least it needs alone: vLLM measures its working memory then, so the estimate refuses nothing."""
-        return self.weights + self.least_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,41 +95,6 @@ class Placement:
         }
 
 
-def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> Demand:
-    """What an engine with these settings needs, spread evenly over its tensor and pipeline parallel ranks."""
-    gpus = settings.tensor_parallel * settings.pipeline_parallel
-    context = settings.max_model_len or min(model.context, CONTEXT)
-    batched = int(settings.engine_args.get("max_num_batched_tokens", BATCHED_TOKENS))
-    number = 4 if settings.dtype in ("float32", "float") else 2
-    cached = 1 if str(settings.engine_args.get("kv_cache_dtype", "")).startswith("fp8") else number
-    logits = (settings.max_num_seqs or RUNNING) * model.vocabulary * LOGIT_BYTES
-    return Demand(
-        roles=" and ".join(roles),
-        model=model.folder,
-        weights=math.ceil(model.weights(settings.dtype) / gpus),
-        working=CONTEXT_AND_GRAPHS + batched * model.wide * number + logits,
-        sequence=math.ceil(model.kv_bytes(context, cached, batched) / gpus),
-        context=context,
-        concurrency=settings.max_num_seqs or CONCURRENCY,
-        gpus=gpus,
-        copies=settings.data_parallel,
-        cache=settings.kv_cache_bytes,
-        share=settings.gpu_memory,
-        notes=model.notes,
-        sleepless=_sleepless(settings),
-    )
-
-
-def _sleepless(settings: EngineSettings) -> str:
-    """Why an engine with these settings is stopped rather than put to sleep; "" if it can sleep."""
-    if settings.adapters:
-        # vLLM's issues 39934 and 53888: it died at level 2, and at level 1 lost the adapter without a word.
-        return "adapters may not survive vLLM's sleep mode"
-    if settings.data_parallel > 1:
-        return "data_parallel makes several workers of one"
-    return "" if settings.engine_args.get("enable_sleep_mode", True) else "enable_sleep_mode is off"
-
-
 def usable(gpu: Gpu) -> int:
     """What a plan hands out of a GPU's free memory, in bytes."""
     return max(0, gpu.free - HEADROOM)
@@ -196,10 +103,11 @@ def usable(gpu: Gpu) -> int:
 def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto", host: int = 0) -> Placement:
     """Choose how these engines share the GPUs.
 
-    One engine gets the GPU to itself, and so does each of several where there are enough. Failing that, several stand
-    side by side if each can hold at least one sequence of its full context; the rest of the memory is divided by what
-    they would like, `concurrency` sequences each. Failing that, or on wish, each has the GPU while it is asked;
-    meanwhile the others sleep if they can and the GPU has room for it.
+    One engine gets the first GPU to itself, or, where that holds too little, the one with the most free memory. Each of
+    several gets one of its own where there are enough. Failing that, they stand side by side if each can hold at least
+    one sequence of its full context; the rest of the memory is divided by what they would like, `concurrency` sequences
+    each. Failing that, or on wish, each has the GPU while it is asked; meanwhile the others sleep if they can and the
+    GPU has room for it.
 
     Args:
         demands: one per engine; roles with equal settings are one engine already.
@@ -224,18 +132,27 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
     if side:
         return Placement("split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side"))
     alone = tuple(part for d in demands if (part := _alone(d, gpu)))
+    if not alone and len(demands) == 1:
+        # Where there are too few for all copies, the one that holds too little is among them.
+        alone = _handed_out(demands, gpus, _freest_first(gpus))
     if len(alone) < len(demands) or (len(demands) > 1 and wanted == "split"):
         why = _refusal(demands, gpu)
-        if wanted == "auto" and _enough(demands, gpus):
-            why += f"; nor apart: of GPU 0, 1 and so on {', '.join(_gib(usable(gpu)) for gpu in gpus)} can be used"
+        if wanted == "auto" and _enough(demands, gpus) and len(gpus) > used:
+            nor = "apart" if len(demands) > 1 else "elsewhere"
+            why += f"; nor {nor}: of GPU 0, 1 and so on {', '.join(_gib(usable(gpu)) for gpu in gpus)} can be used"
         return Placement("none", gpu, (), tuple(demands), why)
     if len(demands) > 1:
         why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
         return _swap(demands, gpu, alone, f"one at a time, {why}", host)
-    if " and " in demands[0].roles:
-        how = "one engine for all roles, as their model and settings are the same"
-        return Placement("shared", gpu, alone, tuple(demands), _told("shared", gpu, alone, how))
-    return Placement("single", gpu, alone, tuple(demands), _told("single", gpu, alone, "one engine"))
+    return _one_engine(alone[0])
+
+
+def _one_engine(part: Part) -> Placement:
+    choice: Choice = "shared" if " and " in part.demand.roles else "single"
+    how = "one engine for all roles, as their model and settings are the same" if choice == "shared" else "one engine"
+    if part.devices:
+        how += f"; on GPU {', '.join(map(str, part.devices))}, as the first holds too little"
+    return Placement(choice, part.gpu, (part,), (part.demand,), _told(choice, part.gpu, (part,), how))
 
 
 def _apart(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> tuple[Part, ...]:
@@ -244,20 +161,24 @@ def _apart(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> tuple[Part, ...]:
     GPUs of one size are handed out in their order, as neighbours are often linked. Where they differ, or so handed out
     hold too little, the engine that needs most gets those with the most free memory: no other order fits more.
     """
-    if not _enough(demands, gpus):
+    if len(demands) == 1 or not _enough(demands, gpus):
         return ()
     if len({gpu.total for gpu in gpus}) == 1:
         parts = _handed_out(demands, gpus, range(len(gpus)))
         if parts and _fit_by_estimate(parts):
             return parts
     by_need = sorted(demands, key=lambda d: -d.least_alone)
-    parts = _handed_out(by_need, gpus, sorted(range(len(gpus)), key=lambda place: -gpus[place].free))
+    parts = _handed_out(by_need, gpus, _freest_first(gpus))
     return tuple(sorted(parts, key=lambda part: demands.index(part.demand)))
 
 
 def _enough(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> bool:
-    """Whether each of several engines can have GPUs of its own."""
-    return len(demands) > 1 and len(gpus) >= sum(d.gpus * d.copies for d in demands)
+    """Whether each engine can have GPUs of its own."""
+    return len(gpus) >= sum(d.gpus * d.copies for d in demands)
+
+
+def _freest_first(gpus: Sequence[Gpu]) -> list[int]:
+    return sorted(range(len(gpus)), key=lambda place: -gpus[place].free)
 
 
 def _handed_out(demands: Sequence[Demand], gpus: Sequence[Gpu], places: Sequence[int]) -> tuple[Part, ...]:
@@ -350,8 +271,9 @@ def _told_apart(parts: Sequence[Part]) -> str:
 
 
 def _held(part: Part) -> str:
+    loading = part.demand.quantizing and f" before {part.demand.quantizing}"
     return (
-        f"{_gib(part.demand.weights)} of weights and {_gib(part.cache)} of cache, "
+        f"{_gib(part.demand.weights)} of weights{loading} and {_gib(part.cache)} of cache, "
         f"{part.sequences} sequences of {part.demand.context} tokens at once"
     )
 

@@ -67,10 +67,8 @@ class PromptTokenizer:
         Raises:
             ModelError: the folder holds no tokenizer that loads.
         """
-        from transformers import AutoTokenizer
-
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            tokenizer = _read(Path(folder))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(
                 f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
@@ -178,6 +176,25 @@ class PromptTokenizer:
 
     def _apply(self, messages: list[dict[str, str]]) -> str:
         return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **self._args)
+
+
+def _read(folder: Path) -> Any:
+    """The folder's Hugging Face tokenizer.
+
+    Beside vLLM, which brings mistral_common, transformers prefers Mistral's `tekken.json` to `tokenizer.json`, and that
+    tokenizer has no chat template. Only newer versions can be told not to, so the class to read with is named here.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    both = all((folder / name).is_file() for name in ("tekken.json", "tokenizer.json"))
+    reader = PreTrainedTokenizerFast if both else AutoTokenizer
+    tokenizer = reader.from_pretrained(str(folder), local_files_only=True)
+    if type(tokenizer).__name__ == "MistralCommonBackend":
+        raise ModelError(
+            f"{folder}: only Mistral's own tokenizer is in it, which has no chat template; tokenizer.json is missing",
+            "add tokenizer.json, tokenizer_config.json and chat_template.jinja from a copy for transformers",
+        )
+    return tokenizer
 
 
 def plain(prompt: Prompt) -> str:

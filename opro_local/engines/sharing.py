@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from opro_local.engines import placement, resolve_kind
+from opro_local.engines.demand import demand
 from opro_local.engines.footprint import footprint
 from opro_local.engines.gpus import Gpu, gpus, host_memory
 from opro_local.engines.placement import Placement, Wanted
@@ -21,7 +22,8 @@ from opro_local.types import Completion, Engine, EngineSettings, Progress, Promp
 # The order engines start in. The scorer first: it is the one whose failure says most about a config.
 ORDER: tuple[Role, ...] = ("scorer", "optimizer", "judge", "embedder")
 LOWER = (
-    "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, or free the GPU; "
+    "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, free the GPU, or choose "
+    "another GPU with CUDA_VISIBLE_DEVICES; "
     'run.placement = "off" starts without a plan'
 )
 
@@ -32,7 +34,7 @@ def plan_of(asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: 
     Raises:
         ModelError: a model's folder does not tell what it needs.
     """
-    demands = [placement.demand(roles, one, footprint(Path(one.model))) for one, roles in _distinct(asked)]
+    demands = [demand(roles, one, footprint(Path(one.model))) for one, roles in _distinct(asked)]
     return placement.plan(demands, there, wanted, host_memory())
 
 

@@ -10,12 +10,14 @@ import gc
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opro_local import offline
 from opro_local.engines import lora
 from opro_local.engines.constraints import Grammars, dialect
+from opro_local.engines.footprint import DTYPES, footprint
 from opro_local.engines.prompts import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
@@ -23,6 +25,8 @@ from opro_local.types import Completion, Constraint, EngineSettings, Progress, P
 REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
 CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
+CPU_BLOCK = 32
+CPU_KV_TOKENS = 2 * CPU_BATCHED
 # What a failed start says, and what helps. vLLM's own texts, matched in lower case.
 HINTS = {
     "free memory on device": "another process holds the GPU: free it, or lower gpu_memory",
@@ -258,11 +262,26 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         # back, vLLM's own 4 GiB of KV cache takes 22 s to touch, and its blocks of 128 tokens rarely hit.
         args["dtype"] = "float32" if settings.dtype == "auto" else settings.dtype
         args["max_num_seqs"] = settings.max_num_seqs or 64
-        args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or CPU_KV_BYTES
-        args |= {"enforce_eager": True, "block_size": 32}
+        args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or _cpu_cache(args)
+        args |= {"enforce_eager": True, "block_size": CPU_BLOCK}
         # A seeded request whose prompt is read in two parts ends the engine: "CPU Generator does not use offset".
         args |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"])}
     return {name: value for name, value in args.items() if value is not None} | dict(settings.engine_args)
+
+
+def _cpu_cache(args: Mapping[str, Any]) -> int:
+    """Bytes of KV cache on a CPU, where vLLM's own choice takes too long to touch.
+
+    Two forward passes of tokens, as many as 384 MiB hold of SmolLM2-135M's, and at least the one full sequence without
+    which vLLM does not start: in whole blocks, and one more, as vLLM keeps a block for itself.
+    """
+    blocks = -(-max(CPU_KV_TOKENS, args["max_model_len"]) // CPU_BLOCK) + 1
+    try:
+        model = footprint(Path(args["model"]))
+    except ModelError:
+        return CPU_KV_BYTES
+    tokens = blocks * CPU_BLOCK
+    return max(CPU_KV_BYTES, model.kv_bytes(tokens, DTYPES.get(args["dtype"], 4), ahead=tokens))
 
 
 def _managed(what: str, call: Callable[[], Any]) -> Any:

@@ -237,10 +237,10 @@ class WorkerEngine:
 def environment(settings: EngineSettings, devices: str | None = None) -> dict[str, str]:
     """The child's environment; what the user has set stays, apart from the offline switches."""
     env = {**os.environ, **SWITCHES}
+    # GPUs are planned by nvidia-smi's numbers; CUDA's own begin with the fastest GPU.
+    env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if devices is not None:
-        # Numbers that the user has not named are nvidia-smi's; CUDA's own begin with the fastest GPU.
-        order = {} if "CUDA_VISIBLE_DEVICES" in env else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-        env = {**order, **env, "CUDA_VISIBLE_DEVICES": devices}
+        env["CUDA_VISIBLE_DEVICES"] = devices
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     env.setdefault("VLLM_PLUGINS", "")  # third-party plugins run at import; none is needed
     if settings.tensor_parallel * settings.pipeline_parallel == 1:
