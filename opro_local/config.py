@@ -260,6 +260,7 @@ FREE = frozenset(
 FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
 PATHS = {
     "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
+    "search": ("metaprompt", "operators", "similarity"),
     **{role: ("model", "adapter", "script") for role in ("optimizer", "scorer", "judge")},
     "problem": ("file", "suite", "data_file", "folder", "function"),
 }
@@ -309,20 +310,26 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
-            if not _is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
+            if not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
                 found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
     return found
 
 
-def _is_free(name: str, config: Mapping[str, Any]) -> bool:
+def is_free(name: str, config: Mapping[str, Any]) -> bool:
     """Whether a run may be continued with another value; the number of steps is part of a temperature's schedule."""
     scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
     return name in FREE and not scheduled
 
 
 def _of_its_own(value: Any) -> Any:
-    """A setting's value without the folder of a user's function: a project may move, its file's digest holds it."""
-    return Path(value).name if isinstance(value, str) and FUNCTION.fullmatch(value) else value
+    """A setting's value without the folder of a user's function or form: a project may move with them.
+
+    A function's file is held by a digest of its own, what a form says by the requests made of it.
+    """
+    if isinstance(value, list):
+        return [_of_its_own(one) for one in value]
+    own = isinstance(value, str) and (FUNCTION.fullmatch(value) or value.endswith(".toml"))
+    return Path(value).name if own else value
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:
@@ -347,15 +354,24 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
     for section, keys in PATHS.items():
         table = tables.get(section)
         for key in keys if isinstance(table, dict) else ():
-            if isinstance(table.get(key), str) and _is_path(section, key, table[key]):
-                table[key] = str(base / Path(table[key]).expanduser())
+            if isinstance(table.get(key), list):
+                table[key] = [_resolved(table, key, value, base) for value in table[key]]
+            elif key in table:
+                table[key] = _resolved(table, key, table[key], base)
 
 
-def _is_path(section: str, key: str, value: str) -> bool:
-    """Whether a value is a path: a rule only with a file of its own, a model only where it is written as one."""
+def _resolved(table: Mapping[str, Any], key: str, value: Any, base: Path) -> Any:
+    is_path = isinstance(value, str) and value and _is_path(table, key, value)
+    return str(base / Path(value).expanduser()) if is_path else value
+
+
+def _is_path(table: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether a value is a path: a rule or a form only with a file of its own, a model where it is written as one."""
     if key in ("rule", "pattern", "function"):
-        return FUNCTION.fullmatch(value) is not None
-    return key != "model" or value.startswith(("./", "../", "~"))
+        return FUNCTION.fullmatch(value) is not None and (key != "pattern" or table.get("rule") == "python")
+    if key in ("metaprompt", "operators"):
+        return value.endswith(".toml")
+    return key not in ("model", "similarity") or value in (".", "..") or value.startswith(("./", "../", "~"))
 
 
 def _explain(error: ValidationError) -> str:

@@ -14,8 +14,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from opro_local.errors import ModelError, OproError, UsageError
+from opro_local.errors import ModelError, UsageError
 
 MAGIC = b"GGUF"
 
@@ -51,19 +52,25 @@ def convert(source: Path, target: Path, replace: bool = False) -> None:
 
 @contextlib.contextmanager
 def _explained(target: Path) -> Iterator[None]:
-    """A disk that is full and a place that can't be written end as a ModelError.
-
-    safetensors has an error of its own for them and tokenizers the plain Exception, with the system's number in it.
-    """
+    """A disk that is full and a place that can't be written end as a ModelError."""
     try:
         yield
-    except OproError:
-        raise
-    except Exception as error:
-        if not isinstance(error, OSError) and "(os error " not in str(error):
-            raise
+    except OSError as error:
         hint = "is there room, and the right to read and write there?"
         raise ModelError(f"{target} can't be made: {error}", hint) from error
+
+
+def _save(part: Any, folder: Path) -> None:
+    """Save a model or a tokenizer; a full disk is an OSError.
+
+    safetensors has an error of its own for it and tokenizers the plain Exception, with the system's number in it.
+    """
+    try:
+        part.save_pretrained(folder)
+    except Exception as error:
+        if isinstance(error, OSError) or "(os error " not in str(error):
+            raise
+        raise OSError(str(error)) from error
 
 
 def _put(complete: Path, target: Path, aside: Path) -> None:
@@ -126,8 +133,8 @@ def _dequantize(gguf: Path, folder: Path) -> None:
     limit = torch.finfo(torch.float16).max
     if all(weight.abs().max() < limit for weight in model.parameters()):
         model.half()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    _save(model, folder)
+    _save(tokenizer, folder)
     # Kept in float16, not meant for it: engines that read "float16" here would compute in it, and Gemma overflows.
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")

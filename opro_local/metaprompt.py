@@ -102,12 +102,12 @@ def load(name: str) -> Form:
         known = ", ".join(sorted(file.stem for file in FORMS.glob("*.toml")))
         raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
         openers = table.get("openers", ())
         if isinstance(openers, str):
-            openers = (path.parent / openers).read_text("utf-8").splitlines()
-        lists = {"stop": tuple(table.get("stop", ())), "openers": tuple(filter(None, openers))}
-        return TypeAdapter(Form).validate_python({"name": path.stem, **table, **lists})
+            openers = (path.parent / openers).read_text("utf-8-sig").splitlines()
+        openers = tuple(words for line in openers if (words := line.strip()))
+        return TypeAdapter(Form).validate_python({"name": path.stem, **table, "openers": openers})
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
@@ -160,8 +160,8 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
 
 
 def _spaced(before: str, opener: str) -> str:
-    """An opener as it follows `before`: a word of its own, unless it stands at the start of a quotation or a line."""
-    return f" {opener}" if opener and before[-1:] not in ("", '"', " ", "\n") else opener
+    """An opener as it follows `before`: a word of its own, unless a quotation, a line or a tag begins with it."""
+    return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
 
 
 def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:

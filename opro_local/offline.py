@@ -90,7 +90,11 @@ def model_digest(folder: Path) -> str:
 def _files(folder: Path) -> list[Path]:
     """A model's files; a sentence-embedding model, which has a list of modules, keeps some in folders of its own."""
     found = folder.rglob("*") if (folder / "modules.json").is_file() else folder.iterdir()
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file() and not _is_hidden(path.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _pieces(file: int, size: int) -> list[tuple[int, int]]:

@@ -111,7 +111,9 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
 
 
 def _side(row: dict[str, Any]) -> dict[str, Any]:
-    return {**_value(row), "interval": list(share_interval(row["score"] * row["n"], row["n"]))}
+    n = row["n"]
+    total = min(n, max(0.0, row["score"] * n))  # stores of earlier builds don't say whether scores are shares
+    return {**_value(row), "interval": list(share_interval(total, n))}
 
 
 def _value(row: dict[str, Any]) -> dict[str, Any]:

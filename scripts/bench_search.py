@@ -15,7 +15,7 @@ score 576 pairs of a prompt and a row in all, most of them on train and the rest
     paraphrase       best of N paraphrases of the user's prompt (APE)
     opro-chat        the paper's loop with its chat meta-prompt, 48 replies of at most 64 tokens
     mixed-shuffled   mixed with the scores in the meta-prompts shuffled
-    opro             the paper's loop with the model card's meta-prompt (not run by default)
+    opro             the paper's loop with the model card's meta-prompt
     random-turns     random-demos as turns of a chat (not run by default)
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
@@ -28,7 +28,7 @@ import csv
 import json
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ MODES: dict[str, dict[str, Any]] = {
     "opro": {"mode": "opro", **STEPS},
     "random-turns": {"mode": "mixed"},
 }
-RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", "opro-chat", "mixed-shuffled")
+RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", "opro-chat", "opro", "mixed-shuffled")
 
 
 def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
@@ -169,7 +169,7 @@ class ShuffledScores(mixing.Mixed):
         return replace(view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)])
 
 
-CHECKPOINTS = (PAIRS // 4, PAIRS // 2)
+CHECKPOINTS = (ROWS * 13, ROWS * CANDIDATES)  # the first ends with the default search's first call
 CURVE_ROWS = 50
 
 
@@ -181,7 +181,7 @@ def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Bat
     known = {entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"}
     missing = [solution for solution in dict.fromkeys(incumbents) if solution not in known]
     if missing:
-        found = yield from ready.problem.evaluate(missing, "test", "curve", rows)
+        found = yield from ready.problem.evaluate(missing, "test", "curve/steps", rows)
         known |= {solution: score.values for solution, score in zip(missing, found, strict=True)}
     curve = [known[solution][:CURVE_ROWS].mean() for solution in (*incumbents, outcome.best)]
     ready.problem.curve = [float(value) for value in curve]
@@ -189,11 +189,15 @@ def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Bat
 
 
 def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
-    """What stood first when so many pairs had been scored, by the split on which the mode compares."""
+    """What stood first when so many pairs had been scored, by the split on which the mode compares.
+
+    A search's step counts when it is through: which of its solutions are dropped is known at its end.
+    """
     drawn = any(entry.solution.demonstrations for entry in trajectory.held_out) and len(trajectory.entries) == 1
     entries = [e for e in trajectory.held_out if e.split == "validation"] if drawn else trajectory.entries
     spent = np.cumsum([entry.score.n for entry in entries])
-    seen = [entry for entry, cost in zip(entries, spent, strict=True) if cost <= pairs] or entries[:1]
+    ends = spent if drawn else [spent[max(i for i, e in enumerate(entries) if e.step == own.step)] for own in entries]
+    seen = [entry for entry, cost in zip(entries, ends, strict=True) if cost <= pairs] or entries[:1]
     return max(seen, key=lambda entry: (not entry.partial, trajectory.estimate(entry))).solution
 
 
@@ -255,13 +259,24 @@ def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str,
     }
 
 
-def interval(values: list[float]) -> str:
-    """Mean and its 95 % interval over runs (Student's t), in percent."""
+def interval(parts: list[list[float]]) -> str:
+    """The mean over tasks of the mean over a task's runs, and its 95 % interval over runs (Student's t), in percent.
+
+    Differences between tasks are no part of it: other tasks would be another table.
+    """
     from scipy.stats import t
 
-    values = np.array(values) * 100
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{values.mean():5.1f} ± {half:4.1f}"
+    values = [100 * np.array(part) for part in parts]
+    spread = (
+        np.sqrt(sum(part.var(ddof=1) / len(part) for part in values)) / len(values) if len(values[0]) > 1 else np.nan
+    )
+    half = t.ppf(0.975, sum(len(part) - 1 for part in values)) * spread
+    return f"{np.mean([part.mean() for part in values]):5.1f} ± {half:4.1f}"
+
+
+def by_task(rows: list[dict[str, Any]], value: Callable[[dict[str, Any]], float]) -> list[list[float]]:
+    names = dict.fromkeys(row["task"] for row in rows)
+    return [[value(row) for row in rows if row["task"] == name] for name in names]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -269,20 +284,30 @@ def table(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["task"] for row in rows))
     lines = ["| mode | " + " | ".join(names) + " | mean | worst vs seed | usable replies | pairs |"]
     lines.append("|---" * (len(names) + 5) + "|")
-    base = [[row["baseline"] for row in rows if row["task"] == name] for name in names]
-    everything = [row["baseline"] for row in rows]
-    lines.append(f"| seed | {' | '.join(interval(part) for part in base)} | {interval(everything)} | | | |")
+    base = by_task([row for row in rows if row["mode"] == rows[0]["mode"]], lambda row: row["baseline"])
+    lines.append(f"| seed | {' | '.join(interval([part]) for part in base)} | {interval(base)} | | | |")
     for mode in dict.fromkeys(row["mode"] for row in rows):
         own = [row for row in rows if row["mode"] == mode]
-        cells = [interval([row["test"] for row in own if row["task"] == name]) for name in names]
+        tests = by_task(own, lambda row: row["test"])
         worst = min(row["test"] - row["baseline"] for row in own)
         replies, usable = sum(row["replies"] for row in own), sum(row["usable"] for row in own)
         share = f"{usable}/{replies} = {100 * usable / replies:.0f} %" if replies and "random" not in mode else ""
         pairs = f"{np.mean([row['scored'] for row in own]):.0f}"
         lines.append(
-            f"| {mode} | {' | '.join(cells)} | {interval([row['test'] for row in own])} | {100 * worst:+.0f} "
+            f"| {mode} | {' | '.join(interval([part]) for part in tests)} | {interval(tests)} | {100 * worst:+.1f} "
             f"| {share} | {pairs} |"
         )
+    return "\n".join(lines)
+
+
+def ahead(rows: list[dict[str, Any]]) -> str:
+    """How far the default search is ahead of every other mode, run by run: same task, seed, rows and test rows."""
+    first = {(row["task"], row["seed"]): row["test"] for row in rows if row["mode"] == "joint"}
+    lines = []
+    for mode in dict.fromkeys(row["mode"] for row in rows if first and row["mode"] != "joint"):
+        own = [row for row in rows if row["mode"] == mode]
+        gaps = by_task(own, lambda row: first[row["task"], row["seed"]] - row["test"])
+        lines.append(f"joint - {mode}: {interval(gaps)} over {len(own)} pairs of runs")
     return "\n".join(lines)
 
 
@@ -313,7 +338,7 @@ def main() -> None:
         began = time.monotonic()
         rows += run(name, load(name), seeds, given.modes.split(","), given.model, folder)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-        print(table(rows), flush=True)
+        print(f"{table(rows)}\n\n{ahead(rows)}\n", flush=True)
         if given.out:
             given.out.write_text(json.dumps(rows, indent=1))
     print(curves(rows))

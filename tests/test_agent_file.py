@@ -446,3 +446,20 @@ def test_the_page_does_what_it_says(tmp_path, monkeypatch):
 def test_the_recipes_are_configs(name):
     package = Path(configs.__file__).parent
     assert configs.read(package / "recipes" / f"{name}.toml").problem.kind == name
+
+
+def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
+    from opro_local.plans.program import _agent_identity
+
+    (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 1.0\n")
+    tasks = "".join(f'[[task]]\nprompt = "p{n}"\ntarget = "t"\nrule = "rule.py:score"\n' for n in range(4))
+    (tmp_path / "suite.toml").write_text(f"\ufeff{tasks}", "utf-8")
+    (tmp_path / "AGENTS.md").write_text(AGENTS)
+
+    def identity():
+        suite = read_suite(tmp_path / "suite.toml", (0.5, 0.25, 0.25), 0)
+        return _agent_identity(tmp_path / "AGENTS.md", tmp_path / "suite.toml", {}, suite)
+
+    before = identity()
+    (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 0.0\n")
+    assert {name for name, digest in identity().items() if digest != before[name]} == {"rule rule.py"}

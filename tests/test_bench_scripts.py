@@ -110,6 +110,11 @@ def test_search_tabulates_by_mode_and_task(script):
         )
     ]
     lines = search.table(rows).splitlines()
-    assert cells(lines[3]) == ["joint", "60.0 ± 254.1", "60.0 ± 254.1", "-10", "6/8 = 75 %", "576"]
-    assert cells(lines[4])[3:5] == ["+10", ""]
+    assert cells(lines[2])[:3] == ["seed", "50.0 ±  0.0", "50.0 ±  0.0"]
+    assert cells(lines[3]) == ["joint", "60.0 ± 254.1", "60.0 ± 254.1", "-10.0", "6/8 = 75 %", "576"]
+    assert cells(lines[4])[3:5] == ["+10.0", ""]
+    assert search.ahead(rows) == "joint - random-demos:   0.0 ± 254.1 over 2 pairs of runs"
+    other = [{**row, "task": "u", "test": row["test"] - 0.3, "baseline": 0.2} for row in rows]
+    lines = search.table(rows + other).splitlines()  # a difference between tasks makes no mean less certain
+    assert cells(lines[3])[1:4] == ["60.0 ± 254.1", "30.0 ± 254.1", "45.0 ± 60.8"]
     assert cells(search.curves(rows).splitlines()[2]) == ["joint", "50.0", "50.0", "50.0"]

@@ -137,3 +137,20 @@ def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_he
     assert found.scorer.model == f"{inside}/mm" and found.optimizer.model == "owner/name"
     assert found.task.data == str(tmp_path / "e.csv") and found.optimizer.script == str(tmp_path / "t.py:answer")
     assert configs.build({"task": {"rule": "labels"}}).task.rule == "labels"
+
+
+def test_forms_and_similarity_in_a_file_start_from_it_and_what_is_no_path_stays(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(
+        '[search]\nmetaprompt = "own.toml"\noperators = ["own.toml", "rewording"]\nsimilarity = "./minilm"\n'
+        '[scorer]\nmodel = "."\nadapter = ""\nscript = ""\n[task]\nrule = "regex"\npattern = "app.py:main"\n'
+    )
+    found = configs.read(path, ["optimizer.adapter="])
+    assert found.search.metaprompt == str(tmp_path / "own.toml")
+    assert found.search.operators == (str(tmp_path / "own.toml"), "rewording")
+    assert found.search.similarity == str(tmp_path / "minilm") and found.scorer.model == str(tmp_path)
+    assert found.scorer.adapter == found.scorer.script == found.optimizer.adapter == ""
+    assert found.task.pattern == "app.py:main"
+    there = found.model_dump(mode="json")
+    moved = json.loads(json.dumps(there).replace(f"{tmp_path}/own.toml", "/elsewhere/own.toml"))
+    assert configs.changes(there, moved) == [] and there != moved

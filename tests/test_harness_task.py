@@ -10,6 +10,7 @@ import yaml
 from hub import write_parquet, write_saved
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import ROOT
 
 from opro_local import inspection, scoring, tasks
 from opro_local.config import TaskSettings
@@ -339,3 +340,21 @@ def test_malformed_data_names_its_row(sums):
 def test_another_rule_leaves_the_pattern(sums):
     task = load(write(sums), rule="number")
     assert (task.rule, task.pattern, task.stop) == ("number", None, ("Question:", "</s>"))
+
+
+def test_a_changed_filter_makes_another_run_of_it(sums):
+    from opro_local import config as configs
+    from opro_local.plans.prompt import prompt_plan
+
+    def identity():
+        scorer = {"engine": "scripted", "script": f"{ROOT}/tests/scripted_model.py:answer"}
+        return prompt_plan(
+            configs.build({"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer})
+        ).identity
+
+    write(sums)
+    before = identity()
+    assert identity() == before
+    write(sums, filter_list=[LAST])
+    after = identity()
+    assert after["rule"] != before["rule"] and after["data"] == before["data"]

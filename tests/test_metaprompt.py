@@ -130,9 +130,9 @@ def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
 
 def test_openers_are_a_list_or_a_file_beside_the_form(tmp_path):
     form = 'chat = false\nmax_tokens = 8\nopen = ""\nclose = "\\n"\ntemplate = "x"\nopeners = '
-    (tmp_path / "own.txt").write_text("Is\n\nTell me\n", "utf-8")
-    (tmp_path / "a.toml").write_text(f'{form}"own.txt"\n', "utf-8")
-    (tmp_path / "b.toml").write_text(f'{form}["Is", "Tell me"]\n', "utf-8")
+    (tmp_path / "own.txt").write_text("\ufeffIs\n\nTell me\n", "utf-8")
+    (tmp_path / "a.toml").write_text(f'\ufeff{form}"own.txt"\n', "utf-8")
+    (tmp_path / "b.toml").write_text(f'{form}[" Is", "Tell me"]\n', "utf-8")
     for name in ("a", "b"):
         assert metaprompt.load(str(tmp_path / f"{name}.toml")).openers == ("Is", "Tell me")
     (tmp_path / "c.toml").write_text(f'{form}"none.txt"\n', "utf-8")
@@ -158,6 +158,7 @@ def test_an_opener_is_a_word_of_its_own(template, chat, begun):
         ('max_tokens = "many"', "max_tokens: input should be a valid integer"),
         ('needs = "pears"', "needs: input should be '', 'pair', 'mistakes' or 'paragraphs'"),
         ("colour = 1", "colour: "),
+        ('stop = "END"', "stop: input should be a valid tuple"),
     ],
 )
 def test_a_form_with_a_wrong_setting_is_refused_by_its_name(tmp_path, changed, said):

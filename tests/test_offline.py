@@ -111,5 +111,8 @@ def test_the_modules_of_an_embedding_model_are_part_of_it(tmp_path):
     assert offline.model_digest(tmp_path) == without
     (tmp_path / "modules.json").write_text("[]")
     first = offline.model_digest(tmp_path)
+    (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
+    (tmp_path / ".cache" / "huggingface" / "config.json.metadata").write_text("a time")  # as `hf download` leaves it
+    assert offline.model_digest(tmp_path) == first
     (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"c")
     assert offline.model_digest(tmp_path) != first

@@ -11,11 +11,13 @@ from typer.testing import CliRunner
 
 from opro_local import config as configs
 from opro_local.cli.main import app
+from opro_local.cli.options import run_folder
 from opro_local.errors import UsageError
 from opro_local.evaluation import evaluation
 from opro_local.plans import plan
 from opro_local.reading import describe, overview
 from opro_local.run import carry_out
+from opro_local.store import open_store
 
 RULE = "def score(answer, target, columns):\n    return answer.strip() == target\n"
 
@@ -86,6 +88,31 @@ def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(tmp_
         said = CliRunner().invoke(app, [verb, "c.toml"])
         assert said.exit_code == 0, said.output
     assert sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir()) == ["run", "run-evaluate"]
+
+
+def test_steps_that_a_schedule_depends_on_have_a_folder_of_their_own(tables):
+    def folder(**search):
+        return run_folder(configs.build({**tables, "search": {**tables["search"], **search}}), None)
+
+    assert folder(steps=2) == folder(steps=3)
+    linear = {"schedule": "linear", "temperature_end": 0.5}
+    assert folder(steps=2, **linear) != folder(steps=3, **linear)
+
+
+def test_a_run_of_an_earlier_build_does_not_break_the_list(tmp_path):
+    """It does not say that its scores have a scale of their own."""
+    (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
+    tables = {
+        "problem": {"kind": "function", "function": str(tmp_path / "f.py:score")},
+        "search": {"seeds": ["a"], "steps": 0},
+    }
+    tables["optimizer"] = {"engine": "scripted", "script": f"{Path(__file__).with_name('scripted_model.py')}:answer"}
+    carry_out(plan(configs.build(tables)), tmp_path / "runs" / "a")
+    store = open_store(tmp_path / "runs" / "a")
+    store.put(state="interrupted", shares=None)
+    store.close()
+    (row,) = overview(tmp_path / "runs")
+    assert row["best"] == 250.375
 
 
 def test_objectives_of_their_own_scale_are_no_percentages(tmp_path, monkeypatch):

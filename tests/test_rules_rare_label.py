@@ -8,7 +8,7 @@ import pytest
 from running import SCRIPT
 
 from opro_local import config as configs
-from opro_local.errors import UsageError
+from opro_local.errors import DataError, UsageError
 from opro_local.plans.prompt import prompt_plan
 
 
@@ -24,7 +24,8 @@ def mails(tmp_path_factory):
 
 def plan(data, **task):
     scorer = {"engine": "scripted", "model": "scripted", "script": SCRIPT}
-    return prompt_plan(configs.build({"task": {"data": str(data), **task}, "scorer": scorer}))
+    data = {"data": str(data)} if data else {}
+    return prompt_plan(configs.build({"task": {**data, **task}, "scorer": scorer}))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -36,3 +37,19 @@ def test_every_draw_of_rows_with_a_rare_label_is_a_run(mails, seed):
 def test_a_run_with_a_rule_that_is_none_is_told_of_the_judge(mails):
     with pytest.raises(UsageError, match="sql, judge or"):
         plan(mails, rule="fuzzy")
+
+
+def test_labels_that_no_train_row_has_are_told(mails):
+    told = [plan(mails, split_seed=seed).notices for seed in range(8)]
+    assert {notice for notices in told for notice in notices if "label" in notice} == {
+        "labels that no train row has: 'legal'"
+    }
+
+
+def test_targets_that_are_no_labels_are_still_refused(tmp_path):
+    """A label set as large as a split of free texts would accept every target of it."""
+    for split, targets in (("train", ["spam", "work"] * 4), ("test", ["spam", *(f"text {n}" for n in range(30))])):
+        with (tmp_path / f"{split}.csv").open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([("input", "target"), *((f"{split} {n}", t) for n, t in enumerate(targets))])
+    with pytest.raises(DataError, match="'text 0' fails its own rule labels"):
+        plan(None, **{split: str(tmp_path / f"{split}.csv") for split in ("train", "test")})

@@ -17,7 +17,11 @@ from opro_local.errors import UsageError
 if TYPE_CHECKING:
     from opro_local.config import Config
 
-RunOption = Annotated[Path | None, typer.Option("--run", help="The run's folder [default: runs/<name>-<short id>].")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="The run's folder [default: in runs/, by its name and settings].")
+]
+# Settings that a run may change and that yet tell two commands apart.
+TELLING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
 EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
@@ -89,15 +93,16 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
 
     Other verbs than `run` have their name in it, so that a search and an evaluation of one config don't meet.
     """
-    from opro_local.config import FREE
+    from opro_local.config import is_free
 
     if folder is not None:
         return folder
+    whole = config.model_dump(mode="json")
     dumped = {
-        f"{section}.{key}": value
-        for section, table in config.model_dump(mode="json").items()
+        name: value
+        for section, table in whole.items()
         for key, value in table.items()
-        if f"{section}.{key}" not in FREE - {"scorer.model", "optimizer.model", "task.data", "task.train"}
+        if not is_free(name := f"{section}.{key}", whole) or name in TELLING
     }
     short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
     name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"

@@ -20,7 +20,7 @@ def print_result(result: Mapping[str, Any]) -> None:
         console.print(_prompts_table(result))
         for prompt in result["prompts"]:
             console.print(f"{prompt['prompt']}: {prompt['text']!r}{examples(prompt)}", markup=False)
-        if shown := _telling(result["pairs"]):
+        if shown := _telling(result["pairs"], result.get("alpha", 0.05)):
             console.print(_pairs_table(shown, level(result)))
     else:
         console.print(_heading(result), markup=False)
@@ -100,10 +100,10 @@ def _prompts_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _telling(pairs: Sequence[Mapping[str, Any]], few: int = 6, most: int = 20) -> list[Mapping[str, Any]]:
-    """The pairs worth a line: all where they are few, else those with p < 0.05, the surest first."""
+def _telling(pairs: Sequence[Mapping[str, Any]], alpha: float, few: int = 6, most: int = 20) -> list[Mapping[str, Any]]:
+    """The pairs worth a line: all where they are few, else those with p < alpha, the surest first."""
     ordered = sorted(pairs, key=lambda pair: pair["p_value"])
-    return ordered if len(ordered) <= few else [pair for pair in ordered if pair["p_value"] < 0.05][:most]
+    return ordered if len(ordered) <= few else [pair for pair in ordered if pair["p_value"] < alpha][:most]
 
 
 def _pairs_table(pairs: Sequence[Mapping[str, Any]], interval: str) -> Table:

@@ -115,7 +115,7 @@ def agent_file_plan(config: Config) -> Plan:
         cards,
         form,
         others={"program": ProgramEngine(programs, settings.parallel)} if programs else {},
-        identity=_agent_identity(file, Path(settings.suite), programs),
+        identity=_agent_identity(file, Path(settings.suite), programs, suite),
         check=lambda engines: _check_agent(problem, engines["scorer"]) if asked else None,
         conclude=lambda found, _: {**found, "diff": diff(original, found["best"]["text"], file.name)},
         files=lambda found: {"best.txt": found["best"]["text"], "best.diff": found["diff"]},
@@ -143,15 +143,17 @@ def _programs(config: Config, suite: Suite, name: str) -> dict[str, Program]:
     return found
 
 
-def _agent_identity(file: Path, suite: Path, programs: Mapping[str, Program]) -> dict[str, str]:
-    """Digests of the file, the suite, the programs' own files and the workspaces they copy."""
+def _agent_identity(file: Path, path: Path, programs: Mapping[str, Program], suite: Suite) -> dict[str, str]:
+    """Digests of the file, the suite, its rules' and programs' own files and the workspaces they copy."""
+    rules = {task.code for tasks in suite.values() for task in tasks if task.code}
     workspaces = {own.workspace for own in programs.values() if own.workspace}
     commands = [command_digest(own.command, Path(own.workspace or own.folder)) for own in programs.values()]
     return {
         "file": file_digest(file),
-        "suite": file_digest(suite),
+        "suite": file_digest(path),
         "programs": hashlib.sha256("".join(commands).encode()).hexdigest()[:16],
         **{f"workspace {Path(folder).name}": folder_digest(Path(folder)) for folder in sorted(workspaces)},
+        **{f"rule {code.name}": file_digest(code) for code in sorted(rules)},
     }
 
 

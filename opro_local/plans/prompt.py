@@ -61,7 +61,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         cards,
         propose=mixed(config, problem, cards["optimizer"]) if config.is_mixed else None,
         identity=_identity(config, task),
-        notices=task.notices,
+        notices=(*task.notices, *scoring.rare_labels(task, config.task)),
         rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
         conclude=lambda found, trajectory: _with_prompt(found, problem),
@@ -111,7 +111,8 @@ def mixed(
 
 def _identity(config: Config, task: Task) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
-    named = (config.task.pattern if task.rule == "python" else task.rule) or ""
+    pattern = config.task.pattern or task.pattern or ""
+    named = pattern if task.rule == "python" else task.rule
     own = named if FUNCTION.fullmatch(named) else ""
     shown = PLACES.findall(config.task.template or "")
 
@@ -125,6 +126,7 @@ def _identity(config: Config, task: Task) -> dict[str, str]:
         "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
         **({"content": task.content} if task.content else {}),
         **({"rule": file_digest(Path(own.rpartition(":")[0]).expanduser())} if own else {}),
+        **({"rule": hashlib.sha256(pattern.encode()).hexdigest()[:16]} if task.rule == "harness" else {}),
     }
 
 

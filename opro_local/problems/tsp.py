@@ -28,10 +28,8 @@ from opro_local.problems.tsp_tours import Tour
 from opro_local.trajectory import Trajectory
 from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Score, Solution, Split
 
-POINTS, STARTS = (
-    4,
-    5,
-)  # purposes of the seeds that draw the points and the starts; of chance.py's a tour's search uses 1 to 3
+# Purposes of the seeds that draw the points and the starts; of chance.py's a tour's search uses 1 to 3.
+POINTS, STARTS = 4, 5
 HEURISTICS = {
     "nearest_neighbour": tsp_tours.nearest_neighbour,
     "farthest_insertion": tsp_tours.farthest_insertion,

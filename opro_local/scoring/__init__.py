@@ -102,8 +102,22 @@ def make_rule(
 
 
 def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, ...]:
-    """The distinct targets as they come; those of the other rows in an order that tells nothing about these rows."""
-    return tuple(dict.fromkeys([*targets, *sorted({example.target for example in others})]))
+    """The distinct targets as they come; those of the other rows in an order that tells nothing about these rows.
+
+    The other rows have rare labels, not many: where they have, their targets are no labels, and check_gold says so.
+    """
+    own = tuple(dict.fromkeys(targets))
+    found = tuple(dict.fromkeys([*own, *sorted({example.target for example in others})]))
+    return found if len(found) <= max(MAX_LABELS, 2 * len(own)) else own
+
+
+def rare_labels(task: Task, settings: TaskSettings) -> list[str]:
+    """A notice that names the labels that are in other splits and not in train: rare ones, or misspelt."""
+    if task_rule(task, settings).name != "labels" or settings.labels or task.labels:
+        return []
+    train, *others = ({example.target for example in rows} for rows in task.splits.values())
+    rare = sorted(set().union(*others) - train)
+    return [f"labels that no train row has: {', '.join(map(repr, rare))}"] if rare else []
 
 
 # Each of these imports its module where it is asked for, because most runs need none of them.

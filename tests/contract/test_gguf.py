@@ -121,9 +121,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, import_):
 FULL = """
 import resource, sys
 from pathlib import Path
+from types import SimpleNamespace
 import safetensors.numpy, tokenizers, numpy
 from opro_local import gguf
-def save(source, folder):
+def save_pretrained(folder):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
     folder.mkdir()
     if sys.argv[3] == "weights":
@@ -135,7 +136,7 @@ def save(source, folder):
         (folder / "config.json").write_text("x" * (1 << 20))
     else:
         raise TypeError("a bug")
-gguf._dequantize = save
+gguf._dequantize = lambda source, folder: gguf._save(SimpleNamespace(save_pretrained=save_pretrained), folder)
 try:
     gguf.convert(Path(sys.argv[1]), Path(sys.argv[2]))
 except gguf.ModelError as error:
