@@ -200,7 +200,7 @@ def choosers() -> Iterator[tuple[str, Chooser]]:
         yield f"{count} draws, oracle", lambda one, rng, n=count: oracle(one, rng, n)
     for ways in (("alter",), ("cross",), ("correct",), ("alter", "cross", "correct")):
         yield (
-            f"24 draws, then 14 changes: {', '.join(ways)}",
+            f"24 draws, then 14 changes of the eight best of all: {', '.join(ways)}",
             lambda one, rng, ways=ways: choice(one, [drawn(one, rng, 24), some(one, rng, ways)], rng),
         )
 

@@ -6,7 +6,7 @@
 The same runs with different seeds, as a user would give them: together in one call of `execute_many`, which starts the
 engine once, and then each by itself, which starts it every time. `engine s` is the time spent waiting for answers,
 without starts; the cache between runs is off. Wanted on a CPU: together in at most half the time. `equal` counts the
-runs that chose the same prompt both ways; a real engine may round otherwise in larger batches.
+runs whose trajectories are the same both ways; a real engine may round otherwise in larger batches.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
     for name, (seconds, results) in (("in lockstep", together), ("one after another", alone)):
         engine = sum(result["seconds"] for result in results)
         print(LINE.format(name, f"{seconds:.1f}", f"{engine:.1f}", sum(result["pairs"] for result in results)))
-    equal = sum(a["best"]["text"] == b["best"]["text"] for a, b in zip(together[1], alone[1], strict=True))
+    equal = sum(a["digest"] == b["digest"] for a, b in zip(together[1], alone[1], strict=True))
     print(f"equal: {equal} of {given.seeds}")
     print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
     share = together[0] / alone[0]
