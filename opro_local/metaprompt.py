@@ -68,6 +68,9 @@ class Form:
     openers: tuple[str, ...] = ()
 
 
+CHECKED = TypeAdapter(Form)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden.
@@ -107,7 +110,7 @@ def load(name: str) -> Form:
         if isinstance(openers, str):
             openers = (path.parent / openers).read_text("utf-8-sig").splitlines()
         openers = tuple(words for line in openers if (words := line.strip()))
-        return TypeAdapter(Form).validate_python({"name": path.stem, **table, "openers": openers})
+        return CHECKED.validate_python({"name": path.stem, **table, "openers": openers})
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -15,6 +15,11 @@ from typing import Any
 from opro_local.errors import DataError, UsageError
 
 
+def file_of(spec: str) -> Path:
+    """The file of "file.py:function"."""
+    return Path(spec.rpartition(":")[0]).expanduser()
+
+
 def load(spec: str, setting: str, parameters: str) -> Callable[..., Any]:
     """The function that "file.py:function" names.
 
@@ -30,7 +35,7 @@ def load(spec: str, setting: str, parameters: str) -> Callable[..., Any]:
     file, _, name = spec.rpartition(":")
     if not file.endswith(".py") or not name:
         raise UsageError(f"{setting} is {spec!r}", "give file.py:function")
-    path = Path(file).expanduser()
+    path = file_of(spec)
     if not path.is_file():
         raise DataError(f"{file}: no such file", f"it should define {name}({parameters})")
     found = importlib.util.spec_from_file_location(f"opro_local_user_{path.stem}", path)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
+from opro_local.offline import MOST_HEADER
 
 LENGTH = struct.Struct("<Q")
-MOST_HEADER = 100_000_000  # the limit of the safetensors library itself
 # Bytes of one number, of the kinds that a loader turns into the dtype asked for.
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 DTYPES = {"float32": 4, "float": 4, "auto": 2, "half": 2, "float16": 2, "bfloat16": 2, "fp8": 1}

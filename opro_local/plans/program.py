@@ -29,7 +29,7 @@ def function_plan(config: Config) -> Plan:
     """A search for the text that a Python function scores highest. Raises UsageError, DataError, ModelError."""
     settings = config.problem
     function = user_function.load(settings.function, "problem.function", "text")
-    digest = file_digest(Path(settings.function.rpartition(":")[0]).expanduser())
+    digest = file_digest(user_function.file_of(settings.function))
     return scored_by(config, FunctionEngine(function), returned, {"function": digest})
 
 
@@ -145,7 +145,7 @@ def _programs(config: Config, suite: Suite, name: str) -> dict[str, Program]:
 
 def _agent_identity(file: Path, path: Path, programs: Mapping[str, Program], suite: Suite) -> dict[str, str]:
     """Digests of the file, the suite, its rules' and programs' own files and the workspaces they copy."""
-    rules = {task.code for tasks in suite.values() for task in tasks if task.code}
+    rules = {task.rule.source for tasks in suite.values() for task in tasks if task.rule and task.rule.source}
     workspaces = {own.workspace for own in programs.values() if own.workspace}
     commands = [command_digest(own.command, Path(own.workspace or own.folder)) for own in programs.values()]
     return {
@@ -153,7 +153,7 @@ def _agent_identity(file: Path, path: Path, programs: Mapping[str, Program], sui
         "suite": file_digest(path),
         "programs": hashlib.sha256("".join(commands).encode()).hexdigest()[:16],
         **{f"workspace {Path(folder).name}": folder_digest(Path(folder)) for folder in sorted(workspaces)},
-        **{f"rule {code.name}": file_digest(code) for code in sorted(rules)},
+        **{f"rule {file.name}": file_digest(file) for file in sorted(rules)},
     }
 
 

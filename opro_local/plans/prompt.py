@@ -10,12 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from opro_local import metaprompt, scoring, tasks
 from opro_local.cards import Card, operators, style
-from opro_local.config import FUNCTION, Config
+from opro_local.config import Config
 from opro_local.errors import DataError, UsageError
 from opro_local.mixing import Mixed
 from opro_local.plans.plan import Plan, assemble, cards_of
@@ -23,6 +22,7 @@ from opro_local.problems.function import file_digest
 from opro_local.problems.layout import Layout
 from opro_local.problems.prompt import PromptProblem
 from opro_local.proposing import Proposer
+from opro_local.scoring.rule import Rule
 from opro_local.tasks import Task
 from opro_local.trajectory import Trajectory
 from opro_local.types import Engine, Example, Prompt, Solution
@@ -60,8 +60,8 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         problem,
         cards,
         propose=mixed(config, problem, cards["optimizer"]) if config.is_mixed else None,
-        identity=_identity(config, task),
-        notices=(*task.notices, *scoring.rare_labels(task, config.task)),
+        identity=_identity(config, task, rule),
+        notices=(*task.notices, *scoring.rare_labels(task, config.task, rule)),
         rule="judge" if judge else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
         conclude=lambda found, trajectory: _with_prompt(found, problem),
@@ -109,23 +109,20 @@ def mixed(
     return lambda trajectory: kind(problem, config, forms, writer, describer, trajectory)
 
 
-def _identity(config: Config, task: Task) -> dict[str, str]:
+def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
-    pattern = config.task.pattern or task.pattern or ""
-    named = pattern if task.rule == "python" else task.rule
-    own = named if FUNCTION.fullmatch(named) else ""
-    shown = PLACES.findall(config.task.template or "")
+    pattern, shown = config.task.pattern or task.pattern or "", PLACES.findall(config.task.template or "")
 
     def told(row: Example) -> list[str]:
         """What is asked or scored of a row; a user's own function is given all columns."""
-        columns = sorted(row.columns) if own else [name for name in shown if name in row.columns]
+        columns = sorted(row.columns) if rule.source else [name for name in shown if name in row.columns]
         return [row.input, row.target, *(row.columns[name] for name in columns)]
 
     rows = [[split, [told(row) for row in examples]] for split, examples in sorted(task.splits.items())]
     return {
         "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
         **({"content": task.content} if task.content else {}),
-        **({"rule": file_digest(Path(own.rpartition(":")[0]).expanduser())} if own else {}),
+        **({"rule": file_digest(rule.source)} if rule.source else {}),
         **({"rule": hashlib.sha256(pattern.encode()).hexdigest()[:16]} if task.rule == "harness" else {}),
     }
 

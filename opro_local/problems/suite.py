@@ -57,7 +57,6 @@ class AgentTask:
         workspace: the folder it works in a copy of; None for none.
         place: where the instruction file goes in that copy; "" for its own name.
         timeout: seconds; None for the config's.
-        code: the file with the user's own rule; None for none.
     """
 
     example: Example
@@ -67,7 +66,6 @@ class AgentTask:
     workspace: Path | None
     place: str
     timeout: float | None
-    code: Path | None = None
 
     @property
     def name(self) -> str:
@@ -193,9 +191,7 @@ def _task(where: str, row: Row, name: str, base: Path) -> AgentTask:
     asked = row.prompt if row.command is None else shlex.join(row.command)
     example = Example(name, {}, asked, "exit code 0" if row.command is not None else row.target or "", where)
     rule = _rule(where, row, example, base) if row.command is None else None
-    named = row.pattern if row.rule == "python" else row.rule
-    code = Path(_own_file(named, base).rpartition(":")[0]) if rule and ".py:" in (named or "") else None
-    return AgentTask(example, row.command or (), rule, row.max_tokens, workspace, row.place or "", row.timeout, code)
+    return AgentTask(example, row.command or (), rule, row.max_tokens, workspace, row.place or "", row.timeout)
 
 
 def _rule(where: str, row: Row, example: Example, base: Path) -> Rule:

@@ -111,9 +111,9 @@ def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, .
     return found if len(found) <= max(MAX_LABELS, 2 * len(own)) else own
 
 
-def rare_labels(task: Task, settings: TaskSettings) -> list[str]:
+def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
     """A notice that names the labels that are in other splits and not in train: rare ones, or misspelt."""
-    if task_rule(task, settings).name != "labels" or settings.labels or task.labels:
+    if rule.name != "labels" or settings.labels or task.labels:
         return []
     train, *others = ({example.target for example in rows} for rows in task.splits.values())
     rare = sorted(set().union(*others) - train)

@@ -54,7 +54,7 @@ def python(spec: str | None) -> Rule:
             raise DataError(f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}") from error
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
-    return Rule("python", whole, lambda example: example, verdict)
+    return Rule("python", whole, lambda example: example, verdict, source=user_function.file_of(spec))
 
 
 def _checked(value: Any, where: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +99,7 @@ class Rule:
         strict: the same for a reader that trusts only an answer marked as such (see marks.py) and fails on others.
             What it reads, `verdict` reads too. None for rules without the notion.
         extract_for: `extract` for one example's gold, where what an answer says depends on it (the texts of options).
+        source: the file with the user's own function; None where the rule is ours.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Rule:
     verdict: Verdict
     strict: Verdict | None = None
     extract_for: Callable[[str, Any], str | None] | None = None
+    source: Path | None = None
 
     def prepare(self, examples: Sequence[Example]) -> Scorer:
         """Read the targets of the examples, once for all answers to come."""
