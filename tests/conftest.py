@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 from running import ROOT, SCRIPT, write_reviews
 
+from opro_local.feedback import Feedback
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,3 +69,12 @@ def tables(reviews: Path) -> dict:
         "search": {"seeds": ["What is it?"], "steps": 4, "candidates": 4, "metaprompt": "continuation"},
         "run": {"seed": 3},
     }
+
+
+@pytest.fixture
+def feedback(tmp_path: Path) -> Iterator[Feedback]:
+    """A feedback log with two prompts, "old" the champion and "new"."""
+    with Feedback(tmp_path / "f.sqlite") as opened:
+        opened.register("Old words", "old")
+        opened.register("New words", "new")
+        yield opened

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,4 +72,13 @@ def write_reviews(path: Path) -> Path:
         for i in range(30):
             writer.writerow([f"Number {i} was good", "positive"])
             writer.writerow([f"Number {i} was poor", "negative"])
+    return path
+
+
+def write_config(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write a config's tables as TOML; of plain values JSON is TOML as well."""
+    lines = (
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in own.items()) for name, own in tables.items()
+    )
+    path.write_text("".join(lines), "utf-8")
     return path

@@ -24,14 +24,6 @@ from opro_local.feedback.standing import standings
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def feedback(tmp_path):
-    with Feedback(tmp_path / "f.sqlite") as opened:
-        opened.register("Old words", "old")
-        opened.register("New words", "new")
-        yield opened
-
-
 def total(feedback: Feedback) -> int:
     return feedback.rows("SELECT count(*) AS n FROM outcome")[0]["n"]
 

@@ -13,14 +13,6 @@ from opro_local.feedback.experiment import OUTSIDE, Terms
 from opro_local.feedback.outcomes import Outcome
 
 
-@pytest.fixture
-def feedback(tmp_path):
-    with Feedback(tmp_path / "f.sqlite") as opened:
-        opened.register("Old words", "old")
-        opened.register("New words", "new")
-        yield opened
-
-
 def told(feedback: Feedback, verb: str) -> str:
     found = CliRunner().invoke(app, [verb, "--feedback", str(feedback.path)])
     assert found.exit_code == 0, found.output

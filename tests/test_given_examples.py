@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from running import program
+from running import program, write_config
 from scripted_model import answer
 from test_mixing import driven, mixed
 
@@ -41,12 +41,7 @@ def test_their_answers_can_be_written_out_after_an_evaluation_on_train(tables, t
     ids = shown_first(tables, 2)
     best = {"text": "Say it.", "demonstrations": [{"id": key, "input": "?", "answer": "positive"} for key in ids]}
     (tmp_path / "best.json").write_text(json.dumps(best))
-    (tmp_path / "c.toml").write_text(
-        "".join(
-            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-            for name, table in {**tables, "search": {"demonstration_answers": "own"}}.items()
-        )
-    )
+    write_config(tmp_path / "c.toml", {**tables, "search": {"demonstration_answers": "own"}})
     said = program(
         *("evaluate", "c.toml", "--prompts", "best.json", "--split", "train", "--output", "rows.jsonl"), cwd=tmp_path
     )

@@ -10,7 +10,7 @@ import yaml
 from hub import write_parquet, write_saved
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import ROOT
+from running import SCRIPT
 
 from opro_local import inspection, scoring, tasks
 from opro_local.config import TaskSettings
@@ -347,7 +347,7 @@ def test_a_changed_filter_makes_another_run_of_it(sums):
     from opro_local.plans.prompt import prompt_plan
 
     def identity():
-        scorer = {"engine": "scripted", "script": f"{ROOT}/tests/scripted_model.py:answer"}
+        scorer = {"engine": "scripted", "script": SCRIPT}
         return prompt_plan(
             configs.build({"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer})
         ).identity

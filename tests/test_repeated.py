@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from running import SCRIPT, write_config
 from typer.testing import CliRunner
 
 from opro_local import config as configs
@@ -14,7 +14,7 @@ from opro_local.cli.main import app
 from opro_local.cli.options import run_folder
 from opro_local.errors import UsageError
 from opro_local.evaluation import evaluation
-from opro_local.plans import plan
+from opro_local.plans import Plan, plan
 from opro_local.reading import describe, overview
 from opro_local.run import carry_out
 from opro_local.store import open_store
@@ -80,10 +80,7 @@ def test_a_result_stays_where_the_stored_requests_differ(tables, reviews, tmp_pa
 
 def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(tmp_path, monkeypatch, tables):
     monkeypatch.chdir(tmp_path)
-    lines = [
-        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()) for name, table in tables.items()
-    ]
-    Path("c.toml").write_text("".join(lines))
+    write_config(Path("c.toml"), tables)
     for verb in ("run", "evaluate", "run", "evaluate"):
         said = CliRunner().invoke(app, [verb, "c.toml"])
         assert said.exit_code == 0, said.output
@@ -99,15 +96,24 @@ def test_steps_that_a_schedule_depends_on_have_a_folder_of_their_own(tables):
     assert folder(steps=2, **linear) != folder(steps=3, **linear)
 
 
-def test_a_run_of_an_earlier_build_does_not_break_the_list(tmp_path):
-    """It does not say that its scores have a scale of their own."""
+@pytest.fixture
+def own_scale(tmp_path) -> Plan:
+    """A search whose objective is no share of rows."""
     (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
-    tables = {
-        "problem": {"kind": "function", "function": str(tmp_path / "f.py:score")},
-        "search": {"seeds": ["a"], "steps": 0},
-    }
-    tables["optimizer"] = {"engine": "scripted", "script": f"{Path(__file__).with_name('scripted_model.py')}:answer"}
-    carry_out(plan(configs.build(tables)), tmp_path / "runs" / "a")
+    return plan(
+        configs.build(
+            {
+                "problem": {"kind": "function", "function": str(tmp_path / "f.py:score")},
+                "search": {"seeds": ["a"], "steps": 0},
+                "optimizer": {"engine": "scripted", "script": SCRIPT},
+            }
+        )
+    )
+
+
+def test_a_run_of_an_earlier_build_does_not_break_the_list(own_scale, tmp_path):
+    """It does not say that its scores have a scale of their own."""
+    carry_out(own_scale, tmp_path / "runs" / "a")
     store = open_store(tmp_path / "runs" / "a")
     store.put(state="interrupted", shares=None)
     store.close()
@@ -115,14 +121,10 @@ def test_a_run_of_an_earlier_build_does_not_break_the_list(tmp_path):
     assert row["best"] == 250.375
 
 
-def test_objectives_of_their_own_scale_are_no_percentages(tmp_path, monkeypatch):
+def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, monkeypatch):
     """Neither in the list nor of a run that is not finished."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
-    tables = {"problem": {"kind": "function", "function": "f.py:score"}, "search": {"seeds": ["a"], "steps": 0}}
-    tables["optimizer"] = {"engine": "scripted", "script": f"{Path(__file__).with_name('scripted_model.py')}:answer"}
-    ready = plan(configs.build(tables))
-    carry_out(ready, tmp_path / "runs" / "a")
+    carry_out(own_scale, tmp_path / "runs" / "a")
     said = CliRunner().invoke(app, ["list"])
     assert "best 250.375\n" in said.output
 
@@ -131,7 +133,7 @@ def test_objectives_of_their_own_scale_are_no_percentages(tmp_path, monkeypatch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(ready, tmp_path / "runs" / "b", stop)
+        carry_out(own_scale, tmp_path / "runs" / "b", stop)
     assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == ("interrupted", False)
     said = CliRunner().invoke(app, ["show", "runs/b"])
     assert "250.375" in said.output and "%" not in said.output
