@@ -137,6 +137,7 @@ class SearchSettings(Section):
     max_pairs: int | None = Field(None, ge=1)
     pipelined: bool = False
     operators: tuple[str, ...] = ()
+    drafts: int = Field(3, ge=1)
     retries: int = Field(2, ge=0)
     near_duplicate: float = Field(0.98, gt=0, le=1)
     generic_seeds: int = Field(4, ge=0)

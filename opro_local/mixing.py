@@ -25,6 +25,7 @@ from opro_local.parents import parents
 from opro_local.problems import ask
 from opro_local.problems.prompt import PromptProblem
 from opro_local.proposing import each_text, read, samplings, step_view, within_context
+from opro_local.screening import LATEST, promise
 from opro_local.similarity import Near
 from opro_local.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Asks, Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
@@ -80,6 +81,7 @@ class Mixed:
         self._history = config.search.history + config.search.recent
         self._words = dict(problem.words())
         self._openers: dict[tuple[str, ...], Iterator[str]] = {}
+        self._drafts: dict[str, Solution] = {}
 
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
         """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
@@ -112,11 +114,27 @@ class Mixed:
         return Pool(known, settings.demonstrations, settings.demonstration_tokens, wrong, rng)
 
     def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
-        """One optimizer call for all text operators; what gave nothing is asked again, `search.retries` times."""
+        """One optimizer call for all text operators; what gave nothing is asked again, `search.retries` times.
+
+        `search.drafts` texts are asked for each that is scored. The others wait: they are scored later if they promise
+        more than newer ones by then.
+        """
         rng = chance.generator(self._config, step, chance.DRAWS)
-        fresh: dict[str, Solution] = {}
-        slots = self._slots(step, most)
-        waiting = [slot for slot in slots if slot.way in self._forms]
+        slots = self._slots(step, most * self._config.search.drafts)
+        written = [slot for slot in slots if slot.way in self._forms]
+        failed = yield from self._draft(step, written)
+        fresh = self._screened(-(-len(written) // self._config.search.drafts))
+        moves = [slot for slot in slots if slot.way in MOVES]
+        if self._config.search.demonstrations:
+            # A text that came to nothing leaves its place to new worked examples for the old one.
+            moves += [replace(slot, way="draw") for slot in failed]
+        for slot in moves[: most - len(fresh)]:
+            self._move(step, slot, fresh, rng)
+        return list(fresh.values())
+
+    def _draft(self, step: int, slots: Sequence[Slot]) -> Generator[Batch, Reply, Sequence[Slot]]:
+        """Have a text written for each slot; the slots for which there is none."""
+        waiting = slots
         for attempt in range(1 + self._config.search.retries):
             if not waiting:
                 break
@@ -125,15 +143,18 @@ class Mixed:
             waiting = [
                 slot
                 for slot, reply in zip(waiting, replies, strict=True)
-                if not self._take(step, slot, reply, shown, fresh)
+                if not self._take(step, slot, reply, shown, self._drafts)
             ]
-        moves = [slot for slot in slots if slot.way in MOVES]
-        if self._config.search.demonstrations:
-            # A text that came to nothing leaves its place to new worked examples for the old one.
-            moves += [replace(slot, way="draw") for slot in waiting]
-        for slot in moves:
-            self._move(step, slot, fresh, rng)
-        return list(fresh.values())
+        return waiting
+
+    def _screened(self, most: int) -> dict[str, Solution]:
+        """Those of the drafts that are to be scored now; they wait no longer."""
+        drafts, entries = list(self._drafts.values())[-LATEST:], self._trajectory.entries
+        if len(drafts) > most:
+            scored = [(entry.solution.text, self._trajectory.estimate(entry), entry.score.n) for entry in entries]
+            promised = promise([draft.text for draft in drafts], scored)
+            drafts = [drafts[place] for place in np.argsort(-promised, kind="stable")[:most]]
+        return {draft.key: self._drafts.pop(draft.key) for draft in drafts}
 
     def _describe(self) -> Generator[Batch, Reply, None]:
         """Ask once what the task is, where the user did not say; the answer is shown in the result for correction."""

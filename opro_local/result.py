@@ -71,7 +71,7 @@ def leaders(trajectory: Trajectory, alpha: float) -> list[dict[str, Any]]:
 
 
 def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
-    """What each way to propose came to: proposals, how many were usable (new solutions), mean gain, best train score.
+    """What each way to propose came to: proposals, how many were new solutions, how many of these were scored; gains.
 
     The gain is that on the parent, at least 0; starting solutions have none.
     """
@@ -79,10 +79,12 @@ def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
     gains = trajectory.gains()
     found: dict[str, dict[str, Any]] = {}
     for proposal in trajectory.proposals:
-        own = found.setdefault(proposal.way, {"proposed": 0, "usable": 0, "mean_gain": None, "best": None})
+        nothing = {"proposed": 0, "usable": 0, "scored": 0, "mean_gain": None, "best": None}
+        own = found.setdefault(proposal.way, nothing)
         own["proposed"] += 1
+        own["usable"] += proposal.key is not None
         if proposal.key is not None and proposal.key in last:
-            own["usable"] += 1
+            own["scored"] += 1
             own["best"] = max(last[proposal.key], own["best"] or 0.0)
     for way, values in gains.items():
         found[way]["mean_gain"] = round(sum(values) / len(values), 4)

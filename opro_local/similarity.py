@@ -65,7 +65,7 @@ class Near:
         """A text added before that this one nearly is, the first of several; None if there is none."""
         if self._vectors is None:
             return None
-        cosines = (self._vectors @ _sparse([text]).T).toarray().ravel()
+        cosines = (self._vectors @ sparse_ngrams([text]).T).toarray().ravel()
         near = np.flatnonzero(cosines >= self._limit - 1e-6)
         return self._texts[int(near[0])] if len(near) else None
 
@@ -75,7 +75,7 @@ class Near:
 
         if text in self._known:
             return
-        vector = _sparse([text])
+        vector = sparse_ngrams([text])
         self._vectors = vector if self._vectors is None else vstack([self._vectors, vector], format="csr")
         self._texts.append(text)
         self._known.add(text)
@@ -83,10 +83,11 @@ class Near:
 
 def ngrams(texts: Sequence[str]) -> np.ndarray:
     """Unit vectors of character 2- to 4-grams within words, hashed; shape (texts, features)."""
-    return _sparse(texts).toarray()
+    return sparse_ngrams(texts).toarray()
 
 
-def _sparse(texts: Sequence[str]) -> Any:
+def sparse_ngrams(texts: Sequence[str]) -> Any:
+    """The same as a sparse matrix."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing: Any = HashingVectorizer(

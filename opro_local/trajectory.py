@@ -164,14 +164,17 @@ class Trajectory:
     def gains(self) -> dict[str, list[float]]:
         """What the proposals of each way gained on their parents, in order.
 
-        At least 0, and 0 for those that came to nothing. Proposals that were not scored yet are left out.
+        At least 0, and 0 for those that came to nothing or still wait when others of their step are scored. Proposals
+        of steps that were not scored yet are left out.
         """
         last = {entry.solution.key: entry for entry in self.entries}
+        step = self.entries[-1].step if self.entries else 0
         found: dict[str, list[float]] = {}
         for proposal in self.proposals:
-            if proposal.parent is None or (proposal.key and proposal.key not in last):
+            scored = last.get(proposal.key or "")
+            if proposal.parent is None or (proposal.key and not scored and proposal.step > step):
                 continue
-            gain = self.estimate(last[proposal.key]) - self.estimate(proposal.parent) if proposal.key else 0.0
+            gain = self.estimate(scored) - self.estimate(proposal.parent) if scored else 0.0
             found.setdefault(proposal.way, []).append(max(0.0, gain))
         return found
 

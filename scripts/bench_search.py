@@ -17,6 +17,7 @@ score 576 pairs of a prompt and a row in all, most of them on train and the rest
     mixed-shuffled   mixed with the scores in the meta-prompts shuffled
     opro             the paper's loop with the model card's meta-prompt
     random-turns     random-demos as turns of a chat (not run by default)
+    no-screening     mixed where every new reply is scored (not run by default)
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
 """
@@ -93,12 +94,13 @@ MODES: dict[str, dict[str, Any]] = {
     "joint": {"mode": "mixed", **STEPS},
     "random-demos": {"mode": "mixed"},
     "mixed": ALONE,
-    "no-history": {**ALONE, "steps": 1, "candidates": 36, "generic_seeds": 0, "written_seeds": 0},
+    "no-history": {**ALONE, "drafts": 1, "steps": 1, "candidates": 36, "generic_seeds": 0, "written_seeds": 0},
     "paraphrase": {"mode": "opro", "metaprompt": "paraphrase_line", **STEPS, "steps": 1, "candidates": 40},
     "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 6},
     "mixed-shuffled": ALONE,
     "opro": {"mode": "opro", **STEPS},
     "random-turns": {"mode": "mixed"},
+    "no-screening": {**ALONE, "drafts": 1},
 }
 RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", "opro-chat", "opro", "mixed-shuffled")
 

@@ -10,9 +10,11 @@ from running import SCRIPT, SMOL, embedded_model
 
 from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.trajectory import Trajectory
+from opro_local.store import open_store
+from opro_local.trajectory import Entry, Trajectory
+from opro_local.types import Score, Solution
 
-NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "search", "throughput")
+NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "screening", "search", "throughput")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,6 +52,26 @@ def test_draws_chooses_the_best_by_both_splits_and_counts_its_pairs(script):
     best, pairs = draws.choice(one, [np.arange(24)], np.random.default_rng(0))
     assert best == 7  # 47 of 48 rows; the best on train has 24
     assert pairs == 24 * 6 + 12 * 6 + 6 * 12 + 5 * 24
+
+
+def test_screening_compares_guesses_with_what_each_step_scored(script, tmp_path, capsys):
+    """Two runs of one group: the second text of a step is like the best known, and the best of its step."""
+    folders = [tmp_path / "tickets" / "mixed" / str(seed) / "run" for seed in range(2)]
+    for folder in folders:
+        store = open_store(folder)
+        texts = ["What is it?", "Sing a song."], ["Sing me songs.", "What is it now?", "Sing songs.", "Zzz"]
+        values = [0.8, 0.0], [0.1, 0.9, 0.0, 0.2]
+        entries = [
+            Entry("train", step, place, Solution(text), Score(value, np.full(10, value)))
+            for step in (0, 1)
+            for place, (text, value) in enumerate(zip(texts[step], values[step], strict=True))
+        ]
+        store.record(entries, [], 0)
+        store.close()
+    script("screening", *map(str, folders))
+    assert capsys.readouterr().out.split("\n")[1].split() == [
+        *("tickets/mixed", "2", "1.000", "0.300", "0.550", "0.900", "0.900")
+    ]
 
 
 def test_draws_writes_scores_down_and_reads_them_again(script, tmp_path):

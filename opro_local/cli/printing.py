@@ -53,12 +53,13 @@ def worked_examples(count: int) -> str:
 
 def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("proposed by", "proposals", "usable", "mean gain", "best on train"):
+    for name in ("proposed by", "proposals", "usable", "scored", "mean gain", "best on train"):
         table.add_column(name, justify="left" if name == "proposed by" else "right")
     for way, own in sorted(ways.items(), key=lambda pair: -(pair[1]["best"] or 0)):
         gain = "" if own["mean_gain"] is None else f"{100 * own['mean_gain']:+.1f}"
         best = "" if own["best"] is None else f"{100 * own['best']:.1f} %"
-        table.add_row(way, str(own["proposed"]), str(own["usable"]), gain, best)
+        counts = (str(own[name]) for name in ("proposed", "usable", "scored"))
+        table.add_row(way, *counts, gain, best)
     return table
 
 
