@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from opro_local import stats
-from opro_local.config import Config, SeedSettings
+from opro_local.config import Config
 from opro_local.driver import request_digest
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.plans.plan import Plan
@@ -26,6 +26,7 @@ from opro_local.problems.prompt import PromptProblem
 from opro_local.result import difference_of, figures_of, shown_of
 from opro_local.run import write_whole
 from opro_local.search import Outcome, score
+from opro_local.search_settings import SeedSettings
 from opro_local.store import read_store
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Split

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from opro_local import scoring, tasks
-from opro_local.config import SearchSettings, TaskSettings
+from opro_local.config import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.problems.layout import Layout
 from opro_local.scoring.rule import Rule
+from opro_local.search_settings import SearchSettings
 from opro_local.tasks import Task, mmlu
 from opro_local.tasks.layout import NotFound, existing
 from opro_local.types import Example

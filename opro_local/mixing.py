@@ -120,15 +120,14 @@ class Mixed:
         more than newer ones by then.
         """
         rng = chance.generator(self._config, step, chance.DRAWS)
-        slots = self._slots(step, most * self._config.search.drafts)
-        written = [slot for slot in slots if slot.way in self._forms]
-        failed = yield from self._draft(step, written)
-        fresh = self._screened(-(-len(written) // self._config.search.drafts))
+        slots = self._slots(step, most * self._config.search.drafts_each)
+        failed = yield from self._draft(step, [slot for slot in slots if slot.way in self._forms])
+        fresh = self._screened(most)
         moves = [slot for slot in slots if slot.way in MOVES]
         if self._config.search.demonstrations:
             # A text that came to nothing leaves its place to new worked examples for the old one.
             moves += [replace(slot, way="draw") for slot in failed]
-        for slot in moves[: most - len(fresh)]:
+        for slot in moves:
             self._move(step, slot, fresh, rng)
         return list(fresh.values())
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opro_local import chance, racing, stats
-from opro_local.config import Config, SearchSettings
+from opro_local.config import Config
 from opro_local.errors import DataError
 from opro_local.proposing import Proposer
+from opro_local.search_settings import SearchSettings
 from opro_local.similarity import Similarity
 from opro_local.trajectory import Entry, Trajectory
 from opro_local.types import Asks, Batch, Problem, Rejection, Reply, Score, Solution, Split

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from opro_local.config import SearchSettings
+from opro_local.search_settings import SearchSettings
 from opro_local.types import Batch, Prompt, Reply, Request, Sampling
 
 NGRAMS = "ngrams"

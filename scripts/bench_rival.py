@@ -2,6 +2,7 @@
 
     python scripts/bench_rival.py --rival-python PYTHON --rival-script bench_promptolution.py
         [--model DIR] [--data CSV] [--rows 24] [--steps 2] [--candidates 4] [--max-tokens 32] [--no-default]
+        [--set KEY=VALUE ...]
 
 PYTHON is an environment of its own with promptolution 2.3.0 beside the same vLLM (`pip install --no-deps
 promptolution==2.3.0`, then pandas, scikit-learn, scipy, openai and tqdm); the rival's script takes --model, --data,
@@ -110,7 +111,7 @@ def plan_and_rows(given: argparse.Namespace, scratch: Path) -> Plan:
     changes += [f"scorer.max_model_len={given.max_model_len}", "task.validation_rows=0", "task.test_rows=0"]
     changes += [f"scorer.model={json.dumps(given.model)}"] if given.model else []
     changes += [f"task.train={json.dumps(given.data)}"] if given.data else []
-    ready = prompt_plan(bench.embedded(changes))
+    ready = prompt_plan(bench.embedded([*changes, *given.set]))
     rows = [[row.input, row.target] for row in ready.problem.rows["train"]]
     for name, part in (("rows", rows), ("few", rows[:2])):
         with (scratch / f"{name}.csv").open("w", newline="") as stream:
@@ -128,6 +129,7 @@ def main() -> None:
     for name, value in (("rows", 24), ("steps", 2), ("candidates", 4), ("max-tokens", 32), ("max-model-len", 2048)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--no-default", action="store_true", help="leave the rival's slow default out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of ours")
     given = parser.parse_args()
     before = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:

@@ -3,10 +3,11 @@
     python scripts/bench_screening.py RUN [RUN ...]
 
 Each RUN is the folder of a run without worked examples and with `search.drafts = 1` (scripts/bench_search.py --modes
-no-screening --runs DIR makes such: DIR/*/no-screening/*/run). For every step of at least four solutions their
-scores are guessed from those of the steps before, as a search does. The table, means over steps: the rank correlation
-of guesses and scores, the mean score of all and of the third that promised most, the best score of all and in that
-third.
+no-screening --runs DIR makes such: DIR/*/no-screening/*/run). For every step of at least four solutions their scores
+are guessed from those of the steps before, as a search does, but for one thing: it compares what was scored on some
+rows with the best on the same rows, and this takes the scores as they are. The table, means over steps: the rank
+correlation of guesses and scores, the mean score of all and of the third that promised most, the best score of all and
+in that third.
 """
 
 from __future__ import annotations

@@ -174,6 +174,15 @@ def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
     assert len(begun) > known and len(set(begun[:known])) == known  # all, before one comes again
 
 
+def test_a_text_that_comes_to_nothing_leaves_its_place_to_worked_examples(tables):
+    """All replies are empty, so all that a step scores are draws and moves."""
+    nothing = lambda request: "" if request.sampling.seed is not None else answer(request)  # noqa: E731
+    search = mixed(tables, operators=["continuation"], demonstrations=4, steps=6, written_seeds=0)
+    _, trajectory, _, _ = driven(search, nothing)
+    assert any(proposal.way == "continuation" for proposal in trajectory.proposals)
+    assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [6] * 6
+
+
 def test_no_reply_is_begun_as_a_starting_text_is(tables):
     """It would repeat that text. Where nothing else is left, it is."""
     search = mixed(tables, operators=["paraphrase_line"], written_seeds=0, steps=6)

@@ -58,7 +58,7 @@ def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:
     for way, own in sorted(ways.items(), key=lambda pair: -(pair[1]["best"] or 0)):
         gain = "" if own["mean_gain"] is None else f"{100 * own['mean_gain']:+.1f}"
         best = "" if own["best"] is None else f"{100 * own['best']:.1f} %"
-        counts = (str(own[name]) for name in ("proposed", "usable", "scored"))
+        counts = (str(own.get(name, "")) for name in ("proposed", "usable", "scored"))  # older runs have no "scored"
         table.add_row(way, *counts, gain, best)
     return table
 
