@@ -25,7 +25,7 @@ from opro_local.parents import parents
 from opro_local.problems import ask
 from opro_local.problems.prompt import PromptProblem
 from opro_local.proposing import each_text, read, samplings, step_view, within_context
-from opro_local.screening import LATEST, promise
+from opro_local.screening import promise
 from opro_local.similarity import Near
 from opro_local.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Asks, Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
@@ -37,6 +37,7 @@ FIRST_DRAWS = 3  # steps' worth of worked examples in the first call
 TRIES = 8  # of a move that gives nothing new
 SHOWN_MISTAKES = 4
 DESCRIBED_ROWS = 6
+LATEST = 400  # texts scored last that screening guesses from, and drafts that it guesses for
 GIVEN, GENERIC, WRITTEN = "given", "generic", "written"
 
 
@@ -140,17 +141,15 @@ class Mixed:
             waiting = [replace(slot, opener=self._opener(self._forms[slot.way])) for slot in waiting]
             shown, replies = yield from self._ask(step, attempt, waiting)
             waiting = [
-                slot
-                for slot, reply in zip(waiting, replies, strict=True)
-                if not self._take(step, slot, reply, shown, self._drafts)
+                slot for slot, reply in zip(waiting, replies, strict=True) if not self._take(step, slot, reply, shown)
             ]
         return waiting
 
     def _screened(self, most: int) -> dict[str, Solution]:
         """Those of the drafts that are to be scored now; they wait no longer."""
-        drafts, entries = list(self._drafts.values())[-LATEST:], self._trajectory.entries
+        drafts, latest = list(self._drafts.values())[-LATEST:], self._trajectory.recent(LATEST)
         if len(drafts) > most:
-            scored = [(entry.solution.text, self._trajectory.estimate(entry), entry.score.n) for entry in entries]
+            scored = [(entry.solution.text, self._trajectory.estimate(entry), entry.score.n) for entry in latest]
             promised = promise([draft.text for draft in drafts], scored)
             drafts = [drafts[place] for place in np.argsort(-promised, kind="stable")[:most]]
         return {draft.key: self._drafts.pop(draft.key) for draft in drafts}
@@ -297,26 +296,19 @@ class Mixed:
     def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
         return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
-    def _take(
-        self,
-        step: int,
-        slot: Slot,
-        reply: Completion,
-        exemplars: Sequence[Mapping[str, str]],
-        fresh: dict[str, Solution],
-    ) -> bool:
-        """Whether the reply became a new solution."""
+    def _take(self, step: int, slot: Slot, reply: Completion, exemplars: Sequence[Mapping[str, str]]) -> bool:
+        """Whether the reply became a new draft."""
         parent = slot.parent.solution
         shown = [*exemplars, *({"question": m.question, "target": m.target} for m in self._mistakes(slot))]
         found = self._checked(self._forms[slot.way], reply, shown, slot.opener)
         if isinstance(found, Solution) and slot.paragraph:
             found = self._problem.read(parent.text.replace(slot.paragraph, found.text, 1))
         if isinstance(found, Solution):
-            found = self._admitted(replace(parent, text=found.text), fresh)
+            found = self._admitted(replace(parent, text=found.text))
         if isinstance(found, str):
             self._refuse(step, slot.way, slot.parent, reply.text, found)
             return False
-        self._accept(step, slot, found, fresh)
+        self._accept(step, slot, found, self._drafts)
         return True
 
     def _checked(
@@ -328,9 +320,9 @@ class Mixed:
             return leak(found.text, shown, self._problem.labels) or found
         return found
 
-    def _admitted(self, solution: Solution, fresh: dict[str, Solution]) -> Solution | str:
+    def _admitted(self, solution: Solution) -> Solution | str:
         """The solution, unless it or nearly the same text was there before."""
-        if self._trajectory.seen(solution) or solution.key in fresh:
+        if self._trajectory.seen(solution) or solution.key in self._drafts:
             return f"duplicate: {solution.text}"
         near = self._near.find(solution.text)
         return f"near-duplicate: {near}" if near and near != solution.text else solution

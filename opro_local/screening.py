@@ -11,7 +11,6 @@ import numpy as np
 
 from opro_local.similarity import sparse_ngrams
 
-LATEST = 400  # texts scored last that a guess is made from, and drafts that it is made for
 DOUBT = 12.5  # rows: a score on so many weighs half of one without error
 UNKNOWN = 0.25  # the quantile of the scores that a text like no other is expected to have
 
@@ -29,7 +28,7 @@ def promise(texts: Sequence[str], scored: Sequence[tuple[str, float, int]]) -> n
     """
     from sklearn.kernel_ridge import KernelRidge
 
-    known, values, rows = zip(*scored[-LATEST:], strict=True)
+    known, values, rows = zip(*scored, strict=True)
     vectors, level = sparse_ngrams(known), float(np.quantile(values, UNKNOWN))
     weights = np.array(rows) / (np.array(rows) + DOUBT)
     ridge = KernelRidge(alpha=1.0, kernel="precomputed")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import write_reviews
-from scripted_model import answer
+from scripted_model import answer, writing
 
 from opro_local import config as configs
 from opro_local import racing
@@ -137,19 +137,12 @@ def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
 
 def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
     rows = plan(configs.build(mixed(tables))).problem.rows["train"]
-
-    def quoting(request):
-        return f"Like {rows[0].input}" if request.sampling.seed is not None else answer(request)
-
     plain = {"operators": ["continuation"], "written_seeds": 0, "steps": 1}
     many = mixed(tables, exemplars=len(rows), retries=0, **plain)
-    _, trajectory, _, _ = driven(many, quoting)
+    _, trajectory, _, _ = driven(many, writing(lambda: f"Like {rows[0].input}"))
     assert {r.reason.partition(":")[0] for r in trajectory.rejections} == {"copied"}
 
-    def again(request):
-        return "What is it??" if request.sampling.seed is not None else answer(request)
-
-    _, trajectory, _, _ = driven(mixed(tables, retries=1, near_duplicate=0.8, **plain), again)
+    _, trajectory, _, _ = driven(mixed(tables, retries=1, near_duplicate=0.8, **plain), writing(lambda: "What is it??"))
     reasons = [r.reason.partition(":")[0] for r in trajectory.rejections]
     assert reasons and set(reasons) == {"near-duplicate"}
     # Each slot that came to nothing was asked once more.
@@ -158,17 +151,15 @@ def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
 
 def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
     """The opener is the first part of the text; steps and repeats take new ones until all were there."""
-    goes_on = lambda request: "" if request.sampling.seed is not None else answer(request)  # noqa: E731
     search = mixed(tables, operators=["paraphrase_line", "rewording"], drafts=1, steps=2, retries=1)
-    _, trajectory, batches, _ = driven(search, goes_on)
+    _, trajectory, batches, _ = driven(search, writing(lambda: ""))
     openers = load("paraphrase_line").openers
     begun = [r.prompt.prefill.strip() for b in batches if b.role == "optimizer" for r in b.requests]
     assert len(begun) > 12 and len(set(begun)) == len(begun) and set(begun) <= set(openers)
     assert {entry.solution.text for entry in trajectory.entries if entry.step} <= set(begun)
 
-    nothing = lambda request: "\n" if request.sampling.seed is not None else answer(request)  # noqa: E731
     search["search"] |= {"max_words": 1, "steps": 8, "drafts": 3}
-    _, _, batches, _ = driven(search, nothing)
+    _, _, batches, _ = driven(search, writing(lambda: "\n"))
     begun = [r.prompt.prefill.strip() for b in batches if b.role == "optimizer" for r in b.requests]
     known = len(set(begun))
     assert len(begun) > known and len(set(begun[:known])) == known  # all, before one comes again
@@ -176,9 +167,8 @@ def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
 
 def test_a_text_that_comes_to_nothing_leaves_its_place_to_worked_examples(tables):
     """All replies are empty, so all that a step scores are draws and moves."""
-    nothing = lambda request: "" if request.sampling.seed is not None else answer(request)  # noqa: E731
     search = mixed(tables, operators=["continuation"], demonstrations=4, steps=6, written_seeds=0)
-    _, trajectory, _, _ = driven(search, nothing)
+    _, trajectory, _, _ = driven(search, writing(lambda: ""))
     assert any(proposal.way == "continuation" for proposal in trajectory.proposals)
     assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [6] * 6
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_model import answer
+from scripted_model import writing
 from test_mixing import driven, mixed
 
 from opro_local import config as configs
@@ -61,10 +61,9 @@ def test_so_many_drafts_are_written_for_each_text_that_is_scored(tables):
 def test_what_promises_most_is_scored_and_the_rest_waits(tables):
     """A good draft of the second step goes before all that wait; those of the first are not lost."""
     replies = iter([f"{word} it now" for word in "ABCDEFGHIJKL"] + ["What is it about?"] + ["and so on"] * 99)
-    written = lambda request: next(replies) if request.sampling.seed is not None else answer(request)  # noqa: E731
     search = mixed(tables, steps=3, candidates=2, drafts=6, retries=0, generic_seeds=0, written_seeds=0)
     search["search"]["operators"] = ["continuation"]
-    _, trajectory, _, _ = driven(search, written)
+    _, trajectory, _, _ = driven(search, writing(replies.__next__))
     texts = [[entry.solution.text for entry in trajectory.entries if entry.step == step] for step in (1, 2, 3)]
     assert texts[1][0] == "What is it about?" and len(texts[2]) == 2
     assert set(texts[2]) < {f"{word} it now" for word in "ABCDEFGHIJKL"}
@@ -86,10 +85,9 @@ def test_without_more_drafts_everything_new_is_scored(tables):
 
 def test_a_repeat_of_a_draft_that_waits_is_a_duplicate(tables):
     replies = iter([f"{word} it now" for word in "ABCD"] * 9)
-    written = lambda request: next(replies) if request.sampling.seed is not None else answer(request)  # noqa: E731
     search = mixed(tables, steps=2, candidates=1, drafts=4, retries=0, generic_seeds=0, written_seeds=0)
     search["search"]["operators"] = ["continuation"]
-    _, trajectory, _, _ = driven(search, written)
+    _, trajectory, _, _ = driven(search, writing(replies.__next__))
     assert [r.reason.partition(":")[0] for r in trajectory.rejections] == ["duplicate"] * 4
     assert len({entry.solution.key for entry in trajectory.entries}) == len(trajectory.entries) == 3
 
