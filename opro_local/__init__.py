@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
-    from opro_local.facade import OPRO, Optimized, apply
+    from opro_local.api import OPRO, Optimized, apply
     from opro_local.feedback import Feedback, Outcome
-    from opro_local.run import optimize
+    from opro_local.runs.run import optimize
 
 __all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "optimize": "opro_local.run",
-    "OPRO": "opro_local.facade",
-    "Optimized": "opro_local.facade",
-    "apply": "opro_local.facade",
+    "optimize": "opro_local.runs.run",
+    "OPRO": "opro_local.api",
+    "Optimized": "opro_local.api",
+    "apply": "opro_local.api",
     "Feedback": "opro_local.feedback",
     "Outcome": "opro_local.feedback",
 }

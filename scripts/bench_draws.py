@@ -27,10 +27,12 @@ from typing import Any
 import bench_search
 import numpy as np
 
-from opro_local import chance, engines, racing, stats
-from opro_local.driver import drive
-from opro_local.moves import MOVES, Pool
-from opro_local.trajectory import Trajectory
+from opro_local import stats
+from opro_local.engines.start import start_engine
+from opro_local.problems.prompt.moves import MOVES, Pool
+from opro_local.runs.driver import drive
+from opro_local.search import chance, racing
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import EngineSettings, Solution
 
 RECORDED = Path(__file__).with_name("draw_scores.json")
@@ -77,7 +79,7 @@ def read(path: Path) -> list[Recording]:
 def record(given: argparse.Namespace) -> None:
     """Score the solutions of every task and seed with the model."""
     settings = EngineSettings(given.model, "vllm", max_model_len=2048, gpu_memory=0.5, max_num_seqs=given.max_num_seqs)
-    engine, _ = engines.start(settings, "vllm")
+    engine, _ = start_engine(settings, "vllm")
     found = []
     try:
         for name in given.tasks.split(","):

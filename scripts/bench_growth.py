@@ -26,12 +26,12 @@ from pathlib import Path
 
 import bench_host
 
-from opro_local import bench, result
-from opro_local import config as configs
-from opro_local.driver import drive
-from opro_local.plans import plan
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.config import reading
+from opro_local.runs import bench, result
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import plan
+from opro_local.runs.store import open_store
+from opro_local.search.trajectory import Trajectory
 
 # Steps of a run, and how often it is made: short ones are noisy, and the median of their host time counts.
 STEPS = {2: 5, 20: 3, 200: 1}
@@ -52,7 +52,7 @@ class Timed(bench_host.Timed):
 def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
     """Run, or resume, a search in a folder; its costs."""
     wall, cpu = time.perf_counter(), time.process_time()
-    config = configs.build(
+    config = reading.build(
         {
             "task": {"train": str(data), "input": "question", "target": "answer", "rule": "number"},
             "scorer": {"engine": "scripted", "script": f"{bench_host.__file__}:answer", "max_tokens": 1024},

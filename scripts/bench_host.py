@@ -13,13 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from opro_local import config as configs
-from opro_local import result
-from opro_local.driver import drive
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.plans import plan
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.runs import result
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import plan
+from opro_local.runs.store import open_store
+from opro_local.search.trajectory import Trajectory
 
 STEPS, CANDIDATES, ROWS = 20, 8, 261
 ROUNDS = 5
@@ -54,7 +54,7 @@ class Timed:
 
 def measure(folder: Path, data: Path) -> tuple[float, int]:
     """Host seconds and scored examples of one run."""
-    config = configs.build(
+    config = reading.build(
         {
             "task": {"train": str(data), "input": "question", "target": "answer", "rule": "number"},
             "scorer": {"engine": "scripted", "script": f"{__file__}:answer", "max_tokens": 1024},

@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from opro_local import bench
-from opro_local.config import Config
-from opro_local.lockstep import execute_many
+from opro_local.config.settings import Config
+from opro_local.runs import bench
+from opro_local.runs.lockstep import execute_many
 
 WANTED = 0.5
 LINE = "{:<20}{:>10}{:>11}{:>9}"

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from opro_local import racing
+from opro_local.search import racing
 
 ALPHA = 0.01
 RECORDED = Path(__file__).with_name("racing_scores.json")

@@ -21,8 +21,9 @@ import os
 import time
 from statistics import median
 
-from opro_local import bench, engines
-from opro_local.plans.prompt import prompt_plan
+from opro_local.engines.start import start_engine
+from opro_local.runs import bench
+from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.types import Completion, Request, Solution
 
 WANTED = 6.0
@@ -73,7 +74,7 @@ def main() -> None:
     ready = prompt_plan(config)
     solutions = [Solution(text) for text in bench.instructions(ready, given.prompts)]
     requests = list(next(ready.problem.evaluate(solutions, "train", "asked")).requests)
-    engine, _ = engines.start(ready.models["scorer"].settings, given.engine)
+    engine, _ = start_engine(ready.models["scorer"].settings, given.engine)
     singles, batches = [], []
     try:
         in_one_batch(engine, requests)

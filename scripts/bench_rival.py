@@ -26,13 +26,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from opro_local import bench, engines
-from opro_local.driver import drive
+from opro_local.engines.start import start_engine
 from opro_local.engines.worker import environment
-from opro_local.plans.plan import Plan
-from opro_local.plans.prompt import prompt_plan
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.runs import bench
+from opro_local.runs.driver import drive
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.store import open_store
+from opro_local.search.trajectory import Trajectory
 
 LINE = "{:<20}{:>9}{:>8}{:>9}{:>9}{:>8}{:>15}{:>10}"
 # What the rival gives its vLLM itself.
@@ -50,7 +51,7 @@ print(json.dumps(arguments(settings, AutoConfig.from_pretrained(settings.model),
 
 def ours(ready: Plan, scratch: Path) -> dict:
     """The whole search with a store, without loading the model."""
-    engine, _ = engines.start(ready.models["scorer"].settings, "vllm")
+    engine, _ = start_engine(ready.models["scorer"].settings, "vllm")
     store, trajectory, timed = open_store(scratch / "run"), Trajectory(), bench.Timed(engine)
     try:
         begun = time.perf_counter()

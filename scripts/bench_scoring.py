@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from opro_local.scoring import make_rule
+from opro_local.scoring.choosing import make_rule
 from opro_local.types import Example
 
 ANSWERS = 100_000

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from opro_local.screening import promise
-from opro_local.store import read_store
+from opro_local.problems.prompt.selection import promise
+from opro_local.runs.store import read_store
 
 LINE = "{:<28}{:>7}{:>13}{:>11}{:>13}{:>11}{:>15}"
 

@@ -37,18 +37,18 @@ from typing import Any
 
 import numpy as np
 
-from opro_local import config as configs
-from opro_local import mixing
+from opro_local.config import reading
 from opro_local.engines.pool import Pool
-from opro_local.lockstep import lockstep
-from opro_local.moves import MOVES
-from opro_local.plans import Plan, plan
-from opro_local.plans.plan import Asks, cards_of
-from opro_local.plans.prompt import mixed
-from opro_local.result import summarize as summary
-from opro_local.run import carried_out
-from opro_local.search import Outcome, score, search
-from opro_local.trajectory import Trajectory
+from opro_local.problems.prompt import mixed as mixing
+from opro_local.problems.prompt.moves import MOVES
+from opro_local.runs.lockstep import lockstep
+from opro_local.runs.plans import Plan, plan
+from opro_local.runs.plans.plan import Asks, cards_of
+from opro_local.runs.plans.prompt import mixed
+from opro_local.runs.result import summarize as summary
+from opro_local.runs.run import carried_out
+from opro_local.search.loop import Outcome, score, search
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Reply, Solution
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,7 +117,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
             writer.writeheader()
             writer.writerows(rows)
     paths = {split: str(folder / f"{split}.csv") for split in files}
-    config = configs.build(
+    config = reading.build(
         {
             "task": {**paths, "input": "text", "target": "label", "rule": "labels"},
             "scorer": {"model": model, "max_tokens": 10},

@@ -28,13 +28,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
-from opro_local import bench, engines
-from opro_local.driver import drive
+from opro_local.engines.start import start_engine
 from opro_local.engines.worker import environment
-from opro_local.plans.prompt import prompt_plan
-from opro_local.search import score
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.runs import bench
+from opro_local.runs.driver import drive
+from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.store import open_store
+from opro_local.search.loop import score
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import EngineSettings, Prompt, Request, Solution
 
 TARGET = 0.95
@@ -93,7 +94,7 @@ def serve() -> None:
     import vllm
     from transformers import AutoConfig
 
-    from opro_local.engines.prompts import PromptTokenizer
+    from opro_local.engines.tokenizer import PromptTokenizer
     from opro_local.engines.vllm import arguments
 
     config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
@@ -127,7 +128,7 @@ def measure(given: argparse.Namespace) -> dict[str, list[tuple[bench.Pass, float
     solutions = [Solution(text) for text in bench.instructions(ready, given.prompts)]
     share = 0.4 if Path("/proc/driver/nvidia").exists() else None
     settings = replace(ready.models["scorer"].settings, gpu_memory=share)
-    worker, _ = engines.start(settings, "vllm")
+    worker, _ = start_engine(settings, "vllm")
     passes: dict[str, list[tuple[bench.Pass, float]]] = {"phase": [], "raw": [], "worker": []}
     with tempfile.TemporaryDirectory() as folder:
         store, raw = open_store(Path(folder)), None

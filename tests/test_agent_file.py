@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SMOL, program, real
 
-from opro_local import config as configs
-from opro_local import metaprompt
+from opro_local.api import apply
+from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
-from opro_local.facade import apply
-from opro_local.plans import plan
-from opro_local.problems.agent_file import AgentFileProblem, diff
-from opro_local.problems.sections import rewrite, sections
-from opro_local.problems.suite import read_suite, read_text
-from opro_local.run import execute
-from opro_local.store import open_store
+from opro_local.problems.agent.agent_file import AgentFileProblem, diff
+from opro_local.problems.agent.sections import rewrite, sections
+from opro_local.problems.agent.suite import read_suite, read_text
+from opro_local.runs.plans import plan
+from opro_local.runs.run import execute
+from opro_local.runs.store import open_store
+from opro_local.search.metaprompts import metaprompt
 from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Solution
 
 AGENTS = (
@@ -195,7 +195,7 @@ def test_suites_are_read_with_defaults_and_divided(tmp_path):
     ],
 )
 def test_files_that_can_not_be_used(tmp_path, data, says):
-    config = configs.build(desk(tmp_path))
+    config = reading.build(desk(tmp_path))
     (tmp_path / "AGENTS.md").unlink()
     if data is not None:
         (tmp_path / "AGENTS.md").write_bytes(data)
@@ -216,12 +216,12 @@ def test_files_that_can_not_be_used(tmp_path, data, says):
 )
 def test_settings_that_are_wrong(tmp_path, problem, says):
     with pytest.raises(UsageError) as caught:
-        plan(configs.build(desk(tmp_path, **problem)))
+        plan(reading.build(desk(tmp_path, **problem)))
     assert says in str(caught.value)
 
 
 def problem_of(tmp_path, form="agent_section", **settings) -> AgentFileProblem:
-    config = configs.build(desk(tmp_path, **settings))
+    config = reading.build(desk(tmp_path, **settings))
     return AgentFileProblem(AGENTS, read_suite(tmp_path / "suite.toml", (1, 0, 0), 0), config, metaprompt.load(form))
 
 
@@ -256,7 +256,7 @@ def test_sections_take_turns_and_each_shows_its_own_versions(tmp_path):
 
 def test_a_whole_file_keeps_line_endings_and_limits(tmp_path):
     windows = AGENTS.replace("\n", "\r\n")
-    config = configs.build(desk(tmp_path, max_growth=1.0))
+    config = reading.build(desk(tmp_path, max_growth=1.0))
     suite = read_suite(tmp_path / "suite.toml", (1, 0, 0), 0)
     problem = AgentFileProblem(windows + "\r\n", suite, config, metaprompt.load("agent_file"))
     assert problem.read("# New\ntext\n") == Solution("# New\r\ntext\r\n")
@@ -286,7 +286,7 @@ def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
 
 def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     tables = desk(tmp_path, edit="section", sections=["Style"])
-    once = execute(configs.build(tables), tmp_path / "once")
+    once = execute(reading.build(tables), tmp_path / "once")
     assert once["train"]["baseline"]["accuracy"] == 0 and once["test"]["best"]["accuracy"] == 1
     assert "obey" in once["best"]["text"] and (tmp_path / "once" / "best.txt").read_text() == once["best"]["text"]
     assert (
@@ -294,12 +294,12 @@ def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     )
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     tables["search"]["steps"] = 1
-    execute(configs.build(tables), tmp_path / "twice")
+    execute(reading.build(tables), tmp_path / "twice")
     tables["search"]["steps"] = 3
-    assert execute(configs.build(tables), tmp_path / "twice")["best"] == once["best"]
+    assert execute(reading.build(tables), tmp_path / "twice")["best"] == once["best"]
     (tmp_path / "AGENTS.md").write_text(AGENTS + ".")
     with pytest.raises(UsageError, match="file changed"):
-        execute(configs.build(tables), tmp_path / "once")
+        execute(reading.build(tables), tmp_path / "once")
 
 
 CHECK = """
@@ -324,15 +324,15 @@ def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
     )
     tables = desk(tmp_path, suite=f'workspace = "repo"\nplace = "docs/RULES.md"\n{rows}')
     run = tmp_path / "repo" / "runs" / "own"  # a run in its own workspace is neither copied nor a change of it
-    execute(configs.build({**tables, "search": {"steps": 1, "candidates": 2}}), run)
-    found = execute(configs.build(tables), run)
+    execute(reading.build({**tables, "search": {"steps": 1, "candidates": 2}}), run)
+    found = execute(reading.build(tables), run)
     assert found["train"]["baseline"]["accuracy"] == 0 and found["test"]["best"]["accuracy"] == 1
     assert found["calls"]["scorer"] == 0 and found["calls"]["program"] >= 3
     assert (tmp_path / "repo" / "notes.txt").read_text() == "kept"
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     (tmp_path / "repo" / "notes.txt").write_text("other")
     with pytest.raises(UsageError, match="workspace repo changed"):
-        execute(configs.build(tables), run)
+        execute(reading.build(tables), run)
 
 
 def test_any_command_can_be_the_agent(tmp_path):
@@ -341,7 +341,7 @@ def test_any_command_can_be_the_agent(tmp_path):
     tables = desk(tmp_path, agent=[sys.executable, str(tmp_path / "agent.py"), "{file}", "{prompt}"])
     tables["scorer"] = {}
     (tmp_path / "suite.toml").write_text(PROMPT_TASKS.replace("Say red", "Say red, not {file}"))
-    found = execute(configs.build(tables), tmp_path / "run")
+    found = execute(reading.build(tables), tmp_path / "run")
     assert found["train"]["best"]["accuracy"] == 1 and found["calls"]["scorer"] == 0
 
 
@@ -370,13 +370,13 @@ def test_the_difference_turns_one_file_into_the_other(tmp_path):
 def test_only_a_confirmed_gain_is_applied(tmp_path):
     tables = desk(tmp_path)
     run, file = tmp_path / "run", tmp_path / "AGENTS.md"
-    found = execute(configs.build(tables), run)
+    found = execute(reading.build(tables), run)
     assert found["verdict"] == "no reliable gain"  # three test tasks can't tell
     with pytest.raises(UsageError, match="nothing is replaced"):
         apply(run)
     assert file.read_bytes() == AGENTS.encode()
     tests = "".join(f'\n[[task]]\nprompt = "Say w{n}"\nsplit = "test"\ntarget = "w{n}"' for n in range(9))
-    confirmed = execute(configs.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more")
+    confirmed = execute(reading.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more")
     assert confirmed["verdict"] == "reliable gain"
     file.write_text("edited meanwhile")
     with pytest.raises(UsageError, match="changed since the run started"):
@@ -417,11 +417,11 @@ def test_a_real_model_is_agent_and_optimizer(tmp_path):
     tables = desk(tmp_path, suite=REAL_TASKS, file=file, name="suite.jsonl", edit="section")
     model = {"model": str(SMOL), "engine": "transformers"}
     tables |= {"scorer": model, "optimizer": {**model, "max_tokens": 24}, "search": {"steps": 2, "candidates": 3}}
-    once = execute(configs.build(tables), tmp_path / "once")
+    once = execute(reading.build(tables), tmp_path / "once")
     tables["search"] = {"steps": 1, "candidates": 3}
-    execute(configs.build(tables), tmp_path / "twice")
+    execute(reading.build(tables), tmp_path / "twice")
     tables["search"] = {"steps": 2, "candidates": 3}
-    twice = execute(configs.build(tables), tmp_path / "twice")
+    twice = execute(reading.build(tables), tmp_path / "twice")
     assert twice["best"] == once["best"] and once["solutions"] > 1 and once["test"]["best"]["n"] == 2
 
 
@@ -444,12 +444,12 @@ def test_the_page_does_what_it_says(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["command", "agent_file"])
 def test_the_recipes_are_configs(name):
-    package = Path(configs.__file__).parent
-    assert configs.read(package / "recipes" / f"{name}.toml").problem.kind == name
+    package = Path(reading.__file__).parent
+    assert reading.read(package / "recipes" / f"{name}.toml").problem.kind == name
 
 
 def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
-    from opro_local.plans.program import _agent_identity
+    from opro_local.runs.plans.program import _agent_identity
 
     (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 1.0\n")
     tasks = "".join(f'[[task]]\nprompt = "p{n}"\ntarget = "t"\nrule = "rule.py:score"\n' for n in range(4))

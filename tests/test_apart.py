@@ -23,15 +23,15 @@ from test_placement import (
     write_model,
 )
 
-from opro_local import engines
-from opro_local.engines import placement, sharing, worker
-from opro_local.engines.demand import Demand
+from opro_local.engines import start, worker
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.placement import HEADROOM, plan, usable
-from opro_local.engines.sharing import plan_of, settled
 from opro_local.engines.worker import environment
-from opro_local.plans import plan as planned
-from opro_local.run import carry_out
+from opro_local.placement import choose
+from opro_local.placement.choose import HEADROOM, plan, usable
+from opro_local.placement.demand import Demand
+from opro_local.placement.plan import devices_of, plan_of, settled
+from opro_local.runs.plans import plan as planned
+from opro_local.runs.run import carry_out
 from opro_local.types import EngineSettings
 
 GIB = 1 << 30
@@ -155,7 +155,7 @@ def test_one_engine_for_all_roles_stays_as_it_is(models):
     for asked in ({"scorer": one}, {"optimizer": one, "scorer": one}):
         found = plan_of(asked, [gpu(80)] * 4)
         assert found == plan_of(asked, [gpu(80)])
-        assert set(sharing.devices(asked, found).values()) == {()}
+        assert set(devices_of(asked, found).values()) == {()}
 
 
 def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(models):
@@ -163,7 +163,7 @@ def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(mo
     asked = {"optimizer": other, "scorer": large, "judge": other}
     found = plan_of(asked, [gpu(24)] * 3)
     assert [part.demand.weights for part in found.parts] == [LLAMA_PARAMETERS, 2 * QWEN_7B_PARAMETERS]
-    assert sharing.devices(asked, found) == {"scorer": (0, 1), "optimizer": (2,), "judge": (2,)}
+    assert devices_of(asked, found) == {"scorer": (0, 1), "optimizer": (2,), "judge": (2,)}
     told = settled(asked, found)
     assert told["optimizer"] == told["judge"] == replace(other, gpu_memory=0.92)
     assert told["scorer"] == replace(large, gpu_memory=0.92)
@@ -173,7 +173,7 @@ def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(mo
 
 def test_data_parallel_is_counted_in_gpus(models):
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"], data_parallel=3)}
-    assert sharing.devices(asked, plan_of(asked, [gpu(80)] * 4)) == {"scorer": (0, 1, 2), "optimizer": (3,)}
+    assert devices_of(asked, plan_of(asked, [gpu(80)] * 4)) == {"scorer": (0, 1, 2), "optimizer": (3,)}
     assert plan_of(asked, [gpu(80)] * 3).choice == "split"
 
 
@@ -187,7 +187,7 @@ def test_engines_are_apart_wherever_any_order_lets_them(needed, free):
         for one, (_, ranks, copies) in zip(needs(*(gib for gib, *_ in needed)), needed, strict=True)
     ]
     there = [gpu(80, free=one) for one in free]
-    parts = placement._apart(demands, there)
+    parts = choose._apart(demands, there)
     taken = [place for part in parts for place in part.devices]
     assert len(set(taken)) == len(taken) and [part.demand for part in parts] in ([], demands)
     for part in parts:
@@ -195,17 +195,17 @@ def test_engines_are_apart_wherever_any_order_lets_them(needed, free):
         assert part.memory == min(usable(there[place]) for place in part.devices) >= part.demand.least_alone
     enough = sum(one.gpus * one.copies for one in demands) <= len(there)
     orders = permutations(range(len(there))) if enough and not parts else ()
-    assert not any(placement._handed_out(demands, there, order) for order in orders)
+    assert not any(choose._handed_out(demands, there, order) for order in orders)
 
 
 def test_workers_are_told_their_gpus_by_number_or_by_the_users_names(monkeypatch):
     one = EngineSettings("", "scripted", data_parallel=2, tensor_parallel=2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert engines._devices(one, (1, 2, 3, 5)) == ["1,2", "3,5"]
-    assert engines._devices(replace(one, data_parallel=1), (2, 3)) == ["2,3"]
+    assert start._devices(one, (1, 2, 3, 5)) == ["1,2", "3,5"]
+    assert start._devices(replace(one, data_parallel=1), (2, 3)) == ["2,3"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,GPU-ab,5,4")
-    assert engines._devices(replace(one, tensor_parallel=1), (1, 3)) == ["GPU-ab", "4"]
-    assert engines._devices(replace(one, data_parallel=1)) == [None]
+    assert start._devices(replace(one, tensor_parallel=1), (1, 3)) == ["GPU-ab", "4"]
+    assert start._devices(replace(one, data_parallel=1)) == [None]
 
 
 def test_numbers_of_ours_are_in_the_order_they_were_counted_in(monkeypatch):
@@ -237,7 +237,7 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     scorer, optimizer = needs(10, 10, sleepless="of a test")
     found = plan([replace(scorer, copies=2), optimizer], [Gpu("a test GPU", 80 * GIB, 80 * GIB)] * 3)
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     lines: list[str] = []
     config = two_scripted(tmp_path, "scorer.data_parallel=2")
     apart = carry_out(planned(config), tmp_path / "apart", notify=lines.append)
@@ -254,7 +254,7 @@ def test_engines_whose_settings_come_to_the_same_stay_two(tmp_path, monkeypatch)
     )
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = plan(needs(10, 10), [gpu(80)] * 2)
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     config = two_scripted(tmp_path, "scorer.max_model_len=4096", "scorer.gpu_memory=0.92")
     carry_out(planned(config), tmp_path / "run")
     assert seen == ["0", "1"]

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from hub import write_parquet, write_saved
 
-from opro_local import inspection, tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
+from opro_local.runs import inspection
+from opro_local.tasks import loading
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "aqua").is_dir(), reason=f"no AQuA in {SHARED}")
 
 
 def load(folder, training=False, **changes):
-    return tasks.load(TaskSettings(name="aqua", data_dir=str(folder), **changes), training)
+    return loading.load(TaskSettings(name="aqua", data_dir=str(folder), **changes), training)
 
 
 def rows_of(count=10):

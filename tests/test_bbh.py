@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hub import write_parquet, write_saved
 
-from opro_local import inspection, tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import bbh, layout
+from opro_local.runs import inspection
+from opro_local.tasks import bbh, loading, published
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "bbh").is_dir(), reason=f"no BIG-Bench Hard in {SHARED}")
@@ -22,7 +22,7 @@ PAPER |= {146: ([7, 8, 16, 22, 24, 26, 27, 33], 29), 178: ([4, 5, 7, 8, 18, 26, 
 
 
 def load(name, folder, **changes):
-    return tasks.load(TaskSettings(name=f"bbh/{name}", data_dir=str(folder), **changes))
+    return loading.load(TaskSettings(name=f"bbh/{name}", data_dir=str(folder), **changes))
 
 
 def ids(rows):
@@ -48,17 +48,17 @@ def test_there_are_27_files_of_23_tasks():
 @pytest.mark.parametrize("rows", PAPER)
 def test_paper_split(rows):
     start, count = PAPER[rows]
-    train, validation, test = layout.paper_split(rows, int(0.2 * rows))
+    train, validation, test = published.paper_split(rows, int(0.2 * rows))
     assert (train[:8], len(train), validation) == (start, count, [])
     assert sorted(train + test) == list(range(rows)) and test == sorted(test)
 
 
 def test_validation_is_drawn_from_the_test_rows():
-    train, validation, test = layout.paper_split(250, 50, 30)
-    assert train == layout.paper_split(250, 50)[0]
+    train, validation, test = published.paper_split(250, 50, 30)
+    assert train == published.paper_split(250, 50)[0]
     assert len(validation) == 30 and validation == sorted(validation)
     assert sorted(train + validation + test) == list(range(250))
-    assert layout.paper_split(250, 50, 1000)[1:] == (layout.paper_split(250, 50)[2], [])
+    assert published.paper_split(250, 50, 1000)[1:] == (published.paper_split(250, 50)[2], [])
 
 
 @needs_shared
@@ -191,9 +191,9 @@ def test_names_and_folders(tmp_path):
     ):
         load("navigat", tmp_path)
     with pytest.raises(UsageError, match="unknown task 'bbh'; "):
-        tasks.load(TaskSettings(name="bbh", data_dir=str(tmp_path)))
+        loading.load(TaskSettings(name="bbh", data_dir=str(tmp_path)))
     with pytest.raises(UsageError, match=r"bbh/navigate needs its files; set task\.data_dir"):
-        tasks.load(TaskSettings(name="bbh/navigate"))
+        loading.load(TaskSettings(name="bbh/navigate"))
     with pytest.raises(DataError, match=r"no bbh/navigate here; expected navigate\.json, or a folder navigate"):
         load("navigate", tmp_path)
     with pytest.raises(DataError, match="nowhere: no such folder"):

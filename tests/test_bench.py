@@ -13,12 +13,12 @@ import typer
 from running import ROOT, SCRIPT, real
 from typer.testing import CliRunner
 
-from opro_local import bench
-from opro_local import config as configs
 from opro_local.cli import bench as verb
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.plans.prompt import prompt_plan
+from opro_local.runs import bench
+from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.types import Completion, Prompt, Request, Sampling
 
 NUMBER = (int, float)
@@ -31,7 +31,7 @@ FIGURES = {
 
 @pytest.fixture
 def found(tables):
-    return bench.bench(configs.build(tables, ["task.train_rows=10"]), prompts=3, repeats=2)
+    return bench.bench(reading.build(tables, ["task.train_rows=10"]), prompts=3, repeats=2)
 
 
 def test_the_batch_is_what_was_asked_for_and_one_call(found):
@@ -110,14 +110,14 @@ def test_both_sides_ask_the_same_and_every_second_pair_begins_with_raw(tables, s
     for name in ("phase", "raw"):
         whole = getattr(bench._Phases, name)
         monkeypatch.setattr(bench._Phases, name, lambda self, n=name, w=whole: sides.append(n) or w(self))
-    bench.bench(configs.build(tables), prompts=2, repeats=3)
+    bench.bench(reading.build(tables), prompts=2, repeats=3)
     assert sides == ["phase", "phase", "raw", "raw", "phase", "phase", "raw"]
     assert len(slow.batches) == 7 and all(batch == slow.batches[0] for batch in slow.batches)
     assert len(slow.batches[0]) == len({request.prompt for request in slow.batches[0]}) == 48
 
 
 def test_the_figures_are_those_of_the_clock_and_of_the_engines_counts(tables, slow):
-    found = bench.bench(configs.build(tables), prompts=2, repeats=3)
+    found = bench.bench(reading.build(tables), prompts=2, repeats=3)
     phase, raw = found["phase"], found["raw"]
     assert phase["each"] == pytest.approx([1.25] * 3) and raw["each"] == pytest.approx([1.0] * 3)
     assert phase["tokens_in_per_second"] == pytest.approx(480 / 1.25)
@@ -145,27 +145,27 @@ def test_a_median_stands_over_the_passes():
 
 @pytest.mark.parametrize("number", [1, 5, 40])
 def test_instructions_differ_and_begin_with_the_configs_own(tables, number):
-    texts = bench.instructions(prompt_plan(configs.build(tables)), number)
+    texts = bench.instructions(prompt_plan(reading.build(tables)), number)
     assert len(texts) == len(set(texts)) == number and texts[0] == "What is it?"
 
 
 def test_at_most_a_hundred_rows_unless_asked(tables, reviews):
     header, *rows = reviews.read_text().splitlines()
     reviews.write_text("\n".join([header, *(f"Round {i}: {row}" for i in range(10) for row in rows)]) + "\n")
-    assert bench.bench(configs.build(tables), 1, 1)["batch"]["rows"] == 100
-    assert bench.bench(configs.build(tables, ["task.train_rows=150"]), 1, 1)["batch"]["rows"] == 150
+    assert bench.bench(reading.build(tables), 1, 1)["batch"]["rows"] == 100
+    assert bench.bench(reading.build(tables, ["task.train_rows=150"]), 1, 1)["batch"]["rows"] == 150
 
 
 def test_only_prompt_problems_have_rows():
     with pytest.raises(UsageError, match="tsp has no rows"):
-        bench.bench(configs.build({"problem": {"kind": "tsp"}}))
+        bench.bench(reading.build({"problem": {"kind": "tsp"}}))
 
 
 def test_a_judge_is_measured_too(tables, tmp_path):
     (tmp_path / "grade.py").write_text("def grade(request):\n    return 'correct'\n")
     tables["task"]["rule"] = "judge"
     tables["judge"] = {"engine": "scripted", "script": f"{tmp_path / 'grade.py'}:grade"}
-    found = bench.bench(configs.build(tables), 2, 1)
+    found = bench.bench(reading.build(tables), 2, 1)
     assert found["phase"]["calls"] == found["raw"]["calls"] == 2 and set(found["engine"]) == {"scorer", "judge"}
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from running import SCRIPT, SMOL, embedded_model
 
-from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.store import open_store
-from opro_local.trajectory import Entry, Trajectory
+from opro_local.runs.driver import drive
+from opro_local.runs.store import open_store
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Score, Solution
 
 NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "screening", "search", "throughput")

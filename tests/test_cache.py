@@ -14,18 +14,17 @@ from hypothesis import strategies as st
 from scripted_model import answer
 from typer.testing import CliRunner
 
-from opro_local import cache as caches
-from opro_local import config as configs
-from opro_local import engines
-from opro_local.cache import Cache
 from opro_local.cli.cache import app
-from opro_local.driver import Answered, answer_alone, driven
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import EngineError, StoreError
-from opro_local.reading import describe
-from opro_local.run import execute
-from opro_local.store import Store, open_store
-from opro_local.trajectory import Trajectory
+from opro_local.runs import cache as caches
+from opro_local.runs.cache import Cache
+from opro_local.runs.driver import Answered, answer_alone, driven
+from opro_local.runs.reading import describe
+from opro_local.runs.run import execute
+from opro_local.runs.store import Store, open_store
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, Constraint, Prompt, Request, Sampling
 
 ENGINE = {"engine": "vllm", "model": "0123"}
@@ -351,17 +350,17 @@ def test_nothing_of_a_call_that_failed_or_fell_short_is_kept(cache):
 def engine(monkeypatch):
     """What every run of the test is answered by, in the place of a worker."""
     one = Counting()
-    monkeypatch.setattr(engines, "start", lambda settings, wanted, log, own: (one, ""))
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (one, ""))
     return one
 
 
 def test_a_second_run_asks_only_what_is_sampled_and_its_result_says_so(tables, tmp_path, engine):
-    first = execute(configs.build(tables), tmp_path / "first")
+    first = execute(reading.build(tables), tmp_path / "first")
     assert first["from_cache"]["completions"] == 0 and sum(first["calls"].values()) == len(engine.asked)
     greedy = sum(r.sampling.temperature == 0 for requests in engine.asked for r in requests)
     engine.asked.clear()
     events = []
-    second = execute(configs.build(tables), tmp_path / "second", events.append)
+    second = execute(reading.build(tables), tmp_path / "second", events.append)
     assert all(r.sampling.temperature > 0 for requests in engine.asked for r in requests)
     assert len(engine.asked) == second["calls"]["optimizer"] > 0 and second["calls"]["scorer"] == 0
     assert second["from_cache"]["completions"] == greedy
@@ -373,28 +372,28 @@ def test_a_second_run_asks_only_what_is_sampled_and_its_result_says_so(tables, t
     # Without the cache, and resuming: nothing is asked again and nothing changes.
     engine.asked.clear()
     tables["run"]["cache"] = False
-    assert execute(configs.build(tables), tmp_path / "second") == second and not engine.asked
-    third = execute(configs.build(tables), tmp_path / "third")
+    assert execute(reading.build(tables), tmp_path / "second") == second and not engine.asked
+    third = execute(reading.build(tables), tmp_path / "third")
     assert third["calls"] == first["calls"] and third["digest"] == first["digest"]
 
 
 def test_another_chat_template_argument_is_another_engine(tables, tmp_path, engine):
-    execute(configs.build(tables), tmp_path / "first")
+    execute(reading.build(tables), tmp_path / "first")
     engine.asked.clear()
     tables["scorer"]["template_args"] = {"enable_thinking": False}
-    found = execute(configs.build(tables), tmp_path / "second")
+    found = execute(reading.build(tables), tmp_path / "second")
     assert found["from_cache"]["completions"] == 0
 
 
 def test_the_scripted_engine_is_not_cached(tables, tmp_path, own_cache):
-    execute(configs.build(tables), tmp_path / "run")
+    execute(reading.build(tables), tmp_path / "run")
     assert not (own_cache / caches.FILE).exists()
 
 
 def test_a_run_whose_cache_is_broken_says_so_once_and_finishes(tables, tmp_path, engine, monkeypatch):
-    whole = execute(configs.build(tables), tmp_path / "whole")
+    whole = execute(reading.build(tables), tmp_path / "whole")
     monkeypatch.setenv("OPRO_CACHE", "/dev/null/x")
     told = []
-    found = execute(configs.build(tables), tmp_path / "run", notify=told.append)
+    found = execute(reading.build(tables), tmp_path / "run", notify=told.append)
     assert [line for line in told if "cache" in line] == [line for line in told if "cache is off" in line]
     assert sum("cache is off" in line for line in told) == 1 and found["digest"] == whole["digest"]

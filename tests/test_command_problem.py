@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SCRIPT, SMOL, program, real
 
-from opro_local import config as configs
-from opro_local.engines.program import Program, ProgramEngine
+from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
 from opro_local.problems.command import printed
 from opro_local.problems.function import request
-from opro_local.run import execute
+from opro_local.programs.program import Program, ProgramEngine
+from opro_local.runs.run import execute
 from opro_local.types import Completion
 
 PYTHON = sys.executable
@@ -234,17 +234,17 @@ def tables(folder, **search):
 
 
 def test_a_search_keeps_outcomes_and_resumes_without_running_again(tmp_path):
-    once = execute(configs.build(tables(tmp_path)), tmp_path / "once")
+    once = execute(reading.build(tables(tmp_path)), tmp_path / "once")
     assert once["train"]["best"]["accuracy"] == 0 and once["rejections"]["exit code 1"] >= 1
-    execute(configs.build(tables(tmp_path, steps=1)), tmp_path / "twice")
-    again = execute(configs.build(tables(tmp_path)), tmp_path / "twice")
+    execute(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
+    again = execute(reading.build(tables(tmp_path)), tmp_path / "twice")
     assert (again["digest"], again["calls"]) == (once["digest"], once["calls"])
-    stored = execute(configs.build(tables(tmp_path)), tmp_path / "once")
+    stored = execute(reading.build(tables(tmp_path)), tmp_path / "once")
     assert stored["seconds"] == once["seconds"]  # answered from the store alone
 
 
 def test_a_changed_program_is_another_run(tmp_path):
-    config = configs.build(tables(tmp_path, steps=1))
+    config = reading.build(tables(tmp_path, steps=1))
     execute(config, tmp_path / "run")
     (tmp_path / "score.py").write_text("print(1)")
     with pytest.raises(UsageError, match="program changed"):
@@ -267,7 +267,7 @@ def test_settings_that_are_wrong_end_in_one_line(tmp_path, settings, error, says
     asked = tables(tmp_path)
     asked["problem"] |= settings
     with pytest.raises(error, match=r"^[^\n]*$") as caught:
-        execute(configs.build(asked), tmp_path / "run")
+        execute(reading.build(asked), tmp_path / "run")
     assert says in str(caught.value) and not (tmp_path / "run").exists()
 
 
@@ -278,7 +278,7 @@ def test_a_real_model_writes_for_a_command_and_resumes(tmp_path):
     def asked(steps):
         changed = tables(tmp_path, steps=steps, seeds=["Label the text"], candidates=4)
         (tmp_path / "score.py").write_text(SCORE.replace('"the"', '"zebra"'))
-        return configs.build({**changed, "optimizer": {"model": str(SMOL), "engine": "transformers", "max_tokens": 16}})
+        return reading.build({**changed, "optimizer": {"model": str(SMOL), "engine": "transformers", "max_tokens": 16}})
 
     once = execute(asked(2), tmp_path / "once")
     execute(asked(1), tmp_path / "twice")

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from opro_local import config as configs
-from opro_local import metaprompt
-from opro_local.config import Config
+from opro_local.config import reading
+from opro_local.config.problem import PROBLEMS
+from opro_local.config.settings import Config
 from opro_local.errors import UsageError
-from opro_local.problem_settings import PROBLEMS
+from opro_local.search.metaprompts import metaprompt
 
 
 def test_defaults_are_the_papers():
-    config = configs.build({})
+    config = reading.build({})
     search = config.search
     assert (search.candidates, search.history, search.order, search.exemplars) == (8, 20, "ascending", 3)
     assert (search.exemplar_choice, search.buckets, search.max_characters) == ("random", 100, 500)
@@ -23,7 +23,7 @@ def test_defaults_are_the_papers():
 
 
 def test_overrides_take_toml_values_or_text():
-    config = configs.build(
+    config = reading.build(
         {}, ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"]
     )
     assert (config.search.steps, config.search.order, config.run.name) == (3, "random", "my run")
@@ -47,7 +47,7 @@ def test_overrides_take_toml_values_or_text():
 )
 def test_what_is_wrong_is_said_in_one_line(override, message):
     with pytest.raises(UsageError) as caught:
-        configs.build({}, [override])
+        reading.build({}, [override])
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -59,23 +59,23 @@ KINDS = [(k, f) for k, section in PROBLEMS.items() for f in section.model_fields
 @pytest.mark.parametrize(("kind", "field"), KINDS)
 def test_every_setting_of_a_problem_refuses_a_wrong_type_and_a_misspelling(kind, field):
     with pytest.raises(UsageError, match=rf"^problem\.({field}|\w+: field required)"):
-        configs.build({"problem": {"kind": kind, field: {"a": object()}}})
+        reading.build({"problem": {"kind": kind, field: {"a": object()}}})
     with pytest.raises(UsageError, match=r"did you mean|accepted|field required"):
-        configs.build({"problem": {"kind": kind, field + "q": 1}})
+        reading.build({"problem": {"kind": kind, field + "q": 1}})
 
 
 @pytest.mark.parametrize("problem", [{"kind": "knapsack"}, {}, {"kind": ["tsp"]}, "tsp"])
 def test_an_unknown_kind_of_problem_names_the_known_ones(problem):
     with pytest.raises(UsageError, match=r"^problem(\.kind)?: .*(accepted: prompt, linear_regression|\bdict)"):
-        configs.build({"problem": problem})
+        reading.build({"problem": problem})
 
 
 def test_a_setting_newer_than_a_run_stood_at_its_default():
-    new = json.loads(configs.build({}).canonical())
+    new = json.loads(reading.build({}).canonical())
     old = {name: dict(table) for name, table in new.items() if name != "judge"}
     del old["search"]["patience"], old["task"]["kind"]
-    assert configs.changes(old, new) == []
-    assert configs.changes(old, json.loads(configs.build({}, ["task.kind=number"]).canonical())) == [
+    assert reading.changes(old, new) == []
+    assert reading.changes(old, json.loads(reading.build({}, ["task.kind=number"]).canonical())) == [
         "task.kind was 'auto', now 'number'"
     ]
 
@@ -83,27 +83,27 @@ def test_a_setting_newer_than_a_run_stood_at_its_default():
 @pytest.mark.parametrize(("section", "field"), FIELDS)
 def test_every_setting_refuses_a_wrong_type_by_its_name(section, field):
     with pytest.raises(UsageError, match=rf"^{section}\.{field}"):
-        configs.build({section: {field: {"a": object()} if "args" not in field else 3}})
+        reading.build({section: {field: {"a": object()} if "args" not in field else 3}})
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)
 def test_every_misspelt_setting_names_the_nearest(section, field):
     with pytest.raises(UsageError, match=r"did you mean|accepted"):
-        configs.build({section: {field + "q": 1}})
+        reading.build({section: {field + "q": 1}})
 
 
 def test_canonical_form_is_stable_and_complete():
-    text = configs.build({}).canonical()
-    assert text == configs.build({}).canonical() and set(json.loads(text)) == set(Config.model_fields)
+    text = reading.build({}).canonical()
+    assert text == reading.build({}).canonical() and set(json.loads(text)) == set(Config.model_fields)
 
 
 def test_only_stop_rules_and_hosting_may_change():
-    old = json.loads(configs.build({}).canonical())
+    old = json.loads(reading.build({}).canonical())
     assert (
-        configs.changes(old, json.loads(configs.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical()))
+        reading.changes(old, json.loads(reading.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical()))
         == []
     )
-    changed = configs.changes(old, json.loads(configs.build({}, ["search.candidates=4"]).canonical()))
+    changed = reading.changes(old, json.loads(reading.build({}, ["search.candidates=4"]).canonical()))
     assert changed == ["search.candidates was 8, now 4"]
 
 
@@ -111,15 +111,15 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text("[search\nsteps=")
     with pytest.raises(UsageError, match="not a TOML file"):
-        configs.read(path)
+        reading.read(path)
     with pytest.raises(UsageError, match="can't read the config"):
-        configs.read(tmp_path / "none.toml")
+        reading.read(tmp_path / "none.toml")
 
 
 def test_data_paths_start_from_the_config_file(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text('[task]\ndata = "d.csv"\n')
-    assert configs.read(path).task.data == str(tmp_path / "d.csv")
+    assert reading.read(path).task.data == str(tmp_path / "d.csv")
 
 
 def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_here(tmp_path, monkeypatch):
@@ -131,12 +131,12 @@ def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_he
         "utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    found = configs.read(path, ["task.data=e.csv", "optimizer.script=t.py:answer"])
+    found = reading.read(path, ["task.data=e.csv", "optimizer.script=t.py:answer"])
     inside = str(tmp_path / "in")
     assert found.task.rule == f"{inside}/rule.py:score" and found.scorer.script == f"{inside}/s.py:answer"
     assert found.scorer.model == f"{inside}/mm" and found.optimizer.model == "owner/name"
     assert found.task.data == str(tmp_path / "e.csv") and found.optimizer.script == str(tmp_path / "t.py:answer")
-    assert configs.build({"task": {"rule": "labels"}}).task.rule == "labels"
+    assert reading.build({"task": {"rule": "labels"}}).task.rule == "labels"
 
 
 def test_forms_and_similarity_in_a_file_start_from_it_and_what_is_no_path_stays(tmp_path):
@@ -145,7 +145,7 @@ def test_forms_and_similarity_in_a_file_start_from_it_and_what_is_no_path_stays(
         '[search]\nmetaprompt = "own.toml"\noperators = ["own.toml", "rewording"]\nsimilarity = "./minilm"\n'
         '[scorer]\nmodel = "."\nadapter = ""\nscript = ""\n[task]\nrule = "regex"\npattern = "app.py:main"\n'
     )
-    found = configs.read(path, ["optimizer.adapter="])
+    found = reading.read(path, ["optimizer.adapter="])
     assert found.search.metaprompt == str(tmp_path / "own.toml")
     assert found.search.operators == (str(tmp_path / "own.toml"), "rewording")
     assert found.search.similarity == str(tmp_path / "minilm") and found.scorer.model == str(tmp_path)
@@ -153,4 +153,4 @@ def test_forms_and_similarity_in_a_file_start_from_it_and_what_is_no_path_stays(
     assert found.task.pattern == "app.py:main"
     there = found.model_dump(mode="json")
     moved = json.loads(json.dumps(there).replace(f"{tmp_path}/own.toml", "/elsewhere/own.toml"))
-    assert configs.changes(there, moved) == [] and there != moved
+    assert reading.changes(there, moved) == [] and there != moved

@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from opro_local import config as configs
-from opro_local.config import Config
+from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.errors import UsageError
-from opro_local.metaprompt import load
-from opro_local.proposing import samplings
-from opro_local.reading import rejected, scored
-from opro_local.run import execute, optimize
+from opro_local.runs.reading import rejected, scored
+from opro_local.runs.run import execute, optimize
+from opro_local.search.metaprompts.metaprompt import load
+from opro_local.search.proposing import samplings
 
 
 def searched(tables: dict, folder, **search):
@@ -52,7 +52,7 @@ def test_what_would_have_changed_earlier_steps_is_named(tables, tmp_path, before
 
 
 def test_a_linear_temperature_begins_at_its_start():
-    config = configs.build(
+    config = reading.build(
         {"optimizer": {"temperature": 0.2}, "search": {"schedule": "linear", "temperature_end": 1.0, "steps": 3}}
     )
     drawn = [samplings(config, load("rewording"), step, 1)[0].temperature for step in range(4)]
@@ -61,13 +61,13 @@ def test_a_linear_temperature_begins_at_its_start():
 
 def test_a_project_may_move_with_its_functions(tables, tmp_path):
     old, new, *others = (
-        configs.build({"task": {"rule": rule}}).model_dump(mode="json")
+        reading.build({"task": {"rule": rule}}).model_dump(mode="json")
         for rule in ("/a/rule.py:score", "/b/rule.py:score", "/b/rule.py:other", "/b/rules.py:score")
     )
-    assert configs.changes(old, new) == [] and all(configs.changes(old, other) for other in others)
-    found = configs.build({"task": {"rule": "regex", "pattern": r"(\w+)\.py:(\d+)"}})
+    assert reading.changes(old, new) == [] and all(reading.changes(old, other) for other in others)
+    found = reading.build({"task": {"rule": "regex", "pattern": r"(\w+)\.py:(\d+)"}})
     assert found.task.pattern == r"(\w+)\.py:(\d+)"
-    found = configs.build({"problem": {"kind": "function", "function": "objective"}})
+    found = reading.build({"problem": {"kind": "function", "function": "objective"}})
     assert found.problem.function == "objective"
 
 
@@ -83,7 +83,7 @@ def test_a_search_that_needs_no_engine_keeps_its_folder(tables, tmp_path, proble
 
 
 def test_settings_beside_a_whole_config_are_refused(tables, tmp_path):
-    config = configs.build(tables)
+    config = reading.build(tables)
     for more in ({"set": ["search.steps=3"]}, {"model": "m"}, {"input": "text"}):
         with pytest.raises(UsageError, match="whole"):
             optimize(config, run=tmp_path / "run", **more)

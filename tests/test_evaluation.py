@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from running import program
 
-from opro_local import config as configs
-from opro_local import evaluation
-from opro_local.driver import Asked
+from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
-from opro_local.plans import plan
-from opro_local.run import carry_out
+from opro_local.runs import evaluation
+from opro_local.runs.driver import Asked
+from opro_local.runs.plans import plan
+from opro_local.runs.run import carry_out
 from opro_local.types import Completion, Prompt
 
 PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
@@ -23,7 +23,7 @@ PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
 @pytest.fixture
 def ready(tables):
     tables["search"]["seeds"] = PROMPTS
-    return evaluation.evaluation(configs.build(tables))
+    return evaluation.evaluation(reading.build(tables))
 
 
 def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
@@ -71,14 +71,14 @@ def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
 
 
 def test_a_search_folder_is_not_taken_for_an_evaluation(tables, ready, tmp_path):
-    carry_out(plan(configs.build(tables)), tmp_path / "run")
+    carry_out(plan(reading.build(tables)), tmp_path / "run")
     with pytest.raises(UsageError, match="evaluation changed"):
         carry_out(ready, tmp_path / "run")
 
 
 def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
     tables["task"]["second_round"] = True
-    problem = plan(configs.build(tables)).problem
+    problem = plan(reading.build(tables)).problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
     first = next(asks)
     said = [Completion(f"Hm {i}. Q: more", "length", 5, 1, 3) for i in range(24)]
@@ -97,7 +97,7 @@ def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
 def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     tables["task"]["rule"] = "judge"
     tables["judge"] = {"rubric": "Politeness counts."}
-    ready = plan(configs.build(tables))
+    ready = plan(reading.build(tables))
     assert ready.rule == "judge" and set(ready.models) == {"optimizer", "scorer", "judge"}
     problem = ready.problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
@@ -121,7 +121,7 @@ def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp
     data = tmp_path / "bare.csv"
     data.write_text("text\n" + "".join(f"Question {i}\n" for i in range(20)))
     tables["task"] = {"data": str(data), "input": "text", "rule": "judge"}
-    problem = plan(configs.build(tables)).problem
+    problem = plan(reading.build(tables)).problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
     rows = problem.rows["test"]
     next(asks)
@@ -151,7 +151,7 @@ def test_headroom_needs_more_than_noise():
 
 
 def test_varied_instructions_name_the_targets_where_they_are_few(tables):
-    texts = evaluation.varied(plan(configs.build(tables)))
+    texts = evaluation.varied(plan(reading.build(tables)))
     assert texts[0] == "What is it?" and len(texts) == len(set(texts)) == 1 + 4 + 7 + 1
     assert any("positive or negative" in text or "negative or positive" in text for text in texts[1:3])
 
@@ -219,9 +219,9 @@ def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
     from opro_local.cli.printing import print_result
 
     tables["evaluation"] = {"alpha": 0.3}
-    found = carry_out(plan(configs.build(tables)), tmp_path / "run")
+    found = carry_out(plan(reading.build(tables)), tmp_path / "run")
     assert found["alpha"] == 0.3 and "70 % interval" in found["summary"][0]
     tables["search"]["seeds"] = PROMPTS
-    print_result(carry_out(evaluation.evaluation(configs.build(tables)), tmp_path / "other"))
+    print_result(carry_out(evaluation.evaluation(reading.build(tables)), tmp_path / "other"))
     said = capsys.readouterr().out
     assert said.count("70 % interval") == 2 and "95 %" not in said and "p < 0.3" in said

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opro_local.scoring import boolean_reading, choice_reading, extract, fields, number_reading
+from opro_local.scoring import fields
+from opro_local.scoring.reading import booleans, choices, labels
+from opro_local.scoring.reading import numbers as number_reading
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data" / "gsm8k"
 
@@ -231,10 +233,10 @@ def test_is_number():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no GSM8K in {SHARED}")
 def test_every_worked_solution_reads_its_own_number():
-    from opro_local import tasks
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
+    from opro_local.tasks import loading
 
-    task = tasks.load(TaskSettings(name="gsm8k", data_dir=str(SHARED), validation_rows=7212))
+    task = loading.load(TaskSettings(name="gsm8k", data_dir=str(SHARED), validation_rows=7212))
     rows = [row for split in task.splits.values() for row in split]
     assert len(rows) == 8792
     for row in rows:
@@ -318,7 +320,7 @@ CITIES = "Which city?\nOptions:\n(A) Paris\n(B) Rome\n(C) New York\n(D) York"
     ],
 )
 def test_options(question, options):
-    assert choice_reading.options(question) == options
+    assert choices.options(question) == options
 
 
 # The answer, what it says where the options are known, and where they are not; "?" is ambiguous, None says nothing.
@@ -384,21 +386,21 @@ CHOICES = [
 
 @pytest.mark.parametrize(("answer", "known", "unknown"), CHOICES)
 def test_choice(answer, known, unknown):
-    read = {"?": choice_reading.AMBIGUOUS}
-    listed = choice_reading.options(CITIES)
-    assert choice_reading.lenient(answer, listed) == read.get(known, known)
-    assert choice_reading.lenient(answer, {}) == read.get(unknown, unknown)
-    assert choice_reading.strict(answer, listed) in (None, read.get(known, known))
+    read = {"?": choices.AMBIGUOUS}
+    listed = choices.options(CITIES)
+    assert choices.lenient(answer, listed) == read.get(known, known)
+    assert choices.lenient(answer, {}) == read.get(unknown, unknown)
+    assert choices.strict(answer, listed) in (None, read.get(known, known))
 
 
 def test_a_text_that_starts_like_a_letter():
     listed = {"A": "william james", "B": "wilhelm wundt", "C": "b. f. skinner"}
-    assert choice_reading.strict("The answer is B. F. Skinner.", listed) == "C"
-    assert choice_reading.strict("The answer is B. Wilhelm Wundt.", listed) == "B"
+    assert choices.strict("The answer is B. F. Skinner.", listed) == "C"
+    assert choices.strict("The answer is B. Wilhelm Wundt.", listed) == "B"
 
 
 def test_strict_choices():
-    listed = choice_reading.options(CITIES)
+    listed = choices.options(CITIES)
     marked = ["B", "Rome", "B) Rome", "The answer is Rome.", r"\boxed{B}", "#### B", "Answer: B, of course"]
     unmarked = [
         "The correct option is B",
@@ -406,15 +408,15 @@ def test_strict_choices():
         "Let me think.\nB) Rome",
         "(B) because\n(B) is right",
     ]
-    assert [choice_reading.strict(answer, listed) for answer in marked] == ["B"] * len(marked)
-    assert [choice_reading.strict(answer, listed) for answer in unmarked] == [None] * len(unmarked)
+    assert [choices.strict(answer, listed) for answer in marked] == ["B"] * len(marked)
+    assert [choices.strict(answer, listed) for answer in unmarked] == [None] * len(unmarked)
 
 
 @pytest.mark.parametrize(
     ("target", "letter"), [("B", "B"), ("(b)", "B"), ("Rome", "B"), ("(B) Rome", "B"), ("York", "D"), ("Oslo", None)]
 )
 def test_target_letter(target, letter):
-    assert choice_reading.target_letter(target, choice_reading.options(CITIES)) == letter
+    assert choices.target_letter(target, choices.options(CITIES)) == letter
 
 
 # The answer and what it says to questions about yes/no and about true/false; "?" is ambiguous.
@@ -473,7 +475,7 @@ TRUTHS = [
 @pytest.mark.parametrize(("answer", "yes_no", "true_false"), TRUTHS)
 def test_boolean(answer, yes_no, true_false):
     for own, value in ((("yes", "no"), yes_no), (("true", "false"), true_false)):
-        read = boolean_reading.reader(own)
+        read = booleans.reader(own)
         found = read(answer, False)
         assert ("?" if found is not None and math.isnan(found) else found) == value
         strict = read(answer, True)
@@ -481,7 +483,7 @@ def test_boolean(answer, yes_no, true_false):
 
 
 def test_strict_boolean():
-    read = boolean_reading.reader(())
+    read = booleans.reader(())
     marked = ["Yes", "Yes, because it is.", "The answer is true", r"\boxed{Yes}", "not false"]
     unmarked = ["It is true", "I think it is correct", "That is valid."]
     assert [read(answer, True) for answer in marked] == [1] * len(marked)
@@ -523,7 +525,7 @@ def test_strict_boolean():
     ],
 )
 def test_labels(names, answer, label):
-    assert extract.label_reader(names)(answer) == label
+    assert labels.label_reader(names)(answer) == label
 
 
 OBJECTS = [
@@ -568,4 +570,4 @@ def test_a_written_field_reads_back(others, value, prose):
 
     written = json.dumps({**others, "answer": value})
     for text in (written, f"```json\n{written}\n```", f"{prose} {written} {prose}"):
-        assert fields.field_reader(["answer"])(text) == extract.whole(value)
+        assert fields.field_reader(["answer"])(text) == labels.whole(value)

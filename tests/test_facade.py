@@ -7,8 +7,8 @@ import itertools
 import pytest
 from running import SMOL, real
 
+from opro_local.api import OPRO
 from opro_local.errors import EngineError, ModelError, UsageError
-from opro_local.facade import OPRO
 
 
 def counting():
@@ -85,11 +85,11 @@ def test_mistakes_end_in_one_line():
 @pytest.mark.real
 def test_one_real_model_for_both_is_loaded_once(tmp_path, monkeypatch):
     real("transformers")
-    from opro_local import engines
+    from opro_local.engines.start import start_engine
 
     started = []
-    start = engines.start
-    monkeypatch.setattr(engines, "start", lambda *given: started.append(given) or start(*given))
+    start = start_engine
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda *given: started.append(given) or start(*given))
 
     def objective(text, scorer):
         return sum(
@@ -103,7 +103,7 @@ def test_one_real_model_for_both_is_loaded_once(tmp_path, monkeypatch):
 
 
 def test_a_symbolic_link_that_is_replaced_stays_one(tmp_path):
-    from opro_local.facade import _replaced
+    from opro_local.api import _replaced
     from opro_local.problems.function import file_digest
 
     (tmp_path / "AGENTS.md").write_text("old")

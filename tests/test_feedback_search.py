@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from opro_local import tasks
 from opro_local.cli import feedback as verbs
 from opro_local.errors import DataError, UsageError
 from opro_local.feedback import Feedback, reoptimize
 from opro_local.feedback.outcomes import Outcome, prompt_id
+from opro_local.tasks import loading
 from opro_local.tasks.rows import MAX_FIELD
 
 
@@ -45,7 +45,7 @@ def test_odd_logged_rows_are_left_out_and_counted(feedback):
     odd = log_odd_rows(feedback)
     config, left_out = reoptimize.plan(feedback, {}, (), 8, 100)
     assert left_out == odd
-    assert sum(len(rows) for rows in tasks.load(config.task).splits.values()) == 12
+    assert sum(len(rows) for rows in loading.load(config.task).splits.values()) == 12
 
 
 def test_rows_left_out_are_told_where_too_few_remain(feedback):

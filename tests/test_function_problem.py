@@ -7,12 +7,13 @@ import json
 import pytest
 from running import SCRIPT, SMOL, real
 
-from opro_local import config as configs
-from opro_local import user_function
-from opro_local.engines.function import CallableEngine, FunctionEngine
+from opro_local.config import reading
+from opro_local.engines.callable import CallableEngine
 from opro_local.errors import DataError, EngineError, UsageError
 from opro_local.problems.function import request, returned
-from opro_local.run import execute
+from opro_local.programs import load
+from opro_local.programs.function import FunctionEngine
+from opro_local.runs.run import execute
 from opro_local.types import Prompt, Request, Sampling
 
 OBJECTIVE = """
@@ -88,7 +89,7 @@ def test_functions_that_do_not_load(tmp_path, monkeypatch, source, spec, error, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f.py").write_text(source)
     with pytest.raises(error, match=r"^[^\n]*$") as caught:
-        user_function.load(spec, "problem.function", "text")
+        load.load(spec, "problem.function", "text")
     assert says in str(caught.value)
 
 
@@ -102,21 +103,21 @@ def tables(tmp_path, **search):
 
 
 def rejections(folder):
-    from opro_local.reading import rejected
+    from opro_local.runs.reading import rejected
 
     return [row["reason"] for row in rejected(folder)]
 
 
 def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
-    once = execute(configs.build(tables(tmp_path)), tmp_path / "once")
+    once = execute(reading.build(tables(tmp_path)), tmp_path / "once")
     assert capsys.readouterr().out == ""
     assert once["best"]["text"].split() == ["Answer", "please", "label", "text", "please?"]
     assert once["train"]["best"]["accuracy"] == 0 and once["train"]["baseline"]["accuracy"] == -5
     reasons = rejections(tmp_path / "once")
     assert any("ValueError: no articles, please (objective.py, line 5)" in reason for reason in reasons)
     assert any(reason.startswith("not finite") for reason in reasons)
-    execute(configs.build(tables(tmp_path, steps=1)), tmp_path / "twice")
-    again = execute(configs.build(tables(tmp_path)), tmp_path / "twice")
+    execute(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
+    again = execute(reading.build(tables(tmp_path)), tmp_path / "twice")
     assert again["digest"] == once["digest"] and again["calls"] == once["calls"] == {
         "optimizer": 3,
         "scorer": 0,
@@ -125,7 +126,7 @@ def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
 
 
 def test_a_changed_objective_is_another_run(tmp_path):
-    config = configs.build(tables(tmp_path, steps=1))
+    config = reading.build(tables(tmp_path, steps=1))
     execute(config, tmp_path / "run")
     (tmp_path / "objective.py").write_text("def score(text): return 1.0")
     with pytest.raises(UsageError, match="function changed"):
@@ -134,15 +135,15 @@ def test_a_changed_objective_is_another_run(tmp_path):
 
 def test_a_first_text_without_a_score_ends_in_one_line(tmp_path):
     with pytest.raises(DataError, match="no starting solution can be scored: exception: ValueError: no articles"):
-        execute(configs.build(tables(tmp_path, seeds=["the end"])), tmp_path / "run")
+        execute(reading.build(tables(tmp_path, seeds=["the end"])), tmp_path / "run")
 
 
 def test_negative_scores_are_shown_as_they_are(tmp_path):
-    from opro_local.plans import plan
-    from opro_local.trajectory import Trajectory
+    from opro_local.runs.plans import plan
+    from opro_local.search.trajectory import Trajectory
     from opro_local.types import Completion, Reply
 
-    asks = plan(configs.build(tables(tmp_path))).asks(Trajectory())
+    asks = plan(reading.build(tables(tmp_path))).asks(Trajectory())
     next(asks)
     proposing = asks.send(Reply([Completion(json.dumps({"score": -2.5}), "stop", 0, 0, 0)], 0.1))
     assert proposing.label == "1/propose"
@@ -191,7 +192,7 @@ def test_a_real_model_writes_for_a_function_and_resumes(tmp_path):
     )
 
     def asked(steps):
-        return configs.build(
+        return reading.build(
             {
                 "problem": {
                     "kind": "function",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from opro_local import inspection, tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring import check_gold, make_rule
-from opro_local.tasks import gsm8k
+from opro_local.runs import inspection
+from opro_local.scoring.choosing import check_gold, make_rule
+from opro_local.tasks import gsm8k, loading
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "gsm8k").is_dir(), reason=f"no GSM8K in {SHARED}")
@@ -29,7 +29,7 @@ def test_paper_split():
 
 @needs_shared
 def test_the_benchmark():
-    task = tasks.load(settings(data_dir=str(SHARED)))
+    task = loading.load(settings(data_dir=str(SHARED)))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 261, "test": 1319}
     assert (task.rule, task.notices, task.input_column, task.target_column) == ("number", (), "question", "answer")
     assert (task.kind, task.version) == ("number", 1)
@@ -42,7 +42,7 @@ def test_the_benchmark():
 
 @needs_shared
 def test_every_gold_answer_scores_one():
-    task = tasks.load(settings(data_dir=str(SHARED / "gsm8k"), validation_rows=7212))
+    task = loading.load(settings(data_dir=str(SHARED / "gsm8k"), validation_rows=7212))
     assert len(task.splits["validation"]) == 7212
     rule = make_rule(task.rule)
     check_gold(task, rule)
@@ -56,14 +56,14 @@ def test_every_gold_answer_scores_one():
 
 @needs_shared
 def test_caps_are_nested_and_the_splits_stay_apart():
-    few = tasks.load(settings(data_dir=str(SHARED), train_rows=20, validation_rows=30, test_rows=5)).splits
-    more = tasks.load(settings(data_dir=str(SHARED), train_rows=40, validation_rows=60, test_rows=5)).splits
+    few = loading.load(settings(data_dir=str(SHARED), train_rows=20, validation_rows=30, test_rows=5)).splits
+    more = loading.load(settings(data_dir=str(SHARED), train_rows=40, validation_rows=60, test_rows=5)).splits
     ids = {split: {row.id for row in rows} for split, rows in few.items()}
     assert [len(ids[split]) for split in ("train", "validation", "test")] == [20, 30, 5]
     assert ids["train"] <= {row.id for row in more["train"]}
     assert ids["train"] <= {f"train:{index}" for index in gsm8k.paper_split(7473)}
     assert not ids["validation"] & {f"train:{index}" for index in gsm8k.paper_split(7473)}
-    other = tasks.load(settings(data_dir=str(SHARED), train_rows=20, split_seed=1)).splits
+    other = loading.load(settings(data_dir=str(SHARED), train_rows=20, split_seed=1)).splits
     assert {row.id for row in other["train"]} != ids["train"]
 
 
@@ -80,7 +80,7 @@ def write_tsv(folder, lines):
 @pytest.mark.parametrize("subfolder", ["", "gsm8k", "gsm_data", "data/gsm_data"])
 def test_tsv(tmp_path, subfolder):
     write_tsv(tmp_path / subfolder, lambda good: good)
-    task = tasks.load(settings(data_dir=str(tmp_path)))
+    task = loading.load(settings(data_dir=str(tmp_path)))
     assert [row.id for row in task.splits["train"]] == [f"train:{index}" for index in gsm8k.paper_split(60)]
     assert len(task.splits["train"]) == 2
     (test,) = task.splits["test"]
@@ -115,8 +115,8 @@ def write_saved(folder):
 def test_both_layouts_give_the_same_rows(tmp_path, write, subfolder, capfd):
     write(tmp_path / "hub" / subfolder)
     write_tsv(tmp_path / "opro", lambda good: good)
-    hub = tasks.load(settings(data_dir=str(tmp_path / "hub")))
-    opro = tasks.load(settings(data_dir=str(tmp_path / "opro")))
+    hub = loading.load(settings(data_dir=str(tmp_path / "hub")))
+    opro = loading.load(settings(data_dir=str(tmp_path / "opro")))
     for split in ("train", "test"):
         assert [(row.id, row.input, row.target) for row in hub.splits[split]] == [
             (row.id, row.input, row.target) for row in opro.splits[split]
@@ -142,14 +142,14 @@ def test_both_layouts_give_the_same_rows(tmp_path, write, subfolder, capfd):
 def test_broken_rows(tmp_path, line, message):
     write_tsv(tmp_path, lambda good: [*good, line])
     with pytest.raises(DataError) as caught:
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_broken_hub_row(tmp_path):
     write_parquet(tmp_path / "main", {**HUB_ROWS, "test": [{"question": "What?", "answer": "It is 5."}]})
     with pytest.raises(DataError, match=r"test-.*parquet:1: the answer has no '####'"):
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize("column", ["question", "answer"])
@@ -160,18 +160,18 @@ def test_columns_missing_in_parquet(tmp_path, column):
     }
     write_parquet(tmp_path / "main", rows)
     with pytest.raises(DataError, match=rf"parquet: no column '{column}'; the columns are"):
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))
 
 
 def test_missing(tmp_path):
     with pytest.raises(UsageError, match=r"set task\.data_dir"):
-        tasks.load(settings())
+        loading.load(settings())
     with pytest.raises(DataError, match=r"no GSM8K here; expected gsm_train\.tsv"):
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))
     write_tsv(tmp_path, lambda good: good[:20])
     with pytest.raises(DataError, match="20 train rows are too few"):
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))
     write_tsv(tmp_path, lambda good: good)
     (tmp_path / "gsm_test.tsv").unlink()
     with pytest.raises(DataError, match=r"gsm_test\.tsv: no such file"):
-        tasks.load(settings(data_dir=str(tmp_path)))
+        loading.load(settings(data_dir=str(tmp_path)))

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import SCRIPT
 
-from opro_local import inspection, scoring, tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, OproError, UsageError
-from opro_local.tasks import harness_yaml
+from opro_local.runs import inspection
+from opro_local.scoring import choosing
+from opro_local.tasks import harness_yaml, loading
 
 STRICT = {
     "name": "strict",
@@ -75,7 +76,7 @@ def write(folder, **changes):
 
 
 def load(path, **changes):
-    return tasks.load(TaskSettings(name="harness", data=str(path), **changes))
+    return loading.load(TaskSettings(name="harness", data=str(path), **changes))
 
 
 @pytest.fixture
@@ -105,13 +106,13 @@ def test_a_task_of_the_shape_of_gsm8k(sums):
 
 def test_its_verdicts(sums):
     task = load(write(sums))
-    rule = scoring.make_rule(task.rule, pattern=task.pattern)
-    scoring.check_gold(task, rule)
+    rule = choosing.make_rule(task.rule, pattern=task.pattern)
+    choosing.check_gold(task, rule)
     answers = ["#### 2,000", "so\n#### 2000.", "#### 1999", "2000"]
     values, failed = rule.score(answers, [task.splits["test"][2]] * 4)
     assert (values.tolist(), failed.tolist()) == ([1, 1, 0, 0], [False, False, False, True])
     last = load(write(sums, filter_list=[LAST]))
-    values, failed = scoring.make_rule("harness", pattern=last.pattern).score(
+    values, failed = choosing.make_rule("harness", pattern=last.pattern).score(
         ["It is $2,000.", "2000 or 2001", "two"], [last.splits["test"][2]] * 3
     )
     assert (values.tolist(), failed.tolist()) == ([1, 0, 0], [False, False, True])
@@ -198,7 +199,7 @@ JSON = st.recursive(
 def test_any_value_of_any_key_loads_or_is_refused(sums, key, value):
     with contextlib.suppress(OproError):
         task = load(write(sums, **{key: value}))
-        scoring.make_rule(task.rule, pattern=task.pattern)
+        choosing.make_rule(task.rule, pattern=task.pattern)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_files_that_are_no_task(tmp_path, text, message):
 
 def test_no_file_is_named():
     with pytest.raises(UsageError, match=r"harness needs a YAML file; set task\.data"):
-        tasks.load(TaskSettings(name="harness"))
+        loading.load(TaskSettings(name="harness"))
 
 
 def test_include_comes_first(sums):
@@ -343,13 +344,13 @@ def test_another_rule_leaves_the_pattern(sums):
 
 
 def test_a_changed_filter_makes_another_run_of_it(sums):
-    from opro_local import config as configs
-    from opro_local.plans.prompt import prompt_plan
+    from opro_local.config import reading
+    from opro_local.runs.plans.prompt import prompt_plan
 
     def identity():
         scorer = {"engine": "scripted", "script": SCRIPT}
         return prompt_plan(
-            configs.build({"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer})
+            reading.build({"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer})
         ).identity
 
     write(sums)

@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 from running import SCRIPT, real, write_reviews
 
-from opro_local import config as configs
-from opro_local import engines, hosting
-from opro_local.config import Config
-from opro_local.engines import sharing
+from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.placement import Demand, plan
+from opro_local.engines.start import start_engine
+from opro_local.engines.turns import Turn, Turns
 from opro_local.engines.vllm import arguments
 from opro_local.errors import EngineError
-from opro_local.plans import plan as planned
-from opro_local.run import carry_out
+from opro_local.placement.choose import Demand, plan
+from opro_local.placement.plan import metadata, plan_here
+from opro_local.runs import hosting
+from opro_local.runs.plans import plan as planned
+from opro_local.runs.run import carry_out
 from opro_local.types import Completion, EngineSettings
 
 GIB = 1 << 30
@@ -42,13 +44,13 @@ class Fake:
 
 
 def test_engines_that_take_turns_are_never_alive_together():
-    alive, starts, turns = [], [], sharing.Turns()
+    alive, starts, turns = [], [], Turns()
 
     def start(name):
         starts.append(name)
         return Fake(name, alive)
 
-    a, b = (sharing.Turn(turns, lambda name=name: start(name)) for name in "ab")
+    a, b = (Turn(turns, lambda name=name: start(name)) for name in "ab")
     assert alive == ["b"]
     for engine, name in ((b, "b"), (a, "a"), (a, "a"), (b, "b")):
         assert engine.generate([None])[0].text == name and alive == [name]
@@ -63,9 +65,9 @@ def test_engines_that_take_turns_are_never_alive_together():
 
 
 def test_an_engine_that_comes_back_as_another_is_refused():
-    alive, names, turns = [], iter(["vllm", "other", "transformers"]), sharing.Turns()
-    first = sharing.Turn(turns, lambda: Fake(next(names), alive))
-    sharing.Turn(turns, lambda: Fake(next(names), alive))
+    alive, names, turns = [], iter(["vllm", "other", "transformers"]), Turns()
+    first = Turn(turns, lambda: Fake(next(names), alive))
+    Turn(turns, lambda: Fake(next(names), alive))
     with pytest.raises(EngineError, match="engine was vllm, now transformers"):
         first.generate([None])
     assert alive == []
@@ -81,7 +83,7 @@ def two_scripted(tmp_path, *more: str) -> Config:
         "optimizer": {**section, "max_model_len": 4096},
         "search": {"steps": 2, "candidates": 3, "metaprompt": "continuation", "seeds": ["What is it?"]},
     }
-    return configs.build(tables, more)
+    return reading.build(tables, more)
 
 
 def as_planned(wanted: str):
@@ -93,7 +95,7 @@ def as_planned(wanted: str):
 
 def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, monkeypatch):
     alive, most, starts = [], [], []
-    start = engines.start
+    start = start_engine
 
     def counted(settings, wanted, log=None, own=()):
         engine, notice = start(settings, wanted, log, own)
@@ -105,8 +107,8 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
         return engine, notice
 
     apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
-    monkeypatch.setattr(engines, "start", counted)
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: as_planned("swap"))
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", counted)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("swap"))
     lines: list[str] = []
     turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
     assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
@@ -119,14 +121,14 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
 
 def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch):
     started = []
-    start = engines.start
+    start = start_engine
 
     def kept(settings, wanted, log=None, own=()):
         started.append(settings)
         return start(settings, wanted, log, own)
 
-    monkeypatch.setattr(engines, "start", kept)
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: as_planned("auto"))
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", kept)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("auto"))
     lines: list[str] = []
     carry_out(planned(two_scripted(tmp_path)), tmp_path / "run", notify=lines.append)
     assert [one.max_model_len for one in started] == [None, 4096]
@@ -138,8 +140,8 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
 def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypatch):
     small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
     demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: plan(demands, [small]))
-    monkeypatch.setattr(engines, "start", lambda *a: pytest.fail("an engine was started"))
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: plan(demands, [small]))
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda *a: pytest.fail("an engine was started"))
     with pytest.raises(EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"):
         carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
 
@@ -147,22 +149,22 @@ def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypat
 def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_path, monkeypatch):
     lines: list[str] = []
     carry_out(planned(two_scripted(tmp_path)), tmp_path / "cpu", notify=lines.append)
-    monkeypatch.setattr(sharing, "plan_here", lambda *a: pytest.fail("a plan was made"))
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda *a: pytest.fail("a plan was made"))
     carry_out(planned(two_scripted(tmp_path, "run.placement=off")), tmp_path / "off", notify=lines.append)
     assert not [line for line in lines if "placement" in line]
 
 
 def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
     asked = {"scorer": EngineSettings(model="", kind="vllm")}
-    monkeypatch.setattr(sharing, "gpus", lambda: (Gpu("g", 80 * GIB, 80 * GIB),))
-    monkeypatch.setattr(sharing, "resolve_kind", lambda wanted: "vllm" if wanted == "auto" else wanted)
-    monkeypatch.setattr(sharing, "plan_of", lambda asked, there, wanted: "planned")
+    monkeypatch.setattr("opro_local.placement.plan.gpus", lambda: (Gpu("g", 80 * GIB, 80 * GIB),))
+    monkeypatch.setattr("opro_local.placement.plan.resolve_kind", lambda wanted: "vllm" if wanted == "auto" else wanted)
+    monkeypatch.setattr("opro_local.placement.plan.plan_of", lambda asked, there, wanted: "planned")
     versions = {"vllm": "0.26.0"}
-    monkeypatch.setattr(sharing.metadata, "version", lambda name: versions[name])
-    assert sharing.plan_here(asked, {"scorer": "auto"}) == "planned"
-    assert sharing.plan_here(asked, {"scorer": "transformers"}) is None
+    monkeypatch.setattr(metadata, "version", lambda name: versions[name])
+    assert plan_here(asked, {"scorer": "auto"}) == "planned"
+    assert plan_here(asked, {"scorer": "transformers"}) is None
     versions["vllm"] = "0.26.0+cpu"
-    assert sharing.plan_here(asked, {"scorer": "auto"}) is None
+    assert plan_here(asked, {"scorer": "auto"}) is None
 
 
 def test_the_plan_sees_the_configs_own_share_not_the_default_one(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opro_local.leaks import leak
+from opro_local.problems.prompt.leaks import leak
 
 SHOWN = [
     {"question": "The bank import wizard closes without any message.", "target": "technical"},

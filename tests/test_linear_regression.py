@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_solver import perfect_pair, random_pair, repeated_pair
 
-from opro_local import metaprompt, solving
-from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.plans import plan
-from opro_local.problems.baselines import Box, Counted, Spent, coordinate, drawn
-from opro_local.problems.linear_regression import LinearRegression, last_pair, pattern, upto
-from opro_local.problems.numeric import gap
-from opro_local.trajectory import Trajectory
+from opro_local.problems.numeric.baselines import Box, Counted, Spent, coordinate, drawn
+from opro_local.problems.numeric.linear_regression import LinearRegression, last_pair, pattern, upto
+from opro_local.problems.numeric.numeric import gap
+from opro_local.runs import repetitions
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import plan
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Prompt, Sampling, Solution
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,12 +29,12 @@ SCRIPTED = ('optimizer.engine="scripted"', 'optimizer.script="none.py:none"', 's
 
 
 def problem(*overrides: str, constrained: bool = False) -> LinearRegression:
-    return LinearRegression(solving.config_of("linear-regression", overrides), constrained)
+    return LinearRegression(repetitions.config_of("linear-regression", overrides), constrained)
 
 
 def solved(script, *overrides: str) -> dict:
     """The result of a search with a scripted optimizer."""
-    ready, trajectory = plan(solving.config_of("linear-regression", [*SCRIPTED, *overrides])), Trajectory()
+    ready, trajectory = plan(repetitions.config_of("linear-regression", [*SCRIPTED, *overrides])), Trajectory()
     outcome = drive(ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory)
     return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory)
 
@@ -164,7 +165,7 @@ def test_a_repeating_optimizer_is_stopped_by_patience():
 
 
 def test_the_history_is_shown_although_scores_lie_below_zero():
-    ready, trajectory = plan(solving.config_of("linear-regression", [*SCRIPTED])), Trajectory()
+    ready, trajectory = plan(repetitions.config_of("linear-regression", [*SCRIPTED])), Trajectory()
     batch = next(ready.asks(trajectory))
     text = batch.requests[0].prompt.text
     losses = [float(value) for value in re.findall(r"value:\n(\d+)", text)]

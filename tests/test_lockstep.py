@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from opro_local import config as configs
-from opro_local.config import Config
-from opro_local.driver import Answered, Interrupted, Waiting, Working, driven
+from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.engines.pool import Pool
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import DataError, EngineError, LockedError, StoreError
-from opro_local.lockstep import ask_together, execute_many, lockstep
-from opro_local.run import execute
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.runs.driver import Answered, Interrupted, Waiting, Working, driven
+from opro_local.runs.lockstep import ask_together, execute_many, lockstep
+from opro_local.runs.run import execute
+from opro_local.runs.store import open_store
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, EngineSettings, Prompt, Request, Sampling
 
 TABLES = ("call", "solution", "rejection", "meta")
@@ -60,7 +60,7 @@ def seeds(tables) -> list[Config]:
     for seed in range(8):
         own = copy.deepcopy(tables)
         own["run"]["seed"], own["search"]["steps"] = seed, 1 + seed % 4
-        found.append(configs.build(own))
+        found.append(reading.build(own))
     return found
 
 
@@ -261,7 +261,7 @@ def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
     )
     for role in ("scorer", "optimizer"):
         other[role]["script"] = f"{broken}:answer"
-    found = execute_many([(configs.build(tables), tmp_path / "0"), (configs.build(other), tmp_path / "1")])
+    found = execute_many([(reading.build(tables), tmp_path / "0"), (reading.build(other), tmp_path / "1")])
     assert found[0]["state"] == "finished" and isinstance(found[1], EngineError)
     assert not (tmp_path / "1").exists()  # nothing was answered there
 

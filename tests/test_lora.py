@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from running import SMOL, real
 
-from opro_local import config as configs
-from opro_local import hosting
-from opro_local.cards import card_for
+from opro_local.config import reading
 from opro_local.engines import lora
-from opro_local.engines.packing import pack, unpack
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.engines.wire import pack, unpack
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
+from opro_local.models.cards import card_for
+from opro_local.runs import hosting
 from opro_local.types import EngineSettings, Prompt, Request, Sampling
 
 GREEDY = Sampling(8)
@@ -78,13 +78,13 @@ def test_roles_with_one_base_model_share_an_engine_whatever_they_wear(tmp_path):
     real("torch")
     one, two = adapter(tmp_path / "one"), adapter(tmp_path / "two", seed=2)
     made = {"scorer": {"model": str(SMOL), "adapter": str(one)}, "optimizer": {"adapter": str(two)}}
-    config = configs.build(made)
+    config = reading.build(made)
     cards = {role: card_for(SMOL) for role in ("scorer", "optimizer")}
     found = hosting.hosts(config, cards, dict.fromkeys(cards, SMOL))
     assert found["scorer"].settings == found["optimizer"].settings
     assert found["scorer"].settings.adapters == tuple(sorted((str(one), str(two))))
     assert (found["scorer"].adapter, found["optimizer"].adapter) == (str(one), str(two))
-    plain = hosting.hosts(configs.build({"scorer": {"model": str(SMOL)}}), cards, dict.fromkeys(cards, SMOL))
+    plain = hosting.hosts(reading.build({"scorer": {"model": str(SMOL)}}), cards, dict.fromkeys(cards, SMOL))
     assert plain["scorer"].settings.adapters == ()
 
 

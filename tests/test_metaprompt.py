@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local import metaprompt
 from opro_local.errors import UsageError
-from opro_local.metaprompt import MARK, View
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.metaprompts.metaprompt import MARK, View
 from opro_local.types import Mistake
 
 GOLDEN = Path(__file__).parent / "golden"

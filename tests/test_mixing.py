@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from running import write_reviews
 from scripted_model import answer, writing
 
-from opro_local import config as configs
-from opro_local import racing
-from opro_local.driver import Asked, drive
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.metaprompt import FORMS, held, load, parse, without_reasoning
-from opro_local.plans import plan
-from opro_local.trajectory import Trajectory
+from opro_local.runs.driver import Asked, drive
+from opro_local.runs.plans import plan
+from opro_local.search import racing
+from opro_local.search.metaprompts.metaprompt import FORMS, held, load, parse, without_reasoning
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Demonstration, Example, Solution
 
 
@@ -30,7 +30,7 @@ def mixed(tables, **search):
 
 def driven(tables, script=answer):
     """Drive a search; returns its plan, its trajectory, the batches asked and the outcome."""
-    ready, trajectory, batches = plan(configs.build(tables)), Trajectory(), []
+    ready, trajectory, batches = plan(reading.build(tables)), Trajectory(), []
     engine = ScriptedEngine.of(script)
 
     def note(event):
@@ -136,7 +136,7 @@ def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
 
 
 def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
-    rows = plan(configs.build(mixed(tables))).problem.rows["train"]
+    rows = plan(reading.build(mixed(tables))).problem.rows["train"]
     plain = {"operators": ["continuation"], "written_seeds": 0, "steps": 1}
     many = mixed(tables, exemplars=len(rows), retries=0, **plain)
     _, trajectory, _, _ = driven(many, writing(lambda: f"Like {rows[0].input}"))
@@ -216,7 +216,7 @@ def test_halves_are_dropped_on_rows_with_the_labels_in_their_shares(tables):
 
 def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
     """The scorer is right on train rows only once the instruction is another: a search that fits train."""
-    ready = plan(configs.build(mixed(tables)))
+    ready = plan(reading.build(mixed(tables)))
     train = {row.input for row in ready.problem.rows["train"]}
 
     def fits(request):
@@ -289,7 +289,7 @@ def test_forms_with_marks_are_held_to_them(name):
 
 
 def test_an_example_row_is_not_needed_for_the_layout():
-    from opro_local.problems.layout import Layout
+    from opro_local.problems.prompt.layout import Layout
 
     row, other = (Example(str(i), {"q": f"q{i}"}, f"q{i}", f"a{i}", "") for i in range(2))
     chat = Layout("A_begin", True, False).prompts("Think.", [(other, "a1")], [row])[0]
@@ -302,7 +302,7 @@ def test_an_example_row_is_not_needed_for_the_layout():
 
 
 def test_a_train_row_is_asked_with_another_of_its_target_in_its_own_place():
-    from opro_local.problems.demonstrations import Demonstrations
+    from opro_local.problems.prompt.demonstrations import Demonstrations
 
     targets = ("yes", "no", "yes", "no", "yes")
     rows = [Example(f"r{i}", {}, f"q{i}", target, "") for i, target in enumerate(targets)]
@@ -313,7 +313,7 @@ def test_a_train_row_is_asked_with_another_of_its_target_in_its_own_place():
 
 
 def test_completions_that_were_cut_are_no_traces(tables):
-    from opro_local.problems.demonstrations import Demonstrations
+    from opro_local.problems.prompt.demonstrations import Demonstrations
 
     rows = [Example("a", {}, "q", "t", "")]
     known = Demonstrations(rows, own=True)
@@ -370,7 +370,7 @@ def test_the_task_is_described_once_where_a_form_needs_it(tables):
     ("template", "args"), [("{{ messages }}", {}), ("{% if enable_thinking %}", {"enable_thinking": False})]
 )
 def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, args):
-    from opro_local.cards import card_for
+    from opro_local.models.cards import card_for
 
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
     assert card_for(tmp_path).template_args == args
@@ -382,17 +382,17 @@ def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, arg
 
 def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
     """Also where the examples show the model's own answers, which an evaluation alone does not know."""
-    from opro_local.evaluation import evaluation, read_prompts
-    from opro_local.run import execute
+    from opro_local.runs.evaluation import evaluation, read_prompts
+    from opro_local.runs.run import execute
 
     search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
     run = tmp_path / "run"
-    found = execute(configs.build(search), run)
+    found = execute(reading.build(search), run)
     best = found["best"]
     if "demonstrations" not in best:
         best = {"text": "Say it.", "demonstrations": [{"id": "data:1", "input": "?", "answer": "the very word"}]}
         (run / "best.json").write_text(json.dumps(best))
-    config = configs.build(tables).starting_from(read_prompts(run / "best.json"))
+    config = reading.build(tables).starting_from(read_prompts(run / "best.json"))
     ready = evaluation(config)
     solution = ready.problem.seeds()[0]
     shown = ready.problem.demonstrations.worked(solution.demonstrations)
@@ -402,6 +402,6 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
 def test_a_seed_with_an_unknown_example_is_refused(tables):
     seeds = [{"text": "Say it.", "demonstrations": ["data:999"]}]
     with pytest.raises(UsageError, match="no train row 'data:999'"):
-        plan(configs.build(mixed(tables, seeds=seeds)))
+        plan(reading.build(mixed(tables, seeds=seeds)))
     with pytest.raises(UsageError, match="as many answers as demonstrations"):
-        configs.build({"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}})
+        reading.build({"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}})

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from hub import write_parquet, write_saved
 
-from opro_local import inspection, tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import mmlu
+from opro_local.runs import inspection
+from opro_local.tasks import loading, mmlu
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "mmlu").is_dir(), reason=f"no MMLU in {SHARED}")
 
 
 def load(name, folder, **changes):
-    return tasks.load(TaskSettings(name=f"mmlu/{name}", data_dir=str(folder), **changes))
+    return loading.load(TaskSettings(name=f"mmlu/{name}", data_dir=str(folder), **changes))
 
 
 def rows_of(subject, count=10):

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local.bandit import divide
-from opro_local.chance import in_proportion, in_turns
-from opro_local.moves import MOVES, Pool
-from opro_local.parents import parents, pareto
-from opro_local.trajectory import Entry, Trajectory
+from opro_local.problems.prompt.moves import MOVES, Pool
+from opro_local.problems.prompt.selection import divide, parents, pareto
+from opro_local.search.chance import in_proportion, in_turns
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Demonstration, Score, Solution
 
 ROWS = [Demonstration(f"r{i}", "yes" if i % 3 else "no", 10 + i) for i in range(12)]

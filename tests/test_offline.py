@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from opro_local import offline
 from opro_local.errors import ModelError
+from opro_local.models import offline
 
 SIDE = 128  # of the square tensors; 32 KiB each
 NAMES = tuple(

@@ -13,19 +13,20 @@ import pytest
 import scripted_model
 from rich.console import Console
 
-from opro_local import cards, metaprompt
-from opro_local import config as configs
 from opro_local.cli.progress import _Progress
-from opro_local.driver import Answered, Asked, Grown, Interrupted, Working, answer_alone, drive, driven
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import EngineError, UsageError
-from opro_local.lockstep import lockstep
-from opro_local.plans import plan
-from opro_local.plans.prompt import mixed
-from opro_local.proposing import Opro
-from opro_local.search import _meanwhile, score
-from opro_local.store import open_store
-from opro_local.trajectory import Trajectory
+from opro_local.models import cards
+from opro_local.runs.driver import Answered, Asked, Grown, Interrupted, Working, answer_alone, drive, driven
+from opro_local.runs.lockstep import lockstep
+from opro_local.runs.plans import plan
+from opro_local.runs.plans.prompt import mixed
+from opro_local.runs.store import open_store
+from opro_local.search.loop import _meanwhile, score
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.proposing import Opro
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Rejection, Reply, Request, Solution
 
 OPRO = {"metaprompt": "continuation"}
@@ -95,7 +96,7 @@ def at_work():
 
 def planned(tables, search=OPRO, evaluation=FULL, **more):
     own = {**tables["search"], "pipelined": True, **search, **more}
-    return plan(configs.build({**tables, "search": own, "evaluation": evaluation}))
+    return plan(reading.build({**tables, "search": own, "evaluation": evaluation}))
 
 
 def labels(store):
@@ -417,7 +418,7 @@ def test_in_lockstep_a_run_is_what_it_is_alone_and_no_thread_is_used(tables, sea
 
 
 def test_events_come_from_the_thread_that_drives(tables, monkeypatch):
-    monkeypatch.setattr("opro_local.driver.PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("opro_local.runs.driver.PROGRESS_SECONDS", 0.01)
     engines, heard = pair(scorer=0.06, optimizer=0.03), []
     carried(tables, engines, report=lambda event: heard.append((event, threading.current_thread())))
     assert False in engines["scorer"].threads and {thread for _, thread in heard} == {threading.main_thread()}
@@ -468,9 +469,9 @@ def test_a_solution_counts_as_seen_from_when_it_is_being_scored():
 
 def test_only_prompts_have_two_models_to_overlap():
     with pytest.raises(UsageError, match=r'search.pipelined needs problem.kind = "prompt"'):
-        configs.build({"problem": {"kind": "tsp"}, "search": {"pipelined": True}})
-    whole = configs.build({}).model_dump(mode="json")
-    other = configs.build({"search": {"pipelined": True}}).model_dump(mode="json")
-    assert configs.changes(whole, other) == ["search.pipelined was False, now True"]
+        reading.build({"problem": {"kind": "tsp"}, "search": {"pipelined": True}})
+    whole = reading.build({}).model_dump(mode="json")
+    other = reading.build({"search": {"pipelined": True}}).model_dump(mode="json")
+    assert reading.changes(whole, other) == ["search.pipelined was False, now True"]
     del whole["search"]["pipelined"]
-    assert configs.changes(whole, configs.build({}).model_dump(mode="json")) == []
+    assert reading.changes(whole, reading.build({}).model_dump(mode="json")) == []

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SMOL, program
 
-from opro_local.engines.demand import CONTEXT_AND_GRAPHS, Demand, demand
-from opro_local.engines.footprint import footprint, header_bytes
 from opro_local.engines.gpus import Gpu, gpus, host_memory
-from opro_local.engines.placement import HEADROOM, plan, usable
-from opro_local.engines.sharing import plan_of, settled
 from opro_local.errors import EngineError, ModelError
+from opro_local.models.footprint import footprint, header_bytes
+from opro_local.placement.choose import HEADROOM, plan, usable
+from opro_local.placement.demand import CONTEXT_AND_GRAPHS, Demand, demand
+from opro_local.placement.plan import plan_of, settled
 from opro_local.types import EngineSettings
 
 GIB = 1 << 30
@@ -356,7 +356,7 @@ def test_what_keeps_an_engine_from_sleeping(models, more, reason):
 def test_the_level_is_chosen_by_this_hosts_memory(models, monkeypatch):
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
     for gib, level in ((60, 1), (50, 2)):
-        monkeypatch.setattr("opro_local.engines.sharing.host_memory", lambda gib=gib: gib * GIB)
+        monkeypatch.setattr("opro_local.placement.plan.host_memory", lambda gib=gib: gib * GIB)
         assert settled(asked, plan_of(asked, [gpu(24)]))["optimizer"].sleep == level
 
 

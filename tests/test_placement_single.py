@@ -10,14 +10,14 @@ from test_apart import needs, where
 from test_hosting import two_scripted
 from test_placement import LLAMA, LLAMA_PARAMETERS, gpu, settings, write_model
 
-from opro_local.engines import sharing, worker
-from opro_local.engines.demand import GIB, demand
-from opro_local.engines.footprint import footprint
-from opro_local.engines.placement import HEADROOM, Placement, plan
-from opro_local.engines.sharing import plan_of, settled
+from opro_local.engines import worker
 from opro_local.errors import EngineError
-from opro_local.plans import plan as planned
-from opro_local.run import carry_out
+from opro_local.models.footprint import footprint
+from opro_local.placement.choose import HEADROOM, Placement, plan
+from opro_local.placement.demand import GIB, demand
+from opro_local.placement.plan import devices_of, plan_of, settled
+from opro_local.runs.plans import plan as planned
+from opro_local.runs.run import carry_out
 
 WEIGHTS = 2 * LLAMA_PARAMETERS
 
@@ -40,7 +40,7 @@ def test_where_the_first_gpu_holds_too_little_the_freest_is_taken(first, llama):
         assert (found.choice, where(found), found.gpu) == (choice, [(2,)], gpu(48))
         assert found.parts[0].memory == 48 * GIB - HEADROOM and found.described()["engines"][0]["devices"] == [2]
         assert "; on GPU 2, as the first holds too little): scorer" in found.why
-        assert set(sharing.devices(asked, found).values()) == {(2,)}
+        assert set(devices_of(asked, found).values()) == {(2,)}
 
 
 def test_a_first_gpu_that_holds_enough_stays_whatever_is_freer():
@@ -72,7 +72,7 @@ def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     found = plan([replace(needs(10)[0], roles="scorer and optimizer")], [gpu(24, free=4), gpu(24)])
-    monkeypatch.setattr(sharing, "plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     carry_out(planned(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
     assert seen == ["5"]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local import config as configs
-from opro_local.problems.layout import Layout
-from opro_local.problems.prompt import filters, read_constraint, scores
+from opro_local.config import reading
+from opro_local.problems.prompt.layout import Layout
+from opro_local.problems.prompt.problem import filters, read_constraint, scores
 from opro_local.scoring.rule import Verdicts
 from opro_local.types import Completion, Example, Prompt
 
@@ -40,7 +40,7 @@ def test_an_empty_instruction_leaves_no_blank_line():
 
 
 def first_reason(text, numeric=False, **search):
-    checks = filters(configs.build({"search": search}), numeric)
+    checks = filters(reading.build({"search": search}), numeric)
     return next((reason for check in checks if (reason := check(text))), None)
 
 

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from running import SCRIPT, program
 from scripted_model import answer
 
-from opro_local import config as configs
-from opro_local import racing, result
-from opro_local.driver import drive
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.plans import plan
-from opro_local.store import open_store
-from opro_local.trajectory import Entry, Trajectory
+from opro_local.runs import result
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import plan
+from opro_local.runs.store import open_store
+from opro_local.search import racing
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Reply, Score, Solution
 
 ALPHA = 0.01
@@ -219,7 +220,7 @@ def test_optimism_and_digest_know_parts(mixed):
 
 
 def run(tables, *changes):
-    ready = plan(configs.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.candidates=6", *changes]))
+    ready = plan(reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.candidates=6", *changes]))
     trajectory, engine = Trajectory(), ScriptedEngine.of(answer)
     outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory)
     return ready, trajectory, outcome
@@ -270,7 +271,7 @@ def test_a_subset_is_drawn_by_the_seed_and_its_leaders_are_scored_in_full(tables
 
 def test_racing_needs_rows(tables):
     with pytest.raises(UsageError, match=r'evaluation.mode = "race" needs problem.kind = "prompt"'):
-        configs.build({"problem": {"kind": "linear_regression"}, "evaluation": {"mode": "race"}})
+        reading.build({"problem": {"kind": "linear_regression"}, "evaluation": {"mode": "race"}})
 
 
 class Killed(Exception):
@@ -278,7 +279,7 @@ class Killed(Exception):
 
 
 def test_a_race_that_ends_in_any_engine_call_resumes_exactly(tables, tmp_path):
-    ready = plan(configs.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.steps=3", *RACE]))
+    ready = plan(reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.steps=3", *RACE]))
     engine, asked = ScriptedEngine.of(answer), []
 
     class Mortal:

@@ -9,15 +9,15 @@ import pytest
 from running import SCRIPT, write_config
 from typer.testing import CliRunner
 
-from opro_local import config as configs
 from opro_local.cli.main import app
 from opro_local.cli.options import run_folder
+from opro_local.config import reading
 from opro_local.errors import UsageError
-from opro_local.evaluation import evaluation
-from opro_local.plans import Plan, plan
-from opro_local.reading import describe, overview
-from opro_local.run import carry_out
-from opro_local.store import open_store
+from opro_local.runs.evaluation import evaluation
+from opro_local.runs.plans import Plan, plan
+from opro_local.runs.reading import describe, overview
+from opro_local.runs.run import carry_out
+from opro_local.runs.store import open_store
 
 RULE = "def score(answer, target, columns):\n    return answer.strip() == target\n"
 
@@ -36,21 +36,21 @@ def refused(tables, folder, said: str) -> None:
     before = describe(folder)
     assert before["state"] == "finished"
     with pytest.raises(UsageError, match=said):
-        carry_out(plan(configs.build(tables)), folder)
+        carry_out(plan(reading.build(tables)), folder)
     assert describe(folder) == before
 
 
 def test_a_changed_rule_file_is_refused_and_the_result_stays(tables, ruled, tmp_path):
-    carry_out(plan(configs.build(tables)), tmp_path / "run")
+    carry_out(plan(reading.build(tables)), tmp_path / "run")
     ruled.write_text(RULE.replace("answer.strip() == target", "True"))
     refused(tables, tmp_path / "run", "rule changed")
 
 
 def test_a_changed_rule_file_is_refused_by_an_evaluation(tables, ruled, tmp_path):
-    carry_out(evaluation(configs.build(tables)), tmp_path / "run")
+    carry_out(evaluation(reading.build(tables)), tmp_path / "run")
     ruled.write_text(RULE.replace("answer.strip() == target", "True"))
     with pytest.raises(UsageError, match="rule changed"):
-        carry_out(evaluation(configs.build(tables)), tmp_path / "run")
+        carry_out(evaluation(reading.build(tables)), tmp_path / "run")
 
 
 def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path):
@@ -58,21 +58,21 @@ def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path
     lines[0] = f"{lines[0].rpartition(',')[0]},shop"
     reviews.write_text("\n".join(lines) + "\n", "utf-8")
     shown = {**tables, "task": {**tables["task"], "template": "{instruction} {shop}: {text}"}}
-    carry_out(plan(configs.build(shown)), tmp_path / "shown")
-    carry_out(plan(configs.build(tables)), tmp_path / "hidden")
+    carry_out(plan(reading.build(shown)), tmp_path / "shown")
+    carry_out(plan(reading.build(tables)), tmp_path / "hidden")
     lines[3] += "0"
     reviews.write_text("\n".join(lines) + "\n", "utf-8")
     refused(shown, tmp_path / "shown", "data changed")
-    carry_out(plan(configs.build(tables)), tmp_path / "hidden")
+    carry_out(plan(reading.build(tables)), tmp_path / "hidden")
 
 
 def test_a_result_stays_where_the_stored_requests_differ(tables, reviews, tmp_path):
     """As from an engine whose card changed: found only while the run is replayed."""
-    ready = plan(configs.build(tables))
+    ready = plan(reading.build(tables))
     carry_out(ready, tmp_path / "run")
     before = describe(tmp_path / "run")
     reviews.write_text(reviews.read_text("utf-8").replace("was good", "is good"), "utf-8")
-    other = replace(plan(configs.build(tables)), identity=ready.identity)
+    other = replace(plan(reading.build(tables)), identity=ready.identity)
     with pytest.raises(UsageError, match=r"the requests of 0/\w+ differ"):
         carry_out(other, tmp_path / "run")
     assert describe(tmp_path / "run") == before
@@ -89,7 +89,7 @@ def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(tmp_
 
 def test_steps_that_a_schedule_depends_on_have_a_folder_of_their_own(tables):
     def folder(**search):
-        return run_folder(configs.build({**tables, "search": {**tables["search"], **search}}), None)
+        return run_folder(reading.build({**tables, "search": {**tables["search"], **search}}), None)
 
     assert folder(steps=2) == folder(steps=3)
     linear = {"schedule": "linear", "temperature_end": 0.5}
@@ -101,7 +101,7 @@ def own_scale(tmp_path) -> Plan:
     """A search whose objective is no share of rows."""
     (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
     return plan(
-        configs.build(
+        reading.build(
             {
                 "problem": {"kind": "function", "function": str(tmp_path / "f.py:score")},
                 "search": {"seeds": ["a"], "steps": 0},

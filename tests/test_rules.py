@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring import check_gold, make_rule, task_rule
-from opro_local.tasks import Task
+from opro_local.scoring.choosing import check_gold, make_rule, task_rule
+from opro_local.tasks.loading import Task
 from opro_local.types import Example
 
 

@@ -7,9 +7,9 @@ import csv
 import pytest
 from running import SCRIPT
 
-from opro_local import config as configs
+from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
-from opro_local.plans.prompt import prompt_plan
+from opro_local.runs.plans.prompt import prompt_plan
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def mails(tmp_path_factory):
 def plan(data, **task):
     scorer = {"engine": "scripted", "model": "scripted", "script": SCRIPT}
     data = {"data": str(data)} if data else {}
-    return prompt_plan(configs.build({"task": {**data, **task}, "scorer": scorer}))
+    return prompt_plan(reading.build({"task": {**data, **task}, "scorer": scorer}))
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scripted_model import writing
 from test_mixing import driven, mixed
 
-from opro_local import config as configs
+from opro_local.config import reading
 from opro_local.errors import UsageError
-from opro_local.result import ways
-from opro_local.screening import DOUBT, UNKNOWN, promise
-from opro_local.similarity import ngrams
-from opro_local.trajectory import Entry, Proposal, Trajectory
+from opro_local.problems.prompt.selection import DOUBT, UNKNOWN, promise
+from opro_local.runs.result import ways
+from opro_local.search.similarity import ngrams
+from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution
 
 SCORED = [("What is the sentiment?", 0.75, 24), ("Write a list of words.", 0.0, 6), ("Name a famous song?", 0.0, 6)]
@@ -104,7 +104,7 @@ def test_a_proposal_whose_step_is_not_scored_yet_has_no_gain_and_one_that_waits_
 
 
 def test_with_worked_examples_every_text_is_scored(tables):
-    assert configs.build({"search": {"demonstrations": 0}}).search.drafts_each == 3
-    assert configs.build({}).search.drafts_each == 1
+    assert reading.build({"search": {"demonstrations": 0}}).search.drafts_each == 3
+    assert reading.build({}).search.drafts_each == 1
     with pytest.raises(UsageError, match="drafts chooses by the text alone"):
-        configs.build({"search": {"drafts": 2}})
+        reading.build({"search": {"drafts": 2}})

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scripted_model import answer
 
-from opro_local import config as configs
-from opro_local import metaprompt
-from opro_local.driver import Asked, drive
+from opro_local.config import reading
+from opro_local.config.settings import RunSettings
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.problems import ask_once
-from opro_local.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
-from opro_local.search import _choose, climb, stop_reason
-from opro_local.trajectory import Entry, Trajectory
+from opro_local.problems.ask import ask_once
+from opro_local.runs.driver import Asked, drive
+from opro_local.search.loop import _choose, climb, stop_reason
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, Completion, Reply, Request, Sampling, Score, Solution
 
 
@@ -48,7 +49,7 @@ FORM = metaprompt.load("brackets")
 
 
 def settings(**search):
-    return configs.build({"search": {"metaprompt": "continuation", **search}, "run": {"seed": 5}})
+    return reading.build({"search": {"metaprompt": "continuation", **search}, "run": {"seed": 5}})
 
 
 def walk(config, replies, form="continuation", problem=None):
@@ -85,7 +86,7 @@ def test_a_step_asks_once_with_distinct_seeds_and_the_settings_of_the_paper():
 def test_the_same_seed_asks_the_same_and_another_seed_asks_otherwise():
     first = walk(settings(steps=1), [["0.2"] * 8])[0][0]
     again = walk(settings(steps=1), [["0.2"] * 8])[0][0]
-    other = walk(settings(steps=1).model_copy(update={"run": configs.RunSettings(seed=6)}), [["0.2"] * 8])[0][0]
+    other = walk(settings(steps=1).model_copy(update={"run": RunSettings(seed=6)}), [["0.2"] * 8])[0][0]
     assert first == again and first != other
 
 
@@ -205,9 +206,9 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
 
 
 def test_engine_calls_are_two_a_step_and_three_more(tables):
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
-    config = configs.build(tables)
+    config = reading.build(tables)
     ready = plan(config)
     calls, engine, trajectory = [], ScriptedEngine.of(answer), Trajectory()
 
@@ -224,9 +225,9 @@ def test_engine_calls_are_two_a_step_and_three_more(tables):
 
 
 def test_a_batch_label_never_repeats(tables):
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
-    config = configs.build(tables)
+    config = reading.build(tables)
     ready = plan(config)
     labels = []
     asks = ready.asks(Trajectory())
@@ -241,9 +242,9 @@ def test_a_batch_label_never_repeats(tables):
 
 
 def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
-    config = configs.build(tables, ["search.exemplars=24", 'search.metaprompt="brackets"'])
+    config = reading.build(tables, ["search.exemplars=24", 'search.metaprompt="brackets"'])
     ready = plan(config)
     held_out = [row.input for split in ("validation", "test") for row in ready.problem.rows[split]]
     asks = ready.asks(Trajectory())

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local import engines
-from opro_local.engines import gpus
+from opro_local.engines import gpus, start
+from opro_local.engines.data_parallel import Sharded, divided, groups
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.sharded import Sharded, divided, groups
 from opro_local.errors import EngineError
 from opro_local.types import EngineSettings, Prompt, Request, Sampling
 
@@ -58,7 +57,7 @@ def test_prompts_that_begin_alike_stay_together():
 
 def test_answers_come_back_in_order_from_two_processes(tmp_path):
     told = []
-    engine, notice = engines.start(settings(tmp_path, data_parallel=2), "scripted", tmp_path / "scorer.log")
+    engine, notice = start.start_engine(settings(tmp_path, data_parallel=2), "scripted", tmp_path / "scorer.log")
     try:
         assert isinstance(engine, Sharded) and not notice
         texts = [f"text {i}" for i in range(20)]
@@ -75,7 +74,7 @@ def test_answers_come_back_in_order_from_two_processes(tmp_path):
 
 
 def test_a_worker_that_dies_ends_the_others_at_once(tmp_path):
-    engine, _ = engines.start(settings(tmp_path, "picky", data_parallel=2), "scripted")
+    engine, _ = start.start_engine(settings(tmp_path, "picky", data_parallel=2), "scripted")
     began = time.monotonic()
     with pytest.raises(EngineError, match="killed by signal 6"):
         engine.generate(ask("a first one", "b another"))
@@ -84,7 +83,7 @@ def test_a_worker_that_dies_ends_the_others_at_once(tmp_path):
 
 
 def test_all_workers_can_be_ended_from_another_thread(tmp_path):
-    engine, _ = engines.start(settings(tmp_path, "picky", data_parallel=2), "scripted")
+    engine, _ = start.start_engine(settings(tmp_path, "picky", data_parallel=2), "scripted")
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(engine.generate, ask("slow", "slow too"))
         time.sleep(0.3)
@@ -102,9 +101,9 @@ def test_each_worker_has_gpus_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "gpus", lambda: (card,) * 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     two = settings(tmp_path, data_parallel=2, tensor_parallel=2)
-    assert engines._devices(two) == ["4,5", "6,7"]
+    assert start._devices(two) == ["4,5", "6,7"]
     with pytest.raises(EngineError, match="needs 8, there are 4") as caught:
-        engines._devices(replace(two, data_parallel=4))
+        start._devices(replace(two, data_parallel=4))
     assert caught.value.hint == "data_parallel = 2"
     monkeypatch.setattr(gpus, "gpus", lambda: ())
-    assert engines._devices(two) == [None, None]
+    assert start._devices(two) == [None, None]

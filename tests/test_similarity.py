@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local import config as configs
-from opro_local.proposing import shown_entries
-from opro_local.run import execute
-from opro_local.similarity import Similarity, ngrams
-from opro_local.store import read_store
-from opro_local.trajectory import Entry, Trajectory
+from opro_local.config import reading
+from opro_local.runs.run import execute
+from opro_local.runs.store import read_store
+from opro_local.search.proposing import shown_entries
+from opro_local.search.similarity import Similarity, ngrams
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Completion, Reply, Score, Solution
 
 COPY = "Read the review and say whether it is positive"
@@ -28,7 +28,7 @@ def measured(similarity, texts, label="0/train"):
 
 
 def on(**search):
-    return Similarity(configs.build({"search": {"exploration": 0.2, **search}}).search)
+    return Similarity(reading.build({"search": {"exploration": 0.2, **search}}).search)
 
 
 def test_a_copy_is_closer_than_a_paraphrase_and_that_closer_than_another_text():
@@ -39,7 +39,7 @@ def test_a_copy_is_closer_than_a_paraphrase_and_that_closer_than_another_text():
 
 
 def test_without_exploration_nothing_is_measured():
-    assert measured(Similarity(configs.build({}).search), [COPY, COPY]) == [0.0, 0.0]
+    assert measured(Similarity(reading.build({}).search), [COPY, COPY]) == [0.0, 0.0]
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=6))
@@ -69,8 +69,8 @@ def test_a_near_duplicate_gives_way_to_the_next_best_of_another_kind():
     trajectory = Trajectory()
     for text, value, close in (("a", 0.9, 0.0), ("a!", 0.89, 0.95), ("b", 0.8, 0.1)):
         trajectory.add(Entry("train", 0, 0, Solution(text), Score(value, np.array([value])), close))
-    plain = configs.build({"search": {"history": 2}})
-    exploring = configs.build({"search": {"history": 2, "exploration": 0.2}})
+    plain = reading.build({"search": {"history": 2}})
+    exploring = reading.build({"search": {"history": 2, "exploration": 0.2}})
     assert [e.solution.text for e in shown_entries(trajectory, plain, 1, 9)] == ["a!", "a"]
     assert [e.solution.text for e in shown_entries(trajectory, exploring, 1, 9)] == ["b", "a"]
     assert [e.solution.text for e in trajectory.top(3)] == ["a", "a!", "b"]
@@ -78,11 +78,11 @@ def test_a_near_duplicate_gives_way_to_the_next_best_of_another_kind():
 
 def test_a_run_keeps_similarity_beside_the_score(tables, tmp_path):
     tables["search"]["exploration"] = 0.1
-    found = execute(configs.build(tables), tmp_path / "run")
+    found = execute(reading.build(tables), tmp_path / "run")
     store = read_store(tmp_path / "run")
     rows = store.solutions("train")
     store.close()
     assert rows[0]["similarity"] == 0 and max(row["similarity"] for row in rows) > 0.3
     (best,) = (row for row in rows if row["key"] == found["best"]["key"])
     assert found["train"]["best"]["accuracy"] == best["score"]
-    assert execute(configs.build(tables), tmp_path / "run")["digest"] == found["digest"]
+    assert execute(reading.build(tables), tmp_path / "run")["digest"] == found["digest"]

@@ -17,13 +17,14 @@ import pytest
 from running import ROOT, SCRIPT, gone
 from test_hosting import GIB, two_scripted
 
-from opro_local import engines, hosting
-from opro_local.engines import sharing
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.placement import Demand, plan
+from opro_local.engines.start import start_engine
+from opro_local.engines.turns import Turn, Turns
 from opro_local.errors import EngineError, ModelError
-from opro_local.plans import plan as planned
-from opro_local.run import carry_out
+from opro_local.placement.choose import Demand, plan
+from opro_local.runs import hosting
+from opro_local.runs.plans import plan as planned
+from opro_local.runs.run import carry_out
 from opro_local.types import Completion
 
 
@@ -65,11 +66,11 @@ class Place:
 
     def __init__(self, names: str = "ab", sleeping: bool = True) -> None:
         self.told, self.lines, self.fails = [], [], []
-        self.turns = sharing.Turns(sleeping, self.lines.append)
+        self.turns = Turns(sleeping, self.lines.append)
         self.engines = {name: self.turn(name) for name in names}
 
-    def turn(self, name: str) -> sharing.Turn:
-        return sharing.Turn(self.turns, lambda: Fake(name, self.told, self.fails))
+    def turn(self, name: str) -> Turn:
+        return Turn(self.turns, lambda: Fake(name, self.told, self.fails))
 
     def ask(self, *names: str) -> list[str]:
         """What the engines were told meanwhile."""
@@ -156,7 +157,7 @@ def test_a_model_that_does_not_load_is_not_tried_again():
         raise ModelError("no config.json")
 
     with pytest.raises(ModelError):
-        sharing.Turn(place.turns, broken)
+        Turn(place.turns, broken)
     assert place.lines == [] and sorted(place.close()) == ["close a", "close b"]
 
 
@@ -171,7 +172,7 @@ class Watched:
 
     def __init__(self, monkeypatch, meddle=lambda event, worker: None) -> None:
         self.told, self.workers, self.settings = [], [], []
-        start = engines.start
+        start = start_engine
 
         def watched(settings, wanted, log=None, own=()):
             worker, notice = start(settings, wanted, log, own)
@@ -183,8 +184,8 @@ class Watched:
                 setattr(worker, what, self._noted(getattr(worker, what), f"{what} {name}", worker, meddle))
             return worker, notice
 
-        monkeypatch.setattr(engines, "start", watched)
-        monkeypatch.setattr(sharing, "plan_here", sleeping_plan)
+        monkeypatch.setattr("opro_local.runs.hosting.start_engine", watched)
+        monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
 
     def _noted(self, call, event, worker, meddle):
         def noted(*args):
@@ -282,11 +283,11 @@ def test_sleepers_die_with_a_parent_that_is_killed():
         from opro_local.engines import sharing
         from opro_local.engines.worker import WorkerEngine
         from opro_local.types import EngineSettings
-        started, turns = [], sharing.Turns(True)
+        started, turns = [], Turns(True)
         def start():
             started.append(WorkerEngine(EngineSettings("", "scripted", script={SCRIPT!r})))
             return started[-1]
-        place = [sharing.Turn(turns, start) for _ in range(2)]
+        place = [Turn(turns, start) for _ in range(2)]
         print(*(worker.pid for worker in started), flush=True)
         time.sleep(60)
     """)
@@ -300,8 +301,8 @@ def test_sleepers_die_with_a_parent_that_is_killed():
 
 def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.Hosted, list[str]]:
     """A run's engines where the planned models sleep and `start` starts them; and what the user is told."""
-    monkeypatch.setattr(engines, "start", start)
-    monkeypatch.setattr(sharing, "plan_here", sleeping_plan)
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", start)
+    monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
     ready, lines = planned(two_scripted(tmp_path)), []
     store = SimpleNamespace(folder=tmp_path, get=lambda key: None, put=lambda **values: None)
     models = {role: replace(host, wanted="auto") for role, host in ready.models.items()}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from running import ROOT, program, real, sets
 
-from opro_local import solving
 from opro_local.errors import UsageError
+from opro_local.runs import repetitions
 
 SOLVER = ROOT / "tests" / "scripted_solver.py"
 SCRIPTS = {"linear-regression": "random_pair", "tsp": "random_tour"}
@@ -84,20 +84,20 @@ def finished(gap: float | None, steps: int, reached: bool) -> dict:
 
 
 def test_repetitions_come_together_as_in_the_papers_tables():
-    found = solving.combined([finished(0.5, 9, False), finished(0.0, 4, True), finished(0.0, 6, True)])
+    found = repetitions.combined([finished(0.5, 9, False), finished(0.0, 4, True), finished(0.0, 6, True)])
     assert found["gap"] == 0.0 and found["steps"] == 4 and found["digest"] != "0.0"
     assert found["repetitions"]["reached"] == 2
     assert found["repetitions"]["steps"] == {"mean": 5.0, "std": 1.0}
     assert found["repetitions"]["evaluations"] == {"mean": 40.0, "std": 8.0}
     assert found["repetitions"]["gap"]["mean"] == pytest.approx(1 / 6)
     alone = finished(None, 3, False)
-    assert solving.combined([alone]) is alone
-    assert solving.combined([alone, alone])["repetitions"]["steps"] is None
+    assert repetitions.combined([alone]) is alone
+    assert repetitions.combined([alone, alone])["repetitions"]["steps"] is None
 
 
 def test_another_problem_is_refused():
     with pytest.raises(UsageError, match="accepted: linear-regression, tsp"):
-        solving.config_of("prompt")
+        repetitions.config_of("prompt")
 
 
 @pytest.mark.real

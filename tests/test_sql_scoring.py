@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from opro_local.errors import DataError
-from opro_local.scoring.sql import sql
-from opro_local.scoring.sql_compare import same
-from opro_local.scoring.sql_process import Limits, Result, SqlProcess
-from opro_local.scoring.sql_reading import is_ordered, statement
+from opro_local.scoring.sql.compare import same
+from opro_local.scoring.sql.process import Limits, Result, SqlProcess
+from opro_local.scoring.sql.reading import is_ordered, statement
+from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
 
 HOSTILE = [json.loads(line) for line in Path(__file__).with_name("hostile.jsonl").read_text().splitlines()]

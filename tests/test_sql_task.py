@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError
-from opro_local.scoring import check_gold
-from opro_local.scoring.sql import sql as sql_rule
+from opro_local.scoring.choosing import check_gold
+from opro_local.scoring.sql.rule import sql as sql_rule
 from opro_local.tasks import sql
 
 SCHEMA = {

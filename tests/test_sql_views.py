@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from opro_local.scoring.sql_process import Limits, Result, SqlProcess
+from opro_local.scoring.sql.process import Limits, Result, SqlProcess
 
 LOANS = """
 CREATE TABLE loan (day TEXT, year GENERATED ALWAYS AS (strftime('%Y', day)), note GENERATED ALWAYS AS (upper(day)));

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opro_local import store as stores
-from opro_local.driver import request_digest
 from opro_local.errors import LockedError, StoreError, UsageError
-from opro_local.trajectory import Entry
+from opro_local.runs import store as stores
+from opro_local.runs.driver import request_digest
+from opro_local.search.trajectory import Entry
 from opro_local.types import Batch, Completion, Prompt, Rejection, Reply, Request, Sampling, Score, Solution
 
 BATCH = Batch("1/train", "scorer", [Request(Prompt("a"), Sampling(4)), Request(Prompt("b"), Sampling(4))])

@@ -8,10 +8,9 @@ import json
 
 import pytest
 
-from opro_local import tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError
-from opro_local.tasks import table
+from opro_local.tasks import loading, table
 from opro_local.types import Example
 
 GOOD = [("a", "b")]
@@ -287,7 +286,7 @@ def test_parquet_folder_with_named_splits(tmp_path):
     write_parquet(tmp_path / "train-00001-of-00002.parquet", [pair(1)])
     write_parquet(tmp_path / "dev.parquet", [pair(2)])
     write_parquet(tmp_path / "unsupervised.parquet", [pair(3)])
-    task = tasks.load(settings(data=str(tmp_path)))
+    task = loading.load(settings(data=str(tmp_path)))
     assert {split: [row.id for row in rows] for split, rows in task.splits.items()} == {
         "train": ["train:0", "train:1"],
         "validation": ["validation:0"],
@@ -298,18 +297,18 @@ def test_parquet_folder_with_named_splits(tmp_path):
 def test_parquet_folder_without_named_splits_is_one_table(tmp_path):
     write_parquet(tmp_path / "part-0.parquet", [pair(index) for index in range(5)])
     write_parquet(tmp_path / "part-1.parquet", [pair(index) for index in range(5, 10)])
-    task = tasks.load(settings(data=str(tmp_path)))
+    task = loading.load(settings(data=str(tmp_path)))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 4, "validation": 2, "test": 4}
     write_parquet(tmp_path / "part-2.parquet", [{"input": "a", "label": "b"}])
     with pytest.raises(DataError, match=r"part-2\.parquet: other columns than .*part-0\.parquet: input, label"):
-        tasks.load(settings(data=str(tmp_path)))
+        loading.load(settings(data=str(tmp_path)))
 
 
 def test_folder_without_a_train_split(tmp_path):
     write_parquet(tmp_path / "test.parquet", [pair(0)])
     write_parquet(tmp_path / "validation.parquet", [pair(1)])
     with pytest.raises(DataError, match="no split is called train; its splits are: test, validation"):
-        tasks.load(settings(data=str(tmp_path)))
+        loading.load(settings(data=str(tmp_path)))
 
 
 @pytest.fixture
@@ -325,7 +324,7 @@ def labelled():
 
 def test_saved_dataset(tmp_path, labelled):
     labelled.save_to_disk(str(tmp_path / "saved"))
-    task = tasks.load(settings(data=str(tmp_path / "saved")))
+    task = loading.load(settings(data=str(tmp_path / "saved")))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 4, "validation": 2, "test": 4}
     assert {row.target for rows in task.splits.values() for row in rows} == {"neg", "pos"}
 
@@ -335,7 +334,7 @@ def test_saved_dataset_dict(tmp_path, labelled):
 
     parts = {"train": labelled, "test": labelled.select([3, 1]), "extra": labelled}
     datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
-    task = tasks.load(settings(data=str(tmp_path / "saved")))
+    task = loading.load(settings(data=str(tmp_path / "saved")))
     assert [(row.id, row.input, row.target) for row in task.splits["test"]] == [
         ("test:0", "text 3", "pos"),
         ("test:1", "text 1", "pos"),
@@ -343,7 +342,7 @@ def test_saved_dataset_dict(tmp_path, labelled):
     assert task.splits["test"][0].where == f"{tmp_path}/saved/test:1"
     assert task.notices[0] == f"{tmp_path}/saved: not used: the splits extra"
     with pytest.raises(DataError, match=r"holds several splits \(train, test, extra\); give it as task\.data"):
-        tasks.load(settings(train=str(tmp_path / "saved")))
+        loading.load(settings(train=str(tmp_path / "saved")))
 
 
 def test_class_names_in_parquet(tmp_path, labelled):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local import tasks
-from opro_local.config import TaskSettings
+from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
+from opro_local.tasks import loading
 
 
 def write_csv(path, pairs):
@@ -29,32 +29,32 @@ def ids(task):
 
 def test_fractions(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
-    task = tasks.load(settings(data=path))
+    task = loading.load(settings(data=path))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 40, "validation": 20, "test": 40}
     found = [int(name.removeprefix("data:")) for names in ids(task).values() for name in names]
     assert sorted(found) == list(range(100)) and found != sorted(found)
     assert all(names == sorted(names, key=lambda name: int(name[5:])) for names in ids(task).values())
-    assert ids(task) == ids(tasks.load(settings(data=path)))
-    assert ids(task) != ids(tasks.load(settings(data=path, split_seed=1)))
+    assert ids(task) == ids(loading.load(settings(data=path)))
+    assert ids(task) != ids(loading.load(settings(data=path, split_seed=1)))
     assert task.rule == "auto" and task.notices == ()
 
 
 def test_fractions_of_zero_and_less_than_everything(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(10)])
-    assert {s: len(rows) for s, rows in tasks.load(settings(data=path, split=(0.5, 0, 0.2))).splits.items()} == {
+    assert {s: len(rows) for s, rows in loading.load(settings(data=path, split=(0.5, 0, 0.2))).splits.items()} == {
         "train": 5,
         "test": 2,
     }
-    assert list(tasks.load(settings(data=path, split=(1, 0, 0))).splits) == ["train"]
+    assert list(loading.load(settings(data=path, split=(1, 0, 0))).splits) == ["train"]
     for split in ((0, 0.5, 0.5), (0.5, 0.5, 0.5), (1.5, -0.5, 0), (0.5, 0.5), (float("nan"), 0, 0)):
         with pytest.raises(UsageError, match=r"task\.split is .*give three shares"):
-            tasks.divide([], split, 0)
+            loading.divide([], split, 0)
 
 
 def test_rows_with_the_same_input_share_a_split(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n // 4}" + "  \t"[: n % 2], n // 4) for n in range(80)])
     for seed in range(5):
-        splits = tasks.load(settings(data=path, split_seed=seed)).splits
+        splits = loading.load(settings(data=path, split_seed=seed)).splits
         inputs = [{row.input.strip() for row in rows} for rows in splits.values()]
         assert sum(map(len, inputs)) == len(set.union(*inputs)) == 20
 
@@ -65,46 +65,46 @@ def test_too_few_rows(tmp_path):
         r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, validation 0, test 1"
     )
     with pytest.raises(DataError, match=message):
-        tasks.load(settings(data=path))
+        loading.load(settings(data=path))
     path = write_csv(tmp_path / "t.csv", [("q1", "a")] * 50)
     with pytest.raises(DataError, match=r"50 rows \(1 different inputs\) .* train 50, validation 0, test 0"):
-        tasks.load(settings(data=path))
+        loading.load(settings(data=path))
 
 
 def test_splits_by_file(tmp_path):
     train = write_csv(tmp_path / "a.csv", [("q1", "a"), ("q2", "b")])
     test = write_csv(tmp_path / "b.csv", [("q3", "a")])
-    assert ids(tasks.load(settings(train=train, test=test))) == {"train": ["train:0", "train:1"], "test": ["test:0"]}
-    assert ids(tasks.load(settings(train=train))) == {"train": ["train:0", "train:1"]}
+    assert ids(loading.load(settings(train=train, test=test))) == {"train": ["train:0", "train:1"], "test": ["test:0"]}
+    assert ids(loading.load(settings(train=train))) == {"train": ["train:0", "train:1"]}
 
 
 def test_settings_that_contradict_each_other(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("q1", "a")])
     with pytest.raises(UsageError, match=r"task\.data and task\.test exclude each other"):
-        tasks.load(settings(data=path, test=path))
+        loading.load(settings(data=path, test=path))
     with pytest.raises(UsageError, match=r"the task has no data; set task\.data"):
-        tasks.load(settings(test=path))
+        loading.load(settings(test=path))
     with pytest.raises(UsageError, match="both name the column 'x'"):
-        tasks.load(settings(data=path, input="x", target="x"))
+        loading.load(settings(data=path, input="x", target="x"))
     with pytest.raises(UsageError, match=r"unknown task 'gsm'; did you mean gsm8k\? task\.name is one of: table, "):
-        tasks.load(settings(name="gsm"))
+        loading.load(settings(name="gsm"))
 
 
 def test_caps_are_nested(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
-    few, more = (ids(tasks.load(settings(data=path, train_rows=cap, test_rows=3))) for cap in (5, 10))
+    few, more = (ids(loading.load(settings(data=path, train_rows=cap, test_rows=3))) for cap in (5, 10))
     assert [len(names) for names in few.values()] == [5, 20, 3]
-    assert set(few["train"]) < set(more["train"]) < set(ids(tasks.load(settings(data=path)))["train"])
+    assert set(few["train"]) < set(more["train"]) < set(ids(loading.load(settings(data=path)))["train"])
     assert few["test"] == more["test"]
-    assert list(tasks.load(settings(data=path, validation_rows=0)).splits) == ["train", "test"]
-    task = tasks.load(settings(data=path, validation_rows=21))
+    assert list(loading.load(settings(data=path, validation_rows=0)).splits) == ["train", "test"]
+    task = loading.load(settings(data=path, validation_rows=21))
     assert task.notices == ("validation: 21 rows asked for, 20 there",)
 
 
 def test_notices_name_repeated_and_shared_rows(tmp_path):
     train = write_csv(tmp_path / "a.csv", [("q 1", "a"), ("q2", "b"), ("q  1", "a"), ("q 1", "c")])
     test = write_csv(tmp_path / "b.csv", [("q3", "a"), (" q2", "b")])
-    assert tasks.load(settings(train=train, test=test)).notices == (
+    assert loading.load(settings(train=train, test=test)).notices == (
         f"train: 2 of 4 rows repeat an input, 1 of them with another target ({train}:4 repeats {train}:2)",
         f"train and test share 1 rows ({train}:3 and {test}:3): the score on test is too good",
     )
@@ -137,7 +137,7 @@ def test_any_json_in_a_benchmark_file_loads_or_is_refused(tmp_path, name, value,
         text = json.dumps({"examples": value} if form == "bbh" else value)
     (tmp_path / FILES[name]).write_text(text)
     try:
-        task = tasks.load(settings(name=name, data_dir=str(tmp_path)), training=False)
+        task = loading.load(settings(name=name, data_dir=str(tmp_path)), training=False)
     except DataError as error:
         assert str(error).startswith(f"{tmp_path / FILES[name]}:") and "\n" not in str(error)
     else:

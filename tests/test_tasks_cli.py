@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from opro_local.cli import tasks as verbs
 from opro_local.errors import DataError, OproError, UsageError
-from opro_local.tasks import names
+from opro_local.tasks.loading import names
 
 
 def run(*arguments):

@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_solver import no_tour, random_tour
 
-from opro_local import metaprompt, solving
-from opro_local.driver import drive
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import DataError, UsageError
-from opro_local.plans import Plan, plan
-from opro_local.problems import tsp_points, tsp_tours
-from opro_local.problems.tsp import tour_of
-from opro_local.trajectory import Trajectory
+from opro_local.problems.numeric import tsp_points, tsp_tours
+from opro_local.problems.numeric.tsp import tour_of
+from opro_local.runs import repetitions
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import Plan, plan
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Prompt, Reply, Sampling, Solution
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,7 +31,7 @@ CHOSEN = (*SCRIPTED, 'search.metaprompt="tsp-continuation"')
 
 
 def planned(*overrides: str) -> Plan:
-    return plan(solving.config_of("tsp", overrides))
+    return plan(repetitions.config_of("tsp", overrides))
 
 
 def driven(ready: Plan, script) -> tuple[dict, Trajectory]:

@@ -11,7 +11,8 @@ import time
 import pytest
 from running import gone
 
-from opro_local import engines
+from opro_local.engines.kinds import resolve_kind
+from opro_local.engines.start import start_engine
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, EngineSettings, Prompt, Request, Sampling
@@ -269,13 +270,13 @@ def test_auto_falls_back_and_says_why(monkeypatch):
         return settings
 
     monkeypatch.setattr("opro_local.engines.worker.WorkerEngine", start)
-    monkeypatch.setattr(engines, "find_spec", lambda name: object())
+    monkeypatch.setattr("opro_local.engines.kinds.find_spec", lambda name: object())
     settings = EngineSettings(model="", kind="vllm", engine_args={"swap_space": 1})
-    hosted, notice = engines.start(settings, "auto")
+    hosted, notice = start_engine(settings, "auto")
     assert kinds == ["vllm", "transformers"]
     assert "no memory" in notice and hosted.engine_args == {}
     with pytest.raises(EngineError, match="no memory"):
-        engines.start(settings, "vllm")
+        start_engine(settings, "vllm")
 
 
 FULL = EngineError("vLLM does not start: Free memory on device cuda:0 is less than desired", "lower gpu_memory")
@@ -295,7 +296,7 @@ def failing(monkeypatch):
                 raise errors[len(kinds) - 1]
 
         monkeypatch.setattr("opro_local.engines.worker.WorkerEngine", start)
-        monkeypatch.setattr(engines, "find_spec", lambda name: object())
+        monkeypatch.setattr("opro_local.engines.kinds.find_spec", lambda name: object())
         return kinds
 
     return fail
@@ -304,7 +305,7 @@ def failing(monkeypatch):
 def test_when_the_second_engine_fails_too_the_first_reason_leads(failing):
     failing(FULL, LARGE)
     with pytest.raises(EngineError) as caught:
-        engines.start(EngineSettings("m", "vllm"), "auto")
+        start_engine(EngineSettings("m", "vllm"), "auto")
     assert str(caught.value) == (
         "vLLM does not start: Free memory on device cuda:0 is less than desired; lower gpu_memory; the transformers "
         "engine, tried next, did not start either: the model does not fit the GPU; use a smaller model or dtype"
@@ -314,29 +315,29 @@ def test_when_the_second_engine_fails_too_the_first_reason_leads(failing):
 def test_a_reason_that_both_engines_give_is_told_once(failing):
     failing(BROKEN, BROKEN)
     with pytest.raises(ModelError) as caught:
-        engines.start(EngineSettings("m", "vllm"), "auto")
+        start_engine(EngineSettings("m", "vllm"), "auto")
     assert caught.value is BROKEN
 
 
 def test_an_engine_with_adapters_falls_back_on_none(failing):
     kinds = failing(FULL)
     with pytest.raises(EngineError) as caught:
-        engines.start(EngineSettings("m", "vllm", adapters=("/a",)), "auto")
+        start_engine(EngineSettings("m", "vllm", adapters=("/a",)), "auto")
     assert caught.value is FULL and kinds == ["vllm"]
 
 
 def test_the_notice_of_a_fall_back_says_what_would_help(failing):
     failing(FULL)
-    assert engines.start(EngineSettings("m", "vllm"), "auto")[1] == (
+    assert start_engine(EngineSettings("m", "vllm"), "auto")[1] == (
         "vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less than desired; lower "
         "gpu_memory); using transformers, which is slower"
     )
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
-    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    monkeypatch.setattr("opro_local.engines.kinds.find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"opro-local\[cuda\]"):
-        engines.resolve_kind("vllm")
+        resolve_kind("vllm")
     with pytest.raises(EngineError, match=r"opro-local\[cpu\]"):
-        engines.resolve_kind("auto")
-    assert engines.resolve_kind("scripted") == "scripted"
+        resolve_kind("auto")
+    assert resolve_kind("scripted") == "scripted"

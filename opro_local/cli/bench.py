@@ -48,7 +48,7 @@ def bench(
 
     Example: opro-local bench gsm8k.toml --rows 64 --prompts 8
     """
-    from opro_local import bench as measuring
+    from opro_local.runs import bench as measuring
 
     changes = [*overrides(None, engine, None), *([f"task.train_rows={rows}"] if rows else []), *(set_ or ())]
     given: tuple[Path | str | None, ...] = (config, data, input_, target)

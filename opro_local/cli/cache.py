@@ -18,7 +18,7 @@ def stat(as_json: JsonOption = False) -> None:
 
     Example: opro-local cache stat
     """
-    from opro_local import cache
+    from opro_local.runs import cache
 
     found = cache.stat(cache.place())
     if as_json:
@@ -33,7 +33,7 @@ def clear(as_json: JsonOption = False) -> None:
 
     Example: opro-local cache clear
     """
-    from opro_local import cache
+    from opro_local.runs import cache
 
     folder = cache.place()
     found = {"path": str(folder / cache.FILE), "forgotten": cache.clear(folder)}

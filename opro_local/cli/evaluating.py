@@ -26,8 +26,8 @@ from opro_local.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from opro_local.config import Config
-    from opro_local.plans.plan import Plan
+    from opro_local.config.settings import Config
+    from opro_local.runs.plans.plan import Plan
 
 PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
 PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: an instruction a line, or .json.")]
@@ -66,7 +66,7 @@ def evaluate(
     Example: opro-local evaluate --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
     --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
     """
-    from opro_local import evaluation
+    from opro_local.runs import evaluation
 
     seeds = [*(prompt or ()), *(evaluation.read_prompts(prompts) if prompts else ())]
     changes = overrides(seed, engine, None)
@@ -104,8 +104,8 @@ def check(
 
     Example: opro-local check --headroom --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
     """
-    from opro_local import evaluation
-    from opro_local.plans import plan
+    from opro_local.runs import evaluation
+    from opro_local.runs.plans import plan
 
     settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
     if not headroom:
@@ -127,15 +127,15 @@ def check(
 
 def _carried_out(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
-    from opro_local.evaluation import evaluation
+    from opro_local.runs.evaluation import evaluation
 
     ready, folder = evaluation(settings), run_folder(settings, run, verb)
     return ready, folder, watched(ready, folder)
 
 
 def _print_checked(settings: Config, as_json: bool) -> None:
-    from opro_local.plans import plan
-    from opro_local.plans.prompt import prompt_plan
+    from opro_local.runs.plans import plan
+    from opro_local.runs.plans.prompt import prompt_plan
 
     ready = prompt_plan(settings, training=False) if settings.problem.kind == "prompt" else plan(settings)
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}

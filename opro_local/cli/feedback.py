@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from opro_local.config import Config
+    from opro_local.config.settings import Config
     from opro_local.feedback import Feedback
     from opro_local.feedback.experiment import Judgement
 
@@ -262,7 +262,7 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
     return watched(plan(config), folder)
 

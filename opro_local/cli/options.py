@@ -15,7 +15,7 @@ import typer
 from opro_local.errors import UsageError
 
 if TYPE_CHECKING:
-    from opro_local.config import Config
+    from opro_local.config.settings import Config
 
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="The run's folder [default: in runs/, by its name and settings].")
@@ -64,7 +64,7 @@ def config_from(
     Raises:
         UsageError: neither is there, or both are.
     """
-    from opro_local import config as configs
+    from opro_local.config import reading
 
     named = {"--data": data, "--input": input_, "--target": target, "--model": model}
     given = [name for name, value in named.items() if value is not None]
@@ -75,17 +75,17 @@ def config_from(
     missing = [name for name, value in named.items() if value is None]
     if missing:
         raise UsageError(f"{missing[0]} is missing", f"give a config file, or {', '.join(named)}")
-    return configs.build(tables(data, input_, target, model), changes)
+    return reading.build(tables(data, input_, target, model), changes)
 
 
 def read_config(config: Path, changes: list[str]) -> Config:
     """The config in a file, or the recipe of that name. Raises UsageError."""
-    from opro_local import config as configs
     from opro_local import recipes
+    from opro_local.config import reading
 
     if not config.suffix and not config.exists():
         return recipes.read(str(config), changes)
-    return configs.read(config, changes)
+    return reading.read(config, changes)
 
 
 def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
@@ -93,7 +93,7 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
 
     Other verbs than `run` have their name in it, so that a search and an evaluation of one config don't meet.
     """
-    from opro_local.config import is_free
+    from opro_local.config.reading import is_free
 
     if folder is not None:
         return folder

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opro_local.result import level
+from opro_local.runs.result import level
 
 
 def print_result(result: Mapping[str, Any]) -> None:

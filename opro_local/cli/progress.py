@@ -17,9 +17,9 @@ from rich.live import Live
 from rich.text import Text
 
 from opro_local.cli.printing import worked_examples
-from opro_local.driver import Answered, Asked, Event, Grown, Interrupted, Working
-from opro_local.plans.plan import Plan
-from opro_local.run import carry_out
+from opro_local.runs.driver import Answered, Asked, Event, Grown, Interrupted, Working
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.run import carry_out
 
 PLAIN_SECONDS = 30.0
 

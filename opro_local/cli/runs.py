@@ -23,7 +23,7 @@ from opro_local.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from opro_local.config import Config
+    from opro_local.config.settings import Config
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
@@ -43,13 +43,13 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about six minutes."""
-    from opro_local import config
+    from opro_local.config import reading
 
     package = Path(__file__).resolve().parent.parent
     files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
     changes = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
     changes += overrides(seed, engine, set_)
-    _execute(config.read(package / "recipes" / "demo.toml", changes), run, as_json)
+    _execute(reading.read(package / "recipes" / "demo.toml", changes), run, as_json)
     if not as_json:
         typer.echo(NEXT)
 
@@ -86,17 +86,17 @@ def optimize(
 
     Example: opro-local optimize --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
     """
-    from opro_local import config
+    from opro_local.config import reading
 
     made = tables(data, input_, target, model) | {"optimizer": {"model": optimizer or ""}}
     if prompt:
         made["search"] = {"seeds": prompt}
-    _execute(config.build(made, overrides(seed, engine, set_)), run, as_json)
+    _execute(reading.build(made, overrides(seed, engine, set_)), run, as_json)
 
 
 def apply(run: RunArgument) -> None:
     """Replace an agent file by its run's winner, if held-out tasks confirmed it."""
-    from opro_local.facade import apply as replace
+    from opro_local.api import apply as replace
 
     typer.echo(f"{replace(run)} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
 
@@ -106,7 +106,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs in a folder."""
-    from opro_local.reading import overview
+    from opro_local.runs.reading import overview
 
     rows = overview(folder)
     if as_json:
@@ -127,7 +127,7 @@ def show(
 ) -> None:
     """Show a run: its result if it is finished, else how far it is."""
     from opro_local.cli.printing import print_result
-    from opro_local.reading import describe, rejected, scored
+    from opro_local.runs.reading import describe, rejected, scored
 
     found = describe(run)
     if as_json:
@@ -147,7 +147,7 @@ def show(
 def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
     ready, folder = plan(config), run_folder(config, folder)
     found = watched(ready, folder)

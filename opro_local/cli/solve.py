@@ -12,7 +12,7 @@ import typer
 from opro_local.cli.options import EngineOption, JsonOption, RunOption, SeedOption, SetOption, run_folder
 
 if TYPE_CHECKING:
-    from opro_local.config import Config
+    from opro_local.config.settings import Config
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def solve(
 
     Example: opro-local solve linear-regression --set search.steps=20 --repetitions 5
     """
-    from opro_local import solving
+    from opro_local.runs import repetitions as solving
 
     named = {"run.seed": seed, "optimizer.engine": engine, "optimizer.model": model, "problem.data_file": data}
     changes = [f"{name}={json.dumps(str(value))}" for name, value in named.items() if value is not None]
@@ -54,7 +54,7 @@ def solve(
 
 def _execute(config: Config, folder: Path) -> dict[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.plans import plan
+    from opro_local.runs.plans import plan
 
     return watched(plan(config), folder)
 
@@ -78,7 +78,7 @@ def _table(found: Mapping[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from opro_local.problems.numeric import gap
+    from opro_local.problems.numeric.numeric import gap
 
     rows = [("OPRO", found["best"]["value"], found["best"]["text"])]
     rows += [(name.replace("_", " "), value, "") for name, value in found["baselines"].items()]

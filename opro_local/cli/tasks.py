@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 app = typer.Typer(no_args_is_help=True, help="List, show and validate benchmarks and data of your own.")
 
@@ -28,7 +28,7 @@ def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
 
     Example: opro-local tasks list --data-dir opro/data
     """
-    from opro_local.inspection import overview
+    from opro_local.runs.inspection import overview
 
     rows = overview(str(data_dir) if data_dir else None)
     if as_json:
@@ -54,7 +54,7 @@ def show(
 
     Example: opro-local tasks show bbh/navigate --data-dir opro/data --row 3
     """
-    from opro_local.inspection import describe
+    from opro_local.runs.inspection import describe
 
     found = describe(_settings(name, data_dir, data, input_, target, rule), row)
     if as_json:
@@ -85,8 +85,8 @@ def validate(
     Example: opro-local tasks validate all --data-dir opro/data
     """
     from opro_local.errors import DataError, UsageError
-    from opro_local.inspection import validate as check
-    from opro_local.inspection import validate_all
+    from opro_local.runs.inspection import validate as check
+    from opro_local.runs.inspection import validate_all
 
     if name == "all" and data_dir is None:
         raise UsageError("validate all needs a folder", "give --data-dir")
@@ -115,8 +115,8 @@ def _print(found: list[dict[str, Any]]) -> None:
 def _settings(
     name: str, data_dir: Path | None, data: Path | None, input_: str | None, target: str | None, rule: str
 ) -> TaskSettings:
-    from opro_local import config
+    from opro_local.config import reading
 
     values = {"name": name, "input": input_, "target": target, "rule": rule}
     paths = {key: str(path) for key, path in (("data_dir", data_dir), ("data", data)) if path is not None}
-    return config.build({"task": values | paths}).task
+    return reading.build({"task": values | paths}).task

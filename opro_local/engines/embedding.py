@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
-from opro_local.offline import model_digest
+from opro_local.models.offline import model_digest
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
 BATCH = 64

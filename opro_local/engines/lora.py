@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opro_local import offline
 from opro_local.errors import ModelError
+from opro_local.models import offline
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from opro_local import user_function
 from opro_local.engines.constraints import check, satisfies
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
+from opro_local.programs import load
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
@@ -135,7 +135,7 @@ class ScriptedEngine:
 
 def _load(script: str | None) -> Script:
     try:
-        return user_function.load(script or "", "script", "request")
+        return load.load(script or "", "script", "request")
     except (DataError, UsageError) as error:
         raise ModelError(error.message, error.hint) from error
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opro_local import offline
 from opro_local.engines.constraints import Grammars, refused
-from opro_local.engines.prompts import PromptTokenizer, answered
+from opro_local.engines.tokenizer import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
+from opro_local.models import offline
 from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request
 
 # A reply's text depends on the tokens before it only through their last few (see PromptTokenizer.decode).

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local import offline
 from opro_local.engines import lora
 from opro_local.engines.constraints import Grammars, dialect
-from opro_local.engines.footprint import DTYPES, footprint
-from opro_local.engines.prompts import PromptTokenizer, answered
+from opro_local.engines.tokenizer import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
+from opro_local.models import offline
+from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
 
 REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}

@@ -28,10 +28,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from opro_local.engines import engine_class
-from opro_local.engines.packing import pack, pack_prompts, unpack, unpack_prompts
+from opro_local.engines.kinds import engine_class
+from opro_local.engines.wire import pack, pack_prompts, unpack, unpack_prompts
 from opro_local.errors import EngineError, ModelError, OproError, UsageError
-from opro_local.offline import SWITCHES
+from opro_local.models.offline import SWITCHES
 from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
 
 LENGTH = struct.Struct("!Q")

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local import config as configs
-from opro_local.config import Config
+from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.feedback.experiment import Terms
 from opro_local.feedback.log import Feedback
@@ -128,13 +128,13 @@ def plan(
     search = {"seeds": seeds(feedback, most_seeds), "demonstrations": 0}
     start = {"search": search, "run": {"name": "feedback"}}
     # Built once without files, so that a wrong setting is told before anything is written.
-    bare = configs.build({**tables, "task": {}, **start}, overrides)
+    bare = reading.build({**tables, "task": {}, **start}, overrides)
     _refuse_examples(bare)
     left_out = 0
     if not task.get("data"):
         found, left_out = labelled(feedback, rows)
         task = {"input": "input", "target": "target", **write_rows(found, bare.task.split, feedback.path)}
-    return configs.build({**tables, **start, "task": task}, overrides), left_out
+    return reading.build({**tables, **start, "task": task}, overrides), left_out
 
 
 def _refuse_examples(config: Config) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from opro_local.config import Config
+from opro_local.config.settings import Config
 from opro_local.errors import DataError
-from opro_local.problems import ask_once
-from opro_local.problems.prompt import filters
+from opro_local.problems.ask import ask_once
+from opro_local.problems.prompt.problem import filters
 from opro_local.types import Batch, Completion, Prompt, Reply, Request, Sampling, Score, Solution, Split
 
 NOTHING = Sampling(1)  # programs and functions draw nothing

@@ -9,8 +9,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from opro_local import config as configs
-from opro_local.config import Config
+from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 
 FOLDER = Path(__file__).parent
@@ -29,4 +29,4 @@ def read(name: str, overrides: Iterable[str] = ()) -> Config:
     """
     if name not in names():
         raise UsageError(f"there is no config file and no recipe {name!r}", f"recipes: {', '.join(names())}")
-    return configs.build(tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")), overrides)
+    return reading.build(tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")), overrides)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from opro_local.errors import DataError, StoreError, UsageError
-from opro_local.scoring import make_rule
+from opro_local.scoring.choosing import make_rule
 from opro_local.scoring.opro import KINDS, kind_of
 from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval

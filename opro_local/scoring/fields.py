@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from opro_local.errors import UsageError
-from opro_local.scoring.extract import whole
-from opro_local.scoring.number_reading import is_number
-from opro_local.scoring.number_reading import whole as whole_number
+from opro_local.scoring.reading.labels import whole
+from opro_local.scoring.reading.numbers import is_number
+from opro_local.scoring.reading.numbers import whole as whole_number
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.scoring.rules import same_number
 from opro_local.types import Example

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from opro_local import user_function
 from opro_local.errors import DataError
-from opro_local.scoring.extract import whole
+from opro_local.programs import load
+from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
@@ -44,7 +44,7 @@ def python(spec: str | None) -> Rule:
         UsageError: the specification is not "file.py:function".
         DataError: the file or function can't be loaded; while scoring, the function raised or returned something else.
     """
-    function: Function = user_function.load(spec or "", "task.pattern", "answer, target, columns")
+    function: Function = load.load(spec or "", "task.pattern", "answer, target, columns")
 
     def verdict(answer: str, example: Example) -> float:
         try:
@@ -54,7 +54,7 @@ def python(spec: str | None) -> Rule:
             raise DataError(f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}") from error
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
-    return Rule("python", whole, lambda example: example, verdict, source=user_function.file_of(spec))
+    return Rule("python", whole, lambda example: example, verdict, source=load.file_of(spec))
 
 
 def _checked(value: Any, where: str) -> float:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from opro_local.errors import UsageError
-from opro_local.scoring import number_reading
-from opro_local.scoring.opro_reading import BITS, BOOLEANS, read, read_second, without_punctuation
+from opro_local.scoring.reading import numbers
+from opro_local.scoring.reading.paper import BITS, BOOLEANS, read, read_second, without_punctuation
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
@@ -182,7 +182,7 @@ def kind_of(targets: Sequence[str]) -> str:
 
 def is_number(target: str) -> bool:
     """Whether a target is one finite number, thousands separators and currencies allowed."""
-    if any(map(str.isdigit, target)) and number_reading.is_number(target):
+    if any(map(str.isdigit, target)) and numbers.is_number(target):
         return True
     try:
         return math.isfinite(float(target))

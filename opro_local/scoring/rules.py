@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from opro_local.errors import UsageError
-from opro_local.scoring import boolean_reading, choice_reading, number_reading
-from opro_local.scoring import extract as read
+from opro_local.scoring.reading import booleans, choices, numbers
+from opro_local.scoring.reading import labels as read
 from opro_local.scoring.rule import FAILED, Rule, Verdict
 from opro_local.types import Example
 
@@ -71,14 +71,14 @@ def number(decimal: str | None = None) -> Rule:
     if decimal not in (None, "", ".", ","):
         raise UsageError(f"the rule number has the pattern {decimal!r}", "leave it out, or set ',' for decimal commas")
     comma = decimal == ","
-    lenient = partial(number_reading.lenient, comma=comma)
+    lenient = partial(numbers.lenient, comma=comma)
 
     def extract(answer: str) -> str | None:
         value = lenient(answer)
         return None if value is None or math.isnan(value) else format(value, ".15g")
 
     verdict = _number_verdict(lenient)
-    strict = _number_verdict(partial(number_reading.strict, comma=comma))
+    strict = _number_verdict(partial(numbers.strict, comma=comma))
     return Rule("number", extract, lambda example: lenient(example.target), verdict, strict)
 
 
@@ -110,8 +110,8 @@ def choice() -> Rule:
     letter beside another option's text, are a failed extraction (see choice_reading.py).
     """
 
-    def verdict(reader: Callable[[str, choice_reading.Options], str | None]) -> Verdict:
-        def compare(answer: str, gold: tuple[str | None, choice_reading.Options]) -> float:
+    def verdict(reader: Callable[[str, choices.Options], str | None]) -> Verdict:
+        def compare(answer: str, gold: tuple[str | None, choices.Options]) -> float:
             letter, listed = gold
             found = reader(answer, listed)
             return float(found == letter) if found else FAILED
@@ -120,20 +120,20 @@ def choice() -> Rule:
 
     return Rule(
         "choice",
-        lambda answer: choice_reading.lenient(answer, {}) or None,
+        lambda answer: choices.lenient(answer, {}) or None,
         _chosen,
-        verdict(choice_reading.lenient),
-        verdict(choice_reading.strict),
-        lambda answer, gold: choice_reading.lenient(answer, gold[1]) or None,
+        verdict(choices.lenient),
+        verdict(choices.strict),
+        lambda answer, gold: choices.lenient(answer, gold[1]) or None,
     )
 
 
-def _chosen(example: Example) -> tuple[str | None, choice_reading.Options]:
-    listed = choice_reading.options(example.input)
-    letter = choice_reading.target_letter(example.target, listed)
+def _chosen(example: Example) -> tuple[str | None, choices.Options]:
+    listed = choices.options(example.input)
+    letter = choices.target_letter(example.target, listed)
     if letter is None:
         # What looked like options were none of this target's.
-        return choice_reading.target_letter(example.target, {}), {}
+        return choices.target_letter(example.target, {}), {}
     return letter, listed
 
 
@@ -147,9 +147,9 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
     Args:
         targets: from which the own words are taken; empty for no preference.
     """
-    own = {word for target in targets if (word := read.folded(target)) in boolean_reading.TRUTH}
-    words = [word for pair in boolean_reading.PAIRS if own & set(pair) for word in pair]
-    reader = boolean_reading.reader(words)
+    own = {word for target in targets if (word := read.folded(target)) in booleans.TRUTH}
+    words = [word for pair in booleans.PAIRS if own & set(pair) for word in pair]
+    reader = booleans.reader(words)
 
     def extract(answer: str) -> str | None:
         return {1.0: "true", 0.0: "false"}.get(reader(answer, False))
@@ -162,9 +162,7 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
 
         return compare
 
-    return Rule(
-        "boolean", extract, lambda example: boolean_reading.truth(example.target), verdict(False), verdict(True)
-    )
+    return Rule("boolean", extract, lambda example: booleans.truth(example.target), verdict(False), verdict(True))
 
 
 def contains() -> Rule:

@@ -15,12 +15,12 @@ import re
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.tasks import layout, table
+from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row, Table
 from opro_local.tasks.task import Task
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 PAPER_ROWS = 254
@@ -42,30 +42,30 @@ def load(settings: TaskSettings) -> Task:
     """
     asked = {"train": settings.train_rows, "validation": settings.validation_rows}
     tables = _read(settings, [split for split, rows in asked.items() if rows])
-    read = {split: tuple(layout.examples(split, rows.rows, _parts)) for split, rows in tables.items()}
+    read = {split: tuple(published.examples(split, rows.rows, _parts)) for split, rows in tables.items()}
     test = read.pop("test")
     drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
-    splits = {**read, **layout.divided(test, *drawn)}
+    splits = {**read, **published.divided(test, *drawn)}
     other = f"aqua: {len(test)} test rows where the benchmark has {PAPER_ROWS}"
     notices = () if len(test) == PAPER_ROWS else (other,)
     return Task("aqua", splits, "choice", "question", "correct", "choice", notices=notices, version=VERSION)
 
 
 def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:
-    folders = layout.places(settings, FOLDERS, EXPECTED)
-    if path := layout.file_in(folders, "AQuA.json"):
+    folders = published.places(settings, FOLDERS, EXPECTED)
+    if path := published.file_in(folders, "AQuA.json"):
         return {"test": table.read(str(path), typed=True)[""]}
-    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also, layout.unnamed(settings)):
+    if tables := published.hub_tables(folders, ("test",), COLUMNS, also, published.unnamed(settings)):
         return tables
-    raise layout.NotFound(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
+    raise published.NotFound(f"{settings.data_dir}: no AQuA here", f"expected {EXPECTED}")
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:
-    question, correct = (layout.text(row.where, row.columns, name) for name in ("question", "correct"))
+    question, correct = (published.text(row.where, row.columns, name) for name in ("question", "correct"))
     options = row.columns.get("options")
     if not isinstance(options, list) or not options:
         raise DataError(f"{row.where}: options is {options!r:.40}, not a list of texts", "restore the file")
-    options = [layout.a_text(option, f"{row.where}: option {n}") for n, option in enumerate(options, 1)]
+    options = [published.a_text(option, f"{row.where}: option {n}") for n, option in enumerate(options, 1)]
     for option in options:
         if not re.match(r"[A-E]\)", option):
             raise DataError(f"{row.where}: the option {option[:40]!r} has no letter", "write it as 'A)11'")

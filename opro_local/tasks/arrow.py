@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.offline import switch_off_network
+from opro_local.models.offline import switch_off_network
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
 
 if TYPE_CHECKING:

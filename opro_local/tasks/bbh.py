@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.tasks import layout, table
+from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 FOLDERS = ("BIG-Bench-Hard-data", "bbh", "lukaemon/bbh")
@@ -61,9 +61,9 @@ def load(settings: TaskSettings) -> Task:
     """
     _, _, name = settings.name.partition("/")
     if name not in TASKS:
-        raise layout.unknown(settings.name, [f"bbh/{task}" for task in TASKS], f"its tasks: {', '.join(TASKS)}")
+        raise published.unknown(settings.name, [f"bbh/{task}" for task in TASKS], f"its tasks: {', '.join(TASKS)}")
     rows = _read(settings, name)
-    splits = layout.divided(rows, int(0.2 * len(rows)), settings.validation_rows or 0)
+    splits = published.divided(rows, int(0.2 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
         raise DataError(f"{rows[0].where}: {len(rows)} rows are too few", "20 % of them must be a row")
     rule, kind = _rule(name)
@@ -85,14 +85,14 @@ def _rule(name: str) -> tuple[str, str]:
 
 def _read(settings: TaskSettings, name: str) -> list[Example]:
     expected = f"{name}.json, or a folder {name} with Parquet files or a saved dataset"
-    folders = layout.places(settings, FOLDERS, expected)
-    if path := layout.file_in(folders, f"{name}.json"):
+    folders = published.places(settings, FOLDERS, expected)
+    if path := published.file_in(folders, f"{name}.json"):
         rows = _from_file(path)
-    elif tables := layout.hub_tables([folder / name for folder in folders], ("test",), ("input", "target")):
+    elif tables := published.hub_tables([folder / name for folder in folders], ("test",), ("input", "target")):
         rows = list(tables["test"].rows)
     else:
-        raise layout.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
-    return [_checked(row, name) for row in layout.examples(name, rows, _parts)]
+        raise published.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+    return [_checked(row, name) for row in published.examples(name, rows, _parts)]
 
 
 def _from_file(path: Path) -> list[Row]:
@@ -109,7 +109,7 @@ def _from_file(path: Path) -> list[Row]:
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:
-    question, target = (layout.text(row.where, row.columns, name) for name in ("input", "target"))
+    question, target = (published.text(row.where, row.columns, name) for name in ("input", "target"))
     return {"input": question, "target": target}, question, target
 
 

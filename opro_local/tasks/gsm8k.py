@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.tasks import layout, table
+from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 PAPER_ROWS = 7473
@@ -55,24 +55,24 @@ def load(settings: TaskSettings) -> Task:
 
 def paper_split(rows: int) -> list[int]:
     """Sorted indices of the paper's train rows: 261 of 7,473 (opro/optimization/optimize_instructions.py)."""
-    return layout.paper_split(rows, int(0.035 * rows))[0]
+    return published.paper_split(rows, int(0.035 * rows))[0]
 
 
 def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
-    folders = layout.places(settings, FOLDERS, EXPECTED)
-    if train := layout.file_in(folders, "gsm_train.tsv"):
+    folders = published.places(settings, FOLDERS, EXPECTED)
+    if train := published.file_in(folders, "gsm_train.tsv"):
         return _read_tsv(train, "train"), _read_tsv(train.with_name("gsm_test.tsv"), "test")
-    if tables := layout.hub_tables(folders, ("train", "test"), COLUMNS, shared=layout.unnamed(settings)):
-        train, test = (layout.examples(split, tables[split].rows, _from_hub) for split in ("train", "test"))
+    if tables := published.hub_tables(folders, ("train", "test"), COLUMNS, shared=published.unnamed(settings)):
+        train, test = (published.examples(split, tables[split].rows, _from_hub) for split in ("train", "test"))
         return train, test
-    raise layout.NotFound(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
+    raise published.NotFound(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
 
 
 def _read_tsv(path: Path, split: Split) -> list[Example]:
     # Tabs and line ends divide, quotes mean nothing: the questions are full of stray ones.
     lines = table.read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
     rows = (_row(f"{path}:{number}", line.split("\t")) for number, line in enumerate(lines, 1))
-    return layout.examples(split, rows, lambda row: _parts(row.where, **row.columns))
+    return published.examples(split, rows, lambda row: _parts(row.where, **row.columns))
 
 
 def _row(where: str, fields: list[str]) -> Row:
@@ -88,7 +88,7 @@ def _row(where: str, fields: list[str]) -> Row:
 
 
 def _from_hub(row: Row) -> tuple[dict[str, str], str, str]:
-    question, answer = (layout.text(row.where, row.columns, name) for name in COLUMNS)
+    question, answer = (published.text(row.where, row.columns, name) for name in COLUMNS)
     solution, marker, number = answer.rpartition("####")
     if not marker:
         raise DataError(f"{row.where}: the answer has no '####'", "it ends in a line such as '#### 42'")

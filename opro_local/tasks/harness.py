@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import harness_yaml, layout, table
+from opro_local.tasks import harness_yaml, published, table
 from opro_local.tasks.division import divide
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 BUILDERS = ("json", "csv", "parquet")
@@ -90,7 +90,7 @@ def _splits(
         raise DataError(f"{path}: no split is named", f"set one of: {', '.join(harness_yaml.SPLIT_KEYS)}")
     tables = _tables(path, said, settings, list(named.values()))
     render = _renderer(path, said)
-    rows = {split: layout.examples(split, tables[name].rows, render) for split, name in named.items()}
+    rows = {split: published.examples(split, tables[name].rows, render) for split, name in named.items()}
     if len(rows) == 1 and "train" not in rows:
         ((split, only),) = rows.items()
         parts = divide(only, settings.split, settings.split_seed)
@@ -168,7 +168,7 @@ def _renderer(path: Path, said: Mapping[str, Any]) -> Callable[[Row], tuple[dict
             raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
         shown, right = (None if value is None else str(value) for value in (question(row), gold))
         what = f"{row.where}: doc_to_"
-        return columns, layout.a_text(shown, f"{what}text"), layout.a_text(right, f"{what}target")
+        return columns, published.a_text(shown, f"{what}text"), published.a_text(right, f"{what}target")
 
     return parts
 

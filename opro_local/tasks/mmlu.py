@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
-from opro_local.tasks import layout, table
+from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 FOLDERS = ("test", "MMLU-data", "MMLU-data/test", "mmlu", "mmlu/test", "cais/mmlu")
@@ -61,12 +61,12 @@ def load(settings: TaskSettings) -> Task:
     """
     subjects = _subjects(settings.name)
     expected = "<subject>_test.csv, or a folder per subject with Parquet files or a saved dataset"
-    folders = layout.places(settings, FOLDERS, expected)
-    found = _read(folders, subjects, layout.unnamed(settings))
+    folders = published.places(settings, FOLDERS, expected)
+    found = _read(folders, subjects, published.unnamed(settings))
     if not found:
-        raise layout.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+        raise published.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
     rows = [row for part in found.values() for row in part]
-    splits = layout.divided(rows, int(0.8 * len(rows)), settings.validation_rows or 0)
+    splits = published.divided(rows, int(0.8 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
         raise DataError(f"{rows[0].where}: {len(rows)} rows are too few", "80 % of them must be a row")
     fewer = f"{settings.name}: {len(found)} of its {len(subjects)} subjects are here: not the paper's split"
@@ -84,7 +84,7 @@ def _subjects(name: str) -> list[str]:
         if category.casefold() == plain:
             return subjects
     known = f"its categories: {', '.join(CATEGORIES)}; its subjects: {', '.join(SUBJECTS)}"
-    raise layout.unknown(name, [f"mmlu/{one}" for one in (*CATEGORIES, *SUBJECTS)], known)
+    raise published.unknown(name, [f"mmlu/{one}" for one in (*CATEGORIES, *SUBJECTS)], known)
 
 
 def _read(folders: list[Path], subjects: list[str], shared: Sequence[Path]) -> dict[str, list[Example]]:
@@ -92,7 +92,7 @@ def _read(folders: list[Path], subjects: list[str], shared: Sequence[Path]) -> d
     named = {subject: rows for subject in subjects if (rows := _own_rows(folders, subject))}
     # cais/mmlu also comes as one folder with all subjects.
     both = [place for folder in folders for place in (folder, folder / "all")]
-    if named or not (tables := layout.hub_tables(both, ("test",), (*COLUMNS, "subject"), shared=shared)):
+    if named or not (tables := published.hub_tables(both, ("test",), (*COLUMNS, "subject"), shared=shared)):
         return {subject: _examples(subject, rows) for subject, rows in named.items()}
     rows = tables["test"].rows
     joined = {subject: [row for row in rows if row.columns["subject"] == subject] for subject in subjects}
@@ -101,14 +101,14 @@ def _read(folders: list[Path], subjects: list[str], shared: Sequence[Path]) -> d
 
 def _own_rows(folders: list[Path], subject: str) -> Sequence[Row]:
     """The rows of a file or folder named after the subject."""
-    if path := layout.file_in(folders, f"{subject}_test.csv"):
+    if path := published.file_in(folders, f"{subject}_test.csv"):
         return [_row(f"{path}:{line}", fields) for line, fields in table.records(path, ",")]
-    tables = layout.hub_tables([folder / subject for folder in folders], ("test",), COLUMNS)
+    tables = published.hub_tables([folder / subject for folder in folders], ("test",), COLUMNS)
     return tables["test"].rows if tables else ()
 
 
 def _examples(subject: str, rows: Sequence[Row]) -> list[Example]:
-    return layout.examples(subject, rows, lambda row: _parts(row, subject))
+    return published.examples(subject, rows, lambda row: _parts(row, subject))
 
 
 def _row(where: str, fields: list[str]) -> Row:
@@ -118,10 +118,10 @@ def _row(where: str, fields: list[str]) -> Row:
 
 
 def _parts(row: Row, subject: str) -> tuple[dict[str, str], str, str]:
-    question, options = layout.text(row.where, row.columns, "question"), row.columns["choices"]
+    question, options = published.text(row.where, row.columns, "question"), row.columns["choices"]
     if not isinstance(options, list) or len(options) != 4:
         raise DataError(f"{row.where}: choices is {options!r:.40}, not a list of four", "restore the file")
-    options = [layout.a_text(option, f"{row.where}: option {LETTERS[n]}") for n, option in enumerate(options)]
+    options = [published.a_text(option, f"{row.where}: option {LETTERS[n]}") for n, option in enumerate(options)]
     letter = _letter(row.where, row.columns["answer"])
     shown = question + "".join(f"\n({name}) {option}" for name, option in zip(LETTERS, options, strict=True)) + ASK
     columns = {"question": question, **dict(zip(LETTERS, options, strict=True)), "answer": letter, "subject": subject}

@@ -15,13 +15,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
-from opro_local.tasks import layout, table
+from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 PAPER_ROWS = 600
@@ -44,19 +44,19 @@ def load(settings: TaskSettings) -> Task:
     read = _read(settings, [split for split, rows in asked.items() if rows])
     test = read.pop("test")
     drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
-    splits = {**read, **layout.divided(test, *drawn)}
+    splits = {**read, **published.divided(test, *drawn)}
     other = f"multiarith: {len(test)} test rows where the paper has {PAPER_ROWS}"
     notices = () if len(test) == PAPER_ROWS else (other,)
     return Task("multiarith", splits, "number", "question", "answer", "number", notices=notices, version=VERSION)
 
 
 def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example, ...]]:
-    folders = layout.places(settings, FOLDERS, EXPECTED)
-    if path := layout.file_in(folders, "MultiArith.json"):
-        return {"test": tuple(layout.examples("test", table.read(str(path), typed=True)[""].rows, _from_file))}
-    if tables := layout.hub_tables(folders, ("test",), COLUMNS, also, layout.unnamed(settings)):
-        return {split: tuple(layout.examples(split, rows.rows, _from_hub)) for split, rows in tables.items()}
-    raise layout.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
+    folders = published.places(settings, FOLDERS, EXPECTED)
+    if path := published.file_in(folders, "MultiArith.json"):
+        return {"test": tuple(published.examples("test", table.read(str(path), typed=True)[""].rows, _from_file))}
+    if tables := published.hub_tables(folders, ("test",), COLUMNS, also, published.unnamed(settings)):
+        return {split: tuple(published.examples(split, rows.rows, _from_hub)) for split, rows in tables.items()}
+    raise published.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
 
 
 def _from_file(row: Row) -> tuple[dict[str, str], str, str]:
@@ -64,11 +64,11 @@ def _from_file(row: Row) -> tuple[dict[str, str], str, str]:
     if not isinstance(solutions, list) or len(solutions) != 1:
         what = "missing" if solutions is None else f"{solutions!r:.40}, not a list of one number"
         raise DataError(f"{row.where}: lSolutions is {what}", "restore the file")
-    return _parts(row.where, layout.text(row.where, row.columns, "sQuestion"), solutions[0])
+    return _parts(row.where, published.text(row.where, row.columns, "sQuestion"), solutions[0])
 
 
 def _from_hub(row: Row) -> tuple[dict[str, str], str, str]:
-    return _parts(row.where, layout.text(row.where, row.columns, "question"), row.columns["final_ans"])
+    return _parts(row.where, published.text(row.where, row.columns, "question"), row.columns["final_ans"])
 
 
 def _parts(where: str, question: str, answer: Any) -> tuple[dict[str, str], str, str]:

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
 from opro_local.tasks import table
-from opro_local.tasks.layout import text
+from opro_local.tasks.published import text
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config import TaskSettings
+    from opro_local.config.settings import TaskSettings
 
 VERSION = 1
 SHIPPED = Path(__file__).parents[1] / "data" / "sql"
@@ -70,7 +70,7 @@ def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
-    from opro_local.tasks import divide
+    from opro_local.tasks.loading import divide
 
     return divide(rows, settings.split, settings.split_seed)
 

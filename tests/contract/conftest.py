@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opro_local import engines
-from opro_local.engines import engine_class
+from opro_local.engines.kinds import engine_class
+from opro_local.engines.start import start_engine
 from opro_local.engines.worker import WorkerEngine
 from opro_local.types import Engine, EngineSettings
 
@@ -48,7 +48,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     require(kind)
     settings = settings_for(kind)
     if where == "sharded":
-        started = engines.start(replace(settings, data_parallel=2), kind)[0]
+        started = start_engine(replace(settings, data_parallel=2), kind)[0]
     else:
         started = WorkerEngine(settings) if where == "worker" else engine_class(kind)(settings)
     yield started

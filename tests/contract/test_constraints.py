@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opro_local.engines import constraints
-from opro_local.engines.packing import pack, unpack
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.engines.wire import pack, unpack
 from opro_local.errors import EngineError, UsageError
 from opro_local.types import Completion, Constraint, Prompt, Request, Sampling
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from opro_local import gguf
 from opro_local.cli.models import app
 from opro_local.errors import ModelError, UsageError
+from opro_local.models import gguf
 
 
 def wheel(path, *names):

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from opro_local import cache as caches
+from opro_local.runs import cache as caches
 
 WRITERS = 6
 

@@ -15,7 +15,7 @@ import pytest
 from running import FEW_ROWS, SCRIPT, SMOL, program, real, sets, write_reviews
 
 from opro_local.errors import StoreError
-from opro_local.store import read_store
+from opro_local.runs.store import read_store
 
 STEPS = 5
 

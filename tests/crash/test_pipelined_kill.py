@@ -14,10 +14,10 @@ import pytest
 from running import program, write_reviews
 from test_kill import STEPS, command, kill_at_random, shown, start, stored
 
-from opro_local import config as configs
-from opro_local.driver import Answered, Asked
-from opro_local.run import execute
-from opro_local.store import read_store
+from opro_local.config import reading
+from opro_local.runs.driver import Answered, Asked
+from opro_local.runs.run import execute
+from opro_local.runs.store import read_store
 
 
 def pipelined(folder: Path, run: Path) -> list[str]:
@@ -74,7 +74,7 @@ def test_two_workers_are_at_work_at_once(tmp_path, clean, monkeypatch):
     """Each takes two seconds for its third call: the second step's scores, and the third step's proposals."""
     monkeypatch.setenv("OPRO_FAULT", "slow:3")
     store = read_store(clean["folder"])
-    config, heard = configs.build(store.get("config")), {}
+    config, heard = reading.build(store.get("config")), {}
     store.close()
 
     def report(event):

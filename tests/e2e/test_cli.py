@@ -188,8 +188,8 @@ def test_a_gold_answer_that_does_not_score_stops_the_run(tmp_path):
 
 
 def test_every_setting_is_in_the_reference():
-    from opro_local.config import Config
-    from opro_local.problem_settings import PROBLEMS
+    from opro_local.config.problem import PROBLEMS
+    from opro_local.config.settings import Config
 
     text = (ROOT / "docs" / "config.md").read_text("utf-8")
     for section, field in Config.model_fields.items():

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opro_local.errors import DataError
-from opro_local.scoring import make_rule
+from opro_local.scoring.choosing import make_rule
 from opro_local.tasks import table
 from opro_local.types import Example
 

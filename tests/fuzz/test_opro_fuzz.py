@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opro_local.scoring import opro_reading as words
 from opro_local.scoring.opro import KINDS, opro
+from opro_local.scoring.reading import paper as words
 from opro_local.types import Example
 
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

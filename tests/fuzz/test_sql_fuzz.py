@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opro_local.scoring.sql import sql
-from opro_local.scoring.sql_compare import same
-from opro_local.scoring.sql_process import Result
-from opro_local.scoring.sql_reading import MAX_CHARACTERS, is_ordered, statement
+from opro_local.scoring.sql.compare import same
+from opro_local.scoring.sql.process import Result
+from opro_local.scoring.sql.reading import MAX_CHARACTERS, is_ordered, statement
+from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
 
 CASES = settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -1,0 +1,252 @@
+"""The shortest way in from Python: an objective, a model, a number of iterations; and a winner put in its place.
+
+For: people who know OPRO as `OPRO(objective_fn, optimizer_llm).optimize("instruction")`, and `apply` for agent files.
+Not for: anything a config can't do; a facade's run is a run like any other (run.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opro_local.config import reading
+from opro_local.config.settings import Config
+from opro_local.engines.callable import CallableEngine
+from opro_local.engines.start import start_engine
+from opro_local.errors import DataError, UsageError
+from opro_local.models import offline
+from opro_local.problems.function import file_digest, returned
+from opro_local.programs.function import FunctionEngine
+from opro_local.runs import hosting
+from opro_local.runs.hosting import Host
+from opro_local.runs.plans.plan import Plan, cards_of
+from opro_local.runs.plans.program import form_for, scored_by
+from opro_local.runs.run import carry_out, write_whole
+from opro_local.runs.store import read_store
+from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
+
+SCORER_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What `OPRO.optimize` found.
+
+    Attributes:
+        text: the text with the highest score.
+        score: its score.
+        baseline: the score of the instruction it started from.
+        history: (text, score) of every scored text, in order.
+        rejections: (text, reason) of every reply that was not scored, in order.
+        reason: why the search ended.
+    """
+
+    text: str
+    score: float
+    baseline: float
+    history: tuple[tuple[str, float], ...]
+    rejections: tuple[tuple[str, str], ...]
+    reason: str
+
+
+class OPRO:
+    """OPRO around your own function.
+
+        found = OPRO(objective_fn=lambda text: -abs(len(text) - 40), optimizer_llm="./my-model").optimize("Buy now.")
+        print(found.text, found.score)
+
+    Args:
+        objective_fn: takes a text, or a text and `scorer` where there is a `scorer_llm`; returns a finite number,
+            larger is better. A text it raises on is rejected and listed in the result; the run goes on.
+        optimizer_llm: a model (folder, imported name, repository id on disk) or a callable, see
+            engines.function.CallableEngine for what it may look like.
+        scorer_llm: the same for `scorer`, which takes a list of prompts and returns the answers, greedily drawn in one
+            batch. One model given for both is loaded once.
+        n_iterations: steps.
+        batch_size: proposals per step.
+        run: folder to keep the run in; the same call there resumes it. None keeps nothing.
+        set: any setting, as "section.key=value", such as "run.seed=3" or "scorer.max_tokens=64".
+    """
+
+    def __init__(
+        self,
+        objective_fn: Callable[..., float],
+        optimizer_llm: Any,
+        scorer_llm: Any = None,
+        n_iterations: int = 8,
+        batch_size: int = 8,
+        run: str | Path | None = None,
+        set: Sequence[str] = (),
+    ) -> None:
+        self._objective, self._optimizer, self._scorer = objective_fn, optimizer_llm, scorer_llm
+        self._steps, self._candidates = n_iterations, batch_size
+        self._run, self._set = run, tuple(set)
+
+    def optimize(self, instruction: str) -> Optimized:
+        """Search from an instruction.
+
+        Raises:
+            OproError: see errors.py. EngineError if a callable model raised; the same call with `run` resumes.
+        """
+        ready = self._plan(instruction)
+        if self._run is not None:
+            return _found(ready, Path(self._run))
+        with tempfile.TemporaryDirectory(prefix="opro-local-") as folder:
+            return _found(ready, Path(folder) / "run")
+
+    def _plan(self, instruction: str) -> Plan:
+        config = self._config(instruction)
+        own = self._engines(config)
+        objective = self._bound(config, own["scorer"]) if "scorer" in own else self._objective
+        models = [model for role, model in self._models().items() if role in own]
+        identity = {"objective": _code_digest(self._objective), **{f"model {name}": _digest(name) for name in models}}
+        form = self._form(config) if "optimizer" in own else ""
+        return scored_by(config, FunctionEngine(objective), returned, identity, own, form)
+
+    def _models(self) -> dict[Role, str]:
+        """The roles that a model on disk was given for."""
+        given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
+        return {role: str(model) for role, model in given.items() if isinstance(model, (str, Path))}
+
+    def _config(self, instruction: str) -> Config:
+        tables: dict[str, Any] = {
+            "problem": {"kind": "function", "function": getattr(self._objective, "__qualname__", "objective_fn")},
+            "search": {"seeds": [instruction], "steps": self._steps, "candidates": self._candidates},
+            "run": {"name": "opro"},
+        }
+        tables |= {role: {"model": model} for role, model in self._models().items()}
+        return reading.build(tables, self._set)
+
+    def _engines(self, config: Config) -> dict[Role, Engine]:
+        """What this process answers with itself: callables, and the models of a run that has a scorer.
+
+        The run would start an optimizer on its own, without regard to a scorer that it does not ask.
+        """
+        given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
+        models = list(self._models())
+        own: dict[Role, Engine] = {
+            role: CallableEngine(model, f"{role}_llm")
+            for role, model in given.items()
+            if role not in models and model is not None
+        }
+        if "scorer" not in models:
+            return own
+        folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in models}
+        hosts = hosting.hosts(config, cards_of(config, models), folders)
+        late = {role: LateEngine(host) for role, host in hosts.items()}
+        if hosts.get("optimizer") == hosts["scorer"]:
+            late["optimizer"] = late["scorer"]
+        return {**own, **late}
+
+    def _form(self, config: Config) -> str:
+        """Of a callable nothing is known; it is asked as a chat model is."""
+        if "optimizer" not in self._models():
+            return "text"
+        return form_for(cards_of(config, ("optimizer",))["optimizer"], "text")
+
+    def _bound(self, config: Config, engine: Engine) -> Callable[[str], float]:
+        """The objective with `scorer` as its second argument."""
+        sampling = Sampling(config.scorer.max_tokens or SCORER_TOKENS)
+
+        def scorer(prompts: Sequence[str]) -> list[str]:
+            return [reply.text for reply in engine.generate([Request(Prompt(prompt), sampling) for prompt in prompts])]
+
+        return lambda text: self._objective(text, scorer)
+
+
+class LateEngine:
+    """A model that is loaded when it is first asked, and serves whoever shares this object."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._engine: Engine | None = None
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """One completion per request; see the Engine protocol."""
+        if self._engine is None:
+            self._engine, _ = start_engine(self._host.settings, self._host.wanted)
+        return self._engine.generate(requests, progress)
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+def _digest(model: str) -> str:
+    return offline.model_digest(offline.find_model(model))
+
+
+def _code_digest(function: Callable) -> str:
+    """16 hex digits over a function's source, or its bytecode where there is none; what it calls goes unseen."""
+    try:
+        code = inspect.getsource(function).encode()
+    except (OSError, TypeError):
+        code = getattr(getattr(function, "__code__", None), "co_code", type(function).__qualname__.encode())
+    return hashlib.sha256(code).hexdigest()[:16]
+
+
+def _found(ready: Plan, folder: Path) -> Optimized:
+    result = carry_out(ready, folder)
+    kept = read_store(folder)
+    try:
+        history = tuple((row["text"], row["score"]) for row in kept.solutions("train"))
+        rejections = tuple((row["text"], row["reason"]) for row in kept.rejections())
+    finally:
+        kept.close()
+    best, baseline = (result["train"][side]["accuracy"] for side in ("best", "baseline"))
+    return Optimized(result["best"]["text"], best, baseline, history, rejections, result["reason"])
+
+
+def apply(run: str | Path) -> Path:
+    """Put an agent file's run's winner in the place of the file it started from, if held-out tasks confirmed it.
+
+    Args:
+        run: the folder of a finished run of kind agent_file.
+
+    Returns:
+        the file that was replaced; what it was is in the run's best.diff, to be undone by `patch --reverse`.
+
+    Raises:
+        UsageError: the run is of another kind or unfinished, its verdict is not "reliable gain", or the file is not
+            the one the run started from any more.
+        StoreError: there is no such run, or the file can't be written.
+    """
+    folder = Path(run)
+    kept = read_store(folder)
+    try:
+        config, result, identity = kept.get("config") or {}, kept.get("result"), kept.get("identity") or {}
+        state = kept.get("state")
+    finally:
+        kept.close()
+    problem = config.get("problem", {})
+    if problem.get("kind") != "agent_file":
+        raise UsageError(f"{folder}: not a run of an agent file", "its best text is in best.txt")
+    if state != "finished" or not result:
+        raise UsageError(f"{folder}: the run is not finished", "give its command again")
+    if result["verdict"] != "reliable gain":
+        raise UsageError(
+            f"{folder}: the verdict on held-out tasks is {result['verdict']!r}, so nothing is replaced",
+            "best.diff shows the change; more test tasks tell smaller gains",
+        )
+    return _replaced(Path(problem["file"]), identity.get("file", ""), result["best"]["text"])
+
+
+def _replaced(file: Path, digest: str, text: str) -> Path:
+    file = file.resolve()  # a symbolic link stays one
+    try:
+        now = file_digest(file)
+    except DataError as error:
+        raise UsageError(error.message, error.hint) from None
+    if now != digest:
+        raise UsageError(f"{file}: changed since the run started from it", "run again from the file as it is now")
+    mode = os.stat(file).st_mode
+    write_whole(file, text)
+    os.chmod(file, mode)
+    return file

@@ -1,0 +1,178 @@
+"""Reads a config from TOML tables and `--set`, and says in one line what is wrong with it.
+
+For: paths, overrides, messages, and what differs between two configs. Not for: the settings themselves (settings.py,
+problem.py, search.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opro_local.config.problem import PROBLEMS
+from opro_local.config.settings import Config
+from opro_local.errors import UsageError
+
+# A run may be continued with other values of these: stop rules only decide where it ends, the rest how it is hosted.
+# What they stand for (data, models) is held by digests of its own in the store.
+FREE = frozenset(
+    {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
+    | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score")}
+    | {f"search.{k}" for k in ("max_tokens", "max_seconds")}
+    | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
+    | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
+    | {
+        f"{role}.{k}"
+        for role in ("optimizer", "scorer", "judge")
+        for k in ("model", "adapter", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
+        + ("tensor_parallel", "pipeline_parallel", "data_parallel", "stall_seconds", "load_seconds")
+    }
+)
+
+FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
+PATHS = {
+    "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
+    "search": ("metaprompt", "operators", "similarity"),
+    **{role: ("model", "adapter", "script") for role in ("optimizer", "scorer", "judge")},
+    "problem": ("file", "suite", "data_file", "folder", "function"),
+}
+
+
+def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None) -> Config:
+    """Build a config from nested tables and `section.key=value` overrides.
+
+    Args:
+        tables: as tomllib returns them.
+        overrides: each "section.key=value"; the value is read as TOML, else taken as text.
+        base: the folder that relative paths in `tables` start from; the working directory if None, as in `overrides`.
+
+    Raises:
+        UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest name.
+    """
+    merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    _resolve_paths(merged, base or Path.cwd())
+    for override in overrides:
+        _apply(merged, override)
+    _resolve_paths(merged, Path.cwd())
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
+
+
+def read(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config from a TOML file; see `build`. Raises UsageError if it is missing or not TOML."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a TOML file ({error})") from None
+    return build(tables, overrides, path.resolve().parent)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The settings that differ between two dumped configs and would make it another run, as "key: old -> new".
+
+    A setting that the old one does not have is newer than it and stood at its default.
+    """
+    found = []
+    defaults = Config().model_dump(mode="json")
+    for section in sorted(set(old) | set(new)):
+        before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
+        for key in sorted(set(before) | set(after)):
+            name = f"{section}.{key}"
+            if not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
+                found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
+    return found
+
+
+def is_free(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether a run may be continued with another value; the number of steps is part of a temperature's schedule."""
+    scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
+    return name in FREE and not scheduled
+
+
+def _of_its_own(value: Any) -> Any:
+    """A setting's value without the folder of a user's function or form: a project may move with them.
+
+    A function's file is held by a digest of its own, what a form says by the requests made of it.
+    """
+    if isinstance(value, list):
+        return [_of_its_own(one) for one in value]
+    own = isinstance(value, str) and (FUNCTION.fullmatch(value) or value.endswith(".toml"))
+    return Path(value).name if own else value
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and key):
+        raise UsageError(f"--set {override}: not of the form section.key=value", "for example --set search.steps=10")
+    table = tables.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"--set {override}: {section} is not a section")
+    table[key] = _value(value)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
+    for section, keys in PATHS.items():
+        table = tables.get(section)
+        for key in keys if isinstance(table, dict) else ():
+            if isinstance(table.get(key), list):
+                table[key] = [_resolved(table, key, value, base) for value in table[key]]
+            elif key in table:
+                table[key] = _resolved(table, key, table[key], base)
+
+
+def _resolved(table: Mapping[str, Any], key: str, value: Any, base: Path) -> Any:
+    is_path = isinstance(value, str) and value and _is_path(table, key, value)
+    return str(base / Path(value).expanduser()) if is_path else value
+
+
+def _is_path(table: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether a value is a path: a rule or a form only with a file of its own, a model where it is written as one."""
+    if key in ("rule", "pattern", "function"):
+        return FUNCTION.fullmatch(value) is not None and (key != "pattern" or table.get("rule") == "python")
+    if key in ("metaprompt", "operators"):
+        return value.endswith(".toml")
+    return key not in ("model", "similarity") or value in (".", "..") or value.startswith(("./", "../", "~"))
+
+
+def _explain(error: ValidationError) -> str:
+    # Where a seed may be a text or a table, the complaint about the one that was not meant comes first.
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)), found[0])
+    where = [str(part) for part in first["loc"] if part != "str" and "SeedSettings" not in str(part)]
+    if first["type"].startswith("union_tag"):
+        kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
+        return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
+    section: Mapping[str, Any] = Config.model_fields
+    if where[:1] == ["problem"] and len(where) > 1:
+        section = PROBLEMS[where.pop(1)].model_fields  # pydantic names the kind as a part of the place
+    elif len(where) > 1 and where[0] in section:
+        section = section[where[0]].annotation.model_fields
+    name = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name}{_nearest(where, section)}"
+    value = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {text[0].lower()}{text[1:]}{value}" if name else text
+
+
+def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
+    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?" if close else f"; accepted: {', '.join(fields)}"

@@ -1,0 +1,97 @@
+"""Model cards: what is known of a model that its folder doesn't say, and sensible guesses where there is no card.
+
+For: which meta-prompt form a model answers, whether it chats, and its chat template's switches. Not for: finding or
+loading models.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CONTINUED = ("rewording", "continuation", "precision")
+SMALL = 6_000_000_000  # bytes of weights: about 3 billion parameters at 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One model.
+
+    Attributes:
+        name: what `--model` calls it.
+        repository: its id on the Hugging Face hub; "" if unknown.
+        license: the weights' licence; "" if unknown.
+        chat: whether it was trained to chat.
+        metaprompt: the form it proposes with best, see metaprompt.load.
+        operators: the forms that the mode "mixed" divides its proposals among; () for those of its kind.
+        demonstrations: how it is shown worked examples: as "turns" of a chat, or in the "text".
+        template_args: arguments for its chat template.
+        tested: where this card was tried, or "not tested".
+    """
+
+    name: str
+    repository: str = ""
+    license: str = ""
+    chat: bool = True
+    metaprompt: str = "brackets"
+    operators: Sequence[str] = ()
+    demonstrations: str = "turns"
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    tested: str = "not tested"
+
+
+def operators(card: Card) -> tuple[str, ...]:
+    """The forms of the mode "mixed": the card's own, or those for chat models or for models that only continue."""
+    if card.operators:
+        return tuple(card.operators)
+    suffix = style(card)
+    others = [f"{name}{suffix}" for name in ("paraphrase", "induction", "crossover", "reflection")]
+    return (card.metaprompt, *others, *(() if suffix else ("paragraph",)))
+
+
+def style(card: Card) -> str:
+    """What the names of the card's other forms end with: "_line" for models that continue, "" for chat models."""
+    return "_line" if card.metaprompt in CONTINUED else ""
+
+
+def cards() -> list[Card]:
+    """Every card, by name: those in a checkout's models/, or those shipped in the wheel."""
+    package = Path(__file__).resolve().parents[1]
+    folder = package.parent / "models" if (package.parent / "pyproject.toml").is_file() else package / "data" / "cards"
+    return [Card(**tomllib.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.toml"))]
+
+
+def card_for(folder: Path) -> Card:
+    """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it has none.
+
+    The guess: it chats if it has a chat template; chat models under 6 GB of weights propose by rewording, models that
+    do not chat by continuation (docs/metaprompts.md says why). A template that can switch thinking off does.
+    """
+    names = {folder.name.lower(), *(part.lower() for part in folder.parts if part.startswith("models--"))}
+    for card in cards():
+        if names & {card.name, card.repository.rpartition("/")[2].lower(), _cache_name(card.repository)}:
+            return card
+    template = _chat_template(folder)
+    chat = bool(template)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    form = "brackets" if chat and weights >= SMALL else "rewording" if chat else "continuation"
+    quiet = {"enable_thinking": False} if "enable_thinking" in template else {}
+    return Card(folder.name, chat=chat, metaprompt=form, template_args=quiet)
+
+
+def _cache_name(repository: str) -> str:
+    return f"models--{repository.replace('/', '--')}".lower()
+
+
+def _chat_template(folder: Path) -> str:
+    """The model's chat template, or all of them; "" if it has none."""
+    files = [folder / name for name in ("chat_template.jinja", "chat_template.json") if (folder / name).is_file()]
+    if files:
+        return "\n".join(file.read_text("utf-8", "replace") for file in files)
+    config = folder / "tokenizer_config.json"
+    found = json.loads(config.read_text("utf-8")).get("chat_template") if config.is_file() else None
+    return found if isinstance(found, str) else json.dumps(found) if found else ""

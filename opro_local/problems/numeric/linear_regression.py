@@ -1,0 +1,215 @@
+"""Linear regression (paper section 4.1): the optimizer proposes w and b of a line and is told the squared error.
+
+For: the instance, reading pairs, their loss, and the known optimum. Not for: asking models, or the baselines' searches.
+
+A pair is written "[15, 14]", on the grid of `problem.decimals`. Scores are minus the loss.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from opro_local.config.settings import Config
+from opro_local.errors import UsageError
+from opro_local.problems.ask import ask_once
+from opro_local.problems.numeric.baselines import Box, Point, cma_es, coordinate, drawn
+from opro_local.problems.numeric.numeric import Reference, completed
+from opro_local.search.trajectory import Trajectory
+from opro_local.types import Batch, Completion, Constraint, Prompt, Reply, Sampling, Score, Solution, Split
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+NAMES = re.compile(r"\s*w\s*,\s*b\s*", re.IGNORECASE)
+NAME = re.compile(r"^\(?\s*[wb]\s*[=:]\s*", re.IGNORECASE)
+
+
+class LinearRegression:
+    """w and b of a line through noisy points.
+
+    Args:
+        config: its `problem` is a LinearRegressionSettings; `run.seed` decides points and starts. Seeds 0 to 4 give
+            the five instances of the reference code (opro/optimization/optimize_linear_regression.py).
+        constrained: whether replies are held to the form of a pair.
+
+    Raises:
+        UsageError: `search.seeds` names something that is not a pair.
+    """
+
+    splits: tuple[Split, ...] = ("train",)
+
+    def __init__(self, config: Config, constrained: bool) -> None:
+        settings = self._settings = config.problem
+        seed = config.run.seed + 1
+        self._x = np.arange(1.0, settings.points + 1)
+        noise = np.random.RandomState(seed % 2**32).randn(settings.points)
+        self._y = self._x * settings.w + settings.b + settings.noise * noise
+        low, high = settings.range
+        start_low, start_high = settings.start_range
+        self.box = Box(low, high, settings.decimals, start_high - start_low)
+        starts = [
+            np.random.RandomState(seed * k % 2**32).uniform(start_low, start_high, settings.starts) for k in (10, 100)
+        ]
+        self._seeds = _chosen(self, config) or [
+            self.solution(self.box.point(w, b)) for w, b in zip(*starts, strict=True)
+        ]
+        self._constraint = Constraint("regex", pattern(low, high, settings.decimals)) if constrained else None
+        self.truth = self.box.point(settings.w, settings.b)
+        self.optimum = self._optimum()
+        on_grid = self.truth == (settings.w, settings.b)
+        self.target = -self.loss(self.truth if on_grid else self.pair(self.optimum.text))
+
+    def loss(self, pair: Point) -> float:
+        """The squared error of a line, summed over the points; the same number on every machine."""
+        w, b = pair
+        return math.fsum(((self._y - (self._x * w + b)) ** 2).tolist())
+
+    def solution(self, pair: Point) -> Solution:
+        """A pair as a solution."""
+        digits = self._settings.decimals
+        return Solution(f"[{pair[0]:.{digits}f}, {pair[1]:.{digits}f}]")
+
+    def pair(self, text: str) -> Point:
+        """The pair that a solution's text says."""
+        w, b = text.strip("[]").split(",")
+        return float(w), float(b)
+
+    def seeds(self) -> list[Solution]:
+        """`search.seeds` where the config names some, else the random starts."""
+        return self._seeds
+
+    def ask(
+        self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
+    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+        """One Batch, each reply held to the form of a pair where decoding is constrained."""
+        if self._constraint:
+            samplings = [replace(sampling, constraint=self._constraint) for sampling in samplings]
+        return (yield from ask_once(label, prompt, samplings))
+
+    def read(self, text: str) -> Solution | str:
+        """The last pair in a reply, rounded to the grid (the paper rounds and evaluates what was rounded)."""
+        parts = last_pair(text)
+        if parts is None:
+            return f"no pair: {' '.join(text.split())[:60]!r}"
+        values = [_number(part) for part in parts]
+        if None in values:
+            return f"not a number: {parts[values.index(None)].strip()[:60]!r}"
+        if not all(map(math.isfinite, values)):
+            return f"not finite: {parts[0].strip()[:30]}, {parts[1].strip()[:30]}"
+        w, b = (round(value, self._settings.decimals) + 0.0 for value in values)
+        if not all(self.box.low <= value <= self.box.high for value in (w, b)):
+            return f"out of range {self.box.low:g} to {self.box.high:g}: {w:g}, {b:g}"
+        return self.solution((w, b))
+
+    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
+        """Minus the loss of each pair; asks nobody."""
+        yield from ()
+        losses = [self.loss(self.pair(solution.text)) for solution in solutions]
+        return [Score(-loss, np.array([-loss], np.float32)) for loss in losses]
+
+    def show(self, value: float) -> str:
+        """The loss, to as many decimals as pairs have."""
+        return f"{abs(value):.{self._settings.decimals}f}"
+
+    def words(self) -> Mapping[str, str]:
+        """For forms that are not this problem's own."""
+        return {"place": "in the pair", "noun": "pair [w, b]", "tag": "PAIR", "subject": "minimization"}
+
+    def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
+        """There are no rows to show."""
+        return ()
+
+    def conclude(self, found: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
+        """The result beside the optimum, the true pair and the baselines at as many evaluated pairs."""
+        starts = [self.pair(seed.text) for seed in self._seeds]
+        known = (self.loss, len(trajectory.entries), starts, self.optimum.value)
+        baselines = {
+            "cma_es": cma_es(*known, self.box),
+            "coordinate_search": coordinate(*known, self.box),
+            "random_search": drawn(*known, self.box.draw),
+        }
+        result = completed(found, trajectory, self.optimum, baselines)
+        w, b, least = self._least_squares()
+        proposed = self.solution(self.truth).text in {entry.solution.text for entry in trajectory.entries}
+        result["least_squares"] = {"w": w, "b": b, "value": least}
+        result["truth"] = {"text": self.solution(self.truth).text, "value": -self.target, "proposed": proposed}
+        if found["reason"].startswith("target score"):
+            result["reason"] = (
+                "the true pair was proposed" if proposed else "a pair no worse than the true one was found"
+            )
+        return result
+
+    def _least_squares(self) -> tuple[float, float, float]:
+        (w, b), _, _, _ = np.linalg.lstsq(np.stack([self._x, np.ones_like(self._x)], 1), self._y, rcond=None)
+        return float(w), float(b), self.loss((w, b))
+
+    def _optimum(self) -> Reference:
+        """Least squares over the grid: every w with its best b, which is the one nearest to the mean residual."""
+        count = round((self.box.high - self.box.low) / self.box.unit) + 1
+        w = np.round(self.box.low + self.box.unit * np.arange(count), self.box.decimals)
+        x, y = self._x - self._x.mean(), self._y - self._y.mean()
+        residual = self._y.mean() - w * self._x.mean()
+        b = np.clip(np.round(residual, self.box.decimals), self.box.low, self.box.high)
+        losses = y @ y - 2 * w * (x @ y) + w**2 * (x @ x) + len(x) * (residual - b) ** 2
+        best = self.box.point(w[losses.argmin()], b[losses.argmin()])
+        return Reference(self.solution(best).text, self.loss(best), "least squares over the grid of allowed pairs")
+
+
+def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
+    """The starting pairs that the config names, if it does."""
+    if "seeds" not in config.search.model_fields_set:
+        return []
+    read = [problem.read(text) for text in config.search.texts]
+    wrong = next((reason for reason in read if isinstance(reason, str)), None)
+    if wrong:
+        raise UsageError(f"search.seeds: {wrong}", 'write pairs, such as "[12, 18]"')
+    return read
+
+
+def last_pair(text: str) -> tuple[str, str] | None:
+    """The two parts of the last pair in square brackets that is not just its names; of the text if it has no brackets.
+
+    The reference code takes the last brackets too: a model that reasons ends with its answer.
+    """
+    inside = [part for part in BRACKETS.findall(text) if not NAMES.fullmatch(part)]
+    for candidate in reversed(inside) if "[" in text else [text]:
+        parts = candidate.split(",")
+        if len(parts) == 2 and all(part.strip() for part in parts):
+            return parts[0], parts[1]
+    return None
+
+
+def _number(part: str) -> float | None:
+    part = NAME.sub("", part.strip()).strip().rstrip(")").strip()
+    return float(part) if NUMBER.fullmatch(part) else None
+
+
+def pattern(low: float, high: float, decimals: int) -> str:
+    """The regex of a pair in brackets, each number in range; exact for integers where low <= 0 <= high.
+
+    Otherwise it also lets numbers through that lie between 0 and the bounds or less than 1 beyond them; those are
+    refused when they are read.
+    """
+    signs = [upto(int(high))] if high >= 0 else []
+    signs += [f"-{upto(int(-low))}"] if low < 0 else []
+    fraction = rf"(?:\.[0-9]{{1,{decimals}}})?" if decimals else ""
+    number = f"(?:{'|'.join(signs)}){fraction}"
+    return rf" ?\[{number}, {number}\]"
+
+
+def upto(largest: int) -> str:
+    """The regex of the whole numbers from 0 to `largest` (at least 0), without leading zeros."""
+    digits = str(largest)
+    parts = ["[0-9]"] if len(digits) > 1 else [f"[0-{digits}]"]
+    parts += [f"[1-9][0-9]{{{length - 1}}}" for length in range(2, len(digits))]
+    for place, digit in enumerate(digits) if len(digits) > 1 else ():
+        least = 1 if place == 0 else 0
+        if int(digit) > least:
+            rest = len(digits) - place - 1
+            parts.append(f"{digits[:place]}[{least}-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return f"(?:{'|'.join([*parts, digits])})" if len(digits) > 1 else parts[0]

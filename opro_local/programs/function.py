@@ -1,0 +1,90 @@
+"""A Python function as the engine of the role program: an objective that scores a text.
+
+For: calling the user's code at the one boundary where whatever it raises becomes a completion. Not for: loading it
+(load.py), or ending it: code that hangs in this process hangs the run (a command has a timeout, see program.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from opro_local.errors import OproError
+from opro_local.types import Completion, Progress, Prompt, Request
+
+
+class FunctionEngine:
+    """Answers each request with {"score": function(text)} as JSON, or with {"failed": why}, finish reason "failed".
+
+    A text is given to the function once. What the function prints goes to stderr, because stdout is the result's.
+
+    Args:
+        function: takes a solution's text and returns a finite number, larger is better. Anything it raises but
+            KeyboardInterrupt rejects the solution.
+    """
+
+    def __init__(self, function: Callable[[str], float]) -> None:
+        self._function = function
+        self._known: dict[str, Completion] = {}
+        self.max_model_len = sys.maxsize
+        self.fingerprint: Mapping[str, Any] = {"engine": "function", "engine_version": "1"}
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+        """One completion per request; see the Engine protocol. `progress` counts finished calls and no tokens."""
+        found = []
+        for request in requests:
+            text = request.prompt.text
+            if text not in self._known:
+                self._known[text] = self._call(text)
+            found.append(self._known[text])
+            if progress:
+                progress(len(found), 0)
+        return found
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Functions read no tokens."""
+        return [0] * len(prompts)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _call(self, text: str) -> Completion:
+        # The boundary to the user's code: any error of it is about this one solution.
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                value = self._function(text)
+        except OproError:
+            raise  # a model that the function asked has failed, which says nothing about the solution
+        except (Exception, SystemExit) as error:
+            return _answer(failed=f"exception: {told(error)}")
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return _answer(failed=f"no number: the function returned {value!r:.80}")
+        score = _finite(value)
+        return _answer(failed=f"not finite: the function returned {value!r:.40}") if score is None else _answer(score)
+
+
+def _finite(value: Real) -> float | None:
+    try:
+        score = float(value)
+    except OverflowError:
+        return None
+    return score if math.isfinite(score) else None
+
+
+def _answer(score: float | None = None, failed: str = "") -> Completion:
+    told = {"failed": failed} if failed else {"score": score}
+    return Completion(json.dumps(told), "failed" if failed else "stop", 0, 0, 0)
+
+
+def told(error: BaseException) -> str:
+    """What the user's code raised, with its place, on one line: `ValueError: too short (score.py, line 3)`."""
+    message = (str(error).splitlines() or [""])[0]
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is ours
+    place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {message}{place}"[:300]

@@ -1,0 +1,104 @@
+"""What one run does, checked and ready to start, and how a plan with a search is put together.
+
+For: the type `Plan` and the part that every kind of problem shares. Not for: any one kind (its neighbours), running a
+plan (run.py) or hosting models (hosting.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opro_local.runs import hosting
+from opro_local.search.metaprompts import metaprompt
+from opro_local.runs import result
+from opro_local.search import similarity
+from opro_local.models.cards import Card
+from opro_local.models.cards import card_for
+from opro_local.config.settings import Config
+from opro_local.runs.hosting import Host
+from opro_local.search.proposing import Opro
+from opro_local.search.proposing import Proposer
+from opro_local.search.loop import Outcome
+from opro_local.search.loop import search
+from opro_local.search.trajectory import Trajectory
+from opro_local.types import Batch
+from opro_local.types import Engine
+from opro_local.types import Problem
+from opro_local.types import Reply
+from opro_local.types import Role
+
+Asks = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run does.
+
+    Attributes:
+        config: what was asked for.
+        problem: what is optimized.
+        asks: the generator to drive, over an empty trajectory: a search unless a verb replaces it.
+        models: the roles that models answer, and how each is hosted.
+        others: the roles that this process answers itself.
+        identity: digests of what the config only names (data, programs); a run continues only while they stay.
+        notices: lines for the user.
+        rule: the scoring rule's name, "" where there is none.
+        shares: whether scores are shares of rows that are right, and read as percent.
+        check: called with the engines before the first request of a new run; raises when something can't fit.
+        summarize: makes the result of what was driven; `result.summarize` for a search.
+        conclude: completes the result with what only the problem knows.
+        files: what is left in the folder beside result.json, by file name, made from the result.
+    """
+
+    config: Config
+    problem: Problem
+    asks: Asks
+    models: Mapping[Role, Host]
+    others: Mapping[Role, Engine] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
+    notices: Sequence[str] = ()
+    rule: str = ""
+    shares: bool = True
+    check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
+    summarize: Callable[[Trajectory, Outcome, float], dict[str, Any]] = result.summarize
+    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: found
+    files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {"best.txt": found["best"]["text"] + "\n"}
+
+
+def assemble(
+    config: Config,
+    problem: Problem,
+    cards: Mapping[Role, Card],
+    form: str = "",
+    propose: Callable[[Trajectory], Proposer] | None = None,
+    **others: Any,
+) -> Plan:
+    """A plan that searches.
+
+    Args:
+        config: what was asked for.
+        problem: what is optimized.
+        cards: the card of each role that a model answers; see `cards_of`.
+        form: the problem's own meta-prompt form; "" leaves the choice to the optimizer's card.
+        propose: makes the proposer; the paper's own where there is none.
+        others: further fields of the Plan.
+    """
+    folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in cards}
+    chosen = config.search.metaprompt
+    asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
+
+    def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+        proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
+        return search(problem, config, proposer, trajectory)
+
+    models = hosting.hosts(config, cards, folders)
+    if config.search.exploration and config.search.similarity != similarity.NGRAMS:
+        models["embedder"] = hosting.embedder(config.search.similarity)
+    return Plan(config, problem, asks, models, **others)
+
+
+def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
+    """The model card of each role. Raises ModelError for a model that is not on this machine."""
+    return {role: card_for(hosting.folder_of(hosting.settings_of(config, role))) for role in roles}

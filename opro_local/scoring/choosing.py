@@ -1,0 +1,204 @@
+"""Scoring rules: what an answer earns against a row's target.
+
+For: choosing a rule by name, by the targets or for a task, and checking that gold answers score 1. Not for: the rules
+themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or statistics. A failed extraction scores 0,
+is counted, and equals nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opro_local.errors import DataError, UsageError
+from opro_local.scoring import rules
+from opro_local.scoring.reading import booleans, choices
+from opro_local.scoring.reading.labels import folded
+from opro_local.scoring.reading.numbers import is_number
+from opro_local.scoring.rule import Rule
+from opro_local.types import Example
+
+if TYPE_CHECKING:
+    from opro_local.config.settings import TaskSettings
+    from opro_local.tasks.loading import Task
+
+MAX_LABELS = 20
+RULES = (
+    *("exact", "labels", "number", "choice", "boolean", "contains", "regex", "json", "python"),
+    *("opro", "harness", "sql"),
+)
+
+
+def task_rule(task: Task, settings: TaskSettings) -> Rule:
+    """The rule of a task's rows; for "judge", the one that the targets suggest and the judge is compared with.
+
+    Train, or else the first split, decides what targets decide. But labels are the targets of all splits: whether a
+    rare one is in train is a matter of the draw.
+
+    Raises:
+        UsageError, DataError: see make_rule.
+    """
+    train, *others = task.splits.values()
+    return make_rule(
+        "auto" if task.rule == "judge" else task.rule,
+        labels=settings.labels or task.labels,
+        pattern=settings.pattern or task.pattern,
+        kind=task.kind,
+        examples=train,
+        others=[example for examples in others for example in examples],
+        accepted=("judge",),
+    )
+
+
+def make_rule(
+    name: str,
+    labels: Sequence[str] = (),
+    pattern: str | None = None,
+    kind: str = "auto",
+    examples: Sequence[Example] = (),
+    others: Sequence[Example] = (),
+    accepted: Sequence[str] = (),
+) -> Rule:
+    """The rule of this name.
+
+    Args:
+        name: one of `RULES`, "auto" (the targets decide), or "file.py:function".
+        labels: the label set of the rule labels; empty means the distinct targets.
+        pattern: the expression of regex, the field path of json, "file.py:function" of python, the YAML file of
+            harness; "," makes the comma the decimal sign of number.
+        kind: what answers are for the rule opro; "auto" lets the targets decide.
+        examples: train rows, from whose targets labels, the words of boolean, "auto" and `kind` are taken.
+        others: rows of the other splits, from whose targets further labels are taken.
+        accepted: names that the caller knows what to do with, for the message that names those there are.
+
+    Raises:
+        UsageError: an unknown rule, or one without its labels or pattern.
+        DataError: the user's file or function can't be loaded.
+    """
+    if ".py:" in name:
+        name, pattern = "python", name
+    if name == "auto":
+        name, pattern = _choose(labels, pattern, examples)
+    targets = [example.target for example in examples]
+    makers = {
+        "exact": rules.exact,
+        "labels": lambda: rules.label_set(tuple(labels) or _distinct(targets, others)),
+        "number": lambda: rules.number(pattern),
+        "choice": rules.choice,
+        "boolean": lambda: rules.boolean(targets),
+        "contains": rules.contains,
+        "regex": lambda: rules.regex(pattern),
+        "json": lambda: _json(pattern),
+        "python": lambda: _python(pattern),
+        "opro": lambda: _opro(kind, targets),
+        "harness": lambda: _harness(pattern),
+        "sql": _sql,
+    }
+    if name not in makers:
+        names = ", ".join(("auto", *RULES, *accepted))
+        raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
+    return makers[name]()
+
+
+def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, ...]:
+    """The distinct targets as they come; those of the other rows in an order that tells nothing about these rows.
+
+    The other rows have rare labels, not many: where they have, their targets are no labels, and check_gold says so.
+    """
+    own = tuple(dict.fromkeys(targets))
+    found = tuple(dict.fromkeys([*own, *sorted({example.target for example in others})]))
+    return found if len(found) <= max(MAX_LABELS, 2 * len(own)) else own
+
+
+def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
+    """A notice that names the labels that are in other splits and not in train: rare ones, or misspelt."""
+    if rule.name != "labels" or settings.labels or task.labels:
+        return []
+    train, *others = ({example.target for example in rows} for rows in task.splits.values())
+    rare = sorted(set().union(*others) - train)
+    return [f"labels that no train row has: {', '.join(map(repr, rare))}"] if rare else []
+
+
+# Each of these imports its module where it is asked for, because most runs need none of them.
+def _json(pattern: str | None) -> Rule:
+    from opro_local.scoring.fields import json_field
+
+    return json_field(pattern)
+
+
+def _python(pattern: str | None) -> Rule:
+    from opro_local.scoring.function import python
+
+    return python(pattern)
+
+
+def _opro(kind: str, targets: Sequence[str]) -> Rule:
+    from opro_local.scoring.opro import kind_of, opro
+
+    return opro(kind_of(targets) if kind == "auto" else kind)
+
+
+def _harness(pattern: str | None) -> Rule:
+    from opro_local.scoring.harness import harness
+
+    return harness(pattern)
+
+
+def _sql() -> Rule:
+    from opro_local.scoring.sql.rule import sql
+
+    return sql()
+
+
+def _choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Example]) -> tuple[str, str | None]:
+    """The rule that suits the targets, and its pattern."""
+    targets = [example.target for example in examples]
+    distinct = {folded(target) for target in targets}
+    if labels:
+        return "labels", None
+    if pattern and pattern != ",":
+        return ("python" if ".py:" in pattern else "regex"), pattern
+    if examples and all(map(_is_listed, examples)):
+        return "choice", None
+    for comma in (pattern,) if pattern else (None, ","):
+        if targets and all(is_number(target, comma == ",") for target in targets):
+            return "number", comma
+    if len(distinct) > 1 and all(map(choices.is_choice, targets)):
+        return "choice", None
+    if len(distinct) == 2 and booleans.pair_of(targets):
+        return "boolean", None
+    if 1 < len(distinct) <= MAX_LABELS and len(targets) >= 3 * len(distinct):
+        return "labels", None
+    return "exact", None
+
+
+def _is_listed(example: Example) -> bool:
+    listed = choices.options(example.input)
+    return bool(listed) and choices.target_letter(example.target, listed) is not None
+
+
+def check_gold(task: Task, rule: Rule) -> None:
+    """Score every target against itself.
+
+    Where a pattern says what to read, a target it does not match is taken as it is and not checked. Rows in
+    `task.faults` are broken as published and not checked either.
+
+    Raises:
+        DataError: some target does not score 1; the first one is named.
+    """
+    wrong: list[Example] = []
+    for examples in task.splits.values():
+        values, failed = rule.score([example.target for example in examples], examples)
+        skipped = failed if rule.name in ("regex", "json", "harness") else np.zeros(len(examples), bool)
+        failing = [examples[index] for index in np.flatnonzero((values != 1) & ~skipped)]
+        wrong += [example for example in failing if example.id not in task.faults]
+    if not wrong:
+        return
+    first = wrong[0]
+    found = None if rule.name == "python" else rule.parsed(first.target, first)
+    said = "" if rule.name == "python" else f" (extracted: {'nothing' if found is None else repr(found[:60])})"
+    more = f"; so do {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    message = f"{first.where}: the target {first.target[:60]!r} fails its own rule {rule.name}{said}{more}"
+    raise DataError(message, "correct the rows, or set task.rule (and task.labels or task.pattern)")

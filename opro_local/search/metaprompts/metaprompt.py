@@ -1,0 +1,238 @@
+"""Meta-prompts: what the optimizer is shown, and the solution text in what it answers.
+
+For: rendering a form (a TOML file under metaprompts/, or the user's own) and parsing replies to it. Not for: choosing
+what is shown, or judging the text that comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from opro_local.errors import UsageError
+from opro_local.types import Constraint, Mistake, Prompt
+
+FORMS = Path(__file__).parent
+MARK = "\x00INS\x00"
+
+ARRANGED = {
+    "ascending": "The texts are arranged in ascending order based on their scores,",
+    "descending": "The texts are arranged in descending order based on their scores,",
+    "random": "The texts are arranged in random order,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to ask for a solution.
+
+    Attributes:
+        chat: whether it goes through the chat template.
+        template: Jinja source; see docs/metaprompts.md for the names it may use.
+        prefill: the first words of the reply, part of what is parsed.
+        open, close: what stands around the text in the reply; an empty `open` means from the start, and then the end
+            of the reply also closes.
+        stop: strings that end the reply.
+        max_tokens: new tokens asked for when the config doesn't say.
+        needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows that the parent got
+            wrong) or "paragraphs" (a parent of several); "" for nothing.
+        schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
+        temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
+        edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
+        openers: words that a text may be begun with, another for each reply: a small model that begins alike goes on
+            alike. In the file either a list or the name of a text file beside it, one opener a line.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    chat: bool
+    template: str
+    open: str
+    close: Annotated[str, Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)]
+    stop: tuple[str, ...] = ()
+    prefill: str = ""
+    needs: Literal["", "pair", "mistakes", "paragraphs"] = ""
+    schema: str = ""
+    edits: Literal["", "paragraph"] = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    openers: tuple[str, ...] = ()
+
+
+CHECKED = TypeAdapter(Form)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden.
+
+    `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent` is the text to be
+    improved, the best unless a search draws others; `other` is a second one, `mistakes` are rows the parent got wrong,
+    and `paragraph` is the one of the parent that is to be written anew. `opener` is how the reply is begun.
+    """
+
+    shown: Sequence[tuple[str, str | None]]
+    exemplars: Sequence[Mapping[str, str]]
+    order: str
+    aim: str
+    best: str
+    constraint: str = ""
+    parent: str = ""
+    other: str = ""
+    mistakes: Sequence[Mistake] = ()
+    paragraph: str = ""
+    opener: str = ""
+
+
+def load(name: str) -> Form:
+    """A form by its name, or the user's own by the path of its TOML file.
+
+    Raises:
+        UsageError: there is no such form, or its file is not a form.
+    """
+    own = Path(name)
+    path = own if own.suffix == ".toml" else FORMS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FORMS.glob("*.toml")))
+        raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
+    try:
+        table = tomllib.loads(path.read_text("utf-8-sig"))
+        openers = table.get("openers", ())
+        if isinstance(openers, str):
+            openers = (path.parent / openers).read_text("utf-8-sig").splitlines()
+        openers = tuple(words for line in openers if (words := line.strip()))
+        return CHECKED.validate_python({"name": path.stem, **table, "openers": openers})
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise UsageError(f"{path}: not a meta-prompt form ({what})") from None
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, TypeError) as error:
+        raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
+
+
+def show_score(value: float, buckets: int) -> str | None:
+    """A score as the paper shows it: an integer from 0 to 100 on `buckets` steps, or None for 0 buckets (hidden).
+
+    Values outside [0, 1] are objectives of their own scale and shown as they are, to six digits.
+    """
+    if buckets == 0:
+        return None
+    if not 0 <= value <= 1:
+        return f"{value:.6g}"
+    return str(round(round(value * buckets) / buckets * 100))
+
+
+def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
+    """The prompt that asks for one new solution.
+
+    Args:
+        form: how to ask.
+        view: what to show.
+        words: the problem's own words (see Problem.words).
+
+    Raises:
+        UsageError: the form's template does not render.
+    """
+    names = {
+        **words,
+        "shown": view.shown,
+        "exemplars": view.exemplars,
+        "arranged": ARRANGED[view.order],
+        "aim": view.aim,
+        "best": view.best,
+        "parent": view.parent or view.best,
+        "other": view.other,
+        "mistakes": view.mistakes,
+        "paragraph": view.paragraph,
+        "scored": any(score is not None for _, score in view.shown),
+        "constraint": view.constraint.strip().rstrip("."),
+        "MARK": MARK,
+    }
+    text = _fill(form, form.template, names).strip("\n")
+    before = form.prefill if form.chat else text + form.prefill
+    return Prompt(text, prefill=form.prefill + _spaced(before, view.opener), chat=form.chat)
+
+
+def _spaced(before: str, opener: str) -> str:
+    """An opener as it follows `before`: a word of its own, unless a quotation, a line or a tag begins with it."""
+    return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
+
+
+def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:
+    """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks are not there."""
+    text = form.prefill + opener + without_reasoning(reply)
+    if form.schema:
+        return _field(text)
+    start = _fill(form, form.open, words)
+    end = _fill(form, form.close, words)
+    if start:
+        _, found, text = text.partition(start)
+        if not found or end not in text:
+            return None
+    else:
+        text = text.lstrip()
+    return text.partition(end)[0].strip()
+
+
+def without_reasoning(reply: str) -> str:
+    """A reply without what a thinking model wrote before it answered; "" where it did not get that far."""
+    _, thought, answer = reply.rpartition("</think>")
+    return answer if thought else reply.partition("<think>")[0]
+
+
+def held(form: Form, words: Mapping[str, str]) -> Constraint | None:
+    """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between them.
+
+    None for forms that a reply can't leave: those that continue, and those whose reply is begun.
+    """
+    if form.schema:
+        return Constraint("json", form.schema)
+    start, end = _fill(form, form.open, words), _fill(form, form.close, words)
+    if not start or form.prefill:
+        return None
+    return Constraint("regex", f"{_quoted(start)}[^{_inside(start[0])}{_inside(end[0])}]+{_quoted(end)}")
+
+
+def _quoted(mark: str) -> str:
+    """A mark as a regular expression; only what means something there is escaped."""
+    return re.sub(r"([\\.*+?()\[\]{}|^$/])", r"\\\1", mark)
+
+
+def _inside(character: str) -> str:
+    return f"\\{character}" if character in "[]^-\\" else character
+
+
+def _field(text: str) -> str | None:
+    try:
+        return str(json.loads(text)["instruction"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return _compiled(source).render(names)
+    except TemplateError as error:
+        raise UsageError(f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names") from None
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> Any:
+    """The template, in a sandbox: a form may come from someone else."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    ).from_string(source)

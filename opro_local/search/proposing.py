@@ -1,0 +1,218 @@
+"""What the optimizer is asked in a step, and which of its replies are new solutions.
+
+For: the paper's way to propose: one meta-prompt, asked as often as candidates are wanted. Not for: scoring, or the
+loop (search.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from opro_local.config.settings import Config
+from opro_local.search import chance
+from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
+from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
+
+WARMER = 0.2  # what asking again adds to the temperature: the same again would bring much of the same
+
+
+class Proposer(Protocol):
+    """Where a search's solutions come from."""
+
+    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+        """The solutions scored first; the first of them is the baseline."""
+
+    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+        """At most so many new solutions for a step; the replies that gave none are rejected in the trajectory."""
+
+
+class Opro:
+    """The paper's proposer: the top of the trajectory in one meta-prompt, asked once per candidate in one batch.
+
+    Args:
+        problem: what is optimized.
+        config: `search`, `optimizer` and `run.seed` are read.
+        form: how the optimizer is asked.
+        trajectory: what was scored so far; the proposer rejects replies in it.
+    """
+
+    def __init__(self, problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> None:
+        self._problem, self._config, self._form, self._trajectory = problem, config, form, trajectory
+        self._history = config.search.history + config.search.recent
+
+    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+        """The problem's own seeds."""
+        return list(dict.fromkeys(self._problem.seeds()))
+        yield
+
+    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+        """See Proposer.propose."""
+        replies = yield from self._asked(step, most)
+        return admit(self._problem, self._form, self._trajectory, step, replies)
+
+    def _asked(self, step: int, most: int) -> Generator[Batch, Reply, Sequence[Completion]]:
+        problem, trajectory = self._problem, self._trajectory
+        drawn = samplings(self._config, self._form, step, most)
+
+        def ask(view: View, halved: int) -> Asks:
+            prompt = render(self._form, view, problem.words())
+            return trajectory.counted(problem.ask(f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn))
+
+        def view_of(history: int) -> View:
+            return step_view(problem, self._config, trajectory, step, history, each_entry)
+
+        _, completions, self._history = yield from within_context(view_of, ask, self._history)
+        return completions
+
+
+def within_context(
+    view_of: Callable[[int], View], ask: Callable[[View, int], Asks], history: int
+) -> Generator[Batch, Reply, tuple[View, Sequence[Completion], int]]:
+    """Ask; while every meta-prompt is over the context, ask again with half the history.
+
+    Halving costs no generation, and the shorter history is kept for the steps after it.
+
+    Args:
+        view_of: what is shown with a history of this length.
+        ask: asks with a view; also given how often the history was halved before.
+        history: how many entries are shown at most.
+
+    Returns:
+        what was shown, the replies, and the history to go on with.
+    """
+    halved = 0
+    while True:
+        view = view_of(history)
+        completions = yield from ask(view, halved)
+        if history == 0 or any(completion.finish_reason != "too_long" for completion in completions):
+            return view, completions, history
+        history, halved = history // 2, halved + 1
+
+
+def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
+    """How so many replies to a form are drawn in a step: alike, but each with a seed of its own."""
+    optimizer = config.optimizer
+    states = chance.seeds(config, step, chance.SAMPLING).generate_state(count * (attempt + 1))[count * attempt :]
+    temperature = temperature_at(config, step, form)
+    if temperature:
+        temperature += attempt * WARMER
+    return [
+        Sampling(
+            optimizer.max_tokens or form.max_tokens,
+            temperature,
+            optimizer.top_p if temperature else 1.0,
+            int(seed) if temperature else None,
+            form.stop,
+        )
+        for seed in states
+    ]
+
+
+def temperature_at(config: Config, step: int, form: Form) -> float:
+    """The optimizer's temperature in a step: constant, or linear to `temperature_end`; it starts at the form's own."""
+    start, end = config.optimizer.temperature, config.search.temperature_end
+    start = form.temperature if start is None else start
+    if config.search.schedule == "constant" or end is None or config.search.steps < 2:
+        return start
+    return start + (end - start) * (max(step, 1) - 1) / (config.search.steps - 1)  # seeds are written in step 0
+
+
+Listed = Callable[[Trajectory, Sequence[Entry]], Iterable[tuple[str, float]]]
+
+
+def each_entry(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """The text and the estimated score of each entry."""
+    return [(entry.solution.text, trajectory.estimate(entry)) for entry in entries]
+
+
+def each_text(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """Each text once, where it stands last, with the best that it earned: others differ in worked examples only."""
+    best: dict[str, float] = {}
+    for text, value in each_entry(trajectory, entries):
+        best[text] = max(value, best.pop(text, -np.inf))
+    return list(best.items())
+
+
+def step_view(
+    problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int, listed: Listed
+) -> View:
+    """What a step's meta-prompts show; `listed` makes texts with scores of the entries in the history."""
+    settings = config.search
+    entries = shown_entries(trajectory, config, step, history)
+    pairs = [(text, problem.show(value)) for text, value in listed(trajectory, entries)]
+    rows = exemplar_rows(problem, config, trajectory, entries, step)
+    best = trajectory.top(1)[0]
+    target = problem.show(aim(trajectory.estimate(best))) or ""
+    return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
+
+
+def aim(best: float) -> float:
+    """The score a continuation asks for: three quarters of the way from the best known to 1 (0.78 gives 0.945).
+
+    Objectives of another scale, above 1 or below 0, have no such end: the best itself is asked for.
+    """
+    return best + 0.75 * (1 - best) if 0 <= best <= 1 else best
+
+
+def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:
+    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order.
+
+    What a race dropped is among them: the optimizer learns from poor solutions too.
+    """
+    settings = config.search
+    best = trajectory.top(min(settings.history, history), settings.exploration, among="all")
+    top = [e for e in best if trajectory.estimate(e) >= settings.threshold]
+    known = {id(entry) for entry in top}
+    recent = [e for e in trajectory.recent(min(settings.recent, history)) if id(e) not in known]
+    entries = sorted(top + recent, key=lambda e: (trajectory.estimate(e), -e.step, -e.position))
+    if settings.order == "descending":
+        entries.reverse()
+    if settings.order == "random":
+        chance.generator(config, step, chance.ORDER).shuffle(entries)
+    return entries
+
+
+def exemplar_rows(
+    problem: Problem, config: Config, trajectory: Trajectory, entries: list[Entry], step: int
+) -> Sequence[int]:
+    """Which train rows the meta-prompt shows; ties among the wrong counts are broken at random."""
+    rows = trajectory.entries[0].score.n
+    choice, k = config.search.exemplar_choice, min(config.search.exemplars, rows)
+    draw = chance.generator(config, 0 if choice == "constant" else step, chance.EXEMPLARS)
+    order = draw.permutation(rows)
+    if choice in ("most_wrong", "shown_wrong"):
+        wrong = trajectory.share_wrong(trajectory.entries if choice == "most_wrong" or not entries else entries, rows)
+        order = order[np.argsort(-wrong[order], kind="stable")]
+    return [int(row) for row in order[:k]]
+
+
+def admit(
+    problem: Problem, form: Form, trajectory: Trajectory, step: int, replies: Sequence[Completion]
+) -> list[Solution]:
+    """The new solutions among the replies; every other reply is rejected with its reason."""
+    fresh: dict[str, Solution] = {}
+    for reply in replies:
+        solution = read(problem, form, reply)
+        if isinstance(solution, Solution) and (trajectory.seen(solution) or solution.key in fresh):
+            solution = f"duplicate: {solution.text}"
+        if isinstance(solution, Solution):
+            fresh[solution.key] = solution
+        else:
+            trajectory.reject(Rejection(step, reply.text, solution))
+    return list(fresh.values())
+
+
+def read(problem: Problem, form: Form, reply: Completion, opener: str = "") -> Solution | str:
+    """The solution in a reply begun with `opener`, or why there is none."""
+    if reply.finish_reason == "too_long":
+        return "the meta-prompt does not fit the optimizer's context"
+    text = parse(form, reply.text, problem.words(), opener)
+    if text is None:
+        return f"unparsed: no text between {form.open!r} and {form.close!r}"
+    if not form.open and reply.finish_reason == "length" and form.close not in reply.text:
+        return "unfinished: cut at the token limit"
+    return problem.read(text)
