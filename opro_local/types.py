@@ -106,16 +106,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Requests that go to one role in one engine call. The label is unique within a run and names the phase.
-
-    `beside` is a batch that is asked for later, and that another engine may begin to answer meanwhile. Whether one does
-    decides nothing but the time it takes.
-    """
+    """Requests that go to one role in one engine call. The label is unique within a run and names the phase."""
 
     label: str
     role: Role
     requests: Sequence[Request]
-    beside: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,19 @@ def test_a_setting_newer_than_a_run_stood_at_its_default():
     ]
 
 
+def test_a_removed_setting_of_a_stored_run_must_have_stood_at_its_default():
+    new = json.loads(configs.build({}).canonical())
+    for name, default in configs.REMOVED.items():
+        section, key = name.split(".")
+        assert configs.changes({**new, section: {**new[section], key: default}}, new) == []
+        (said,) = configs.changes({**new, section: {**new[section], key: "other"}}, new)
+        assert said == f"{name} was 'other' and is removed: finish it with the version that made it"
+        with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
+            configs.build({section: {key: default}})
+        with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
+            configs.build({}, [f"{name}=false"])
+
+
 @pytest.mark.parametrize(("section", "field"), FIELDS)
 def test_every_setting_refuses_a_wrong_type_by_its_name(section, field):
     with pytest.raises(UsageError, match=rf"^{section}\.{field}"):

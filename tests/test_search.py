@@ -100,6 +100,37 @@ def test_rejections_keep_text_and_reason_and_cost_no_evaluation():
     assert [e.solution.text for e in trajectory.entries] == ["0.1", "0.5"]
 
 
+class Unscorable(Numbers):
+    """The same, but 0.4 can't be scored; `tried` has what it was asked to score."""
+
+    def __init__(self):
+        self.tried = []
+
+    def evaluate(self, solutions, split, label):
+        self.tried += [s.text for s in solutions]
+        scores = yield from super().evaluate(solutions, split, label)
+        return ["failed" if s.text == "0.4" else score for s, score in zip(solutions, scores, strict=True)]
+
+
+def test_a_solution_that_can_not_be_scored_is_not_tried_again():
+    problem = Unscorable()
+    replies = [["0.4", "0.5"], ["0.4", "0.6"], ["0.7", "0.4"]]
+    _, trajectory, _ = walk(settings(steps=3, candidates=2), replies, problem=problem)
+    assert problem.tried == ["0.1", "0.4", "0.5", "0.6", "0.7"]
+    assert [e.solution.text for e in trajectory.entries] == ["0.1", "0.5", "0.6", "0.7"]
+    assert [(r.step, r.text, r.reason) for r in trajectory.rejections] == [
+        (1, "0.4", "failed"),
+        (2, "0.4", "duplicate: 0.4"),
+        (3, "0.4", "duplicate: 0.4"),
+    ]
+
+
+def test_what_is_expected_counts_as_seen_before_it_is_scored():
+    trajectory = Trajectory()
+    trajectory.expect([Solution("a")])
+    assert trajectory.seen(Solution("a")) and not trajectory.seen(Solution("b")) and not trajectory.entries
+
+
 def test_unparsed_replies_are_rejected_in_the_bracket_form():
     _, trajectory, _ = walk(settings(steps=1, candidates=3), [["so: [0.4] ok", "0.7", "[0.6"]], "brackets")
     assert [e.solution.text for e in trajectory.entries] == ["0.1", "0.4"]

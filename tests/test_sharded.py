@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -79,19 +78,6 @@ def test_a_worker_that_dies_ends_the_others_at_once(tmp_path):
     with pytest.raises(EngineError, match="killed by signal 6"):
         engine.generate(ask("a first one", "b another"))
     assert time.monotonic() - began < 20
-    engine.close()
-
-
-def test_all_workers_can_be_ended_from_another_thread(tmp_path):
-    engine, _ = start.start_engine(settings(tmp_path, "picky", data_parallel=2), "scripted")
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(engine.generate, ask("slow", "slow too"))
-        time.sleep(0.3)
-        began = time.monotonic()
-        engine.end()
-        with pytest.raises(EngineError, match="killed by signal 9"):
-            asked.result()
-    assert time.monotonic() - began < 10
     engine.close()
 
 

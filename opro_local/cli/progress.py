@@ -76,8 +76,7 @@ class _Progress:
         self._best = (float("-inf"), "")
         self._step_seconds: list[float] = []
         self._step_begun = self._begun
-        self._step = 0
-        self._rejected: list[int] = []  # the step of each; in a pipelined search some belong to the step after
+        self._step = self._rejected = 0
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
@@ -87,7 +86,7 @@ class _Progress:
         """Take one event of the driver."""
         if isinstance(event, Asked):
             self._label, self._size, self._done, self._tokens = event.batch.label, len(event.batch.requests), 0, 0
-            self._asked = event.since
+            self._asked = time.monotonic()
         elif isinstance(event, Working):
             self._done, self._tokens = event.finished, event.tokens
         elif isinstance(event, Grown):
@@ -98,7 +97,7 @@ class _Progress:
 
     def _grow(self, event: Grown) -> None:
         """Print a step once its solutions are scored; its rejections arrive a little earlier."""
-        self._rejected += [rejection.step for rejection in event.rejections]
+        self._rejected += len(event.rejections)
         train = [entry for entry in event.entries if entry.split == "train"]
         if not train:
             return
@@ -107,9 +106,9 @@ class _Progress:
         if best and best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
-        later = [step for step in self._rejected if step > self._step]
-        rejected, self._rejected = len(self._rejected) - len(later), later
-        self.say(f"step {self._step}: {len(train)} scored, {rejected} rejected, best {self._shown(self._best[0])}")
+        best_shown = self._shown(self._best[0])
+        self.say(f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}")
+        self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
             text = " ".join(entry.solution.text.split())[:200]

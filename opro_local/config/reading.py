@@ -35,6 +35,10 @@ FREE = frozenset(
     }
 )
 
+# Settings of earlier versions, with their defaults. A stored run that has the default is the run it is without the
+# setting, and goes on; one that has another value can't be repeated here.
+REMOVED: Mapping[str, Any] = {"search.pipelined": False}
+
 FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
 PATHS = {
     "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
@@ -80,7 +84,8 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The settings that differ between two dumped configs and would make it another run, as "key: old -> new".
 
-    A setting that the old one does not have is newer than it and stood at its default.
+    A setting that the old one does not have is newer than it and stood at its default; one that was removed since must
+    have stood at its default, too.
     """
     found = []
     defaults = Config().model_dump(mode="json")
@@ -88,7 +93,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
-            if not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
+            if name in REMOVED and key not in after:
+                if before[key] != REMOVED[name]:
+                    found.append(f"{name} was {before[key]!r} and is removed: finish it with the version that made it")
+            elif not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
                 found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
     return found
 
@@ -166,6 +174,8 @@ def _explain(error: ValidationError) -> str:
     elif len(where) > 1 and where[0] in section:
         section = section[where[0]].annotation.model_fields
     name = ".".join(where)
+    if name in REMOVED:
+        return f"unknown setting {name}: it was removed; leave it out"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name}{_nearest(where, section)}"
     value = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"

@@ -58,7 +58,6 @@ class SearchSettings(Section):
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     max_pairs: int | None = Field(None, ge=1)
-    pipelined: bool = False
     operators: tuple[str, ...] = ()
     drafts: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0)

@@ -128,11 +128,9 @@ class Config(Section):
     run: RunSettings = RunSettings()
 
     @model_validator(mode="after")
-    def _some_need_prompts(self) -> Config:
+    def _parts_need_rows(self) -> Config:
         if self.evaluation.mode not in ("auto", "full") and self.problem.kind != "prompt":
             raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
-        if self.search.pipelined and self.problem.kind != "prompt":
-            raise ValueError('search.pipelined needs problem.kind = "prompt"')
         return self
 
     @property

@@ -58,11 +58,6 @@ class Sharded:
         """Prompt tokens each would take."""
         return self._workers[0].count_tokens(prompts)
 
-    def end(self) -> None:
-        """Kill all from another thread than the one that waits for their answers; see Worker.end."""
-        for worker in self._workers:
-            worker.end()
-
     def close(self) -> None:
         """Free all. Safe to call twice."""
         for worker in self._workers:

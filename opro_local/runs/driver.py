@@ -11,9 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from opro_local.runs.cache import Shelf
@@ -32,15 +30,12 @@ from opro_local.types import Request
 from opro_local.types import Role
 from opro_local.types import Sampling
 
-PROGRESS_SECONDS = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A batch is not in the store: the cache and an engine are asked, or were begun to be asked, `since` then."""
+    """A batch is not in the store: the cache and an engine are asked."""
 
     batch: Batch
-    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +75,11 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a search waits for: requests that its engine must answer now, and who hears of the progress.
-
-    `beside` is to be begun at the same time; it is waited for later. Its engine can be ended from another thread.
-    """
+    """What a search waits for: requests that its engine must answer now, and who hears of the progress."""
 
     engine: Engine
     requests: Sequence[Request]
     progress: Progress
-    beside: Waiting | None = None
 
 
 Driven = Generator[Waiting, Reply, Any]
@@ -104,7 +95,7 @@ def drive(
     stopping: Callable[[], bool] = lambda: False,
 ) -> Any:
     """Run a search to its end, alone and without the cache, and return what it returns; see `driven`."""
-    return answer_alone(driven(asks, engines, trajectory, store, report, stopping, aside=True))
+    return answer_alone(driven(asks, engines, trajectory, store, report, stopping))
 
 
 def driven(
@@ -115,7 +106,6 @@ def driven(
     report: Report = lambda event: None,
     stopping: Callable[[], bool] = lambda: False,
     shelves: Shelves = lambda role: None,
-    aside: bool = False,
 ) -> Driven:
     """A search on its way to its end; returns what the search returns.
 
@@ -127,7 +117,6 @@ def driven(
         report: called for every event.
         stopping: asked after each answered batch; true ends the run with Interrupted.
         shelves: the part of the cache that a role's engine may use, None where there is none.
-        aside: whether who answers can have two engines at work (`Waiting.beside`), as `answer_alone` can.
 
     Yields:
         what an engine must answer; is sent the completions and the seconds that it took.
@@ -137,7 +126,7 @@ def driven(
         StoreError: the store can't be written.
         Interrupted: `stopping` said so.
     """
-    tail, answers = _Tail(trajectory, store, report), _Answers(engines, store, report, shelves, aside)
+    tail = _Tail(trajectory, store, report)
 
     def sent(reply: Reply | None) -> Batch:
         try:
@@ -148,39 +137,27 @@ def driven(
     try:
         batch = sent(None)
         while True:
-            batch = sent((yield from answers.to(batch)))
+            batch = sent((yield from _answered(batch, engines, store, report, shelves)))
             if stopping():
                 raise Interrupted
     except StopIteration as end:
         return end.value
-    except (OproError, Interrupted):
-        yield from answers.rescued()
-        raise
 
 
 def answer_alone(run: Driven) -> Any:
     """Have each engine answer what the run waits for, to the run's end; returns what the run returns."""
-    begun: _Begun | None = None
     try:
         waiting = next(run)
         while True:
             try:
-                begun = _Begun(waiting.beside) if waiting.beside else begun
-                is_begun = begun is not None and begun.waiting is waiting
-                reply = begun.reply() if is_begun else ask(waiting.engine, waiting.requests, waiting.progress)
-            except OproError as error:
-                waiting = run.throw(error)
-            except KeyboardInterrupt as error:
-                if begun:
-                    begun.end()
+                reply = ask(waiting.engine, waiting.requests, waiting.progress)
+            except (OproError, KeyboardInterrupt) as error:
                 waiting = run.throw(error)
             else:
                 waiting = run.send(reply)
     except StopIteration as end:
         return end.value
     finally:
-        if begun:
-            begun.end()
         run.close()
 
 
@@ -189,40 +166,6 @@ def ask(engine: Engine, requests: Sequence[Request], progress: Progress) -> Repl
     started = time.monotonic()
     completions = engine.generate(requests, progress)
     return Reply(completions, time.monotonic() - started)
-
-
-class _Begun:
-    """An engine at work in a thread, which only waits for it: store, cache and reports stay in the run's own thread."""
-
-    def __init__(self, waiting: Waiting) -> None:
-        self.waiting, self._told = waiting, (0, 0)
-        threads = ThreadPoolExecutor(1)
-        self._reply = threads.submit(ask, waiting.engine, waiting.requests, self._tell)
-        threads.shutdown(wait=False)
-
-    def reply(self) -> Reply:
-        """Wait for it, reporting its progress. Raises EngineError."""
-        while not wait([self._reply], PROGRESS_SECONDS).done:
-            self.waiting.progress(*self._told)
-        self.waiting.progress(*self._told)
-        return self._reply.result()
-
-    def end(self) -> None:
-        """Leave nothing at work; an engine that is not done dies."""
-        if not self._reply.done():
-            self.waiting.engine.end()
-            wait([self._reply])
-
-    def _tell(self, finished: int, tokens: int) -> None:
-        self._told = finished, tokens
-
-
-def _apart(one: Engine, other: Engine) -> bool:
-    """Whether two engines can be at work at once: each is a process of its own, which can be ended (sharded.Worker).
-
-    Engines in this process, behind an adapter or taking turns can't.
-    """
-    return one is not other and hasattr(one, "end") and hasattr(other, "end")
 
 
 class _Tail:
@@ -246,94 +189,34 @@ class _Tail:
         self._report(Grown(entries, rejections, trajectory))
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A batch that the store doesn't have: what the cache knows of it, and what an engine must answer, since when."""
-
-    batch: Batch
-    digest: bytes
-    shelf: Shelf | None
-    known: Sequence[Completion | None]
-    waiting: Waiting
-    since: float
-
-
-class _Answers:
-    """Answers a search's batches from store, cache and engines, and keeps the answers; see `driven`."""
-
-    def __init__(
-        self, engines: Mapping[Role, Engine], store: Store | None, report: Report, shelves: Shelves, aside: bool
-    ) -> None:
-        self._engines, self._store, self._report, self._shelves = engines, store, report, shelves
-        self._aside = aside
-        self._begun: _Open | None = None
-
-    def to(self, batch: Batch) -> Generator[Waiting, Reply, Reply]:
-        """The answer to a batch. It is on disk when this returns."""
-        if self._begun and self._begun.batch.label == batch.label:
-            return (yield from self._collected())
-        digest = request_digest(batch)
-        stored = self._stored(batch, digest)
-        if stored:
-            self._report(Answered(batch, stored, True))
-            return stored
-        self._report(Asked(batch))
-        found = self._looked_up(batch, digest)
-        beside = self._begin(batch.beside, found.waiting)
-        return (yield from self._finished(found, replace(found.waiting, beside=beside) if beside else found.waiting))
-
-    def rescued(self) -> Generator[Waiting, Reply, None]:
-        """Wait for what was begun and keep it, where a run ends before the search comes to it."""
-        with suppress(OproError):  # the run ends with another error already
-            if self._begun:
-                yield from self._collected()
-
-    def _stored(self, batch: Batch, digest: bytes) -> Reply | None:
-        return self._store.reply(batch, digest) if self._store else None
-
-    def _looked_up(self, batch: Batch, digest: bytes) -> _Open:
-        engine, shelf = self._engines[batch.role], self._shelves(batch.role)
-        known = shelf.find(batch.requests) if shelf else [None] * len(batch.requests)
-        missing = [request for request, completion in zip(batch.requests, known, strict=True) if completion is None]
-        hits = len(known) - len(missing)
-        waiting = Waiting(engine, missing, lambda done, tokens: self._report(Working(hits + done, tokens)))
-        return _Open(batch, digest, shelf, known, waiting, time.monotonic())
-
-    def _begin(self, batch: Batch | None, now: Waiting) -> Waiting | None:
-        """What is to be begun beside what is waited for now; None where that is answered already, or can't be."""
-        if not (batch and self._aside and now.requests and self._begun is None):
-            return None
-        if not _apart(self._engines[batch.role], now.engine):
-            return None
-        digest = request_digest(batch)
-        found = None if self._stored(batch, digest) else self._looked_up(batch, digest)
-        if not (found and found.waiting.requests):
-            return None
-        self._begun = found
-        return found.waiting
-
-    def _collected(self) -> Generator[Waiting, Reply, Reply]:
-        found, self._begun = self._begun, None
-        self._report(Asked(found.batch, found.since))
-        return (yield from self._finished(found, found.waiting))
-
-    def _finished(self, found: _Open, waiting: Waiting) -> Generator[Waiting, Reply, Reply]:
-        """Wait for the engine, put its answers beside those of the cache, and keep them."""
-        batch, known, missing = found.batch, found.known, waiting.requests
-        fresh = Reply((), 0.0)
-        if missing:
-            fresh = yield waiting
-        if len(fresh.completions) != len(missing):
-            raise EngineError(f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests")
-        rest = iter(fresh.completions)
-        reply = Reply([completion or next(rest) for completion in known], fresh.seconds)
-        if self._store:
-            _account(self._store, batch.label, [completion for completion in known if completion])
-            self._store.append(batch, found.digest, reply)
-        if found.shelf:
-            found.shelf.keep(missing, fresh.completions)
-        self._report(Answered(batch, reply, False, len(known) - len(missing)))
-        return reply
+def _answered(
+    batch: Batch, engines: Mapping[Role, Engine], store: Store | None, report: Report, shelves: Shelves
+) -> Generator[Waiting, Reply, Reply]:
+    """The answer to a batch, from store, cache or engine. It is on disk when this returns."""
+    digest = request_digest(batch)
+    stored = store.reply(batch, digest) if store else None
+    if stored:
+        report(Answered(batch, stored, True))
+        return stored
+    report(Asked(batch))
+    engine, shelf = engines[batch.role], shelves(batch.role)
+    known = shelf.find(batch.requests) if shelf else [None] * len(batch.requests)
+    missing = [request for request, completion in zip(batch.requests, known, strict=True) if completion is None]
+    hits = len(known) - len(missing)
+    fresh = Reply((), 0.0)
+    if missing:
+        fresh = yield Waiting(engine, missing, lambda done, tokens: report(Working(hits + done, tokens)))
+    if len(fresh.completions) != len(missing):
+        raise EngineError(f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests")
+    rest = iter(fresh.completions)
+    reply = Reply([completion or next(rest) for completion in known], fresh.seconds)
+    if store:
+        _account(store, batch.label, [completion for completion in known if completion])
+        store.append(batch, digest, reply)
+    if shelf:
+        shelf.keep(missing, fresh.completions)
+    report(Answered(batch, reply, False, hits))
+    return reply
 
 
 def _account(store: Store, label: str, known: Sequence[Completion]) -> None:

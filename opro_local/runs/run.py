@@ -134,7 +134,7 @@ def carried_out(
         trajectory = Trajectory()
         try:
             asks = ready.asks(trajectory)
-            outcome = yield from driven(asks, hosted, trajectory, store, report, stopping, hosted.shelf, pool is None)
+            outcome = yield from driven(asks, hosted, trajectory, store, report, stopping, hosted.shelf)
         except (Interrupted, KeyboardInterrupt):
             store.put(state="interrupted")
             raise

@@ -73,48 +73,13 @@ def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Traj
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
         )
-    ahead: list[Solution] | None = None
     for step in range(1, settings.steps + 1):
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        most = _affordable(trajectory, config)
-        # What was proposed ahead did not know what the step before would cost.
-        fresh = (yield from proposer.propose(step, most)) if ahead is None else ahead[:most]
-        scoring = _grow(problem, config, trajectory, fresh, step, similarity)
-        if settings.pipelined and step < settings.steps:
-            ahead = yield from _meanwhile(scoring, proposer.propose(step + 1, most))
-        else:
-            yield from scoring
+        fresh = yield from proposer.propose(step, _affordable(trajectory, config))
+        yield from _grow(problem, config, trajectory, fresh, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
-
-
-def _meanwhile(scoring: Asks, proposing: Asks) -> Asks:
-    """Run `proposing` to its end while the first batch of `scoring` may be answered, then `scoring`.
-
-    Nothing is done with that answer before: the proposals know the steps before the one that is being scored, whichever
-    engine is the faster. Returns what `proposing` returns.
-    """
-    batch = next(scoring, None)
-    if batch and batch.role == "embedder":  # similarities, a matter of moments; the scorer comes after them
-        batch = scoring.send((yield batch))
-    proposed = yield from _beside(batch, proposing)
-    try:
-        while batch:
-            batch = scoring.send((yield batch))
-    except StopIteration:
-        pass
-    return proposed
-
-
-def _beside(begun: Batch | None, asks: Asks) -> Asks:
-    """Pass batches through, each with the one that may be answered meanwhile."""
-    try:
-        batch = next(asks)
-        while True:
-            batch = asks.send((yield replace(batch, beside=begun)))
-    except StopIteration as end:
-        return end.value
 
 
 def _affordable(trajectory: Trajectory, config: Config) -> int:

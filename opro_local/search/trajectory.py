@@ -98,14 +98,14 @@ class Trajectory:
         self.rejections.append(rejection)
 
     def expect(self, solutions: Iterable[Solution]) -> None:
-        """Have solutions count as seen from before they are scored: others may be proposed meanwhile.
+        """Have solutions count as seen before they are scored.
 
         Those that can't be scored stay seen, so that they are not tried again.
         """
         self._keys.update(solution.key for solution in solutions)
 
     def seen(self, solution: Solution) -> bool:
-        """Whether this solution was scored on train, is being scored, or was found impossible to score."""
+        """Whether this solution was scored on train, or tried and found impossible to score."""
         return solution.key in self._keys
 
     def estimate(self, entry: Entry) -> float:
