@@ -444,7 +444,7 @@ def test_the_page_does_what_it_says(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["command", "agent_file"])
 def test_the_recipes_are_configs(name):
-    package = Path(reading.__file__).parent
+    package = Path(reading.__file__).parents[1]
     assert reading.read(package / "recipes" / f"{name}.toml").problem.kind == name
 
 

@@ -99,7 +99,7 @@ def slow(monkeypatch):
         engine.clock.now += 0.25
         return drive(*given)
 
-    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log, own: (engine, ""))
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (engine, ""))
     monkeypatch.setattr(bench, "time", engine.clock)
     monkeypatch.setattr(bench, "drive", driven)
     return engine

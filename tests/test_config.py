@@ -81,16 +81,16 @@ def test_a_setting_newer_than_a_run_stood_at_its_default():
 
 
 def test_a_removed_setting_of_a_stored_run_must_have_stood_at_its_default():
-    new = json.loads(configs.build({}).canonical())
-    for name, default in configs.REMOVED.items():
+    new = json.loads(reading.build({}).canonical())
+    for name, default in reading.REMOVED.items():
         section, key = name.split(".")
-        assert configs.changes({**new, section: {**new[section], key: default}}, new) == []
-        (said,) = configs.changes({**new, section: {**new[section], key: "other"}}, new)
+        assert reading.changes({**new, section: {**new[section], key: default}}, new) == []
+        (said,) = reading.changes({**new, section: {**new[section], key: "other"}}, new)
         assert said == f"{name} was 'other' and is removed: finish it with the version that made it"
         with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
-            configs.build({section: {key: default}})
+            reading.build({section: {key: default}})
         with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
-            configs.build({}, [f"{name}=false"])
+            reading.build({}, [f"{name}=false"])
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)

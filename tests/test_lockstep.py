@@ -74,7 +74,9 @@ def counted(monkeypatch) -> list[int]:
             calls.append(len(requests))
             return super().generate(requests, progress)
 
-    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log, own: (Counting(settings), ""))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (Counting(settings), "")
+    )
     return calls
 
 
@@ -106,7 +108,7 @@ def test_a_worker_is_shared_and_a_finished_lockstep_starts_none(seeds, tmp_path,
     runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds[:3])]
     found = execute_many(runs)
     assert [(tmp_path / str(i) / "scorer.log").exists() for i in range(3)] == [True, False, False]
-    monkeypatch.setattr("opro_local.engines.start", None)
+    monkeypatch.setattr("opro_local.runs.hosting.start_engine", None)
     assert execute_many(runs) == found
 
 
@@ -296,7 +298,9 @@ def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypa
                 raise KeyboardInterrupt
             return super().generate(requests, progress)
 
-    monkeypatch.setattr("opro_local.engines.start", lambda settings, wanted, log, own: (Stopped(settings), ""))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (Stopped(settings), "")
+    )
     runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]
     with pytest.raises(KeyboardInterrupt):
         execute_many(runs)

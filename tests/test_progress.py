@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from io import StringIO
 
-from opro_local.driver import Grown, drive
-from opro_local.trajectory import Trajectory
 from rich.console import Console
 from scripted_model import answer
 
-from opro_local import config as configs
+from opro_local.config import reading
 from opro_local.cli.progress import _Progress
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.plans import plan
+from opro_local.runs.driver import Grown, drive
+from opro_local.runs.plans import plan
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import Rejection
 
 
 def test_a_step_is_told_with_the_rejections_since_the_last_one(tables):
-    ready, trajectory, told = plan(configs.build(tables)), Trajectory(), StringIO()
+    ready, trajectory, told = plan(reading.build(tables)), Trajectory(), StringIO()
     drive(ready.asks(trajectory), dict.fromkeys(("scorer", "optimizer"), ScriptedEngine.of(answer)), trajectory)
     progress = _Progress(ready, Console(file=told))
     for step, rejected in ((1, 1), (2, 3), (3, 0)):

@@ -11,7 +11,7 @@ from test_mixing import driven, mixed
 
 from opro_local.config import reading
 from opro_local.errors import UsageError
-from opro_local.problems.prompt.selection import DOUBT, UNKNOWN, promise
+from opro_local.problems.prompt.selection import ROWS_DOUBT, UNKNOWN, promise
 from opro_local.runs.result import ways
 from opro_local.search.similarity import ngrams
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
@@ -42,7 +42,7 @@ def test_the_guess_is_the_mean_of_a_gaussian_process(scored, texts):
     vectors = ngrams([*known, *texts]).astype(float)
     spread, mean = vectors @ vectors.T, np.full(len(vectors), np.quantile(values, UNKNOWN))
     for place, (value, n) in enumerate(zip(values, rows, strict=True)):
-        trust = spread[:, place] / (spread[place, place] + 1 + DOUBT / n)
+        trust = spread[:, place] / (spread[place, place] + 1 + ROWS_DOUBT / n)
         mean = mean + trust * (value - mean[place])
         spread = spread - np.outer(trust, spread[place])
     assert promise(texts, scored) == pytest.approx(mean[len(known) :], abs=1e-5)

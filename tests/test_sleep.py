@@ -280,7 +280,7 @@ def test_a_sleeper_is_ended_by_ctrl_c_too(tmp_path, monkeypatch):
 def test_sleepers_die_with_a_parent_that_is_killed():
     program = textwrap.dedent(f"""
         import time
-        from opro_local.engines import sharing
+        from opro_local.engines.turns import Turn, Turns
         from opro_local.engines.worker import WorkerEngine
         from opro_local.types import EngineSettings
         started, turns = [], Turns(True)

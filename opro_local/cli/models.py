@@ -82,7 +82,7 @@ def plan_(
     from opro_local.engines.gpus import Gpu, gpus
     from opro_local.errors import EngineError, UsageError
     from opro_local.placement.plan import LOWER
-    from opro_local.runs.hosting import plan_of
+    from opro_local.runs.hosting import placement_of
 
     if not (optimizer or scorer):
         raise UsageError("no model given", "name one or both: --optimizer, --scorer")
@@ -94,7 +94,7 @@ def plan_(
         there = (Gpu(f"a GPU of {gpu_memory:g} GiB", size, size),)
     if not there:
         raise UsageError("there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB")
-    plan = plan_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
+    plan = placement_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
     found = plan.described()
     typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_plan_lines(found)))
     if plan.choice == "none":

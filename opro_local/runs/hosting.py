@@ -150,7 +150,7 @@ def asked_of(models: Mapping[Role, Host]) -> dict[Role, EngineSettings]:
     return {role: replace(host.settings, gpu_memory=host.share) for role, host in models.items()}
 
 
-def plan_of(config: Config, there: Sequence[Gpu], alike: bool = False) -> Placement:
+def placement_of(config: Config, there: Sequence[Gpu], alike: bool = False) -> Placement:
     """How the optimizer and the scorer would share these GPUs.
 
     Args:

@@ -123,7 +123,7 @@ import resource, sys
 from pathlib import Path
 from types import SimpleNamespace
 import safetensors.numpy, tokenizers, numpy
-from opro_local import gguf
+from opro_local.models import gguf
 def save_pretrained(folder):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
     folder.mkdir()

@@ -17,7 +17,7 @@ WRITERS = 6
 # Asks and keeps the same 300 prompts in an order of its own; says how many it found and of any that were wrong.
 WRITER = """
 import random, sys
-from opro_local.cache import Cache
+from opro_local.runs.cache import Cache
 from opro_local.types import Completion, Prompt, Request, Sampling
 number, rounds, most = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 rng, hits = random.Random(number), 0
