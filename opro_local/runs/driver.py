@@ -14,21 +14,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opro_local.errors import EngineError, OproError
 from opro_local.runs.cache import Shelf
-from opro_local.errors import EngineError
-from opro_local.errors import OproError
 from opro_local.runs.store import Store
-from opro_local.search.trajectory import Entry
-from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch
-from opro_local.types import Completion
-from opro_local.types import Engine
-from opro_local.types import Progress
-from opro_local.types import Rejection
-from opro_local.types import Reply
-from opro_local.types import Request
-from opro_local.types import Role
-from opro_local.types import Sampling
+from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.types import Batch, Completion, Engine, Progress, Rejection, Reply, Request, Role, Sampling
 
 
 @dataclass(frozen=True, slots=True)

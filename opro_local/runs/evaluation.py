@@ -17,28 +17,19 @@ import numpy as np
 from pydantic import ValidationError
 
 from opro_local import stats
+from opro_local.config.search import SeedSettings
 from opro_local.config.settings import Config
+from opro_local.errors import DataError, StoreError, UsageError
+from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.driver import request_digest
-from opro_local.errors import DataError
-from opro_local.errors import StoreError
-from opro_local.errors import UsageError
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan
-from opro_local.problems.prompt.problem import PromptProblem
-from opro_local.runs.result import difference_of
-from opro_local.runs.result import figures_of
-from opro_local.runs.result import shown_of
+from opro_local.runs.result import difference_of, figures_of, shown_of
 from opro_local.runs.run import write_whole
-from opro_local.search.loop import Outcome
-from opro_local.search.loop import score
-from opro_local.config.search import SeedSettings
 from opro_local.runs.store import read_store
-from opro_local.search.trajectory import Entry
-from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch
-from opro_local.types import Completion
-from opro_local.types import Reply
-from opro_local.types import Split
+from opro_local.search.loop import Outcome, score
+from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.types import Batch, Completion, Reply, Split
 
 
 def varied(ready: Plan) -> list[str]:

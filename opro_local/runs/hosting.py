@@ -12,25 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from opro_local.engines.start import start_engine
-from opro_local.models import offline
-from opro_local.runs.cache import Cache
-from opro_local.runs.cache import Shelf
-from opro_local.models.cards import Card
-from opro_local.models.cards import card_for
-from opro_local.config.settings import Config
-from opro_local.config.settings import ModelSettings
+from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
-from opro_local.placement.plan import ORDER, devices_of, plan_here, plan_of, settled
-from opro_local.engines.turns import Turn, Turns
 from opro_local.engines.gpus import Gpu
-from opro_local.placement.choose import Placement
 from opro_local.engines.pool import Pool
+from opro_local.engines.start import start_engine
+from opro_local.engines.turns import Turn, Turns
 from opro_local.errors import UsageError
+from opro_local.models import offline
+from opro_local.models.cards import Card, card_for
+from opro_local.placement.choose import Placement
+from opro_local.placement.plan import ORDER, devices_of, plan_here, plan_of, settled
+from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.store import Store
-from opro_local.types import Engine
-from opro_local.types import EngineSettings
-from opro_local.types import Role
+from opro_local.types import Engine, EngineSettings, Role
 
 _HOSTING = (
     *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel"),

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from opro_local.scoring import choosing
-from opro_local.tasks import loading
-from opro_local.config.settings import TaskSettings
-from opro_local.errors import DataError
-from opro_local.errors import UsageError
-from opro_local.problems.prompt.layout import Layout
-from opro_local.scoring.rule import Rule
 from opro_local.config.search import SearchSettings
+from opro_local.config.settings import TaskSettings
+from opro_local.errors import DataError, UsageError
+from opro_local.problems.prompt.layout import Layout
+from opro_local.scoring import choosing
+from opro_local.scoring.rule import Rule
+from opro_local.tasks import loading, mmlu
 from opro_local.tasks.loading import Task
-from opro_local.tasks import mmlu
-from opro_local.tasks.published import NotFound
-from opro_local.tasks.published import existing
+from opro_local.tasks.published import NotFound, existing
 from opro_local.types import Example
 
 # More rows than any benchmark has: validation then takes all that a split of its own would leave out.
@@ -126,7 +123,9 @@ def validate_all(data_dir: str) -> list[dict[str, Any]]:
 
 
 def _whole(settings: TaskSettings) -> Task:
-    return loading.load(settings.model_copy(update={"validation_rows": EVERY, "split": (1.0, 0.0, 0.0)}), training=False)
+    return loading.load(
+        settings.model_copy(update={"validation_rows": EVERY, "split": (1.0, 0.0, 0.0)}), training=False
+    )
 
 
 def _rows(task: Task) -> list[Example]:

@@ -13,19 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config.settings import Config
-from opro_local.runs.driver import Driven
-from opro_local.runs.driver import Event
-from opro_local.runs.driver import Interrupted
-from opro_local.runs.driver import Waiting
-from opro_local.runs.driver import ask
 from opro_local.engines.pool import Pool
-from opro_local.errors import EngineError
-from opro_local.errors import OproError
+from opro_local.errors import EngineError, OproError
+from opro_local.runs.driver import Driven, Event, Interrupted, Waiting, ask
 from opro_local.runs.plans import plan
 from opro_local.runs.run import carried_out
-from opro_local.types import Engine
-from opro_local.types import Reply
-from opro_local.types import Request
+from opro_local.types import Engine, Reply, Request
 
 Ended = Any | OproError | Interrupted
 

@@ -10,12 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from opro_local.runs import run
-from opro_local.runs import store
 from opro_local.errors import StoreError
+from opro_local.runs import run, store
 from opro_local.runs.result import rejection_counts
-from opro_local.stats import share_interval
 from opro_local.search.trajectory import chained
+from opro_local.stats import share_interval
 
 
 def overview(folder: Path) -> list[dict[str, Any]]:

@@ -13,10 +13,8 @@ import numpy as np
 
 from opro_local import stats
 from opro_local.search.loop import Outcome
-from opro_local.search.trajectory import Entry
-from opro_local.search.trajectory import Trajectory
-from opro_local.types import Score
-from opro_local.types import Solution
+from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.types import Score, Solution
 
 SPLITS = ("train", "validation", "test")
 

@@ -16,25 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config import reading
+from opro_local.config.settings import Config
+from opro_local.engines.pool import Pool
+from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.models import offline
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
-from opro_local.config.settings import Config
-from opro_local.runs.driver import Driven
-from opro_local.runs.driver import Interrupted
-from opro_local.runs.driver import Report
-from opro_local.runs.driver import answer_alone
-from opro_local.runs.driver import driven
-from opro_local.engines.pool import Pool
-from opro_local.errors import OproError
-from opro_local.errors import StoreError
-from opro_local.errors import UsageError
-from opro_local.runs.hosting import Hosted
-from opro_local.runs.hosting import notices
-from opro_local.runs.plans import Plan
-from opro_local.runs.plans import plan
-from opro_local.runs.store import Store
-from opro_local.runs.store import open_store
+from opro_local.runs.driver import Driven, Interrupted, Report, answer_alone, driven
+from opro_local.runs.hosting import Hosted, notices
+from opro_local.runs.plans import Plan, plan
+from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 
 

@@ -19,16 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import LockedError
-from opro_local.errors import StoreError
-from opro_local.errors import UsageError
-from opro_local.search.trajectory import Entry
-from opro_local.search.trajectory import Trajectory
-from opro_local.search.trajectory import fingerprint
-from opro_local.types import Batch
-from opro_local.types import Completion
-from opro_local.types import Rejection
-from opro_local.types import Reply
+from opro_local.errors import LockedError, StoreError, UsageError
+from opro_local.search.trajectory import Entry, Trajectory, fingerprint
+from opro_local.types import Batch, Completion, Rejection, Reply
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
 VERSION = 4

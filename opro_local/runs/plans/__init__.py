@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opro_local.config.settings import Config
-from opro_local.runs.plans.numeric import linear_regression_plan
-from opro_local.runs.plans.numeric import tsp_plan
+from opro_local.runs.plans.numeric import linear_regression_plan, tsp_plan
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.program import agent_file_plan
-from opro_local.runs.plans.program import command_plan
-from opro_local.runs.plans.program import function_plan
+from opro_local.runs.plans.program import agent_file_plan, command_plan, function_plan
 from opro_local.runs.plans.prompt import prompt_plan
 
 __all__ = ["Plan", "plan"]

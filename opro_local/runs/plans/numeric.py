@@ -11,15 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from opro_local.search.metaprompts import metaprompt
-from opro_local.models.cards import Card
 from opro_local.config.settings import Config
-from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.plan import assemble
-from opro_local.runs.plans.plan import cards_of
-from opro_local.problems.numeric import tsp
-from opro_local.problems.numeric import tsp_points
+from opro_local.models.cards import Card
+from opro_local.problems.numeric import tsp, tsp_points
 from opro_local.problems.numeric.linear_regression import LinearRegression
+from opro_local.runs.plans.plan import Plan, assemble, cards_of
+from opro_local.search.metaprompts import metaprompt
 
 
 def linear_regression_plan(config: Config) -> Plan:

@@ -10,24 +10,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opro_local.runs import hosting
-from opro_local.search.metaprompts import metaprompt
-from opro_local.runs import result
-from opro_local.search import similarity
-from opro_local.models.cards import Card
-from opro_local.models.cards import card_for
 from opro_local.config.settings import Config
+from opro_local.models.cards import Card, card_for
+from opro_local.runs import hosting, result
 from opro_local.runs.hosting import Host
-from opro_local.search.proposing import Opro
-from opro_local.search.proposing import Proposer
-from opro_local.search.loop import Outcome
-from opro_local.search.loop import search
+from opro_local.search import similarity
+from opro_local.search.loop import Outcome, search
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch
-from opro_local.types import Engine
-from opro_local.types import Problem
-from opro_local.types import Reply
-from opro_local.types import Role
+from opro_local.types import Batch, Engine, Problem, Reply, Role
 
 Asks = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]
 

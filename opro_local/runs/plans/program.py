@@ -11,34 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from opro_local.search.metaprompts import metaprompt
-from opro_local.programs import load
-from opro_local.models.cards import Card
 from opro_local.config.settings import Config
+from opro_local.errors import DataError, UsageError
+from opro_local.models.cards import Card
+from opro_local.problems.agent.agent_file import AgentFileProblem, diff
+from opro_local.problems.agent.suite import Suite, read_suite, read_text
+from opro_local.problems.command import check_command, check_folder, command_digest, folder_digest, printed
+from opro_local.problems.function import FunctionProblem, file_digest, returned
+from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
-from opro_local.programs.program import Program
-from opro_local.programs.program import ProgramEngine
-from opro_local.errors import DataError
-from opro_local.errors import UsageError
-from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.plan import assemble
-from opro_local.runs.plans.plan import cards_of
-from opro_local.problems.agent.agent_file import AgentFileProblem
-from opro_local.problems.agent.agent_file import diff
-from opro_local.problems.command import check_command
-from opro_local.problems.command import check_folder
-from opro_local.problems.command import command_digest
-from opro_local.problems.command import folder_digest
-from opro_local.problems.command import printed
-from opro_local.problems.function import FunctionProblem
-from opro_local.problems.function import file_digest
-from opro_local.problems.function import returned
-from opro_local.problems.agent.suite import Suite
-from opro_local.problems.agent.suite import read_suite
-from opro_local.problems.agent.suite import read_text
-from opro_local.types import Completion
-from opro_local.types import Engine
-from opro_local.types import Role
+from opro_local.programs.program import Program, ProgramEngine
+from opro_local.runs.plans.plan import Plan, assemble, cards_of
+from opro_local.search.metaprompts import metaprompt
+from opro_local.types import Completion, Engine, Role
 
 
 def function_plan(config: Config) -> Plan:

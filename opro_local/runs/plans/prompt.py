@@ -12,30 +12,22 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from opro_local.search.metaprompts import metaprompt
-from opro_local.scoring import choosing
-from opro_local.tasks import loading
-from opro_local.models.cards import Card
-from opro_local.models.cards import operators
-from opro_local.models.cards import style
 from opro_local.config.settings import Config
-from opro_local.errors import DataError
-from opro_local.errors import UsageError
-from opro_local.problems.prompt.mixed import Mixed
-from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.plan import assemble
-from opro_local.runs.plans.plan import cards_of
+from opro_local.errors import DataError, UsageError
+from opro_local.models.cards import Card, operators, style
 from opro_local.problems.function import file_digest
 from opro_local.problems.prompt.layout import Layout
+from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.problem import PromptProblem
-from opro_local.search.proposing import Proposer
+from opro_local.runs.plans.plan import Plan, assemble, cards_of
+from opro_local.scoring import choosing
 from opro_local.scoring.rule import Rule
-from opro_local.tasks.loading import Task
+from opro_local.search.metaprompts import metaprompt
+from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Engine
-from opro_local.types import Example
-from opro_local.types import Prompt
-from opro_local.types import Solution
+from opro_local.tasks import loading
+from opro_local.tasks.loading import Task
+from opro_local.types import Engine, Example, Prompt, Solution
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
 ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
