@@ -1,6 +1,8 @@
-"""The shortest way in from Python: an objective, a model, a number of iterations; and a winner put in its place.
+"""The shortest way in from Python: an objective, a model, a number of iterations; and a winner put
+in its place.
 
-For: people who know OPRO as `OPRO(objective_fn, optimizer_llm).optimize("instruction")`, and `apply` for agent files.
+For: people who know OPRO as `OPRO(objective_fn, optimizer_llm).optimize("instruction")`, and
+`apply` for agent files.
 Not for: anything a config can't do; a facade's run is a run like any other (run.py).
 """
 
@@ -58,16 +60,17 @@ class Optimized:
 class OPRO:
     """OPRO around your own function.
 
-        found = OPRO(objective_fn=lambda text: -abs(len(text) - 40), optimizer_llm="./my-model").optimize("Buy now.")
-        print(found.text, found.score)
+        found = OPRO(objective_fn=lambda text: -abs(len(text) - 40),
+        optimizer_llm="./my-model").optimize("Buy now.") print(found.text, found.score)
 
     Args:
-        objective_fn: takes a text, or a text and `scorer` where there is a `scorer_llm`; returns a finite number,
-            larger is better. A text it raises on is rejected and listed in the result; the run goes on.
+        objective_fn: takes a text, or a text and `scorer` where there is a `scorer_llm`; returns a
+            finite number, larger is better. A text it raises on is rejected and listed in the
+            result; the run goes on.
         optimizer_llm: a model (folder, imported name, repository id on disk) or a callable, see
             engines.function.CallableEngine for what it may look like.
-        scorer_llm: the same for `scorer`, which takes a list of prompts and returns the answers, greedily drawn in one
-            batch. One model given for both is loaded once.
+        scorer_llm: the same for `scorer`, which takes a list of prompts and returns the answers,
+            greedily drawn in one batch. One model given for both is loaded once.
         n_iterations: steps.
         batch_size: proposals per step.
         run: folder to keep the run in; the same call there resumes it. None keeps nothing.
@@ -92,7 +95,8 @@ class OPRO:
         """Search from an instruction.
 
         Raises:
-            OproError: see errors.py. EngineError if a callable model raised; the same call with `run` resumes.
+            OproError: see errors.py. EngineError if a callable model raised; the same call with
+            `run` resumes.
         """
         ready = self._plan(instruction)
         if self._run is not None:
@@ -105,7 +109,10 @@ class OPRO:
         own = self._engines(config)
         objective = self._bound(config, own["scorer"]) if "scorer" in own else self._objective
         models = [model for role, model in self._models().items() if role in own]
-        identity = {"objective": _code_digest(self._objective), **{f"model {name}": _digest(name) for name in models}}
+        identity = {
+            "objective": _code_digest(self._objective),
+            **{f"model {name}": _digest(name) for name in models},
+        }
         form = self._form(config) if "optimizer" in own else ""
         return scored_by(config, FunctionEngine(objective), returned, identity, own, form)
 
@@ -116,17 +123,26 @@ class OPRO:
 
     def _config(self, instruction: str) -> Config:
         tables: dict[str, Any] = {
-            "problem": {"kind": "function", "function": getattr(self._objective, "__qualname__", "objective_fn")},
-            "search": {"seeds": [instruction], "steps": self._steps, "candidates": self._candidates},
+            "problem": {
+                "kind": "function",
+                "function": getattr(self._objective, "__qualname__", "objective_fn"),
+            },
+            "search": {
+                "seeds": [instruction],
+                "steps": self._steps,
+                "candidates": self._candidates,
+            },
             "run": {"name": "opro"},
         }
         tables |= {role: {"model": model} for role, model in self._models().items()}
         return reading.build(tables, self._set)
 
     def _engines(self, config: Config) -> dict[Role, Engine]:
-        """What this process answers with itself: callables, and the models of a run that has a scorer.
+        """What this process answers with itself: callables, and the models of a run that has a
+        scorer.
 
-        The run would start an optimizer on its own, without regard to a scorer that it does not ask.
+        The run would start an optimizer on its own, without regard to a scorer that it does not
+        ask.
         """
         given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
         models = list(self._models())
@@ -155,7 +171,12 @@ class OPRO:
         sampling = Sampling(config.scorer.max_tokens or SCORER_TOKENS)
 
         def scorer(prompts: Sequence[str]) -> list[str]:
-            return [reply.text for reply in engine.generate([Request(Prompt(prompt), sampling) for prompt in prompts])]
+            return [
+                reply.text
+                for reply in engine.generate(
+                    [Request(Prompt(prompt), sampling) for prompt in prompts]
+                )
+            ]
 
         return lambda text: self._objective(text, scorer)
 
@@ -167,7 +188,9 @@ class LateEngine:
         self._host = host
         self._engine: Engine | None = None
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         if self._engine is None:
             self._engine, _ = start_engine(self._host.settings, self._host.wanted)
@@ -184,11 +207,15 @@ def _digest(model: str) -> str:
 
 
 def _code_digest(function: Callable) -> str:
-    """16 hex digits over a function's source, or its bytecode where there is none; what it calls goes unseen."""
+    """16 hex digits over a function's source, or its bytecode where there is none; what it calls
+    goes unseen.
+    """
     try:
         code = inspect.getsource(function).encode()
     except (OSError, TypeError):
-        code = getattr(getattr(function, "__code__", None), "co_code", type(function).__qualname__.encode())
+        code = getattr(
+            getattr(function, "__code__", None), "co_code", type(function).__qualname__.encode()
+        )
     return hashlib.sha256(code).hexdigest()[:16]
 
 
@@ -205,23 +232,29 @@ def _found(ready: Plan, folder: Path) -> Optimized:
 
 
 def apply(run: str | Path) -> Path:
-    """Put an agent file's run's winner in the place of the file it started from, if held-out tasks confirmed it.
+    """Put an agent file's run's winner in the place of the file it started from, if held-out tasks
+    confirmed it.
 
     Args:
         run: the folder of a finished run of kind agent_file.
 
     Returns:
-        the file that was replaced; what it was is in the run's best.diff, to be undone by `patch --reverse`.
+        the file that was replaced; what it was is in the run's best.diff, to be undone by `patch
+        --reverse`.
 
     Raises:
-        UsageError: the run is of another kind or unfinished, its verdict is not "reliable gain", or the file is not
-            the one the run started from any more.
+        UsageError: the run is of another kind or unfinished, its verdict is not "reliable gain", or
+            the file is not the one the run started from any more.
         StoreError: there is no such run, or the file can't be written.
     """
     folder = Path(run)
     kept = read_store(folder)
     try:
-        config, result, identity = kept.get("config") or {}, kept.get("result"), kept.get("identity") or {}
+        config, result, identity = (
+            kept.get("config") or {},
+            kept.get("result"),
+            kept.get("identity") or {},
+        )
         state = kept.get("state")
     finally:
         kept.close()
@@ -245,7 +278,9 @@ def _replaced(file: Path, digest: str, text: str) -> Path:
     except DataError as error:
         raise UsageError(error.message, error.hint) from None
     if now != digest:
-        raise UsageError(f"{file}: changed since the run started from it", "run again from the file as it is now")
+        raise UsageError(
+            f"{file}: changed since the run started from it", "run again from the file as it is now"
+        )
     mode = os.stat(file).st_mode
     write_whole(file, text)
     os.chmod(file, mode)

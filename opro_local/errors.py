@@ -25,7 +25,9 @@ class UsageError(OproError):
 
 
 class DataError(OproError):
-    """The user's data is missing or malformed; the message starts with file:line where there is one."""
+    """The user's data is missing or malformed; the message starts with file:line where there is
+    one.
+    """
 
     exit_code = 2
 

@@ -1,6 +1,7 @@
 """Intervals, paired tests and the sizes of differences that rows can show.
 
-For: numbers that travel with their uncertainty, from scipy where it has them. Not for: printing or deciding.
+For: numbers that travel with their uncertainty, from scipy where it has them. Not for: printing or
+deciding.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def is_binary(values: np.ndarray) -> bool:
 
 
 def mean_interval(values: np.ndarray, alpha: float = 0.05) -> tuple[float, float]:
-    """The confidence interval of a mean score: Wilson for scores in [0, 1], bootstrap (BCa) for others.
+    """The confidence interval of a mean score: Wilson for scores in [0, 1], bootstrap (BCa) for
+    others.
 
     Args:
         values: shape (n,), n >= 1.
@@ -43,8 +45,9 @@ def mean_interval(values: np.ndarray, alpha: float = 0.05) -> tuple[float, float
 def share_interval(total: float, n: int, alpha: float = 0.05) -> tuple[float, float]:
     """Wilson's interval of the mean of n scores in [0, 1], whether they are 0 or 1 or graded.
 
-    Of all scores in [0, 1] with one mean, 0 and 1 vary most: graded ones are covered at least about as often, and even
-    one score or equal ones get no width of 0. Where they vary little it is wider than it had to be.
+    Of all scores in [0, 1] with one mean, 0 and 1 vary most: graded ones are covered at least about
+    as often, and even one score or equal ones get no width of 0. Where they vary little it is wider
+    than it had to be.
 
     Args:
         total: the sum of the scores, in [0, n].
@@ -56,7 +59,12 @@ def share_interval(total: float, n: int, alpha: float = 0.05) -> tuple[float, fl
     z = float(stats.norm.ppf(1 - alpha / 2))
 
     def lower(mean: float) -> float:
-        return 2 * n * mean**2 / (2 * n * mean + z**2 + z * math.sqrt(z**2 + 4 * n * mean * (1 - mean)))
+        return (
+            2
+            * n
+            * mean**2
+            / (2 * n * mean + z**2 + z * math.sqrt(z**2 + 4 * n * mean * (1 - mean)))
+        )
 
     return lower(total / n), 1 - lower(1 - total / n)
 
@@ -68,7 +76,10 @@ def _resampled_interval(values: np.ndarray, alpha: float) -> tuple[float, float]
     if len(values) < 2 or np.ptp(values) == 0:
         return float(values.min()), float(values.max())
     if len(values) > MOST_RESAMPLED:
-        mean, half = float(values.mean(dtype=float)), stats.norm.ppf(1 - alpha / 2) * stats.sem(values.astype(float))
+        mean, half = (
+            float(values.mean(dtype=float)),
+            stats.norm.ppf(1 - alpha / 2) * stats.sem(values.astype(float)),
+        )
         return max(float(values.min()), mean - half), min(float(values.max()), mean + half)
     low, high = stats.bootstrap(
         (values.astype(float),), np.mean, confidence_level=1 - alpha, rng=np.random.default_rng(0)
@@ -79,8 +90,9 @@ def _resampled_interval(values: np.ndarray, alpha: float) -> tuple[float, float]
 def paired_difference(better: np.ndarray, base: np.ndarray, alpha: float = 0.05) -> Difference:
     """The mean of `better - base` over the same examples.
 
-    0/1 values: exact McNemar test (binomial on the discordant pairs) and the interval of Bonett and Price (2012),
-    which stays honest without discordant pairs. Other values: paired bootstrap and a sign-flip permutation test.
+    0/1 values: exact McNemar test (binomial on the discordant pairs) and the interval of Bonett and
+    Price (2012), which stays honest without discordant pairs. Other values: paired bootstrap and a
+    sign-flip permutation test.
 
     Args:
         better, base: shape (n,), the same examples in the same order, n >= 1.
@@ -118,12 +130,16 @@ def _real_difference(gaps: np.ndarray, alpha: float) -> Difference:
     return Difference(float(gaps.mean()), _resampled_interval(gaps, alpha), float(test.pvalue))
 
 
-def smallest_difference(n: int, discordant: float = 0.2, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The smallest paired difference in accuracy that n rows show with this power (arXiv 2411.00640, section 3).
+def smallest_difference(
+    n: int, discordant: float = 0.2, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The smallest paired difference in accuracy that n rows show with this power (arXiv
+    2411.00640, section 3).
 
     Args:
         n: rows, at least 1.
-        discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on GSM8K.
+        discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on
+        GSM8K.
     """
     from scipy import stats
 
@@ -132,7 +148,8 @@ def smallest_difference(n: int, discordant: float = 0.2, alpha: float = 0.05, po
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """P-values of m tests, adjusted by Holm's step-down method (1979): the chance of any false finding is controlled.
+    """P-values of m tests, adjusted by Holm's step-down method (1979): the chance of any false
+    finding is controlled.
 
     Args:
         p_values: shape (m,), each in [0, 1].
@@ -149,10 +166,12 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def cochran_q(values: np.ndarray) -> float:
-    """The p-value of "all K prompts do equally well" from 0/1 scores on the same rows (Cochran 1950; chi-square).
+    """The p-value of "all K prompts do equally well" from 0/1 scores on the same rows (Cochran
+    1950; chi-square).
 
     Args:
-        values: shape (K, n), K >= 2, each 0 or 1. With no row on which prompts differ the p-value is 1.
+        values: shape (K, n), K >= 2, each 0 or 1. With no row on which prompts differ the p-value
+        is 1.
     """
     from scipy import stats
 
@@ -166,15 +185,18 @@ def cochran_q(values: np.ndarray) -> float:
 
 
 def optimism_to_expect(k: int, n: int, discordant: float = 0.2) -> float:
-    """How far the best of K equally good prompts lies above their true accuracy, on average, by luck alone.
+    """How far the best of K equally good prompts lies above their true accuracy, on average, by
+    luck alone.
 
-    The expected maximum of K standard normal deviates times the standard deviation of a prompt's own error: two
-    prompts that differ on a share d of n rows have a difference of variance d / n, half of it each.
+    The expected maximum of K standard normal deviates times the standard deviation of a prompt's
+    own error: two prompts that differ on a share d of n rows have a difference of variance d / n,
+    half of it each.
 
     Args:
         k: prompts the best is taken from, at least 1.
         n: rows they were scored on, at least 1.
-        discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on GSM8K.
+        discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on
+        GSM8K.
     """
     from scipy import integrate, stats
 
@@ -184,11 +206,14 @@ def optimism_to_expect(k: int, n: int, discordant: float = 0.2) -> float:
 
 
 def optimism_of_best(values: np.ndarray, draws: int = 400) -> float:
-    """How much the best of K overstates itself on the rows it was chosen on, estimated by halving the rows.
+    """How much the best of K overstates itself on the rows it was chosen on, estimated by halving
+    the rows.
 
-    The best prompt on a random half is scored on the other half; what it loses there is the optimism of n / 2 rows,
-    which is sqrt(2) times that of n. (A bootstrap of the rows would take the luck in the K scores for real
-    differences: in simulations it finds two thirds of the optimism.) Near 0 where one prompt is far ahead.
+    The best prompt on a random half is scored on the other half; what it loses there is the
+    optimism of n / 2 rows, which is sqrt(2) times that of n. (A bootstrap of the rows would take
+    the luck in the K scores for real
+    differences: in simulations it finds two thirds of the optimism.) Near 0 where one prompt is far
+    ahead.
 
     Args:
         values: shape (K, n), the scores of every prompt on the same rows, in [0, 1].

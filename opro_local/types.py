@@ -1,6 +1,7 @@
 """The plain data that travels between the rooms, and the two protocols everything hangs on.
 
-For: values and contracts. Not for: behaviour, I/O, or anything that imports the rest of the package.
+For: values and contracts. Not for: behaviour, I/O, or anything that imports the rest of the
+package.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ FinishReason = Literal["stop", "length", "too_long", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of a task: its columns as read, what is asked, what counts as right, and where it came from."""
+    """One row of a task: its columns as read, what is asked, what counts as right, and where it
+    came from.
+    """
 
     id: str
     columns: Mapping[str, str]
@@ -38,9 +41,11 @@ class Prompt:
     Attributes:
         text: the user's turn of a chat, or the whole text when `chat` is false.
         system: the system message; None leaves the chat template's own default.
-        prefill: the first words of the reply, which the model continues; they are not part of the completion.
+        prefill: the first words of the reply, which the model continues; they are not part of the
+        completion.
         chat: whether the text goes through the model's chat template.
-        turns: what was said before in the chat, oldest first, as pairs (user, assistant): worked examples.
+        turns: what was said before in the chat, oldest first, as pairs (user, assistant): worked
+        examples.
     """
 
     text: str
@@ -55,8 +60,9 @@ class Constraint:
     """What a reply may be: the engine can write nothing else.
 
     Attributes:
-        kind: "choice" (one of the texts in `value`), "regex" (a full match), "json" (a JSON schema as text) or
-            "grammar" (EBNF in the GBNF dialect of xgrammar, its start rule called root).
+        kind: "choice" (one of the texts in `value`), "regex" (a full match), "json" (a JSON schema
+            as text) or "grammar" (EBNF in the GBNF dialect of xgrammar, its start rule called
+            root).
         value: the texts of a choice; otherwise the expression, schema or grammar.
     """
 
@@ -81,7 +87,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt and how to answer it; `adapter` is the folder of a LoRA adapter that the model answers with."""
+    """One prompt and how to answer it; `adapter` is the folder of a LoRA adapter that the model
+    answers with.
+    """
 
     prompt: Prompt
     sampling: Sampling
@@ -92,9 +100,10 @@ class Request:
 class Completion:
     """One reply, with the engine's own counts.
 
-    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the context's end),
-    "too_long" (the prompt does not fit the context: nothing was generated) or "failed" (a user's program or function
-    raised, hung or answered nonsense; the text says how). Models never give "failed".
+    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the
+    context's end), "too_long" (the prompt does not fit the context: nothing was generated) or
+    "failed" (a user's program or function raised, hung or answered nonsense; the text says how).
+    Models never give "failed".
     """
 
     text: str
@@ -106,7 +115,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Requests that go to one role in one engine call. The label is unique within a run and names the phase."""
+    """Requests that go to one role in one engine call. The label is unique within a run and names
+    the phase.
+    """
 
     label: str
     role: Role
@@ -115,7 +126,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a Batch: one completion per request, in order, and the seconds the batch took when it ran first."""
+    """The answer to a Batch: one completion per request, in order, and the seconds the batch took
+    when it ran first.
+    """
 
     completions: Sequence[Completion]
     seconds: float
@@ -123,7 +136,9 @@ class Reply:
 
 @dataclass(frozen=True)
 class Solution:
-    """A proposed text, and for prompt problems the ids of train rows shown as demonstrations, in order."""
+    """A proposed text, and for prompt problems the ids of train rows shown as demonstrations, in
+    order.
+    """
 
     text: str
     demonstrations: tuple[str, ...] = ()
@@ -137,7 +152,9 @@ class Solution:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A train row that a solution may show as a worked example: its id, its target, and about how many tokens."""
+    """A train row that a solution may show as a worked example: its id, its target, and about how
+    many tokens.
+    """
 
     id: str
     target: str
@@ -146,7 +163,9 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A train row that a solution got wrong: what was asked, what was right, and what the scorer said."""
+    """A train row that a solution got wrong: what was asked, what was right, and what the scorer
+    said.
+    """
 
     id: str
     question: str
@@ -160,12 +179,14 @@ class Score:
 
     Attributes:
         value: the mean of `values`.
-        values: shape (n,), one score per example in the split's order; shape (1,) where there are no examples.
+        values: shape (n,), one score per example in the split's order; shape (1,) where there are
+        no examples.
         rows: which examples of the split were scored, ascending, where not all were; None for all.
         failures: answers from which nothing could be extracted. They score 0.
         truncated: answers cut at max_tokens, whatever they scored.
         tokens: prompt and completion tokens spent on it.
-        beside: further figures shown beside the value, such as "strict", the value when only marked answers count.
+        beside: further figures shown beside the value, such as "strict", the value when only marked
+        answers count.
     """
 
     value: float
@@ -197,8 +218,9 @@ Progress = Callable[[int, int], None]
 class Problem(Protocol):
     """What is optimized.
 
-    Every method is deterministic and does no I/O: whatever a model or a program must do is yielded as batches.
-    `splits` names the splits that exist, "train" always among them; numeric problems have no other.
+    Every method is deterministic and does no I/O: whatever a model or a program must do is yielded
+    as batches. `splits` names the splits that exist, "train" always among them; numeric problems
+    have no other.
     """
 
     splits: tuple[Split, ...]
@@ -209,19 +231,26 @@ class Problem(Protocol):
     def ask(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
     ) -> Generator[Batch, Reply, Sequence[Completion]]:
-        """Draw one reply to a meta-prompt per sampling: one Batch to the optimizer, unless the problem needs more."""
+        """Draw one reply to a meta-prompt per sampling: one Batch to the optimizer, unless the
+        problem needs more.
+        """
 
     def read(self, text: str) -> Solution | str:
         """A proposed text as a solution, or the reason why it can't be one."""
 
     def evaluate(
-        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
+        self,
+        solutions: Sequence[Solution],
+        split: Split,
+        label: str,
+        rows: Sequence[int] | None = None,
     ) -> Generator[Batch, Reply, list[Score | str]]:
         """Score every solution on the examples of the split: one Score each, in order.
 
-        All solutions go in one Batch per model or program involved. A text instead of a Score is the reason why the
-        solution can't be scored; the search rejects it. `rows` are positions in the split, in the order the values
-        are wanted; None means all. Only problems of the kind "prompt" are asked for a part, others need not take it.
+        All solutions go in one Batch per model or program involved. A text instead of a Score is
+        the reason why the solution can't be scored; the search rejects it. `rows` are positions in
+        the split, in the order the values are wanted; None means all. Only problems of the kind
+        "prompt" are asked for a part, others need not take it.
         """
 
     def show(self, value: float) -> str | None:
@@ -234,24 +263,29 @@ class Problem(Protocol):
         """The train rows at these positions as meta-prompts show them."""
 
     def targets(self) -> Sequence[str]:
-        """The targets of the train rows, in order. Asked where evaluate is asked for a part, and only there."""
+        """The targets of the train rows, in order. Asked where evaluate is asked for a part, and
+        only there.
+        """
 
 
 class Engine(Protocol):
     """A model that answers batches.
 
-    `fingerprint` is JSON-able and names the engine, its version, device, dtype and the model's digest; two engines
-    with equal fingerprints are expected to give equal greedy answers. `max_model_len` is the context in tokens.
+    `fingerprint` is JSON-able and names the engine, its version, device, dtype and the model's
+    digest; two engines with equal fingerprints are expected to give equal greedy answers.
+    `max_model_len` is the context in tokens.
     """
 
     fingerprint: Mapping[str, Any]
     max_model_len: int
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request, in the order of the requests.
 
-        A prompt that does not fit fails alone, as "too_long". `progress(finished, output_tokens)` is called while
-        the batch runs. Raises EngineError when the engine fails; there is no retry.
+        A prompt that does not fit fails alone, as "too_long". `progress(finished, output_tokens)`
+        is called while the batch runs. Raises EngineError when the engine fails; there is no retry.
         """
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -274,8 +308,9 @@ class EngineSettings:
         tensor_parallel: GPUs that every layer is spread over; vLLM only.
         pipeline_parallel: groups of GPUs that the layers are divided between; vLLM only.
         data_parallel: workers with a copy of the model each, which share every batch.
-        sleep: how the engine leaves the GPU when it is told to sleep: 1 keeps its weights in host memory, 2 reads them
-            again when it wakes, 0 can't sleep; vLLM on CUDA only, and the scripted engine, which always can.
+        sleep: how the engine leaves the GPU when it is told to sleep: 1 keeps its weights in host
+            memory, 2 reads them again when it wakes, 0 can't sleep; vLLM on CUDA only, and the
+            scripted engine, which always can.
         batch_tokens: padded tokens per forward batch of the transformers engine.
         adapters: folders of the LoRA adapters that requests may ask for; vLLM only.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.

@@ -1,17 +1,20 @@
-"""What worked examples drawn at random are worth, and what choosing among few or many of them by few rows finds.
+"""What worked examples drawn at random are worth, and what choosing among few or many of them by
+few rows finds.
 
-    python scripts/bench_draws.py [--orders 200]
-    python scripts/bench_draws.py --record FILE [--tasks reviews,...] [--seeds 3] [--first-seed 20] [--draws 64]
+    python scripts/bench_draws.py [--orders 200] python scripts/bench_draws.py --record FILE
+    [--tasks reviews,...] [--seeds 3] [--first-seed 20] [--draws 64]
 
-The first reads draw_scores.json, recorded by the second on one H200 (SmolLM2-135M, vLLM, bfloat16): for each task and
-seed of bench_search.py 64 draws as the search makes them, 24 as `random-demos` makes them, and changes of the eight
-best of all these, every one scored on all 24 train, 24 validation and 100 test rows (the file's test rows are the
-same for all seeds, as bench_search.py's were then). From that it simulates choices: of
-so many draws, and changes where they are named, those that halving on train leaves, then the finalists by train, then
-the best of them by both splits; each in so many random orders. `oracle` is the best by the test rows themselves.
+The first reads draw_scores.json, recorded by the second on one H200 (SmolLM2-135M, vLLM, bfloat16):
+for each task and seed of bench_search.py 64 draws as the search makes them, 24 as `random-demos`
+makes them, and changes of the eight best of all these, every one scored on all 24 train, 24
+validation and 100 test rows (the file's test rows are the same for all seeds, as bench_search.py's
+were then). From that it simulates choices: of so many draws, and changes where they are named,
+those that halving on train leaves, then the finalists by train, then the best of them by both
+splits; each in so many random orders. `oracle` is the best by the test rows themselves.
 
-The last table is about the baseline: which share of the runs keeps it, and ends below it, where a finalist must be
-ahead of it on validation with a one-sided p-value of at most `doubt`. Its own answers are drawn anew for every order.
+The last table is about the baseline: which share of the runs keeps it, and ends below it, where a
+finalist must be ahead of it on validation with a one-sided p-value of at most `doubt`. Its own
+answers are drawn anew for every order.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ CHANGES = (("alter", 4), ("cross", 3), ("correct", 2))
 
 @dataclass(frozen=True)
 class Recording:
-    """One task and seed: by split which rows each solution got right, shape (solutions, rows); how each was made."""
+    """One task and seed: by split which rows each solution got right, shape (solutions, rows); how
+    each was made.
+    """
 
     task: str
     ways: np.ndarray
@@ -70,7 +75,10 @@ def read(path: Path) -> list[Recording]:
     found = []
     for one in json.loads(path.read_text())["recordings"]:
         sizes = dict(zip(SPLITS, one["rows"], strict=True))
-        scores = {split: np.array([unpacked(line, sizes[split]) for line in one["scores"][split]]) for split in SPLITS}
+        scores = {
+            split: np.array([unpacked(line, sizes[split]) for line in one["scores"][split]])
+            for split in SPLITS
+        }
         shown = np.array([unpacked(line, sizes["train"]) for line in one["shown"]]).astype(bool)
         found.append(Recording(one["task"], np.array(one["ways"]), shown, one["labels"], scores))
     return found
@@ -78,7 +86,9 @@ def read(path: Path) -> list[Recording]:
 
 def record(given: argparse.Namespace) -> None:
     """Score the solutions of every task and seed with the model."""
-    settings = EngineSettings(given.model, "vllm", max_model_len=2048, gpu_memory=0.5, max_num_seqs=given.max_num_seqs)
+    settings = EngineSettings(
+        given.model, "vllm", max_model_len=2048, gpu_memory=0.5, max_num_seqs=given.max_num_seqs
+    )
     engine, _ = start_engine(settings, "vllm")
     found = []
     try:
@@ -107,9 +117,12 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
     def scored(first: int) -> dict[str, np.ndarray]:
         fresh = list(solutions)[first:]
         parts = {
-            split: drive(problem.evaluate(fresh, split, split), {"scorer": engine}, Trajectory()) for split in SPLITS
+            split: drive(problem.evaluate(fresh, split, split), {"scorer": engine}, Trajectory())
+            for split in SPLITS
         }
-        return {split: np.array([score.values for score in scores]) for split, scores in parts.items()}
+        return {
+            split: np.array([score.values for score in scores]) for split, scores in parts.items()
+        }
 
     for _ in range(given.draws):
         solutions.setdefault(Solution(text, MOVES["draw"](pool([]), (), ())), "draw")
@@ -118,7 +131,9 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
         solutions.setdefault(Solution(text, tuple(known[int(row)].id for row in rows)), "random")
     first = scored(0)
     drawn = list(solutions)
-    best = np.argsort(-np.hstack([first["train"], first["validation"]]).mean(axis=1), kind="stable")[:BEST]
+    best = np.argsort(
+        -np.hstack([first["train"], first["validation"]]).mean(axis=1), kind="stable"
+    )[:BEST]
     for place in map(int, best):
         parent = drawn[place]
         wrong = [mistake.id for mistake in problem.demonstrations.mistakes(parent)]
@@ -135,7 +150,9 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
         "labels": [row.target for row in problem.rows["train"]],
         "ways": list(solutions.values()),
         "shown": [packed(np.isin(train, solution.demonstrations)) for solution in solutions],
-        "scores": {split: [packed(row) for row in (*first[split], *then[split])] for split in SPLITS},
+        "scores": {
+            split: [packed(row) for row in (*first[split], *then[split])] for split in SPLITS
+        },
     }
 
 
@@ -150,7 +167,9 @@ def halved(one: Recording, among: np.ndarray, rng: np.random.Generator) -> tuple
     return left, racing.cost(len(among), total)
 
 
-def choice(one: Recording, groups: list[np.ndarray], rng: np.random.Generator, shown: bool = True) -> tuple[int, int]:
+def choice(
+    one: Recording, groups: list[np.ndarray], rng: np.random.Generator, shown: bool = True
+) -> tuple[int, int]:
     """The solution chosen from groups that are halved one after the other, and the pairs scored.
 
     `shown`: whether train rows that a solution shows count, scored with stand-ins, among the rest.
@@ -170,7 +189,9 @@ Chooser = Callable[[Recording, np.random.Generator], tuple[int, int]]
 
 
 def choosers() -> Iterator[tuple[str, Chooser]]:
-    """What is compared: a name, and a function that gives the chosen solution and the pairs that it took."""
+    """What is compared: a name, and a function that gives the chosen solution and the pairs that it
+    took.
+    """
 
     def drawn(one: Recording, rng: np.random.Generator, count: int) -> np.ndarray:
         return rng.permutation(one.made("draw"))[:count]
@@ -198,12 +219,17 @@ def choosers() -> Iterator[tuple[str, Chooser]]:
             f"{count} draws, shown rows left out",
             lambda one, rng, n=count: choice(one, [drawn(one, rng, n)], rng, shown=False),
         )
-        yield f"{count} draws, all on all 48 rows", lambda one, rng, n=count: everything(one, rng, n)
+        yield (
+            f"{count} draws, all on all 48 rows",
+            lambda one, rng, n=count: everything(one, rng, n),
+        )
         yield f"{count} draws, oracle", lambda one, rng, n=count: oracle(one, rng, n)
     for ways in (("alter",), ("cross",), ("correct",), ("alter", "cross", "correct")):
         yield (
             f"24 draws, then 14 changes of the eight best of all: {', '.join(ways)}",
-            lambda one, rng, ways=ways: choice(one, [drawn(one, rng, 24), some(one, rng, ways)], rng),
+            lambda one, rng, ways=ways: choice(
+                one, [drawn(one, rng, 24), some(one, rng, ways)], rng
+            ),
         )
 
 
@@ -218,18 +244,33 @@ def compare(recordings: list[Recording], orders: int) -> None:
             np.mean([one.scores["test"][chosen].mean() for chosen, _ in runs])
             for one, runs in zip(recordings, found, strict=True)
         ]
-        cells = [np.mean([m for m, one in zip(means, recordings, strict=True) if one.task == task]) for task in names]
+        cells = [
+            np.mean([m for m, one in zip(means, recordings, strict=True) if one.task == task])
+            for task in names
+        ]
         pairs = np.mean([cost for runs in found for _, cost in runs])
-        print(f"| {name} | " + " | ".join(f"{100 * m:.1f}" for m in (*cells, np.mean(means))) + f" | {pairs:.0f} |")
+        print(
+            f"| {name} | "
+            + " | ".join(f"{100 * m:.1f}" for m in (*cells, np.mean(means)))
+            + f" | {pairs:.0f} |"
+        )
 
 
 def guard(recordings: list[Recording], orders: int) -> None:
     """Print what the baseline's right to stay costs and saves."""
-    print("\n| baseline | doubt | mean | baseline kept | more than 2 points below | more than 5 |\n" + "|---" * 6 + "|")
+    print(
+        "\n| baseline | doubt | mean | baseline kept | more than 2 points below | more than 5 |\n"
+        + "|---" * 6
+        + "|"
+    )
     for base in (0.74, 0.84):
         for doubt in (0.1, 0.25, 0.5):
-            ends = [guarded(one, base, doubt, rng) for one in recordings for rng in generators(orders)]
-            under = [100 * np.mean([end < base - less - 1e-9 for end in ends]) for less in (0.02, 0.05)]
+            ends = [
+                guarded(one, base, doubt, rng) for one in recordings for rng in generators(orders)
+            ]
+            under = [
+                100 * np.mean([end < base - less - 1e-9 for end in ends]) for less in (0.02, 0.05)
+            ]
             kept = 100 * np.mean([end == base for end in ends])
             print(
                 f"| {100 * base:.0f} | {doubt} | {100 * np.mean(ends):.1f} | {kept:.0f} % | {under[0]:.1f} % "
@@ -238,13 +279,19 @@ def guard(recordings: list[Recording], orders: int) -> None:
 
 
 def guarded(one: Recording, base: float, doubt: float, rng: np.random.Generator) -> float:
-    """Test accuracy of what a run chooses whose baseline is right on each row with the chance `base`."""
+    """Test accuracy of what a run chooses whose baseline is right on each row with the chance
+    `base`.
+    """
     changes = rng.permutation(one.made(*(way for way, _ in CHANGES)))[:12]
     best, _ = choice(one, [rng.permutation(one.made("draw"))[:24], changes], rng)
     held_out = one.scores["validation"][best]
     own = rng.random(len(held_out)) < base
     gain = stats.paired_difference(held_out, own.astype(float))
-    return float(one.scores["test"][best].mean()) if gain.value > 0 and gain.p_value / 2 <= doubt else base
+    return (
+        float(one.scores["test"][best].mean())
+        if gain.value > 0 and gain.p_value / 2 <= doubt
+        else base
+    )
 
 
 def generators(orders: int) -> Iterator[np.random.Generator]:
@@ -253,10 +300,14 @@ def generators(orders: int) -> Iterator[np.random.Generator]:
 
 def main() -> None:
     """Print the tables, or record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--recorded", type=Path, default=RECORDED)
-    parser.add_argument("--record", type=Path, help="score the draws with the model and write them here")
+    parser.add_argument(
+        "--record", type=Path, help="score the draws with the model and write them here"
+    )
     parser.add_argument("--tasks", default=",".join(bench_search.PROMPTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=20)

@@ -1,14 +1,16 @@
-"""What a run costs besides the engine as it grows: 1x, 10x and 100x the examples, and the resume of the largest.
+"""What a run costs besides the engine as it grows: 1x, 10x and 100x the examples, and the resume of
+the largest.
 
     python scripts/bench_growth.py [--rows 261] [--candidates 8]
 
-Runs of 2, 20 and 200 steps with the scripted engine of bench_host.py, each in a process of its own after a tiny run
-that loads what every run needs (a third of a second): plan, search, prompts, digests, store, rule, trajectory, result.
-`host s` is the search's CPU time without the engine's, because other work on the machine is no part of it, `host us`
-the same per scored example, and `ends s` what stands before and after the search once (plan, opening and closing the
-store, result); `seconds` is wall time with the engine. Then the largest run is given again: every completion comes
-from the store. Wanted: host time per example that differs by less than 20 %, the largest run in under 60 s and 500 MB,
-its resume in under 15 s.
+Runs of 2, 20 and 200 steps with the scripted engine of bench_host.py, each in a process of its own
+after a tiny run that loads what every run needs (a third of a second): plan, search, prompts,
+digests, store, rule, trajectory, result. `host s` is the search's CPU time without the engine's,
+because other work on the machine is no part of it, `host us` the same per scored example, and `ends
+s` what stands before and after the search once (plan, opening and closing the store, result);
+`seconds` is wall time with the engine. Then the largest run is given again: every completion comes
+from the store. Wanted: host time per example that differs by less than 20 %, the largest run in
+under 60 s and 500 MB, its resume in under 15 s.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from opro_local.runs.plans import plan
 from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
 
-# Steps of a run, and how often it is made: short ones are noisy, and the median of their host time counts.
+# Steps of a run, and how often it is made: short ones are noisy, and the median of their host time
+# counts.
 STEPS = {2: 5, 20: 3, 200: 1}
 LINE = "{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}"
 
@@ -55,7 +58,11 @@ def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
     config = reading.build(
         {
             "task": {"train": str(data), "input": "question", "target": "answer", "rule": "number"},
-            "scorer": {"engine": "scripted", "script": f"{bench_host.__file__}:answer", "max_tokens": 1024},
+            "scorer": {
+                "engine": "scripted",
+                "script": f"{bench_host.__file__}:answer",
+                "max_tokens": 1024,
+            },
             "search": {"steps": steps, "candidates": candidates, "metaprompt": "continuation"},
         }
     )
@@ -63,7 +70,9 @@ def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
     ready = plan(config)
     store = open_store(folder)
     begun = time.process_time()
-    outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store)
+    outcome = drive(
+        ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store
+    )
     ended = time.process_time()
     store.put(result=result.summarize(trajectory, outcome, 0.05))
     store.close()
@@ -79,7 +88,11 @@ def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
 
 def alone(*arguments: object) -> dict:
     """`one` in a process of its own, so that memory is its own too."""
-    told = subprocess.run([sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.PIPE, check=True)
+    told = subprocess.run(
+        [sys.executable, __file__, "--one", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return json.loads(told.stdout)
 
 
@@ -91,7 +104,9 @@ def each(found: dict) -> float:
 def line(name: str, found: dict) -> str:
     """A line of the table."""
     seconds = (f"{found['seconds']:.1f}", f"{found['ends']:.2f}", f"{found['host']:.2f}")
-    return LINE.format(name, f"{found['examples']:,}", *seconds, f"{each(found):.1f}", f"{found['megabytes']:.0f}")
+    return LINE.format(
+        name, f"{found['examples']:,}", *seconds, f"{each(found):.1f}", f"{found['megabytes']:.0f}"
+    )
 
 
 def write_rows(data: Path, count: int) -> None:
@@ -105,7 +120,9 @@ def write_rows(data: Path, count: int) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=261)
     parser.add_argument("--candidates", type=int, default=8)
     given = parser.parse_args()
@@ -116,15 +133,24 @@ def main() -> None:
         write_rows(data, given.rows)
         grown = []
         for steps, times in STEPS.items():
-            found = [alone(Path(scratch) / f"{steps}-{i}", data, steps, given.candidates) for i in range(times)]
+            found = [
+                alone(Path(scratch) / f"{steps}-{i}", data, steps, given.candidates)
+                for i in range(times)
+            ]
             grown.append(sorted(found, key=lambda one: one["host"])[times // 2])
             print(line(f"{steps} steps", grown[-1]), flush=True)
         again = alone(Path(scratch) / f"{steps}-0", data, steps, given.candidates)
         print(line(f"{steps} steps, resumed", again))
     costs = [each(found) for found in grown]
-    print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
+    print(
+        json.dumps(
+            bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}
+        )
+    )
     print(f"resumed run equal: {'yes' if again['digest'] == grown[-1]['digest'] else 'NO'}")
-    print(f"host time per example differs by {100 * (max(costs) / min(costs) - 1):.0f} % (under 20 wanted)")
+    print(
+        f"host time per example differs by {100 * (max(costs) / min(costs) - 1):.0f} % (under 20 wanted)"
+    )
 
 
 if __name__ == "__main__":
@@ -132,6 +158,10 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as tiny:
             write_rows(Path(tiny) / "rows.csv", 5)
             one(Path(tiny) / "run", Path(tiny) / "rows.csv", 2, 2)
-        print(json.dumps(one(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))))
+        print(
+            json.dumps(
+                one(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+            )
+        )
     else:
         main()

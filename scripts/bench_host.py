@@ -1,7 +1,9 @@
-"""What a run costs besides the engine: 20 steps x 8 solutions x 261 examples with a scripted engine.
+"""What a run costs besides the engine: 20 steps x 8 solutions x 261 examples with a scripted
+engine.
 
-Everything is on: prompts, request digests, the store with its commits, extraction, the trajectory, the result. The
-engine's own time is measured and taken off. Run it with `python scripts/bench_host.py`; the last line is the figure.
+Everything is on: prompts, request digests, the store with its commits, extraction, the trajectory,
+the result. The engine's own time is measured and taken off. Run it with `python
+scripts/bench_host.py`; the last line is the figure.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from opro_local.search.trajectory import Trajectory
 STEPS, CANDIDATES, ROWS = 20, 8, 261
 ROUNDS = 5
 WORDED = (
-    "Let us work through it. There are {n} boxes, and every box holds three pens, so we multiply and then add.\n" * 4
+    "Let us work through it. There are {n} boxes, and every box holds three pens, so we multiply and then add.\n"
+    * 4
 )
 
 
@@ -32,7 +35,8 @@ def answer(request):
     """A proposal that depends on the seed, or a worked solution of some 450 characters."""
     if request.sampling.seed is not None:
         return "Solve it " + " ".join(
-            ["calmly", "slowly", "wisely", "boldly", "neatly"][int(d) % 5] for d in str(request.sampling.seed)
+            ["calmly", "slowly", "wisely", "boldly", "neatly"][int(d) % 5]
+            for d in str(request.sampling.seed)
         )
     n = len(request.prompt.text)
     return WORDED.replace("{n}", str(n)) + f"#### {n % 7}"
@@ -82,12 +86,15 @@ def main() -> None:
             writer = csv.writer(stream)
             writer.writerow(["question", "answer"])
             writer.writerows(
-                [f"Question {i}: " + "a store sells pens in boxes. " * (i % 9 + 3), i % 7] for i in range(ROWS)
+                [f"Question {i}: " + "a store sells pens in boxes. " * (i % 9 + 3), i % 7]
+                for i in range(ROWS)
             )
         for number in range(ROUNDS):
             host, examples = measure(Path(scratch) / str(number), data)
             figures.append(1e6 * host / examples)
-            sys.stdout.write(f"{json.dumps({'examples': examples, 'host_seconds': round(host, 3)})}\n")
+            sys.stdout.write(
+                f"{json.dumps({'examples': examples, 'host_seconds': round(host, 3)})}\n"
+            )
     sys.stdout.write(f"{sorted(figures)[ROUNDS // 2]:.1f} us per scored example\n")
 
 

@@ -1,12 +1,14 @@
-"""What racing saves, and how often it loses the best: recorded scores of a real run, and simulated races.
+"""What racing saves, and how often it loses the best: recorded scores of a real run, and simulated
+races.
 
     python scripts/bench_racing.py [--orders 1000] [--races 2000] [--block 256] [--seed 0]
 
-Recorded: racing_scores.json, every solution of a full run of SmolLM2-135M on 200 rows; a race is run in so many random
-orders of the rows. "best lost" counts races in which the best on all rows, or any of several equally good, was dropped,
-unless the incumbent is better. Simulated: 8 new solutions and the incumbent on 261 rows, scores that hang
-together over rows (latent correlation 0.6) around 60 %. "points lost" is what the winner of the race has less on all
-rows than the winner of full scoring.
+Recorded: racing_scores.json, every solution of a full run of SmolLM2-135M on 200 rows; a race is
+run in so many random orders of the rows. "best lost" counts races in which the best on all rows, or
+any of several equally good, was dropped, unless the incumbent is better. Simulated: 8 new solutions
+and the incumbent on 261 rows, scores that hang together over rows (latent correlation 0.6) around
+60 %. "points lost" is what the winner of the race has less on all rows than the winner of full
+scoring.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Race:
 
 @dataclass(frozen=True)
 class Found:
-    """What a race did: share of pairs scored, whether its best was lost, points lost, share dropped, and blocks."""
+    """What a race did: share of pairs scored, whether its best was lost, points lost, share
+    dropped, and blocks.
+    """
 
     share: float
     lost: bool
@@ -63,7 +67,13 @@ def run(race: Race, rng: np.random.Generator) -> Found:
     best = max(means.max(), bar)
     won = max(means[alive].max(initial=0), bar)
     lost = means.max() >= bar and not alive[means == means.max()].all()
-    return Found(float((~np.isnan(seen)).mean()), bool(lost), 100 * float(best - won), float((~alive).mean()), blocks)
+    return Found(
+        float((~np.isnan(seen)).mean()),
+        bool(lost),
+        100 * float(best - won),
+        float((~alive).mean()),
+        blocks,
+    )
 
 
 def recorded(prompts: int) -> Iterator[tuple[str, list[Race]]]:
@@ -76,12 +86,19 @@ def recorded(prompts: int) -> Iterator[tuple[str, list[Race]]]:
         before = scores[steps < step]
         races.append(Race(scores[steps == step], before[before.mean(axis=1).argmax()], prompts))
     yield "its steps, each against the best before", races
-    yield f"all {len(scores) - 1} against the starting solution", [Race(scores[1:], scores[0], prompts)]
+    yield (
+        f"all {len(scores) - 1} against the starting solution",
+        [Race(scores[1:], scores[0], prompts)],
+    )
     yield "the first 9 against the starting solution", [Race(scores[1:10], scores[0], prompts)]
 
 
-def simulated(spread: float, earlier: int, races: int, prompts: int, rng: np.random.Generator) -> Iterator[Race]:
-    """Races whose true accuracies have this standard deviation; the incumbent is the best of so many earlier ones."""
+def simulated(
+    spread: float, earlier: int, races: int, prompts: int, rng: np.random.Generator
+) -> Iterator[Race]:
+    """Races whose true accuracies have this standard deviation; the incumbent is the best of so
+    many earlier ones.
+    """
     for _ in range(races):
         accuracy = np.clip(BASE + spread * rng.standard_normal(SOLUTIONS + earlier), 0.02, 0.98)
         own = rng.standard_normal((SOLUTIONS + earlier, ROWS))
@@ -94,7 +111,9 @@ def simulated(spread: float, earlier: int, races: int, prompts: int, rng: np.ran
 def equals(races: int, prompts: int, rng: np.random.Generator) -> Iterator[Race]:
     """Races of solutions that are right on equally many rows, each on rows of its own."""
     for _ in range(races):
-        values = rng.permuted(np.tile(np.arange(ROWS) < BASE * ROWS, (SOLUTIONS + 1, 1)), axis=1).astype(float)
+        values = rng.permuted(
+            np.tile(np.arange(ROWS) < BASE * ROWS, (SOLUTIONS + 1, 1)), axis=1
+        ).astype(float)
         yield Race(values[1:], values[0], prompts)
 
 
@@ -109,15 +128,21 @@ def line(name: str, found: list[Found]) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=1000)
     parser.add_argument("--races", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--block", type=int, default=256, help="prompts of a block, as evaluation.block")
+    parser.add_argument(
+        "--block", type=int, default=256, help="prompts of a block, as evaluation.block"
+    )
     given = parser.parse_args()
     begun, rng = time.monotonic(), np.random.default_rng(given.seed)
     print(f"alpha = {ALPHA} a race, {given.block} prompts a block")
-    print(f"{'':46}{'races':>6}{'% saved':>9}{'% dropped':>10}{'% best lost':>11}{'points lost':>13}{'blocks':>8}")
+    print(
+        f"{'':46}{'races':>6}{'% saved':>9}{'% dropped':>10}{'% best lost':>11}{'points lost':>13}{'blocks':>8}"
+    )
     for name, races in recorded(given.block):
         found = [run(race, rng) for _ in range(given.orders) for race in races]
         print(line(f"recorded: {name}", found), flush=True)

@@ -1,16 +1,20 @@
-"""The reference's shape against ours, on one engine: a prompt at a time, a candidate after another, or one batch.
+"""The reference's shape against ours, on one engine: a prompt at a time, a candidate after another,
+or one batch.
 
-    python scripts/bench_reference_shape.py [--model DIR] [--rows 16] [--prompts 4] [--max-tokens 32] [--repeats 2]
+    python scripts/bench_reference_shape.py [--model DIR] [--rows 16] [--prompts 4] [--max-tokens
+    32] [--repeats 2]
 
-google-deepmind/opro scores each candidate over the rows with one request at a time. Here our engine, in its worker, is
-asked exactly that way, and then with the same prompts in one call. Same model, tokens, cache settings and process; only
-the shape of the calls differs. Both sides take turns after a first batch that is not counted, so both find their
-prompts in the prefix cache as far as it reaches, which favours the reference's shape. The ratio is seconds one by one /
-seconds in one batch of a pair; 6 or more is wanted on a CPU.
+google-deepmind/opro scores each candidate over the rows with one request at a time. Here our
+engine, in its worker, is asked exactly that way, and then with the same prompts in one call. Same
+model, tokens, cache settings and process; only the shape of the calls differs. Both sides take
+turns after a first batch that is not counted, so both find their prompts in the prefix cache as far
+as it reaches, which favours the reference's shape. The ratio is seconds one by one / seconds in one
+batch of a pair; 6 or more is wanted on a CPU.
 
-On a GPU this is to be expected, not measured here: decoding one sequence is bound by reading the weights, and hundreds
-of sequences read them once together. With 100 or more prompts of 100 or more new tokens we expect 30 to 100 times;
-give --rows 40 --prompts 8 --max-tokens 128 there (320 prompts).
+On a GPU this is to be expected, not measured here: decoding one sequence is bound by reading the
+weights, and hundreds of sequences read them once together. With 100 or more prompts of 100 or more
+new tokens we expect 30 to 100 times; give --rows 40 --prompts 8 --max-tokens 128 there (320
+prompts).
 """
 
 from __future__ import annotations
@@ -58,7 +62,9 @@ def row(name: str, calls: int, passes: list[tuple[float, list[Completion]]]) -> 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="a model's folder or name [default: the embedded one]")
     parser.add_argument("--engine", default="vllm")
     parser.add_argument("--rows", type=int, default=16)
@@ -70,7 +76,9 @@ def main() -> None:
     before = os.getloadavg()
     changes = [f"task.train_rows={given.rows}", f"scorer.max_tokens={given.max_tokens}"]
     changes += [f"task.position={json.dumps(given.position)}"]
-    config = bench.embedded([*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])])
+    config = bench.embedded(
+        [*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])]
+    )
     ready = prompt_plan(config)
     solutions = [Solution(text) for text in bench.instructions(ready, given.prompts)]
     requests = list(next(ready.problem.evaluate(solutions, "train", "asked")).requests)
@@ -88,8 +96,14 @@ def main() -> None:
     print(row("one by one", len(requests), singles))
     print(row("one batch", 1, batches))
     ratios = [single[0] / batch[0] for single, batch in zip(singles, batches, strict=True)]
-    print(f"same answers: {equal} of {len(requests)}; pairs: {' '.join(f'{ratio:.2f}' for ratio in ratios)}")
-    print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
+    print(
+        f"same answers: {equal} of {len(requests)}; pairs: {' '.join(f'{ratio:.2f}' for ratio in ratios)}"
+    )
+    print(
+        json.dumps(
+            bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}
+        )
+    )
     met = "met" if median(ratios) >= WANTED else "missed"
     print(f"one batch is {median(ratios):.1f} times faster; {WANTED:g} wanted on a CPU: {met}")
 

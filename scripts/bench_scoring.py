@@ -1,8 +1,10 @@
-"""What scoring costs: 100,000 answers of some 600 characters under every rule, and one of a megabyte.
+"""What scoring costs: 100,000 answers of some 600 characters under every rule, and one of a
+megabyte.
 
-The answers are made here: worked solutions in several styles, a tenth of them without a marked answer and a tenth that
-say nothing. The rule harness and sql depend on files and databases of the user's and are left out. Run it with
-`python scripts/bench_scoring.py [ANSWERS]`; it uses one core and prints one table, in seconds of CPU time.
+The answers are made here: worked solutions in several styles, a tenth of them without a marked
+answer and a tenth that say nothing. The rule harness and sql depend on files and databases of the
+user's and are left out. Run it with `python scripts/bench_scoring.py [ANSWERS]`; it uses one core
+and prints one table, in seconds of CPU time.
 """
 
 from __future__ import annotations
@@ -25,11 +27,36 @@ STEPS = (
     "Nothing else in the text changes the amount, the colour or the place of the jars, so we can conclude now.\n",
 )
 ENDS = {
-    "number": ("#### {c}", "**Final answer:** ${c:,}.00", "The answer is \\boxed{{{c}}}.", "So {c} jars are left."),
-    "choice": ("The answer is (B).", "**Answer: B) blue jars**", "\\boxed{{B}}", "It has to be blue jars."),
-    "boolean": ("So the answer is yes.", "**Yes**", "Answer: Yes, because they fit.", "It is true."),
-    "labels": ("The review is positive.", "Label: **Positive**", "Answer: positive", "It sounds positive to me."),
-    "json": ('```json\n{{"answer": {c}}}\n```', '{{"answer": "{c}", "sure": true}}', '{{"answer": {c}.0}}', "{{oops"),
+    "number": (
+        "#### {c}",
+        "**Final answer:** ${c:,}.00",
+        "The answer is \\boxed{{{c}}}.",
+        "So {c} jars are left.",
+    ),
+    "choice": (
+        "The answer is (B).",
+        "**Answer: B) blue jars**",
+        "\\boxed{{B}}",
+        "It has to be blue jars.",
+    ),
+    "boolean": (
+        "So the answer is yes.",
+        "**Yes**",
+        "Answer: Yes, because they fit.",
+        "It is true.",
+    ),
+    "labels": (
+        "The review is positive.",
+        "Label: **Positive**",
+        "Answer: positive",
+        "It sounds positive to me.",
+    ),
+    "json": (
+        '```json\n{{"answer": {c}}}\n```',
+        '{{"answer": "{c}", "sure": true}}',
+        '{{"answer": {c}.0}}',
+        "{{oops",
+    ),
 }
 TARGETS = {"number": "42", "choice": "(B)", "boolean": "yes", "labels": "positive", "json": "42"}
 PATTERNS = {"regex": r"is \(?(\w+)", "json": "answer"}
@@ -46,12 +73,16 @@ def answers(style: str, count: int) -> list[str]:
     for i in range(count):
         a, b = i % 37 + 2, i % 91 + 3
         worked = "".join(STEPS).format(a=a, b=b, c=a * b)
-        made.append(worked + (ends[i // 10 % len(ends)].format(c=a * b) if i % 10 else "I cannot say."))
+        made.append(
+            worked + (ends[i // 10 % len(ends)].format(c=a * b) if i % 10 else "I cannot say.")
+        )
     return made
 
 
 def measure(rule, example: Example, given: list[str]) -> tuple[float, float, float]:
-    """CPU seconds for the answers, the same with strict values too, and seconds for one answer of a megabyte."""
+    """CPU seconds for the answers, the same with strict values too, and seconds for one answer of a
+    megabyte.
+    """
     scorer = rule.prepare([example])
     begun = time.process_time()
     scorer.score(given)
@@ -71,7 +102,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         function = Path(scratch) / "own.py"
         function.write_text("def score(answer, target, columns):\n    return target in answer\n")
-        cases = [(name, name, "auto") for name in RULES] + [(style, "opro", kind) for kind, style in KINDS.items()]
+        cases = [(name, name, "auto") for name in RULES] + [
+            (style, "opro", kind) for kind, style in KINDS.items()
+        ]
         for style, name, kind in cases:
             pattern = f"{function}:score" if name == "python" else PATTERNS.get(name)
             target = TARGETS.get(style, "positive")
@@ -79,7 +112,9 @@ def main() -> None:
             rule = make_rule(name, ("positive", "negative", "neutral"), pattern, kind, [example])
             seconds, both, long = measure(rule, example, answers(style, count))
             label = name if kind == "auto" else f"{name} {kind}"
-            sys.stdout.write(f"{label:<16}{seconds:>9.2f}{1e6 * seconds / count:>9.1f}{both:>11.2f}{long:>9.3f}\n")
+            sys.stdout.write(
+                f"{label:<16}{seconds:>9.2f}{1e6 * seconds / count:>9.1f}{both:>11.2f}{long:>9.3f}\n"
+            )
             sys.stdout.flush()
 
 

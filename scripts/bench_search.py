@@ -1,14 +1,17 @@
-"""Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on three short tasks.
+"""Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on
+three short tasks.
 
-    python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...] [--out FILE]
+    python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...]
+    [--out FILE]
 
-Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are drawn from all of
-the task's, and from the rest the test rows, 200 reviews or 100 of the others; all modes get the same. Every mode may
-score 576 pairs of a prompt and a row in all, most of them on train and the rest to confirm its leaders on validation:
+Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are
+drawn from all of the task's, and from the rest the test rows, 200 reviews or 100 of the others; all
+modes get the same. Every mode may score 576 pairs of a prompt and a row in all, most of them on
+train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
-    joint            the default search: instruction and worked examples together
-    random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on validation;
+    joint            the default search: instruction and worked examples together random-demos
+    24 random draws of 2 to 8 worked examples with the user's prompt, the best on validation;
                      worked examples laid out as the model's card says
     mixed            the default search without worked examples
     no-history       best of N proposals of all operators, from the user's prompt only
@@ -94,20 +97,45 @@ MODES: dict[str, dict[str, Any]] = {
     "joint": {"mode": "mixed", **STEPS},
     "random-demos": {"mode": "mixed"},
     "mixed": ALONE,
-    "no-history": {**ALONE, "drafts": 1, "steps": 1, "candidates": 36, "generic_seeds": 0, "written_seeds": 0},
-    "paraphrase": {"mode": "opro", "metaprompt": "paraphrase_line", **STEPS, "steps": 1, "candidates": 40},
+    "no-history": {
+        **ALONE,
+        "drafts": 1,
+        "steps": 1,
+        "candidates": 36,
+        "generic_seeds": 0,
+        "written_seeds": 0,
+    },
+    "paraphrase": {
+        "mode": "opro",
+        "metaprompt": "paraphrase_line",
+        **STEPS,
+        "steps": 1,
+        "candidates": 40,
+    },
     "opro-chat": {"mode": "opro", "metaprompt": "brackets", **STEPS, "steps": 6},
     "mixed-shuffled": ALONE,
     "opro": {"mode": "opro", **STEPS},
     "random-turns": {"mode": "mixed"},
     "no-screening": {**ALONE, "drafts": 1},
 }
-RUN_BY_DEFAULT = ("joint", "random-demos", "mixed", "no-history", "paraphrase", "opro-chat", "opro", "mixed-shuffled")
+RUN_BY_DEFAULT = (
+    "joint",
+    "random-demos",
+    "mixed",
+    "no-history",
+    "paraphrase",
+    "opro-chat",
+    "opro",
+    "mixed-shuffled",
+)
 
 
 def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
     """One run: its rows are drawn, its settings are the mode's."""
-    drawn = [task.rows[int(index)] for index in np.random.default_rng((seed, 7)).permutation(len(task.rows))]
+    drawn = [
+        task.rows[int(index)]
+        for index in np.random.default_rng((seed, 7)).permutation(len(task.rows))
+    ]
     held_out = drawn[2 * ROWS :][: task.test]
     files = {"train": drawn[:ROWS], "validation": drawn[ROWS : 2 * ROWS], "test": held_out}
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,10 +163,14 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
         asks = partial(random_draws, ready, seed)
     elif mode == "mixed-shuffled":
         asks = partial(shuffled, ready)
-    return replace(ready, asks=partial(with_curve, ready, asks), summarize=partial(summarize, ready))
+    return replace(
+        ready, asks=partial(with_curve, ready, asks), summarize=partial(summarize, ready)
+    )
 
 
-def random_draws(ready: Plan, seed: int, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+def random_draws(
+    ready: Plan, seed: int, trajectory: Trajectory
+) -> Generator[Batch, Reply, Outcome]:
     """The plain rival: draws without regard to anything, the best on validation."""
     problem, rng = ready.problem, np.random.default_rng((seed, 11))
     baseline = Solution(problem.seeds()[0].text)
@@ -146,7 +178,9 @@ def random_draws(ready: Plan, seed: int, trajectory: Trajectory) -> Generator[Ba
     solutions = []
     for _ in range(DRAWS):
         rows = rng.choice(len(known), int(rng.integers(2, 9)), replace=False)
-        solutions.append(replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows)))
+        solutions.append(
+            replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows))
+        )
     yield from score(problem, trajectory, [baseline], "train", 0)
     yield from score(problem, trajectory, solutions, "validation", 0)
     best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
@@ -168,7 +202,9 @@ class ShuffledScores(mixing.Mixed):
         view = super()._view(step, history)
         scores = [shown for _, shown in view.shown]
         np.random.default_rng((self._config.run.seed, step, 13)).shuffle(scores)
-        return replace(view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)])
+        return replace(
+            view, shown=[(text, shown) for (text, _), shown in zip(view.shown, scores, strict=True)]
+        )
 
 
 CHECKPOINTS = (ROWS * 13, ROWS * CANDIDATES)  # the first ends with the default search's first call
@@ -176,11 +212,15 @@ CURVE_ROWS = 50
 
 
 def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
-    """A search, and after its end the accuracy on the first test rows of what stood first at some points."""
+    """A search, and after its end the accuracy on the first test rows of what stood first at some
+    points.
+    """
     outcome = yield from asks(trajectory)
     incumbents = [incumbent(trajectory, pairs) for pairs in CHECKPOINTS]
     rows = range(CURVE_ROWS)
-    known = {entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"}
+    known = {
+        entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"
+    }
     missing = [solution for solution in dict.fromkeys(incumbents) if solution not in known]
     if missing:
         found = yield from ready.problem.evaluate(missing, "test", "curve/steps", rows)
@@ -193,17 +233,31 @@ def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Bat
 def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
     """What stood first when so many pairs had been scored, by the split on which the mode compares.
 
-    A search's step counts when it is through: which of its solutions are dropped is known at its end.
+    A search's step counts when it is through: which of its solutions are dropped is known at its
+    end.
     """
-    drawn = any(entry.solution.demonstrations for entry in trajectory.held_out) and len(trajectory.entries) == 1
-    entries = [e for e in trajectory.held_out if e.split == "validation"] if drawn else trajectory.entries
+    drawn = (
+        any(entry.solution.demonstrations for entry in trajectory.held_out)
+        and len(trajectory.entries) == 1
+    )
+    entries = (
+        [e for e in trajectory.held_out if e.split == "validation"] if drawn else trajectory.entries
+    )
     spent = np.cumsum([entry.score.n for entry in entries])
-    ends = spent if drawn else [spent[max(i for i, e in enumerate(entries) if e.step == own.step)] for own in entries]
-    seen = [entry for entry, cost in zip(entries, ends, strict=True) if cost <= pairs] or entries[:1]
+    ends = (
+        spent
+        if drawn
+        else [spent[max(i for i, e in enumerate(entries) if e.step == own.step)] for own in entries]
+    )
+    seen = [entry for entry, cost in zip(entries, ends, strict=True) if cost <= pairs] or entries[
+        :1
+    ]
     return max(seen, key=lambda entry: (not entry.partial, trajectory.estimate(entry))).solution
 
 
-def summarize(ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+def summarize(
+    ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: float
+) -> dict[str, Any]:
     """The run's result with what the table needs beside it."""
     held_out = sum(entry.score.n for entry in trajectory.held_out if entry.split == "validation")
     replies = [p for p in trajectory.proposals if p.way not in (*MOVES, "given", "generic")]
@@ -216,7 +270,9 @@ def summarize(ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: floa
     }
 
 
-def run(name: str, task: Task, seeds: range, modes: list[str], model: str, folder: Path) -> list[dict[str, Any]]:
+def run(
+    name: str, task: Task, seeds: range, modes: list[str], model: str, folder: Path
+) -> list[dict[str, Any]]:
     """All runs of a task in lockstep."""
     places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in seeds]
     pool = Pool()
@@ -238,7 +294,10 @@ def run(name: str, task: Task, seeds: range, modes: list[str], model: str, folde
     failed = [result for result in results if not isinstance(result, dict)]
     if failed:
         raise SystemExit(f"{name}: {failed[0]}")
-    return [row(name, mode, seed, result) for (mode, seed, _), result in zip(places, results, strict=True)]
+    return [
+        row(name, mode, seed, result)
+        for (mode, seed, _), result in zip(places, results, strict=True)
+    ]
 
 
 def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,7 +321,8 @@ def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str,
 
 
 def interval(parts: list[list[float]]) -> str:
-    """The mean over tasks of the mean over a task's runs, and its 95 % interval over runs (Student's t), in percent.
+    """The mean over tasks of the mean over a task's runs, and its 95 % interval over runs
+    (Student's t), in percent.
 
     Differences between tasks are no part of it: other tasks would be another table.
     """
@@ -270,30 +330,44 @@ def interval(parts: list[list[float]]) -> str:
 
     values = [100 * np.array(part) for part in parts]
     spread = (
-        np.sqrt(sum(part.var(ddof=1) / len(part) for part in values)) / len(values) if len(values[0]) > 1 else np.nan
+        np.sqrt(sum(part.var(ddof=1) / len(part) for part in values)) / len(values)
+        if len(values[0]) > 1
+        else np.nan
     )
     half = t.ppf(0.975, sum(len(part) - 1 for part in values)) * spread
     return f"{np.mean([part.mean() for part in values]):5.1f} ± {half:4.1f}"
 
 
-def by_task(rows: list[dict[str, Any]], value: Callable[[dict[str, Any]], float]) -> list[list[float]]:
+def by_task(
+    rows: list[dict[str, Any]], value: Callable[[dict[str, Any]], float]
+) -> list[list[float]]:
     names = dict.fromkeys(row["task"] for row in rows)
     return [[value(row) for row in rows if row["task"] == name] for name in names]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line per mode, a column per task, then the mean over all runs and what else is asked of a mode."""
+    """Markdown: one line per mode, a column per task, then the mean over all runs and what else is
+    asked of a mode.
+    """
     names = list(dict.fromkeys(row["task"] for row in rows))
     lines = ["| mode | " + " | ".join(names) + " | mean | worst vs seed | usable replies | pairs |"]
     lines.append("|---" * (len(names) + 5) + "|")
-    base = by_task([row for row in rows if row["mode"] == rows[0]["mode"]], lambda row: row["baseline"])
-    lines.append(f"| seed | {' | '.join(interval([part]) for part in base)} | {interval(base)} | | | |")
+    base = by_task(
+        [row for row in rows if row["mode"] == rows[0]["mode"]], lambda row: row["baseline"]
+    )
+    lines.append(
+        f"| seed | {' | '.join(interval([part]) for part in base)} | {interval(base)} | | | |"
+    )
     for mode in dict.fromkeys(row["mode"] for row in rows):
         own = [row for row in rows if row["mode"] == mode]
         tests = by_task(own, lambda row: row["test"])
         worst = min(row["test"] - row["baseline"] for row in own)
         replies, usable = sum(row["replies"] for row in own), sum(row["usable"] for row in own)
-        share = f"{usable}/{replies} = {100 * usable / replies:.0f} %" if replies and "random" not in mode else ""
+        share = (
+            f"{usable}/{replies} = {100 * usable / replies:.0f} %"
+            if replies and "random" not in mode
+            else ""
+        )
         pairs = f"{np.mean([row['scored'] for row in own]):.0f}"
         lines.append(
             f"| {mode} | {' | '.join(interval([part]) for part in tests)} | {interval(tests)} | {100 * worst:+.1f} "
@@ -303,7 +377,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def ahead(rows: list[dict[str, Any]]) -> str:
-    """How far the default search is ahead of every other mode, run by run: same task, seed, rows and test rows."""
+    """How far the default search is ahead of every other mode, run by run: same task, seed, rows
+    and test rows.
+    """
     first = {(row["task"], row["seed"]): row["test"] for row in rows if row["mode"] == "joint"}
     lines = []
     for mode in dict.fromkeys(row["mode"] for row in rows if first and row["mode"] != "joint"):
@@ -314,7 +390,9 @@ def ahead(rows: list[dict[str, Any]]) -> str:
 
 
 def curves(rows: list[dict[str, Any]]) -> str:
-    """Markdown: mean accuracy on the first test rows of what stood first after so many pairs, and of the choice."""
+    """Markdown: mean accuracy on the first test rows of what stood first after so many pairs, and
+    of the choice.
+    """
     lines = ["| mode | " + " | ".join(f"{pairs} pairs" for pairs in CHECKPOINTS) + " | chosen |"]
     lines.append("|---" * (len(CHECKPOINTS) + 2) + "|")
     for mode in dict.fromkeys(row["mode"] for row in rows):
@@ -324,13 +402,17 @@ def curves(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tasks", default=",".join(PROMPTS))
     parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
     parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--runs", type=Path, help="keep the runs here, so that the same command goes on")
+    parser.add_argument(
+        "--runs", type=Path, help="keep the runs here, so that the same command goes on"
+    )
     parser.add_argument("--out", type=Path, help="write all rows as JSON")
     given = parser.parse_args()
     folder = given.runs or Path(tempfile.mkdtemp(prefix="bench-search-"))

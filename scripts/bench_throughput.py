@@ -1,18 +1,22 @@
-"""The scoring phase against raw vLLM: the same token ids, and no code of ours around `LLM.generate`.
+"""The scoring phase against raw vLLM: the same token ids, and no code of ours around
+`LLM.generate`.
 
-    python scripts/bench_throughput.py [--model DIR] [--rows 24] [--prompts 8] [--max-tokens 10] [--repeats 5]
+    python scripts/bench_throughput.py [--model DIR] [--rows 24] [--prompts 8] [--max-tokens 10]
+    [--repeats 5]
 
-The phase is driven as a run drives it: prompts, digests, store, worker process, scoring, records. Raw is a vLLM of its
-own with the same arguments, in a process like the worker's; it gets the token ids ready-made, in the order our engine
-would choose, and is timed inside that process around `LLM.generate`. The two take turns over the same prompts, so both
-prefix caches go through the same states: the first pass is cold (not counted), the others find what the same pass left.
-The ratio is raw seconds / phase seconds of a pair, and its median is to be 0.95 or more. `worker` is the same prompts
-given straight to our engine in its worker: what lies between it and raw is tokenizing, pipes and reading the outputs.
-`cpu s` is the processor time of all processes of a side, for machines that others use too: on a CPU its ratio says the
-same as the seconds' would on a quiet machine.
+The phase is driven as a run drives it: prompts, digests, store, worker process, scoring, records.
+Raw is a vLLM of its own with the same arguments, in a process like the worker's; it gets the token
+ids ready-made, in the order our engine would choose, and is timed inside that process around
+`LLM.generate`. The two take turns over the same prompts, so both
+prefix caches go through the same states: the first pass is cold (not counted), the others find what
+the same pass left. The ratio is raw seconds / phase seconds of a pair, and its median is to be 0.95
+or more. `worker` is the same prompts
+given straight to our engine in its worker: what lies between it and raw is tokenizing, pipes and
+reading the outputs. `cpu s` is the processor time of all processes of a side, for machines that
+others use too: on a CPU its ratio says the same as the seconds' would on a quiet machine.
 
-Data are the embedded reviews. Both engines are loaded at once and each waits while the other works: on a GPU each gets
-0.4 of the memory.
+Data are the embedded reviews. Both engines are loaded at once and each waits while the other works:
+on a GPU each gets 0.4 of the memory.
 """
 
 from __future__ import annotations
@@ -43,7 +47,9 @@ LINE = "{:<8}{:>10}{:>12}{:>12}{:>10}{:>9}{:>9}{:>11}"
 
 
 class Raw:
-    """A process that holds a plain vLLM and answers each line it is sent with the seconds and tokens of one pass."""
+    """A process that holds a plain vLLM and answers each line it is sent with the seconds and
+    tokens of one pass.
+    """
 
     def __init__(self, settings: EngineSettings, requests: list[Request]) -> None:
         sampling = requests[0].sampling
@@ -56,7 +62,9 @@ class Raw:
             text=True,
             env=environment(settings),
         )
-        prompts = [[p.text, p.system, p.prefill, p.chat] for p in (request.prompt for request in requests)]
+        prompts = [
+            [p.text, p.system, p.prefill, p.chat] for p in (request.prompt for request in requests)
+        ]
         self._say([asdict(settings), prompts, sampling.max_tokens, sampling.stop])
         self._hear()
 
@@ -122,8 +130,14 @@ def cpu_seconds(pid: int) -> float:
 
 def measure(given: argparse.Namespace) -> dict[str, list[tuple[bench.Pass, float]]]:
     """The passes of each side with their processor time, the cold ones left out."""
-    changes = [f"task.train_rows={given.rows}", f"scorer.max_tokens={given.max_tokens}", 'scorer.engine="vllm"']
-    config = bench.embedded([*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])])
+    changes = [
+        f"task.train_rows={given.rows}",
+        f"scorer.max_tokens={given.max_tokens}",
+        'scorer.engine="vllm"',
+    ]
+    config = bench.embedded(
+        [*changes, *([f"scorer.model={json.dumps(given.model)}"] if given.model else [])]
+    )
     ready = prompt_plan(config)
     solutions = [Solution(text) for text in bench.instructions(ready, given.prompts)]
     share = 0.4 if Path("/proc/driver/nvidia").exists() else None
@@ -160,10 +174,17 @@ def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
     if side == "worker":
         timed.generate(requests)
     else:
-        drive(score(ready.problem, trajectory, solutions, "train", number), {"scorer": timed}, trajectory, store)
+        drive(
+            score(ready.problem, trajectory, solutions, "train", number),
+            {"scorer": timed},
+            trajectory,
+            store,
+        )
     seconds = time.perf_counter() - begun
     counts = [[c.prompt_tokens, c.cached_tokens, c.completion_tokens] for c in timed.completions]
-    return bench.Pass(seconds, timed.seconds, len(timed.asked), *map(sum, zip(*counts, strict=True)))
+    return bench.Pass(
+        seconds, timed.seconds, len(timed.asked), *map(sum, zip(*counts, strict=True))
+    )
 
 
 def against(raw: list, other: list) -> tuple[list[float], list[float]]:
@@ -174,7 +195,9 @@ def against(raw: list, other: list) -> tuple[list[float], list[float]]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="a model's folder or name [default: the embedded one]")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--prompts", type=int, default=8)
@@ -183,7 +206,11 @@ def main() -> None:
     given = parser.parse_args()
     before = os.getloadavg()
     passes = measure(given)
-    print(LINE.format("", "median s", "tok/s in", "tok/s out", "cached %", "ratio", "cpu s", "cpu ratio"))
+    print(
+        LINE.format(
+            "", "median s", "tok/s in", "tok/s out", "cached %", "ratio", "cpu s", "cpu ratio"
+        )
+    )
     for side, found in passes.items():
         figures = bench.rates([one for one, _ in found])
         rates = (f"{figures[f'tokens_{way}_per_second']:,.0f}" for way in ("in", "out"))
@@ -193,7 +220,11 @@ def main() -> None:
         print(LINE.format(side, f"{figures['seconds']:.2f}", *rates, cached, wall, spent, cpu))
     pairs, _ = against(passes["raw"], passes["phase"])
     print(f"pairs phase/raw: {' '.join(f'{ratio:.3f}' for ratio in pairs)}")
-    print(json.dumps(bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}))
+    print(
+        json.dumps(
+            bench.environment() | {"load_average": [before, os.getloadavg()], "asked": vars(given)}
+        )
+    )
     met = median(pairs) >= TARGET
     print(f"{median(pairs):.3f} of raw throughput; {TARGET} wanted: {'met' if met else 'missed'}")
 

@@ -66,7 +66,12 @@ def tables(reviews: Path) -> dict:
         "task": {"data": str(reviews), "input": "text", "target": "label", "rule": "labels"},
         "scorer": {"engine": "scripted", "script": SCRIPT, "max_tokens": 8},
         "optimizer": {"engine": "scripted", "script": SCRIPT},
-        "search": {"seeds": ["What is it?"], "steps": 4, "candidates": 4, "metaprompt": "continuation"},
+        "search": {
+            "seeds": ["What is it?"],
+            "steps": 4,
+            "candidates": 4,
+            "metaprompt": "continuation",
+        },
         "run": {"seed": 3},
     }
 

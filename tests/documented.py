@@ -1,4 +1,6 @@
-"""What a page of the documentation shows: its files, commands and Python lines, so that tests can run them."""
+"""What a page of the documentation shows: its files, commands and Python lines, so that tests can
+run them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def write_files(page: str, folder: Path) -> str:
 
 def commands(text: str) -> list[list[str]]:
     """The arguments of each `opro-local` line."""
-    lines = "\n".join(block for named, kind, block in BLOCK.findall(text) if kind == "sh" and not named).splitlines()
+    lines = "\n".join(
+        block for named, kind, block in BLOCK.findall(text) if kind == "sh" and not named
+    ).splitlines()
     return [shlex.split(line)[1:] for line in lines if line.startswith("opro-local ")]
 
 

@@ -1,4 +1,6 @@
-"""Folders as Hugging Face publishes them, written from rows: what the tests of the benchmarks share."""
+"""Folders as Hugging Face publishes them, written from rows: what the tests of the benchmarks
+share.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ def write_parquet(folder, **splits):
 
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / f"{split}-00000-of-00001.parquet")
+        pyarrow.parquet.write_table(
+            pyarrow.Table.from_pylist(rows), folder / f"{split}-00000-of-00001.parquet"
+        )
 
 
 def write_saved(folder, **splits):

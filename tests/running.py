@@ -1,4 +1,6 @@
-"""What tests of the whole program share: where things are, how it is run, and when a real model can't be."""
+"""What tests of the whole program share: where things are, how it is run, and when a real model
+can't be.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,8 @@ def write_reviews(path: Path) -> Path:
 def write_config(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write a config's tables as TOML; of plain values JSON is TOML as well."""
     lines = (
-        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in own.items()) for name, own in tables.items()
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in own.items())
+        for name, own in tables.items()
     )
     path.write_text("".join(lines), "utf-8")
     return path

@@ -1,7 +1,7 @@
 """A deterministic stand-in for both models, for tests and scripts/bench_host.py.
 
-As scorer it answers right more often the more of a fixed set of words an instruction holds; as optimizer it appends
-words drawn by the request's seed to "Question".
+As scorer it answers right more often the more of a fixed set of words an instruction holds; as
+optimizer it appends words drawn by the request's seed to "Question".
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from collections.abc import Callable
 
 from opro_local.types import Request
 
-WORDS = ("carefully", "briefly", "always", "read", "think", "the", "text", "label", "please", "then")
+WORDS = (
+    "carefully",
+    "briefly",
+    "always",
+    "read",
+    "think",
+    "the",
+    "text",
+    "label",
+    "please",
+    "then",
+)
 GOOD = {"carefully", "read", "think"}
 
 
@@ -35,7 +46,9 @@ def propose(seed: int) -> str:
 
 
 def score(text: str) -> str:
-    """ "positive" or "negative": right with a probability that grows with the good words in the text."""
+    """ "positive" or "negative": right with a probability that grows with the good words in the
+    text.
+    """
     truth = "positive" if "good" in text else "negative"
     share = 40 + 18 * len(GOOD & set(re.findall(r"\w+", text.lower())))
     right = zlib.crc32(text.encode("utf-8", "replace")) % 100 < share

@@ -1,4 +1,6 @@
-"""Stand-ins for the optimizer of a numeric problem: a perfect one, a random one, and one that repeats itself."""
+"""Stand-ins for the optimizer of a numeric problem: a perfect one, a random one, and one that
+repeats itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def repeated_pair(request: Request) -> str:
 
 
 def random_tour(request: Request) -> str:
-    """A uniform tour of as many cities as the meta-prompt lists, or a uniform choice where one is asked for."""
+    """A uniform tour of as many cities as the meta-prompt lists, or a uniform choice where one is
+    asked for.
+    """
     draw = Random(request.sampling.seed)
     if request.sampling.constraint:
         return draw.choice(request.sampling.constraint.value)

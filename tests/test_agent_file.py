@@ -1,4 +1,6 @@
-"""Agent instruction files: sections byte for byte, suites, edits, scores, and replacing only what was confirmed."""
+"""Agent instruction files: sections byte for byte, suites, edits, scores, and replacing only what
+was confirmed.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,31 @@ AGENTS = (
     "Tests\n-----\n\n- run them\n  # inside a list\n\n# Empty\n# Last\nNo newline at the end"
 )
 FRAGMENTS = (
-    *("# A\n", "## B\r\n", "```\n# no\n```\n", "text\n", "\n", "\r\n", "\r", "Set\n===\n", "- li\n  # x\n", "> # q\n"),
-    *("<div>\n", "</div>\n", "    code\n", "~~~\n", "---\n", "---", "...\n", "[a]: b\n", "\ufeff", "\x0b", "\u2028"),
+    *(
+        "# A\n",
+        "## B\r\n",
+        "```\n# no\n```\n",
+        "text\n",
+        "\n",
+        "\r\n",
+        "\r",
+        "Set\n===\n",
+        "- li\n  # x\n",
+        "> # q\n",
+    ),
+    *(
+        "<div>\n",
+        "</div>\n",
+        "    code\n",
+        "~~~\n",
+        "---\n",
+        "---",
+        "...\n",
+        "[a]: b\n",
+        "\ufeff",
+        "\x0b",
+        "\u2028",
+    ),
     *("end", "`", "* * *\n", "\t", "a\\\n", "<!--", "-->\n", "\x00", "#", " "),
 )
 DOCUMENTS = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
@@ -59,7 +84,8 @@ def test_a_rewritten_section_leaves_every_other_byte():
 
 
 @pytest.mark.parametrize(
-    "body", ["", " \n", "# Another", "text\n\n## Another\n", "```\nnever closed", "<!-- open", "x\n==="]
+    "body",
+    ["", " \n", "# Another", "text\n\n## Another\n", "```\nnever closed", "<!-- open", "x\n==="],
 )
 def test_a_body_that_would_change_other_sections_is_refused(body):
     assert rewrite(AGENTS, 2, body) is None
@@ -73,8 +99,12 @@ def test_no_rewrite_touches_a_byte_outside_its_section(document, body, number):
     chosen = listed[number % len(listed)]
     changed = rewrite(document, number % len(listed), body)
     if changed is not None:
-        assert changed.startswith(document[: chosen.start]) and changed.endswith(document[chosen.end :])
-        assert [(s.title, s.level) for s in sections(changed)] == [(s.title, s.level) for s in listed]
+        assert changed.startswith(document[: chosen.start]) and changed.endswith(
+            document[chosen.end :]
+        )
+        assert [(s.title, s.level) for s in sections(changed)] == [
+            (s.title, s.level) for s in listed
+        ]
 
 
 @given(DOCUMENTS)
@@ -99,7 +129,9 @@ PROMPT_TASKS = "\n".join(
 )
 
 
-def desk(folder: Path, suite: str = PROMPT_TASKS, file: str = AGENTS, name: str = "suite.toml", **problem) -> dict:
+def desk(
+    folder: Path, suite: str = PROMPT_TASKS, file: str = AGENTS, name: str = "suite.toml", **problem
+) -> dict:
     (folder / "AGENTS.md").write_bytes(file.encode())
     (folder / name).write_text(suite)
     script = folder / "models.py"
@@ -107,14 +139,20 @@ def desk(folder: Path, suite: str = PROMPT_TASKS, file: str = AGENTS, name: str 
         script.write_text(MODELS)
     scripted = {"engine": "scripted", "script": f"{script}:answer"}
     return {
-        "problem": {"kind": "agent_file", "file": str(folder / "AGENTS.md"), "suite": str(folder / name), **problem},
+        "problem": {
+            "kind": "agent_file",
+            "file": str(folder / "AGENTS.md"),
+            "suite": str(folder / name),
+            **problem,
+        },
         "optimizer": scripted,
         "scorer": scripted,
         "search": {"steps": 3, "candidates": 2},
     }
 
 
-# The agent says what it is told only if its file says "obey"; the optimizer adds a word that depends on the seed.
+# The agent says what it is told only if its file says "obey"; the optimizer adds a word that
+# depends on the seed.
 MODELS = """
 def answer(request):
     if request.sampling.seed is not None:
@@ -134,26 +172,47 @@ def read(folder: Path, text: str, name: str = "suite.toml"):
     [
         ("", "suite.toml: no tasks"),
         ("[[task]]\n", "suite.toml: task 1: neither a command nor a prompt"),
-        ('[[task]]\ncommand = ["x"]\nprompt = "y"\ntarget = "z"', "task 1: both a command and a prompt"),
+        (
+            '[[task]]\ncommand = ["x"]\nprompt = "y"\ntarget = "z"',
+            "task 1: both a command and a prompt",
+        ),
         ('[[task]]\ncomand = ["x"]', "task 1: unknown key 'comand'; did you mean command?"),
         ('tasks = 1\n[[task]]\ncommand = ["x"]', "unknown key 'tasks'; did you mean task?"),
         ('task = "x"', "task is no array of tables"),
         ('[[task]]\nprompt = "y"', "task 1: no target"),
-        ('[[task]]\nprompt = "y"\ntarget = "z"\nrule = "same"', "task 1: unknown scoring rule 'same'; accepted: "),
-        ('[[task]]\nprompt = "y"\ntarget = "z"\nrule = "regex"\npattern = "("', "is no regular expression"),
+        (
+            '[[task]]\nprompt = "y"\ntarget = "z"\nrule = "same"',
+            "task 1: unknown scoring rule 'same'; accepted: ",
+        ),
+        (
+            '[[task]]\nprompt = "y"\ntarget = "z"\nrule = "regex"\npattern = "("',
+            "is no regular expression",
+        ),
         (
             '[[task]]\nprompt = "y"\ntarget = "many"\nrule = "number"',
             "task 1: the target 'many' fails its own rule number",
         ),
         ('[[task]]\nprompt = "y"\nrule = "check.py:f"', "task 1: "),
         ('[[task]]\ncommand = ["x"]\ntarget = "z"', "task 1: target means nothing to a command"),
-        ('[[task]]\ncommand = ["x"]\nworkspace = "nowhere"', "task 1: there is no folder 'nowhere'"),
-        ('[[task]]\ncommand = ["x"]\nplace = "../x"', "task 1: place '../x' is not inside the workspace"),
+        (
+            '[[task]]\ncommand = ["x"]\nworkspace = "nowhere"',
+            "task 1: there is no folder 'nowhere'",
+        ),
+        (
+            '[[task]]\ncommand = ["x"]\nplace = "../x"',
+            "task 1: place '../x' is not inside the workspace",
+        ),
         ('[[task]]\ncommand = ["x"]\ntimeout = "soon"', "task 1: timeout: "),
         ('[[task]]\ncommand = ["x"]\nsplit = "dev"', "task 1: split: "),
-        ('[[task]]\nname = "a"\ncommand = ["x"]\n[[task]]\nname = "a"\ncommand = ["y"]', "task 2: the name 'a' is "),
+        (
+            '[[task]]\nname = "a"\ncommand = ["x"]\n[[task]]\nname = "a"\ncommand = ["y"]',
+            "task 2: the name 'a' is ",
+        ),
         ('[[task]]\ncommand = ["x"]\nsplit = "test"', "no task has the split train"),
-        ('[[task]]\ncommand = ["x"]\nsplit = "train"\n[[task]]\ncommand = ["y"]', "task 2: no split, but other tasks"),
+        (
+            '[[task]]\ncommand = ["x"]\nsplit = "train"\n[[task]]\ncommand = ["y"]',
+            "task 2: no split, but other tasks",
+        ),
         ('[[task]]\ncommand = ["x"]', "are too few for the split"),
         ("[[task", "suite.toml: not TOML"),
     ],
@@ -176,13 +235,21 @@ def test_jsonl_suites_name_the_line(tmp_path, line, says):
 
 def test_suites_are_read_with_defaults_and_divided(tmp_path):
     tasks = "".join(f'[[task]]\nprompt = "p{n}"\ntarget = {n}\n' for n in range(10))
-    suite = read(tmp_path, f'rule = "number"\nmax_tokens = 9\n{tasks}[[task]]\ncommand = ["true"]\n')
-    assert {split: len(own) for split, own in suite.items()} == {"train": 4, "validation": 3, "test": 4}
-    every = [task for own in suite.values() for task in own]
-    assert len({task.name for task in every}) == 11 and {t.rule.name for t in every if t.rule} == {"number"}
-    assert read(tmp_path, json.dumps({"command": ["true"], "split": "train"}), "s.jsonl")["train"][0].command == (
-        "true",
+    suite = read(
+        tmp_path, f'rule = "number"\nmax_tokens = 9\n{tasks}[[task]]\ncommand = ["true"]\n'
     )
+    assert {split: len(own) for split, own in suite.items()} == {
+        "train": 4,
+        "validation": 3,
+        "test": 4,
+    }
+    every = [task for own in suite.values() for task in own]
+    assert len({task.name for task in every}) == 11 and {t.rule.name for t in every if t.rule} == {
+        "number"
+    }
+    assert read(tmp_path, json.dumps({"command": ["true"], "split": "train"}), "s.jsonl")["train"][
+        0
+    ].command == ("true",)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +274,10 @@ def test_files_that_can_not_be_used(tmp_path, data, says):
 @pytest.mark.parametrize(
     ("problem", "says"),
     [
-        ({"edit": "section", "sections": ["Stile"]}, "the file has no section 'Stile'; its sections: Build, Style"),
+        (
+            {"edit": "section", "sections": ["Stile"]},
+            "the file has no section 'Stile'; its sections: Build, Style",
+        ),
         ({"max_characters": 100}, "problem.max_characters is 100"),
         ({"agent": ["my-agent", "{file}"]}, "problem.agent has no {prompt}"),
         ({"agent": ["no-such-agent", "{prompt}"]}, "there is no program 'no-such-agent'"),
@@ -222,7 +292,9 @@ def test_settings_that_are_wrong(tmp_path, problem, says):
 
 def problem_of(tmp_path, form="agent_section", **settings) -> AgentFileProblem:
     config = reading.build(desk(tmp_path, **settings))
-    return AgentFileProblem(AGENTS, read_suite(tmp_path / "suite.toml", (1, 0, 0), 0), config, metaprompt.load(form))
+    return AgentFileProblem(
+        AGENTS, read_suite(tmp_path / "suite.toml", (1, 0, 0), 0), config, metaprompt.load(form)
+    )
 
 
 def answered(asks, *texts: str) -> tuple[Batch, object]:
@@ -245,12 +317,17 @@ def test_sections_take_turns_and_each_shows_its_own_versions(tmp_path):
     assert solution == Solution(AGENTS.replace("Be brief.", "Be kind."))
     answered(problem.evaluate([solution], "train", "1/train"), "red", "blue")
     batch, _ = answered(problem.ask("2/propose", Prompt("unused"), [Sampling(9)]), "x")
-    assert "The section: Last" in batch.requests[0].prompt.text and "score: 100" in batch.requests[0].prompt.text
+    assert (
+        "The section: Last" in batch.requests[0].prompt.text
+        and "score: 100" in batch.requests[0].prompt.text
+    )
     better = problem.read("End.")  # in the best file so far
     assert better == Solution(solution.text.replace("No newline at the end", "End."))
     batch, _ = answered(problem.ask("3/propose", Prompt("unused"), [Sampling(9)]), "x")
     shown = batch.requests[0].prompt.text
-    assert shown.index("Be brief.\n</SECTION>\nscore: 50") < shown.index("Be kind.\n</SECTION>\nscore: 100")
+    assert shown.index("Be brief.\n</SECTION>\nscore: 50") < shown.index(
+        "Be kind.\n</SECTION>\nscore: 100"
+    )
     assert problem.read("# A heading of its own").startswith("structure: ")
 
 
@@ -273,9 +350,14 @@ def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
     assert [(r.prompt.system, r.prompt.text) for r in first.requests] == [
         ("one", "Say red"), ("one", "Say blue"), ("two", "Say red"), ("two", "Say blue")
     ]  # fmt: skip
-    second = asks.send(Reply([Completion(t, "stop", 3, 0, 1) for t in ("Red!", "", "blue", "blue")], 0.0))
+    second = asks.send(
+        Reply([Completion(t, "stop", 3, 0, 1) for t in ("Red!", "", "blue", "blue")], 0.0)
+    )
     assert (second.label, second.role) == ("4/train/programs", "program")
-    assert [(r.prompt.system, r.prompt.text) for r in second.requests] == [("c", "one"), ("c", "two")]
+    assert [(r.prompt.system, r.prompt.text) for r in second.requests] == [
+        ("c", "one"),
+        ("c", "two"),
+    ]
     ran = [json.dumps({"exit": code, "ended": ended}) for code, ended in ((0, ""), (None, "time"))]
     with pytest.raises(StopIteration) as end:
         asks.send(Reply([Completion(text, "stop", 0, 0, 0) for text in ran], 0.0))
@@ -288,9 +370,13 @@ def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     tables = desk(tmp_path, edit="section", sections=["Style"])
     once = execute(reading.build(tables), tmp_path / "once")
     assert once["train"]["baseline"]["accuracy"] == 0 and once["test"]["best"]["accuracy"] == 1
-    assert "obey" in once["best"]["text"] and (tmp_path / "once" / "best.txt").read_text() == once["best"]["text"]
     assert (
-        once["diff"].startswith("--- a/AGENTS.md\n+++ b/AGENTS.md\n@@ ") and "-Be brief.\n+Please obey" in once["diff"]
+        "obey" in once["best"]["text"]
+        and (tmp_path / "once" / "best.txt").read_text() == once["best"]["text"]
+    )
+    assert (
+        once["diff"].startswith("--- a/AGENTS.md\n+++ b/AGENTS.md\n@@ ")
+        and "-Be brief.\n+Please obey" in once["diff"]
     )
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     tables["search"]["steps"] = 1
@@ -316,14 +402,18 @@ sys.exit("obey" not in text)
 def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
     (tmp_path / "repo" / "docs").mkdir(parents=True)
     (tmp_path / "repo" / "notes.txt").write_text("kept")
-    (tmp_path / "repo" / "docs" / "RULES.md").symlink_to(tmp_path / "AGENTS.md")  # must not be written through
+    (tmp_path / "repo" / "docs" / "RULES.md").symlink_to(
+        tmp_path / "AGENTS.md"
+    )  # must not be written through
     (tmp_path / "check.py").write_text(CHECK)
     rows = "".join(
         f'[[task]]\nsplit = "{split}"\ncommand = ["{sys.executable}", "{tmp_path}/check.py", "{{file}}", "{n}"]\n'
         for n, split in enumerate(("train", "train", "test"))
     )
     tables = desk(tmp_path, suite=f'workspace = "repo"\nplace = "docs/RULES.md"\n{rows}')
-    run = tmp_path / "repo" / "runs" / "own"  # a run in its own workspace is neither copied nor a change of it
+    run = (
+        tmp_path / "repo" / "runs" / "own"
+    )  # a run in its own workspace is neither copied nor a change of it
     execute(reading.build({**tables, "search": {"steps": 1, "candidates": 2}}), run)
     found = execute(reading.build(tables), run)
     assert found["train"]["baseline"]["accuracy"] == 0 and found["test"]["best"]["accuracy"] == 1
@@ -338,7 +428,9 @@ def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
 def test_any_command_can_be_the_agent(tmp_path):
     agent = "import sys; rules = open(sys.argv[1]).read(); print(sys.argv[2] if 'obey' in rules else 'no')"
     (tmp_path / "agent.py").write_text(agent)
-    tables = desk(tmp_path, agent=[sys.executable, str(tmp_path / "agent.py"), "{file}", "{prompt}"])
+    tables = desk(
+        tmp_path, agent=[sys.executable, str(tmp_path / "agent.py"), "{file}", "{prompt}"]
+    )
     tables["scorer"] = {}
     (tmp_path / "suite.toml").write_text(PROMPT_TASKS.replace("Say red", "Say red, not {file}"))
     found = execute(reading.build(tables), tmp_path / "run")
@@ -363,8 +455,12 @@ def test_the_difference_turns_one_file_into_the_other(tmp_path):
     for before, after in pairs:
         (tmp_path / "AGENTS.md").write_bytes(before.encode())
         (tmp_path / "best.diff").write_bytes(diff(before, after, "AGENTS.md").encode())
-        done = subprocess.run(["git", "apply", "best.diff"], cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0 and (tmp_path / "AGENTS.md").read_bytes() == after.encode(), done.stderr
+        done = subprocess.run(
+            ["git", "apply", "best.diff"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and (tmp_path / "AGENTS.md").read_bytes() == after.encode(), (
+            done.stderr
+        )
 
 
 def test_only_a_confirmed_gain_is_applied(tmp_path):
@@ -375,8 +471,12 @@ def test_only_a_confirmed_gain_is_applied(tmp_path):
     with pytest.raises(UsageError, match="nothing is replaced"):
         apply(run)
     assert file.read_bytes() == AGENTS.encode()
-    tests = "".join(f'\n[[task]]\nprompt = "Say w{n}"\nsplit = "test"\ntarget = "w{n}"' for n in range(9))
-    confirmed = execute(reading.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more")
+    tests = "".join(
+        f'\n[[task]]\nprompt = "Say w{n}"\nsplit = "test"\ntarget = "w{n}"' for n in range(9)
+    )
+    confirmed = execute(
+        reading.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more"
+    )
     assert confirmed["verdict"] == "reliable gain"
     file.write_text("edited meanwhile")
     with pytest.raises(UsageError, match="changed since the run started"):
@@ -416,13 +516,19 @@ def test_a_real_model_is_agent_and_optimizer(tmp_path):
     file = "# Role\nYou are a poet who speaks in riddles.\n\n# Answers\nNever be direct.\n"
     tables = desk(tmp_path, suite=REAL_TASKS, file=file, name="suite.jsonl", edit="section")
     model = {"model": str(SMOL), "engine": "transformers"}
-    tables |= {"scorer": model, "optimizer": {**model, "max_tokens": 24}, "search": {"steps": 2, "candidates": 3}}
+    tables |= {
+        "scorer": model,
+        "optimizer": {**model, "max_tokens": 24},
+        "search": {"steps": 2, "candidates": 3},
+    }
     once = execute(reading.build(tables), tmp_path / "once")
     tables["search"] = {"steps": 1, "candidates": 3}
     execute(reading.build(tables), tmp_path / "twice")
     tables["search"] = {"steps": 2, "candidates": 3}
     twice = execute(reading.build(tables), tmp_path / "twice")
-    assert twice["best"] == once["best"] and once["solutions"] > 1 and once["test"]["best"]["n"] == 2
+    assert (
+        twice["best"] == once["best"] and once["solutions"] > 1 and once["test"]["best"]["n"] == 2
+    )
 
 
 def test_the_page_does_what_it_says(tmp_path, monkeypatch):
@@ -431,7 +537,12 @@ def test_the_page_does_what_it_says(tmp_path, monkeypatch):
     scripted = [
         part
         for role in ("optimizer", "scorer")
-        for part in ("--set", f'{role}.engine="scripted"', "--set", f"{role}.script=models.py:answer")
+        for part in (
+            "--set",
+            f'{role}.engine="scripted"',
+            "--set",
+            f"{role}.script=models.py:answer",
+        )
     ]
     for words in commands(text):
         told = program(*words, *(scripted if words[0] == "run" else ()), cwd=tmp_path)
@@ -452,7 +563,9 @@ def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
     from opro_local.runs.plans.program import _agent_identity
 
     (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 1.0\n")
-    tasks = "".join(f'[[task]]\nprompt = "p{n}"\ntarget = "t"\nrule = "rule.py:score"\n' for n in range(4))
+    tasks = "".join(
+        f'[[task]]\nprompt = "p{n}"\ntarget = "t"\nrule = "rule.py:score"\n' for n in range(4)
+    )
     (tmp_path / "suite.toml").write_text(f"\ufeff{tasks}", "utf-8")
     (tmp_path / "AGENTS.md").write_text(AGENTS)
 
@@ -462,4 +575,6 @@ def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
 
     before = identity()
     (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 0.0\n")
-    assert {name for name, digest in identity().items() if digest != before[name]} == {"rule rule.py"}
+    assert {name for name, digest in identity().items() if digest != before[name]} == {
+        "rule rule.py"
+    }

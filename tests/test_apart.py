@@ -1,4 +1,6 @@
-"""Engines on GPUs of their own: which engine gets which, with how much memory, and what its workers are told of it."""
+"""Engines on GPUs of their own: which engine gets which, with how much memory, and what its workers
+are told of it.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,14 @@ def models(tmp_path_factory) -> dict[str, Path]:
 
 
 def needs(*gib: float, **more) -> list[Demand]:
-    """Engines with 1 GiB of cache for a sequence and 1 of working memory each, beside so many of weights."""
+    """Engines with 1 GiB of cache for a sequence and 1 of working memory each, beside so many of
+    weights.
+    """
     roles = ("scorer", "optimizer", "judge")
-    return [Demand(role, "m", int(one * GIB), GIB, GIB, 8192, **more) for role, one in zip(roles, gib, strict=False)]
+    return [
+        Demand(role, "m", int(one * GIB), GIB, GIB, 8192, **more)
+        for role, one in zip(roles, gib, strict=False)
+    ]
 
 
 def where(found) -> list[tuple[int, ...]]:
@@ -61,7 +68,10 @@ def test_two_engines_have_a_gpu_each_where_there_are_two(count):
     found = plan(needs(10, 12), [gpu(80)] * count)
     assert (found.choice, where(found)) == ("apart", [(0,), (1,)])
     assert [part.memory for part in found.parts] == [80 * GIB - HEADROOM] * 2
-    assert [part.cache for part in found.parts] == [80 * GIB - HEADROOM - 11 * GIB, 80 * GIB - HEADROOM - 13 * GIB]
+    assert [part.cache for part in found.parts] == [
+        80 * GIB - HEADROOM - 11 * GIB,
+        80 * GIB - HEADROOM - 13 * GIB,
+    ]
     assert found.why == (
         "apart, with GPUs of its own for each engine: "
         "scorer on GPU 0 (a test GPU, 80.0 GiB free) 10.0 GiB of weights and 68.5 GiB of cache, "
@@ -92,7 +102,10 @@ def test_the_fullest_of_an_engines_own_gpus_decides_for_it_and_for_no_other():
     scorer, optimizer = needs(10, 10)
     found = plan([replace(scorer, copies=2), optimizer], [gpu(80), gpu(80, free=40), gpu(80)])
     assert [part.memory for part in found.parts] == [40 * GIB - HEADROOM, 80 * GIB - HEADROOM]
-    assert [part.gpu.free for part in found.parts] == [40 * GIB, 80 * GIB] and found.gpu.free == 40 * GIB
+    assert [part.gpu.free for part in found.parts] == [
+        40 * GIB,
+        80 * GIB,
+    ] and found.gpu.free == 40 * GIB
     shares = [found.settled(index, EngineSettings("m", "vllm")).gpu_memory for index in range(2)]
     assert shares == [0.4937, 0.92]  # 39.5 of 80 GiB, rounded down; vLLM's own where all is free
 
@@ -115,7 +128,8 @@ def test_of_unlike_gpus_the_engine_that_needs_most_gets_the_freest():
 def test_a_gpu_that_others_use_is_passed_over():
     for free in (5, 12.4):
         assert where(plan(needs(10, 10), [gpu(80), gpu(80, free=free), gpu(80)])) == [(0,), (2,)]
-    # 12.4 GiB: enough for weights and one sequence, less than the estimate with working memory. A split is safer,
+    # 12.4 GiB: enough for weights and one sequence, less than the estimate with working memory. A
+    # split is safer,
     busy = [gpu(80), gpu(80, free=12.4)]
     assert plan(needs(10, 10), busy).choice == "split"
     # and where there is no room for one, GPUs of their own are better than turns.
@@ -131,7 +145,9 @@ def test_gpus_too_small_for_that_change_nothing():
 def test_a_refusal_tells_of_all_gpus_where_there_are_enough():
     found = plan(needs(30, 10), [gpu(24), gpu(16)])
     assert found.choice == "none" and found.parts == ()
-    assert found.why.startswith("no place on a test GPU: 23.5 GiB of 24.0 GiB can be used; scorer needs 32.0 GiB")
+    assert found.why.startswith(
+        "no place on a test GPU: 23.5 GiB of 24.0 GiB can be used; scorer needs 32.0 GiB"
+    )
     assert found.why.endswith("; nor apart: of GPU 0, 1 and so on 23.5 GiB, 15.5 GiB can be used")
     for other in (plan(needs(30, 10), [gpu(24)]), plan(needs(30, 10), [gpu(24)] * 2, "split")):
         assert other.choice == "none" and "apart" not in other.why
@@ -159,10 +175,16 @@ def test_one_engine_for_all_roles_stays_as_it_is(models):
 
 
 def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(models):
-    large, other = settings(models["llama"], tensor_parallel=2), settings(models["qwen"], max_num_seqs=16)
+    large, other = (
+        settings(models["llama"], tensor_parallel=2),
+        settings(models["qwen"], max_num_seqs=16),
+    )
     asked = {"optimizer": other, "scorer": large, "judge": other}
     found = plan_of(asked, [gpu(24)] * 3)
-    assert [part.demand.weights for part in found.parts] == [LLAMA_PARAMETERS, 2 * QWEN_7B_PARAMETERS]
+    assert [part.demand.weights for part in found.parts] == [
+        LLAMA_PARAMETERS,
+        2 * QWEN_7B_PARAMETERS,
+    ]
     assert devices_of(asked, found) == {"scorer": (0, 1), "optimizer": (2,), "judge": (2,)}
     told = settled(asked, found)
     assert told["optimizer"] == told["judge"] == replace(other, gpu_memory=0.92)
@@ -172,15 +194,23 @@ def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(mo
 
 
 def test_data_parallel_is_counted_in_gpus(models):
-    asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"], data_parallel=3)}
-    assert devices_of(asked, plan_of(asked, [gpu(80)] * 4)) == {"scorer": (0, 1, 2), "optimizer": (3,)}
+    asked = {
+        "optimizer": settings(models["qwen"]),
+        "scorer": settings(models["llama"], data_parallel=3),
+    }
+    assert devices_of(asked, plan_of(asked, [gpu(80)] * 4)) == {
+        "scorer": (0, 1, 2),
+        "optimizer": (3,),
+    }
     assert plan_of(asked, [gpu(80)] * 3).choice == "split"
 
 
 NEEDS = st.tuples(st.integers(1, 60), st.integers(1, 2), st.integers(1, 2))
 
 
-@given(st.lists(NEEDS, min_size=2, max_size=3), st.lists(st.integers(1, 80), min_size=2, max_size=6))
+@given(
+    st.lists(NEEDS, min_size=2, max_size=3), st.lists(st.integers(1, 80), min_size=2, max_size=6)
+)
 def test_engines_are_apart_wherever_any_order_lets_them(needed, free):
     demands = [
         replace(one, gpus=ranks, copies=copies)
@@ -192,7 +222,11 @@ def test_engines_are_apart_wherever_any_order_lets_them(needed, free):
     assert len(set(taken)) == len(taken) and [part.demand for part in parts] in ([], demands)
     for part in parts:
         assert len(part.devices) == part.demand.gpus * part.demand.copies
-        assert part.memory == min(usable(there[place]) for place in part.devices) >= part.demand.least_alone
+        assert (
+            part.memory
+            == min(usable(there[place]) for place in part.devices)
+            >= part.demand.least_alone
+        )
     enough = sum(one.gpus * one.copies for one in demands) <= len(there)
     orders = permutations(range(len(there))) if enough and not parts else ()
     assert not any(choose._handed_out(demands, there, order) for order in orders)
@@ -220,7 +254,11 @@ def test_numbers_of_ours_are_in_the_order_they_were_counted_in(monkeypatch):
         told = environment(one, devices)
         assert (told["CUDA_VISIBLE_DEVICES"], told["CUDA_DEVICE_ORDER"]) == (visible, "PCI_BUS_ID")
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
-    assert environment(one)["CUDA_DEVICE_ORDER"] == environment(one, "1")["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    assert (
+        environment(one)["CUDA_DEVICE_ORDER"]
+        == environment(one, "1")["CUDA_DEVICE_ORDER"]
+        == "FASTEST_FIRST"
+    )
 
 
 def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, monkeypatch):
@@ -236,21 +274,29 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
     seen.clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     scorer, optimizer = needs(10, 10, sleepless="of a test")
-    found = plan([replace(scorer, copies=2), optimizer], [Gpu("a test GPU", 80 * GIB, 80 * GIB)] * 3)
+    found = plan(
+        [replace(scorer, copies=2), optimizer], [Gpu("a test GPU", 80 * GIB, 80 * GIB)] * 3
+    )
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     lines: list[str] = []
     config = two_scripted(tmp_path, "scorer.data_parallel=2")
     apart = carry_out(planned(config), tmp_path / "apart", notify=lines.append)
     assert seen == [(None, "4"), (None, "5"), (4096, "6")]
     assert apart["best"] == alone["best"] and apart["test"] == alone["test"]
-    assert any(line.startswith("placement: apart, with GPUs of its own for each engine") for line in lines)
+    assert any(
+        line.startswith("placement: apart, with GPUs of its own for each engine") for line in lines
+    )
 
 
 def test_engines_whose_settings_come_to_the_same_stay_two(tmp_path, monkeypatch):
-    """A share that the user set can be what the plan gives the other; a GPU of its own must not be lost by that."""
+    """A share that the user set can be what the plan gives the other; a GPU of its own must not be
+    lost by that.
+    """
     seen, spawn = [], worker._spawn
     monkeypatch.setattr(
-        worker, "_spawn", lambda settings, log, devices: seen.append(devices) or spawn(settings, log, devices)
+        worker,
+        "_spawn",
+        lambda settings, log, devices: seen.append(devices) or spawn(settings, log, devices),
     )
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = plan(needs(10, 10), [gpu(80)] * 2)
@@ -271,10 +317,14 @@ def test_the_command_tells_which_gpus_each_engine_gets(models, tmp_path, monkeyp
         (["scorer"], 2, [0, 1]),
         (["optimizer"], 1, [2]),
     ]
-    head, scorer, optimizer, why = program(*both, "--set", "scorer.tensor_parallel=2").stdout.splitlines()
+    head, scorer, optimizer, why = program(
+        *both, "--set", "scorer.tensor_parallel=2"
+    ).stdout.splitlines()
     assert [line.split()[-1] for line in (head, scorer, optimizer)] == ["GPU", "0,1", "2"]
     assert "optimizer on GPU 2 (A 24, 23.4 GiB free) 14.2 GiB of weights" in why
     turns = json.loads(program(*both, "--set", "run.placement=swap", "--json").stdout)
     assert (turns["choice"], [row["devices"] for row in turns["engines"]]) == ("swap", [[0], [0]])
     refused = program(*both, "--set", "scorer.kv_cache_bytes=20000000000", "--json")
-    assert refused.returncode == 3 and [row["devices"] for row in json.loads(refused.stdout)["engines"]] == [None, None]
+    assert refused.returncode == 3 and [
+        row["devices"] for row in json.loads(refused.stdout)["engines"]
+    ] == [None, None]

@@ -24,7 +24,12 @@ def load(folder, training=False, **changes):
 def rows_of(count=10):
     options = ["A)1", "B)2", "C)3", "D)4", "E)None of these"]
     return [
-        {"question": f"What is {n}?", "options": options, "rationale": f"It is {n}.", "correct": "ABCDE"[n % 5]}
+        {
+            "question": f"What is {n}?",
+            "options": options,
+            "rationale": f"It is {n}.",
+            "correct": "ABCDE"[n % 5],
+        }
         for n in range(count)
     ]
 
@@ -55,12 +60,18 @@ def test_every_gold_answer_scores_one():
 
 def test_rows_to_train_on_must_be_asked_for(tmp_path):
     write(tmp_path, rows_of())
-    with pytest.raises(UsageError, match=r"aqua has no rows to train on, as in the paper; set task\.train_rows"):
+    with pytest.raises(
+        UsageError, match=r"aqua has no rows to train on, as in the paper; set task\.train_rows"
+    ):
         load(tmp_path, training=True)
     task = load(tmp_path, training=True, train_rows=4, validation_rows=2)
     # np.random.seed(0); np.sort(np.random.choice(10, 4, replace=False))
     assert [row.id for row in task.splits["train"]] == ["test:2", "test:4", "test:8", "test:9"]
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 4, "validation": 2, "test": 4}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 4,
+    }
     assert len({row.id for rows in task.splits.values() for row in rows}) == 10
     with pytest.raises(DataError, match=r"AQuA\.json:1: 10 rows, 11 wanted for train"):
         load(tmp_path, train_rows=11)
@@ -77,7 +88,11 @@ def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
     ]
     assert list(hub.splits) == ["test"]
     own = load(tmp_path / "hub", train_rows=7, validation_rows=5)
-    assert {split: len(rows) for split, rows in own.splits.items()} == {"train": 7, "validation": 5, "test": 10}
+    assert {split: len(rows) for split, rows in own.splits.items()} == {
+        "train": 7,
+        "validation": 5,
+        "test": 10,
+    }
     assert {row.id.partition(":")[0] for row in own.splits["train"]} == {"train"}
 
 
@@ -86,7 +101,10 @@ def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
     [
         ({"correct": "F"}, ":11: correct is 'F', the options are A, B, C, D, E"),
         ({"correct": "a"}, ":11: correct is 'a', the options are"),
-        ({"correct": "D", "options": ["A)1", "B)2", "C)3"]}, ":11: correct is 'D', the options are A, B, C"),
+        (
+            {"correct": "D", "options": ["A)1", "B)2", "C)3"]},
+            ":11: correct is 'D', the options are A, B, C",
+        ),
         ({"correct": None}, ":11: correct is missing"),
         ({"correct": 1}, ":11: correct is 1, not a text"),
         ({"correct": ["A"]}, ":11: correct is ['A'], not a text"),
@@ -103,7 +121,9 @@ def test_broken_rows(tmp_path, change, message):
     write(tmp_path, [*rows_of(), rows_of()[0] | change])
     with pytest.raises(DataError) as caught:
         load(tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path}/AQuA.json{message}") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/AQuA.json{message}") and "\n" not in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +145,9 @@ def test_broken_files(tmp_path, content, message):
 
 @pytest.mark.parametrize("column", ["question", "options", "correct"])
 def test_columns_missing_in_parquet(tmp_path, column):
-    write_parquet(tmp_path, test=[{k: v for k, v in row.items() if k != column} for row in rows_of()])
+    write_parquet(
+        tmp_path, test=[{k: v for k, v in row.items() if k != column} for row in rows_of()]
+    )
     with pytest.raises(DataError, match=f"parquet: no column '{column}'; the columns are"):
         load(tmp_path)
 

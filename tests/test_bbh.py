@@ -1,4 +1,6 @@
-"""BIG-Bench Hard in both layouts, the paper's split, the rule of each task, and rows that are broken."""
+"""BIG-Bench Hard in both layouts, the paper's split, the rule of each task, and rows that are
+broken.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,12 @@ from opro_local.runs import inspection
 from opro_local.tasks import bbh, loading, published
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
-needs_shared = pytest.mark.skipif(not (SHARED / "bbh").is_dir(), reason=f"no BIG-Bench Hard in {SHARED}")
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "bbh").is_dir(), reason=f"no BIG-Bench Hard in {SHARED}"
+)
 
-# np.random.seed(0); np.sort(np.random.choice(n, int(0.2 * n), replace=False)), as optimize_instructions.py draws.
+# np.random.seed(0); np.sort(np.random.choice(n, int(0.2 * n), replace=False)), as
+# optimize_instructions.py draws.
 PAPER = {250: ([5, 8, 12, 22, 37, 44, 45, 55], 50), 187: ([4, 5, 7, 18, 26, 33, 37, 44], 37)}
 PAPER |= {146: ([7, 8, 16, 22, 24, 26, 27, 33], 29), 178: ([4, 5, 7, 8, 18, 26, 33, 37], 35)}
 
@@ -36,12 +41,17 @@ def write(folder, name, rows):
 
 def navigate(count=20):
     return [
-        {"input": f"Walk {n} steps.\nOptions:\n- Yes\n- No", "target": "Yes" if n % 3 else "No"} for n in range(count)
+        {"input": f"Walk {n} steps.\nOptions:\n- Yes\n- No", "target": "Yes" if n % 3 else "No"}
+        for n in range(count)
     ]
 
 
 def test_there_are_27_files_of_23_tasks():
-    sized = [name for name in bbh.TASKS if name.startswith(("logical_deduction", "tracking_shuffled_objects"))]
+    sized = [
+        name
+        for name in bbh.TASKS
+        if name.startswith(("logical_deduction", "tracking_shuffled_objects"))
+    ]
     assert (len(bbh.TASKS), len(set(bbh.TASKS)), len(sized)) == (27, 27, 6)
 
 
@@ -80,14 +90,19 @@ def test_every_gold_answer_scores_one_but_for_the_broken_row(name):
     found = inspection.validate(TaskSettings(name=f"bbh/{name}", data_dir=str(SHARED)))
     assert found["rows"] == (146 if name == "penguins_in_a_table" else 250)
     wrong = [(row["id"], row["target"]) for row in found["wrong"]]
-    assert set(wrong) <= ({("movie_recommendation:163", "Monsters, Inc")} if name == "movie_recommendation" else set())
+    assert set(wrong) <= (
+        {("movie_recommendation:163", "Monsters, Inc")} if name == "movie_recommendation" else set()
+    )
 
 
 @needs_shared
 def test_a_broken_published_row_is_named():
     task = load("movie_recommendation", SHARED)
     assert list(task.faults) == ["movie_recommendation:163"]
-    assert any("movie_recommendation.json:164: the published row's option was cut" in line for line in task.notices)
+    assert any(
+        "movie_recommendation.json:164: the published row's option was cut" in line
+        for line in task.notices
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +119,11 @@ def test_a_broken_published_row_is_named():
     ],
 )
 def test_rules_and_kinds(tmp_path, name, target, rule, kind):
-    write(tmp_path, name, [{"input": f"{n}?\nOptions:\n(A) x\n(B) y", "target": target} for n in range(10)])
+    write(
+        tmp_path,
+        name,
+        [{"input": f"{n}?\nOptions:\n(A) x\n(B) y", "target": target} for n in range(10)],
+    )
     task = load(name, tmp_path)
     assert (task.rule, task.kind) == (rule, kind)
     other = load(name, tmp_path, rule="opro", kind="text")
@@ -117,7 +136,11 @@ def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
     write(tmp_path / "opro" / "data" / "BIG-Bench-Hard-data", "navigate", navigate())
     write_hub(tmp_path / "hub" / place / "navigate", test=navigate())
     opro, hub = (load("navigate", tmp_path / name, validation_rows=3) for name in ("opro", "hub"))
-    assert {split: len(rows) for split, rows in opro.splits.items()} == {"train": 4, "validation": 3, "test": 13}
+    assert {split: len(rows) for split, rows in opro.splits.items()} == {
+        "train": 4,
+        "validation": 3,
+        "test": 13,
+    }
     for split, rows in opro.splits.items():
         assert [(row.id, row.input, row.target) for row in rows] == [
             (row.id, row.input, row.target) for row in hub.splits[split]
@@ -134,7 +157,10 @@ def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
         ({"input": "", "target": "Yes"}, ":21: input is empty"),
         ({"input": "Walk.", "target": 5}, ":21: target is 5, not a text"),
         ({"input": ["Walk."], "target": "Yes"}, ":21: input is ['Walk.'], not a text"),
-        ({"input": "Walk.", "target": "Maybe"}, ":21: the target 'Maybe' is not one of ('Yes', 'No')"),
+        (
+            {"input": "Walk.", "target": "Maybe"},
+            ":21: the target 'Maybe' is not one of ('Yes', 'No')",
+        ),
         ({"input": "Walk\0.", "target": "Yes"}, ":21: input holds a NUL"),
         ({"input": "\ud800", "target": "Yes"}, ":21: input holds a NUL or half a surrogate pair"),
         (["Walk.", "Yes"], ":21: ['Walk.', 'Yes'] where an object is expected"),
@@ -145,7 +171,9 @@ def test_broken_rows(tmp_path, row, message):
     write(tmp_path, "navigate", [*navigate(), row])
     with pytest.raises(DataError) as caught:
         load("navigate", tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path}/navigate.json{message}") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/navigate.json{message}") and "\n" not in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,9 +186,15 @@ def test_broken_rows(tmp_path, row, message):
         ('{"examples": []}', ":1: examples is empty"),
         ('{"examples": [}', ":1: no JSON: expecting value at column 15"),
         ('{"examples": [\n\n{"input" 5}]}', ":3: no JSON: "),
-        ('{"examples": [{"input": "a", "input": "b", "target": "No"}]}', ":1: the key 'input' appears twice"),
+        (
+            '{"examples": [{"input": "a", "input": "b", "target": "No"}]}',
+            ":1: the key 'input' appears twice",
+        ),
         ('{"examples": ' + "[" * 100_000, ":1: nested too deep"),
-        ('{"examples": [{"input": "a", "target": "No"}]}', ":1: 1 rows are too few; 20 % of them must be a row"),
+        (
+            '{"examples": [{"input": "a", "target": "No"}]}',
+            ":1: 1 rows are too few; 20 % of them must be a row",
+        ),
     ],
 )
 def test_broken_files(tmp_path, content, message):
@@ -170,7 +204,9 @@ def test_broken_files(tmp_path, content, message):
     assert str(caught.value).startswith(f"{tmp_path}/navigate.json{message}")
 
 
-@pytest.mark.parametrize(("name", "target"), [("snarks", "(D)"), ("snarks", "A"), ("object_counting", "seven")])
+@pytest.mark.parametrize(
+    ("name", "target"), [("snarks", "(D)"), ("snarks", "A"), ("object_counting", "seven")]
+)
 def test_targets_a_task_does_not_have(tmp_path, name, target):
     write(tmp_path, name, [{"input": "Which?\nOptions:\n(A) x\n(B) y", "target": target}] * 10)
     with pytest.raises(DataError, match=rf"{name}\.json:1: the target .* is not "):
@@ -180,21 +216,25 @@ def test_targets_a_task_does_not_have(tmp_path, name, target):
 def test_columns_missing_in_parquet(tmp_path):
     write_parquet(tmp_path / "navigate", test=[{"input": "Walk.", "label": "Yes"}])
     with pytest.raises(
-        DataError, match=r"navigate/test-.*parquet: no column 'target'; the columns are 'input', 'label'"
+        DataError,
+        match=r"navigate/test-.*parquet: no column 'target'; the columns are 'input', 'label'",
     ):
         load("navigate", tmp_path)
 
 
 def test_names_and_folders(tmp_path):
     with pytest.raises(
-        UsageError, match=r"unknown task 'bbh/navigat'; did you mean bbh/navigate\? its tasks: boolean_"
+        UsageError,
+        match=r"unknown task 'bbh/navigat'; did you mean bbh/navigate\? its tasks: boolean_",
     ):
         load("navigat", tmp_path)
     with pytest.raises(UsageError, match="unknown task 'bbh'; "):
         loading.load(TaskSettings(name="bbh", data_dir=str(tmp_path)))
     with pytest.raises(UsageError, match=r"bbh/navigate needs its files; set task\.data_dir"):
         loading.load(TaskSettings(name="bbh/navigate"))
-    with pytest.raises(DataError, match=r"no bbh/navigate here; expected navigate\.json, or a folder navigate"):
+    with pytest.raises(
+        DataError, match=r"no bbh/navigate here; expected navigate\.json, or a folder navigate"
+    ):
         load("navigate", tmp_path)
     with pytest.raises(DataError, match="nowhere: no such folder"):
         load("navigate", tmp_path / "nowhere")

@@ -1,4 +1,6 @@
-"""The bench: what it counts, that both sides ask the same, its documented shape, and the two scripts' sums."""
+"""The bench: what it counts, that both sides ask the same, its documented shape, and the two
+scripts' sums.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from opro_local.types import Completion, Prompt, Request, Sampling
 
 NUMBER = (int, float)
 FIGURES = {
-    **{name: NUMBER for name in ("seconds", "tokens_in_per_second", "tokens_out_per_second", "cached_share")},
+    **{
+        name: NUMBER
+        for name in ("seconds", "tokens_in_per_second", "tokens_out_per_second", "cached_share")
+    },
     "calls": int,
     "each": list,
 }
@@ -43,22 +48,60 @@ def test_the_batch_is_what_was_asked_for_and_one_call(found):
 def test_the_json_has_its_documented_shape(found):
     again = json.loads(json.dumps(found))
     assert list(again) == [
-        *("kind", "name", "batch", "cold", "phase", "raw", "ratio", "encoding", "engine", "environment")
+        *(
+            "kind",
+            "name",
+            "batch",
+            "cold",
+            "phase",
+            "raw",
+            "ratio",
+            "encoding",
+            "engine",
+            "environment",
+        )
     ]
     for side in ("cold", "phase", "raw"):
         more = {} if side == "raw" else {"engine_busy": NUMBER, "host_us_per_example": NUMBER}
         assert set(again[side]) == {*FIGURES, *more}
-        assert all(isinstance(again[side][name], kind) for name, kind in {**FIGURES, **more}.items())
+        assert all(
+            isinstance(again[side][name], kind) for name, kind in {**FIGURES, **more}.items()
+        )
     assert set(again["ratio"]) == {"value", "lowest", "highest"}
     assert set(again["encoding"]) == {"seconds", "us_per_prompt", "share_of_phase"}
-    assert again["engine"]["scorer"]["engine"] == "scripted" and len(again["engine"]["scorer"]["model"]) == 16
+    assert (
+        again["engine"]["scorer"]["engine"] == "scripted"
+        and len(again["engine"]["scorer"]["model"]) == 16
+    )
     machine = again["environment"]
-    names = {"python", "platform", "cpu", "cores", "memory_bytes", "gpu", "gpu_driver", "versions", "load_average"}
+    names = {
+        "python",
+        "platform",
+        "cpu",
+        "cores",
+        "memory_bytes",
+        "gpu",
+        "gpu_driver",
+        "versions",
+        "load_average",
+    }
     assert set(machine) == names
-    assert machine["cores"] >= 1 and machine["memory_bytes"] > 1 << 28 and "numpy" in machine["versions"]
+    assert (
+        machine["cores"] >= 1
+        and machine["memory_bytes"] > 1 << 28
+        and "numpy" in machine["versions"]
+    )
     assert [len(machine["load_average"][when]) for when in ("before", "after")] == [3, 3]
     documented = (ROOT / "docs" / "bench.md").read_text()
-    for name in {*again, *FIGURES, *again["ratio"], *again["encoding"], *machine, "engine_busy", "host_us_per_example"}:
+    for name in {
+        *again,
+        *FIGURES,
+        *again["ratio"],
+        *again["encoding"],
+        *machine,
+        "engine_busy",
+        "host_us_per_example",
+    }:
         assert f"`{name}`" in documented, name
 
 
@@ -72,7 +115,9 @@ class Clock:
 
 
 class Slow(ScriptedEngine):
-    """Takes a second per call and a tenth to count tokens, and reports half of each prompt as cached."""
+    """Takes a second per call and a tenth to count tokens, and reports half of each prompt as
+    cached.
+    """
 
     def generate(self, requests, progress=None):
         self.clock.now += 1.0
@@ -92,14 +137,18 @@ def slow_engine() -> Slow:
 
 @pytest.fixture
 def slow(monkeypatch):
-    """The engine every role gets; beside its time, a scoring phase costs the host a quarter of a second."""
+    """The engine every role gets; beside its time, a scoring phase costs the host a quarter of a
+    second.
+    """
     engine, drive = slow_engine(), bench.drive
 
     def driven(*given):
         engine.clock.now += 0.25
         return drive(*given)
 
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (engine, ""))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (engine, "")
+    )
     monkeypatch.setattr(bench, "time", engine.clock)
     monkeypatch.setattr(bench, "drive", driven)
     return engine
@@ -109,7 +158,9 @@ def test_both_sides_ask_the_same_and_every_second_pair_begins_with_raw(tables, s
     sides = []
     for name in ("phase", "raw"):
         whole = getattr(bench._Phases, name)
-        monkeypatch.setattr(bench._Phases, name, lambda self, n=name, w=whole: sides.append(n) or w(self))
+        monkeypatch.setattr(
+            bench._Phases, name, lambda self, n=name, w=whole: sides.append(n) or w(self)
+        )
     bench.bench(reading.build(tables), prompts=2, repeats=3)
     assert sides == ["phase", "phase", "raw", "raw", "phase", "phase", "raw"]
     assert len(slow.batches) == 7 and all(batch == slow.batches[0] for batch in slow.batches)
@@ -151,7 +202,9 @@ def test_instructions_differ_and_begin_with_the_configs_own(tables, number):
 
 def test_at_most_a_hundred_rows_unless_asked(tables, reviews):
     header, *rows = reviews.read_text().splitlines()
-    reviews.write_text("\n".join([header, *(f"Round {i}: {row}" for i in range(10) for row in rows)]) + "\n")
+    reviews.write_text(
+        "\n".join([header, *(f"Round {i}: {row}" for i in range(10) for row in rows)]) + "\n"
+    )
     assert bench.bench(reading.build(tables), 1, 1)["batch"]["rows"] == 100
     assert bench.bench(reading.build(tables, ["task.train_rows=150"]), 1, 1)["batch"]["rows"] == 150
 
@@ -166,7 +219,10 @@ def test_a_judge_is_measured_too(tables, tmp_path):
     tables["task"]["rule"] = "judge"
     tables["judge"] = {"engine": "scripted", "script": f"{tmp_path / 'grade.py'}:grade"}
     found = bench.bench(reading.build(tables), 2, 1)
-    assert found["phase"]["calls"] == found["raw"]["calls"] == 2 and set(found["engine"]) == {"scorer", "judge"}
+    assert found["phase"]["calls"] == found["raw"]["calls"] == 2 and set(found["engine"]) == {
+        "scorer",
+        "judge",
+    }
 
 
 def invoked(*arguments: str):
@@ -178,7 +234,18 @@ def invoked(*arguments: str):
 
 def scripted(reviews: Path) -> list[str]:
     return [
-        *("--data", str(reviews), "--input", "text", "--target", "label", "--model", "none", "--engine", "scripted"),
+        *(
+            "--data",
+            str(reviews),
+            "--input",
+            "text",
+            "--target",
+            "label",
+            "--model",
+            "none",
+            "--engine",
+            "scripted",
+        ),
         *("--set", f"scorer.script={SCRIPT}", "--rows", "8", "--prompts", "2", "--repeats", "1"),
     ]
 
@@ -188,7 +255,9 @@ def test_the_verb_prints_a_table_or_json(reviews):
     assert told.exit_code == 0, told.output
     assert "2 prompts x 8 rows = 16 examples" in told.stdout
     assert re.search(r"phase/raw throughput \d\.\d{3} ", told.stdout)
-    assert "engine busy" in told.stdout and "load average" in told.stdout and "model " in told.stdout
+    assert (
+        "engine busy" in told.stdout and "load average" in told.stdout and "model " in told.stdout
+    )
     assert json.loads(invoked(*scripted(reviews), "--json").stdout)["batch"]["examples"] == 16
 
 
@@ -207,14 +276,18 @@ def test_the_reference_shape_asks_one_at_a_time_in_order(script, monkeypatch):
     monkeypatch.setattr(shape, "time", engine.clock)
     requests = [Request(Prompt(str(i)), Sampling(4)) for i in range(3)]
     seconds, found = shape.one_by_one(engine, requests)
-    assert seconds == 3.0 and engine.batches == [[request] for request in requests] and len(found) == 3
+    assert (
+        seconds == 3.0 and engine.batches == [[request] for request in requests] and len(found) == 3
+    )
     assert shape.in_one_batch(engine, requests)[0] == 1.0 and engine.batches[3:] == [requests]
     assert shape.row("x", 3, [(2.0, found)]).split() == ["x", "3", "2.00", "15", "3.0", "50.0"]
 
 
 def test_throughput_compares_pair_by_pair(script):
     throughput = script("throughput")
-    raw, phase = ([(bench.Pass(seconds, 1, 1, 1, 0, 1), cpu)] for seconds, cpu in ((1.0, 3.0), (2.0, 4.0)))
+    raw, phase = (
+        [(bench.Pass(seconds, 1, 1, 1, 0, 1), cpu)] for seconds, cpu in ((1.0, 3.0), (2.0, 4.0))
+    )
     assert throughput.against(raw, phase) == ([0.5], [0.75])
     busy = throughput.cpu_seconds(os.getpid())
     assert busy == pytest.approx(time.process_time(), abs=0.1)

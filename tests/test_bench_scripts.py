@@ -1,4 +1,6 @@
-"""The scripts behind the published tables: each runs, at its smallest, and counts what it says it counts."""
+"""The scripts behind the published tables: each runs, at its smallest, and counts what it says it
+counts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Score, Solution
 
-NAMES = ("draws", "growth", "lockstep", "racing", "reference_shape", "rival", "screening", "search", "throughput")
+NAMES = (
+    "draws",
+    "growth",
+    "lockstep",
+    "racing",
+    "reference_shape",
+    "rival",
+    "screening",
+    "search",
+    "throughput",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,8 +45,13 @@ def test_draws_prints_both_tables_from_what_was_recorded(script, capsys):
     script("draws", "--orders", "2")
     first, second = capsys.readouterr().out.strip().split("\n\n")[-2:]
     rows = {cells(line)[0]: cells(line)[1:] for line in first.splitlines() if line.startswith("| ")}
-    assert rows["24 as random-demos draws, by validation"][3:] == ["81.8", "576"]  # as docs/benchmarks says
-    means = {name: float(row[3]) for name, row in rows.items() if name != "chosen from" and len(row) > 3}
+    assert rows["24 as random-demos draws, by validation"][3:] == [
+        "81.8",
+        "576",
+    ]  # as docs/benchmarks says
+    means = {
+        name: float(row[3]) for name, row in rows.items() if name != "chosen from" and len(row) > 3
+    }
     assert max(means, key=means.get) == "64 draws, oracle"
     assert [cells(line)[:2] for line in second.splitlines()[2:]] == [
         [base, doubt] for base in ("74", "84") for doubt in ("0.1", "0.25", "0.5")
@@ -55,11 +72,16 @@ def test_draws_chooses_the_best_by_both_splits_and_counts_its_pairs(script):
 
 
 def test_screening_compares_guesses_with_what_each_step_scored(script, tmp_path, capsys):
-    """Two runs of one group: the second text of a step is like the best known, and the best of its step."""
+    """Two runs of one group: the second text of a step is like the best known, and the best of its
+    step.
+    """
     folders = [tmp_path / "tickets" / "mixed" / str(seed) / "run" for seed in range(2)]
     for folder in folders:
         store = open_store(folder)
-        texts = ["What is it?", "Sing a song."], ["Sing me songs.", "What is it now?", "Sing songs.", "Zzz"]
+        texts = (
+            ["What is it?", "Sing a song."],
+            ["Sing me songs.", "What is it now?", "Sing songs.", "Zzz"],
+        )
         values = [0.8, 0.0], [0.1, 0.9, 0.0, 0.2]
         entries = [
             Entry("train", step, place, Solution(text), Score(value, np.full(10, value)))
@@ -79,16 +101,34 @@ def test_draws_writes_scores_down_and_reads_them_again(script, tmp_path):
     bits = np.arange(30).reshape(3, 10) % 3 == 0
     packed = [draws.packed(row) for row in bits]
     assert [draws.unpacked(text, 10).tolist() for text in packed] == bits.astype(float).tolist()
-    one = {"task": "t", "ways": ["draw"] * 3, "labels": ["a"] * 10, "rows": [10, 10, 10], "shown": packed}
+    one = {
+        "task": "t",
+        "ways": ["draw"] * 3,
+        "labels": ["a"] * 10,
+        "rows": [10, 10, 10],
+        "shown": packed,
+    }
     (tmp_path / "scores.json").write_text(
         json.dumps({"recordings": [{**one, "scores": dict.fromkeys(draws.SPLITS, packed)}]})
     )
     (found,) = draws.read(tmp_path / "scores.json")
-    assert found.scores["test"].tolist() == bits.astype(float).tolist() and found.shown.tolist() == bits.tolist()
+    assert (
+        found.scores["test"].tolist() == bits.astype(float).tolist()
+        and found.shown.tolist() == bits.tolist()
+    )
 
 
 def test_lockstep_gives_every_seed_the_same_result_both_ways(script, capsys):
-    given = ("--seeds", "3", "--rows", "8", "--engine", "scripted", "--set", f"scorer.script={SCRIPT}")
+    given = (
+        "--seeds",
+        "3",
+        "--rows",
+        "8",
+        "--engine",
+        "scripted",
+        "--set",
+        f"scorer.script={SCRIPT}",
+    )
     script("lockstep", *given)
     said = capsys.readouterr().out.splitlines()
     together, alone = (line.split() for line in said[-5:-3])
@@ -113,7 +153,9 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     engine, trajectory = ScriptedEngine.of(lambda request: " positive"), Trajectory()
     outcome = drive(ready.asks(trajectory), {"scorer": engine}, trajectory)
     validation = [entry for entry in trajectory.held_out if entry.split == "validation"]
-    assert len(validation) == 24 and all(2 <= len(entry.solution.demonstrations) <= 8 for entry in validation)
+    assert len(validation) == 24 and all(
+        2 <= len(entry.solution.demonstrations) <= 8 for entry in validation
+    )
     found = ready.summarize(trajectory, outcome, 0.05)
     assert found["scored"] == 24 * 24 + 24 and len(found["curve"]) == 3
     assert search.PAIRS == 24 * 24
@@ -121,9 +163,24 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
 
 def test_search_tabulates_by_mode_and_task(script):
     search = script("search")
-    common = {"curve": [0.5, 0.5, 0.5], "scored": 576, "text": "", "demonstrations": 4, "ways": None}
+    common = {
+        "curve": [0.5, 0.5, 0.5],
+        "scored": 576,
+        "text": "",
+        "demonstrations": 4,
+        "ways": None,
+    }
     rows = [
-        {"task": "t", "mode": mode, "seed": seed, "baseline": 0.5, "test": test, "replies": 4, "usable": 3, **common}
+        {
+            "task": "t",
+            "mode": mode,
+            "seed": seed,
+            "baseline": 0.5,
+            "test": test,
+            "replies": 4,
+            "usable": 3,
+            **common,
+        }
         for mode, seed, test in (
             ("joint", 0, 0.8),
             ("joint", 1, 0.4),
@@ -133,10 +190,19 @@ def test_search_tabulates_by_mode_and_task(script):
     ]
     lines = search.table(rows).splitlines()
     assert cells(lines[2])[:3] == ["seed", "50.0 ±  0.0", "50.0 ±  0.0"]
-    assert cells(lines[3]) == ["joint", "60.0 ± 254.1", "60.0 ± 254.1", "-10.0", "6/8 = 75 %", "576"]
+    assert cells(lines[3]) == [
+        "joint",
+        "60.0 ± 254.1",
+        "60.0 ± 254.1",
+        "-10.0",
+        "6/8 = 75 %",
+        "576",
+    ]
     assert cells(lines[4])[3:5] == ["+10.0", ""]
     assert search.ahead(rows) == "joint - random-demos:   0.0 ± 254.1 over 2 pairs of runs"
     other = [{**row, "task": "u", "test": row["test"] - 0.3, "baseline": 0.2} for row in rows]
-    lines = search.table(rows + other).splitlines()  # a difference between tasks makes no mean less certain
+    lines = search.table(
+        rows + other
+    ).splitlines()  # a difference between tasks makes no mean less certain
     assert cells(lines[3])[1:4] == ["60.0 ± 254.1", "30.0 ± 254.1", "45.0 ± 60.8"]
     assert cells(search.curves(rows).splitlines()[2]) == ["joint", "50.0", "50.0", "50.0"]

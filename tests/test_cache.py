@@ -1,4 +1,6 @@
-"""The generation cache: what is found again, what never is, and what happens when its file is in trouble."""
+"""The generation cache: what is found again, what never is, and what happens when its file is in
+trouble.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,10 @@ def test_everything_that_decides_an_answer_is_a_part_of_the_key(cache):
     limit = Constraint("choice", ("a", "b"))
     different = [
         request("a"),
-        *(Request(Prompt("a", **{name: value}), GREEDY) for name, value in (("system", ""), ("prefill", "x"))),
+        *(
+            Request(Prompt("a", **{name: value}), GREEDY)
+            for name, value in (("system", ""), ("prefill", "x"))
+        ),
         *(Request(Prompt("a", system="x"), GREEDY), Request(Prompt("a", chat=False), GREEDY)),
         *(
             request("a", max_tokens=9),
@@ -105,8 +110,16 @@ def test_everything_that_decides_an_answer_is_a_part_of_the_key(cache):
 
 def test_sampled_failed_and_too_long_answers_are_not_kept(cache):
     shelf = cache.shelf(ENGINE)
-    asked = [request("a", temperature=1.0, seed=3), request("b", seed=3), request("c"), request("d"), request("e")]
-    shelf.keep(asked, [reply("A"), reply("B"), reply("", "too_long"), reply("", "failed"), reply("E")])
+    asked = [
+        request("a", temperature=1.0, seed=3),
+        request("b", seed=3),
+        request("c"),
+        request("d"),
+        request("e"),
+    ]
+    shelf.keep(
+        asked, [reply("A"), reply("B"), reply("", "too_long"), reply("", "failed"), reply("E")]
+    )
     assert shelf.find(asked) == [None, None, None, None, reply("E")]
 
 
@@ -117,11 +130,15 @@ def test_the_first_answer_stays(cache):
     assert shelf.find([request("a")]) == [reply("first")]
 
 
-@pytest.mark.parametrize("change", ["payload = replace(payload, 'A', 'Z')", "digest = zeroblob(32)"])
+@pytest.mark.parametrize(
+    "change", ["payload = replace(payload, 'A', 'Z')", "digest = zeroblob(32)"]
+)
 def test_a_damaged_row_is_a_miss_and_is_deleted(cache, tmp_path, told, change):
     shelf = cache.shelf(ENGINE)
     shelf.keep([request("a"), request("b")], [reply("A"), reply("B")])
-    change = change.replace("replace(payload, 'A', 'Z')", "CAST(replace(CAST(payload AS TEXT), 'A', 'Z') AS BLOB)")
+    change = change.replace(
+        "replace(payload, 'A', 'Z')", "CAST(replace(CAST(payload AS TEXT), 'A', 'Z') AS BLOB)"
+    )
     sql(tmp_path / "cache", f"UPDATE completion SET {change} WHERE id = 1")
     assert shelf.find([request("a"), request("b")]) == [None, reply("B")]
     assert caches.stat(tmp_path / "cache")["completions"] == 1 and not told
@@ -147,17 +164,24 @@ def test_the_least_recently_used_go_first_and_the_cap_holds(tmp_path):
     later = [request(f"later {i}") for i in range(100)]
     shelf.keep(later, [reply("x" * 500)] * 100)
     found = caches.stat(tmp_path)
-    assert 80_000 < found["bytes"] <= 100_000 and found["completions"] == found["bytes"] // (160 + 500 + 20 - 1) == 132
+    assert (
+        80_000 < found["bytes"] <= 100_000
+        and found["completions"] == found["bytes"] // (160 + 500 + 20 - 1) == 132
+    )
     assert None not in shelf.find(first[:10]) and None not in shelf.find(later)
     assert shelf.find(first[10:]).count(None) == 100 - 32
     for i in range(20):
         shelf.keep([request(f"{i} {j}") for j in range(100)], [reply("x" * 500)] * 100)
     cache.close()
-    assert caches.stat(tmp_path)["bytes"] <= 100_000 and caches.stat(tmp_path)["file_bytes"] < 200_000
+    assert (
+        caches.stat(tmp_path)["bytes"] <= 100_000 and caches.stat(tmp_path)["file_bytes"] < 200_000
+    )
 
 
 def test_processes_that_cross_the_cap_together_evict_no_more_than_one(tmp_path, monkeypatch):
-    Cache(tmp_path).shelf(ENGINE).keep([request(str(i)) for i in range(200)], [reply("x" * 500)] * 200)
+    Cache(tmp_path).shelf(ENGINE).keep(
+        [request(str(i)) for i in range(200)], [reply("x" * 500)] * 200
+    )
     crossing = [Cache(tmp_path, most_bytes=100_000) for _ in range(8)]
     transaction = caches._transaction
 
@@ -178,7 +202,10 @@ def test_stat_and_clear_also_while_it_is_open(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("OPRO_CACHE", str(tmp_path / "cache"))
     run = CliRunner().invoke
     assert json.loads(run(app, ["stat", "--json"]).stdout)["completions"] == 0
-    assert json.loads(run(app, ["clear", "--json"]).stdout)["forgotten"] == 0 and not (tmp_path / "cache").exists()
+    assert (
+        json.loads(run(app, ["clear", "--json"]).stdout)["forgotten"] == 0
+        and not (tmp_path / "cache").exists()
+    )
     shelf = cache.shelf(ENGINE)
     shelf.keep([request("a"), request("b")], [reply("A"), reply("B")])
     found = json.loads(run(app, ["stat", "--json"]).stdout)
@@ -192,19 +219,25 @@ def test_stat_and_clear_also_while_it_is_open(cache, tmp_path, monkeypatch):
 
 def test_a_file_that_is_no_cache_switches_off_with_one_notice(cache, tmp_path, told):
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / caches.FILE).write_bytes(b"not a database, but long enough to be looked at" * 100)
+    (tmp_path / "cache" / caches.FILE).write_bytes(
+        b"not a database, but long enough to be looked at" * 100
+    )
     shelf = cache.shelf(ENGINE)
     for _ in range(2):
         shelf.keep([request("a")], [reply("A")])
         assert shelf.find([request("a")]) == [None]
-    assert len(told) == 1 and "the generation cache is off" in told[0] and "not a database" in told[0]
+    assert (
+        len(told) == 1 and "the generation cache is off" in told[0] and "not a database" in told[0]
+    )
     assert caches.clear(tmp_path / "cache") == 0 and not list((tmp_path / "cache").iterdir())
 
 
 def test_another_programs_database_is_left_alone(cache, tmp_path, told):
     (tmp_path / "cache").mkdir()
     sql(tmp_path / "cache", "CREATE TABLE precious (a)")
-    assert cache.shelf(ENGINE).find([request("a")]) == [None] and "not a generation cache" in told[0]
+    assert (
+        cache.shelf(ENGINE).find([request("a")]) == [None] and "not a generation cache" in told[0]
+    )
     with pytest.raises(StoreError, match="not a generation cache"):
         caches.clear(tmp_path / "cache")
     sql(tmp_path / "cache", "INSERT INTO precious VALUES (1)")
@@ -232,7 +265,9 @@ def test_a_locked_file_switches_off(cache, tmp_path, told, monkeypatch):
     holder = sqlite3.connect(tmp_path / "cache" / caches.FILE, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     other = Cache(tmp_path / "cache", notify=told.append).shelf(ENGINE)
-    assert other.find([request("a")]) == [reply("A")] and not told  # readers don't wait for a writer
+    assert (
+        other.find([request("a")]) == [reply("A")] and not told
+    )  # readers don't wait for a writer
     other.keep([request("b")], [reply("B")])
     assert len(told) == 1 and "locked" in told[0]
     assert other.find([request("a")]) == [None] and len(told) == 1
@@ -245,7 +280,10 @@ def test_a_full_disk_switches_off(cache, tmp_path, told):
     cache._connection.execute("PRAGMA max_page_count = 10")
     shelf.keep([request(str(i)) for i in range(100)], [reply("x" * 1000)] * 100)
     assert len(told) == 1 and "full" in told[0]
-    assert Cache(tmp_path / "cache").shelf(ENGINE).find([request("a"), request("1")]) == [reply("A"), None]
+    assert Cache(tmp_path / "cache").shelf(ENGINE).find([request("a"), request("1")]) == [
+        reply("A"),
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +344,9 @@ def batches(*batches: Batch):
 def go(asks, engine, shelf, store: Store | None = None, events: list | None = None):
     report = (lambda event: None) if events is None else events.append
     return answer_alone(
-        driven(asks, {"scorer": engine}, Trajectory(), store, report=report, shelves=lambda role: shelf)
+        driven(
+            asks, {"scorer": engine}, Trajectory(), store, report=report, shelves=lambda role: shelf
+        )
     )
 
 
@@ -316,7 +356,14 @@ def test_only_what_is_missing_is_asked_in_one_call_and_the_order_stays(cache, tm
     shelf.keep(asked[1:5:2], [reply("cached 1"), reply("cached 3")])
     store = open_store(tmp_path / "run")
     said = go(batches(Batch("0/train", "scorer", asked)), engine, shelf, store, events)
-    assert [one.text.startswith("cached") for one in said] == [False, True, False, True, False, False]
+    assert [one.text.startswith("cached") for one in said] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
     assert (said[1], said[3]) == (reply("cached 1"), reply("cached 3"))
     assert engine.asked == [[asked[0], asked[2], asked[4], asked[5]]]
     assert [said[i] for i in (0, 2, 4, 5)] == Counting().generate(engine.asked[0])
@@ -350,13 +397,17 @@ def test_nothing_of_a_call_that_failed_or_fell_short_is_kept(cache):
 def engine(monkeypatch):
     """What every run of the test is answered by, in the place of a worker."""
     one = Counting()
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (one, ""))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (one, "")
+    )
     return one
 
 
 def test_a_second_run_asks_only_what_is_sampled_and_its_result_says_so(tables, tmp_path, engine):
     first = execute(reading.build(tables), tmp_path / "first")
-    assert first["from_cache"]["completions"] == 0 and sum(first["calls"].values()) == len(engine.asked)
+    assert first["from_cache"]["completions"] == 0 and sum(first["calls"].values()) == len(
+        engine.asked
+    )
     greedy = sum(r.sampling.temperature == 0 for requests in engine.asked for r in requests)
     engine.asked.clear()
     events = []
@@ -364,7 +415,9 @@ def test_a_second_run_asks_only_what_is_sampled_and_its_result_says_so(tables, t
     assert all(r.sampling.temperature > 0 for requests in engine.asked for r in requests)
     assert len(engine.asked) == second["calls"]["optimizer"] > 0 and second["calls"]["scorer"] == 0
     assert second["from_cache"]["completions"] == greedy
-    assert second["from_cache"]["completion"] + second["from_cache"]["prompt"] < sum(second["tokens"].values())
+    assert second["from_cache"]["completion"] + second["from_cache"]["prompt"] < sum(
+        second["tokens"].values()
+    )
     assert sum(event.from_cache for event in events if isinstance(event, Answered)) == greedy
     same = ("digest", "best", "tokens", "train", "test", "test_opened", "verdict")
     assert {k: second[k] for k in same} == {k: first[k] for k in same}
@@ -390,10 +443,14 @@ def test_the_scripted_engine_is_not_cached(tables, tmp_path, own_cache):
     assert not (own_cache / caches.FILE).exists()
 
 
-def test_a_run_whose_cache_is_broken_says_so_once_and_finishes(tables, tmp_path, engine, monkeypatch):
+def test_a_run_whose_cache_is_broken_says_so_once_and_finishes(
+    tables, tmp_path, engine, monkeypatch
+):
     whole = execute(reading.build(tables), tmp_path / "whole")
     monkeypatch.setenv("OPRO_CACHE", "/dev/null/x")
     told = []
     found = execute(reading.build(tables), tmp_path / "run", notify=told.append)
-    assert [line for line in told if "cache" in line] == [line for line in told if "cache is off" in line]
+    assert [line for line in told if "cache" in line] == [
+        line for line in told if "cache is off" in line
+    ]
     assert sum("cache is off" in line for line in told) == 1 and found["digest"] == whole["digest"]

@@ -31,7 +31,9 @@ def run(*command: str, text: str = "hello", **limits) -> dict:
     """One run's outcome, with its score or the reason."""
     (completion,) = ProgramEngine({"": Program(command, **limits)}).generate([request(text)])
     found = printed(completion)
-    assert completion.finish_reason == ("stop" if json.loads(completion.text)["exit"] == 0 else "failed")
+    assert completion.finish_reason == (
+        "stop" if json.loads(completion.text)["exit"] == 0 else "failed"
+    )
     return {**json.loads(completion.text), "score": found}
 
 
@@ -63,7 +65,10 @@ def processes(mark: str) -> list[int]:
         ("print('.5')", 0.5),
         ("print(0)", 0),
         ("print('nan')", "not finite: the last line of stdout is 'nan'"),
-        ("print('{\"score\": Infinity}')", "not finite: the last line of stdout is '{\"score\": Infinity}'"),
+        (
+            "print('{\"score\": Infinity}')",
+            "not finite: the last line of stdout is '{\"score\": Infinity}'",
+        ),
         ("print('1' + '0' * 400)", "not finite: the last line of stdout is '1000"),
         ("print('{\"points\": 3}')", "no number: the last line of stdout is '{\"points\": 3}'"),
         ("print('true')", "no number: the last line of stdout is 'true'"),
@@ -84,10 +89,15 @@ def test_what_a_program_prints_is_its_score_or_the_reason_why_not(source, score)
 def test_any_output_is_a_finite_score_or_a_reason(out, err):
     told = {"exit": 0, "ended": "", "stdout": out, "stderr": err, "binary": False}
     found = printed(Completion(json.dumps(told), "stop", 0, 0, 0))
-    assert (isinstance(found, float) and found - found == 0) or found.startswith(("no number: ", "not finite: "))
+    assert (isinstance(found, float) and found - found == 0) or found.startswith(
+        ("no number: ", "not finite: ")
+    )
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["{}", '{{"score": {}}}', "x\n{}\n\n"]))
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["{}", '{{"score": {}}}', "x\n{}\n\n"]),
+)
 def test_every_number_is_read_as_it_was_printed(value, form):
     told = {"exit": 0, "ended": "", "stdout": form.format(value), "stderr": "", "binary": False}
     assert printed(Completion(json.dumps(told), "stop", 0, 0, 0)) == value
@@ -96,11 +106,15 @@ def test_every_number_is_read_as_it_was_printed(value, form):
 def test_the_solution_comes_in_a_file_or_on_stdin_byte_for_byte():
     text = "Grüße\r\n\tzwei\n"
     read = "import sys, pathlib; data = {}; print(len(data), data == {!r}.encode() or data)"
-    assert python(read.format("pathlib.Path(sys.argv[1]).read_bytes()", text), "{file}", text=text)["stdout"].endswith(
+    assert python(read.format("pathlib.Path(sys.argv[1]).read_bytes()", text), "{file}", text=text)[
+        "stdout"
+    ].endswith("True\n")
+    assert python(read.format("sys.stdin.buffer.read()", text), text=text)["stdout"].endswith(
         "True\n"
     )
-    assert python(read.format("sys.stdin.buffer.read()", text), text=text)["stdout"].endswith("True\n")
-    closed = python("import sys; print(len(sys.stdin.read()), sys.argv[1].endswith('/solution.txt'))", "{file}")
+    closed = python(
+        "import sys; print(len(sys.stdin.read()), sys.argv[1].endswith('/solution.txt'))", "{file}"
+    )
     assert closed["stdout"] == "0 True\n"
 
 
@@ -159,8 +173,15 @@ def test_one_that_prints_for_ever_is_stopped_at_the_limit(stream):
     import resource
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    told = python(f"import os\nwhile True: os.write({stream}, b'x' * 65536)", timeout=30, output_limit=50_000_000)
-    assert told["score"] == "too much output: the program was ended" and len(told["stdout"] + told["stderr"]) <= 69632
+    told = python(
+        f"import os\nwhile True: os.write({stream}, b'x' * 65536)",
+        timeout=30,
+        output_limit=50_000_000,
+    )
+    assert (
+        told["score"] == "too much output: the program was ended"
+        and len(told["stdout"] + told["stderr"]) <= 69632
+    )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
 
 
@@ -192,9 +213,7 @@ def test_runs_are_parallel_up_to_the_limit_in_order_and_leave_no_files(tmp_path)
 
 def test_a_run_that_was_ended_is_not_remembered_as_an_answer(tmp_path):
     flag = tmp_path / "flag"
-    source = (
-        f"import pathlib, time; p = pathlib.Path({str(flag)!r}); p.exists() or (p.touch(), time.sleep(30)); print(1)"
-    )
+    source = f"import pathlib, time; p = pathlib.Path({str(flag)!r}); p.exists() or (p.touch(), time.sleep(30)); print(1)"
     engine = ProgramEngine({"": Program((PYTHON, "-c", source), timeout=1.0)})
     assert printed(engine.generate([request("x")])[0]).startswith("timeout")
     assert printed(engine.generate([request("x")])[0]) == 1
@@ -227,7 +246,11 @@ print({"score": -abs(len(text.split()) - 6)} if 0 else -abs(len(text.split()) - 
 def tables(folder, **search):
     (folder / "score.py").write_text(SCORE)
     return {
-        "problem": {"kind": "command", "command": [PYTHON, "score.py", "{file}"], "folder": str(folder)},
+        "problem": {
+            "kind": "command",
+            "command": [PYTHON, "score.py", "{file}"],
+            "folder": str(folder),
+        },
         "optimizer": {"engine": "scripted", "script": SCRIPT},
         "search": {"seeds": ["go"], "steps": 3, "candidates": 4, **search},
     }
@@ -254,7 +277,11 @@ def test_a_changed_program_is_another_run(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"command": ["no-such-program-here", "x"]}, UsageError, "there is no program 'no-such-program-here'"),
+        (
+            {"command": ["no-such-program-here", "x"]},
+            UsageError,
+            "there is no program 'no-such-program-here'",
+        ),
         ({"command": ["echo 1 | cat"]}, UsageError, "no shell is used"),
         ({"command": []}, UsageError, "problem.command: "),
         ({"folder": "/no/such/folder"}, DataError, "problem.folder: there is no folder"),
@@ -278,11 +305,18 @@ def test_a_real_model_writes_for_a_command_and_resumes(tmp_path):
     def asked(steps):
         changed = tables(tmp_path, steps=steps, seeds=["Label the text"], candidates=4)
         (tmp_path / "score.py").write_text(SCORE.replace('"the"', '"zebra"'))
-        return reading.build({**changed, "optimizer": {"model": str(SMOL), "engine": "transformers", "max_tokens": 16}})
+        return reading.build(
+            {
+                **changed,
+                "optimizer": {"model": str(SMOL), "engine": "transformers", "max_tokens": 16},
+            }
+        )
 
     once = execute(asked(2), tmp_path / "once")
     execute(asked(1), tmp_path / "twice")
-    assert execute(asked(2), tmp_path / "twice")["digest"] == once["digest"] and once["solutions"] > 1
+    assert (
+        execute(asked(2), tmp_path / "twice")["digest"] == once["digest"] and once["solutions"] > 1
+    )
 
 
 SCRIPTED = [
@@ -309,7 +343,9 @@ def test_the_python_lines_of_that_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(
         compile(
-            block.replace("batch_size=4", 'batch_size=2, set=["optimizer.engine=transformers"]'), "anything.md", "exec"
+            block.replace("batch_size=4", 'batch_size=2, set=["optimizer.engine=transformers"]'),
+            "anything.md",
+            "exec",
         ),
         {},
     )

@@ -16,7 +16,12 @@ from opro_local.search.metaprompts import metaprompt
 def test_defaults_are_the_papers():
     config = reading.build({})
     search = config.search
-    assert (search.candidates, search.history, search.order, search.exemplars) == (8, 20, "ascending", 3)
+    assert (search.candidates, search.history, search.order, search.exemplars) == (
+        8,
+        20,
+        "ascending",
+        3,
+    )
     assert (search.exemplar_choice, search.buckets, search.max_characters) == ("random", 100, 500)
     assert (config.optimizer.temperature, config.scorer.temperature) == (None, 0.0)
     assert metaprompt.load("brackets").temperature == metaprompt.load("tags").temperature == 1.0
@@ -24,7 +29,8 @@ def test_defaults_are_the_papers():
 
 def test_overrides_take_toml_values_or_text():
     config = reading.build(
-        {}, ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"]
+        {},
+        ["search.steps=3", 'search.order="random"', "run.name=my run", "search.seeds=['a', 'b']"],
     )
     assert (config.search.steps, config.search.order, config.run.name) == (3, "random", "my run")
     assert config.search.seeds == ("a", "b")
@@ -37,7 +43,10 @@ def test_overrides_take_toml_values_or_text():
         ("serch.steps=3", "unknown setting serch; did you mean search?"),
         ("search.steps=many", "search.steps: input should be a valid integer"),
         ("search.steps=-1", "search.steps: input should be greater than or equal to 0, got -1"),
-        ("search.order=upwards", "search.order: input should be 'ascending', 'descending' or 'random', got 'upwards'"),
+        (
+            "search.order=upwards",
+            "search.order: input should be 'ascending', 'descending' or 'random', got 'upwards'",
+        ),
         ("steps=3", "--set steps=3: not of the form section.key=value"),
         ("task.split=[0.5,0.6,0.2]", "task.split: three fractions"),
         ("task.template=no place", "task.template has no {instruction}"),
@@ -51,7 +60,9 @@ def test_what_is_wrong_is_said_in_one_line(override, message):
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-SECTIONS = {name: field.annotation for name, field in Config.model_fields.items() if name != "problem"}
+SECTIONS = {
+    name: field.annotation for name, field in Config.model_fields.items() if name != "problem"
+}
 FIELDS = [(s, f) for s, section in SECTIONS.items() for f in section.model_fields]
 KINDS = [(k, f) for k, section in PROBLEMS.items() for f in section.model_fields if f != "kind"]
 
@@ -66,7 +77,9 @@ def test_every_setting_of_a_problem_refuses_a_wrong_type_and_a_misspelling(kind,
 
 @pytest.mark.parametrize("problem", [{"kind": "knapsack"}, {}, {"kind": ["tsp"]}, "tsp"])
 def test_an_unknown_kind_of_problem_names_the_known_ones(problem):
-    with pytest.raises(UsageError, match=r"^problem(\.kind)?: .*(accepted: prompt, linear_regression|\bdict)"):
+    with pytest.raises(
+        UsageError, match=r"^problem(\.kind)?: .*(accepted: prompt, linear_regression|\bdict)"
+    ):
         reading.build({"problem": problem})
 
 
@@ -75,9 +88,9 @@ def test_a_setting_newer_than_a_run_stood_at_its_default():
     old = {name: dict(table) for name, table in new.items() if name != "judge"}
     del old["search"]["patience"], old["task"]["kind"]
     assert reading.changes(old, new) == []
-    assert reading.changes(old, json.loads(reading.build({}, ["task.kind=number"]).canonical())) == [
-        "task.kind was 'auto', now 'number'"
-    ]
+    assert reading.changes(
+        old, json.loads(reading.build({}, ["task.kind=number"]).canonical())
+    ) == ["task.kind was 'auto', now 'number'"]
 
 
 def test_a_removed_setting_of_a_stored_run_must_have_stood_at_its_default():
@@ -107,16 +120,23 @@ def test_every_misspelt_setting_names_the_nearest(section, field):
 
 def test_canonical_form_is_stable_and_complete():
     text = reading.build({}).canonical()
-    assert text == reading.build({}).canonical() and set(json.loads(text)) == set(Config.model_fields)
+    assert text == reading.build({}).canonical() and set(json.loads(text)) == set(
+        Config.model_fields
+    )
 
 
 def test_only_stop_rules_and_hosting_may_change():
     old = json.loads(reading.build({}).canonical())
     assert (
-        reading.changes(old, json.loads(reading.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical()))
+        reading.changes(
+            old,
+            json.loads(reading.build({}, ["search.steps=99", "scorer.max_num_seqs=4"]).canonical()),
+        )
         == []
     )
-    changed = reading.changes(old, json.loads(reading.build({}, ["search.candidates=4"]).canonical()))
+    changed = reading.changes(
+        old, json.loads(reading.build({}, ["search.candidates=4"]).canonical())
+    )
     assert changed == ["search.candidates was 8, now 4"]
 
 
@@ -135,7 +155,9 @@ def test_data_paths_start_from_the_config_file(tmp_path):
     assert reading.read(path).task.data == str(tmp_path / "d.csv")
 
 
-def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_here(tmp_path, monkeypatch):
+def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_here(
+    tmp_path, monkeypatch
+):
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "c.toml"
     path.write_text(
@@ -146,9 +168,14 @@ def test_every_path_in_a_file_starts_from_it_and_one_on_the_command_line_from_he
     monkeypatch.chdir(tmp_path)
     found = reading.read(path, ["task.data=e.csv", "optimizer.script=t.py:answer"])
     inside = str(tmp_path / "in")
-    assert found.task.rule == f"{inside}/rule.py:score" and found.scorer.script == f"{inside}/s.py:answer"
+    assert (
+        found.task.rule == f"{inside}/rule.py:score"
+        and found.scorer.script == f"{inside}/s.py:answer"
+    )
     assert found.scorer.model == f"{inside}/mm" and found.optimizer.model == "owner/name"
-    assert found.task.data == str(tmp_path / "e.csv") and found.optimizer.script == str(tmp_path / "t.py:answer")
+    assert found.task.data == str(tmp_path / "e.csv") and found.optimizer.script == str(
+        tmp_path / "t.py:answer"
+    )
     assert reading.build({"task": {"rule": "labels"}}).task.rule == "labels"
 
 
@@ -161,7 +188,9 @@ def test_forms_and_similarity_in_a_file_start_from_it_and_what_is_no_path_stays(
     found = reading.read(path, ["optimizer.adapter="])
     assert found.search.metaprompt == str(tmp_path / "own.toml")
     assert found.search.operators == (str(tmp_path / "own.toml"), "rewording")
-    assert found.search.similarity == str(tmp_path / "minilm") and found.scorer.model == str(tmp_path)
+    assert found.search.similarity == str(tmp_path / "minilm") and found.scorer.model == str(
+        tmp_path
+    )
     assert found.scorer.adapter == found.scorer.script == found.optimizer.adapter == ""
     assert found.task.pattern == "app.py:main"
     there = found.model_dump(mode="json")

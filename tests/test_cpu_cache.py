@@ -13,23 +13,36 @@ from opro_local.types import EngineSettings
 
 MIB = 1 << 20
 QWEN3_SMALL = {
-    **{"model_type": "qwen3", "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8},
+    **{
+        "model_type": "qwen3",
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+    },
     **{"hidden_size": 1024, "head_dim": 128, "vocab_size": 151936},
 }
 SMOLLM_LARGE = {
-    **{"model_type": "llama", "num_hidden_layers": 24, "num_attention_heads": 32, "num_key_value_heads": 32},
+    **{
+        "model_type": "llama",
+        "num_hidden_layers": 24,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+    },
     **{"hidden_size": 2048, "vocab_size": 49152},
 }
 
 
 def cache(folder: Path, cuda: bool = False, **more) -> int | None:
-    longest = SimpleNamespace(get_text_config=lambda: SimpleNamespace(max_position_embeddings=40960))
+    longest = SimpleNamespace(
+        get_text_config=lambda: SimpleNamespace(max_position_embeddings=40960)
+    )
     found = arguments(EngineSettings(str(folder), "vllm", **more), longest, cuda)
     return found.get("kv_cache_memory_bytes")
 
 
 @pytest.mark.parametrize(
-    ("config", "sequence"), [(QWEN3_SMALL, 448 * MIB), (LLAMA, 512 * MIB), (SMOLLM_LARGE, 768 * MIB)]
+    ("config", "sequence"),
+    [(QWEN3_SMALL, 448 * MIB), (LLAMA, 512 * MIB), (SMOLLM_LARGE, 768 * MIB)],
 )
 def test_a_cpu_holds_four_full_sequences_of_any_model(config, sequence, tmp_path):
     folder = write_model(tmp_path / "m", config)

@@ -1,4 +1,6 @@
-"""Evaluating given prompts: one batch, paired tests, row files, flips, the judge and the second round."""
+"""Evaluating given prompts: one batch, paired tests, row files, flips, the judge and the second
+round.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,21 @@ def ready(tables):
 
 def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
     asked = []
-    found = carry_out(ready, tmp_path / "run", lambda e: asked.append(e.batch) if isinstance(e, Asked) else None)
+    found = carry_out(
+        ready, tmp_path / "run", lambda e: asked.append(e.batch) if isinstance(e, Asked) else None
+    )
     assert [batch.label for batch in asked] == ["0/test"] and len(asked[0].requests) == 3 * 24
-    assert found["calls"] == {"optimizer": 0, "scorer": 1} and not (tmp_path / "run" / "optimizer.log").exists()
+    assert (
+        found["calls"] == {"optimizer": 0, "scorer": 1}
+        and not (tmp_path / "run" / "optimizer.log").exists()
+    )
     assert [prompt["text"] for prompt in found["prompts"]] == PROMPTS
     assert found["best"]["text"] == PROMPTS[1] and not (tmp_path / "run" / "best.txt").exists()
     assert [(pair["a"], pair["b"]) for pair in found["pairs"]] == [(1, 2), (1, 3), (2, 3)]
     assert all(pair["p_holm"] >= pair["p_value"] for pair in found["pairs"])
-    again = carry_out(ready, tmp_path / "run", lambda e: asked.append(e) if isinstance(e, Asked) else None)
+    again = carry_out(
+        ready, tmp_path / "run", lambda e: asked.append(e) if isinstance(e, Asked) else None
+    )
     assert again == found and len(asked) == 1
 
 
@@ -47,9 +56,14 @@ def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
         mine = [row for row in rows if row["prompt"] == prompt["prompt"]]
         assert np.mean([row["correct"] for row in mine]) == pytest.approx(prompt["accuracy"])
     for row in rows:
-        assert (row["parsed"] == row["target"]) == (row["correct"] == 1) and row["answer"] in ("positive", "negative")
+        assert (row["parsed"] == row["target"]) == (row["correct"] == 1) and row["answer"] in (
+            "positive",
+            "negative",
+        )
     changed = evaluation.flipped(rows, 1, 2)
-    differing = sum(a["correct"] != b["correct"] for a, b in zip(rows[:24], rows[24:48], strict=True))
+    differing = sum(
+        a["correct"] != b["correct"] for a, b in zip(rows[:24], rows[24:48], strict=True)
+    )
     assert len(changed) == differing > 0
     gains = [row["b"]["correct"] > row["a"]["correct"] for row in changed]
     assert gains == sorted(gains, reverse=True)
@@ -64,7 +78,9 @@ def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
     rows = evaluation.rows(ready, tmp_path / "run")
     evaluation.write_rows(tmp_path / "a.jsonl", rows)
     evaluation.write_rows(tmp_path / "a.parquet", rows)
-    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()] == rows
+    assert [
+        json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()
+    ] == rows
     assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == rows
     with pytest.raises(UsageError, match=r"accepted: \.jsonl, \.parquet"):
         evaluation.check_kind(tmp_path / "a.xlsx")
@@ -85,9 +101,14 @@ def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
     second = asks.send(type("Reply", (), {"completions": said}))
     assert (first.label, second.label, second.role) == ("x", "x/second", "scorer")
     request = second.requests[3]
-    assert request.prompt == replace(first.requests[3].prompt, prefill=" Hm 3. So the final answer is")
+    assert request.prompt == replace(
+        first.requests[3].prompt, prefill=" Hm 3. So the final answer is"
+    )
     assert request.sampling.max_tokens == 50
-    finals = [Completion(f": {row.target}\nnegative positive", "stop", 9, 2, 4) for row in problem.rows["test"]]
+    finals = [
+        Completion(f": {row.target}\nnegative positive", "stop", 9, 2, 4)
+        for row in problem.rows["test"]
+    ]
     with pytest.raises(StopIteration) as end:
         asks.send(type("Reply", (), {"completions": finals}))
     (score,) = end.value.value
@@ -103,18 +124,31 @@ def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     asks = problem.evaluate(problem.seeds(), "test", "x")
     rows = problem.rows["test"]
     next(asks)
-    # The answers are right on the first 12 rows; the judge accepts the first 18 and mumbles on the last.
+    # The answers are right on the first 12 rows; the judge accepts the first 18 and mumbles on the
+    # last.
     answers = [row.target if i < 12 else "neither" for i, row in enumerate(rows)]
-    batch = asks.send(type("Reply", (), {"completions": [Completion(a, "stop", 5, 0, 1) for a in answers]}))
+    batch = asks.send(
+        type("Reply", (), {"completions": [Completion(a, "stop", 5, 0, 1) for a in answers]})
+    )
     assert (batch.label, batch.role) == ("x/judge", "judge")
     prompt = batch.requests[0].prompt
-    assert isinstance(prompt, Prompt) and rows[0].input in prompt.text and "Politeness counts." in prompt.text
+    assert (
+        isinstance(prompt, Prompt)
+        and rows[0].input in prompt.text
+        and "Politeness counts." in prompt.text
+    )
     assert batch.requests[0].sampling.constraint.value == ("correct", "incorrect")
     said = ["correct"] * 18 + ["incorrect"] * 5 + ["perhaps"]
     with pytest.raises(StopIteration) as end:
-        asks.send(type("Reply", (), {"completions": [Completion(word, "stop", 5, 0, 1) for word in said]}))
+        asks.send(
+            type("Reply", (), {"completions": [Completion(word, "stop", 5, 0, 1) for word in said]})
+        )
     (score,) = end.value.value
-    assert score.value == 18 / 24 and score.failures == 1 and score.beside == {"agreement": pytest.approx(18 / 24)}
+    assert (
+        score.value == 18 / 24
+        and score.failures == 1
+        and score.beside == {"agreement": pytest.approx(18 / 24)}
+    )
 
 
 def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp_path):
@@ -125,17 +159,27 @@ def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp
     asks = problem.evaluate(problem.seeds(), "test", "x")
     rows = problem.rows["test"]
     next(asks)
-    batch = asks.send(type("Reply", (), {"completions": [Completion("Hm.", "stop", 5, 0, 1)] * len(rows)}))
+    batch = asks.send(
+        type("Reply", (), {"completions": [Completion("Hm.", "stop", 5, 0, 1)] * len(rows)})
+    )
     assert "Reference answer" not in batch.requests[0].prompt.text
     with pytest.raises(StopIteration) as end:
-        asks.send(type("Reply", (), {"completions": [Completion("correct", "stop", 5, 0, 1)] * len(rows)}))
+        asks.send(
+            type("Reply", (), {"completions": [Completion("correct", "stop", 5, 0, 1)] * len(rows)})
+        )
     (score,) = end.value.value
     assert score.value == 1.0 and score.beside == {}
 
 
 def found_with(*accuracies, p_value, n=50, failures=0):
     prompts = [
-        {"accuracy": a, "n": n, "extraction_failures": failures, "truncated": failures, "text": str(a)}
+        {
+            "accuracy": a,
+            "n": n,
+            "extraction_failures": failures,
+            "truncated": failures,
+            "text": str(a),
+        }
         for a in accuracies
     ]
     return {"prompts": prompts, "equal_p_value": p_value, "optimism": 0.02}
@@ -143,9 +187,14 @@ def found_with(*accuracies, p_value, n=50, failures=0):
 
 def test_headroom_needs_more_than_noise():
     assert evaluation.headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["verdict"] == "yes"
-    assert evaluation.headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["gain"] == pytest.approx(0.18)
+    assert evaluation.headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["gain"] == pytest.approx(
+        0.18
+    )
     assert evaluation.headroom(found_with(0.5, 0.54, p_value=0.4))["verdict"] == "no sign of it"
-    assert evaluation.headroom(found_with(0.98, 0.2, p_value=1e-9))["verdict"] == "nothing left to gain"
+    assert (
+        evaluation.headroom(found_with(0.98, 0.2, p_value=1e-9))["verdict"]
+        == "nothing left to gain"
+    )
     words = evaluation.headroom(found_with(0.0, 0.02, p_value=0.6, failures=49))["words"]
     assert "98 % of the answers could not be read; 98 % were cut" in words[-1]
 
@@ -153,7 +202,9 @@ def test_headroom_needs_more_than_noise():
 def test_varied_instructions_name_the_targets_where_they_are_few(tables):
     texts = evaluation.varied(plan(reading.build(tables)))
     assert texts[0] == "What is it?" and len(texts) == len(set(texts)) == 1 + 4 + 7 + 1
-    assert any("positive or negative" in text or "negative or positive" in text for text in texts[1:3])
+    assert any(
+        "positive or negative" in text or "negative or positive" in text for text in texts[1:3]
+    )
 
 
 def test_the_verbs(tables, reviews, tmp_path):
@@ -162,18 +213,34 @@ def test_the_verbs(tables, reviews, tmp_path):
     config.write_text(
         f'[task]\ndata = "{reviews}"\ninput = "text"\ntarget = "label"\n[scorer]\n{scripted}\n[optimizer]\n{scripted}\n'
     )
-    arguments = ("evaluate", str(config), "--prompt", PROMPTS[0], "--prompt", PROMPTS[1], "--run", str(tmp_path / "r"))
+    arguments = (
+        "evaluate",
+        str(config),
+        "--prompt",
+        PROMPTS[0],
+        "--prompt",
+        PROMPTS[1],
+        "--run",
+        str(tmp_path / "r"),
+    )
     done = program(*arguments, "--compare", "1", "2", "--output", str(tmp_path / "a.jsonl"))
     assert done.returncode == 0, done.stderr
-    assert "2 prompts on 24 test rows, rule labels" in done.stdout and "prompt 2 gains" in done.stdout
+    assert (
+        "2 prompts on 24 test rows, rule labels" in done.stdout and "prompt 2 gains" in done.stdout
+    )
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 48
     found = json.loads(program(*arguments, "--json").stdout)
     assert found["kind"] == "evaluation" and [p["prompt"] for p in found["prompts"]] == [1, 2]
     shown = program("show", str(tmp_path / "r"))
     assert "2 prompts on 24 test rows" in shown.stdout
     checked = json.loads(program("check", str(config), "--json").stdout)
-    assert checked["rows"] == {"train": 24, "validation": 12, "test": 24} and checked["rule"] == "labels"
-    probe = json.loads(program("check", str(config), "--headroom", "--run", str(tmp_path / "h"), "--json").stdout)
+    assert (
+        checked["rows"] == {"train": 24, "validation": 12, "test": 24}
+        and checked["rule"] == "labels"
+    )
+    probe = json.loads(
+        program("check", str(config), "--headroom", "--run", str(tmp_path / "h"), "--json").stdout
+    )
     assert probe["split"] == "train" and probe["headroom"]["verdict"] in ("yes", "no sign of it")
     assert len(probe["prompts"]) >= 10
 
@@ -191,7 +258,9 @@ def test_the_verbs(tables, reviews, tmp_path):
 )
 def test_bad_arguments_end_in_one_line(arguments, message, tmp_path):
     done = program(*arguments, cwd=tmp_path)
-    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(

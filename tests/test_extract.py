@@ -1,4 +1,6 @@
-"""What each reader reads: golden tables of answers as chat models write them, and numbers that read back."""
+"""What each reader reads: golden tables of answers as chat models write them, and numbers that read
+back.
+"""
 
 from __future__ import annotations
 
@@ -217,7 +219,14 @@ def test_last_number(answer, value):
 
 @pytest.mark.parametrize(
     ("answer", "value"),
-    [("3,5", 3.5), ("1.234,56", 1234.56), ("1.234", 1234), ("Die Antwort: 2,75 €.", 2.75), ("3, 5", TWO), ("1.5", TWO)],
+    [
+        ("3,5", 3.5),
+        ("1.234,56", 1234.56),
+        ("1.234", 1234),
+        ("Die Antwort: 2,75 €.", 2.75),
+        ("3, 5", TWO),
+        ("1.5", TWO),
+    ],
 )
 def test_decimal_commas(answer, value):
     expect(number_reading.lenient(answer, comma=True), value)
@@ -225,7 +234,19 @@ def test_decimal_commas(answer, value):
 
 def test_is_number():
     numbers = ["42", "-3/4", "$1,000", "50%", "forty-two", "1 1/2", "a dozen", " 7 ", "1e3", "½"]
-    others = ["", "42 apples", "5 or 6", "3,5", "A", "two steps", "1 2", "2024-01-05", "one and two", "\n", "9" * 500]
+    others = [
+        "",
+        "42 apples",
+        "5 or 6",
+        "3,5",
+        "A",
+        "two steps",
+        "1 2",
+        "2024-01-05",
+        "one and two",
+        "\n",
+        "9" * 500,
+    ]
     assert [text for text in numbers if not number_reading.is_number(text)] == []
     assert [text for text in others if number_reading.is_number(text)] == []
     assert number_reading.is_number("3,5", comma=True)
@@ -242,17 +263,31 @@ def test_every_worked_solution_reads_its_own_number():
     for row in rows:
         gold = float(row.target.replace(",", ""))
         solution = row.columns["solution"].rpartition("####")[0]
-        for ending in ("#### {}", "The answer is {}.", "**Final answer:** ${}", r"\[\boxed{{{}}}\]"):
+        for ending in (
+            "#### {}",
+            "The answer is {}.",
+            "**Final answer:** ${}",
+            r"\[\boxed{{{}}}\]",
+        ):
             assert number_reading.strict(solution + ending.format(row.target)) == gold, row.id
 
 
 WORDS = st.text(string.ascii_letters.replace("x", "").replace("X", "") + " .\n", max_size=60)
 NEUTRAL = st.lists(
-    st.sampled_from(["So we see,", "which is fine.", "The boxes", "are\n", "red.\n", "Therefore", "**Note**"]),
+    st.sampled_from(
+        ["So we see,", "which is fine.", "The boxes", "are\n", "red.\n", "Therefore", "**Note**"]
+    ),
     max_size=8,
 ).map(" ".join)
 INTEGERS = st.integers(0, 10**12)
-AROUND = ("{}", "The answer is {}.", "**Answer:** {}", "#### {}", r"so \boxed{{{}}}", "We end with {}")
+AROUND = (
+    "{}",
+    "The answer is {}.",
+    "**Answer:** {}",
+    "#### {}",
+    r"so \boxed{{{}}}",
+    "We end with {}",
+)
 COMMAS = ("{:,}", "{}", "{:_}", "${:,}", "USD{}", "{:,} €", "{}.00", "-{}", "-${:,}", "{}%")
 
 
@@ -269,7 +304,12 @@ def test_a_number_in_any_notation_reads_back(n, around, notation, before, after)
 
 def spelled(n):
     ones, tens = number_reading.numerals.ONES, number_reading.numerals.TENS
-    for scale, word in ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred")):
+    for scale, word in (
+        (10**9, "billion"),
+        (10**6, "million"),
+        (1000, "thousand"),
+        (100, "hundred"),
+    ):
         if n >= scale:
             rest = n % scale
             joint = " and " if scale == 100 and rest else " "
@@ -281,11 +321,16 @@ def spelled(n):
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
-    st.integers(0, 10**11), st.sampled_from(("{}", "The answer is {}.", "Answer: **{}**", "minus {}", "{} point five"))
+    st.integers(0, 10**11),
+    st.sampled_from(("{}", "The answer is {}.", "Answer: **{}**", "minus {}", "{} point five")),
 )
 def test_number_words_read_back(n, around):
     value = n + 0.5 if "point" in around else -n if "minus" in around else n
-    for text in (spelled(n), spelled(n).replace("-", " "), spelled(n).replace(" and ", " ").capitalize()):
+    for text in (
+        spelled(n),
+        spelled(n).replace("-", " "),
+        spelled(n).replace(" and ", " ").capitalize(),
+    ):
         expect(number_reading.strict(around.format(text)), value)
 
 
@@ -296,7 +341,11 @@ def test_fractions_read_back(whole, top, bottom, minus):
     top = top % bottom or 1
     value = (whole + top / bottom) * (-1 if minus else 1)
     mixed = f"{sign}{whole} {top}/{bottom}"
-    for text in (mixed, f"The answer is {mixed}.", rf"\boxed{{{sign}{whole}\frac{{{top}}}{{{bottom}}}}}"):
+    for text in (
+        mixed,
+        f"The answer is {mixed}.",
+        rf"\boxed{{{sign}{whole}\frac{{{top}}}{{{bottom}}}}}",
+    ):
         expect(number_reading.strict(text), value)
     expect(number_reading.strict(f"#### {sign}{top}/{bottom}"), (-1 if minus else 1) * top / bottom)
 
@@ -323,7 +372,8 @@ def test_options(question, options):
     assert choices.options(question) == options
 
 
-# The answer, what it says where the options are known, and where they are not; "?" is ambiguous, None says nothing.
+# The answer, what it says where the options are known, and where they are not; "?" is ambiguous,
+# None says nothing.
 CHOICES = [
     ("B", "B", "B"),
     ("(B)", "B", "B"),
@@ -401,7 +451,15 @@ def test_a_text_that_starts_like_a_letter():
 
 def test_strict_choices():
     listed = choices.options(CITIES)
-    marked = ["B", "Rome", "B) Rome", "The answer is Rome.", r"\boxed{B}", "#### B", "Answer: B, of course"]
+    marked = [
+        "B",
+        "Rome",
+        "B) Rome",
+        "The answer is Rome.",
+        r"\boxed{B}",
+        "#### B",
+        "Answer: B, of course",
+    ]
     unmarked = [
         "The correct option is B",
         "I think Rome is right",
@@ -413,7 +471,8 @@ def test_strict_choices():
 
 
 @pytest.mark.parametrize(
-    ("target", "letter"), [("B", "B"), ("(b)", "B"), ("Rome", "B"), ("(B) Rome", "B"), ("York", "D"), ("Oslo", None)]
+    ("target", "letter"),
+    [("B", "B"), ("(b)", "B"), ("Rome", "B"), ("(B) Rome", "B"), ("York", "D"), ("Oslo", None)],
 )
 def test_target_letter(target, letter):
     assert choices.target_letter(target, choices.options(CITIES)) == letter
@@ -518,7 +577,11 @@ def test_strict_boolean():
         (("positive", "negative"), "Answer: positive or negative", None),
         (("positive", "negative"), "`negative`", "negative"),
         (("positive", "negative"), '{"label": "positive"}', "positive"),
-        (("positive", "negative"), "Sentiment: Positive\n\nExplanation: the critic liked it.", "positive"),
+        (
+            ("positive", "negative"),
+            "Sentiment: Positive\n\nExplanation: the critic liked it.",
+            "positive",
+        ),
         (("positive", "negative"), "negativ", None),
         (("yes", "no"), "", None),
         (("yes", "no"), "none", None),
@@ -564,7 +627,11 @@ def test_json(answer, path, value):
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3), st.text(max_size=9), WORDS)
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3),
+    st.text(max_size=9),
+    WORDS,
+)
 def test_a_written_field_reads_back(others, value, prose):
     import json
 

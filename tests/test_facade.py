@@ -27,14 +27,21 @@ def test_the_best_text_is_found_and_all_is_told():
     assert (found.text, found.score, found.baseline) == ("text 12", 12.0, 0.0)
     assert [text for text, _ in found.history] == [f"text {n}" for n in range(13) if n != 5]
     ((text, reason),) = found.rejections
-    assert text == "text 5" and reason.startswith("exception: RuntimeError: five is right out (test_facade.py, line ")
+    assert text == "text 5" and reason.startswith(
+        "exception: RuntimeError: five is right out (test_facade.py, line "
+    )
     assert found.reason == "all 3 steps done"
 
 
 def test_the_optimizer_sees_the_scored_texts():
     seen = []
-    OPRO(lambda text: -len(text), lambda prompt: seen.append(prompt) or "<TEXT>ab</TEXT>", None, 1, 1).optimize("abc")
-    assert "<TEXT>abc</TEXT>\nscore: -3" in seen[0] and "begin with <TEXT> and end with </TEXT>" in seen[0]
+    OPRO(
+        lambda text: -len(text), lambda prompt: seen.append(prompt) or "<TEXT>ab</TEXT>", None, 1, 1
+    ).optimize("abc")
+    assert (
+        "<TEXT>abc</TEXT>\nscore: -3" in seen[0]
+        and "begin with <TEXT> and end with </TEXT>" in seen[0]
+    )
 
 
 def test_the_scorer_answers_lists_of_prompts():
@@ -48,7 +55,9 @@ def test_the_scorer_answers_lists_of_prompts():
         answers = scorer([f"{text} a", f"{text} b"])
         return float(answers == [f"{text} A".upper(), f"{text} B".upper()])
 
-    found = OPRO(objective, counting(), scorer_llm, 1, 1, set=["scorer.max_tokens=5"]).optimize("go")
+    found = OPRO(objective, counting(), scorer_llm, 1, 1, set=["scorer.max_tokens=5"]).optimize(
+        "go"
+    )
     assert found.score == 1.0 and asked == [(["go a", "go b"], 5), (["text 1 a", "text 1 b"], 5)]
 
 
@@ -59,14 +68,30 @@ def test_a_kept_run_resumes_and_asks_nothing_again(tmp_path):
     def objective(text):
         return float(text.split()[-1])
 
-    first = OPRO(objective, counting(), n_iterations=2, batch_size=2, run=tmp_path / "run").optimize("text 0")
-    assert OPRO(objective, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize("text 0") == first
-    with pytest.raises(EngineError, match=r"optimizer_llm raised AssertionError: asked again \(test_facade.py, line"):
-        OPRO(objective, again, n_iterations=3, batch_size=2, run=tmp_path / "run").optimize("text 0")
+    first = OPRO(
+        objective, counting(), n_iterations=2, batch_size=2, run=tmp_path / "run"
+    ).optimize("text 0")
+    assert (
+        OPRO(objective, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize(
+            "text 0"
+        )
+        == first
+    )
+    with pytest.raises(
+        EngineError,
+        match=r"optimizer_llm raised AssertionError: asked again \(test_facade.py, line",
+    ):
+        OPRO(objective, again, n_iterations=3, batch_size=2, run=tmp_path / "run").optimize(
+            "text 0"
+        )
     with pytest.raises(UsageError, match="objective changed"):
-        OPRO(lambda text: 1.0, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize("text 0")
+        OPRO(lambda text: 1.0, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize(
+            "text 0"
+        )
     with pytest.raises(UsageError, match="seeds"):
-        OPRO(objective, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize("text 1")
+        OPRO(objective, again, n_iterations=2, batch_size=2, run=tmp_path / "run").optimize(
+            "text 1"
+        )
 
 
 def test_nothing_is_left_where_no_run_is_kept(tmp_path, monkeypatch):
@@ -89,15 +114,25 @@ def test_one_real_model_for_both_is_loaded_once(tmp_path, monkeypatch):
 
     started = []
     start = start_engine
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda *given: started.append(given) or start(*given))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine",
+        lambda *given: started.append(given) or start(*given),
+    )
 
     def objective(text, scorer):
         return sum(
-            "blue" in answer.lower() for answer in scorer([f"{text} What color is the sky?", f"{text} And the sea?"])
+            "blue" in answer.lower()
+            for answer in scorer([f"{text} What color is the sky?", f"{text} And the sea?"])
         )
 
-    settings = ["optimizer.max_tokens=24", "scorer.max_tokens=12", "optimizer.engine='transformers'"]
-    both = OPRO(objective, str(SMOL), str(SMOL), 1, 3, set=[*settings, "scorer.engine='transformers'"])
+    settings = [
+        "optimizer.max_tokens=24",
+        "scorer.max_tokens=12",
+        "optimizer.engine='transformers'",
+    ]
+    both = OPRO(
+        objective, str(SMOL), str(SMOL), 1, 3, set=[*settings, "scorer.engine='transformers'"]
+    )
     found = both.optimize("Answer briefly.")
     assert len(started) == 1 and len(found.history) > 1 and found.score >= found.baseline
 
@@ -108,5 +143,8 @@ def test_a_symbolic_link_that_is_replaced_stays_one(tmp_path):
 
     (tmp_path / "AGENTS.md").write_text("old")
     (tmp_path / "CLAUDE.md").symlink_to("AGENTS.md")
-    assert _replaced(tmp_path / "CLAUDE.md", file_digest(tmp_path / "AGENTS.md"), "new") == tmp_path / "AGENTS.md"
+    assert (
+        _replaced(tmp_path / "CLAUDE.md", file_digest(tmp_path / "AGENTS.md"), "new")
+        == tmp_path / "AGENTS.md"
+    )
     assert (tmp_path / "CLAUDE.md").is_symlink() and (tmp_path / "AGENTS.md").read_text() == "new"

@@ -1,4 +1,6 @@
-"""The feedback store and what it refuses, assignment, experiments, decisions, standings, the rows of a new search."""
+"""The feedback store and what it refuses, assignment, experiments, decisions, standings, the rows
+of a new search.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,24 @@ def test_what_is_logged_is_there_after_opening_again(tmp_path):
     with Feedback(tmp_path / "f.sqlite") as feedback:
         id = feedback.register("Do it.")
         assert id == prompt_id("Do it.") and len(id) == 12
-        outcome = Outcome(id, True, "in", "out\ud800", "2026-01-02T03:04:05+02:00", "u", "t", {"a": [1]}, "x1")
+        outcome = Outcome(
+            id, True, "in", "out\ud800", "2026-01-02T03:04:05+02:00", "u", "t", {"a": [1]}, "x1"
+        )
         assert feedback.log(outcome, Outcome(id, 0.25)) == 2
     with Feedback(tmp_path / "f.sqlite") as feedback:
         first, second = feedback.rows("SELECT * FROM outcome ORDER BY number")
         assert feedback.rows("PRAGMA synchronous")[0]["synchronous"] == 2
         assert feedback.rows("PRAGMA journal_mode")[0]["journal_mode"] == "wal"
     assert first == {
-        **{"number": 1, "id": "x1", "prompt": id, "user": "u", "input": "in", "output": "out?", "score": 1.0},
+        **{
+            "number": 1,
+            "id": "x1",
+            "prompt": id,
+            "user": "u",
+            "input": "in",
+            "output": "out?",
+            "score": 1.0,
+        },
         **{"target": "t", "time": "2026-01-02T01:04:05.000000+00:00", "metadata": '{"a": [1]}'},
     }
     assert second["score"] == 0.25 and second["user"] is None and second["time"] <= stamp()
@@ -111,7 +123,9 @@ GOOD = '{"prompt": "old", "score": 1}'
         (b'{"prompt": "old", "score": ' + b"1" * 5000 + b"}", "not usable JSON"),
     ],
 )
-def test_a_wrong_line_is_named_and_nothing_is_imported_unless_it_is_skipped(feedback, tmp_path, line, says):
+def test_a_wrong_line_is_named_and_nothing_is_imported_unless_it_is_skipped(
+    feedback, tmp_path, line, says
+):
     file = tmp_path / "log.jsonl"
     file.write_bytes(b"\n".join((GOOD.encode(), b"", line, GOOD.encode())))
     with pytest.raises(DataError) as caught:
@@ -124,7 +138,9 @@ def test_a_wrong_line_is_named_and_nothing_is_imported_unless_it_is_skipped(feed
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
+)
 def test_any_bytes_are_outcomes_or_errors_with_their_line(tmp_path_factory, line):
     from opro_local.feedback.outcomes import read_lines
 
@@ -136,7 +152,10 @@ def test_any_bytes_are_outcomes_or_errors_with_their_line(tmp_path_factory, line
 
 def test_a_file_that_is_imported_again_adds_nothing_where_it_has_ids(feedback, tmp_path):
     file = tmp_path / "log.jsonl"
-    file.write_text("\ufeff" + "".join(f'{{"prompt": "old", "score": {i % 2}, "id": "{i}"}}\n' for i in range(50)))
+    file.write_text(
+        "\ufeff"
+        + "".join(f'{{"prompt": "old", "score": {i % 2}, "id": "{i}"}}\n' for i in range(50))
+    )
     assert feedback.import_jsonl(file).stored == 50
     again = feedback.import_jsonl(file)
     assert (again.stored, again.known) == (0, 50) and total(feedback) == 50
@@ -165,7 +184,9 @@ def test_a_store_that_is_none_is_refused_and_left_as_it_was(tmp_path, make):
             newer.execute("PRAGMA user_version=2")
     before = path.read_bytes() if path.is_file() else None
     says = {"folder": "not a file", "missing": "no feedback store", "newer": r"schema 2, this is 1"}
-    with pytest.raises(StoreError, match=says.get(make, "not a feedback store of opro-local")) as caught:
+    with pytest.raises(
+        StoreError, match=says.get(make, "not a feedback store of opro-local")
+    ) as caught:
         Feedback(path, new=False)
     assert "\n" not in str(caught.value) and caught.value.exit_code == 4
     assert (path.read_bytes() if path.is_file() else None) == before
@@ -257,16 +278,25 @@ def test_only_the_first_outcome_of_a_user_with_the_assigned_prompt_counts():
     experiment = Experiment("a", "old", "new", Terms(), NOW)
     users = [str(i) for i in range(50)]
     rows = [(experiment.assigned(user), user, 1.0, stamp(NOW)) for user in users]
-    wrong = [("old" if prompt == "new" else "new", user, 0.0, time) for prompt, user, _, time in rows[:7]]
+    wrong = [
+        ("old" if prompt == "new" else "new", user, 0.0, time) for prompt, user, _, time in rows[:7]
+    ]
     repeated = [(prompt, user, 0.0, time) for prompt, user, _, time in rows[:5]]
     late = [("old", None, 0.0, stamp(NOW)), ("new", "0", 0.0, stamp(experiment.ends))]
     counted = count(experiment, [*wrong, *rows, *repeated, *late])
     assert counted.scores.tolist() == [1.0] * 50
     assert counted.challenger.tolist() == [prompt == "new" for prompt, _, _, _ in rows]
-    assert counted.excluded == {OUTSIDE: 1, "no user key": 1, "other prompt than assigned": 7, "same user again": 5}
+    assert counted.excluded == {
+        OUTSIDE: 1,
+        "no user key": 1,
+        "other prompt than assigned": 7,
+        "same user again": 5,
+    }
 
 
-def play(feedback: Feedback, users: int, rates: dict[str, float], first: int = 0, seed: int = 0) -> None:
+def play(
+    feedback: Feedback, users: int, rates: dict[str, float], first: int = 0, seed: int = 0
+) -> None:
     rng = np.random.default_rng(seed)
     outcomes = []
     for i in range(first, first + users):
@@ -296,7 +326,9 @@ def test_a_clear_difference_is_acted_on_only_when_told_to(feedback, rates, actio
         feedback.compare()
 
 
-def test_outcomes_from_before_the_start_or_after_the_end_do_not_count_whenever_they_arrive(feedback):
+def test_outcomes_from_before_the_start_or_after_the_end_do_not_count_whenever_they_arrive(
+    feedback,
+):
     play(feedback, 30, {"old": 1.0})
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     feedback.log(*(Outcome("old", 1, user=f"early{i}", time=tomorrow) for i in range(9)))
@@ -317,7 +349,9 @@ def test_looking_more_often_changes_no_decision():
     for _ in range(40):
         rows = [(experiment.assigned(str(i)), str(i)) for i in range(400)]
         rates = {"old": 0.5, "new": 0.7}
-        rows = [(prompt, user, float(rng.random() < rates[prompt]), stamp(NOW)) for prompt, user in rows]
+        rows = [
+            (prompt, user, float(rng.random() < rates[prompt]), stamp(NOW)) for prompt, user in rows
+        ]
         looks = [judge(experiment, count(experiment, rows[:n]), NOW) for n in range(20, 401, 20)]
         first = next((look for look in looks if look.action != "continue"), looks[-1])
         assert (first.action, first.reason) == (looks[-1].action, looks[-1].reason)
@@ -332,7 +366,11 @@ def test_the_champion_is_kept_after_the_most_users_or_days(feedback):
     assert feedback.compare(now=datetime.now(UTC) + timedelta(days=7)).action == "keep"
     play(feedback, 10, {"old": 0.5, "new": 0.5}, first=39)
     judgement = feedback.compare(apply=True)
-    assert judgement.action == "keep" and judgement.numbers["users"] == 40 and feedback.state().champion == "old"
+    assert (
+        judgement.action == "keep"
+        and judgement.numbers["users"] == 40
+        and feedback.state().champion == "old"
+    )
 
 
 def test_nothing_is_promoted_while_one_arm_loses_outcomes(feedback):
@@ -340,7 +378,9 @@ def test_nothing_is_promoted_while_one_arm_loses_outcomes(feedback):
     outcomes = []
     for i in range(2000):
         prompt, _ = feedback.assign(f"u{i}")
-        if prompt == "old" or i % 3:  # a third of the challenger's outcomes, its failures, never arrive
+        if (
+            prompt == "old" or i % 3
+        ):  # a third of the challenger's outcomes, its failures, never arrive
             outcomes.append(Outcome(prompt, prompt == "new" or i % 2 == 0, user=f"u{i}"))
     feedback.log(*outcomes)
     judgement = feedback.compare()
@@ -361,7 +401,11 @@ def test_two_who_decide_at_once_decide_once(feedback, monkeypatch):
 
 
 def test_decisions_by_hand(feedback):
-    for action, says in (("keep", "no experiment"), ("promote", "no experiment"), ("rollback", "only champion")):
+    for action, says in (
+        ("keep", "no experiment"),
+        ("promote", "no experiment"),
+        ("rollback", "only champion"),
+    ):
         with pytest.raises(UsageError, match=says):
             feedback.decide(action)
     feedback.decide("promote", "new", "legal")
@@ -385,7 +429,9 @@ def test_decisions_by_hand(feedback):
     assert history[4]["challenger"] == "new" and history[4]["numbers"]["users"] == 0
 
 
-@pytest.mark.parametrize("terms", [{"share": 0}, {"alpha": 0.9}, {"harm": 0}, {"max_users": 0}, {"max_days": 0}])
+@pytest.mark.parametrize(
+    "terms", [{"share": 0}, {"alpha": 0.9}, {"harm": 0}, {"max_users": 0}, {"max_days": 0}]
+)
 def test_terms_out_of_range_are_refused(terms):
     with pytest.raises(UsageError, match=f"{next(iter(terms))} is 0"):
         Terms(**terms)
@@ -401,17 +447,28 @@ def test_standings_say_how_each_prompt_does(feedback):
     feedback.log(*old, *week, *graded)
     feedback.register("Never used", "idle")
     champion, new, idle = standings(feedback, NOW)["prompts"]
-    assert (champion["id"], champion["role"], champion["n"], champion["mean"]) == ("old", "champion", 80, 35 / 80)
+    assert (champion["id"], champion["role"], champion["n"], champion["mean"]) == (
+        "old",
+        "champion",
+        80,
+        35 / 80,
+    )
     assert champion["interval"] == pytest.approx([0.3341, 0.5466], abs=1e-4)  # Wilson
-    assert champion["trend"]["word"] == "falling" and champion["trend"]["change"] == pytest.approx(5 / 40 - 30 / 40)
+    assert champion["trend"]["word"] == "falling" and champion["trend"]["change"] == pytest.approx(
+        5 / 40 - 30 / 40
+    )
     assert champion["first"] == stamp(NOW - timedelta(days=20, minutes=39))
     assert champion["last"] == stamp(NOW - timedelta(days=1))
-    assert new["mean"] == pytest.approx(0.395) and new["interval"] == pytest.approx([0.2150, 0.6089], abs=1e-4)
+    assert new["mean"] == pytest.approx(0.395) and new["interval"] == pytest.approx(
+        [0.2150, 0.6089], abs=1e-4
+    )
     assert new["trend"]["word"] == "unknown" and new["role"] is None
     assert (idle["n"], idle["interval"]) == (0, [0.0, 1.0])
     feedback.challenge("idle")
     found = standings(feedback, NOW)
-    assert found["prompts"][1]["role"] == "challenger" and found["experiment"]["action"] == "continue"
+    assert (
+        found["prompts"][1]["role"] == "challenger" and found["experiment"]["action"] == "continue"
+    )
 
 
 @pytest.mark.parametrize("scores", [[0.9], [0.9] * 3, np.random.default_rng(0).beta(2, 1, 5000)])
@@ -443,16 +500,31 @@ def test_a_search_starts_from_the_champion_and_the_best_known(feedback):
 
 
 def test_logged_rows_are_taken_once_newest_target_first_and_newest_tested(feedback):
-    outcomes = [Outcome("old", 1, f"question {i}", target=f"t{i}", time=NOW + timedelta(hours=i)) for i in range(20)]
-    outcomes.append(Outcome("old", 1, " question  3 ", target="corrected", time=NOW + timedelta(days=9)))
+    outcomes = [
+        Outcome("old", 1, f"question {i}", target=f"t{i}", time=NOW + timedelta(hours=i))
+        for i in range(20)
+    ]
+    outcomes.append(
+        Outcome("old", 1, " question  3 ", target="corrected", time=NOW + timedelta(days=9))
+    )
     outcomes.append(Outcome("old", 1, "no target"))
     feedback.log(*outcomes)
     rows, left_out = reoptimize.labelled(feedback, 100)
-    assert len(rows) == 20 and left_out == 0 and rows[-1] == {"input": " question  3 ", "target": "corrected"}
+    assert (
+        len(rows) == 20
+        and left_out == 0
+        and rows[-1] == {"input": " question  3 ", "target": "corrected"}
+    )
     assert rows[0]["input"] == "question 0" and "t3" not in [row["target"] for row in rows]
-    assert [row["target"] for row in reoptimize.labelled(feedback, 10)[0]][-2:] == ["t19", "corrected"]
+    assert [row["target"] for row in reoptimize.labelled(feedback, 10)[0]][-2:] == [
+        "t19",
+        "corrected",
+    ]
     files = reoptimize.write_rows(rows, (0.4, 0.2, 0.4), feedback.path)
-    parts = {name: [json.loads(line) for line in Path(file).read_text().splitlines()] for name, file in files.items()}
+    parts = {
+        name: [json.loads(line) for line in Path(file).read_text().splitlines()]
+        for name, file in files.items()
+    }
     assert [len(part) for part in parts.values()] == [8, 4, 8]
     assert [*parts["train"], *parts["validation"], *parts["test"]] == rows
     assert reoptimize.write_rows(rows, (0.4, 0.2, 0.4), feedback.path) == files
@@ -478,7 +550,9 @@ def test_too_few_labels_or_a_running_experiment_stop_a_search_before_it_starts(f
 
 def test_only_a_reliable_gain_becomes_challenger_and_a_loser_not_twice(feedback):
     def told(verdict: str, text: str, anyway: bool = False):
-        return reoptimize.challenge(feedback, {"verdict": verdict, "best": {"text": text}}, Path("r"), 0.3, anyway)
+        return reoptimize.challenge(
+            feedback, {"verdict": verdict, "best": {"text": text}}, Path("r"), 0.3, anyway
+        )
 
     assert told("no reliable gain", "Better words") == (None, "no challenger: no reliable gain")
     assert told("reliable gain", "Old words")[0] is None
@@ -492,7 +566,11 @@ def test_only_a_reliable_gain_becomes_challenger_and_a_loser_not_twice(feedback)
 
 
 def test_every_error_has_one_line(feedback):
-    for call in (lambda: feedback.prompt("a\nb"), lambda: feedback.decide("keep"), lambda: feedback.challenge("x")):
+    for call in (
+        lambda: feedback.prompt("a\nb"),
+        lambda: feedback.decide("keep"),
+        lambda: feedback.challenge("x"),
+    ):
         with pytest.raises(OproError) as caught:
             call()
         assert "\n" not in str(caught.value)

@@ -1,4 +1,6 @@
-"""What `feedback compare` says: who does not count and why, lost outcomes at the end, and how it reads."""
+"""What `feedback compare` says: who does not count and why, lost outcomes at the end, and how it
+reads.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def told(feedback: Feedback, verb: str) -> str:
 def lose_failures(feedback: Feedback, terms: Terms, users: int = 600) -> None:
     """An experiment in which no failure of the challenger is logged: it looks better and is not."""
     feedback.challenge("new", terms)
-    outcomes = [Outcome(feedback.assign(f"u{i}")[0], i % 4 == 0, user=f"u{i}") for i in range(users)]
+    outcomes = [
+        Outcome(feedback.assign(f"u{i}")[0], i % 4 == 0, user=f"u{i}") for i in range(users)
+    ]
     feedback.log(*(outcome for outcome in outcomes if outcome.prompt == "old" or outcome.score))
 
 
@@ -33,7 +37,9 @@ def test_outcomes_outside_the_experiments_time_are_told(feedback):
     feedback.log(*(Outcome(prompt, 1, user="u", time=time) for time in times))
     numbers = feedback.compare().numbers
     assert numbers["users"] == 1 and numbers["excluded"][OUTSIDE] == 2
-    assert "Outcomes that don't count: 2 logged for a time outside the experiment." in told(feedback, "compare")
+    assert "Outcomes that don't count: 2 logged for a time outside the experiment." in told(
+        feedback, "compare"
+    )
 
 
 def test_an_outcome_of_a_third_prompt_is_told_too(feedback):
@@ -54,7 +60,9 @@ def test_an_experiment_that_loses_outcomes_to_its_end_says_so(feedback, terms, d
     lose_failures(feedback, terms)
     judgement = feedback.compare(now=datetime.now(UTC) + timedelta(days=days))
     assert judgement.numbers["p_better"] < 0.001 and not judgement.numbers["balanced"]
-    assert judgement.action == "keep" and judgement.reason.startswith("the arms' sizes don't fit the share")
+    assert judgement.action == "keep" and judgement.reason.startswith(
+        "the arms' sizes don't fit the share"
+    )
     assert judgement.reason.endswith(says) and "nothing shown" not in judgement.reason
 
 
@@ -65,5 +73,7 @@ def test_a_difference_of_lost_outcomes_is_told_without_an_interval(feedback):
     feedback.decide("keep")
     lose_failures(feedback, Terms())
     for verb in ("compare", "status"):
-        line = next(line for line in told(feedback, verb).splitlines() if line.startswith("Difference"))
+        line = next(
+            line for line in told(feedback, verb).splitlines() if line.startswith("Difference")
+        )
         assert line.endswith("points; no interval, since the arms' sizes don't fit the share.")

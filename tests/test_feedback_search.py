@@ -1,4 +1,6 @@
-"""`feedback reoptimize`: odd logged rows do not stop it, worked examples are refused, and what it prints."""
+"""`feedback reoptimize`: odd logged rows do not stop it, worked examples are refused, and what it
+prints.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,19 @@ def log_rows(feedback: Feedback, rows: int = 12) -> None:
 
 
 def log_odd_rows(feedback: Feedback) -> int:
-    """Outcomes with a target that no task can read; those that are refused today came from an older version."""
+    """Outcomes with a target that no task can read; those that are refused today came from an older
+    version.
+    """
     long = "x" * (MAX_FIELD + 1)
-    odd = [("\n", "y"), ("", "y"), ("a\0b", "y"), ("asked", "\t"), ("asked", "y\0"), ("\u2003", "y"), (long, "y")]
+    odd = [
+        ("\n", "y"),
+        ("", "y"),
+        ("a\0b", "y"),
+        ("asked", "\t"),
+        ("asked", "y\0"),
+        ("\u2003", "y"),
+        (long, "y"),
+    ]
     with sqlite3.connect(feedback.path) as older:
         for input, target in odd:
             values = (input, target, "2099-01-01T00:00:00.000000+00:00")
@@ -51,17 +63,25 @@ def test_odd_logged_rows_are_left_out_and_counted(feedback):
 def test_rows_left_out_are_told_where_too_few_remain(feedback):
     log_rows(feedback, 9)
     odd = log_odd_rows(feedback)
-    with pytest.raises(DataError, match=rf"9 different logged inputs carry a target \({odd} left out: .*\), 10 are"):
+    with pytest.raises(
+        DataError, match=rf"9 different logged inputs carry a target \({odd} left out: .*\), 10 are"
+    ):
         reoptimize.labelled(feedback, 100)
 
 
 @pytest.mark.parametrize("data", [None, "fresh.csv"])
 @pytest.mark.parametrize(
-    "override", ["search.demonstrations=8", 'search.seeds=[{text = "Old words", demonstrations = ["train:0"]}]']
+    "override",
+    [
+        "search.demonstrations=8",
+        'search.seeds=[{text = "Old words", demonstrations = ["train:0"]}]',
+    ],
 )
 def test_worked_examples_are_refused_before_anything_is_written(feedback, override, data):
     log_rows(feedback)
-    with pytest.raises(UsageError, match="a logged prompt is a text, the service would not show them"):
+    with pytest.raises(
+        UsageError, match="a logged prompt is a text, the service would not show them"
+    ):
         reoptimize.plan(feedback, {"task": {"data": data}}, (override,), 8, 100)
     assert not feedback.path.with_name("f.sqlite-rows").exists()
 
@@ -75,7 +95,9 @@ def test_a_search_tells_its_challenger_by_its_id_and_the_rows_left_out(feedback,
     words = ["reoptimize", "--model", "m", "--run", "r", "--feedback", str(feedback.path)]
     lines = CliRunner().invoke(verbs.app, words).output.splitlines()
     assert lines[0] == "better" and lines[1].startswith(f"{odd} logged rows were left out: ")
-    assert lines[-1] == f"The challenger {prompt_id(text)} is compared with the champion from now on"
+    assert (
+        lines[-1] == f"The challenger {prompt_id(text)} is compared with the champion from now on"
+    )
     feedback.decide("keep")
     found = json.loads(CliRunner().invoke(verbs.app, [*words, "--json"]).output)
     assert found["left_out"] == odd and Path(found["run"]) == Path("r")

@@ -43,7 +43,10 @@ def score_of(function, text="x"):
         (lambda text: None, "no number: the function returned None"),
         (lambda text: True, "no number: the function returned True"),
         (lambda text: "0.5", "no number: the function returned '0.5'"),
-        (lambda text: 1 / 0, "exception: ZeroDivisionError: division by zero (test_function_problem.py, line "),
+        (
+            lambda text: 1 / 0,
+            "exception: ZeroDivisionError: division by zero (test_function_problem.py, line ",
+        ),
         (lambda text: exit(3), "exception: SystemExit: 3"),
     ],
 )
@@ -52,7 +55,11 @@ def test_what_is_no_score_is_a_reason(function, says):
 
 
 def test_scores_are_floats_of_any_scale():
-    assert score_of(lambda text: -3) == -3.0 and score_of(lambda text: 1e9) == 1e9 and score_of(lambda text: 0) == 0.0
+    assert (
+        score_of(lambda text: -3) == -3.0
+        and score_of(lambda text: 1e9) == 1e9
+        and score_of(lambda text: 0) == 0.0
+    )
 
 
 def test_ctrl_c_and_a_failed_model_are_no_rejections():
@@ -70,7 +77,11 @@ def test_ctrl_c_and_a_failed_model_are_no_rejections():
 def test_a_text_is_given_to_the_function_once():
     calls = []
     engine = FunctionEngine(lambda text: calls.append(text) or len(text))
-    assert [returned(c) for c in engine.generate([request("a"), request("bb"), request("a")])] == [1, 2, 1]
+    assert [returned(c) for c in engine.generate([request("a"), request("bb"), request("a")])] == [
+        1,
+        2,
+        1,
+    ]
     engine.generate([request("bb")])
     assert calls == ["a", "bb"]
 
@@ -81,7 +92,12 @@ def test_a_text_is_given_to_the_function_once():
         ("", "f.py", UsageError, "problem.function is"),
         ("", "missing.py:f", DataError, "missing.py: no such file"),
         ("def f(:", "f.py:f", DataError, "f.py: does not load: SyntaxError"),
-        ("raise RuntimeError('at import')", "f.py:f", DataError, "does not load: RuntimeError: at import"),
+        (
+            "raise RuntimeError('at import')",
+            "f.py:f",
+            DataError,
+            "does not load: RuntimeError: at import",
+        ),
         ("g = 3", "f.py:g", DataError, "defines no function 'g'"),
     ],
 )
@@ -114,7 +130,9 @@ def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
     assert once["best"]["text"].split() == ["Answer", "please", "label", "text", "please?"]
     assert once["train"]["best"]["accuracy"] == 0 and once["train"]["baseline"]["accuracy"] == -5
     reasons = rejections(tmp_path / "once")
-    assert any("ValueError: no articles, please (objective.py, line 5)" in reason for reason in reasons)
+    assert any(
+        "ValueError: no articles, please (objective.py, line 5)" in reason for reason in reasons
+    )
     assert any(reason.startswith("not finite") for reason in reasons)
     execute(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
     again = execute(reading.build(tables(tmp_path)), tmp_path / "twice")
@@ -134,7 +152,9 @@ def test_a_changed_objective_is_another_run(tmp_path):
 
 
 def test_a_first_text_without_a_score_ends_in_one_line(tmp_path):
-    with pytest.raises(DataError, match="no starting solution can be scored: exception: ValueError: no articles"):
+    with pytest.raises(
+        DataError, match="no starting solution can be scored: exception: ValueError: no articles"
+    ):
         execute(reading.build(tables(tmp_path, seeds=["the end"])), tmp_path / "run")
 
 
@@ -150,7 +170,10 @@ def test_negative_scores_are_shown_as_they_are(tmp_path):
     assert proposing.requests[0].prompt.text == "Score: -2.5\nText: go\n\nScore: -2.5\nText:"
 
 
-PROMPTS = [Request(Prompt(text), Sampling(7, 1.0, seed=number)) for number, text in enumerate(("one", "two"))]
+PROMPTS = [
+    Request(Prompt(text), Sampling(7, 1.0, seed=number))
+    for number, text in enumerate(("one", "two"))
+]
 
 
 def test_models_that_are_callables():
@@ -162,10 +185,15 @@ def test_models_that_are_callables():
         return [f"{prompt} {max_tokens}" for prompt in prompts]
 
     def told(model):
-        return [completion.text for completion in CallableEngine(model, "optimizer_llm").generate(PROMPTS)]
+        return [
+            completion.text
+            for completion in CallableEngine(model, "optimizer_llm").generate(PROMPTS)
+        ]
 
     assert (
-        told(str.upper) == ["ONE", "TWO"] and told(Client()) == ["one 0", "two 1"] and told(many) == ["one 7", "two 7"]
+        told(str.upper) == ["ONE", "TWO"]
+        and told(Client()) == ["one 0", "two 1"]
+        and told(many) == ["one 7", "two 7"]
     )
 
 

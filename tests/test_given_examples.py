@@ -23,7 +23,9 @@ def shown_first(tables: dict, rows: int) -> list[str]:
 def test_a_row_that_the_model_never_gets_right_stays_among_them(tables, seed):
     """Changes of the worked examples can keep or drop it; its given answer is what it costs."""
     ids = shown_first(tables, 4)
-    wrong = next(row.input for row in plan(reading.build(tables)).problem.rows["train"] if row.id == ids[0])
+    wrong = next(
+        row.input for row in plan(reading.build(tables)).problem.rows["train"] if row.id == ids[0]
+    )
 
     def never(request):
         said = re.findall(r"Number \d+ was \w+", request.prompt.text)
@@ -39,11 +41,24 @@ def test_a_row_that_the_model_never_gets_right_stays_among_them(tables, seed):
 
 def test_their_answers_can_be_written_out_after_an_evaluation_on_train(tables, tmp_path):
     ids = shown_first(tables, 2)
-    best = {"text": "Say it.", "demonstrations": [{"id": key, "input": "?", "answer": "positive"} for key in ids]}
+    best = {
+        "text": "Say it.",
+        "demonstrations": [{"id": key, "input": "?", "answer": "positive"} for key in ids],
+    }
     (tmp_path / "best.json").write_text(json.dumps(best))
     write_config(tmp_path / "c.toml", {**tables, "search": {"demonstration_answers": "own"}})
     said = program(
-        *("evaluate", "c.toml", "--prompts", "best.json", "--split", "train", "--output", "rows.jsonl"), cwd=tmp_path
+        *(
+            "evaluate",
+            "c.toml",
+            "--prompts",
+            "best.json",
+            "--split",
+            "train",
+            "--output",
+            "rows.jsonl",
+        ),
+        cwd=tmp_path,
     )
     assert said.returncode == 0, said.stderr
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]

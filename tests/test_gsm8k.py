@@ -20,7 +20,8 @@ def settings(**changes):
     return TaskSettings(**({"name": "gsm8k"} | changes))
 
 
-# Sorted numpy.random.seed(0); choice(7473, 261, replace=False) of opro/optimization/optimize_instructions.py.
+# Sorted numpy.random.seed(0); choice(7473, 261, replace=False) of
+# opro/optimization/optimize_instructions.py.
 def test_paper_split():
     chosen = gsm8k.paper_split(7473)
     assert len(chosen) == len(set(chosen)) == 261
@@ -31,13 +32,20 @@ def test_paper_split():
 def test_the_benchmark():
     task = loading.load(settings(data_dir=str(SHARED)))
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 261, "test": 1319}
-    assert (task.rule, task.notices, task.input_column, task.target_column) == ("number", (), "question", "answer")
+    assert (task.rule, task.notices, task.input_column, task.target_column) == (
+        "number",
+        (),
+        "question",
+        "answer",
+    )
     assert (task.kind, task.version) == ("number", 1)
     first = task.splits["test"][0]
     assert first.id == "test:0" and first.target == "18" and first.where.endswith("gsm_test.tsv:1")
     assert first.input.startswith("Janet’s ducks lay 16 eggs per day.")
     assert first.columns["solution"].endswith("at the farmer’s market.\n#### 18")
-    assert [int(row.id.removeprefix("train:")) for row in task.splits["train"]] == gsm8k.paper_split(7473)
+    assert [
+        int(row.id.removeprefix("train:")) for row in task.splits["train"]
+    ] == gsm8k.paper_split(7473)
 
 
 @needs_shared
@@ -56,8 +64,12 @@ def test_every_gold_answer_scores_one():
 
 @needs_shared
 def test_caps_are_nested_and_the_splits_stay_apart():
-    few = loading.load(settings(data_dir=str(SHARED), train_rows=20, validation_rows=30, test_rows=5)).splits
-    more = loading.load(settings(data_dir=str(SHARED), train_rows=40, validation_rows=60, test_rows=5)).splits
+    few = loading.load(
+        settings(data_dir=str(SHARED), train_rows=20, validation_rows=30, test_rows=5)
+    ).splits
+    more = loading.load(
+        settings(data_dir=str(SHARED), train_rows=40, validation_rows=60, test_rows=5)
+    ).splits
     ids = {split: {row.id for row in rows} for split, rows in few.items()}
     assert [len(ids[split]) for split in ("train", "validation", "test")] == [20, 30, 5]
     assert ids["train"] <= {row.id for row in more["train"]}
@@ -72,7 +84,9 @@ QUESTIONS = [f"What is {n} plus {n}?" for n in range(60)]
 
 def write_tsv(folder, lines):
     folder.mkdir(parents=True, exist_ok=True)
-    good = [f"{question}\t{2 * n}\tb'{n}+{n}\\n#### {2 * n}'" for n, question in enumerate(QUESTIONS)]
+    good = [
+        f"{question}\t{2 * n}\tb'{n}+{n}\\n#### {2 * n}'" for n, question in enumerate(QUESTIONS)
+    ]
     (folder / "gsm_train.tsv").write_text("\n".join(lines(good)) + "\n")
     (folder / "gsm_test.tsv").write_text("How much?\t1,000\tb'All.\\n#### 1,000'\n")
 
@@ -81,11 +95,15 @@ def write_tsv(folder, lines):
 def test_tsv(tmp_path, subfolder):
     write_tsv(tmp_path / subfolder, lambda good: good)
     task = loading.load(settings(data_dir=str(tmp_path)))
-    assert [row.id for row in task.splits["train"]] == [f"train:{index}" for index in gsm8k.paper_split(60)]
+    assert [row.id for row in task.splits["train"]] == [
+        f"train:{index}" for index in gsm8k.paper_split(60)
+    ]
     assert len(task.splits["train"]) == 2
     (test,) = task.splits["test"]
     assert test.target == "1000" and test.columns["solution"] == "All.\n#### 1,000"
-    assert task.notices == ("gsm8k: 60 train rows where the benchmark has 7473: not the paper's split",)
+    assert task.notices == (
+        "gsm8k: 60 train rows where the benchmark has 7473: not the paper's split",
+    )
 
 
 HUB_ROWS = {
@@ -100,7 +118,9 @@ def write_parquet(folder, rows=HUB_ROWS):
 
     folder.mkdir(parents=True)
     for split, part in rows.items():
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(part), folder / f"{split}-00000-of-00001.parquet")
+        pyarrow.parquet.write_table(
+            pyarrow.Table.from_pylist(part), folder / f"{split}-00000-of-00001.parquet"
+        )
 
 
 def write_saved(folder):
@@ -147,7 +167,9 @@ def test_broken_rows(tmp_path, line, message):
 
 
 def test_broken_hub_row(tmp_path):
-    write_parquet(tmp_path / "main", {**HUB_ROWS, "test": [{"question": "What?", "answer": "It is 5."}]})
+    write_parquet(
+        tmp_path / "main", {**HUB_ROWS, "test": [{"question": "What?", "answer": "It is 5."}]}
+    )
     with pytest.raises(DataError, match=r"test-.*parquet:1: the answer has no '####'"):
         loading.load(settings(data_dir=str(tmp_path)))
 

@@ -14,12 +14,22 @@ from opro_local.types import Example
 
 
 def rule_of(filters, **metric):
-    plain = {"ignore_case": False, "ignore_punctuation": False, "ignore_numbers": False, "regexes_to_ignore": []}
+    plain = {
+        "ignore_case": False,
+        "ignore_punctuation": False,
+        "ignore_numbers": False,
+        "regexes_to_ignore": [],
+    }
     return harness(json.dumps({"filters": filters, "metric": plain | metric}))
 
 
 def regex(pattern, select=0, fallback="[invalid]"):
-    return {"function": "regex", "regex_pattern": pattern, "group_select": select, "fallback": fallback}
+    return {
+        "function": "regex",
+        "regex_pattern": pattern,
+        "group_select": select,
+        "fallback": fallback,
+    }
 
 
 def earned(rule, answer, target):
@@ -48,11 +58,31 @@ def earned(rule, answer, target):
         (rule_of([regex("[ab]")]), "c", "[invalid]", 1),
         (rule_of([regex("[ab]", fallback="c")]), "z", "c", 1),
         (rule_of([regex("[ab]", fallback="c")]), "z", "a", None),
-        (rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": None}]), "1", "one", 1),
-        (rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": None}]), "2", "one", None),
-        (rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": "two"}]), "2", "two", 1),
         (
-            rule_of([regex("[0-9]"), {"function": "map", "mapping_dict": {"1": "one"}, "default_value": None}]),
+            rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": None}]),
+            "1",
+            "one",
+            1,
+        ),
+        (
+            rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": None}]),
+            "2",
+            "one",
+            None,
+        ),
+        (
+            rule_of([{"function": "map", "mapping_dict": {"1": "one"}, "default_value": "two"}]),
+            "2",
+            "two",
+            1,
+        ),
+        (
+            rule_of(
+                [
+                    regex("[0-9]"),
+                    {"function": "map", "mapping_dict": {"1": "one"}, "default_value": None},
+                ]
+            ),
             "a1",
             "one",
             1,
@@ -82,7 +112,11 @@ def test_what_is_ignored_makes_no_difference(text, target):
     assert earned(rule, f"0{text}!", target) == earned(rule, text, f".{target}9")
 
 
-@pytest.mark.parametrize("pattern", [None, "", "[]", "{}", "5", '{"filters": [{"function": "x"}], "metric": {}}'])
+@pytest.mark.parametrize(
+    "pattern", [None, "", "[]", "{}", "5", '{"filters": [{"function": "x"}], "metric": {}}']
+)
 def test_a_pattern_that_is_none(pattern):
-    with pytest.raises(UsageError, match=r"the rule harness is for tasks of lm-evaluation-harness; set task\.name"):
+    with pytest.raises(
+        UsageError, match=r"the rule harness is for tasks of lm-evaluation-harness; set task\.name"
+    ):
         harness(pattern)

@@ -20,7 +20,10 @@ from opro_local.tasks import harness_yaml, loading
 
 STRICT = {
     "name": "strict",
-    "filter": [{"function": "regex", "regex_pattern": r"#### (\-?[0-9\.\,]+)"}, {"function": "take_first"}],
+    "filter": [
+        {"function": "regex", "regex_pattern": r"#### (\-?[0-9\.\,]+)"},
+        {"function": "take_first"},
+    ],
 }
 LAST = {
     "name": "last",
@@ -49,7 +52,12 @@ SUMS = {
     "doc_to_text": "Question: {{question}}\nAnswer:",
     "doc_to_target": "{{answer}}",
     "metric_list": [METRIC],
-    "generation_kwargs": {"until": ["Question:", "</s>"], "do_sample": False, "temperature": 0.0, "max_gen_toks": 64},
+    "generation_kwargs": {
+        "until": ["Question:", "</s>"],
+        "do_sample": False,
+        "temperature": 0.0,
+        "max_gen_toks": 64,
+    },
     "repeats": 1,
     "num_fewshot": 5,
     "filter_list": [STRICT, LAST],
@@ -59,7 +67,8 @@ SUMS = {
 
 def rows_of(count, start=0):
     return [
-        {"question": f"{n}+{n}?", "answer": f"It is {2 * n:,}.\n#### {2 * n:,}"} for n in range(start, start + count)
+        {"question": f"{n}+{n}?", "answer": f"It is {2 * n:,}.\n#### {2 * n:,}"}
+        for n in range(start, start + count)
     ]
 
 
@@ -94,14 +103,21 @@ def test_a_task_of_the_shape_of_gsm8k(sums):
     row = task.splits["test"][2]
     assert row.input == "Question: 1000+1000?\nAnswer:" and row.target == "It is 2,000.\n#### 2,000"
     assert row.where == f"{sums}/test.jsonl:3" and row.columns["question"] == "1000+1000?"
-    assert (task.rule, task.stop, task.max_tokens, task.version) == ("harness", ("Question:", "</s>"), 64, 1)
+    assert (task.rule, task.stop, task.max_tokens, task.version) == (
+        "harness",
+        ("Question:", "</s>"),
+        64,
+        1,
+    )
     assert task.notices == (
         f"{sums}/task.yaml: 2 filters (strict, last): the first decides",
         f"{sums}/task.yaml: num_fewshot is 5: no examples are shown",
     )
     said = json.loads(task.pattern)
     assert task.pattern == json.dumps(said, sort_keys=True)
-    assert [step["function"] for step in said["filters"]] == ["regex"] and said["metric"]["ignore_case"] is True
+    assert [step["function"] for step in said["filters"]] == ["regex"] and said["metric"][
+        "ignore_case"
+    ] is True
 
 
 def test_its_verdicts(sums):
@@ -123,7 +139,10 @@ def test_its_verdicts(sums):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"output_type": "multiple_choice"}, "output_type is 'multiple_choice'; supported: generate_until"),
+        (
+            {"output_type": "multiple_choice"},
+            "output_type is 'multiple_choice'; supported: generate_until",
+        ),
         ({"doc_to_choice": ["a", "b"]}, "doc_to_choice is not supported; supported: dataset_path"),
         ({"process_docs": "x"}, "process_docs is not supported"),
         ({"repeats": 3}, "repeats is 3; supported: 1"),
@@ -132,63 +151,124 @@ def test_its_verdicts(sums):
         ({"doc_to_text": "{{question"}, "doc_to_text: "),
         ({"dataset_path": ...}, "dataset_path is None"),
         ({"training_split": 1}, "training_split is 1; supported: a text"),
-        ({"training_split": ..., "test_split": ...}, "no split is named; set one of: training_split, "),
+        (
+            {"training_split": ..., "test_split": ...},
+            "no split is named; set one of: training_split, ",
+        ),
         ({"test_split": "exam"}, "the data has no split 'exam'; its splits are: train, test"),
         ({"dataset_kwargs": {"data_files": 5}}, "dataset_kwargs: data_files is 5"),
-        ({"dataset_kwargs": "train.jsonl"}, "dataset_kwargs is 'train.jsonl'; supported: a mapping"),
+        (
+            {"dataset_kwargs": "train.jsonl"},
+            "dataset_kwargs is 'train.jsonl'; supported: a mapping",
+        ),
         ({"dataset_kwargs": {}}, "dataset_kwargs: data_files is None"),
-        ({"dataset_kwargs": {"data_files": "train.jsonl", "field": "x"}}, "dataset_kwargs: field is not supported"),
+        (
+            {"dataset_kwargs": {"data_files": "train.jsonl", "field": "x"}},
+            "dataset_kwargs: field is not supported",
+        ),
         (
             {"dataset_path": "owner/name"},
             "dataset_kwargs: data_files is not supported; supported: none, or data_files with",
         ),
         (
-            {"dataset_path": "owner/name", "dataset_kwargs": None, "test_split": "exam", "training_split": ...},
+            {
+                "dataset_path": "owner/name",
+                "dataset_kwargs": None,
+                "test_split": "exam",
+                "training_split": ...,
+            },
             "dataset_path: owner/name is not in ",
         ),
-        ({"generation_kwargs": {"do_sample": True}}, "generation_kwargs: do_sample is True; supported: until"),
+        (
+            {"generation_kwargs": {"do_sample": True}},
+            "generation_kwargs: do_sample is True; supported: until",
+        ),
         ({"generation_kwargs": {"temperature": 0.7}}, "generation_kwargs: temperature is 0.7"),
         ({"generation_kwargs": {"top_k": 5}}, "generation_kwargs: top_k is 5"),
         ({"generation_kwargs": {"max_gen_toks": 0}}, "generation_kwargs: max_gen_toks is 0"),
         ({"generation_kwargs": {"until": [5]}}, "generation_kwargs: until is [5]"),
         ({"generation_kwargs": "greedy"}, "generation_kwargs is 'greedy'"),
-        ({"metric_list": [{"metric": "bleu"}]}, "metric_list: metric is 'bleu'; supported: metric exact_match"),
+        (
+            {"metric_list": [{"metric": "bleu"}]},
+            "metric_list: metric is 'bleu'; supported: metric exact_match",
+        ),
         ({"metric_list": [METRIC, METRIC]}, "metric_list is [{"),
         ({"metric_list": [{"ignore_case": True}]}, "metric_list: no metric"),
-        ({"metric_list": [METRIC | {"ignore_case": "yes"}]}, "metric_list: ignore_case is 'yes'; supported: true or"),
-        ({"metric_list": [METRIC | {"regexes_to_ignore": "["}]}, "metric_list: regexes_to_ignore is '['; supported"),
-        ({"metric_list": [METRIC | {"regexes_to_ignore": ["["]}]}, "'[' is no regular expression: unterminated"),
-        ({"metric_list": [METRIC | {"aggregation": "median"}]}, "metric_list: aggregation is 'median'"),
+        (
+            {"metric_list": [METRIC | {"ignore_case": "yes"}]},
+            "metric_list: ignore_case is 'yes'; supported: true or",
+        ),
+        (
+            {"metric_list": [METRIC | {"regexes_to_ignore": "["}]},
+            "metric_list: regexes_to_ignore is '['; supported",
+        ),
+        (
+            {"metric_list": [METRIC | {"regexes_to_ignore": ["["]}]},
+            "'[' is no regular expression: unterminated",
+        ),
+        (
+            {"metric_list": [METRIC | {"aggregation": "median"}]},
+            "metric_list: aggregation is 'median'",
+        ),
         ({"filter_list": []}, "filter_list is []; supported: a list of filters"),
         ({"filter_list": [{"name": "x"}]}, "filter_list: filter is None"),
         (
             {"filter_list": [{"filter": [{"function": "majority_vote"}]}]},
             "function is 'majority_vote'; supported: regex",
         ),
-        ({"filter_list": [{"filter": [{"function": "regex", "regex_pattern": "("}]}]}, "is no regular expression"),
-        ({"filter_list": [{"filter": [{"function": "regex", "flags": 2}]}]}, "regex: flags is not supported"),
-        ({"filter_list": [{"filter": [{"function": "regex", "group_select": "0"}]}]}, "group_select is '0'"),
-        ({"filter_list": [{"filter": [{"function": "regex", "fallback": 0}]}]}, "fallback is 0; supported: a text"),
-        ({"filter_list": [{"filter": [{"function": "map", "mapping_dict": {1: "a"}}]}]}, "mapping_dict is {1: 'a'}"),
+        (
+            {"filter_list": [{"filter": [{"function": "regex", "regex_pattern": "("}]}]},
+            "is no regular expression",
+        ),
+        (
+            {"filter_list": [{"filter": [{"function": "regex", "flags": 2}]}]},
+            "regex: flags is not supported",
+        ),
+        (
+            {"filter_list": [{"filter": [{"function": "regex", "group_select": "0"}]}]},
+            "group_select is '0'",
+        ),
+        (
+            {"filter_list": [{"filter": [{"function": "regex", "fallback": 0}]}]},
+            "fallback is 0; supported: a text",
+        ),
+        (
+            {"filter_list": [{"filter": [{"function": "map", "mapping_dict": {1: "a"}}]}]},
+            "mapping_dict is {1: 'a'}",
+        ),
         (
             {"filter_list": [{"filter": [{"function": "take_first"}, {"function": "lowercase"}]}]},
             "take_first is not the",
         ),
-        ({"filter_list": [{"filter": [{"function": "lowercase", "x": 1}]}]}, "lowercase: x is not supported"),
+        (
+            {"filter_list": [{"filter": [{"function": "lowercase", "x": 1}]}]},
+            "lowercase: x is not supported",
+        ),
     ],
 )
 def test_what_is_refused(sums, changes, message):
     path = write(sums, **changes)
     with pytest.raises(DataError) as caught:
         load(path)
-    assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        str(caught.value).startswith(f"{path}: ")
+        and message in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 5) | st.floats() | st.sampled_from(["", "train", "{{a}}", "(", "json"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 5)
+    | st.floats()
+    | st.sampled_from(["", "train", "{{a}}", "(", "json"]),
     lambda inner: (
         st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["function", "filter", "metric", "until", "data_files", "train", "x"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["function", "filter", "metric", "until", "data_files", "train", "x"]),
+            inner,
+        )
     ),
     max_leaves=6,
 )
@@ -208,8 +288,14 @@ def test_any_value_of_any_key_loads_or_is_refused(sums, key, value):
         ("", ": the file is empty"),
         ("- a\n", ":1: no mapping of settings"),
         ("a: [\n", ":2: no YAML: "),
-        ("a: 1\ndoc_to_text: !function utils.text\n", ":2: !function is not supported; no code is run"),
-        ("a: 1\nb: !!python/object/apply:os.system [ls]\n", ":2: no YAML: could not determine a constructor"),
+        (
+            "a: 1\ndoc_to_text: !function utils.text\n",
+            ":2: !function is not supported; no code is run",
+        ),
+        (
+            "a: 1\nb: !!python/object/apply:os.system [ls]\n",
+            ":2: no YAML: could not determine a constructor",
+        ),
         ("include: other.yaml\n", "other.yaml: no such file"),
         ("include: task.yaml\n", ": include goes 20 files deep"),
         ("include: [5]\n", ": include is [5]"),
@@ -220,7 +306,11 @@ def test_files_that_are_no_task(tmp_path, text, message):
     (tmp_path / "task.yaml").write_text(text)
     with pytest.raises(DataError) as caught:
         load(tmp_path / "task.yaml")
-    assert message in str(caught.value) and str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        message in str(caught.value)
+        and str(tmp_path) in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
 
 
 def test_no_file_is_named():
@@ -231,15 +321,21 @@ def test_no_file_is_named():
 def test_include_comes_first(sums):
     (sums / "common").mkdir()
     (sums / "common" / "base.yaml").write_text(yaml.safe_dump(SUMS))
-    (sums / "task.yaml").write_text('include: common/base.yaml\ndoc_to_text: "{{question}}"\nfilter_list: null\n')
+    (sums / "task.yaml").write_text(
+        'include: common/base.yaml\ndoc_to_text: "{{question}}"\nfilter_list: null\n'
+    )
     task = load(sums / "task.yaml")
-    assert task.splits["train"][1].input == "1+1?" and task.splits["train"][1].target.endswith("#### 2")
+    assert task.splits["train"][1].input == "1+1?" and task.splits["train"][1].target.endswith(
+        "#### 2"
+    )
     assert json.loads(task.pattern)["filters"] == []
 
 
 def test_until_defaults_to_the_delimiter(sums):
     assert load(write(sums, generation_kwargs=...)).stop == ("\n\n",)
-    assert load(write(sums, generation_kwargs={"max_gen_toks": 9}, fewshot_delimiter="##")).stop == ("##",)
+    assert load(
+        write(sums, generation_kwargs={"max_gen_toks": 9}, fewshot_delimiter="##")
+    ).stop == ("##",)
     assert load(write(sums, generation_kwargs={"until": "Q:"})).stop == ("Q:",)
     assert load(write(sums, generation_kwargs=..., fewshot_delimiter=None)).stop == ()
     assert load(write(sums, generation_kwargs=...)).max_tokens is None
@@ -250,8 +346,13 @@ def test_columns_types_and_templates(sums):
     write_rows(sums, train=rows, test=rows)
     template = "{{q}} {% for one in options %}[{{one}}]{% endfor %}\n"
     task = load(write(sums, doc_to_text=template, doc_to_target="{{options[right]}}"))
-    assert task.splits["train"][0].input == "Pick. [x][y]\n" and task.splits["train"][0].target == "y"
-    assert load(write(sums, doc_to_text="q", doc_to_target="points")).splits["train"][0].target == "2.5"
+    assert (
+        task.splits["train"][0].input == "Pick. [x][y]\n" and task.splits["train"][0].target == "y"
+    )
+    assert (
+        load(write(sums, doc_to_text="q", doc_to_target="points")).splits["train"][0].target
+        == "2.5"
+    )
     changed = load(write(sums, doc_to_text="{{q|regex_replace('P', 'K')}}", doc_to_target="right"))
     assert (changed.splits["train"][0].input, changed.splits["train"][0].target) == ("Kick.", "1")
 
@@ -264,10 +365,19 @@ def test_columns_types_and_templates(sums):
             "train.jsonl:1: doc_to_text: 'nothing' is undefined; the columns are question",
         ),
         ({"doc_to_text": "{{question + 1}}"}, "train.jsonl:1: doc_to_text: "),
-        ({"doc_to_text": "{{question.__class__.__mro__}}"}, "train.jsonl:1: doc_to_text: access to attribute"),
-        ({"doc_to_text": "{{question.upper}}{{question.format_map}}{{ 1/0 }}"}, "train.jsonl:1: doc_to_text: "),
+        (
+            {"doc_to_text": "{{question.__class__.__mro__}}"},
+            "train.jsonl:1: doc_to_text: access to attribute",
+        ),
+        (
+            {"doc_to_text": "{{question.upper}}{{question.format_map}}{{ 1/0 }}"},
+            "train.jsonl:1: doc_to_text: ",
+        ),
         ({"doc_to_target": "{{''}}"}, "train.jsonl:1: doc_to_target is empty"),
-        ({"doc_to_target": "['a', 'b']"}, "train.jsonl:1: doc_to_target gives a list; supported: one text"),
+        (
+            {"doc_to_target": "['a', 'b']"},
+            "train.jsonl:1: doc_to_target gives a list; supported: one text",
+        ),
     ],
 )
 def test_rows_that_do_not_render(sums, changes, message):
@@ -281,27 +391,43 @@ def test_brackets_that_are_no_list_stay(sums):
 
 
 def test_splits(sums):
-    files = {"data_files": {name: "train.jsonl" for name in ("train", "validation")} | {"test": "test.jsonl"}}
-    sizes = lambda task: {split: len(rows) for split, rows in task.splits.items()}  # noqa: E731
+    files = {
+        "data_files": {name: "train.jsonl" for name in ("train", "validation")}
+        | {"test": "test.jsonl"}
+    }
+    sizes = lambda task: {split: len(rows) for split, rows in task.splits.items()}
     full = load(write(sums, dataset_kwargs=files, validation_split="validation"))
     assert sizes(full) == {"train": 6, "validation": 6, "test": 4}
-    untested = load(write(sums, dataset_kwargs=files, validation_split="validation", test_split=...))
+    untested = load(
+        write(sums, dataset_kwargs=files, validation_split="validation", test_split=...)
+    )
     assert sizes(untested) == {"train": 6, "test": 6}
     assert any("no test_split: test is validation" in line for line in untested.notices)
-    untrained = load(write(sums, dataset_kwargs=files, validation_split="validation", training_split=...))
+    untrained = load(
+        write(sums, dataset_kwargs=files, validation_split="validation", training_split=...)
+    )
     assert sizes(untrained) == {"train": 6, "test": 4}
     assert any("no training_split: validation is trained on" in line for line in untrained.notices)
     divided = load(write(sums, training_split=...), split=(0.5, 0, 0.5))
     assert sizes(divided) == {"train": 2, "test": 2}
-    one = load(write(sums, dataset_kwargs={"data_files": ["train.jsonl", "test.jsonl"]}, test_split=...))
+    one = load(
+        write(sums, dataset_kwargs={"data_files": ["train.jsonl", "test.jsonl"]}, test_split=...)
+    )
     assert sizes(one) == {"train": 10}
 
 
 @pytest.mark.parametrize("write_hub", [write_parquet, write_saved, write_rows])
-@pytest.mark.parametrize("place", ["", "owner/name", "owner/name/main", "name", "name/main", "main"])
+@pytest.mark.parametrize(
+    "place", ["", "owner/name", "owner/name/main", "name", "name/main", "main"]
+)
 def test_data_of_hugging_face(sums, write_hub, place):
     write_hub(sums / "data" / place, train=rows_of(6), test=rows_of(4, 998))
-    path = write(sums, dataset_path="owner/name", dataset_name="main", dataset_kwargs={"trust_remote_code": True})
+    path = write(
+        sums,
+        dataset_path="owner/name",
+        dataset_name="main",
+        dataset_kwargs={"trust_remote_code": True},
+    )
     hub, local = load(path, data_dir=str(sums / "data")), load(write(sums))
     for split, rows in local.splits.items():
         assert [(row.id, row.input, row.target) for row in rows] == [
@@ -311,7 +437,9 @@ def test_data_of_hugging_face(sums, write_hub, place):
 
 def test_without_a_data_folder_only_the_dataset_s_own_is_meant(sums):
     path = write(sums, dataset_path="owner/name", dataset_kwargs=...)
-    with pytest.raises(DataError, match=r"dataset_path: owner/name is not in .*; set task\.data_dir to the folder"):
+    with pytest.raises(
+        DataError, match=r"dataset_path: owner/name is not in .*; set task\.data_dir to the folder"
+    ):
         load(path)
     write_rows(sums / "name", train=rows_of(3), test=rows_of(2))
     assert len(load(path).splits["train"]) == 3
@@ -325,7 +453,9 @@ def test_columns_with_names_of_python(sums):
 def test_csv_and_parquet_files(sums):
     (sums / "train.csv").write_text("question,answer\n1+1?,#### 2\n")
     write_parquet(sums, test=rows_of(2))
-    csv = write(sums, dataset_path="csv", dataset_kwargs={"data_files": "train.csv"}, test_split=...)
+    csv = write(
+        sums, dataset_path="csv", dataset_kwargs={"data_files": "train.csv"}, test_split=...
+    )
     assert load(csv).splits["train"][0].target == "#### 2"
     files = {"data_files": {"test": "test-00000-of-00001.parquet"}}
     parquet = write(sums, dataset_path="parquet", dataset_kwargs=files, training_split=...)
@@ -350,7 +480,9 @@ def test_a_changed_filter_makes_another_run_of_it(sums):
     def identity():
         scorer = {"engine": "scripted", "script": SCRIPT}
         return prompt_plan(
-            reading.build({"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer})
+            reading.build(
+                {"task": {"name": "harness", "data": str(sums / "task.yaml")}, "scorer": scorer}
+            )
         ).identity
 
     write(sums)

@@ -81,7 +81,12 @@ def two_scripted(tmp_path, *more: str) -> Config:
         "task": {"data": str(reviews), "input": "text", "target": "label"},
         "scorer": section,
         "optimizer": {**section, "max_model_len": 4096},
-        "search": {"steps": 2, "candidates": 3, "metaprompt": "continuation", "seeds": ["What is it?"]},
+        "search": {
+            "steps": 2,
+            "candidates": 3,
+            "metaprompt": "continuation",
+            "seeds": ["What is it?"],
+        },
     }
     return reading.build(tables, more)
 
@@ -89,7 +94,9 @@ def two_scripted(tmp_path, *more: str) -> Config:
 def as_planned(wanted: str):
     """Stands for a machine with a GPU on which both models fit, or take turns without sleep mode."""
     roles = ("scorer", "optimizer")
-    demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192, sleepless="of a test") for role in roles]
+    demands = [
+        Demand(role, "none", 10 * GIB, GIB, GIB, 8192, sleepless="of a test") for role in roles
+    ]
     return plan(demands, [Gpu("a test GPU", 80 * GIB, 80 * GIB)], wanted)
 
 
@@ -108,7 +115,9 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
 
     apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", counted)
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("swap"))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("swap")
+    )
     lines: list[str] = []
     turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
     assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
@@ -116,7 +125,9 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
     # Both start once to say who they are, the scorer last; then two steps of optimizer and scorer.
     assert [one.max_model_len for one in starts] == [4096, None, 4096, None, 4096, None]
     (line,) = [line for line in lines if line.startswith("placement: ")]
-    assert line.startswith("placement: swap on a test GPU, 80.0 GiB free (one at a time, as asked for")
+    assert line.startswith(
+        "placement: swap on a test GPU, 80.0 GiB free (one at a time, as asked for"
+    )
 
 
 def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch):
@@ -128,7 +139,9 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
         return start(settings, wanted, log, own)
 
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", kept)
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("auto"))
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("auto")
+    )
     lines: list[str] = []
     carry_out(planned(two_scripted(tmp_path)), tmp_path / "run", notify=lines.append)
     assert [one.max_model_len for one in started] == [None, 4096]
@@ -140,24 +153,37 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
 def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypatch):
     small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
     demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: plan(demands, [small]))
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", lambda *a: pytest.fail("an engine was started"))
-    with pytest.raises(EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"):
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: plan(demands, [small])
+    )
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.start_engine", lambda *a: pytest.fail("an engine was started")
+    )
+    with pytest.raises(
+        EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"
+    ):
         carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
 
 
 def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_path, monkeypatch):
     lines: list[str] = []
     carry_out(planned(two_scripted(tmp_path)), tmp_path / "cpu", notify=lines.append)
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda *a: pytest.fail("a plan was made"))
-    carry_out(planned(two_scripted(tmp_path, "run.placement=off")), tmp_path / "off", notify=lines.append)
+    monkeypatch.setattr(
+        "opro_local.runs.hosting.plan_here", lambda *a: pytest.fail("a plan was made")
+    )
+    carry_out(
+        planned(two_scripted(tmp_path, "run.placement=off")), tmp_path / "off", notify=lines.append
+    )
     assert not [line for line in lines if "placement" in line]
 
 
 def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
     asked = {"scorer": EngineSettings(model="", kind="vllm")}
     monkeypatch.setattr("opro_local.placement.plan.gpus", lambda: (Gpu("g", 80 * GIB, 80 * GIB),))
-    monkeypatch.setattr("opro_local.placement.plan.resolve_kind", lambda wanted: "vllm" if wanted == "auto" else wanted)
+    monkeypatch.setattr(
+        "opro_local.placement.plan.resolve_kind",
+        lambda wanted: "vllm" if wanted == "auto" else wanted,
+    )
     monkeypatch.setattr("opro_local.placement.plan.plan_of", lambda asked, there, wanted: "planned")
     versions = {"vllm": "0.26.0"}
     monkeypatch.setattr(metadata, "version", lambda name: versions[name])
@@ -169,7 +195,10 @@ def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
 
 def test_the_plan_sees_the_configs_own_share_not_the_default_one(tmp_path):
     ready = planned(two_scripted(tmp_path, "optimizer.gpu_memory=0.3"))
-    assert (ready.models["scorer"].settings.gpu_memory, ready.models["optimizer"].settings.gpu_memory) == (0.45, 0.3)
+    assert (
+        ready.models["scorer"].settings.gpu_memory,
+        ready.models["optimizer"].settings.gpu_memory,
+    ) == (0.45, 0.3)
     asked = hosting.asked_of(ready.models)
     assert (asked["scorer"].gpu_memory, asked["optimizer"].gpu_memory) == (None, 0.3)
 
@@ -209,7 +238,9 @@ def test_a_vllm_that_failed_refuses_instead_of_waiting_for_what_it_left_behind()
     engine._llm = SimpleNamespace(llm_engine=SimpleNamespace(step=lambda: None), generate=fail)
     engine._failed, engine._adapters = "", {}
     for _ in range(2):
-        with pytest.raises(EngineError, match="vLLM failed: AssertionError: a fault in its scheduler"):
+        with pytest.raises(
+            EngineError, match="vLLM failed: AssertionError: a fault in its scheduler"
+        ):
             engine._run([[1]], [Sampling(1)], _Bar(None, 0), "")
     assert len(calls) == 1
 

@@ -31,4 +31,6 @@ def test_reasons(text, reason):
 
 def test_a_number_that_stands_in_a_longer_one_is_no_leak():
     shown = [{"question": "2+2", "target": "42"}]
-    assert leak("Use 420 words.", shown, []) is None and leak("It is 42.", shown, []).startswith("leaked")
+    assert leak("Use 420 words.", shown, []) is None and leak("It is 42.", shown, []).startswith(
+        "leaked"
+    )

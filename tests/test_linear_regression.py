@@ -1,4 +1,6 @@
-"""Linear regression: instances, what is read and refused, the optimum, the baselines and three optimizers."""
+"""Linear regression: instances, what is read and refused, the optimum, the baselines and three
+optimizers.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ from opro_local.search.trajectory import Trajectory
 from opro_local.types import Prompt, Sampling, Solution
 
 GOLDEN = Path(__file__).parent / "golden"
-SCRIPTED = ('optimizer.engine="scripted"', 'optimizer.script="none.py:none"', 'search.metaprompt="linear_regression"')
+SCRIPTED = (
+    'optimizer.engine="scripted"',
+    'optimizer.script="none.py:none"',
+    'search.metaprompt="linear_regression"',
+)
 
 
 def problem(*overrides: str, constrained: bool = False) -> LinearRegression:
@@ -34,8 +40,13 @@ def problem(*overrides: str, constrained: bool = False) -> LinearRegression:
 
 def solved(script, *overrides: str) -> dict:
     """The result of a search with a scripted optimizer."""
-    ready, trajectory = plan(repetitions.config_of("linear-regression", [*SCRIPTED, *overrides])), Trajectory()
-    outcome = drive(ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory)
+    ready, trajectory = (
+        plan(repetitions.config_of("linear-regression", [*SCRIPTED, *overrides])),
+        Trajectory(),
+    )
+    outcome = drive(
+        ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
+    )
     return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory)
 
 
@@ -121,23 +132,34 @@ def test_constrained_asks_carry_the_constraint_and_free_ones_do_not():
     samplings = [Sampling(24, 1.0, seed=1), Sampling(24, 1.0, seed=2)]
     for constrained in (True, False):
         batch = next(problem(constrained=constrained).ask("1/propose", Prompt("p"), samplings))
-        kinds = {request.sampling.constraint and request.sampling.constraint.kind for request in batch.requests}
+        kinds = {
+            request.sampling.constraint and request.sampling.constraint.kind
+            for request in batch.requests
+        }
         assert kinds == ({"regex"} if constrained else {None}) and len(batch.requests) == 2
 
 
-@pytest.mark.parametrize("settings", [(), ("problem.decimals=1", "problem.noise=20"), ("problem.w=-3", "problem.b=50")])
+@pytest.mark.parametrize(
+    "settings", [(), ("problem.decimals=1", "problem.noise=20"), ("problem.w=-3", "problem.b=50")]
+)
 def test_no_pair_on_the_grid_beats_the_optimum(settings):
     made = problem(*settings, "run.seed=3")
     w, b = made.pair(made.optimum.text)
     unit = made.box.unit
     around = [(w + i * unit, b + j * unit) for i in range(-3, 4) for j in range(-40, 41)]
-    assert made.loss((w, b)) == made.optimum.value <= min(made.loss(made.box.point(*pair)) for pair in around)
+    assert (
+        made.loss((w, b))
+        == made.optimum.value
+        <= min(made.loss(made.box.point(*pair)) for pair in around)
+    )
     assert made._least_squares()[2] <= made.optimum.value
 
 
 @pytest.mark.parametrize("name", ["linear_regression", "linear_regression-continuation"])
 def test_forms_render_as_their_golden_files(name):
-    view = metaprompt.View([("[18, 15]", "393751"), ("[15, 10]", "837")], (), "ascending", "837", "[15, 10]")
+    view = metaprompt.View(
+        [("[18, 15]", "393751"), ("[15, 10]", "837")], (), "ascending", "837", "[15, 10]"
+    )
     prompt = metaprompt.render(metaprompt.load(name), view, READER.words())
     assert prompt.text == (GOLDEN / f"{name}.txt").read_text("utf-8")
 
@@ -150,8 +172,13 @@ def test_a_perfect_optimizer_ends_the_search_at_once():
 
 
 def test_a_random_optimizer_is_as_good_as_random_search():
-    """Its best of N lies among those of random search with N points: the median of five runs within a factor of 10."""
-    runs = [solved(random_pair, f"run.seed={seed}", "search.steps=40", "search.patience=0") for seed in range(5)]
+    """Its best of N lies among those of random search with N points: the median of five runs within
+    a factor of 10.
+    """
+    runs = [
+        solved(random_pair, f"run.seed={seed}", "search.steps=40", "search.patience=0")
+        for seed in range(5)
+    ]
     ratios = [run["best"]["value"] / run["baselines"]["random_search"] for run in runs]
     assert 0.1 < sorted(ratios)[2] < 10
     assert {run["reason"] for run in runs} == {"all 40 steps done"}
@@ -200,7 +227,8 @@ def test_cma_es_finds_the_optimum_with_enough_points():
 
 
 @pytest.mark.parametrize(
-    ("value", "optimum", "share"), [(3.0, 2.0, 0.5), (2.0, 2.0, 0.0), (1.0, 0.0, None), (1, None, None)]
+    ("value", "optimum", "share"),
+    [(3.0, 2.0, 0.5), (2.0, 2.0, 0.0), (1.0, 0.0, None), (1, None, None)],
 )
 def test_gaps(value, optimum, share):
     assert gap(value, optimum) == share

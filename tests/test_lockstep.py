@@ -1,4 +1,6 @@
-"""Runs in lockstep come to what they come to alone, in the calls of one, and end alone when something breaks."""
+"""Runs in lockstep come to what they come to alone, in the calls of one, and end alone when
+something breaks.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def stored(folder: Path) -> dict:
     for row in found["meta"]:
         row["value"] = without_times(json.loads(row["value"]))
     found["files"] = {
-        file.name: without_times(json.loads(file.read_text())) if file.suffix == ".json" else file.read_text()
+        file.name: without_times(json.loads(file.read_text()))
+        if file.suffix == ".json"
+        else file.read_text()
         for file in folder.iterdir()
         if file.suffix in (".json", ".txt")
     }
@@ -75,12 +79,15 @@ def counted(monkeypatch) -> list[int]:
             return super().generate(requests, progress)
 
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (Counting(settings), "")
+        "opro_local.runs.hosting.start_engine",
+        lambda settings, wanted, log, own: (Counting(settings), ""),
     )
     return calls
 
 
-def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_longest(seeds, tmp_path, counted):
+def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_longest(
+    seeds, tmp_path, counted
+):
     alone, calls = [], []
     for seed, config in enumerate(seeds):
         alone.append(execute(config, tmp_path / "alone" / str(seed)))
@@ -96,12 +103,16 @@ def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_lon
         assert without_times(together[seed]) == without_times(alone[seed])
         assert stored(tmp_path / "together" / str(seed)) == stored(tmp_path / "alone" / str(seed))
     assert len(counted) == max(calls) < sum(calls) / 4
-    assert sum(found["calls"]["scorer"] for found in together) == sum(found["calls"]["scorer"] for found in alone)
+    assert sum(found["calls"]["scorer"] for found in together) == sum(
+        found["calls"]["scorer"] for found in alone
+    )
     for number in range(8):
         own = [event for given, event in events if given == number]
         assert sum(isinstance(event, Answered) for event in own) == calls[number]
         last = [event.finished for event in own if isinstance(event, Working)][-1]
-        assert last == len([event for event in own if isinstance(event, Answered)][-1].batch.requests)
+        assert last == len(
+            [event for event in own if isinstance(event, Answered)][-1].batch.requests
+        )
 
 
 def test_a_worker_is_shared_and_a_finished_lockstep_starts_none(seeds, tmp_path, monkeypatch):
@@ -131,11 +142,16 @@ def test_shares_of_seconds_add_up_and_go_by_requests():
     heard: list = []
     sizes = (1, 3)
     waits = [
-        Waiting(Slow(), [request(f"{size} {i}") for i in range(size)], lambda *told: heard.append(told))
+        Waiting(
+            Slow(), [request(f"{size} {i}") for i in range(size)], lambda *told: heard.append(told)
+        )
         for size in sizes
     ]
     replies = ask_together(waits[0].engine, waits)
-    assert [[one.text for one in reply.completions] for reply in replies] == [["1 0"], ["3 0", "3 1", "3 2"]]
+    assert [[one.text for one in reply.completions] for reply in replies] == [
+        ["1 0"],
+        ["3 0", "3 1", "3 2"],
+    ]
     assert replies[1].seconds == pytest.approx(3 * replies[0].seconds) and heard == [(1, 2), (3, 6)]
 
 
@@ -146,12 +162,20 @@ def test_what_several_runs_ask_alike_is_asked_once():
         def generate(self, requests, progress=None):
             asked.append([one.prompt.text for one in requests])
             progress(len(requests), 0)
-            return [Completion(f"{one.prompt.text} {one.sampling.seed}", "stop", 1, 0, 1) for one in requests]
+            return [
+                Completion(f"{one.prompt.text} {one.sampling.seed}", "stop", 1, 0, 1)
+                for one in requests
+            ]
 
     engine, heard = Echo(), []
     drawn = [Request(Prompt("draw"), Sampling(4, 1.0, seed=seed)) for seed in (1, 2)]
-    first, second = [request("a"), request("b"), drawn[0]], [request("b"), request("c"), request("b"), drawn[1]]
-    waits = [Waiting(engine, own, lambda done, tokens: heard.append(done)) for own in (first, second)]
+    first, second = (
+        [request("a"), request("b"), drawn[0]],
+        [request("b"), request("c"), request("b"), drawn[1]],
+    )
+    waits = [
+        Waiting(engine, own, lambda done, tokens: heard.append(done)) for own in (first, second)
+    ]
     replies = ask_together(engine, waits)
     assert asked == [["a", "b", "draw", "c", "draw"]]
     assert [one.text for one in replies[0].completions] == ["a None", "b None", "draw 1"]
@@ -186,12 +210,16 @@ class Recording:
 
 
 def run_of(asks, engine, **more):
-    return driven(asks, {"scorer": engine, "optimizer": more.pop("optimizer", engine)}, Trajectory(), **more)
+    return driven(
+        asks, {"scorer": engine, "optimizer": more.pop("optimizer", engine)}, Trajectory(), **more
+    )
 
 
 def test_a_request_that_breaks_the_call_ends_its_own_run_only():
     engine = Recording()
-    found = lockstep([run_of(asking(*labels), engine) for labels in (("a", "b"), ("bad",), ("c", "d"))])
+    found = lockstep(
+        [run_of(asking(*labels), engine) for labels in (("a", "b"), ("bad",), ("c", "d"))]
+    )
     assert found[0] == ["a", "b"] and found[2] == ["c", "d"] and isinstance(found[1], EngineError)
     assert engine.calls == [["a", "bad", "c"], ["a"], ["bad"], ["c"], ["b", "d"]]
 
@@ -200,14 +228,19 @@ def test_runs_on_an_engine_that_gives_too_few_fail_and_the_others_finish():
     good, short = Recording(), Recording(short=True)
     found = lockstep([run_of(asking("a", "b"), engine) for engine in (short, good, short, good)])
     assert found[1] == found[3] == ["a", "b"]
-    assert all(isinstance(found[i], EngineError) and "0 completions for 1 requests" in found[i].message for i in (0, 2))
+    assert all(
+        isinstance(found[i], EngineError) and "0 completions for 1 requests" in found[i].message
+        for i in (0, 2)
+    )
 
 
 def test_a_dead_engine_ends_its_runs_with_what_killed_it():
     class Dead(Recording):
         def generate(self, requests, progress=None):
             self.calls.append([])
-            raise EngineError("killed by signal 9" if len(self.calls) == 1 else "the engine is closed")
+            raise EngineError(
+                "killed by signal 9" if len(self.calls) == 1 else "the engine is closed"
+            )
 
     found = lockstep([run_of(asking("a"), dead) for dead in [Dead()] * 2])
     assert [error.message for error in found] == ["killed by signal 9"] * 2
@@ -220,7 +253,12 @@ def test_runs_out_of_step_fall_into_step():
             yield Batch(str(i), role, [request(f"{first} {i}")])
 
     scorer, optimizer = Recording(), Recording()
-    lockstep([run_of(alternating(role, 8), scorer, optimizer=optimizer) for role in ("scorer", "optimizer")])
+    lockstep(
+        [
+            run_of(alternating(role, 8), scorer, optimizer=optimizer)
+            for role in ("scorer", "optimizer")
+        ]
+    )
     assert len(scorer.calls) + len(optimizer.calls) == 9
 
 
@@ -228,10 +266,15 @@ def test_a_locked_store_and_a_bad_config_end_their_runs_only(seeds, tmp_path, co
     (tmp_path / "1").mkdir()
     held = (tmp_path / "1" / "lock").open("w")
     fcntl.flock(held, fcntl.LOCK_EX)
-    missing = seeds[2].model_copy(update={"task": seeds[2].task.model_copy(update={"data": str(tmp_path / "none")})})
+    missing = seeds[2].model_copy(
+        update={"task": seeds[2].task.model_copy(update={"data": str(tmp_path / "none")})}
+    )
     told = []
     found = execute_many(
-        [(config, tmp_path / str(i)) for i, config in enumerate((seeds[0], seeds[1], missing, seeds[3]))],
+        [
+            (config, tmp_path / str(i))
+            for i, config in enumerate((seeds[0], seeds[1], missing, seeds[3]))
+        ],
         notify=lambda number, line: told.append(number),
     )
     held.close()
@@ -263,7 +306,9 @@ def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
     )
     for role in ("scorer", "optimizer"):
         other[role]["script"] = f"{broken}:answer"
-    found = execute_many([(reading.build(tables), tmp_path / "0"), (reading.build(other), tmp_path / "1")])
+    found = execute_many(
+        [(reading.build(tables), tmp_path / "0"), (reading.build(other), tmp_path / "1")]
+    )
     assert found[0]["state"] == "finished" and isinstance(found[1], EngineError)
     assert not (tmp_path / "1").exists()  # nothing was answered there
 
@@ -275,7 +320,10 @@ def test_stopping_ends_all_after_the_call_and_the_same_call_resumes(seeds, tmp_p
     found = execute_many(runs, stopping=lambda: len(counted) >= 3)
     assert len(counted) == 3 and all(isinstance(one, Interrupted) for one in found)
     assert {
-        row["value"] for i in range(8) for row in stored(tmp_path / "run" / str(i))["meta"] if row["key"] == "state"
+        row["value"]
+        for i in range(8)
+        for row in stored(tmp_path / "run" / str(i))["meta"]
+        if row["key"] == "state"
     } == {"interrupted"}
     again = execute_many(runs)
     assert [without_times(one) for one in again] == [without_times(one) for one in clean]
@@ -285,7 +333,10 @@ def test_stopping_asks_no_other_engine():
     first, second = Recording(), Recording()
     runs = [run_of(asking("a", "b"), engine) for engine in (first, second)]
     found = lockstep(runs, stopping=lambda: bool(first.calls))
-    assert [type(one) for one in found] == [Interrupted] * 2 and (first.calls, second.calls) == ([["a"]], [])
+    assert [type(one) for one in found] == [Interrupted] * 2 and (first.calls, second.calls) == (
+        [["a"]],
+        [],
+    )
 
 
 def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypatch):
@@ -299,7 +350,8 @@ def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypa
             return super().generate(requests, progress)
 
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (Stopped(settings), "")
+        "opro_local.runs.hosting.start_engine",
+        lambda settings, wanted, log, own: (Stopped(settings), ""),
     )
     runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]
     with pytest.raises(KeyboardInterrupt):
@@ -325,11 +377,15 @@ def test_the_pool_shares_what_is_equal_and_closes_it():
         Closing(),
     )
     pool.add(
-        {"scorer": (settings, "auto"), "optimizer": (settings, "auto")}, {"scorer": scorer, "optimizer": optimizer}
+        {"scorer": (settings, "auto"), "optimizer": (settings, "auto")},
+        {"scorer": scorer, "optimizer": optimizer},
     )
     equal = (EngineSettings("m", "vllm", template_args={"a": 1}), "")
     assert pool.find({"scorer": (equal, "auto")}) == {"scorer": scorer}
-    assert pool.find({"scorer": (equal, "transformers"), "optimizer": (equal, "auto")})["optimizer"] is optimizer
+    assert (
+        pool.find({"scorer": (equal, "transformers"), "optimizer": (equal, "auto")})["optimizer"]
+        is optimizer
+    )
     assert pool.find({"scorer": (equal, "vllm")}) == {} == pool.find({"judge": (equal, "auto")})
     assert pool.find({"scorer": ((EngineSettings("m", "vllm"), ""), "auto")}) == {}
     assert pool.find({"scorer": ((equal[0], "an adapter"), "auto")}) == {}

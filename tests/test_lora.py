@@ -31,10 +31,16 @@ def tensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """A safetensors file: a header in JSON, then the bytes."""
     header, at = {}, 0
     for name, array in arrays.items():
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
         at += array.nbytes
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in arrays.values()))
+    path.write_bytes(
+        struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in arrays.values())
+    )
 
 
 def adapter(folder: Path, seed: int = 1, rank: int = 8, scale: float = 0.1) -> Path:
@@ -46,7 +52,13 @@ def adapter(folder: Path, seed: int = 1, rank: int = 8, scale: float = 0.1) -> P
         arrays[f"{name}.lora_B.weight"] = rng.normal(0, scale, (576, rank)).astype(np.float32)
     folder.mkdir()
     tensors(folder / "adapter_model.safetensors", arrays)
-    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 16, "target_modules": ["q_proj"], "bias": "none"}
+    config = {
+        "peft_type": "LORA",
+        "r": rank,
+        "lora_alpha": 16,
+        "target_modules": ["q_proj"],
+        "bias": "none",
+    }
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 
@@ -84,7 +96,9 @@ def test_roles_with_one_base_model_share_an_engine_whatever_they_wear(tmp_path):
     assert found["scorer"].settings == found["optimizer"].settings
     assert found["scorer"].settings.adapters == tuple(sorted((str(one), str(two))))
     assert (found["scorer"].adapter, found["optimizer"].adapter) == (str(one), str(two))
-    plain = hosting.hosts(reading.build({"scorer": {"model": str(SMOL)}}), cards, dict.fromkeys(cards, SMOL))
+    plain = hosting.hosts(
+        reading.build({"scorer": {"model": str(SMOL)}}), cards, dict.fromkeys(cards, SMOL)
+    )
     assert plain["scorer"].settings.adapters == ()
 
 
@@ -105,12 +119,18 @@ def test_adapters_in_folders_of_one_name_are_told_apart_by_vllm(monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     folders = ("/judge/checkpoint-500", "/scorer/checkpoint-500")
     named = lora.requests(folders)
-    assert [(named[folder].lora_int_id, named[folder].lora_path) for folder in folders] == [*enumerate(folders, 1)]
+    assert [(named[folder].lora_int_id, named[folder].lora_path) for folder in folders] == [
+        *enumerate(folders, 1)
+    ]
     assert len({one.lora_name for one in named.values()}) == 2
 
 
 def test_adapters_cross_the_pipe():
-    requests = [Request(Prompt("a"), GREEDY, "x"), Request(Prompt("b"), GREEDY), Request(Prompt("c"), GREEDY, "x")]
+    requests = [
+        Request(Prompt("a"), GREEDY, "x"),
+        Request(Prompt("b"), GREEDY),
+        Request(Prompt("c"), GREEDY, "x"),
+    ]
     assert unpack(json.loads(json.dumps(pack(requests)))) == requests
     same = [replace(request, adapter="x") for request in requests]
     assert unpack(json.loads(json.dumps(pack(same)))) == same
@@ -118,7 +138,9 @@ def test_adapters_cross_the_pipe():
 
 def test_the_transformers_engine_says_that_it_has_none(tmp_path):
     real("transformers")
-    settings = EngineSettings(model=str(SMOL), kind="transformers", adapters=(str(adapter(tmp_path / "a")),))
+    settings = EngineSettings(
+        model=str(SMOL), kind="transformers", adapters=(str(adapter(tmp_path / "a")),)
+    )
     with pytest.raises(EngineError, match="knows no LoRA adapters"):
         WorkerEngine(settings)
 
@@ -128,12 +150,20 @@ def test_the_transformers_engine_says_that_it_has_none(tmp_path):
 def test_two_adapters_and_the_base_model_answer_in_one_engine(tmp_path):
     real("vllm")
     folders = [str(adapter(tmp_path / name, seed)) for seed, name in enumerate(("one", "two"))]
-    settings = EngineSettings(str(SMOL), "vllm", max_model_len=512, max_num_seqs=16, adapters=tuple(folders))
+    settings = EngineSettings(
+        str(SMOL), "vllm", max_model_len=512, max_num_seqs=16, adapters=tuple(folders)
+    )
     engine = WorkerEngine(settings)
     try:
-        asked = [Request(Prompt(f"Write a sentence about the number {i}."), Sampling(12)) for i in range(4)]
+        asked = [
+            Request(Prompt(f"Write a sentence about the number {i}."), Sampling(12))
+            for i in range(4)
+        ]
         base, one, two = (
-            [completion.text for completion in engine.generate([replace(r, adapter=worn) for r in asked])]
+            [
+                completion.text
+                for completion in engine.generate([replace(r, adapter=worn) for r in asked])
+            ]
             for worn in ("", *folders)
         )
         assert base != one != two != base

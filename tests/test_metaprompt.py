@@ -56,7 +56,10 @@ VIEW = View(
     "At most 20 words.",
     parent="Think.\n\nIs it right?",
     other="Let's do the math!",
-    mistakes=[Mistake("train:1", "What is 2+3?", "5", "six"), Mistake("train:2", "What is 3+3?", "6", "")],
+    mistakes=[
+        Mistake("train:1", "What is 2+3?", "5", "six"),
+        Mistake("train:2", "What is 3+3?", "6", ""),
+    ],
     paragraph="Is it right?",
 )
 
@@ -65,7 +68,9 @@ VIEW = View(
 @pytest.mark.parametrize("scored", [True, False])
 def test_forms_render_as_their_golden_files(name, scored):
     """Set OPRO_GOLDEN=write to write the files anew, then read the difference."""
-    view = VIEW if scored else View([(t, None) for t, _ in VIEW.shown], [], "random", "95", "Think.")
+    view = (
+        VIEW if scored else View([(t, None) for t, _ in VIEW.shown], [], "random", "95", "Think.")
+    )
     prompt = metaprompt.render(metaprompt.load(name), view, WORDS)
     path = GOLDEN / f"{name}{'' if scored else '-hidden'}.txt"
     if os.environ.get("OPRO_GOLDEN") == "write":
@@ -77,7 +82,11 @@ def test_forms_render_as_their_golden_files(name, scored):
 def test_the_answer_opening_has_its_own_words():
     words = {**WORDS, "noun": "answer starting sentence", "tag": "Start"}
     text = metaprompt.render(metaprompt.load("tags"), VIEW, words).text
-    assert "Generate an answer starting sentence that is different" in text and "</Start>" in text and "INS" not in text
+    assert (
+        "Generate an answer starting sentence that is different" in text
+        and "</Start>" in text
+        and "INS" not in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,12 +117,16 @@ def test_any_reply_parses_or_not_without_failing(reply, form):
 
 def test_hostile_solutions_are_shown_as_text(tmp_path):
     view = View([("{{ 7 * 7 }} {% raw %}", "1")], [], "ascending", "2", "x")
-    assert "{{ 7 * 7 }} {% raw %}" in metaprompt.render(metaprompt.load("brackets"), view, WORDS).text
+    assert (
+        "{{ 7 * 7 }} {% raw %}" in metaprompt.render(metaprompt.load("brackets"), view, WORDS).text
+    )
 
 
 def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
     good = tmp_path / "mine.toml"
-    good.write_text('chat = true\nmax_tokens = 9\nopen = "<a>"\nclose = "</a>"\ntemplate = "say {{ aim }}"\n')
+    good.write_text(
+        'chat = true\nmax_tokens = 9\nopen = "<a>"\nclose = "</a>"\ntemplate = "say {{ aim }}"\n'
+    )
     form = metaprompt.load(str(good))
     assert metaprompt.render(form, VIEW, WORDS).text == "say 95" and form.name == "mine"
     with pytest.raises(UsageError, match="there is no form 'nope'"):
@@ -123,7 +136,9 @@ def test_own_forms_are_read_and_bad_ones_refused(tmp_path):
     with pytest.raises(UsageError, match="not a meta-prompt form"):
         metaprompt.load(str(bad))
     broken = tmp_path / "broken.toml"
-    broken.write_text('chat = true\nmax_tokens = 9\nopen = ""\nclose = "\\n"\ntemplate = "{{ nothing }}"\n')
+    broken.write_text(
+        'chat = true\nmax_tokens = 9\nopen = ""\nclose = "\\n"\ntemplate = "{{ nothing }}"\n'
+    )
     with pytest.raises(UsageError, match="'nothing' is undefined"):
         metaprompt.render(metaprompt.load(str(broken)), VIEW, WORDS)
 
@@ -162,7 +177,12 @@ def test_an_opener_is_a_word_of_its_own(template, chat, begun):
     ],
 )
 def test_a_form_with_a_wrong_setting_is_refused_by_its_name(tmp_path, changed, said):
-    lines = {"chat": "chat = true", "max_tokens": "max_tokens = 20", "open": 'open = "<X>"', "close": 'close = "</X>"'}
+    lines = {
+        "chat": "chat = true",
+        "max_tokens": "max_tokens = 20",
+        "open": 'open = "<X>"',
+        "close": 'close = "</X>"',
+    }
     lines |= {"template": 'template = "hi"', changed.partition(" ")[0]: changed}
     (tmp_path / "own.toml").write_text("\n".join(lines.values()))
     with pytest.raises(UsageError) as caught:

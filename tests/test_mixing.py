@@ -1,4 +1,6 @@
-"""The mode mixed: several ways in one call, starting instructions, worked examples, and what never may be shown."""
+"""The mode mixed: several ways in one call, starting instructions, worked examples, and what never
+may be shown.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,17 @@ def driven(tables, script=answer):
         if isinstance(event, Asked):
             batches.append(event.batch)
 
-    outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, report=note)
+    outcome = drive(
+        ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, report=note
+    )
     return ready, trajectory, batches, outcome
 
 
 def test_a_step_asks_all_operators_in_one_call(tables):
     _, trajectory, batches, _ = driven(mixed(tables, retries=0))
-    proposals = [batch for batch in batches if batch.role == "optimizer" and batch.label.endswith("/propose")]
+    proposals = [
+        batch for batch in batches if batch.role == "optimizer" and batch.label.endswith("/propose")
+    ]
     assert len(proposals) == 4
     assert any(len({request.prompt.text for request in batch.requests}) > 2 for batch in proposals)
     ways = {proposal.way for proposal in trajectory.proposals}
@@ -51,19 +57,29 @@ def test_a_step_asks_all_operators_in_one_call(tables):
 
 
 def test_the_first_call_scores_the_users_prompt_first_then_generic_and_written_ones(tables):
-    _, trajectory, batches, outcome = driven(mixed(tables, steps=1, generic_seeds=3, written_seeds=2))
+    _, trajectory, batches, outcome = driven(
+        mixed(tables, steps=1, generic_seeds=3, written_seeds=2)
+    )
     first = [entry.solution.text for entry in trajectory.entries if entry.step == 0]
     assert first[0] == "What is it?" == outcome.baseline.text
-    assert "Which is it: positive or negative?" in first or "Which is it: negative or positive?" in first
+    assert (
+        "Which is it: positive or negative?" in first
+        or "Which is it: negative or positive?" in first
+    )
     assert len(first) == 1 + 3 + 2
     assert [batch.label for batch in batches][:2] == ["0/write", "0/train"]
 
 
 def test_worked_examples_are_drawn_from_the_first_call_on(tables):
-    _, trajectory, _, _ = driven(mixed(tables, steps=1, demonstrations=3, generic_seeds=2, written_seeds=1))
+    _, trajectory, _, _ = driven(
+        mixed(tables, steps=1, demonstrations=3, generic_seeds=2, written_seeds=1)
+    )
     first = [entry.solution for entry in trajectory.entries if entry.step == 0]
     assert first[0].demonstrations == () and all(solution.demonstrations for solution in first[1:])
-    assert len(first) == 1 + 3 * 6 and sum(solution.text == "What is it?" for solution in first) == 1 + 18 - 3
+    assert (
+        len(first) == 1 + 3 * 6
+        and sum(solution.text == "What is it?" for solution in first) == 1 + 18 - 3
+    )
 
 
 def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):
@@ -84,32 +100,54 @@ def test_solutions_show_train_rows_and_each_train_row_is_asked_without_itself(ta
     for row, request in zip(rows, ready.problem.requests(solution, "train", rows), strict=True):
         said = [part for turn in request.prompt.turns for part in turn] + [request.prompt.text]
         assert sum(row.input in part for part in said) == 1
-        assert len(request.prompt.turns) + request.prompt.text.count("Q: ") == len(solution.demonstrations) + 1
+        assert (
+            len(request.prompt.turns) + request.prompt.text.count("Q: ")
+            == len(solution.demonstrations) + 1
+        )
 
 
 REVIEWS = {"train_rows": 12, "validation_rows": 8, "test_rows": 8}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     seed=st.integers(0, 1000),
     demonstrations=st.integers(0, 4),
     exemplars=st.integers(0, 12),
     choice=st.sampled_from(["random", "constant", "most_wrong", "shown_wrong"]),
     mode=st.sampled_from(["opro", "mixed"]),
-    operators=st.lists(st.sampled_from(sorted(f.stem for f in FORMS.glob("*_line.toml"))), unique=True, max_size=3),
+    operators=st.lists(
+        st.sampled_from(sorted(f.stem for f in FORMS.glob("*_line.toml"))), unique=True, max_size=3
+    ),
     position=st.sampled_from(["Q_begin", "Q_end", "before_Q", "system", "A_begin"]),
     history=st.integers(0, 20),
     evaluation=st.sampled_from(["full", "halve", "race", "subset"]),
 )
 def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
-    tmp_path, seed, demonstrations, exemplars, choice, mode, operators, position, history, evaluation
+    tmp_path,
+    seed,
+    demonstrations,
+    exemplars,
+    choice,
+    mode,
+    operators,
+    position,
+    history,
+    evaluation,
 ):
     from running import SCRIPT
 
     data = write_reviews(tmp_path / "reviews.csv")
     tables = {
-        "task": {"data": str(data), "input": "text", "target": "label", "position": position, "split_seed": seed},
+        "task": {
+            "data": str(data),
+            "input": "text",
+            "target": "label",
+            "position": position,
+            "split_seed": seed,
+        },
         "scorer": {"engine": "scripted", "script": SCRIPT, "max_tokens": 8},
         "evaluation": {"mode": evaluation, "subset_rows": 5, "block": 8},
         "search": {
@@ -127,11 +165,20 @@ def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
     ready, _, batches, _ = driven(tables)
     held_out = [row.input for split in ("validation", "test") for row in ready.problem.rows[split]]
     train = {row.input for row in ready.problem.rows["train"]}
-    asked = [request.prompt for batch in batches if batch.role == "optimizer" for request in batch.requests]
-    scored = [r.prompt for b in batches if b.role == "scorer" and "/train" in b.label for r in b.requests]
+    asked = [
+        request.prompt
+        for batch in batches
+        if batch.role == "optimizer"
+        for request in batch.requests
+    ]
+    scored = [
+        r.prompt for b in batches if b.role == "scorer" and "/train" in b.label for r in b.requests
+    ]
     assert asked and held_out and not train & set(held_out)
     for prompt in [*asked, *scored]:
-        whole = "\n".join([prompt.text, prompt.system or "", *(part for turn in prompt.turns for part in turn)])
+        whole = "\n".join(
+            [prompt.text, prompt.system or "", *(part for turn in prompt.turns for part in turn)]
+        )
         assert not [row for row in held_out if row in whole]
 
 
@@ -142,7 +189,9 @@ def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
     _, trajectory, _, _ = driven(many, writing(lambda: f"Like {rows[0].input}"))
     assert {r.reason.partition(":")[0] for r in trajectory.rejections} == {"copied"}
 
-    _, trajectory, _, _ = driven(mixed(tables, retries=1, near_duplicate=0.8, **plain), writing(lambda: "What is it??"))
+    _, trajectory, _, _ = driven(
+        mixed(tables, retries=1, near_duplicate=0.8, **plain), writing(lambda: "What is it??")
+    )
     reasons = [r.reason.partition(":")[0] for r in trajectory.rejections]
     assert reasons and set(reasons) == {"near-duplicate"}
     # Each slot that came to nothing was asked once more.
@@ -150,7 +199,9 @@ def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
 
 
 def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
-    """The opener is the first part of the text; steps and repeats take new ones until all were there."""
+    """The opener is the first part of the text; steps and repeats take new ones until all were
+    there.
+    """
     search = mixed(tables, operators=["paraphrase_line", "rewording"], drafts=1, steps=2, retries=1)
     _, trajectory, batches, _ = driven(search, writing(lambda: ""))
     openers = load("paraphrase_line").openers
@@ -170,7 +221,9 @@ def test_a_text_that_comes_to_nothing_leaves_its_place_to_worked_examples(tables
     search = mixed(tables, operators=["continuation"], demonstrations=4, steps=6, written_seeds=0)
     _, trajectory, _, _ = driven(search, writing(lambda: ""))
     assert any(proposal.way == "continuation" for proposal in trajectory.proposals)
-    assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [6] * 6
+    assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [
+        6
+    ] * 6
 
 
 def test_no_reply_is_begun_as_a_starting_text_is(tables):
@@ -185,7 +238,10 @@ def test_no_reply_is_begun_as_a_starting_text_is(tables):
 
 def test_a_form_that_the_user_names_is_the_only_way(tables):
     _, trajectory, batches, _ = driven(tables)
-    assert not trajectory.proposals and [batch.label for batch in batches][:2] == ["0/train", "1/propose"]
+    assert not trajectory.proposals and [batch.label for batch in batches][:2] == [
+        "0/train",
+        "1/propose",
+    ]
 
 
 def test_the_budget_of_pairs_ends_the_search(tables):
@@ -207,7 +263,9 @@ def test_halves_are_dropped_on_rows_with_the_labels_in_their_shares(tables):
     tables = mixed(tables, steps=3, candidates=8)
     ready, trajectory, _, _ = driven({**tables, "evaluation": {"mode": "halve"}})
     labels = [row.target for row in ready.problem.rows["train"]]
-    parts = [[labels[row] for row in entry.score.rows] for entry in trajectory.entries if entry.partial]
+    parts = [
+        [labels[row] for row in entry.score.rows] for entry in trajectory.entries if entry.partial
+    ]
     assert parts
     for part in parts:
         for label in set(labels):
@@ -215,7 +273,9 @@ def test_halves_are_dropped_on_rows_with_the_labels_in_their_shares(tables):
 
 
 def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
-    """The scorer is right on train rows only once the instruction is another: a search that fits train."""
+    """The scorer is right on train rows only once the instruction is another: a search that fits
+    train.
+    """
     ready = plan(reading.build(mixed(tables)))
     train = {row.input for row in ready.problem.rows["train"]}
 
@@ -232,8 +292,17 @@ def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
 
 
 def test_the_models_own_right_answers_are_shown_where_targets_show_no_work(tables):
-    search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
-    talk = lambda request: answer(request) if request.sampling.seed else f"It reads {answer(request)}."  # noqa: E731
+    search = mixed(
+        tables,
+        demonstrations=2,
+        steps=3,
+        demonstration_answers="own",
+        generic_seeds=0,
+        written_seeds=0,
+    )
+    talk = lambda request: (
+        answer(request) if request.sampling.seed else f"It reads {answer(request)}."
+    )
     ready, _trajectory, _, _ = driven(search, talk)
     known = ready.problem.demonstrations.available()
     assert 0 < len(known) <= 24
@@ -278,11 +347,16 @@ def test_forms_with_marks_are_held_to_them(name):
     form = load(name)
     limit = held(form, words)
     if form.schema:
-        assert limit.kind == "json" and parse(form, '{"cause": "x", "instruction": " Do it. "}', words) == "Do it."
+        assert (
+            limit.kind == "json"
+            and parse(form, '{"cause": "x", "instruction": " Do it. "}', words) == "Do it."
+        )
         assert parse(form, "{", words) is None
     elif limit:
         start, end = (mark.replace("{{ tag }}", "INS") for mark in (form.open, form.close))
-        assert re.fullmatch(limit.value, f"{start}Do it.{end}") and not re.fullmatch(limit.value, "Do it.")
+        assert re.fullmatch(limit.value, f"{start}Do it.{end}") and not re.fullmatch(
+            limit.value, "Do it."
+        )
         assert parse(form, f"{start}Do it.{end}", words) == "Do it."
     else:
         assert not form.open or form.prefill
@@ -297,7 +371,9 @@ def test_an_example_row_is_not_needed_for_the_layout():
     plain = Layout("Q_end", False, True).prompts("Think.", [(other, "a1")], [row])[0]
     assert plain.text == "Q: q1\nThink.\nA: a1\n\nQ: q0\nThink.\nA:" and not plain.chat
     template = Layout("template", False, False, "{instruction} {q} =")
-    own = template.prompts("Add:", [(other, "a1")], [row, other], lambda one: [] if one is other else None)
+    own = template.prompts(
+        "Add:", [(other, "a1")], [row, other], lambda one: [] if one is other else None
+    )
     assert [p.text for p in own] == ["Add: q1 = a1\n\nAdd: q0 =", "Add: q1 ="]
 
 
@@ -330,18 +406,30 @@ def test_one_paragraph_of_a_long_parent_is_written_anew(tables):
     def edits(request):
         if request.sampling.seed is None:
             return answer(request)
-        asked = request.prompt.text.rpartition("the others stay as they are:\n\n")[2].partition("\n\n")[0]
+        asked = request.prompt.text.rpartition("the others stay as they are:\n\n")[2].partition(
+            "\n\n"
+        )[0]
         return f"<INS>Changed {len(asked)}: {request.sampling.seed}.</INS>"
 
     search = mixed(
-        tables, seeds=[long], operators=["rewording", "paragraph"], generic_seeds=0, written_seeds=0, steps=3
+        tables,
+        seeds=[long],
+        operators=["rewording", "paragraph"],
+        generic_seeds=0,
+        written_seeds=0,
+        steps=3,
     )
     search["task"] = {**search["task"], "description": "reviews"}
     _, trajectory, batches, _ = driven(search, edits)
     made = {p.key for p in trajectory.proposals if p.way == "paragraph" and p.key}
     texts = [entry.solution.text for entry in trajectory.entries if entry.solution.key in made]
     assert texts
-    held = [r.sampling.constraint for b in batches for r in b.requests if "Write only this paragraph" in r.prompt.text]
+    held = [
+        r.sampling.constraint
+        for b in batches
+        for r in b.requests
+        if "Write only this paragraph" in r.prompt.text
+    ]
     assert held and all(limit.kind == "regex" for limit in held)
     for text in texts:
         parts = text.split("\n\n")
@@ -356,8 +444,12 @@ def test_the_task_is_described_once_where_a_form_needs_it(tables):
 
     search = mixed(tables, operators=["paraphrase", "crossover"], steps=1, generic_seeds=1)
     _, trajectory, batches, _ = driven(search, says)
-    assert batches[0].label == "0/describe" and trajectory.description == "tell good from poor numbers"
-    asked = [r.prompt.text for b in batches for r in b.requests if "strengths of both" in r.prompt.text]
+    assert (
+        batches[0].label == "0/describe" and trajectory.description == "tell good from poor numbers"
+    )
+    asked = [
+        r.prompt.text for b in batches for r in b.requests if "strengths of both" in r.prompt.text
+    ]
     assert all("tell good from poor numbers" in text for text in asked)
     given = {**search, "task": {**search["task"], "description": "reviews"}}
     _, trajectory, batches, _ = driven(given, says)
@@ -367,7 +459,8 @@ def test_the_task_is_described_once_where_a_form_needs_it(tables):
 
 
 @pytest.mark.parametrize(
-    ("template", "args"), [("{{ messages }}", {}), ("{% if enable_thinking %}", {"enable_thinking": False})]
+    ("template", "args"),
+    [("{{ messages }}", {}), ("{% if enable_thinking %}", {"enable_thinking": False})],
 )
 def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, args):
     from opro_local.models.cards import card_for
@@ -381,16 +474,28 @@ def test_thinking_is_switched_off_where_the_template_can(tmp_path, template, arg
 
 
 def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
-    """Also where the examples show the model's own answers, which an evaluation alone does not know."""
+    """Also where the examples show the model's own answers, which an evaluation alone does not
+    know.
+    """
     from opro_local.runs.evaluation import evaluation, read_prompts
     from opro_local.runs.run import execute
 
-    search = mixed(tables, demonstrations=2, steps=3, demonstration_answers="own", generic_seeds=0, written_seeds=0)
+    search = mixed(
+        tables,
+        demonstrations=2,
+        steps=3,
+        demonstration_answers="own",
+        generic_seeds=0,
+        written_seeds=0,
+    )
     run = tmp_path / "run"
     found = execute(reading.build(search), run)
     best = found["best"]
     if "demonstrations" not in best:
-        best = {"text": "Say it.", "demonstrations": [{"id": "data:1", "input": "?", "answer": "the very word"}]}
+        best = {
+            "text": "Say it.",
+            "demonstrations": [{"id": "data:1", "input": "?", "answer": "the very word"}],
+        }
         (run / "best.json").write_text(json.dumps(best))
     config = reading.build(tables).starting_from(read_prompts(run / "best.json"))
     ready = evaluation(config)
@@ -404,4 +509,6 @@ def test_a_seed_with_an_unknown_example_is_refused(tables):
     with pytest.raises(UsageError, match="no train row 'data:999'"):
         plan(reading.build(mixed(tables, seeds=seeds)))
     with pytest.raises(UsageError, match="as many answers as demonstrations"):
-        reading.build({"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}})
+        reading.build(
+            {"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}}
+        )

@@ -1,4 +1,6 @@
-"""MMLU by subject and by category in both layouts, the reference's split and rendering, and rows that are broken."""
+"""MMLU by subject and by category in both layouts, the reference's split and rendering, and rows
+that are broken.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ def load(name, folder, **changes):
 
 
 def rows_of(subject, count=10):
-    return [[f"{subject} {n}?", "one", "two", "three, or four", "five", "ABCD"[n % 4]] for n in range(count)]
+    return [
+        [f"{subject} {n}?", "one", "two", "three, or four", "five", "ABCD"[n % 4]]
+        for n in range(count)
+    ]
 
 
 def write_csv(folder, subject, rows):
@@ -35,7 +40,13 @@ def write_csv(folder, subject, rows):
 
 def hub_rows(subject, rows):
     return [
-        {"question": row[0], "subject": subject, "choices": row[1:5], "answer": "ABCD".index(row[5])} for row in rows
+        {
+            "question": row[0],
+            "subject": subject,
+            "choices": row[1:5],
+            "answer": "ABCD".index(row[5]),
+        }
+        for row in rows
     ]
 
 
@@ -49,8 +60,11 @@ def test_the_category_map():
 def test_the_benchmark():
     task = load("anatomy", SHARED)
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 108, "test": 27}
-    # np.random.seed(0); choice(135, 108), then choice of 27 of the others, as optimize_instructions.py draws.
-    assert [row.id for row in task.splits["test"][:6]] == [f"anatomy:{n}" for n in (9, 12, 20, 21, 25, 36)]
+    # np.random.seed(0); choice(135, 108), then choice of 27 of the others, as
+    # optimize_instructions.py draws.
+    assert [row.id for row in task.splits["test"][:6]] == [
+        f"anatomy:{n}" for n in (9, 12, 20, 21, 25, 36)
+    ]
     assert (task.rule, task.kind, task.notices, task.version) == ("choice", "choice", (), 1)
     row = task.splits["train"][2]
     assert row.input == (
@@ -62,16 +76,24 @@ def test_the_benchmark():
 
 
 @needs_shared
-@pytest.mark.parametrize("path", sorted((SHARED / "mmlu").glob("*.csv")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((SHARED / "mmlu").glob("*.csv")), ids=lambda path: path.stem
+)
 def test_every_gold_answer_scores_one(path):
-    found = inspection.validate(TaskSettings(name=f"mmlu/{path.stem.removesuffix('_test')}", data_dir=str(SHARED)))
+    found = inspection.validate(
+        TaskSettings(name=f"mmlu/{path.stem.removesuffix('_test')}", data_dir=str(SHARED))
+    )
     assert found["wrong"] == [] and found["rows"] >= 100
 
 
 @needs_shared
 def test_the_reference_validates_on_what_is_test_here():
     task = load("anatomy", SHARED, validation_rows=10)
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 108, "validation": 10, "test": 17}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 108,
+        "validation": 10,
+        "test": 17,
+    }
     everything = load("anatomy", SHARED, validation_rows=27)
     assert "test" not in everything.splits
     assert everything.splits["validation"] == load("anatomy", SHARED).splits["test"]
@@ -83,7 +105,9 @@ def test_a_category_is_its_subjects_in_alphabetical_order(tmp_path, name):
         write_csv(tmp_path / "MMLU-data" / "test", subject, rows_of(subject))
     task = load(name, tmp_path, validation_rows=100)
     found = sorted(row.id for rows in task.splits.values() for row in rows)
-    assert found == sorted(f"{subject}:{n}" for subject in ("astronomy", "machine_learning") for n in range(10))
+    assert found == sorted(
+        f"{subject}:{n}" for subject in ("astronomy", "machine_learning") for n in range(10)
+    )
     drawn = np.random.RandomState(0).choice(20, 16, replace=False)
     names = [f"{subject}:{n}" for subject in ("astronomy", "machine_learning") for n in range(10)]
     assert [row.id for row in task.splits["train"]] == [names[index] for index in sorted(drawn)]
@@ -96,7 +120,8 @@ def test_the_names_of_categories(tmp_path):
     for name in ("social sciences", "social_sciences", "other", "other (business, health, misc.)"):
         assert len(load(name, tmp_path).splits["train"]) == 8
     with pytest.raises(
-        UsageError, match=r"unknown task 'mmlu/anatomie'; did you mean mmlu/anatomy\? its categories: STEM"
+        UsageError,
+        match=r"unknown task 'mmlu/anatomie'; did you mean mmlu/anatomy\? its categories: STEM",
     ):
         load("anatomie", tmp_path)
     with pytest.raises(DataError, match=r"no mmlu/humanities here; expected <subject>_test\.csv"):
@@ -108,7 +133,11 @@ def test_the_names_of_categories(tmp_path):
 def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
     write_csv(tmp_path / "opro" / "data" / "MMLU-data" / "test", "anatomy", rows_of("anatomy"))
     other = hub_rows("anatomy", rows_of("other", 3))
-    write_hub(tmp_path / "hub" / place / "anatomy", test=hub_rows("anatomy", rows_of("anatomy")), dev=other)
+    write_hub(
+        tmp_path / "hub" / place / "anatomy",
+        test=hub_rows("anatomy", rows_of("anatomy")),
+        dev=other,
+    )
     assert_equal_rows(load("anatomy", tmp_path / "opro"), load("anatomy", tmp_path / "hub"))
 
 
@@ -163,7 +192,10 @@ def test_an_empty_file(tmp_path):
         ({"answer": 4}, "parquet:1: the answer 4 is not one of A, B, C, D"),
         ({"answer": -1}, "parquet:1: the answer -1 is not one of"),
         ({"answer": None}, "parquet:1: the answer None is not one of"),
-        ({"choices": ["a", "b", "c"]}, r"parquet:1: choices is \['a', 'b', 'c'\], not a list of four"),
+        (
+            {"choices": ["a", "b", "c"]},
+            r"parquet:1: choices is \['a', 'b', 'c'\], not a list of four",
+        ),
         ({"choices": "abcd"}, "parquet:1: choices is 'abcd', not a list of four"),
         ({"choices": ["a", "b", "c", None]}, "parquet:1: option D is missing"),
         ({"question": None}, "parquet:1: question is missing"),
@@ -178,13 +210,18 @@ def test_broken_hub_rows(tmp_path, change, message):
 @pytest.mark.parametrize("column", ["question", "choices", "answer"])
 def test_columns_missing_in_parquet(tmp_path, column):
     rows = hub_rows("anatomy", rows_of("anatomy"))
-    write_parquet(tmp_path / "anatomy", test=[{k: v for k, v in row.items() if k != column} for row in rows])
+    write_parquet(
+        tmp_path / "anatomy", test=[{k: v for k, v in row.items() if k != column} for row in rows]
+    )
     with pytest.raises(DataError, match=f"parquet: no column '{column}'; the columns are"):
         load("anatomy", tmp_path)
 
 
 def test_all_subjects_in_one_folder_need_their_names(tmp_path):
-    rows = [{k: v for k, v in row.items() if k != "subject"} for row in hub_rows("anatomy", rows_of("anatomy"))]
+    rows = [
+        {k: v for k, v in row.items() if k != "subject"}
+        for row in hub_rows("anatomy", rows_of("anatomy"))
+    ]
     write_parquet(tmp_path / "all", test=rows)
     with pytest.raises(DataError, match="parquet: no column 'subject'; the columns are"):
         load("anatomy", tmp_path)

@@ -30,7 +30,9 @@ def pool(seed=0, most=6, tokens=1000, wrong=(), known=ROWS):
     other=st.lists(st.sampled_from(IDS), unique=True, max_size=8),
     wrong=st.lists(st.sampled_from([*IDS, "unknown"]), max_size=4),
 )
-def test_every_move_keeps_within_the_limits_and_shows_no_row_twice(move, seed, most, tokens, parent, other, wrong):
+def test_every_move_keeps_within_the_limits_and_shows_no_row_twice(
+    move, seed, most, tokens, parent, other, wrong
+):
     here = pool(seed, most, tokens, wrong)
     start = here.fit(parent)
     made = MOVES[move](here, start, here.fit(other))
@@ -98,7 +100,9 @@ def test_the_bandit_follows_what_pays_and_still_tries_the_rest():
     assert counts["poor"] < 10 < counts["new"] < counts["good"]
     even = divide([(0.05, {"a": [], "b": []})], 1000, np.random.default_rng(2))
     assert 400 < even.count("a") < 600
-    assert divide([(0.05, gains)], 8, np.random.default_rng(3)) == divide([(0.05, gains)], 8, np.random.default_rng(3))
+    assert divide([(0.05, gains)], 8, np.random.default_rng(3)) == divide(
+        [(0.05, gains)], 8, np.random.default_rng(3)
+    )
 
 
 def test_the_bandit_learns_of_a_kind_from_all_its_ways():
@@ -111,7 +115,10 @@ def test_the_bandit_learns_of_a_kind_from_all_its_ways():
 
 
 def test_rows_that_few_win_are_worth_more():
-    table = [np.array(row, float) for row in ([1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1], [1, 1, 0, 0, 1])]
+    table = [
+        np.array(row, float)
+        for row in ([1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1], [1, 1, 0, 0, 1])
+    ]
     # Row 1 is won by two, row 3 by one; rows 0, 2 and 4 are equal for all.
     assert pareto(table).tolist() == [0.5, 1.0, 0.0, 0.5]
     assert pareto([np.ones(3), np.ones(3)]).tolist() == [1.0, 1.0]
@@ -122,14 +129,19 @@ def trajectory(*tables, similarities=()):
     for place, table in enumerate(tables):
         values = np.array(table, float)
         near = similarities[place] if similarities else 0.0
-        made.add(Entry("train", 0, place, Solution(f"s{place}"), Score(values.mean(), values), near))
+        made.add(
+            Entry("train", 0, place, Solution(f"s{place}"), Score(values.mean(), values), near)
+        )
     return made
 
 
 def test_a_parent_that_alone_wins_a_row_is_drawn_although_it_is_not_among_the_best():
     tables = [[1, 1, 1, 1, 0, 0]] * 5 + [[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
     drawn = parents(trajectory(*tables), 400, np.random.default_rng(0))
-    counts = {name: sum(entry.solution.text == name for entry in drawn) for name in ("s0", "s1", "s5", "s6")}
+    counts = {
+        name: sum(entry.solution.text == name for entry in drawn)
+        for name in ("s0", "s1", "s5", "s6")
+    }
     assert counts["s6"] == 0 and counts["s5"] > 20 and counts["s0"] > counts["s1"] > 0
 
 
@@ -137,7 +149,10 @@ def test_the_exploration_bonus_lets_another_kind_be_a_parent_before_a_copy():
     tables = [[1, 1, 1, 1, 0]] * 5 + [[1, 1, 1, 0, 0]]
     known = trajectory(*tables, similarities=[0, 1, 1, 1, 1, 0])
     first = [
-        sum(e.solution.text == "s5" for e in parents(known, 400, np.random.default_rng(0), bonus)[::2])
+        sum(
+            e.solution.text == "s5"
+            for e in parents(known, 400, np.random.default_rng(0), bonus)[::2]
+        )
         for bonus in (0, 0.5)
     ]
     assert first[0] == 0 and first[1] > 20

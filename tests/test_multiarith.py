@@ -14,7 +14,9 @@ from opro_local.runs import inspection
 from opro_local.tasks import loading
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
-needs_shared = pytest.mark.skipif(not (SHARED / "multiarith").is_dir(), reason=f"no MultiArith in {SHARED}")
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "multiarith").is_dir(), reason=f"no MultiArith in {SHARED}"
+)
 
 
 def load(folder, training=False, **changes):
@@ -22,7 +24,10 @@ def load(folder, training=False, **changes):
 
 
 def rows_of(count=10):
-    return [{"iIndex": n, "sQuestion": f" What is {n}? ", "lSolutions": [float(n)]} for n in range(count)]
+    return [
+        {"iIndex": n, "sQuestion": f" What is {n}? ", "lSolutions": [float(n)]}
+        for n in range(count)
+    ]
 
 
 def hub_rows(count=10):
@@ -31,7 +36,9 @@ def hub_rows(count=10):
 
 def write(folder, rows):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "MultiArith.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]")
+    (folder / "MultiArith.json").write_text(
+        "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]"
+    )
 
 
 @needs_shared
@@ -71,7 +78,11 @@ def test_both_layouts_give_the_same_rows(tmp_path, write_hub, place):
     ]
     assert list(hub.splits) == ["test"]
     own = load(tmp_path / "hub", train_rows=20, validation_rows=3)
-    assert {split: len(rows) for split, rows in own.splits.items()} == {"train": 20, "validation": 3, "test": 7}
+    assert {split: len(rows) for split, rows in own.splits.items()} == {
+        "train": 20,
+        "validation": 3,
+        "test": 7,
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,7 +104,9 @@ def test_broken_rows(tmp_path, change, message):
     write(tmp_path, [*rows_of(), rows_of()[0] | change])
     with pytest.raises(DataError) as caught:
         load(tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path}/MultiArith.json{message}") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/MultiArith.json{message}") and "\n" not in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,14 +129,19 @@ def test_broken_files(tmp_path, content, message):
 
 @pytest.mark.parametrize("column", ["question", "final_ans"])
 def test_columns_missing_in_parquet(tmp_path, column):
-    write_parquet(tmp_path, test=[{k: v for k, v in row.items() if k != column} for row in hub_rows()])
+    write_parquet(
+        tmp_path, test=[{k: v for k, v in row.items() if k != column} for row in hub_rows()]
+    )
     with pytest.raises(DataError, match=f"parquet: no column '{column}'; the columns are"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("value", ["five", None, ""])
 def test_broken_hub_answers(tmp_path, value):
-    write_parquet(tmp_path, test=[{"question": "What?", "final_ans": "5"}, {"question": "What?", "final_ans": value}])
+    write_parquet(
+        tmp_path,
+        test=[{"question": "What?", "final_ans": "5"}, {"question": "What?", "final_ans": value}],
+    )
     with pytest.raises(DataError, match=r"parquet:2: the answer .* is not a number"):
         load(tmp_path)
 

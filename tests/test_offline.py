@@ -21,7 +21,9 @@ MIDDLE = "model.layers.48."
 
 
 def model(folder: Path, *changed: str) -> str:
-    """The digest of 9 MB of weights as safetensors of which the tensors with these names hold other values."""
+    """The digest of 9 MB of weights as safetensors of which the tensors with these names hold other
+    values.
+    """
     header, tensors = {}, b""
     for name in NAMES:
         values = bytes([1 if any(part in name for part in changed) else 0]) * (2 * SIDE * SIDE)
@@ -43,7 +45,9 @@ def test_weights_that_differ_in_any_tensor_have_another_digest(tmp_path):
 
 
 def test_one_tensor_among_large_ones_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(offline, "SAMPLES", 1)  # as if the file were so large that even spacing misses it
+    monkeypatch.setattr(
+        offline, "SAMPLES", 1
+    )  # as if the file were so large that even spacing misses it
     assert model(tmp_path / "merged", MIDDLE + "self_attn.q_proj") != model(tmp_path / "base")
 
 
@@ -54,7 +58,9 @@ def test_a_change_inside_other_weights_is_seen_where_it_spans_two_samples(tmp_pa
     for place in (None, size // 2, size // 3):
         content = bytearray(size)
         if place:
-            content[place : place + 2 * size // offline.SAMPLES] = b"\1" * (2 * size // offline.SAMPLES)
+            content[place : place + 2 * size // offline.SAMPLES] = b"\1" * (
+                2 * size // offline.SAMPLES
+            )
         (tmp_path / name).write_bytes(content)
         digests.add(offline.model_digest(tmp_path))
     assert len(digests) == 3
@@ -62,11 +68,19 @@ def test_a_change_inside_other_weights_is_seen_where_it_spans_two_samples(tmp_pa
 
 @pytest.mark.parametrize(
     "header",
-    [b"[]", b"{", b"\xff", b'{"a": {"data_offsets": ["0", 1]}}', b'{"a": {"data_offsets": [0, 1e300]}}']
+    [
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"a": {"data_offsets": ["0", 1]}}',
+        b'{"a": {"data_offsets": [0, 1e300]}}',
+    ]
     + [b'{"a": {"data_offsets": [%d, %d]}}' % (0, last) for last in (2, 10**17, 10**30)],
 )
 def test_a_damaged_header_still_gives_a_digest(tmp_path, header):
-    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(3 << 20))
+    (tmp_path / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(header)) + header + bytes(3 << 20)
+    )
     assert len(offline.model_digest(tmp_path)) == 16
 
 
@@ -80,7 +94,9 @@ def test_what_is_not_weights_is_read_whole(tmp_path):
 
 
 @pytest.mark.parametrize("reference", ["/typo/qwen/", "typo/qwen/", "typo/..", "qwen/"])
-def test_a_path_that_is_not_there_is_named_and_not_the_models_folder(tmp_path, monkeypatch, reference):
+def test_a_path_that_is_not_there_is_named_and_not_the_models_folder(
+    tmp_path, monkeypatch, reference
+):
     monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path))
     with pytest.raises(ModelError) as caught:
         offline.find_model(reference)
@@ -91,7 +107,11 @@ def test_a_path_that_is_not_there_is_named_and_not_the_models_folder(tmp_path, m
 def test_an_imported_model_is_found_by_its_name_and_by_its_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path))
     model(tmp_path / "qwen")
-    assert offline.find_model("qwen") == offline.find_model("Someone/qwen") == (tmp_path / "qwen").resolve()
+    assert (
+        offline.find_model("qwen")
+        == offline.find_model("Someone/qwen")
+        == (tmp_path / "qwen").resolve()
+    )
 
 
 def test_a_path_is_never_taken_for_a_models_name(tmp_path, monkeypatch):
@@ -112,7 +132,9 @@ def test_the_modules_of_an_embedding_model_are_part_of_it(tmp_path):
     (tmp_path / "modules.json").write_text("[]")
     first = offline.model_digest(tmp_path)
     (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
-    (tmp_path / ".cache" / "huggingface" / "config.json.metadata").write_text("a time")  # as `hf download` leaves it
+    (tmp_path / ".cache" / "huggingface" / "config.json.metadata").write_text(
+        "a time"
+    )  # as `hf download` leaves it
     assert offline.model_digest(tmp_path) == first
     (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"c")
     assert offline.model_digest(tmp_path) != first

@@ -1,4 +1,6 @@
-"""The paper's scoring rule: every recorded verdict, and one line for each thing that is odd about it."""
+"""The paper's scoring rule: every recorded verdict, and one line for each thing that is odd about
+it.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,17 @@ def earned(kind: str, answer: str, target: str, prompt: str = "", rounds: int = 
     return None if math.isnan(value) else value
 
 
-@pytest.mark.skipif(not VECTORS.exists(), reason="shared/vectors/opro_scorer.jsonl is not beside the checkout")
+@pytest.mark.skipif(
+    not VECTORS.exists(), reason="shared/vectors/opro_scorer.jsonl is not beside the checkout"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_recorded_verdicts(kind):
     rows = [json.loads(line) for line in VECTORS.read_text("utf-8").splitlines()]
     rows = [vector for vector in rows if vector["kind"] == kind]
     rule = opro(kind)
-    values, failed = rule.score([v["answer"] for v in rows], [row(v["target"], v["prompt"]) for v in rows])
+    values, failed = rule.score(
+        [v["answer"] for v in rows], [row(v["target"], v["prompt"]) for v in rows]
+    )
     assert [rule.extract(v["answer"]) for v in rows] == [v["parsed"] for v in rows]
     assert values.tolist() == [v["correct"] for v in rows]
     assert failed.tolist() == [v["parsed"] == "" for v in rows]
@@ -207,7 +213,8 @@ SUN = "Q: Where?\n(A) west\n(B) east\n(C) north-east\n\nA:"
         ("west", "(A)", SUN, 1),
         ("It is in the west", "(A)", SUN, 1),
         ("west or east", "(A)", SUN, 0),
-        # "east" is in "north-east": then no other text may be anywhere, and "north-east" is not in the answer.
+        # "east" is in "north-east": then no other text may be anywhere, and "north-east" is not in
+        # the answer.
         ("in the east", "(B)", SUN, 1),
         ("north-east", "(B)", SUN, 0),
         ("in the north-east", "(C)", SUN, 1),
@@ -230,7 +237,8 @@ SUN = "Q: Where?\n(A) west\n(B) east\n(C) north-east\n\nA:"
         ("cat", "(A)", "A: hello\nQ: (A) cat (B) dog", 0),
         # The others are those whose letters follow each other from A: (C) is not among them.
         ("cat dog", "(A)", "(A) cat (C) dog", 1),
-        # A stretch of the alphabet passes for a letter and gets brackets, which its text need not have.
+        # A stretch of the alphabet passes for a letter and gets brackets, which its text need not
+        # have.
         ("no", "(A)", "(A) (no) (B) yes", 1),
         ("on", "(A)", "(A) (on) (B) yes", 0),
         ("", "(A)", "(A)() (B) yes", 1),
@@ -281,7 +289,9 @@ def test_second_answers_are_cut_before_they_are_read(kind, answer, first, second
 
 
 def test_a_kind_that_does_not_exist():
-    with pytest.raises(UsageError, match="no kind 'letters'; accepted: number, boolean, choice, text"):
+    with pytest.raises(
+        UsageError, match="no kind 'letters'; accepted: number, boolean, choice, text"
+    ):
         opro("letters")
 
 

@@ -1,4 +1,6 @@
-"""What models take of a GPU, read from headers alone, and how a GPU is shared: hand-computed values and properties."""
+"""What models take of a GPU, read from headers alone, and how a GPU is shared: hand-computed values
+and properties.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +23,87 @@ from opro_local.types import EngineSettings
 
 GIB = 1 << 30
 LLAMA = {
-    **{"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8},
-    **{"hidden_size": 4096, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 131072},
+    **{
+        "model_type": "llama",
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+    **{
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+    },
 }
 QWEN_7B = {
-    **{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4},
-    **{"hidden_size": 3584, "intermediate_size": 18944, "vocab_size": 152064, "max_position_embeddings": 32768},
+    **{
+        "model_type": "qwen2",
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+    },
+    **{
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+    },
     **{"sliding_window": 131072, "use_sliding_window": False, "max_window_layers": 28},
 }
 QWEN_HALF = {
-    **{"model_type": "qwen2", "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2},
-    **{"hidden_size": 896, "intermediate_size": 4864, "vocab_size": 151936, "max_position_embeddings": 32768},
+    **{
+        "model_type": "qwen2",
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+    },
+    **{
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "vocab_size": 151936,
+        "max_position_embeddings": 32768,
+    },
 }
 MISTRAL = {
-    **{"model_type": "mistral", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8},
-    **{"hidden_size": 4096, "intermediate_size": 14336, "vocab_size": 32000, "max_position_embeddings": 32768},
+    **{
+        "model_type": "mistral",
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+    **{
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "vocab_size": 32000,
+        "max_position_embeddings": 32768,
+    },
     **{"sliding_window": 4096},
 }
 SMOLLM = {
-    **{"model_type": "llama", "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3},
+    **{
+        "model_type": "llama",
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
     **{"hidden_size": 576, "intermediate_size": 1536, "vocab_size": 49152, "head_dim": 64},
 }
 DEEPSEEK = {
-    **{"model_type": "deepseek_v2", "num_hidden_layers": 27, "num_attention_heads": 16, "num_key_value_heads": 16},
+    **{
+        "model_type": "deepseek_v2",
+        "num_hidden_layers": 27,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+    },
     **{"hidden_size": 2048, "vocab_size": 102400, "kv_lora_rank": 512, "qk_rope_head_dim": 64},
 }
 # Parameters of the published models; at 16 bits they weigh twice as many bytes.
-LLAMA_PARAMETERS, QWEN_7B_PARAMETERS, QWEN_HALF_PARAMETERS = 8_030_261_248, 7_615_616_512, 494_032_768
+LLAMA_PARAMETERS, QWEN_7B_PARAMETERS, QWEN_HALF_PARAMETERS = (
+    8_030_261_248,
+    7_615_616_512,
+    494_032_768,
+)
 
 
 def write_weights(file: Path, sizes: dict[str, tuple[str, int]], missing: int = 0) -> None:
@@ -62,11 +118,15 @@ def write_weights(file: Path, sizes: dict[str, tuple[str, int]], missing: int = 
         stream.truncate(8 + len(header) + end - missing)
 
 
-def write_model(folder: Path, config: dict, parameters: int = 1000, kind: str = "BF16", shards: int = 1) -> Path:
+def write_model(
+    folder: Path, config: dict, parameters: int = 1000, kind: str = "BF16", shards: int = 1
+) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     size = {"BF16": 2, "F32": 4}[kind] * parameters
-    names = [f"model-{i}.safetensors" for i in range(shards)] if shards > 1 else ["model.safetensors"]
+    names = (
+        [f"model-{i}.safetensors" for i in range(shards)] if shards > 1 else ["model.safetensors"]
+    )
     for i, name in enumerate(names):
         part = size // shards + (size % shards if i == 0 else 0)
         write_weights(folder / name, {f"layers.{i}": (kind, part)})
@@ -97,9 +157,22 @@ def models(tmp_path_factory) -> dict[str, Path]:
         (MISTRAL, 8192, GIB),
         (MISTRAL, 32768, 131_072 * (4096 + 8192)),  # the window and one forward batch
         (DEEPSEEK, 1, 31_104),  # 27 * (512 + 64) * 2: one compressed vector for keys and values
-        ({**LLAMA, "num_key_value_heads": None}, 1, 4 * 131_072),  # without groups every head has its own keys
+        (
+            {**LLAMA, "num_key_value_heads": None},
+            1,
+            4 * 131_072,
+        ),  # without groups every head has its own keys
         ({"text_config": QWEN_HALF, "vision_config": {"num_hidden_layers": 99}}, 1, 12_288),
-        ({**QWEN_HALF, "sliding_window": 512, "use_sliding_window": True, "max_window_layers": 20}, 1, 12_288),
+        (
+            {
+                **QWEN_HALF,
+                "sliding_window": 512,
+                "use_sliding_window": True,
+                "max_window_layers": 20,
+            },
+            1,
+            12_288,
+        ),
     ],
 )
 def test_the_cache_of_a_sequence_is_what_the_config_makes_it(config, tokens, bytes_, tmp_path):
@@ -108,11 +181,15 @@ def test_the_cache_of_a_sequence_is_what_the_config_makes_it(config, tokens, byt
 
 def test_only_layers_that_slide_are_cut_to_their_window(tmp_path):
     kinds = (["sliding_attention"] * 5 + ["full_attention"]) * 4
-    model = footprint(write_model(tmp_path / "m", {**QWEN_HALF, "layer_types": kinds, "sliding_window": 512}))
+    model = footprint(
+        write_model(tmp_path / "m", {**QWEN_HALF, "layer_types": kinds, "sliding_window": 512})
+    )
     token = 2 * 2 * 64 * 2
     assert model.kv_bytes(32768, ahead=1024) == token * (4 * 32768 + 20 * (512 + 1024))
     late = {**QWEN_HALF, "sliding_window": 512, "use_sliding_window": True, "max_window_layers": 20}
-    assert footprint(write_model(tmp_path / "l", late)).kv_bytes(32768, ahead=0) == token * (20 * 32768 + 4 * 512)
+    assert footprint(write_model(tmp_path / "l", late)).kv_bytes(32768, ahead=0) == token * (
+        20 * 32768 + 4 * 512
+    )
 
 
 def test_unknown_layers_count_as_full_attention_with_a_note(tmp_path):
@@ -130,8 +207,13 @@ def test_weights_are_the_headers_bytes_over_all_shards(models, tmp_path):
 
 
 def test_quantized_folders_weigh_what_their_headers_say(tmp_path):
-    folder = write_model(tmp_path / "awq", {**LLAMA, "quantization_config": {"quant_method": "awq", "bits": 4}})
-    write_weights(folder / "model.safetensors", {"q": ("I32", 4000), "scales": ("F16", 200), "head": ("F32", 80)})
+    folder = write_model(
+        tmp_path / "awq", {**LLAMA, "quantization_config": {"quant_method": "awq", "bits": 4}}
+    )
+    write_weights(
+        folder / "model.safetensors",
+        {"q": ("I32", 4000), "scales": ("F16", 200), "head": ("F32", 80)},
+    )
     assert footprint(folder).weights("float16") == 4280
     eight = write_model(tmp_path / "fp8", LLAMA)
     write_weights(eight / "model.safetensors", {"q": ("F8_E4M3", 1000), "norm": ("F32", 80)})
@@ -248,7 +330,10 @@ def test_equal_settings_share_one_engine(models):
 
 
 def test_two_models_split_a_large_gpu_with_caches_in_bytes(models):
-    asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"], max_model_len=4096)}
+    asked = {
+        "optimizer": settings(models["qwen"]),
+        "scorer": settings(models["llama"], max_model_len=4096),
+    }
     found = plan_of(asked, [gpu(80)])
     assert found.choice == "split"
     scorer, optimizer = found.parts
@@ -259,7 +344,10 @@ def test_two_models_split_a_large_gpu_with_caches_in_bytes(models):
     assert told["scorer"].kv_cache_bytes == scorer.cache > 8 * GIB // 2
     assert told["scorer"].gpu_memory + told["optimizer"].gpu_memory <= 1
     assert told["scorer"].gpu_memory == pytest.approx(scorer.memory / (80 * GIB), abs=2e-4)
-    assert told["scorer"].engine_args == {"max_num_batched_tokens": 8192} and told["scorer"].max_num_seqs == 256
+    assert (
+        told["scorer"].engine_args == {"max_num_batched_tokens": 8192}
+        and told["scorer"].max_num_seqs == 256
+    )
     assert "split on a test GPU" in found.why and "15.0 GiB of weights" in found.why
 
 
@@ -293,12 +381,18 @@ def test_engines_that_take_turns_leave_room_for_what_sleepers_keep():
     assert found.parts[0].cache == room - 11 * GIB
     told = found.settled(0, EngineSettings("m", "vllm"))
     assert (told.sleep, told.gpu_memory) == (1, 0.92)
-    assert "the others sleep meanwhile, their weights in host memory, as the host has 40.0 GiB free" in found.why
+    assert (
+        "the others sleep meanwhile, their weights in host memory, as the host has 40.0 GiB free"
+        in found.why
+    )
     three = on(20, count=3)
     assert three.parts[0].memory == 20 * GIB - HEADROOM - 2 * CONTEXT_AND_GRAPHS
     # 17 of 20 GiB: rounded down, so that it is never more than what is free beside two sleepers.
     assert three.settled(0, EngineSettings("m", "vllm")).gpu_memory == 0.85
-    assert (found.described()["sleep"], on(80, sleepless="of a test").described()["sleep"]) == (1, 0)
+    assert (found.described()["sleep"], on(80, sleepless="of a test").described()["sleep"]) == (
+        1,
+        0,
+    )
 
 
 def test_weights_sleep_in_host_memory_where_it_holds_them_twice():
@@ -308,7 +402,10 @@ def test_weights_sleep_in_host_memory_where_it_holds_them_twice():
     assert plan(spread, [gpu(80)] * 2, "swap", 79 * GIB).sleep == 2
     assert plan(spread, [gpu(80)] * 2, "swap", 80 * GIB).sleep == 1
     why = on(80, host=39).why
-    assert "read their weights again when they wake, as the host has 39.0 GiB free for 20.0 GiB of weights" in why
+    assert (
+        "read their weights again when they wake, as the host has 39.0 GiB free for 20.0 GiB of weights"
+        in why
+    )
 
 
 @pytest.mark.parametrize(
@@ -316,7 +413,11 @@ def test_weights_sleep_in_host_memory_where_it_holds_them_twice():
     [
         (13.7, {}, "sleeping ones would keep about 1.2 GiB here, which leaves too little"),
         (80, {"share": 0.98}, "which leaves too little"),
-        (20, {"share": 0.58}, "which leaves too little"),  # 11.6 GiB: enough alone, less than it needs beside others
+        (
+            20,
+            {"share": 0.58},
+            "which leaves too little",
+        ),  # 11.6 GiB: enough alone, less than it needs beside others
         (80, {"sleepless": "of a test"}, "of a test"),
     ],
 )
@@ -326,7 +427,9 @@ def test_where_sleepers_leave_too_little_or_cannot_sleep_engines_are_stopped(gib
     assert "every change of role starts an engine, as " in found.why and reason in found.why
     share = more.get("share")
     free = int(gib * GIB) - HEADROOM
-    assert [part.memory for part in found.parts] == [min(free, int(share * gib * GIB)) if share else free] * 2
+    assert [part.memory for part in found.parts] == [
+        min(free, int(share * gib * GIB)) if share else free
+    ] * 2
     assert found.settled(0, EngineSettings("m", "vllm")).sleep == 0
 
 
@@ -346,7 +449,10 @@ def test_thirteen_and_three_quarters_is_the_least_with_one_sleeper():
     ],
 )
 def test_what_keeps_an_engine_from_sleeping(models, more, reason):
-    assert demand(["scorer"], settings(models["small"], **more), footprint(models["small"])).sleepless == reason
+    assert (
+        demand(["scorer"], settings(models["small"], **more), footprint(models["small"])).sleepless
+        == reason
+    )
     asked = {"optimizer": settings(models["qwen"], **more), "scorer": settings(models["llama"])}
     found = plan_of(asked, [gpu(24)])
     assert found.sleep == 0 if reason else found.sleep > 0
@@ -369,7 +475,9 @@ def test_only_a_swap_lets_engines_sleep(models):
 
 
 def test_the_hosts_memory_is_what_the_kernel_and_the_container_leave(tmp_path, monkeypatch):
-    (tmp_path / "meminfo").write_text("MemTotal:       64000000 kB\nMemAvailable:   32000000 kB\nHugePages_Total: 0\n")
+    (tmp_path / "meminfo").write_text(
+        "MemTotal:       64000000 kB\nMemAvailable:   32000000 kB\nHugePages_Total: 0\n"
+    )
     monkeypatch.setattr("opro_local.engines.gpus.MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr("opro_local.engines.gpus.CGROUP", tmp_path)
     assert host_memory() == 32_000_000 << 10
@@ -380,17 +488,24 @@ def test_the_hosts_memory_is_what_the_kernel_and_the_container_leave(tmp_path, m
 
 
 def test_what_others_hold_is_not_planned_with(models):
-    small = {"optimizer": settings(models["small"]), "scorer": settings(models["small"], max_model_len=2048)}
+    small = {
+        "optimizer": settings(models["small"]),
+        "scorer": settings(models["small"], max_model_len=2048),
+    }
     assert plan_of(small, [gpu(80)]).choice == "split"
     assert plan_of(small, [gpu(80, free=4)]).choice == "swap"
     alone = plan_of({"scorer": settings(models["small"])}, [gpu(80, free=40)])
-    assert alone.settled(0, settings(models["small"])).gpu_memory == pytest.approx(39.5 / 80, abs=1e-4)
+    assert alone.settled(0, settings(models["small"])).gpu_memory == pytest.approx(
+        39.5 / 80, abs=1e-4
+    )
 
 
 def test_what_the_user_set_stays(models):
     asked = {
         "optimizer": settings(models["small"], gpu_memory=0.3, max_num_seqs=16),
-        "scorer": settings(models["llama"], kv_cache_bytes=3 * GIB, engine_args={"max_num_batched_tokens": 2048}),
+        "scorer": settings(
+            models["llama"], kv_cache_bytes=3 * GIB, engine_args={"max_num_batched_tokens": 2048}
+        ),
     }
     told = settled(asked, plan_of(asked, [gpu(80)]))
     assert (told["optimizer"].gpu_memory, told["optimizer"].max_num_seqs) == (0.3, 16)
@@ -408,14 +523,22 @@ def test_ranks_divide_what_a_gpu_holds_and_missing_gpus_are_named(models):
     fullest = plan_of({"scorer": one}, [gpu(24), gpu(24, free=10), gpu(24), gpu(24)])
     assert fullest.gpu.free == 10 * GIB
     short = plan_of({"scorer": one}, [gpu(24)] * 2)
-    assert short.choice == "none" and short.why.startswith("4 GPUs are asked for") and short.why.endswith("2 are there")
+    assert (
+        short.choice == "none"
+        and short.why.startswith("4 GPUs are asked for")
+        and short.why.endswith("2 are there")
+    )
 
 
 def test_smaller_numbers_in_the_cache_make_it_smaller(models):
     eight = demand(
-        ["scorer"], settings(models["llama"], engine_args={"kv_cache_dtype": "fp8"}), footprint(models["llama"])
+        ["scorer"],
+        settings(models["llama"], engine_args={"kv_cache_dtype": "fp8"}),
+        footprint(models["llama"]),
     )
-    whole = demand(["scorer"], settings(models["llama"], dtype="float32"), footprint(models["llama"]))
+    whole = demand(
+        ["scorer"], settings(models["llama"], dtype="float32"), footprint(models["llama"])
+    )
     assert (eight.sequence, whole.sequence) == (GIB // 2, 2 * GIB)
 
 
@@ -448,17 +571,25 @@ def test_a_plans_parts_never_exceed_what_is_free(demands, shares, total, taken):
     there = Gpu("g", total, max(0, total - taken))
     found = plan(demands, [there])
     together = sum(part.memory for part in found.parts)
-    assert (together if found.choice == "split" else max((p.memory for p in found.parts), default=0)) <= usable(there)
+    assert (
+        together if found.choice == "split" else max((p.memory for p in found.parts), default=0)
+    ) <= usable(there)
     if found.sleep:
         beside = usable(there) - (len(demands) - 1) * CONTEXT_AND_GRAPHS
         assert all(part.memory <= beside for part in found.parts)
     for part in found.parts:
         working = part.demand.working if found.choice == "split" or found.sleep else 0
         assert part.demand.weights + working + part.cache <= part.memory
-        assert part.cache >= part.demand.least_cache and part.sequences == part.cache // part.demand.sequence
+        assert (
+            part.cache >= part.demand.least_cache
+            and part.sequences == part.cache // part.demand.sequence
+        )
     if found.choice == "split":
         asked = [EngineSettings(model=str(i), kind="vllm") for i in range(len(demands))]
-        assert sum(found.settled(i, one).gpu_memory for i, one in enumerate(asked)) <= usable(there) / total + 1e-9
+        assert (
+            sum(found.settled(i, one).gpu_memory for i, one in enumerate(asked))
+            <= usable(there) / total + 1e-9
+        )
 
 
 @given(demands=DEMANDS, total=st.integers(1 * GIB, 150 * GIB), more=st.integers(0, 100 * GIB))
@@ -481,7 +612,9 @@ def fake_driver(folder: Path, monkeypatch, body: str) -> None:
 def test_gpus_are_what_the_driver_tells_of_the_visible_ones(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     fake_driver(
-        tmp_path / "bin", monkeypatch, 'case "$*" in *"-i 1"*) echo "B, 100, 50";; *) echo "A 1, 81559, 81079";; esac'
+        tmp_path / "bin",
+        monkeypatch,
+        'case "$*" in *"-i 1"*) echo "B, 100, 50";; *) echo "A 1, 81559, 81079";; esac',
     )
     assert gpus() == (Gpu("A 1", 81559 << 20, 81079 << 20),)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
@@ -491,7 +624,9 @@ def test_gpus_are_what_the_driver_tells_of_the_visible_ones(tmp_path, monkeypatc
         assert gpus() == ()
 
 
-@pytest.mark.parametrize("body", ["exit 9", 'echo "No devices were found"', 'echo "A, [N/A], [N/A]"'])
+@pytest.mark.parametrize(
+    "body", ["exit 9", 'echo "No devices were found"', 'echo "A, [N/A], [N/A]"']
+)
 def test_a_driver_that_tells_nothing_is_no_gpu(body, tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     fake_driver(tmp_path / "bin", monkeypatch, body)
@@ -500,7 +635,9 @@ def test_a_driver_that_tells_nothing_is_no_gpu(body, tmp_path, monkeypatch):
 
 def test_the_command_plans_for_a_gpu_that_is_not_here(models):
     both = ("models", "plan", "--optimizer", str(models["qwen"]), "--scorer", str(models["llama"]))
-    told = program(*both, "--gpu-memory", "80", "--context", "4096", "--concurrency", "16", "--json")
+    told = program(
+        *both, "--gpu-memory", "80", "--context", "4096", "--concurrency", "16", "--json"
+    )
     found = json.loads(told.stdout)
     assert (told.returncode, found["choice"], found["gpu"]["total"]) == (0, "split", 80 * GIB)
     scorer, optimizer = found["engines"]

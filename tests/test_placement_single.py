@@ -1,4 +1,6 @@
-"""One engine for a run: another GPU where the first holds too little, and weights that vLLM makes smaller."""
+"""One engine for a run: another GPU where the first holds too little, and weights that vLLM makes
+smaller.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,15 @@ def on(llama: Path, gib: float, **engine_args) -> Placement:
 @pytest.mark.parametrize("first", [gpu(48, free=2), gpu(2)])
 def test_where_the_first_gpu_holds_too_little_the_freest_is_taken(first, llama):
     one = settings(llama)
-    for asked, choice in (({"scorer": one}, "single"), ({"optimizer": one, "scorer": one}, "shared")):
+    for asked, choice in (
+        ({"scorer": one}, "single"),
+        ({"optimizer": one, "scorer": one}, "shared"),
+    ):
         found = plan_of(asked, [first, gpu(24), gpu(48)])
         assert (found.choice, where(found), found.gpu) == (choice, [(2,)], gpu(48))
-        assert found.parts[0].memory == 48 * GIB - HEADROOM and found.described()["engines"][0]["devices"] == [2]
+        assert found.parts[0].memory == 48 * GIB - HEADROOM and found.described()["engines"][0][
+            "devices"
+        ] == [2]
         assert "; on GPU 2, as the first holds too little): scorer" in found.why
         assert set(devices_of(asked, found).values()) == {(2,)}
 
@@ -59,7 +66,9 @@ def test_ranks_and_copies_take_the_freest_that_there_are():
 def test_a_refusal_tells_of_all_gpus_and_how_to_choose_one():
     found = plan(needs(30), [gpu(24), gpu(16)])
     assert found.choice == "none"
-    assert found.why.endswith("; nor elsewhere: of GPU 0, 1 and so on 23.5 GiB, 15.5 GiB can be used")
+    assert found.why.endswith(
+        "; nor elsewhere: of GPU 0, 1 and so on 23.5 GiB, 15.5 GiB can be used"
+    )
     assert "elsewhere" not in plan(needs(30), [gpu(24)]).why
     with pytest.raises(EngineError, match="or choose another GPU with CUDA_VISIBLE_DEVICES"):
         settled({}, found)
@@ -68,7 +77,9 @@ def test_a_refusal_tells_of_all_gpus_and_how_to_choose_one():
 def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     seen, spawn = [], worker._spawn
     monkeypatch.setattr(
-        worker, "_spawn", lambda settings, log, devices: seen.append(devices) or spawn(settings, log, devices)
+        worker,
+        "_spawn",
+        lambda settings, log, devices: seen.append(devices) or spawn(settings, log, devices),
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     found = plan([replace(needs(10)[0], roles="scorer and optimizer")], [gpu(24, free=4), gpu(24)])
@@ -95,15 +106,22 @@ def test_weights_quantized_to_fp8_count_eight_bits(llama):
 def test_weights_quantized_otherwise_are_left_to_vllm(llama):
     found = on(llama, 10, quantization="bitsandbytes")
     assert found.choice == "single" and found.parts[0].demand.weights == WEIGHTS
-    assert "15.0 GiB of weights before quantization = 'bitsandbytes' and 1.0 GiB of cache" in found.why
+    assert (
+        "15.0 GiB of weights before quantization = 'bitsandbytes' and 1.0 GiB of cache" in found.why
+    )
     assert on(llama, 1, quantization="bitsandbytes").choice == "none"  # no room for one sequence
     # A split has to know what each takes.
-    asked = {"scorer": settings(llama, engine_args={"quantization": "bitsandbytes"}), "optimizer": settings(llama)}
+    asked = {
+        "scorer": settings(llama, engine_args={"quantization": "bitsandbytes"}),
+        "optimizer": settings(llama),
+    }
     assert plan_of(asked, [gpu(30)]).choice == "swap"
 
 
 def test_a_folder_that_is_quantized_counts_as_it_is_stored(tmp_path):
-    folder = write_model(tmp_path / "m", {**LLAMA, "quantization_config": {"quant_method": "fp8"}}, 1000)
+    folder = write_model(
+        tmp_path / "m", {**LLAMA, "quantization_config": {"quant_method": "fp8"}}, 1000
+    )
     for given in ({}, {"quantization": "fp8"}, {"quantization": "compressed-tensors"}):
         found = demand(["scorer"], settings(folder, engine_args=given), footprint(folder))
         assert (found.weights, found.quantizing) == (2000, "")

@@ -18,11 +18,21 @@ from opro_local.types import Rejection
 
 def test_a_step_is_told_with_the_rejections_since_the_last_one(tables):
     ready, trajectory, told = plan(reading.build(tables)), Trajectory(), StringIO()
-    drive(ready.asks(trajectory), dict.fromkeys(("scorer", "optimizer"), ScriptedEngine.of(answer)), trajectory)
+    drive(
+        ready.asks(trajectory),
+        dict.fromkeys(("scorer", "optimizer"), ScriptedEngine.of(answer)),
+        trajectory,
+    )
     progress = _Progress(ready, Console(file=told))
     for step, rejected in ((1, 1), (2, 3), (3, 0)):
-        progress.report(Grown((), tuple(Rejection(step, "x", "y") for _ in range(rejected)), trajectory))
-        progress.report(Grown(tuple(entry for entry in trajectory.entries if entry.step == step), (), trajectory))
+        progress.report(
+            Grown((), tuple(Rejection(step, "x", "y") for _ in range(rejected)), trajectory)
+        )
+        progress.report(
+            Grown(
+                tuple(entry for entry in trajectory.entries if entry.step == step), (), trajectory
+            )
+        )
     lines = [line for line in told.getvalue().splitlines() if line.startswith("step")]
     assert [line.partition(" scored, ")[2].partition(",")[0] for line in lines] == [
         "1 rejected",

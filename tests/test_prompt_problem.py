@@ -27,7 +27,10 @@ ROW = Example("1", {"text": "2+2", "hint": "add"}, "2+2", "4", "f:1")
         (Layout("A_begin", False, True), Prompt("Q: 2+2\n\nA:", prefill=" Think.", chat=False)),
         (Layout("A_begin", True, False), Prompt("2+2", prefill="Think.")),
         (Layout("system", True, False), Prompt("2+2", system="Think.")),
-        (Layout("template", True, False, "{instruction} {hint}: {text} {x}"), Prompt("Think. add: 2+2 {x}")),
+        (
+            Layout("template", True, False, "{instruction} {hint}: {text} {x}"),
+            Prompt("Think. add: 2+2 {x}"),
+        ),
     ],
 )
 def test_positions(layout, prompt):
@@ -57,10 +60,20 @@ def first_reason(text, numeric=False, **search):
         ("Use INS here", {}, False, "placeholder tag in it"),
         ("INSIST on it", {}, False, None),
         ("one two three", {"max_words": 2}, False, "too long: over 2 words"),
-        ("one two three", {"constraint": "at most 2 words, natural wording"}, False, "too long: over 2 words"),
+        (
+            "one two three",
+            {"constraint": "at most 2 words, natural wording"},
+            False,
+            "too long: over 2 words",
+        ),
         ("one {two}", {"constraint": "natural wording"}, False, "not natural wording"),
         ("Good, plain words!", {"constraint": "natural wording"}, False, None),
-        ("abcdef", {"constraint": "no more than 5 characters"}, False, "too long: 6 characters, at most 5"),
+        (
+            "abcdef",
+            {"constraint": "no more than 5 characters"},
+            False,
+            "too long: 6 characters, at most 5",
+        ),
     ],
 )
 def test_filters(text, search, numeric, reason):

@@ -1,4 +1,6 @@
-"""Races: the evidence by hand and by hypothesis, the bound by simulation, and whole runs that race or take subsets."""
+"""Races: the evidence by hand and by hypothesis, the bound by simulation, and whole runs that race
+or take subsets.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +44,21 @@ def raced(values, incumbent, rng, prompts=64, alpha=ALPHA):
 
 
 def scores(rng, accuracies, total):
-    """0/1 scores with exactly these accuracies, correlated by how hard the rows are; shape (solutions, total)."""
+    """0/1 scores with exactly these accuracies, correlated by how hard the rows are; shape
+    (solutions, total).
+    """
     hard = rng.standard_normal(total)
-    ranks = np.argsort(np.argsort(0.8 * hard + 0.6 * rng.standard_normal((len(accuracies), total)), axis=1), axis=1)
+    ranks = np.argsort(
+        np.argsort(0.8 * hard + 0.6 * rng.standard_normal((len(accuracies), total)), axis=1), axis=1
+    )
     return (ranks < np.round(np.array(accuracies) * total)[:, None]).astype(float)
 
 
 def test_the_evidence_of_three_rows_by_hand():
-    # 10 rows in all. Row 1 is fair at 0; a win pays 1 + s. Then the lead is 1 and 9 rows are left: fair is -1/9, the
-    # largest stake 9/8, and a tie pays 1 + s * (9/8) * (1/9) = 1 + s/8. Then 8 are left: fair -1/8, stake 8/7, and a
-    # loss pays 1 - s * (8/7) * (7/8) = 1 - s. With s = 0.2, 0.5, 0.8: 0.984, 0.796875, 0.396.
+    # 10 rows in all. Row 1 is fair at 0; a win pays 1 + s. Then the lead is 1 and 9 rows are left:
+    # fair is -1/9, the largest stake 9/8, and a tie pays 1 + s * (9/8) * (1/9) = 1 + s/8. Then 8
+    # are left: fair -1/8, stake 8/7, and a loss pays 1 - s * (8/7) * (7/8) = 1 - s. With s = 0.2,
+    # 0.5, 0.8: 0.984, 0.796875, 0.396.
     paid = [(1 + s) * (1 + s / 8) * (1 - s) for s in (0.2, 0.5, 0.8)]
     assert paid == pytest.approx([0.984, 0.796875, 0.396])
     assert racing.evidence(np.array([1.0, 0.0, -1.0]), 10) == pytest.approx(np.mean(paid))
@@ -90,7 +97,10 @@ def test_blocks_fill_the_engine_and_leave_no_short_rest(alive, left, rows):
     assert racing.block(alive, left, 256) == rows
 
 
-@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=7), st.integers(0, 3))
+@given(
+    st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=7),
+    st.integers(0, 3),
+)
 @settings(max_examples=150, deadline=None)
 def test_over_all_orders_a_sum_of_zero_or_less_earns_at_most_what_was_paid(gaps, unseen):
     """The supermartingale itself: the mean over every order, at every look, is at most 1."""
@@ -110,7 +120,9 @@ def test_evidence_is_never_negative_and_ignores_what_was_not_scored(gaps, more):
     found = racing.evidence(gaps, len(gaps) + more)
     assert found >= 0
     padded = np.append(gaps, [np.nan, np.nan])
-    assert racing.evidence(padded, len(gaps) + more + 2) == racing.evidence(gaps, len(gaps) + more + 2)
+    assert racing.evidence(padded, len(gaps) + more + 2) == racing.evidence(
+        gaps, len(gaps) + more + 2
+    )
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -120,12 +132,16 @@ def test_the_names_of_rivals_do_not_matter(seed):
     values, incumbent = scores(rng, [0.9, 0.5, 0.4, 0.7], 80), scores(rng, [0.8], 80)[0]
     shuffled = rng.permutation(4)
     straight = racing.beaten(values[:, :50], incumbent[:50], 80, ALPHA)
-    assert (racing.beaten(values[shuffled, :50], incumbent[:50], 80, ALPHA) == straight[shuffled]).all()
+    assert (
+        racing.beaten(values[shuffled, :50], incumbent[:50], 80, ALPHA) == straight[shuffled]
+    ).all()
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.02])
 def test_the_best_is_dropped_within_the_bound_even_at_its_weakest(gap):
-    """600 races; alpha = 0.2 and small blocks, so that a rule without the guarantee would be caught."""
+    """600 races; alpha = 0.2 and small blocks, so that a rule without the guarantee would be
+    caught.
+    """
     rng, lost = np.random.default_rng(11), 0
     values = scores(rng, [0.6, *[0.6 - gap] * 5], 100)
     for _ in range(600):
@@ -147,14 +163,18 @@ def test_almost_nobody_is_dropped_among_equals_and_poor_ones_go_early():
 def test_graded_scores_race_as_well():
     rng = np.random.default_rng(8)
     hard = rng.random(200)
-    values = np.clip(hard + rng.normal(0, 0.05, (4, 200)) - np.array([[0.0], [0.1], [0.2], [0.3]]), 0, 1)
+    values = np.clip(
+        hard + rng.normal(0, 0.05, (4, 200)) - np.array([[0.0], [0.1], [0.2], [0.3]]), 0, 1
+    )
     alive, share = raced(values, values[0], rng)
     assert alive.tolist() == [True, False, False, False] and share < 0.6
 
 
 def part(values, rows=None, **more):
     values = np.array(values, float)
-    return Score(float(values.mean()), values, rows=None if rows is None else np.array(rows), **more)
+    return Score(
+        float(values.mean()), values, rows=None if rows is None else np.array(rows), **more
+    )
 
 
 def entry(score, text, step=1, position=0, dropped=False):
@@ -168,7 +188,11 @@ def test_blocks_are_joined_in_the_order_of_the_split():
     ]
     order = np.array([4, 1, 3, 0, 2])
     joined = racing.joined(blocks, order)
-    assert joined.values.tolist() == [0, 0.5, 1] and joined.rows.tolist() == [1, 3, 4] and joined.value == 0.5
+    assert (
+        joined.values.tolist() == [0, 0.5, 1]
+        and joined.rows.tolist() == [1, 3, 4]
+        and joined.value == 0.5
+    )
     assert (joined.failures, joined.truncated, joined.tokens, joined.beside["strict"]) == (
         1,
         1,
@@ -181,7 +205,9 @@ def test_blocks_are_joined_in_the_order_of_the_split():
 
 @pytest.fixture
 def mixed():
-    """A whole seed, a whole leader, one dropped after two easy rows, one scored on two hard rows and still standing."""
+    """A whole seed, a whole leader, one dropped after two easy rows, one scored on two hard rows
+    and still standing.
+    """
     trajectory = Trajectory()
     trajectory.add(entry(part([1, 0, 0, 0]), "seed", 0))
     trajectory.add(entry(part([1, 1, 1, 0]), "leader"))
@@ -190,10 +216,17 @@ def mixed():
     return trajectory
 
 
-def test_partial_entries_are_ranked_by_their_distance_to_the_leader_and_dropped_ones_never_win(mixed):
+def test_partial_entries_are_ranked_by_their_distance_to_the_leader_and_dropped_ones_never_win(
+    mixed,
+):
     named = {e.solution.text: e for e in mixed.entries}
     assert mixed.estimate(named["dropped"]) == 0.75 and mixed.estimate(named["standing"]) == 0.75
-    assert [e.solution.text for e in mixed.top(9, among="all")] == ["leader", "dropped", "standing", "seed"]
+    assert [e.solution.text for e in mixed.top(9, among="all")] == [
+        "leader",
+        "dropped",
+        "standing",
+        "seed",
+    ]
     assert [e.solution.text for e in mixed.top(9)] == ["leader", "standing", "seed"]
     assert [e.solution.text for e in mixed.top(9, among="whole")] == ["leader", "seed"]
     assert mixed.best_by_step() == [0.25, 0.75, 0.75]
@@ -220,7 +253,9 @@ def test_optimism_and_digest_know_parts(mixed):
 
 
 def run(tables, *changes):
-    ready = plan(reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.candidates=6", *changes]))
+    ready = plan(
+        reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.candidates=6", *changes])
+    )
     trajectory, engine = Trajectory(), ScriptedEngine.of(answer)
     outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory)
     return ready, trajectory, outcome
@@ -245,8 +280,12 @@ def test_a_race_scores_fewer_pairs_and_what_survives_as_a_full_run_would(tables)
         assert e.score.value == pytest.approx(e.score.values.mean())
     assert outcome.best not in {e.solution for e in dropped}
     found = ready.summarize(trajectory, outcome, 0.05)
-    assert found["partial"] == len(dropped) and found["pairs"] == sum(e.score.n for e in trajectory.entries)
-    assert found["pairs"] < found["solutions"] * len(rows) and found["train"]["best"]["n"] == len(rows)
+    assert found["partial"] == len(dropped) and found["pairs"] == sum(
+        e.score.n for e in trajectory.entries
+    )
+    assert found["pairs"] < found["solutions"] * len(rows) and found["train"]["best"]["n"] == len(
+        rows
+    )
 
 
 def test_a_race_in_one_block_is_a_full_run(tables):
@@ -256,7 +295,11 @@ def test_a_race_in_one_block_is_a_full_run(tables):
 
 @pytest.mark.parametrize(("draw", "different"), [("fixed", 1), ("fresh", 4)])
 def test_a_subset_is_drawn_by_the_seed_and_its_leaders_are_scored_in_full(tables, draw, different):
-    subset = ('evaluation.mode="subset"', "evaluation.subset_rows=12", f'evaluation.subset_draw="{draw}"')
+    subset = (
+        'evaluation.mode="subset"',
+        "evaluation.subset_rows=12",
+        f'evaluation.subset_draw="{draw}"',
+    )
     ready, trajectory, outcome = run(tables, *subset, "evaluation.finalists=3")
     total = len(ready.problem.rows["train"])
     parts = [tuple(e.score.rows) for e in trajectory.entries if e.partial]
@@ -265,7 +308,10 @@ def test_a_subset_is_drawn_by_the_seed_and_its_leaders_are_scored_in_full(tables
     # The seed and the leaders, the seed perhaps being one of them.
     assert len(whole) in (3, 4) and all(e.score.n == total for e in whole)
     assert len({(e.step, e.position) for e in trajectory.entries}) == len(trajectory.entries)
-    assert outcome.best in {e.solution for e in whole} and ready.summarize(trajectory, outcome, 0.05)["train"]
+    assert (
+        outcome.best in {e.solution for e in whole}
+        and ready.summarize(trajectory, outcome, 0.05)["train"]
+    )
     assert run(tables, *subset, "evaluation.finalists=3")[1].digest() == trajectory.digest()
 
 
@@ -297,7 +343,9 @@ def test_a_race_that_ends_in_any_engine_call_resumes_exactly(tables, tmp_path):
         trajectory, mortal = Trajectory(), Mortal(last)
         store = open_store(tmp_path / folder)
         try:
-            drive(ready.asks(trajectory), {"optimizer": mortal, "scorer": mortal}, trajectory, store)
+            drive(
+                ready.asks(trajectory), {"optimizer": mortal, "scorer": mortal}, trajectory, store
+            )
             return trajectory.digest(), [call["label"] for call in store.calls()], store.solutions()
         finally:
             store.close()
@@ -317,10 +365,34 @@ def test_a_race_that_ends_in_any_engine_call_resumes_exactly(tables, tmp_path):
 
 def test_a_killed_engine_in_a_race_costs_that_call_only(reviews, tmp_path):
     def started(folder, **environment):
-        changes = ("search.steps=2", "search.candidates=4", 'search.metaprompt="continuation"', *RACE)
+        changes = (
+            "search.steps=2",
+            "search.candidates=4",
+            'search.metaprompt="continuation"',
+            *RACE,
+        )
         return program(
-            *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", "none"),
-            *("--engine", "scripted", "--set", f"scorer.script={SCRIPT}", "--prompt", "What is it?", "--seed", "4"),
+            *(
+                "optimize",
+                "--data",
+                str(reviews),
+                "--input",
+                "text",
+                "--target",
+                "label",
+                "--model",
+                "none",
+            ),
+            *(
+                "--engine",
+                "scripted",
+                "--set",
+                f"scorer.script={SCRIPT}",
+                "--prompt",
+                "What is it?",
+                "--seed",
+                "4",
+            ),
             *(word for change in changes for word in ("--set", change)),
             *("--run", str(tmp_path / folder), "--json"),
             env={**os.environ, **environment},
@@ -329,6 +401,10 @@ def test_a_killed_engine_in_a_race_costs_that_call_only(reviews, tmp_path):
     clean = json.loads(started("clean").stdout)
     assert started("run", OPRO_FAULT="die:4").returncode == 3
     again = json.loads(started("run").stdout)
-    assert (again["digest"], again["calls"]) == (clean["digest"], clean["calls"]) and clean["partial"]
-    rows = json.loads(program("show", str(tmp_path / "run"), "--trajectory", "--json").stdout)["trajectory"]
+    assert (again["digest"], again["calls"]) == (clean["digest"], clean["calls"]) and clean[
+        "partial"
+    ]
+    rows = json.loads(program("show", str(tmp_path / "run"), "--trajectory", "--json").stdout)[
+        "trajectory"
+    ]
     assert sum(row["partial"] for row in rows) == clean["partial"]

@@ -19,7 +19,11 @@ def test_the_papers_experiments_have_its_settings(name):
     search = config.search
     assert (search.steps, search.candidates, search.history, search.exemplars) == (200, 8, 20, 3)
     assert (search.order, search.buckets, search.exemplar_choice) == ("ascending", 100, "random")
-    assert (config.optimizer.temperature, config.scorer.temperature, config.scorer.max_tokens) == (1.0, 0.0, 1024)
+    assert (config.optimizer.temperature, config.scorer.temperature, config.scorer.max_tokens) == (
+        1.0,
+        0.0,
+        1024,
+    )
     assert config.task.rule == "opro"
 
 

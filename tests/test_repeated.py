@@ -1,4 +1,6 @@
-"""A command given again after something changed: what is refused, what stays, and which folder it takes."""
+"""A command given again after something changed: what is refused, what stays, and which folder it
+takes.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_a_changed_rule_file_is_refused_by_an_evaluation(tables, ruled, tmp_path
 
 
 def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path):
-    lines = [f"{line},{place}" for place, line in enumerate(reviews.read_text("utf-8").splitlines())]
+    lines = [
+        f"{line},{place}" for place, line in enumerate(reviews.read_text("utf-8").splitlines())
+    ]
     lines[0] = f"{lines[0].rpartition(',')[0]},shop"
     reviews.write_text("\n".join(lines) + "\n", "utf-8")
     shown = {**tables, "task": {**tables["task"], "template": "{instruction} {shop}: {text}"}}
@@ -78,13 +82,18 @@ def test_a_result_stays_where_the_stored_requests_differ(tables, reviews, tmp_pa
     assert describe(tmp_path / "run") == before
 
 
-def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(tmp_path, monkeypatch, tables):
+def test_a_search_and_an_evaluation_of_one_config_have_folders_of_their_own(
+    tmp_path, monkeypatch, tables
+):
     monkeypatch.chdir(tmp_path)
     write_config(Path("c.toml"), tables)
     for verb in ("run", "evaluate", "run", "evaluate"):
         said = CliRunner().invoke(app, [verb, "c.toml"])
         assert said.exit_code == 0, said.output
-    assert sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir()) == ["run", "run-evaluate"]
+    assert sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir()) == [
+        "run",
+        "run-evaluate",
+    ]
 
 
 def test_steps_that_a_schedule_depends_on_have_a_folder_of_their_own(tables):
@@ -134,6 +143,9 @@ def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, m
 
     with pytest.raises(KeyboardInterrupt):
         carry_out(own_scale, tmp_path / "runs" / "b", stop)
-    assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == ("interrupted", False)
+    assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == (
+        "interrupted",
+        False,
+    )
     said = CliRunner().invoke(app, ["show", "runs/b"])
     assert "250.375" in said.output and "%" not in said.output

@@ -13,7 +13,13 @@ from opro_local.types import Example
 
 
 def row(target: str, index: int = 0, **columns: str) -> Example:
-    return Example(f"train:{index}", {"input": "x", "target": target, **columns}, "x", target, f"f.csv:{index + 2}")
+    return Example(
+        f"train:{index}",
+        {"input": "x", "target": target, **columns},
+        "x",
+        target,
+        f"f.csv:{index + 2}",
+    )
 
 
 def rows(*targets: str) -> list[Example]:
@@ -51,7 +57,9 @@ def test_no_answers():
     assert values.shape == failed.shape == (0,)
 
 
-@pytest.mark.parametrize("name", ["exact", "labels", "number", "choice", "boolean", "contains", "regex", "json"])
+@pytest.mark.parametrize(
+    "name", ["exact", "labels", "number", "choice", "boolean", "contains", "regex", "json"]
+)
 def test_two_failures_are_never_equal(name):
     rule = make_rule(name, labels=("yes", "no"), pattern=PATTERNS.get(name))
     values, failed = rule.score(["", "  \n"], [row("???"), row(" ")])
@@ -132,7 +140,9 @@ def test_auto_takes_decimal_commas_where_points_explain_nothing():
 def test_auto_chooses_among_listed_options():
     listed = [asked(CITIES, "(B)"), asked(CITIES, "Paris"), asked("Pick\nA. 1\nB. 2", "2")]
     assert make_rule("auto", examples=listed).name == "choice"
-    assert make_rule("auto", examples=[asked("How many?\nA. 1\nB. 2", "2"), row("3")]).name == "number"
+    assert (
+        make_rule("auto", examples=[asked("How many?\nA. 1\nB. 2", "2"), row("3")]).name == "number"
+    )
     assert make_rule("auto", examples=[asked(CITIES, "Oslo")]).name == "exact"
 
 
@@ -153,7 +163,9 @@ def test_strict_and_lenient_in_one_pass():
     assert both.values.tolist() == [1, 1, 0, 1, 0, 0]
     assert both.failed.tolist() == [False, False, True, False, False, True]
     assert both.strict.tolist() == [1, 0, 0, 1, 0, 0]
-    assert all(part.dtype == kind for part, kind in zip(both, (np.float32, bool, np.float32), strict=False))
+    assert all(
+        part.dtype == kind for part, kind in zip(both, (np.float32, bool, np.float32), strict=False)
+    )
     values, failed = rule.score(given, rows("1", "2"))
     assert values.tolist() == both.values.tolist() and failed.tolist() == both.failed.tolist()
 
@@ -173,7 +185,9 @@ def test_choice_by_text_and_what_is_reported():
     both = rule.prepare(examples).both(given)
     assert both.values.tolist() == [1, 1, 0] and both.failed.tolist() == [False, False, True]
     assert both.strict.tolist() == [1, 1, 0]
-    assert [rule.parsed(answer, example) for answer, example in zip(given, examples, strict=True)] == ["B", "C", None]
+    assert [
+        rule.parsed(answer, example) for answer, example in zip(given, examples, strict=True)
+    ] == ["B", "C", None]
     assert rule.parsed("Rome or Paris", examples[0]) is None
 
 
@@ -215,7 +229,13 @@ def test_a_rule_that_cannot_be_made(name, pattern, message):
 
 
 def split_task(rule: str, **splits: list[str]) -> Task:
-    return Task("table", {name: tuple(rows(*targets)) for name, targets in splits.items()}, rule, "input", "target")
+    return Task(
+        "table",
+        {name: tuple(rows(*targets)) for name, targets in splits.items()},
+        rule,
+        "input",
+        "target",
+    )
 
 
 @pytest.mark.parametrize("rule", ["auto", "labels", "judge"])
@@ -230,7 +250,9 @@ def test_a_label_that_is_not_in_train_is_one(rule):
 def test_train_alone_decides_the_rule_and_its_labels_come_first(monkeypatch):
     given = []
     monkeypatch.setattr("opro_local.scoring.rules.label_set", lambda names: given.append(names))
-    task_rule(split_task("labels", train=["b", "c", "a", "b"], test=["a", "z", "c", "y"]), TaskSettings())
+    task_rule(
+        split_task("labels", train=["b", "c", "a", "b"], test=["a", "z", "c", "y"]), TaskSettings()
+    )
     task_rule(split_task("labels", train=["b", "c", "a"], test=["a", "c", "b"]), TaskSettings())
     task_rule(split_task("labels", train=["b", "c"], test=["z"]), TaskSettings(labels=("b", "c")))
     assert given == [("b", "c", "a", "y", "z"), ("b", "c", "a"), ("b", "c")]
@@ -273,13 +295,17 @@ def test_python_function(functions):
 
 
 def test_python_function_that_raises_names_the_function_and_the_row(functions):
-    with pytest.raises(DataError, match=r"f\.csv:2: .*rules\.py:score raised KeyError: 'huh'; the answer was 'huh'"):
+    with pytest.raises(
+        DataError, match=r"f\.csv:2: .*rules\.py:score raised KeyError: 'huh'; the answer was 'huh'"
+    ):
         make_rule(f"{functions}:score").score(["huh"], [row("a")])
 
 
 @pytest.mark.parametrize("answer", ["two", "nan", "text", "negative"])
 def test_python_function_that_returns_no_score(functions, answer):
-    with pytest.raises(DataError, match=r"f\.csv:2: .*bad returned .*; return True, False, a number from 0 to 1"):
+    with pytest.raises(
+        DataError, match=r"f\.csv:2: .*bad returned .*; return True, False, a number from 0 to 1"
+    ):
         make_rule(f"{functions}:bad").score([answer], [row("a")])
 
 
@@ -304,7 +330,9 @@ def test_gold_that_fails_names_the_first_row_and_counts_the_rest():
 
 
 def test_gold_that_names_two_labels():
-    with pytest.raises(DataError, match=r"f\.csv:2: the target 'yes and no' .*extracted: nothing\)"):
+    with pytest.raises(
+        DataError, match=r"f\.csv:2: the target 'yes and no' .*extracted: nothing\)"
+    ):
         check_gold(task("yes and no"), make_rule("labels", labels=("yes", "no")))
 
 
@@ -322,7 +350,21 @@ def test_gold_of_a_function(functions):
 
 @pytest.mark.parametrize("name", ["exact", "labels", "number", "choice", "boolean", "contains"])
 def test_gold_that_is_right(name):
-    numbers = ("1", "1,000", "-3/4", "forty-two", "a dozen", "1/2", "50%", "1 1/2", "½", "(5)", "($5)", "USD5", "1e6")
+    numbers = (
+        "1",
+        "1,000",
+        "-3/4",
+        "forty-two",
+        "a dozen",
+        "1/2",
+        "50%",
+        "1 1/2",
+        "½",
+        "(5)",
+        "($5)",
+        "USD5",
+        "1e6",
+    )
     targets = {"number": numbers, "choice": ("(A)", "B"), "boolean": ("Yes", "no", "not true", "F")}
     targets = targets.get(name, ("yes", "no, never"))
     data = task(*targets)
@@ -333,9 +375,13 @@ def test_gold_that_is_an_option():
     listed = tuple(asked(CITIES, target) for target in ("(A)", "b", "New York", "(B) Rome", "C."))
     check_gold(Task("table", {"train": listed}, "auto", "input", "target"), make_rule("choice"))
     with pytest.raises(
-        DataError, match=r"f\.csv:2: the target 'Oslo' fails its own rule choice \(extracted: nothing\)"
+        DataError,
+        match=r"f\.csv:2: the target 'Oslo' fails its own rule choice \(extracted: nothing\)",
     ):
-        check_gold(Task("table", {"train": (asked(CITIES, "Oslo"),)}, "auto", "input", "target"), make_rule("choice"))
+        check_gold(
+            Task("table", {"train": (asked(CITIES, "Oslo"),)}, "auto", "input", "target"),
+            make_rule("choice"),
+        )
 
 
 def test_gold_of_a_field():

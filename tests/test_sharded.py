@@ -1,4 +1,6 @@
-"""One model in several workers: how a batch is divided, put together again, and what one failing worker does."""
+"""One model in several workers: how a batch is divided, put together again, and what one failing
+worker does.
+"""
 
 from __future__ import annotations
 
@@ -45,18 +47,25 @@ def test_every_prompt_is_in_one_part_and_parts_are_alike(texts, count):
     assert sorted(place for part in parts for place in part) == list(range(len(texts)))
     assert len(parts) <= count and all(parts)
     sizes = [sum(len(texts[place]) + 2 for place in part) for part in parts]
-    assert not sizes or max(sizes) - min(sizes) <= 2 * (max(map(len, texts)) + 2) or len(parts) < count
+    assert (
+        not sizes or max(sizes) - min(sizes) <= 2 * (max(map(len, texts)) + 2) or len(parts) < count
+    )
 
 
 def test_prompts_that_begin_alike_stay_together():
     prompts = [Prompt(f"{word} row {i}") for i in range(10) for word in ("think", "reply")]
     parts = divided(prompts, 2)
-    assert [{prompts[place].text.split()[0] for place in part} for part in parts] == [{"reply"}, {"think"}]
+    assert [{prompts[place].text.split()[0] for place in part} for part in parts] == [
+        {"reply"},
+        {"think"},
+    ]
 
 
 def test_answers_come_back_in_order_from_two_processes(tmp_path):
     told = []
-    engine, notice = start.start_engine(settings(tmp_path, data_parallel=2), "scripted", tmp_path / "scorer.log")
+    engine, notice = start.start_engine(
+        settings(tmp_path, data_parallel=2), "scripted", tmp_path / "scorer.log"
+    )
     try:
         assert isinstance(engine, Sharded) and not notice
         texts = [f"text {i}" for i in range(20)]

@@ -33,7 +33,9 @@ def on(**search):
 
 def test_a_copy_is_closer_than_a_paraphrase_and_that_closer_than_another_text():
     similarity = on()
-    first, copy, near, far = measured(similarity, [COPY, COPY, COPY.replace("say", "tell"), "Translate to French!"])
+    first, copy, near, far = measured(
+        similarity, [COPY, COPY, COPY.replace("say", "tell"), "Translate to French!"]
+    )
     assert (first, copy) == (0.0, 1.0) and copy > near > 0.6 > far
     assert measured(similarity, [COPY])[0] == 1.0
 
@@ -61,7 +63,9 @@ def test_an_embedding_model_is_asked_in_one_batch():
     assert (batch.label, batch.role) == ("3/train/embed", "embedder")
     assert [request.prompt.text for request in batch.requests] == ["a", "b"]
     with pytest.raises(StopIteration) as end:
-        asks.send(Reply([Completion(json.dumps(v), "stop", 1, 0, 0) for v in ([1, 0], [0.6, 0.8])], 0.1))
+        asks.send(
+            Reply([Completion(json.dumps(v), "stop", 1, 0, 0) for v in ([1, 0], [0.6, 0.8])], 0.1)
+        )
     assert end.value.value == [0.0, pytest.approx(0.6)]
 
 

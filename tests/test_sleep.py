@@ -1,4 +1,5 @@
-"""Engines that sleep while it isn't their turn: who is told what when, what fails, and what is left alive.
+"""Engines that sleep while it isn't their turn: who is told what when, what fails, and what is left
+alive.
 
 The scripted engine refuses to answer while it sleeps, so a run that ends had the right order.
 """
@@ -29,7 +30,9 @@ from opro_local.types import Completion
 
 
 class Fake:
-    """An engine that writes down what it is told, and fails once for each time that it is named in `fails`."""
+    """An engine that writes down what it is told, and fails once for each time that it is named in
+    `fails`.
+    """
 
     def __init__(self, name: str, told: list[str], fails: list[str]) -> None:
         self.fingerprint, self.max_model_len = {"engine": name}, 100
@@ -118,7 +121,9 @@ def test_an_engine_that_does_not_wake_starts_afresh_and_nobody_sleeps_any_more()
     place = Place()
     place.fails.append("wake a")
     assert place.ask("a") == ["sleep b", "wake a", "close a", "close b", "start a", "ask a"]
-    assert place.lines == ["sleep mode failed, engines are stopped and started from now on: no wake"]
+    assert place.lines == [
+        "sleep mode failed, engines are stopped and started from now on: no wake"
+    ]
     assert place.ask("a", "b") == ["ask a", "close a", "start b", "ask b"]
     assert len(place.lines) == 1 and place.close() == ["close b"]
 
@@ -162,7 +167,9 @@ def test_a_model_that_does_not_load_is_not_tried_again():
 
 
 def sleeping_plan(asked, kinds, wanted):
-    """Stands for a machine with a GPU on which the models take turns, and a host that holds their weights."""
+    """Stands for a machine with a GPU on which the models take turns, and a host that holds their
+    weights.
+    """
     demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192) for role in ("scorer", "optimizer")]
     return plan(demands, [Gpu("a test GPU", 80 * GIB, 80 * GIB)], "swap", 100 * GIB)
 
@@ -181,7 +188,11 @@ class Watched:
             self.workers.append(worker)
             self.settings.append(settings)
             for what in ("sleep", "wake", "generate", "close"):
-                setattr(worker, what, self._noted(getattr(worker, what), f"{what} {name}", worker, meddle))
+                setattr(
+                    worker,
+                    what,
+                    self._noted(getattr(worker, what), f"{what} {name}", worker, meddle),
+                )
             return worker, notice
 
         monkeypatch.setattr("opro_local.runs.hosting.start_engine", watched)
@@ -196,11 +207,20 @@ class Watched:
         return noted
 
     def without_repeats(self) -> list[str]:
-        return [one for before, one in zip(["", *self.told], self.told, strict=False) if one != before]
+        return [
+            one for before, one in zip(["", *self.told], self.told, strict=False) if one != before
+        ]
 
 
 FIRST = ["start optimizer", "sleep optimizer", "start scorer", "generate scorer"]
-STEP = ["sleep scorer", "wake optimizer", "generate optimizer", "sleep optimizer", "wake scorer", "generate scorer"]
+STEP = [
+    "sleep scorer",
+    "wake optimizer",
+    "generate optimizer",
+    "sleep optimizer",
+    "wake scorer",
+    "generate scorer",
+]
 
 
 def test_a_run_whose_engines_sleep_finds_what_it_finds_without(tmp_path, monkeypatch):
@@ -209,7 +229,11 @@ def test_a_run_whose_engines_sleep_finds_what_it_finds_without(tmp_path, monkeyp
     turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
     assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
     asked = watched.without_repeats()
-    assert asked[: -len([one for one in asked if one.startswith("close")])] == [*FIRST, *STEP, *STEP]
+    assert asked[: -len([one for one in asked if one.startswith("close")])] == [
+        *FIRST,
+        *STEP,
+        *STEP,
+    ]
     assert {one.sleep for one in watched.settings} == {1} and len(watched.workers) == 2
     assert all(gone(worker.pid) for worker in watched.workers)
     assert not [line for line in lines if "sleep mode failed" in line]
@@ -246,7 +270,9 @@ def refuse(worker) -> None:
         ("wake scorer", refuse, "CUDA out of memory"),
     ],
 )
-def test_a_run_survives_a_sleeper_that_is_killed_or_does_not_wake(tmp_path, monkeypatch, event, act, why):
+def test_a_run_survives_a_sleeper_that_is_killed_or_does_not_wake(
+    tmp_path, monkeypatch, event, act, why
+):
     apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
     watched, lines = Watched(monkeypatch, once(event, act)), []
     turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
@@ -260,7 +286,9 @@ def test_a_run_survives_a_sleeper_that_is_killed_or_does_not_wake(tmp_path, monk
     assert all(gone(worker.pid) for worker in watched.workers)
 
 
-def test_an_engine_that_dies_while_it_is_asked_ends_the_run_and_no_sleeper_stays(tmp_path, monkeypatch):
+def test_an_engine_that_dies_while_it_is_asked_ends_the_run_and_no_sleeper_stays(
+    tmp_path, monkeypatch
+):
     watched = Watched(monkeypatch, once("generate optimizer", kill))
     with pytest.raises(EngineError, match="scripted engine was killed by signal 9"):
         carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
@@ -291,7 +319,9 @@ def test_sleepers_die_with_a_parent_that_is_killed():
         print(*(worker.pid for worker in started), flush=True)
         time.sleep(60)
     """)
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     children = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(children) == 2 and not gone(children[0], 0.1)
     parent.kill()
@@ -300,7 +330,9 @@ def test_sleepers_die_with_a_parent_that_is_killed():
 
 
 def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.Hosted, list[str]]:
-    """A run's engines where the planned models sleep and `start` starts them; and what the user is told."""
+    """A run's engines where the planned models sleep and `start` starts them; and what the user is
+    told.
+    """
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", start)
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
     ready, lines = planned(two_scripted(tmp_path)), []
@@ -315,7 +347,9 @@ def test_a_start_beside_sleepers_never_ends_in_another_kind_of_engine(tmp_path, 
     def start(settings, kind, log=None, own=()):
         wanted.append((kind, settings.sleep))
         if settings.sleep:
-            raise EngineError("vLLM does not start: sleep mode is not supported on current platform")
+            raise EngineError(
+                "vLLM does not start: sleep mode is not supported on current platform"
+            )
         return Fake(f"transformers {settings.max_model_len}", [], []), ""
 
     hosted, lines = hosted_by(start, tmp_path, monkeypatch)

@@ -1,4 +1,6 @@
-"""`opro-local solve`: its result, repetitions, exact resume through kills, and a real model end to end."""
+"""`opro-local solve`: its result, repetitions, exact resume through kills, and a real model end to
+end.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ KEYS = {"best", "optimum", "gap", "baselines", "proposals", "steps", "digest"}
 
 def command(problem: str, run: Path, *more: str) -> list[str]:
     return [
-        *("solve", problem, "--engine", "scripted", "--set", f"optimizer.script={SOLVER}:{SCRIPTS[problem]}"),
+        *(
+            "solve",
+            problem,
+            "--engine",
+            "scripted",
+            "--set",
+            f"optimizer.script={SOLVER}:{SCRIPTS[problem]}",
+        ),
         *("--set", "search.steps=4", "--seed", "2", "--run", str(run), *more),
     ]
 
@@ -41,7 +50,9 @@ def test_a_run_killed_in_its_third_call_resumes_to_the_same_result(problem, tmp_
     again = result(*command(problem, run))
     assert {key: again[key] for key in KEYS} == {key: clean[key] for key in KEYS}
     assert again["calls"] == clean["calls"]
-    once_more = result(*command(problem, run), env={**os.environ, "OPRO_FAULT": "die:1"})  # nothing is asked anew
+    once_more = result(
+        *command(problem, run), env={**os.environ, "OPRO_FAULT": "die:1"}
+    )  # nothing is asked anew
     assert once_more["digest"] == clean["digest"]
 
 
@@ -49,7 +60,10 @@ def test_repetitions_are_runs_of_their_own_with_the_seeds_that_follow(tmp_path):
     found = result(*command("tsp", tmp_path / "run", "--repetitions", "3"))
     assert [path.name for path in sorted((tmp_path / "run").iterdir())] == ["1", "2", "3"]
     runs = found["repetitions"]["runs"]
-    assert found["gap"] == min(run["gap"] for run in runs) and len({run["digest"] for run in runs}) == 3
+    assert (
+        found["gap"] == min(run["gap"] for run in runs)
+        and len({run["digest"] for run in runs}) == 3
+    )
     second = result(*command("tsp", tmp_path / "alone", "--set", "run.seed=3"))
     assert second["digest"] == runs[1]["digest"]
 
@@ -58,7 +72,9 @@ def test_the_table_shows_every_method_beside_the_optimum(tmp_path):
     done = program(*command("tsp", tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     rows = [re.split(r"\s{2,}", line)[0] for line in done.stdout.splitlines()]
-    assert {"OPRO", "nearest neighbour", "farthest insertion", "random search", "optimum"} <= set(rows)
+    assert {"OPRO", "nearest neighbour", "farthest insertion", "random search", "optimum"} <= set(
+        rows
+    )
     assert "step 4:" in done.stderr and " %" not in re.search(r"step 4:.*", done.stderr)[0]
 
 
@@ -80,11 +96,19 @@ def test_mistakes_end_in_one_line_and_leave_no_folder(arguments, says, tmp_path)
 
 
 def finished(gap: float | None, steps: int, reached: bool) -> dict:
-    return {"gap": gap, "steps": steps, "evaluations": 8 * steps, "reached": reached, "digest": str(gap)}
+    return {
+        "gap": gap,
+        "steps": steps,
+        "evaluations": 8 * steps,
+        "reached": reached,
+        "digest": str(gap),
+    }
 
 
 def test_repetitions_come_together_as_in_the_papers_tables():
-    found = repetitions.combined([finished(0.5, 9, False), finished(0.0, 4, True), finished(0.0, 6, True)])
+    found = repetitions.combined(
+        [finished(0.5, 9, False), finished(0.0, 4, True), finished(0.0, 6, True)]
+    )
     assert found["gap"] == 0.0 and found["steps"] == 4 and found["digest"] != "0.0"
     assert found["repetitions"]["reached"] == 2
     assert found["repetitions"]["steps"] == {"mean": 5.0, "std": 1.0}
@@ -103,12 +127,25 @@ def test_another_problem_is_refused():
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("problem", "settings"),
-    [("linear-regression", ["search.steps=1"]), ("tsp", ["search.steps=1", "search.candidates=2", "problem.nodes=5"])],
+    [
+        ("linear-regression", ["search.steps=1"]),
+        ("tsp", ["search.steps=1", "search.candidates=2", "problem.nodes=5"]),
+    ],
 )
 def test_the_embedded_model_proposes_what_can_be_read(problem, settings, tmp_path):
     real("transformers")
     more = sets(*settings)
-    arguments = ("solve", problem, "--engine", "transformers", "--seed", "1", "--run", str(tmp_path / "run"), *more)
+    arguments = (
+        "solve",
+        problem,
+        "--engine",
+        "transformers",
+        "--seed",
+        "1",
+        "--run",
+        str(tmp_path / "run"),
+        *more,
+    )
     found = result(*arguments)
     assert found["proposals"]["invalid"] == 0 and sum(found["proposals"].values()) >= 2
     assert result(*arguments)["digest"] == found["digest"]

@@ -1,4 +1,6 @@
-"""The rule sql: which statement is read, when two results are the same, and what a statement may do (nothing)."""
+"""The rule sql: which statement is read, when two results are the same, and what a statement may do
+(nothing).
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,21 @@ from opro_local.scoring.sql.reading import is_ordered, statement
 from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
 
-HOSTILE = [json.loads(line) for line in Path(__file__).with_name("hostile.jsonl").read_text().splitlines()]
+HOSTILE = [
+    json.loads(line) for line in Path(__file__).with_name("hostile.jsonl").read_text().splitlines()
+]
 # Of these kinds, nothing may run at all; the others may return a harmless result.
-NEVER = {"write", "schema", "temporary", "attach", "vacuum", "pragma", "transaction", "function", "several"}
+NEVER = {
+    "write",
+    "schema",
+    "temporary",
+    "attach",
+    "vacuum",
+    "pragma",
+    "transaction",
+    "function",
+    "several",
+}
 SHOP = """
 CREATE TABLE item (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, price REAL, note TEXT);
 INSERT INTO item VALUES (1, 'pen', 1.5, NULL), (2, 'ink', 2, 'blue'), (3, 'pad', 4.25, 'A5'), (4, 'cap', 4.25, NULL);
@@ -68,7 +82,10 @@ def example(shop, query):
         ("Use `SELECT a FROM t WHERE b = 1` for that.", "SELECT a FROM t WHERE b = 1"),
         ("```sql\nSELECT `a` FROM t\n```", "SELECT `a` FROM t"),
         ("With this you select it: SELECT a FROM t", "SELECT a FROM t"),
-        ("select a from t where b in\n(SELECT c FROM d)", "select a from t where b in\n(SELECT c FROM d)"),
+        (
+            "select a from t where b in\n(SELECT c FROM d)",
+            "select a from t where b in\n(SELECT c FROM d)",
+        ),
         ("SELECT a FROM t\n\nThis selects a.", "SELECT a FROM t"),
         ("SELECT a\n\nFROM t\n\nORDER BY a\n\nThat is it", "SELECT a\n\nFROM t\n\nORDER BY a"),
         (
@@ -76,7 +93,10 @@ def example(shop, query):
             "SELECT ';', \";\", `;`, [;] -- ;\n, 1 /* ; */ FROM t",
         ),
         ("SELECT 'it''s; fine' FROM t; x", "SELECT 'it''s; fine' FROM t"),
-        ("WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c;", "WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c"),
+        (
+            "WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c;",
+            "WITH RECURSIVE c(x) AS (VALUES (1)) SELECT x FROM c",
+        ),
         ("VALUES (1), (2)", "VALUES (1), (2)"),
         ("DROP TABLE t; SELECT 1", "DROP TABLE t"),
         ("CREATE TABLE t (a number)\n\nSELECT a FROM t;", "SELECT a FROM t"),
@@ -144,7 +164,11 @@ def result(*rows):
         # Two columns with the same values in different rows: only one assignment is right, or none.
         (result((1, 2, 3), (2, 1, 4)), result((2, 1, 3), (1, 2, 4)), True),
         (result((1, 1, 3), (2, 2, 4)), result((1, 2, 3), (2, 1, 4)), False),
-        (result((1, 2, 2, 1), (2, 1, 1, 2), (3, 3, 4, 4)), result((3, 3, 4, 4), (1, 2, 2, 1), (2, 1, 1, 2)), True),
+        (
+            result((1, 2, 2, 1), (2, 1, 1, 2), (3, 3, 4, 4)),
+            result((3, 3, 4, 4), (1, 2, 2, 1), (2, 1, 1, 2)),
+            True,
+        ),
         (Result(1, []), Result(1, []), True),
         (Result(2, []), Result(1, []), False),
         (Result(1, []), result((None,)), False),
@@ -162,16 +186,22 @@ def test_the_same_order():
 
 
 def ring(members):
-    """A table whose rows are the edges of a ring and whose columns are its 40 corners: 1 where they meet."""
+    """A table whose rows are the edges of a ring and whose columns are its 40 corners: 1 where they
+    meet.
+    """
     pairs = zip(members, [*members[1:], members[0]], strict=True)
     return [tuple(int(corner in pair) for corner in range(40)) for pair in pairs]
 
 
 def test_columns_that_can_hardly_be_told_apart_take_bounded_time():
-    """One ring of 40 against two of 20: every column looks alike, and there are 40! ways to lay one on the other."""
+    """One ring of 40 against two of 20: every column looks alike, and there are 40! ways to lay one
+    on the other.
+    """
     corners = np.random.default_rng(0).permutation(40).tolist()
     started = time.process_time()
-    assert not same(Result(40, ring([*range(40)])), Result(40, ring(corners[:20]) + ring(corners[20:])), False)
+    assert not same(
+        Result(40, ring([*range(40)])), Result(40, ring(corners[:20]) + ring(corners[20:])), False
+    )
     assert time.process_time() - started < 30
 
 
@@ -204,7 +234,9 @@ def test_the_golds_order_counts(shop, rule):
 
 
 def test_a_gold_that_does_not_run(shop, rule):
-    with pytest.raises(DataError, match=r"dev\.json:7: the gold SQL does not run: no such column: nme"):
+    with pytest.raises(
+        DataError, match=r"dev\.json:7: the gold SQL does not run: no such column: nme"
+    ):
         rule.gold(example(shop, "SELECT nme FROM item"))
     with pytest.raises(DataError, match=r"dev\.json:7: no column 'database'"):
         rule.gold(Example("test:0", {}, "q", "SELECT 1", "dev.json:7"))
@@ -215,14 +247,22 @@ def test_a_gold_that_does_not_run(shop, rule):
 def test_ordinary_sql_runs(shop):
     process = SqlProcess(Limits())
     for query, rows in {
-        "SELECT upper(name), round(price, 1), coalesce(note, '-') FROM item WHERE id = 1": [("PEN", 1.5, "-")],
-        "SELECT date('2024-01-31', '+1 month'), strftime('%Y', '2020-02-03')": [("2024-03-02", "2020")],
+        "SELECT upper(name), round(price, 1), coalesce(note, '-') FROM item WHERE id = 1": [
+            ("PEN", 1.5, "-")
+        ],
+        "SELECT date('2024-01-31', '+1 month'), strftime('%Y', '2020-02-03')": [
+            ("2024-03-02", "2020")
+        ],
         "SELECT datetime('2020-01-01 10:00', 'localtime')": [("2020-01-01 10:00:00",)],
         "SELECT count(*) FROM all_items": [(4,)],
         "SELECT value FROM json_each('[1, null]')": [(1,), (None,)],
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3) SELECT max(x) FROM c": [(3,)],
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3) SELECT max(x) FROM c": [
+            (3,)
+        ],
         "SELECT rank() OVER (ORDER BY price) FROM item LIMIT 1": [(1,)],
-        "SELECT 'é', x'00ff', 1e999, NULL, CAST(x'ff' AS TEXT)": [("é", b"\x00\xff", math.inf, None, "\udcff")],
+        "SELECT 'é', x'00ff', 1e999, NULL, CAST(x'ff' AS TEXT)": [
+            ("é", b"\x00\xff", math.inf, None, "\udcff")
+        ],
         " -- a comment\n /* another */ VALUES (2)": [(2,)],
     }.items():
         assert process.run(str(shop), query) == Result(len(rows[0]), rows), query
@@ -230,14 +270,19 @@ def test_ordinary_sql_runs(shop):
 
 
 @pytest.mark.parametrize(
-    "now", ["'now'", "'NOW'", "x'4E4F57'", "x'6e6f7700ff'", "'now' || char(0)", "'Subsec'", "'subsecond'"]
+    "now",
+    ["'now'", "'NOW'", "x'4E4F57'", "x'6e6f7700ff'", "'now' || char(0)", "'Subsec'", "'subsecond'"],
 )
 def test_no_spelling_of_now_reads_the_clock(shop, now):
     process = SqlProcess(Limits())
     for query in (f"SELECT date({now})", f"SELECT strftime('%s', {now}, '+1 day')"):
-        assert process.run(str(shop), query) == "a date function that reads the clock, or fails", query
+        assert process.run(str(shop), query) == "a date function that reads the clock, or fails", (
+            query
+        )
     # Other blobs are times as before.
-    assert process.run(str(shop), "SELECT date(x'323032302d30312d3032')") == Result(1, [("2020-01-02",)])
+    assert process.run(str(shop), "SELECT date(x'323032302d30312d3032')") == Result(
+        1, [("2020-01-02",)]
+    )
     process.close()
 
 
@@ -257,7 +302,9 @@ def test_the_corpus_is_what_it_says():
 
 
 def test_hostile_sql_changes_nothing_and_comes_back(tmp_path, shop, monkeypatch, record_property):
-    """All 300 and more on a writable database in a writable folder: same bytes, no new file, in time, in memory."""
+    """All 300 and more on a writable database in a writable folder: same bytes, no new file, in
+    time, in memory.
+    """
     database = tmp_path / "shop.sqlite"
     database.write_bytes(shop.read_bytes())
     before = hashlib.sha256(database.read_bytes()).hexdigest()
@@ -292,7 +339,8 @@ def test_the_child_starts_again_after_it_died(shop):
     process = SqlProcess(Limits(cpu_seconds=0.1, seconds=100))
     started = time.perf_counter()
     assert process.run(str(shop), "SELECT printf('%.1000000000c', 'x')").startswith("over ")
-    # 0.6 s of CPU time, and a machine that is shared; the statement takes 10 s or more if nothing ends it.
+    # 0.6 s of CPU time, and a machine that is shared; the statement takes 10 s or more if nothing
+    # ends it.
     assert time.perf_counter() - started < 6
     assert process.run(str(shop), "SELECT 1") == Result(1, [(1,)])
     os.kill(process._child.pid, 9)

@@ -23,7 +23,12 @@ SCHEMA = {
     "primary_keys": [1],
     "foreign_keys": [[3, 1]],
 }
-ROW = {"db_id": "shop", "question": " How many? ", "query": "SELECT count(*) FROM item;", "query_toks": ["SELECT"]}
+ROW = {
+    "db_id": "shop",
+    "question": " How many? ",
+    "query": "SELECT count(*) FROM item;",
+    "query_toks": ["SELECT"],
+}
 
 
 def settings(folder=None, **changes):
@@ -36,7 +41,9 @@ def folder(tmp_path):
     place = tmp_path / "database" / "shop"
     place.mkdir(parents=True)
     connection = sqlite3.connect(place / "shop.sqlite")
-    connection.executescript("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1, 'a');")
+    connection.executescript(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1, 'a');"
+    )
     connection.close()
     write(tmp_path / "tables.json", [SCHEMA])
     write(tmp_path / "dev.json", [ROW | {"question": f"How many? {index}"} for index in range(10)])
@@ -61,13 +68,24 @@ def test_a_row(folder):
     assert (row.target, row.columns["question"]) == ("SELECT count(*) FROM item;", "How many? 3")
     assert row.columns["database"] == str(folder / "database" / "shop" / "shop.sqlite")
     assert row.where == f"{folder}/dev.json:5"
-    assert (task.name, task.rule, task.input_column, task.target_column) == ("sql", "sql", "question", "query")
+    assert (task.name, task.rule, task.input_column, task.target_column) == (
+        "sql",
+        "sql",
+        "question",
+        "query",
+    )
     check_gold(task, sql_rule())
 
 
 def test_dev_alone_is_divided(folder):
-    first, second = (sql.load(settings(folder, split=(0.5, 0.2, 0.3), split_seed=seed)) for seed in (0, 1))
-    assert {split: len(rows) for split, rows in first.splits.items()} == {"train": 5, "validation": 2, "test": 3}
+    first, second = (
+        sql.load(settings(folder, split=(0.5, 0.2, 0.3), split_seed=seed)) for seed in (0, 1)
+    )
+    assert {split: len(rows) for split, rows in first.splits.items()} == {
+        "train": 5,
+        "validation": 2,
+        "test": 3,
+    }
     assert first.splits["train"] != second.splits["train"]
 
 
@@ -79,7 +97,11 @@ def test_files_become_splits(folder):
     assert [row.id for row in task.splits["train"]] == ["train:0", "train:1"]
     write(folder / "test.json", [ROW])
     task = sql.load(settings(folder))
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 2, "validation": 10, "test": 1}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 2,
+        "validation": 10,
+        "test": 1,
+    }
 
 
 def test_spider_may_lie_in_a_folder_of_its_own(folder):
@@ -87,7 +109,9 @@ def test_spider_may_lie_in_a_folder_of_its_own(folder):
     for name in ("tables.json", "dev.json", "database"):
         (folder / name).rename(folder / "out" / name)
     (folder / "out").rename(folder / "spider")
-    assert sql.load(settings(folder)).splits["train"][0].where.startswith(f"{folder}/spider/dev.json:")
+    assert (
+        sql.load(settings(folder)).splits["train"][0].where.startswith(f"{folder}/spider/dev.json:")
+    )
 
 
 def broken(folder, name, rows):
@@ -106,7 +130,10 @@ def broken(folder, name, rows):
         (ROW | {"query": 7}, "dev.json:3: query is 7, not a text"),
         (ROW | {"question": None}, "dev.json:3: question is missing"),
         (ROW | {"db_id": "shoe"}, "dev.json:3: the db_id 'shoe' is not in tables.json"),
-        (ROW | {"query": "SELECT '\ud800'"}, "dev.json:3: half a surrogate pair in the column 'query'"),
+        (
+            ROW | {"query": "SELECT '\ud800'"},
+            "dev.json:3: half a surrogate pair in the column 'query'",
+        ),
     ],
 )
 def test_a_broken_row(folder, row, said):
@@ -114,7 +141,9 @@ def test_a_broken_row(folder, row, said):
 
 
 def test_no_json(folder):
-    assert broken(folder, "dev.json", f"[{json.dumps(ROW)},\n{{'db_id': 1}}]").startswith("dev.json:2: no JSON")
+    assert broken(folder, "dev.json", f"[{json.dumps(ROW)},\n{{'db_id': 1}}]").startswith(
+        "dev.json:2: no JSON"
+    )
     assert broken(folder, "tables.json", "CREATE TABLE item").startswith("tables.json:1: no JSON")
 
 
@@ -135,7 +164,9 @@ def test_a_broken_schema(folder, changes, said):
 
 def test_a_schema_without_a_part(folder):
     schema = {name: value for name, value in SCHEMA.items() if name != "foreign_keys"}
-    assert broken(folder, "tables.json", [schema]).endswith("the schema of 'shop' is malformed: no 'foreign_keys'")
+    assert broken(folder, "tables.json", [schema]).endswith(
+        "the schema of 'shop' is malformed: no 'foreign_keys'"
+    )
 
 
 def test_what_is_missing(folder):
@@ -149,7 +180,9 @@ def test_what_is_missing(folder):
         sql.load(settings(folder))
 
 
-@pytest.mark.parametrize("query", ["SELECT nme FROM item", "DROP TABLE item", "SELECT date('now')", "how many?"])
+@pytest.mark.parametrize(
+    "query", ["SELECT nme FROM item", "DROP TABLE item", "SELECT date('now')", "how many?"]
+)
 def test_a_gold_that_does_not_run(folder, query):
     write(folder / "dev.json", [ROW, ROW | {"query": query, "question": "Which?"}])
     task = sql.load(settings(folder, split=(1, 0, 0)))
@@ -157,10 +190,14 @@ def test_a_gold_that_does_not_run(folder, query):
         check_gold(task, sql_rule())
 
 
-@pytest.mark.parametrize("content", [b"no database at all", b"", b"SQLite format 3\0" + b"\xff" * 4000])
+@pytest.mark.parametrize(
+    "content", [b"no database at all", b"", b"SQLite format 3\0" + b"\xff" * 4000]
+)
 def test_a_file_that_is_no_database(folder, content):
     (folder / "database" / "shop" / "shop.sqlite").write_bytes(content)
-    with pytest.raises(DataError, match=r"shop\.sqlite: |dev\.json:2: the gold SQL does not run: no such table"):
+    with pytest.raises(
+        DataError, match=r"shop\.sqlite: |dev\.json:2: the gold SQL does not run: no such table"
+    ):
         check_gold(sql.load(settings(folder, split=(1, 0, 0))), sql_rule())
 
 
@@ -170,7 +207,9 @@ def test_a_database_with_changes_beside_it(folder):
         check_gold(sql.load(settings(folder, split=(1, 0, 0))), sql_rule())
 
 
-@pytest.mark.parametrize("script", ["CREATE TABLE item (", "ATTACH 'evil.db' AS e; CREATE TABLE e.x (a);"])
+@pytest.mark.parametrize(
+    "script", ["CREATE TABLE item (", "ATTACH 'evil.db' AS e; CREATE TABLE e.x (a);"]
+)
 def test_a_script_that_does_not_run(folder, script, monkeypatch):
     monkeypatch.chdir(folder)
     place = folder / "database" / "shop"
@@ -183,9 +222,17 @@ def test_a_script_that_does_not_run(folder, script, monkeypatch):
 
 def test_the_shipped_questions():
     task = sql.load(settings())
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 24, "validation": 16, "test": 20}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 24,
+        "validation": 16,
+        "test": 20,
+    }
     rows = [row for part in task.splits.values() for row in part]
-    assert Counter(row.columns["db_id"] for row in rows) == {"seed_bank": 20, "ferry_line": 20, "repair_cafe": 20}
+    assert Counter(row.columns["db_id"] for row in rows) == {
+        "seed_bank": 20,
+        "ferry_line": 20,
+        "repair_cafe": 20,
+    }
     assert len({row.input for row in rows}) == len({row.target for row in rows}) == 60
     check_gold(task, sql_rule())
 
@@ -204,7 +251,9 @@ def test_every_shipped_question_has_an_answer_of_its_own():
 def test_the_shipped_schemas_are_those_of_the_databases():
     for schema in json.loads((sql.SHIPPED / "tables.json").read_text()):
         connection = sqlite3.connect(":memory:")
-        connection.executescript((sql.SHIPPED / "database" / schema["db_id"] / "schema.sql").read_text())
+        connection.executescript(
+            (sql.SHIPPED / "database" / schema["db_id"] / "schema.sql").read_text()
+        )
         tables, columns = schema["table_names_original"], schema["column_names_original"]
         found = [[-1, "*"]]
         keys = []
@@ -217,5 +266,9 @@ def test_the_shipped_schemas_are_those_of_the_databases():
             for owner, name in enumerate(tables)
             for row in connection.execute(f"PRAGMA foreign_key_list({name})")
         ]
-        assert (columns, schema["primary_keys"], sorted(foreign)) == (found, keys, schema["foreign_keys"])
+        assert (columns, schema["primary_keys"], sorted(foreign)) == (
+            found,
+            keys,
+            schema["foreign_keys"],
+        )
         connection.close()

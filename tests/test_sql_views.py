@@ -17,10 +17,30 @@ CREATE VIEW latest AS SELECT date(max(day), '+1 day') FROM loan;
 """
 # What a view made by a stranger may ask for.
 CALLS = (
-    *("load_extension('x')", "readfile('/etc/passwd')", "writefile('x', 'y')", "edit('x')", "fts3_tokenizer('simple')"),
-    *("rtreecheck('loan')", "sqlite_version()", "total_changes()", "random()", "date('now')", "current_timestamp"),
+    *(
+        "load_extension('x')",
+        "readfile('/etc/passwd')",
+        "writefile('x', 'y')",
+        "edit('x')",
+        "fts3_tokenizer('simple')",
+    ),
+    *(
+        "rtreecheck('loan')",
+        "sqlite_version()",
+        "total_changes()",
+        "random()",
+        "date('now')",
+        "current_timestamp",
+    ),
 )
-VIRTUAL = ("pragma_table_list", "pragma_function_list", "dbstat", "sqlite_stmt", "fts3tokenize", "boxes")
+VIRTUAL = (
+    "pragma_table_list",
+    "pragma_function_list",
+    "dbstat",
+    "sqlite_stmt",
+    "fts3tokenize",
+    "boxes",
+)
 BOXES = """
 CREATE VIRTUAL TABLE boxes USING rtree (id, low, high);
 INSERT INTO boxes VALUES (1, 2, 3);
@@ -73,7 +93,9 @@ def test_a_generated_column_does_not_read_the_clock(database, process, call):
     added = f"ALTER TABLE trap ADD COLUMN b GENERATED ALWAYS AS ({call});"
     path = database(f"CREATE TABLE trap (a); INSERT INTO trap VALUES ('now'); {added}")
     assert process.run(path, "SELECT a FROM trap") == Result(1, [("now",)])
-    assert process.run(path, "SELECT b FROM trap") == "a date function that reads the clock, or fails"
+    assert (
+        process.run(path, "SELECT b FROM trap") == "a date function that reads the clock, or fails"
+    )
 
 
 def rtree() -> bool:
@@ -88,14 +110,20 @@ def test_virtual_tables_are_refused_in_a_view_and_outside(database, process, nam
         pytest.skip("this SQLite has no rtree")
     own = BOXES if name == "boxes" else ""
     path = database(f"{LOANS} {own} CREATE VIEW trap AS SELECT {columns} FROM {name};")
-    for query in (f"SELECT {columns} FROM {name}", "SELECT * FROM trap", "SELECT count(*) FROM trap"):
+    for query in (
+        f"SELECT {columns} FROM {name}",
+        "SELECT * FROM trap",
+        "SELECT count(*) FROM trap",
+    ):
         assert isinstance(process.run(path, query), str), query
 
 
 def test_a_virtual_table_that_says_it_is_a_plain_one_is_refused(database, process):
     if not rtree():
         pytest.skip("this SQLite has no rtree")
-    disguise = "PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = 2 WHERE name = 'boxes';"
+    disguise = (
+        "PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = 2 WHERE name = 'boxes';"
+    )
     path = database(f"{LOANS} {BOXES} CREATE VIEW trap AS SELECT * FROM boxes; {disguise}")
     for query in ("SELECT * FROM boxes", "SELECT * FROM trap"):
         assert isinstance(process.run(path, query), str), query

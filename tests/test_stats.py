@@ -19,20 +19,30 @@ def test_wilson_interval_of_8_in_10():
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
 
 
-@pytest.mark.parametrize(("ones", "n"), [(0, 1), (1, 1), (3, 7), (0, 110), (117, 117), (1319, 1319), (700, 5000)])
+@pytest.mark.parametrize(
+    ("ones", "n"), [(0, 1), (1, 1), (3, 7), (0, 110), (117, 117), (1319, 1319), (700, 5000)]
+)
 def test_the_wilson_interval_is_scipys_and_its_ends_are_exact(ones, n):
     from scipy.stats import binomtest
 
     found = stats.share_interval(ones, n, 0.1)
-    assert found == pytest.approx(tuple(binomtest(ones, n).proportion_ci(0.9, method="wilson")), abs=1e-14)
+    assert found == pytest.approx(
+        tuple(binomtest(ones, n).proportion_ci(0.9, method="wilson")), abs=1e-14
+    )
     assert (found[0] == 0) == (ones == 0) and (found[1] == 1) == (ones == n)
 
 
 RATINGS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 GRADED = {
     "two levels": (lambda rng, shape: rng.choice([0.2, 0.9], shape, p=[0.3, 0.7]), 0.69),
-    "happy users": (lambda rng, shape: rng.choice(RATINGS, shape, p=[0.02, 0.03, 0.1, 0.25, 0.6]), 0.845),
-    "mixed users": (lambda rng, shape: rng.choice(RATINGS, shape, p=[0.05, 0.15, 0.4, 0.3, 0.1]), 0.5625),
+    "happy users": (
+        lambda rng, shape: rng.choice(RATINGS, shape, p=[0.02, 0.03, 0.1, 0.25, 0.6]),
+        0.845,
+    ),
+    "mixed users": (
+        lambda rng, shape: rng.choice(RATINGS, shape, p=[0.05, 0.15, 0.4, 0.3, 0.1]),
+        0.5625,
+    ),
     "uniform": (lambda rng, shape: rng.random(shape), 0.5),
     "skewed": (lambda rng, shape: rng.beta(5, 1, shape), 5 / 6),
 }
@@ -50,7 +60,9 @@ def test_scores_on_a_scale_of_their_own_keep_the_bootstrap():
     low, high = stats.mean_interval(np.random.default_rng(0).normal(12, 1, 100))
     assert 11.7 < low < high < 12.4
     gaps = stats.paired_difference(np.full(40, 0.5) + np.tile([0.0, 0.01], 20), np.full(40, 0.5))
-    assert 0 < gaps.interval[0] < 0.005 < gaps.interval[1] < 0.01  # of differences, which may be below 0
+    assert (
+        0 < gaps.interval[0] < 0.005 < gaps.interval[1] < 0.01
+    )  # of differences, which may be below 0
 
 
 def test_many_scores_on_a_scale_of_their_own_take_the_normal_interval_close_to_the_bootstrap():
@@ -79,7 +91,9 @@ def test_scores_that_are_not_binary_use_bootstrap_and_permutation():
     rng = np.random.default_rng(0)
     base = rng.normal(0.5, 0.1, 60)
     found = stats.paired_difference(base + rng.normal(0.05, 0.02, 60), base)
-    assert found.p_value < 0.01 and 0.04 < found.interval[0] < found.value < found.interval[1] < 0.06
+    assert (
+        found.p_value < 0.01 and 0.04 < found.interval[0] < found.value < found.interval[1] < 0.06
+    )
 
 
 def test_smallest_differences_are_those_of_the_reference_table():
@@ -92,7 +106,9 @@ def test_smallest_differences_are_those_of_the_reference_table():
 def test_paired_difference_is_antisymmetric_and_inside_its_bounds(pairs):
     a, b = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
     there, back = stats.paired_difference(a, b), stats.paired_difference(b, a)
-    assert there.value == pytest.approx(-back.value) and there.p_value == pytest.approx(back.p_value)
+    assert there.value == pytest.approx(-back.value) and there.p_value == pytest.approx(
+        back.p_value
+    )
     assert there.interval[0] == pytest.approx(-back.interval[1])
     assert 0 <= there.p_value <= 1 and -1 <= there.interval[0] <= there.interval[1] <= 1
 
@@ -109,7 +125,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 
 def test_holm_of_a_worked_example():
-    # Wright 1992, Biometrics 48: the smallest p times m, the next times m - 1, and never below the one before.
+    # Wright 1992, Biometrics 48: the smallest p times m, the next times m - 1, and never below the
+    # one before.
     found = stats.holm(np.array([0.01, 0.04, 0.03, 0.005]))
     assert found.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
@@ -131,8 +148,28 @@ def test_holm_controls_the_chance_of_any_false_finding():
 
 def test_cochrans_q_of_a_worked_example():
     # Cochran 1950 as in Siegel: three interviewers, 18 households; Q = 16.7, df = 2.
-    rows = [(0, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 0), (0, 1, 0), (1, 0, 0)]
-    rows += [(0, 0, 0), (1, 1, 1), (1, 1, 1), (1, 1, 0), (1, 1, 0), (1, 1, 0), (1, 1, 1), (1, 1, 0), (1, 1, 0)]
+    rows = [
+        (0, 0, 0),
+        (1, 1, 0),
+        (0, 1, 0),
+        (0, 0, 0),
+        (1, 0, 0),
+        (1, 1, 0),
+        (1, 1, 0),
+        (0, 1, 0),
+        (1, 0, 0),
+    ]
+    rows += [
+        (0, 0, 0),
+        (1, 1, 1),
+        (1, 1, 1),
+        (1, 1, 0),
+        (1, 1, 0),
+        (1, 1, 0),
+        (1, 1, 1),
+        (1, 1, 0),
+        (1, 1, 0),
+    ]
     assert stats.cochran_q(np.array(rows, float).T) == pytest.approx(0.000238, abs=2e-5)
     assert stats.cochran_q(np.ones((3, 5))) == 1.0
 
@@ -144,7 +181,9 @@ def test_two_prompts_in_cochrans_q_are_mcnemar_without_correction():
     assert stats.cochran_q(values) == pytest.approx(chi2.sf((9 - 2) ** 2 / (9 + 2), 1))
 
 
-@pytest.mark.parametrize(("k", "mean_of_maximum"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (100, 2.5076)])
+@pytest.mark.parametrize(
+    ("k", "mean_of_maximum"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (100, 2.5076)]
+)
 def test_the_expected_maximum_of_k_normal_deviates(k, mean_of_maximum):
     # Tabled by Harter 1961; the deviation of one prompt is sqrt(0.2 / (2 * 10)) = 0.1.
     assert stats.optimism_to_expect(k, 10) == pytest.approx(0.1 * mean_of_maximum, abs=2e-5)

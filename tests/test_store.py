@@ -17,9 +17,21 @@ from opro_local.errors import LockedError, StoreError, UsageError
 from opro_local.runs import store as stores
 from opro_local.runs.driver import request_digest
 from opro_local.search.trajectory import Entry
-from opro_local.types import Batch, Completion, Prompt, Rejection, Reply, Request, Sampling, Score, Solution
+from opro_local.types import (
+    Batch,
+    Completion,
+    Prompt,
+    Rejection,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    Solution,
+)
 
-BATCH = Batch("1/train", "scorer", [Request(Prompt("a"), Sampling(4)), Request(Prompt("b"), Sampling(4))])
+BATCH = Batch(
+    "1/train", "scorer", [Request(Prompt("a"), Sampling(4)), Request(Prompt("b"), Sampling(4))]
+)
 REPLY = Reply([Completion("x\ud800\0é", "stop", 3, 1, 2), Completion("", "too_long", 9, 0, 0)], 1.5)
 
 
@@ -59,12 +71,22 @@ def test_other_requests_under_a_known_label_are_refused(store):
     [
         Batch("1/train", "optimizer", BATCH.requests),
         Batch("1/train", "scorer", BATCH.requests[::-1]),
-        Batch("1/train", "scorer", [Request(Prompt("a", chat=False), Sampling(4)), BATCH.requests[1]]),
-        Batch("1/train", "scorer", [Request(Prompt("a", prefill="x"), Sampling(4)), BATCH.requests[1]]),
-        Batch("1/train", "scorer", [Request(Prompt("a", system=""), Sampling(4)), BATCH.requests[1]]),
+        Batch(
+            "1/train", "scorer", [Request(Prompt("a", chat=False), Sampling(4)), BATCH.requests[1]]
+        ),
+        Batch(
+            "1/train", "scorer", [Request(Prompt("a", prefill="x"), Sampling(4)), BATCH.requests[1]]
+        ),
+        Batch(
+            "1/train", "scorer", [Request(Prompt("a", system=""), Sampling(4)), BATCH.requests[1]]
+        ),
         Batch("1/train", "scorer", [Request(Prompt("a"), Sampling(5)), BATCH.requests[1]]),
-        Batch("1/train", "scorer", [Request(Prompt("a"), Sampling(4, 1.0, 1.0, 7)), BATCH.requests[1]]),
-        Batch("1/train", "scorer", [Request(Prompt("a"), Sampling(4, stop=("x",))), BATCH.requests[1]]),
+        Batch(
+            "1/train", "scorer", [Request(Prompt("a"), Sampling(4, 1.0, 1.0, 7)), BATCH.requests[1]]
+        ),
+        Batch(
+            "1/train", "scorer", [Request(Prompt("a"), Sampling(4, stop=("x",))), BATCH.requests[1]]
+        ),
     ],
 )
 def test_the_digest_covers_everything_that_decides_an_answer(changed):
@@ -92,7 +114,13 @@ def test_derived_rows_may_be_written_twice(store):
     for _ in range(2):
         store.record([entry], [Rejection(1, "x", "empty")], 0)
     (row,) = store.solutions()
-    assert (row["text"], row["score"], row["n"], row["extraction_failures"], row["truncated"]) == ("t?", 0.5, 2, 1, 2)
+    assert (row["text"], row["score"], row["n"], row["extraction_failures"], row["truncated"]) == (
+        "t?",
+        0.5,
+        2,
+        1,
+        2,
+    )
     assert store.rejections() == [{"step": 1, "text": "x", "reason": "empty"}]
 
 

@@ -16,7 +16,8 @@ from opro_local.types import Example
 GOOD = [("a", "b")]
 BIG = table.MAX_FIELD + 1
 
-# name, bytes, and either the (input, target) pairs read or the part of the message after the file's name.
+# name, bytes, and either the (input, target) pairs read or the part of the message after the file's
+# name.
 CORPUS = [
     ("plain.csv", b"input,target\na,b\n", GOOD),
     ("bom.csv", b"\xef\xbb\xbfinput,target\na,b\n", GOOD),
@@ -26,7 +27,11 @@ CORPUS = [
     ("blank_lines.csv", b"\n\ninput,target\n\na,b\n\n\n", GOOD),
     ("header_spaces.csv", b"input , target\na,b\n", GOOD),
     ("upper_suffix.CSV", b"input,target\na,b\n", GOOD),
-    ("values.csv", b"input,target\n007,NA\nNone,null\nnan,1.0\n", [("007", "NA"), ("None", "null"), ("nan", "1.0")]),
+    (
+        "values.csv",
+        b"input,target\n007,NA\nNone,null\nnan,1.0\n",
+        [("007", "NA"), ("None", "null"), ("nan", "1.0")],
+    ),
     ("quoted.csv", b'input,target\n"a,""x""",b\n', [('a,"x"', "b")]),
     ("quoted_newline.csv", b'input,target\n"a\nb",c\n', [("a\nb", "c")]),
     ("stray_quote.csv", b'input,target\n5" pipe,b\n', [('5" pipe', "b")]),
@@ -35,18 +40,42 @@ CORPUS = [
     ("inner_space.csv", b"input,target\n a , b\n", [(" a ", " b")]),
     ("tabs.tsv", b"input\ttarget\na,x\tb\n", [("a,x", "b")]),
     ("nul.csv", b"input,target\na,b\nc\0,d\n", ":3: a NUL byte; the file is damaged or no text"),
-    ("latin1.csv", b"input,target\na,b\nc,caf\xe9\n", ":3: the byte 0xe9 is not UTF-8; save the file as UTF-8"),
+    (
+        "latin1.csv",
+        b"input,target\na,b\nc,caf\xe9\n",
+        ":3: the byte 0xe9 is not UTF-8; save the file as UTF-8",
+    ),
     ("bom_latin1.csv", b"\xef\xbb\xbfinput,target\ncaf\xe9,b\n", ":2: the byte 0xe9 is not UTF-8"),
     ("cut_utf8.csv", b"input,target\na,\xe2\x82", ":2: the byte 0xe2 is not UTF-8"),
     ("surrogate.csv", b"input,target\na,\xed\xa0\x80\n", ":2: the byte 0xed is not UTF-8"),
-    ("utf16.csv", "input,target\na,b\n".encode("utf-16"), ":1: the file is UTF-16; save it as UTF-8"),
+    (
+        "utf16.csv",
+        "input,target\na,b\n".encode("utf-16"),
+        ":1: the file is UTF-16; save it as UTF-8",
+    ),
     ("gzip.csv", b"\x1f\x8b\x08\0\0\0\0\0", ":1: a NUL byte"),
-    ("short.csv", b"input,target,more\na,b,c\na,b\n", ":3: 2 fields where the header has 3; add what is missing"),
-    ("long.csv", b"input,target\na,b,c\n", ":2: 3 fields where the header has 2; quote fields that hold the"),
+    (
+        "short.csv",
+        b"input,target,more\na,b,c\na,b\n",
+        ":3: 2 fields where the header has 3; add what is missing",
+    ),
+    (
+        "long.csv",
+        b"input,target\na,b,c\n",
+        ":2: 3 fields where the header has 2; quote fields that hold the",
+    ),
     ("after_newline.csv", b'input,target\n"a\n\nb",c\nd\n', ":5: 1 fields where the header has 2"),
     ("space_line.csv", b"input,target\na,b\n \n", ":3: 1 fields where the header has 2"),
-    ("unclosed.csv", b'input,target\na,b\n"c,d\ne,f\n', ":3: a quoted field is never closed; double the quotes"),
-    ("after_quote.csv", b'input,target\n"a" x,b\n', ":2: text follows a closing quote; double the quotes"),
+    (
+        "unclosed.csv",
+        b'input,target\na,b\n"c,d\ne,f\n',
+        ":3: a quoted field is never closed; double the quotes",
+    ),
+    (
+        "after_quote.csv",
+        b'input,target\n"a" x,b\n',
+        ":2: text follows a closing quote; double the quotes",
+    ),
     ("twins.csv", b"input,target,input\na,b,c\n", ":1: 2 columns are called 'input'; rename them"),
     ("spaced_twins.csv", b"input,target, target\na,b,c\n", ":1: 2 columns are called 'target'"),
     ("nameless_twins.csv", b"input,target,,\na,b,c,d\n", ":1: 2 columns are called ''"),
@@ -54,34 +83,86 @@ CORPUS = [
     ("only_bom.csv", b"\xef\xbb\xbf", ": the file is empty"),
     ("only_spaces.csv", b" \n \n", ": the file is empty"),
     ("header_only.csv", b"input,target\n", ":1: no rows; the file needs at least one row"),
-    ("no_target.csv", b"input,label\na,b\n", ":1: no column 'target'; the columns are 'input', 'label'"),
+    (
+        "no_target.csv",
+        b"input,label\na,b\n",
+        ":1: no column 'target'; the columns are 'input', 'label'",
+    ),
     (
         "near.csv",
         b"Input,target\na,b\n",
         ":1: no column 'input'; the columns are 'Input', 'target'; did you mean 'Input'?",
     ),
-    ("semicolons.csv", b"input;target\na;b\n", "the only column is 'input;target': it seems divided by ';'"),
-    ("tabs.csv", b"input\ttarget\na\tb\n", "it seems divided by '\\t', a .csv by ',' and a .tsv by tabs"),
-    ("empty_target.csv", b"input,target\na,b\nc,\n", ":3: nothing in the column 'target'; fill it in or remove"),
+    (
+        "semicolons.csv",
+        b"input;target\na;b\n",
+        "the only column is 'input;target': it seems divided by ';'",
+    ),
+    (
+        "tabs.csv",
+        b"input\ttarget\na\tb\n",
+        "it seems divided by '\\t', a .csv by ',' and a .tsv by tabs",
+    ),
+    (
+        "empty_target.csv",
+        b"input,target\na,b\nc,\n",
+        ":3: nothing in the column 'target'; fill it in or remove",
+    ),
     ("blank_target.csv", b"input,target\na, \n", ":2: nothing in the column 'target'"),
     ("empty_input.csv", b"input,target\n,b\n", ":2: nothing in the column 'input'"),
-    ("big.csv", b"input,target\na,b\n" + b"x" * BIG + b",b\n", ":3: a field is too large (more than 5,000,000 char"),
+    (
+        "big.csv",
+        b"input,target\na,b\n" + b"x" * BIG + b",b\n",
+        ":3: a field is too large (more than 5,000,000 char",
+    ),
     ("plain.jsonl", b'{"input": "a", "target": "b"}\n', GOOD),
     ("bom.jsonl", b'\xef\xbb\xbf{"input": "a", "target": "b"}', GOOD),
     ("crlf.jsonl", b'{"input": "a", "target": "b"}\r\n\r\n', GOOD),
     ("plain.ndjson", b'{"input": "a", "target": "b"}\n', GOOD),
-    ("lines.json", b'{"input": "a", "target": "b"}\n{"target": "d", "input": "c"}', [("a", "b"), ("c", "d")]),
-    ("numbers.jsonl", b'{"input": 1, "target": 1.0}\n{"input": 1e5, "target": -0}', [("1", "1.0"), ("1e5", "-0")]),
+    (
+        "lines.json",
+        b'{"input": "a", "target": "b"}\n{"target": "d", "input": "c"}',
+        [("a", "b"), ("c", "d")],
+    ),
+    (
+        "numbers.jsonl",
+        b'{"input": 1, "target": 1.0}\n{"input": 1e5, "target": -0}',
+        [("1", "1.0"), ("1e5", "-0")],
+    ),
     ("bools.jsonl", b'{"input": true, "target": false}', [("true", "false")]),
     ("digits.jsonl", b'{"input": "a", "target": ' + b"9" * 5000 + b"}", [("a", "9" * 5000)]),
-    ("nested.jsonl", b'{"input": {"x": [1, 2.50]}, "target": [1, null]}', [('{"x": [1, 2.5]}', "[1, null]")]),
-    ("other_keys.jsonl", b'{"input":"a","target":"b","x":1}\n{"input":"c","target":"d"}', [("a", "b"), ("c", "d")]),
-    ("line_separator.jsonl", '{"input": "a\u2028\x85b", "target": "c"}'.encode(), [("a\u2028\x85b", "c")]),
+    (
+        "nested.jsonl",
+        b'{"input": {"x": [1, 2.50]}, "target": [1, null]}',
+        [('{"x": [1, 2.5]}', "[1, null]")],
+    ),
+    (
+        "other_keys.jsonl",
+        b'{"input":"a","target":"b","x":1}\n{"input":"c","target":"d"}',
+        [("a", "b"), ("c", "d")],
+    ),
+    (
+        "line_separator.jsonl",
+        '{"input": "a\u2028\x85b", "target": "c"}'.encode(),
+        [("a\u2028\x85b", "c")],
+    ),
     ("escapes.jsonl", b'{"input": "\\ud83d\\ude00", "target": "\\u00e9"}', [("😀", "é")]),
-    ("array.jsonl", b'[{"input": "a", "target": "b"}]', ":1: a JSON array, not JSON Lines; write one object a line"),
+    (
+        "array.jsonl",
+        b'[{"input": "a", "target": "b"}]',
+        ":1: a JSON array, not JSON Lines; write one object a line",
+    ),
     ("null.jsonl", b'{"input": "a", "target": null}', ":1: nothing in the column 'target'"),
-    ("lost_key.jsonl", b'{"input":"a","target":"b"}\n{"input":"c"}', ":2: nothing in the column 'target'"),
-    ("string.jsonl", b'{"input":"a","target":"b"}\n"x"', ":2: a string or a number where an object"),
+    (
+        "lost_key.jsonl",
+        b'{"input":"a","target":"b"}\n{"input":"c"}',
+        ":2: nothing in the column 'target'",
+    ),
+    (
+        "string.jsonl",
+        b'{"input":"a","target":"b"}\n"x"',
+        ":2: a string or a number where an object",
+    ),
     ("number.jsonl", b"5", ":1: a string or a number where an object"),
     ("inner_array.jsonl", b'{"input":"a","target":"b"}\n[1]', ":2: an array where an object"),
     ("null_line.jsonl", b"null", ":1: null where an object"),
@@ -90,12 +171,32 @@ CORPUS = [
         b'{"input":"a","target":"b"}\n{"input": "c',
         ":2: no JSON: unterminated string starting at at column 11",
     ),
-    ("single_quotes.jsonl", b"{'input': 'a'}", ":1: no JSON: expecting property name enclosed in double quotes"),
-    ("two.jsonl", b'{"input":"a","target":"b"} {"input":"c"}', ":1: no JSON: extra data at column 28"),
+    (
+        "single_quotes.jsonl",
+        b"{'input': 'a'}",
+        ":1: no JSON: expecting property name enclosed in double quotes",
+    ),
+    (
+        "two.jsonl",
+        b'{"input":"a","target":"b"} {"input":"c"}',
+        ":1: no JSON: extra data at column 28",
+    ),
     ("pretty.jsonl", b'{\n"input": "a"\n}', ":1: no JSON: "),
-    ("nan.jsonl", b'{"input": "a", "target": NaN}', ":1: NaN is not JSON; write null or a number; correct the row"),
-    ("twin_keys.jsonl", b'{"input": "a", "input": "b", "target": "c"}', ":1: the key 'input' appears twice"),
-    ("half_pair.jsonl", b'{"input": "\\ud800", "target": "c"}', ":1: half a surrogate pair in the column 'input'"),
+    (
+        "nan.jsonl",
+        b'{"input": "a", "target": NaN}',
+        ":1: NaN is not JSON; write null or a number; correct the row",
+    ),
+    (
+        "twin_keys.jsonl",
+        b'{"input": "a", "input": "b", "target": "c"}',
+        ":1: the key 'input' appears twice",
+    ),
+    (
+        "half_pair.jsonl",
+        b'{"input": "\\ud800", "target": "c"}',
+        ":1: half a surrogate pair in the column 'input'",
+    ),
     (
         "half_key.jsonl",
         b'{"\\udc00": 1, "input": "a", "target": "c"}',
@@ -103,15 +204,39 @@ CORPUS = [
     ),
     ("nul_escape.jsonl", b'{"input": "a\\u0000", "target": "c"}', ":1: a NUL character"),
     ("deep.jsonl", b'{"input": ' + b"[" * 100_000, ":1: nested too deep"),
-    ("latin1.jsonl", b'{"input": "a", "target": "b"}\n{"input": "\xe9"}', ":2: the byte 0xe9 is not UTF-8"),
+    (
+        "latin1.jsonl",
+        b'{"input": "a", "target": "b"}\n{"input": "\xe9"}',
+        ":2: the byte 0xe9 is not UTF-8",
+    ),
     ("big.jsonl", b'{"target": "b", "input": "' + b"x" * BIG + b'"}', ":1: a field is too large"),
     ("empty.jsonl", b"\n\n", ": the file is empty"),
-    ("array.json", b' [ {"input": "a", "target": "b"} ,\n{"input": 1.0, "target": 2}\n]\n', [*GOOD, ("1.0", "2")]),
+    (
+        "array.json",
+        b' [ {"input": "a", "target": "b"} ,\n{"input": 1.0, "target": 2}\n]\n',
+        [*GOOD, ("1.0", "2")],
+    ),
     ("empty_array.json", b"[]", ":1: no rows"),
-    ("array_of_numbers.json", b'[{"input": "a", "target": "b"},\n5]', ":2: a string or a number where an object"),
-    ("open_array.json", b'[{"input": "a", "target": "b"}\n', ":2: no JSON: a ',' or the end of the array expected"),
-    ("comma_at_end.json", b'[{"input": "a", "target": "b"},\n]', ":2: no JSON: an object expected after ','"),
-    ("no_comma.json", b'[{"input": "a", "target": "b"}\n{}]', ":2: no JSON: a ',' or the end of the array expected"),
+    (
+        "array_of_numbers.json",
+        b'[{"input": "a", "target": "b"},\n5]',
+        ":2: a string or a number where an object",
+    ),
+    (
+        "open_array.json",
+        b'[{"input": "a", "target": "b"}\n',
+        ":2: no JSON: a ',' or the end of the array expected",
+    ),
+    (
+        "comma_at_end.json",
+        b'[{"input": "a", "target": "b"},\n]',
+        ":2: no JSON: an object expected after ','",
+    ),
+    (
+        "no_comma.json",
+        b'[{"input": "a", "target": "b"}\n{}]',
+        ":2: no JSON: a ',' or the end of the array expected",
+    ),
     (
         "after_array.json",
         b'[{"input": "a", "target": "b"}]\n\nx',
@@ -130,7 +255,11 @@ CORPUS = [
     ("object.json", b'{"data": [\n{"input": "a"}]}', ":1: no JSON: "),
     ("garbage.parquet", b"PAR1 but not really", ": no readable Parquet file: "),
     ("empty.parquet", b"", ": no readable Parquet file: "),
-    ("sheet.xlsx", b"PK\x03\x04", ": files of kind '.xlsx' are not read; accepted: .csv, .tsv, .jsonl"),
+    (
+        "sheet.xlsx",
+        b"PK\x03\x04",
+        ": files of kind '.xlsx' are not read; accepted: .csv, .tsv, .jsonl",
+    ),
     ("nothing", b"a", ": files of kind '' are not read"),
 ]
 
@@ -168,7 +297,9 @@ def test_examples_carry_ids_columns_and_places(tmp_path):
     (rows,) = table.read(str(path)).values()
     assert table.examples(rows, "train", "q", "y") == [
         Example("train:0", {"q": "a", "y": "1", "hint": "", "extra": ""}, "a", "1", f"{path}:1"),
-        Example("train:1", {"q": "b", "y": "2", "hint": "", "extra": "true"}, "b", "2", f"{path}:3"),
+        Example(
+            "train:1", {"q": "b", "y": "2", "hint": "", "extra": "true"}, "b", "2", f"{path}:3"
+        ),
     ]
 
 
@@ -207,7 +338,9 @@ def test_missing_files_and_folders(tmp_path):
     for name in ("no.csv", "no.jsonl", "no.parquet", "no"):
         with pytest.raises(DataError, match=r"no(\.\w+)?: no such file"):
             table.read(str(tmp_path / name))
-    with pytest.raises(DataError, match="a folder without Parquet files or a saved dataset; accepted: "):
+    with pytest.raises(
+        DataError, match="a folder without Parquet files or a saved dataset; accepted: "
+    ):
         table.read(str(tmp_path))
 
 
@@ -238,12 +371,36 @@ def test_parquet_values(tmp_path):
     write_parquet(
         path,
         [
-            {"input": "007", "target": 1, "f": 1.0, "b": True, "l": [1, 2], "raw": b"x", "none": None},
-            {"input": "NA", "target": 2, "f": float("nan"), "b": False, "l": [], "raw": b"y", "none": None},
+            {
+                "input": "007",
+                "target": 1,
+                "f": 1.0,
+                "b": True,
+                "l": [1, 2],
+                "raw": b"x",
+                "none": None,
+            },
+            {
+                "input": "NA",
+                "target": 2,
+                "f": float("nan"),
+                "b": False,
+                "l": [],
+                "raw": b"y",
+                "none": None,
+            },
         ],
     )
     first, second = table.read(str(path))[""].rows
-    plain = {"input": "007", "target": "1", "f": "1.0", "b": "true", "l": "[1, 2]", "raw": "x", "none": None}
+    plain = {
+        "input": "007",
+        "target": "1",
+        "f": "1.0",
+        "b": "true",
+        "l": "[1, 2]",
+        "raw": "x",
+        "none": None,
+    }
     assert dict(first.columns) == plain
     assert (second.columns["f"], second.columns["input"], second.where) == (None, "NA", f"{path}:2")
 
@@ -298,16 +455,24 @@ def test_parquet_folder_without_named_splits_is_one_table(tmp_path):
     write_parquet(tmp_path / "part-0.parquet", [pair(index) for index in range(5)])
     write_parquet(tmp_path / "part-1.parquet", [pair(index) for index in range(5, 10)])
     task = loading.load(settings(data=str(tmp_path)))
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 4, "validation": 2, "test": 4}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 4,
+    }
     write_parquet(tmp_path / "part-2.parquet", [{"input": "a", "label": "b"}])
-    with pytest.raises(DataError, match=r"part-2\.parquet: other columns than .*part-0\.parquet: input, label"):
+    with pytest.raises(
+        DataError, match=r"part-2\.parquet: other columns than .*part-0\.parquet: input, label"
+    ):
         loading.load(settings(data=str(tmp_path)))
 
 
 def test_folder_without_a_train_split(tmp_path):
     write_parquet(tmp_path / "test.parquet", [pair(0)])
     write_parquet(tmp_path / "validation.parquet", [pair(1)])
-    with pytest.raises(DataError, match="no split is called train; its splits are: test, validation"):
+    with pytest.raises(
+        DataError, match="no split is called train; its splits are: test, validation"
+    ):
         loading.load(settings(data=str(tmp_path)))
 
 
@@ -325,7 +490,11 @@ def labelled():
 def test_saved_dataset(tmp_path, labelled):
     labelled.save_to_disk(str(tmp_path / "saved"))
     task = loading.load(settings(data=str(tmp_path / "saved")))
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 4, "validation": 2, "test": 4}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 4,
+    }
     assert {row.target for rows in task.splits.values() for row in rows} == {"neg", "pos"}
 
 
@@ -341,7 +510,9 @@ def test_saved_dataset_dict(tmp_path, labelled):
     ]
     assert task.splits["test"][0].where == f"{tmp_path}/saved/test:1"
     assert task.notices[0] == f"{tmp_path}/saved: not used: the splits extra"
-    with pytest.raises(DataError, match=r"holds several splits \(train, test, extra\); give it as task\.data"):
+    with pytest.raises(
+        DataError, match=r"holds several splits \(train, test, extra\); give it as task\.data"
+    ):
         loading.load(settings(train=str(tmp_path / "saved")))
 
 

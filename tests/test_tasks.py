@@ -1,4 +1,6 @@
-"""From settings to a task: splits by file or by fractions, caps, and what the user is told about the rows."""
+"""From settings to a task: splits by file or by fractions, caps, and what the user is told about
+the rows.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,16 @@ def ids(task):
 def test_fractions(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
     task = loading.load(settings(data=path))
-    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 40, "validation": 20, "test": 40}
+    assert {split: len(rows) for split, rows in task.splits.items()} == {
+        "train": 40,
+        "validation": 20,
+        "test": 40,
+    }
     found = [int(name.removeprefix("data:")) for names in ids(task).values() for name in names]
     assert sorted(found) == list(range(100)) and found != sorted(found)
-    assert all(names == sorted(names, key=lambda name: int(name[5:])) for names in ids(task).values())
+    assert all(
+        names == sorted(names, key=lambda name: int(name[5:])) for names in ids(task).values()
+    )
     assert ids(task) == ids(loading.load(settings(data=path)))
     assert ids(task) != ids(loading.load(settings(data=path, split_seed=1)))
     assert task.rule == "auto" and task.notices == ()
@@ -41,7 +49,10 @@ def test_fractions(tmp_path):
 
 def test_fractions_of_zero_and_less_than_everything(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(10)])
-    assert {s: len(rows) for s, rows in loading.load(settings(data=path, split=(0.5, 0, 0.2))).splits.items()} == {
+    assert {
+        s: len(rows)
+        for s, rows in loading.load(settings(data=path, split=(0.5, 0, 0.2))).splits.items()
+    } == {
         "train": 5,
         "test": 2,
     }
@@ -52,7 +63,9 @@ def test_fractions_of_zero_and_less_than_everything(tmp_path):
 
 
 def test_rows_with_the_same_input_share_a_split(tmp_path):
-    path = write_csv(tmp_path / "t.csv", [(f"q{n // 4}" + "  \t"[: n % 2], n // 4) for n in range(80)])
+    path = write_csv(
+        tmp_path / "t.csv", [(f"q{n // 4}" + "  \t"[: n % 2], n // 4) for n in range(80)]
+    )
     for seed in range(5):
         splits = loading.load(settings(data=path, split_seed=seed)).splits
         inputs = [{row.input.strip() for row in rows} for rows in splits.values()]
@@ -61,20 +74,23 @@ def test_rows_with_the_same_input_share_a_split(tmp_path):
 
 def test_too_few_rows(tmp_path):
     path = write_csv(tmp_path / "t.csv", [("q1", "a"), ("q2", "b")])
-    message = (
-        r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, validation 0, test 1"
-    )
+    message = r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, validation 0, test 1"
     with pytest.raises(DataError, match=message):
         loading.load(settings(data=path))
     path = write_csv(tmp_path / "t.csv", [("q1", "a")] * 50)
-    with pytest.raises(DataError, match=r"50 rows \(1 different inputs\) .* train 50, validation 0, test 0"):
+    with pytest.raises(
+        DataError, match=r"50 rows \(1 different inputs\) .* train 50, validation 0, test 0"
+    ):
         loading.load(settings(data=path))
 
 
 def test_splits_by_file(tmp_path):
     train = write_csv(tmp_path / "a.csv", [("q1", "a"), ("q2", "b")])
     test = write_csv(tmp_path / "b.csv", [("q3", "a")])
-    assert ids(loading.load(settings(train=train, test=test))) == {"train": ["train:0", "train:1"], "test": ["test:0"]}
+    assert ids(loading.load(settings(train=train, test=test))) == {
+        "train": ["train:0", "train:1"],
+        "test": ["test:0"],
+    }
     assert ids(loading.load(settings(train=train))) == {"train": ["train:0", "train:1"]}
 
 
@@ -86,15 +102,23 @@ def test_settings_that_contradict_each_other(tmp_path):
         loading.load(settings(test=path))
     with pytest.raises(UsageError, match="both name the column 'x'"):
         loading.load(settings(data=path, input="x", target="x"))
-    with pytest.raises(UsageError, match=r"unknown task 'gsm'; did you mean gsm8k\? task\.name is one of: table, "):
+    with pytest.raises(
+        UsageError, match=r"unknown task 'gsm'; did you mean gsm8k\? task\.name is one of: table, "
+    ):
         loading.load(settings(name="gsm"))
 
 
 def test_caps_are_nested(tmp_path):
     path = write_csv(tmp_path / "t.csv", [(f"q{n}", n) for n in range(100)])
-    few, more = (ids(loading.load(settings(data=path, train_rows=cap, test_rows=3))) for cap in (5, 10))
+    few, more = (
+        ids(loading.load(settings(data=path, train_rows=cap, test_rows=3))) for cap in (5, 10)
+    )
     assert [len(names) for names in few.values()] == [5, 20, 3]
-    assert set(few["train"]) < set(more["train"]) < set(ids(loading.load(settings(data=path)))["train"])
+    assert (
+        set(few["train"])
+        < set(more["train"])
+        < set(ids(loading.load(settings(data=path)))["train"])
+    )
     assert few["test"] == more["test"]
     assert list(loading.load(settings(data=path, validation_rows=0)).splits) == ["train", "test"]
     task = loading.load(settings(data=path, validation_rows=21))
@@ -110,7 +134,9 @@ def test_notices_name_repeated_and_shared_rows(tmp_path):
     )
 
 
-FIELDS = st.sampled_from(["input", "target", "question", "options", "correct", "sQuestion", "lSolutions", "final_ans"])
+FIELDS = st.sampled_from(
+    ["input", "target", "question", "options", "correct", "sQuestion", "lSolutions", "final_ans"]
+)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -129,7 +155,9 @@ FILES = {"bbh/navigate": "navigate.json", "aqua": "AQuA.json", "multiarith": "Mu
     st.lists(st.dictionaries(FIELDS, VALUES) | VALUES, max_size=6) | VALUES,
     st.sampled_from(["array", "lines", "bbh"]),
 )
-@hypothesis.settings(max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
 def test_any_json_in_a_benchmark_file_loads_or_is_refused(tmp_path, name, value, form):
     if form == "lines" and isinstance(value, list):
         text = "".join(json.dumps(row) + "\n" for row in value)

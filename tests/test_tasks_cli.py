@@ -1,4 +1,6 @@
-"""`opro-local tasks`: list, show and validate, their JSON, their exit codes and one line per mistake."""
+"""`opro-local tasks`: list, show and validate, their JSON, their exit codes and one line per
+mistake.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from opro_local.tasks.loading import names
 
 
 def run(*arguments):
-    """The output of `opro-local tasks ...`; its error, if there is one, is raised as main() sees it."""
+    """The output of `opro-local tasks ...`; its error, if there is one, is raised as main() sees
+    it.
+    """
     app = typer.Typer()
     app.add_typer(verbs.app, name="tasks")
     found = CliRunner().invoke(app, ["tasks", *map(str, arguments)])
@@ -33,7 +37,11 @@ def write_bbh(folder, name, rows):
 @pytest.fixture
 def data(tmp_path):
     """Two sound tasks, and one with the row that is broken as published."""
-    write_bbh(tmp_path / "bbh", "object_counting", [{"input": f"{n} eggs?", "target": str(n)} for n in range(10)])
+    write_bbh(
+        tmp_path / "bbh",
+        "object_counting",
+        [{"input": f"{n} eggs?", "target": str(n)} for n in range(10)],
+    )
     rows = [{"input": f"Film {n}?\nOptions:\n(A) x\n(B) y", "target": "(A)"} for n in range(200)]
     rows[163] = {"input": "Film?\nOptions:\n(A) Monsters\n(B) Inc", "target": "Monsters, Inc"}
     write_bbh(tmp_path / "bbh", "movie_recommendation", rows)
@@ -66,7 +74,12 @@ def test_list_without_a_folder_and_with_a_broken_file(data):
 def test_show(data):
     found = json.loads(run("show", "bbh/object_counting", "--data-dir", data, "--row", 1, "--json"))
     assert found["splits"] == {"train": 2, "test": 8}
-    assert (found["rule"], found["kind"], found["version"], found["stop"]) == ("number", "number", 1, [])
+    assert (found["rule"], found["kind"], found["version"], found["stop"]) == (
+        "number",
+        "number",
+        1,
+        [],
+    )
     # np.random.seed(0); np.sort(np.random.choice(10, 2, replace=False)) is [2, 8].
     assert found["row"] == {
         "id": "object_counting:8",
@@ -88,9 +101,13 @@ def test_show_a_task_without_train(data):
 
 def test_show_rows_that_are_not_there(data):
     for row in (2, -1):
-        with pytest.raises(UsageError, match=f"--row {row}: train has 2 rows; give a number from 0 to 1"):
+        with pytest.raises(
+            UsageError, match=f"--row {row}: train has 2 rows; give a number from 0 to 1"
+        ):
             run("show", "bbh/object_counting", "--data-dir", data, "--row", row)
-    with pytest.raises(UsageError, match=r"unknown task 'bbh/objekt'; did you mean bbh/object_counting\?"):
+    with pytest.raises(
+        UsageError, match=r"unknown task 'bbh/objekt'; did you mean bbh/object_counting\?"
+    ):
         run("show", "bbh/objekt", "--data-dir", data)
     with pytest.raises(UsageError, match=r"unknown task 'gsm8k/main'; did you mean gsm8k\?"):
         run("show", "gsm8k/main", "--data-dir", data)
@@ -98,13 +115,22 @@ def test_show_rows_that_are_not_there(data):
 
 def test_data_of_ones_own(tmp_path):
     path = tmp_path / "own.csv"
-    path.write_text("text,label\n" + "".join(f"text {n},{'good' if n % 2 else 'bad'}\n" for n in range(20)))
+    path.write_text(
+        "text,label\n" + "".join(f"text {n},{'good' if n % 2 else 'bad'}\n" for n in range(20))
+    )
     own = ("--data", path, "--input", "text", "--target", "label")
     found = json.loads(run("show", *own, "--json"))
     assert (found["rule"], found["splits"]) == ("labels", {"train": 8, "validation": 4, "test": 8})
     assert found["row"]["prompt"].startswith("Let's solve the problem.\ntext ")
     found = json.loads(run("validate", *own, "--json"))
-    assert found == {"name": "table", "rule": "labels", "rows": 20, "unchecked": 0, "wrong": [], "error": None}
+    assert found == {
+        "name": "table",
+        "rule": "labels",
+        "rows": 20,
+        "unchecked": 0,
+        "wrong": [],
+        "error": None,
+    }
     found = json.loads(run("validate", *own, "--rule", "number", "--json"))
     assert len(found["wrong"]) == 20
     assert found["wrong"][0]["where"] == f"{path}:2"
@@ -116,7 +142,10 @@ def test_validate_names_the_rows_that_cannot_be_right(data):
     assert (found["rows"], found["rule"], found["error"]) == (200, "choice", None)
     (row,) = found["wrong"]
     assert row["id"] == "movie_recommendation:163" and row["target"] == "Monsters, Inc"
-    assert row["where"] == f"{data}/bbh/movie_recommendation.json:164" and "cut at its commas" in row["why"]
+    assert (
+        row["where"] == f"{data}/bbh/movie_recommendation.json:164"
+        and "cut at its commas" in row["why"]
+    )
 
 
 def test_validate_all(data):
@@ -127,15 +156,23 @@ def test_validate_all(data):
         "multiarith": (1, 0),
     }
     lines = run("validate", "all", "--data-dir", data).splitlines()
-    assert len(lines) == 4 and lines[1].startswith(f"  {data}/bbh/movie_recommendation.json:164: 'Monsters, Inc': ")
+    assert len(lines) == 4 and lines[1].startswith(
+        f"  {data}/bbh/movie_recommendation.json:164: 'Monsters, Inc': "
+    )
 
 
 def test_a_folder_of_one_dataset_is_no_malformed_other(tmp_path):
-    write_parquet(tmp_path, test=[{"question": "1+1?", "final_ans": "2"}], train=[{"question": "2?", "final_ans": "2"}])
-    assert [one["name"] for one in json.loads(run("validate", "all", "--data-dir", tmp_path, "--json"))] == [
-        "multiarith"
-    ]
-    with pytest.raises(DataError, match=r"parquet: no column 'options'; the columns are 'question', 'final_ans'"):
+    write_parquet(
+        tmp_path,
+        test=[{"question": "1+1?", "final_ans": "2"}],
+        train=[{"question": "2?", "final_ans": "2"}],
+    )
+    assert [
+        one["name"] for one in json.loads(run("validate", "all", "--data-dir", tmp_path, "--json"))
+    ] == ["multiarith"]
+    with pytest.raises(
+        DataError, match=r"parquet: no column 'options'; the columns are 'question', 'final_ans'"
+    ):
         run("validate", "aqua", "--data-dir", tmp_path)
     write_bbh(tmp_path, "navigate", [{"input": "Walk?", "target": "Yes"}] * 5)
     options = [{"question": "1+1?", "options": ["A)1", "B)2"], "correct": "B"}]

@@ -1,4 +1,6 @@
-"""The travelling salesman: points from files, tours read and refused, heuristics, the optimum, and the asking."""
+"""The travelling salesman: points from files, tours read and refused, heuristics, the optimum, and
+the asking.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def planned(*overrides: str) -> Plan:
 def driven(ready: Plan, script) -> tuple[dict, Trajectory]:
     """The result and the trajectory of a search with a scripted optimizer."""
     trajectory = Trajectory()
-    outcome = drive(ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory)
+    outcome = drive(
+        ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
+    )
     return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory), trajectory
 
 
@@ -96,7 +100,9 @@ def test_farthest_insertion_takes_the_city_that_costs_most(seed):
 
     while len(tour) < 12:
         left = [city for city in range(12) if city not in tour]
-        tour = max((inserted(city) for city in left), key=lambda longer: tsp_tours.length(longer, between))
+        tour = max(
+            (inserted(city) for city in left), key=lambda longer: tsp_tours.length(longer, between)
+        )
     found = tsp_tours.farthest_insertion(between)
     assert tsp_tours.length(found, between) == pytest.approx(tsp_tours.length(tour, between))
 
@@ -146,14 +152,18 @@ def test_forms_render_as_their_golden_files(name):
 
 
 def asked(problem, replies):
-    """Drive one ask with a function from a request to a reply; returns the batches and the completions."""
+    """Drive one ask with a function from a request to a reply; returns the batches and the
+    completions.
+    """
     batches = []
     asks = problem.ask("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
     try:
         batch = next(asks)
         while True:
             batches.append(batch)
-            batch = asks.send(Reply([Completion(replies(r), "stop", 3, 0, 1) for r in batch.requests], 0.1))
+            batch = asks.send(
+                Reply([Completion(replies(r), "stop", 3, 0, 1) for r in batch.requests], 0.1)
+            )
     except StopIteration as end:
         return batches, end.value
 
@@ -182,7 +192,9 @@ def test_a_reply_that_is_no_city_ends_its_tour_alone():
     problem = planned(*CHOSEN, "problem.nodes=5").problem
     first = problem.ask("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
     next(first)
-    batch = first.send(Reply([Completion("4", "length", 3, 0, 1), Completion("7", "length", 3, 0, 1)], 0.1))
+    batch = first.send(
+        Reply([Completion("4", "length", 3, 0, 1), Completion("7", "length", 3, 0, 1)], 0.1)
+    )
     assert len(batch.requests) == 1
     first.send(Reply([Completion("1,", "stop", 3, 0, 1)], 0.1))
     with pytest.raises(StopIteration) as end:
@@ -204,13 +216,20 @@ def test_a_model_that_gives_no_tour_is_asked_three_times_a_step_and_then_left():
     ready = square("search.steps=2", "search.candidates=4", "search.patience=0")
     found, trajectory = driven(ready, no_tour)
     assert found["proposals"] == {"valid": 0, "invalid": 2 * 3 * 4, "duplicate": 0}
-    assert {rejection.step for rejection in trajectory.rejections} == {1, 2} and not found["reached"]
+    assert {rejection.step for rejection in trajectory.rejections} == {1, 2} and not found[
+        "reached"
+    ]
 
 
 def test_only_what_was_no_tour_is_asked_again_with_other_seeds():
-    batches, completions = asked(READER, lambda r: "<trace> 0 </trace>" if r.sampling.seed == 7 else GOOD)
+    batches, completions = asked(
+        READER, lambda r: "<trace> 0 </trace>" if r.sampling.seed == 7 else GOOD
+    )
     assert [len(batch.requests) for batch in batches] == [2, 1] and len(completions) == 3
-    assert batches[1].label == "1/propose/again1" and batches[1].requests[0].sampling.seed not in (7, 8)
+    assert batches[1].label == "1/propose/again1" and batches[1].requests[0].sampling.seed not in (
+        7,
+        8,
+    )
 
 
 GOOD = "<trace> 0,1,2,3,4,5,6,7,8,9 </trace>"
@@ -228,7 +247,10 @@ def test_a_perfect_optimizer_ends_the_search_at_once():
 def test_a_random_optimizer_is_as_good_as_random_search(decoding):
     ratios = []
     for seed in range(5):
-        found, _ = driven(planned(*decoding, f"run.seed={seed}", "search.steps=15", "search.patience=0"), random_tour)
+        found, _ = driven(
+            planned(*decoding, f"run.seed={seed}", "search.steps=15", "search.patience=0"),
+            random_tour,
+        )
         ratios.append(found["best"]["value"] / found["baselines"]["random_search"])
         assert found["proposals"]["invalid"] == 0
     assert 0.9 < sorted(ratios)[2] < 1.1
@@ -272,7 +294,9 @@ TSPLIB = "NAME : t\nTYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE : {}\nNODE_COORD_S
 def test_points_are_read(tmp_path, name, text):
     points = tsp_points.read(write(tmp_path, name, text))
     assert points.xy.tolist() == [[0, 0], [1.5, 0], [0, 2]]
-    assert points.distances[0, 1] == (2.0 if name == "p.tsp" else 1.5)  # TSPLIB rounds its distances
+    assert points.distances[0, 1] == (
+        2.0 if name == "p.tsp" else 1.5
+    )  # TSPLIB rounds its distances
 
 
 @pytest.mark.parametrize(
@@ -294,7 +318,11 @@ def test_points_are_read(tmp_path, name, text):
         ("p.tsp", TSPLIB.format("GEO"), "p.tsp:4: edge weight type GEO"),
         ("p.tsp", "NODE_COORD_SECTION\n1 0 0\n", "p.tsp: no EDGE_WEIGHT_TYPE"),
         ("p.tsp", "EDGE_WEIGHT_TYPE: EUC_2D\n", "p.tsp: no NODE_COORD_SECTION"),
-        ("p.tsp", TSPLIB.format("EUC_2D").replace("2 1.5 0", "2 1.5"), "p.tsp:7: '2 1.5' is not a node's"),
+        (
+            "p.tsp",
+            TSPLIB.format("EUC_2D").replace("2 1.5 0", "2 1.5"),
+            "p.tsp:7: '2 1.5' is not a node's",
+        ),
     ],
 )
 def test_wrong_files_are_named_with_their_line(tmp_path, name, text, says):
@@ -335,7 +363,9 @@ def test_a_points_file_is_part_of_what_a_run_is(tmp_path):
     assert planned(*FREE, f'problem.data_file="{path}"').identity != before.identity
 
 
-@pytest.mark.parametrize("override", ["problem.nodes=2", "problem.span=[5, 1]", 'problem.start="best"'])
+@pytest.mark.parametrize(
+    "override", ["problem.nodes=2", "problem.span=[5, 1]", 'problem.start="best"']
+)
 def test_wrong_settings_are_named(override):
     with pytest.raises(UsageError, match=override.partition("=")[0]):
         planned(*FREE, override)

@@ -1,4 +1,6 @@
-"""What vLLM is told when it shall sleep and wake, on a stand-in; and the real thing where there is a GPU."""
+"""What vLLM is told when it shall sleep and wake, on a stand-in; and the real thing where there is
+a GPU.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,13 @@ def vllm_engine(monkeypatch):
 
     def made(level: int) -> tuple[VllmEngine, FakeLlm]:
         engine = VllmEngine.__new__(VllmEngine)
-        engine._llm, engine._level, engine._said, engine._failed, engine._adapters = FakeLlm(), level, [], "", {}
+        engine._llm, engine._level, engine._said, engine._failed, engine._adapters = (
+            FakeLlm(),
+            level,
+            [],
+            "",
+            {},
+        )
         engine._prompts = SimpleNamespace(tokenizer=SimpleNamespace(encode=lambda text: [1, 2, 3]))
         return engine, engine._llm
 
@@ -81,7 +89,10 @@ def vllm_engine(monkeypatch):
     ("level", "waking"),
     [
         (1, ["wake_up None", "reset_prefix_cache"]),
-        (2, ["wake_up ['weights']", "reload_weights", "wake_up ['kv_cache']", "reset_prefix_cache"]),
+        (
+            2,
+            ["wake_up ['weights']", "reload_weights", "wake_up ['kv_cache']", "reset_prefix_cache"],
+        ),
     ],
 )
 def test_what_vllm_is_told_in_which_order(vllm_engine, level, waking):
@@ -104,11 +115,15 @@ def test_a_vllm_that_wakes_with_other_weights_is_refused(vllm_engine):
         engine.wake()
 
 
-@pytest.mark.parametrize(("broken", "message"), [("sleep 1", "go to sleep"), ("wake_up None", "wake up")])
+@pytest.mark.parametrize(
+    ("broken", "message"), [("sleep 1", "go to sleep"), ("wake_up None", "wake up")]
+)
 def test_a_vllm_without_memory_says_what_it_could_not_do(vllm_engine, broken, message):
     engine, llm = vllm_engine(1)
     llm.broken = broken
-    with pytest.raises(EngineError, match=rf"^vLLM does not {message}: CUDA out of memory\.") as caught:
+    with pytest.raises(
+        EngineError, match=rf"^vLLM does not {message}: CUDA out of memory\."
+    ) as caught:
         engine.sleep()
         engine.wake()
     assert "lower gpu_memory" in caught.value.hint
@@ -128,7 +143,9 @@ def test_a_real_vllm_sleeps_frees_the_gpu_and_answers_as_before(level):
     if not gpus():
         pytest.skip("vLLM's sleep mode needs a CUDA GPU; there is none here")
     real("vllm")
-    settings = EngineSettings(str(SMOL), "vllm", max_model_len=512, max_num_seqs=16, gpu_memory=0.3, sleep=level)
+    settings = EngineSettings(
+        str(SMOL), "vllm", max_model_len=512, max_num_seqs=16, gpu_memory=0.3, sleep=level
+    )
     worker = WorkerEngine(settings)
     try:
         asked = [Request(Prompt(f"Say the number {n} in words."), Sampling(8)) for n in range(8)]

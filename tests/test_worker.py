@@ -59,7 +59,9 @@ def worker(tmp_path, monkeypatch):
 
     def start(function="echo", fault="", **changes):
         monkeypatch.setenv("OPRO_FAULT", fault)
-        settings = EngineSettings(model="", kind="scripted", script=f"{script}:{function}", **changes)
+        settings = EngineSettings(
+            model="", kind="scripted", script=f"{script}:{function}", **changes
+        )
         started.append(WorkerEngine(settings, tmp_path / "engine.log"))
         return started[-1]
 
@@ -128,7 +130,11 @@ def test_hang_ends_within_stall_seconds(worker):
 def test_a_sleeping_engine_answers_only_when_it_is_awake_again(worker):
     engine = worker()
     engine.sleep()
-    for ask in (lambda: engine.generate(requests("a")), lambda: engine.count_tokens([Prompt("a")]), engine.sleep):
+    for ask in (
+        lambda: engine.generate(requests("a")),
+        lambda: engine.count_tokens([Prompt("a")]),
+        engine.sleep,
+    ):
         with pytest.raises(EngineError, match="the scripted engine is asleep"):
             ask()
     engine.wake()
@@ -253,7 +259,10 @@ def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
 
 def test_the_parent_imports_nothing_heavy():
     program = "import opro_local.engines.worker, sys; print({'torch', 'vllm', 'transformers'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
+        == "set()\n"
+    )
 
 
 def test_ctrl_c_does_not_reach_the_child(worker):
@@ -279,14 +288,18 @@ def test_auto_falls_back_and_says_why(monkeypatch):
         start_engine(settings, "vllm")
 
 
-FULL = EngineError("vLLM does not start: Free memory on device cuda:0 is less than desired", "lower gpu_memory")
+FULL = EngineError(
+    "vLLM does not start: Free memory on device cuda:0 is less than desired", "lower gpu_memory"
+)
 LARGE = EngineError("the model does not fit the GPU", "use a smaller model or dtype")
 BROKEN = ModelError("m: the tokenizer does not load", "copy the whole model folder")
 
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Has the engines of "auto" fail one after the other with these errors; gives the kinds that were tried."""
+    """Has the engines of "auto" fail one after the other with these errors; gives the kinds that
+    were tried.
+    """
     kinds = []
 
     def fail(*errors):

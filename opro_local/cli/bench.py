@@ -22,7 +22,9 @@ from opro_local.cli.options import (
     overrides,
 )
 
-RowsOption = Annotated[int | None, typer.Option("--rows", min=1, help="Train rows in the batch [default: up to 100].")]
+RowsOption = Annotated[
+    int | None, typer.Option("--rows", min=1, help="Train rows in the batch [default: up to 100].")
+]
 KINDS = {"phase": "scoring phase", "raw": "raw engine", "cold": "first pass, cold"}
 
 
@@ -38,24 +40,35 @@ def bench(
     target: TargetOption = None,
     model: ModelOption = None,
     rows: RowsOption = None,
-    prompts: Annotated[int, typer.Option("--prompts", min=1, help="Instructions in the batch.")] = 8,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed passes of each side.")] = 5,
+    prompts: Annotated[
+        int, typer.Option("--prompts", min=1, help="Instructions in the batch.")
+    ] = 8,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Timed passes of each side.")
+    ] = 5,
     engine: EngineOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the scoring phase against the engine's raw throughput. Without a config or data: the embedded reviews.
+    """Measure the scoring phase against the engine's raw throughput. Without a config or data: the
+    embedded reviews.
 
     Example: opro-local bench gsm8k.toml --rows 64 --prompts 8
     """
     from opro_local.runs import bench as measuring
 
-    changes = [*overrides(None, engine, None), *([f"task.train_rows={rows}"] if rows else []), *(set_ or ())]
+    changes = [
+        *overrides(None, engine, None),
+        *([f"task.train_rows={rows}"] if rows else []),
+        *(set_ or ()),
+    ]
     given: tuple[Path | str | None, ...] = (config, data, input_, target)
     if any(value is not None for value in given):
         settings = config_from(config, data, input_, target, model, changes)
     else:
-        settings = measuring.embedded([*([f"scorer.model={json.dumps(model)}"] if model else []), *changes])
+        settings = measuring.embedded(
+            [*([f"scorer.model={json.dumps(model)}"] if model else []), *changes]
+        )
     found = measuring.bench(settings, prompts, repeats, lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps(found, indent=2))

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Show or empty the cache of completions that all runs share.")
+app = typer.Typer(
+    no_args_is_help=True, help="Show or empty the cache of completions that all runs share."
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,7 +26,9 @@ def stat(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    typer.echo(f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} bytes on disk")
+    typer.echo(
+        f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} bytes on disk"
+    )
 
 
 @app.command()
@@ -37,4 +41,8 @@ def clear(as_json: JsonOption = False) -> None:
 
     folder = cache.place()
     found = {"path": str(folder / cache.FILE), "forgotten": cache.clear(folder)}
-    typer.echo(json.dumps(found, indent=2) if as_json else f"{found['path']}: {found['forgotten']:,} forgotten")
+    typer.echo(
+        json.dumps(found, indent=2)
+        if as_json
+        else f"{found['path']}: {found['forgotten']:,} forgotten"
+    )

@@ -29,12 +29,21 @@ if TYPE_CHECKING:
     from opro_local.config.settings import Config
     from opro_local.runs.plans.plan import Plan
 
-PromptOption = Annotated[list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")]
-PromptsOption = Annotated[Path | None, typer.Option("--prompts", help="A file: an instruction a line, or .json.")]
-SplitOption = Annotated[str | None, typer.Option("--split", help="train, validation or test [default: test].")]
-OutputOption = Annotated[Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")]
+PromptOption = Annotated[
+    list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")
+]
+PromptsOption = Annotated[
+    Path | None, typer.Option("--prompts", help="A file: an instruction a line, or .json.")
+]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="train, validation or test [default: test].")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")
+]
 CompareOption = Annotated[
-    tuple[int, int] | None, typer.Option("--compare", help="Two prompts by number: the rows on which they differ.")
+    tuple[int, int] | None,
+    typer.Option("--compare", help="Two prompts by number: the rows on which they differ."),
 ]
 
 
@@ -63,8 +72,8 @@ def evaluate(
 ) -> None:
     """Score given instructions on a split, all in one batch. Without --prompt: the config's seeds.
 
-    Example: opro-local evaluate --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
-    --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
+    Example: opro-local evaluate --data mails.csv --input text --target label --model
+    ./Qwen2.5-7B-Instruct --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
     """
     from opro_local.runs import evaluation
 
@@ -90,7 +99,9 @@ def evaluate(
 
 def check(
     config: ConfigArgument = None,
-    headroom: Annotated[bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")] = False,
+    headroom: Annotated[
+        bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")
+    ] = False,
     data: DataOption = None,
     input_: InputOption = None,
     target: TargetOption = None,
@@ -100,9 +111,11 @@ def check(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a config without searching: task, gold answers and models; with --headroom, a probe on train rows.
+    """Check a config without searching: task, gold answers and models; with --headroom, a probe on
+    train rows.
 
-    Example: opro-local check --headroom --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
+    Example: opro-local check --headroom --data mails.csv --input text --target label --model
+    ./Qwen2.5-7B-Instruct
     """
     from opro_local.runs import evaluation
     from opro_local.runs.plans import plan
@@ -125,7 +138,9 @@ def check(
         typer.echo(line)
 
 
-def _carried_out(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, dict[str, Any]]:
+def _carried_out(
+    settings: Config, run: Path | None, verb: str
+) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.runs.evaluation import evaluation
 
@@ -137,12 +152,24 @@ def _print_checked(settings: Config, as_json: bool) -> None:
     from opro_local.runs.plans import plan
     from opro_local.runs.plans.prompt import prompt_plan
 
-    ready = prompt_plan(settings, training=False) if settings.problem.kind == "prompt" else plan(settings)
+    ready = (
+        prompt_plan(settings, training=False)
+        if settings.problem.kind == "prompt"
+        else plan(settings)
+    )
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
     models = {role: host.settings.model for role, host in ready.models.items()}
     if as_json:
         typer.echo(
-            json.dumps({"rows": rows, "rule": ready.rule, "models": models, "notices": list(ready.notices)}, indent=2)
+            json.dumps(
+                {
+                    "rows": rows,
+                    "rule": ready.rule,
+                    "models": models,
+                    "notices": list(ready.notices),
+                },
+                indent=2,
+            )
         )
         return
     for line in ready.notices:
@@ -157,15 +184,21 @@ def _print(found: Mapping[str, Any], folder: Path, output: Path | None) -> None:
     from opro_local.cli.printing import print_result
 
     print_result(found)
-    typer.echo(f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else ""))
+    typer.echo(
+        f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else "")
+    )
 
 
 def _print_flipped(flipped: Sequence[Mapping[str, Any]], a: int, b: int) -> None:
     gained = sum(row["b"]["correct"] > row["a"]["correct"] for row in flipped)
-    typer.echo(f"\n{len(flipped)} rows differ: prompt {b} gains {gained} and loses {len(flipped) - gained}")
+    typer.echo(
+        f"\n{len(flipped)} rows differ: prompt {b} gains {gained} and loses {len(flipped) - gained}"
+    )
     for row in flipped:
         better, worse = (b, a) if row["b"]["correct"] > row["a"]["correct"] else (a, b)
         typer.echo(f"{row['where']}: {better} right, {worse} wrong; target {row['target'][:60]!r}")
         typer.echo(f"  {row['input'][:200]!r}")
         for name, number in (("a", a), ("b", b)):
-            typer.echo(f"  {number}: {row[name]['answer'].strip()[:200]!r} (read: {row[name]['parsed']})")
+            typer.echo(
+                f"  {number}: {row[name]['answer'].strip()[:200]!r} (read: {row[name]['parsed']})"
+            )

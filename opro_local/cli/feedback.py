@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from opro_local.feedback import Feedback
     from opro_local.feedback.experiment import Judgement
 
-app = typer.Typer(no_args_is_help=True, help="Log production outcomes, improve the prompt from them, decide by test.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Log production outcomes, improve the prompt from them, decide by test.",
+)
 
-FeedbackOption = Annotated[Path, typer.Option("--feedback", help="The feedback store, an SQLite file.")]
+FeedbackOption = Annotated[
+    Path, typer.Option("--feedback", help="The feedback store, an SQLite file.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
 ShareOption = Annotated[float, typer.Option("--share", help="The challenger's part of the users.")]
@@ -28,7 +33,9 @@ UNBALANCED = "no interval, since the arms' sizes don't fit the share"
 @app.command("register")
 def register(
     text: Annotated[str, typer.Argument(help="The prompt's whole text.")],
-    id: Annotated[str | None, typer.Option("--id", help="A name for it [default: a digest of the text].")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="A name for it [default: a digest of the text].")
+    ] = None,
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,26 +54,38 @@ def register(
 def log(
     prompt: Annotated[str, typer.Option("--prompt", help="The id of a registered prompt.")],
     score: Annotated[str, typer.Option("--score", help="In [0, 1], or true or false.")],
-    record: Annotated[str, typer.Option("--record", help="The other fields as JSON: input, output, user, ...")] = "{}",
+    record: Annotated[
+        str, typer.Option("--record", help="The other fields as JSON: input, output, user, ...")
+    ] = "{}",
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Log one outcome. A service uses the Python API instead; see docs/feedback.md.
 
-    Example: opro-local feedback log --prompt v1 --score true --record '{"input": "Hi", "user": "u7"}'
+    Example: opro-local feedback log --prompt v1 --score true --record '{"input": "Hi", "user":
+    "u7"}'
     """
     from opro_local.feedback.outcomes import read_record
 
     outcome = read_record(score, prompt, record)
     with _existing(feedback) as opened:
         stored = opened.log(outcome)
-    _print({"prompt": prompt, "stored": stored}, as_json, ["logged" if stored else "known already, not stored again"])
+    _print(
+        {"prompt": prompt, "stored": stored},
+        as_json,
+        ["logged" if stored else "known already, not stored again"],
+    )
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines: prompt, score, input, output, time, user, target, ...")],
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave wrong lines out and list them.")] = False,
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON Lines: prompt, score, input, output, time, user, target, ..."),
+    ],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong lines out and list them.")
+    ] = False,
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,8 +95,15 @@ def import_(
     """
     with _existing(feedback) as opened:
         done = opened.import_jsonl(file, skip_bad)
-    found = {"stored": done.stored, "known": done.known, "skipped": len(done.skipped), "errors": list(done.skipped)}
-    lines = [f"{done.stored:,} outcomes stored, {done.known:,} known already, {len(done.skipped):,} lines skipped"]
+    found = {
+        "stored": done.stored,
+        "known": done.known,
+        "skipped": len(done.skipped),
+        "errors": list(done.skipped),
+    }
+    lines = [
+        f"{done.stored:,} outcomes stored, {done.known:,} known already, {len(done.skipped):,} lines skipped"
+    ]
     _print(found, as_json, [*done.skipped, *lines])
 
 
@@ -99,23 +125,44 @@ def status(feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> Non
 
 @app.command("reoptimize")
 def reoptimize(
-    model: Annotated[str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")],
-    optimizer: Annotated[str | None, typer.Option(help="Another model to write the prompts.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Fresh labelled rows [default: logged targets].")] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")
+    ],
+    optimizer: Annotated[
+        str | None, typer.Option(help="Another model to write the prompts.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Fresh labelled rows [default: logged targets].")
+    ] = None,
     input_: Annotated[str | None, typer.Option("--input", help="The column that is asked.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="The column with the right answer.")] = None,
-    starts: Annotated[int, typer.Option("--starts", min=1, help="Logged prompts to start from.")] = 8,
-    rows: Annotated[int, typer.Option("--rows", min=10, help="Logged rows to use, the newest.")] = 500,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Challenge without a reliable gain too.")] = False,
+    target: Annotated[
+        str | None, typer.Option("--target", help="The column with the right answer.")
+    ] = None,
+    starts: Annotated[
+        int, typer.Option("--starts", min=1, help="Logged prompts to start from.")
+    ] = 8,
+    rows: Annotated[
+        int, typer.Option("--rows", min=10, help="Logged rows to use, the newest.")
+    ] = 500,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Challenge without a reliable gain too.")
+    ] = False,
     share: ShareOption = 0.5,
-    run: Annotated[Path | None, typer.Option("--run", help="The run's folder [default: runs/feedback-<id>].")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run's folder [default: runs/feedback-<id>].")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="auto, vllm or transformers.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting: section.key=value.")
+    ] = None,
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for a better prompt from the logged ones; a reliably better one becomes the challenger.
+    """Search for a better prompt from the logged ones; a reliably better one becomes the
+    challenger.
 
     Example: opro-local feedback reoptimize --model ./Qwen2.5-7B-Instruct
     """
@@ -126,26 +173,48 @@ def reoptimize(
     task = {"data": None if data is None else str(data), "input": input_, "target": target}
     tables = {"task": task, "scorer": {"model": model}, "optimizer": {"model": optimizer or ""}}
     overrides = [] if seed is None else [f"run.seed={seed}"]
-    overrides += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer") if engine]
+    overrides += [
+        f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer") if engine
+    ]
     with _existing(feedback) as opened:
-        config, left_out = reoptimizing.plan(opened, tables, [*overrides, *(set_ or ())], starts, rows)
+        config, left_out = reoptimizing.plan(
+            opened, tables, [*overrides, *(set_ or ())], starts, rows
+        )
     folder = run or reoptimizing.default_folder(config)
     result = _searched(config, folder)
     with _existing(feedback) as opened:
         challenger, reason = reoptimizing.challenge(opened, result, folder, share, anyway)
-    found = {"run": str(folder), "challenger": challenger, "reason": reason, "left_out": left_out, "result": result}
+    found = {
+        "run": str(folder),
+        "challenger": challenger,
+        "reason": reason,
+        "left_out": left_out,
+        "result": result,
+    }
     without = [f"{left_out:,} logged rows were {reoptimizing.LEFT_OUT}"] if left_out else []
-    _print(found, as_json, [*result["summary"], *without, f"Saved in {folder}", reason[0].upper() + reason[1:]])
+    _print(
+        found,
+        as_json,
+        [*result["summary"], *without, f"Saved in {folder}", reason[0].upper() + reason[1:]],
+    )
 
 
 @app.command("challenge")
 def challenge(
     prompt: Annotated[str, typer.Argument(help="The id of a registered prompt.")],
     share: ShareOption = 0.5,
-    alpha: Annotated[float, typer.Option("--alpha", help="Chance of ever promoting one that is not better.")] = 0.05,
-    harm: Annotated[float, typer.Option("--harm", help="Chance of ever rolling back one not worse.")] = 0.05,
-    max_users: Annotated[int, typer.Option("--max-users", help="Keep the champion after so many.")] = 20_000,
-    max_days: Annotated[float, typer.Option("--max-days", help="Keep the champion after so many.")] = 28.0,
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="Chance of ever promoting one that is not better.")
+    ] = 0.05,
+    harm: Annotated[
+        float, typer.Option("--harm", help="Chance of ever rolling back one not worse.")
+    ] = 0.05,
+    max_users: Annotated[
+        int, typer.Option("--max-users", help="Keep the champion after so many.")
+    ] = 20_000,
+    max_days: Annotated[
+        float, typer.Option("--max-days", help="Keep the champion after so many.")
+    ] = 28.0,
     reason: ReasonOption = "by hand",
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
@@ -159,14 +228,20 @@ def challenge(
     terms = Terms(share, alpha, harm, max_users, max_days)
     with _existing(feedback) as opened:
         experiment = opened.challenge(prompt, terms, reason)
-    found = {"experiment": experiment.id, "champion": experiment.champion, "challenger": experiment.challenger}
+    found = {
+        "experiment": experiment.id,
+        "champion": experiment.champion,
+        "challenger": experiment.challenger,
+    }
     line = f"{experiment.challenger} is compared with {experiment.champion}: {share:.0%} of the users get it"
     _print(found, as_json, [line])
 
 
 @app.command("compare")
 def compare(
-    apply: Annotated[bool, typer.Option("--apply", help="Promote, roll back or keep as the test says.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Promote, roll back or keep as the test says.")
+    ] = False,
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -176,12 +251,21 @@ def compare(
     """
     with _existing(feedback) as opened:
         if opened.state().experiment is None:
-            _print({"action": "none", "applied": False, "champion_now": opened.state().champion}, as_json, [NONE])
+            _print(
+                {"action": "none", "applied": False, "champion_now": opened.state().champion},
+                as_json,
+                [NONE],
+            )
             return
         judgement: Judgement = opened.compare(apply)
         champion = opened.state().champion
     applied = apply and judgement.action != "continue"
-    found = {"action": judgement.action, "reason": judgement.reason, "applied": applied, "champion_now": champion}
+    found = {
+        "action": judgement.action,
+        "reason": judgement.reason,
+        "applied": applied,
+        "champion_now": champion,
+    }
     lines = _judged(judgement.numbers, judgement.action, judgement.reason)
     if applied:
         lines.append(f"Applied: the champion is {champion}.")
@@ -207,7 +291,9 @@ def assign(
 
 @app.command("promote")
 def promote(
-    prompt: Annotated[str | None, typer.Argument(help="A prompt's id [default: the challenger].")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="A prompt's id [default: the challenger].")
+    ] = None,
     reason: ReasonOption = "",
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
@@ -220,7 +306,9 @@ def promote(
 
 
 @app.command("keep")
-def keep(reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> None:
+def keep(
+    reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: JsonOption = False
+) -> None:
     """End the experiment by hand; the champion stays.
 
     Example: opro-local feedback keep
@@ -229,7 +317,9 @@ def keep(reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: J
 
 
 @app.command("rollback")
-def rollback(reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> None:
+def rollback(
+    reason: ReasonOption = "", feedback: FeedbackOption = STORE, as_json: JsonOption = False
+) -> None:
     """Withdraw the challenger; where no experiment runs, bring back the champion before.
 
     Example: opro-local feedback rollback --reason "complaints"
@@ -257,7 +347,11 @@ def _existing(path: Path) -> Feedback:
 def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | None = None) -> None:
     with _existing(path) as opened:
         state = opened.decide(action, prompt, reason)
-    _print({"action": action, "champion": state.champion}, as_json, [f"The champion is {state.champion}."])
+    _print(
+        {"action": action, "champion": state.champion},
+        as_json,
+        [f"The champion is {state.champion}."],
+    )
 
 
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:

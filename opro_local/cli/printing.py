@@ -26,12 +26,19 @@ def print_result(result: Mapping[str, Any]) -> None:
         console.print(_heading(result), markup=False)
         console.print(f"Baseline: {_short(result['baseline']['text'])!r}", markup=False)
         best = result["best"]
-        console.print(f"Best:     {_short(best['text'])!r}{examples(best)}", markup=False, style="bold")
+        console.print(
+            f"Best:     {_short(best['text'])!r}{examples(best)}", markup=False, style="bold"
+        )
         for row in best.get("demonstrations", ()):
             if isinstance(row, dict):
-                console.print(f"          {_short(row['input'], 60)!r} -> {_short(row['answer'], 40)!r}", markup=False)
+                console.print(
+                    f"          {_short(row['input'], 60)!r} -> {_short(row['answer'], 40)!r}",
+                    markup=False,
+                )
         if "description" in result:
-            console.print(f"The task, as the optimizer reads it: {result['description']}", markup=False)
+            console.print(
+                f"The task, as the optimizer reads it: {result['description']}", markup=False
+            )
             console.print("  (if that is wrong, say it in task.description)", markup=False)
         console.print(_table(result))
         if "ways" in result:
@@ -58,7 +65,9 @@ def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:
     for way, own in sorted(ways.items(), key=lambda pair: -(pair[1]["best"] or 0)):
         gain = "" if own["mean_gain"] is None else f"{100 * own['mean_gain']:+.1f}"
         best = "" if own["best"] is None else f"{100 * own['best']:.1f} %"
-        counts = (str(own.get(name, "")) for name in ("proposed", "usable", "scored"))  # older runs have no "scored"
+        counts = (
+            str(own.get(name, "")) for name in ("proposed", "usable", "scored")
+        )  # older runs have no "scored"
         table.add_row(way, *counts, gain, best)
     return table
 
@@ -89,22 +98,40 @@ def _costs(result: Mapping[str, Any]) -> str:
 def _prompts_table(result: Mapping[str, Any]) -> Table:
     beside = [name for name in ("strict", "agreement") if name in result["prompts"][0]]
     table = Table(box=None, pad_edge=False)
-    for name in ("", "accuracy", level(result), *beside, "extraction failures", "truncated", "tokens"):
+    for name in (
+        "",
+        "accuracy",
+        level(result),
+        *beside,
+        "extraction failures",
+        "truncated",
+        "tokens",
+    ):
         table.add_column(name, justify="right")
     for prompt in result["prompts"]:
         table.add_row(
             str(prompt["prompt"]),
             *_accuracy(prompt),
             *(f"{100 * prompt[name]:.1f} %" for name in beside),
-            *(str(prompt["extraction_failures"]), str(prompt["truncated"]), f"{prompt['tokens']:,}"),
+            *(
+                str(prompt["extraction_failures"]),
+                str(prompt["truncated"]),
+                f"{prompt['tokens']:,}",
+            ),
         )
     return table
 
 
-def _telling(pairs: Sequence[Mapping[str, Any]], alpha: float, few: int = 6, most: int = 20) -> list[Mapping[str, Any]]:
+def _telling(
+    pairs: Sequence[Mapping[str, Any]], alpha: float, few: int = 6, most: int = 20
+) -> list[Mapping[str, Any]]:
     """The pairs worth a line: all where they are few, else those with p < alpha, the surest first."""
     ordered = sorted(pairs, key=lambda pair: pair["p_value"])
-    return ordered if len(ordered) <= few else [pair for pair in ordered if pair["p_value"] < alpha][:most]
+    return (
+        ordered
+        if len(ordered) <= few
+        else [pair for pair in ordered if pair["p_value"] < alpha][:most]
+    )
 
 
 def _pairs_table(pairs: Sequence[Mapping[str, Any]], interval: str) -> Table:
@@ -144,9 +171,20 @@ def _table(result: Mapping[str, Any]) -> Table:
     ]
     if not result.get("shares", True):
         return _values_table(sides)
-    beside = [name for name in ("strict", "agreement") if any(name in figures for _, _, figures in sides)]
+    beside = [
+        name for name in ("strict", "agreement") if any(name in figures for _, _, figures in sides)
+    ]
     table = Table(box=None, pad_edge=False)
-    for name in ("split", "solution", "accuracy", level(result), *beside, "rows", "extraction failures", "truncated"):
+    for name in (
+        "split",
+        "solution",
+        "accuracy",
+        level(result),
+        *beside,
+        "rows",
+        "extraction failures",
+        "truncated",
+    ):
         table.add_column(name, justify="left" if name in ("split", "solution") else "right")
     for split, role, figures in sides:
         table.add_row(
@@ -158,7 +196,9 @@ def _table(result: Mapping[str, Any]) -> Table:
 
 
 def _values_table(sides: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
-    """Objectives of their own scale: the value as it is, without an interval where there is one measurement."""
+    """Objectives of their own scale: the value as it is, without an interval where there is one
+    measurement.
+    """
     table = Table("split", "solution", "score", box=None, pad_edge=False)
     for split, role, figures in sides:
         table.add_row(Text(split), Text(role), f"{figures['accuracy']:.6g}")

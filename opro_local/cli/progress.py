@@ -1,4 +1,5 @@
-"""Live progress of a run: rich on a terminal, one plain line every 30 s otherwise; and Ctrl-C that loses nothing.
+"""Live progress of a run: rich on a terminal, one plain line every 30 s otherwise; and Ctrl-C that
+loses nothing.
 
 All of it goes to stderr, so that stdout holds the result alone.
 """
@@ -27,18 +28,23 @@ PLAIN_SECONDS = 30.0
 def watched(ready: Plan, folder: Path) -> dict[str, Any]:
     """Carry a plan out (run.carry_out) with progress on stderr, and return its result.
 
-    The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both end the program with
-    130 or 143 and a line on how to resume.
+    The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both
+    end the program with 130 or 143 and a line on how to resume.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     caught: list[int] = []
-    before = {number: signal.signal(number, _catcher(caught)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, _catcher(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     progress = _Progress(ready, console)
     try:
         with progress.live:
             return carry_out(ready, folder, progress.report, lambda: bool(caught), progress.say)
     except (Interrupted, KeyboardInterrupt):
-        sys.stderr.write(f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n")
+        sys.stderr.write(
+            f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n"
+        )
         sys.exit(128 + (caught[0] if caught else signal.SIGINT))
     finally:
         for number, handler in before.items():
@@ -56,7 +62,9 @@ def _catcher(caught: list[int]) -> Callable:
 
 
 def score_words(ready: Plan) -> Callable[[float], str]:
-    """How a score's value reads: percent where scores are shares of rows, else as the problem shows it."""
+    """How a score's value reads: percent where scores are shares of rows, else as the problem shows
+    it.
+    """
     if ready.shares:
         return lambda value: f"{100 * value:.1f} %"
     return lambda value: ready.problem.show(value) or f"{value:.6g}"
@@ -67,7 +75,11 @@ class _Progress:
 
     def __init__(self, ready: Plan, console: Console) -> None:
         self.console = console
-        self.live = Live(console=console, transient=True, refresh_per_second=4) if console.is_terminal else _Quiet()
+        self.live = (
+            Live(console=console, transient=True, refresh_per_second=4)
+            if console.is_terminal
+            else _Quiet()
+        )
         self._steps = ready.config.search.steps
         self._shown = score_words(ready)
         self._begun = self._last = time.monotonic()
@@ -85,7 +97,12 @@ class _Progress:
     def report(self, event: Event) -> None:
         """Take one event of the driver."""
         if isinstance(event, Asked):
-            self._label, self._size, self._done, self._tokens = event.batch.label, len(event.batch.requests), 0, 0
+            self._label, self._size, self._done, self._tokens = (
+                event.batch.label,
+                len(event.batch.requests),
+                0,
+                0,
+            )
             self._asked = time.monotonic()
         elif isinstance(event, Working):
             self._done, self._tokens = event.finished, event.tokens
@@ -107,7 +124,9 @@ class _Progress:
             self._best = (best.score.value, best.solution.text)
         self._close_step(train[0].step)
         best_shown = self._shown(self._best[0])
-        self.say(f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}")
+        self.say(
+            f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}"
+        )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""

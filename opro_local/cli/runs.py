@@ -42,11 +42,16 @@ def demo(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about six minutes."""
+    """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about
+    six minutes.
+    """
     from opro_local.config import reading
 
     package = Path(__file__).resolve().parent.parent
-    files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
+    files = {
+        split: str(package / "data" / f"reviews_{split}.csv")
+        for split in ("train", "validation", "test")
+    }
     changes = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
     changes += overrides(seed, engine, set_)
     _execute(reading.read(package / "recipes" / "demo.toml", changes), run, as_json)
@@ -73,9 +78,15 @@ def optimize(
     data: Annotated[Path, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")],
     input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
     target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
-    model: Annotated[str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")],
-    optimizer: Annotated[str | None, typer.Option(help="Another model to write the prompts.")] = None,
-    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")
+    ],
+    optimizer: Annotated[
+        str | None, typer.Option(help="Another model to write the prompts.")
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")
+    ] = None,
     run: RunOption = None,
     seed: SeedOption = None,
     engine: EngineOption = None,
@@ -84,7 +95,8 @@ def optimize(
 ) -> None:
     """Improve a prompt for your own data, without a config file. The same command again resumes.
 
-    Example: opro-local optimize --data mails.csv --input text --target label --model ./Qwen2.5-7B-Instruct
+    Example: opro-local optimize --data mails.csv --input text --target label --model
+    ./Qwen2.5-7B-Instruct
     """
     from opro_local.config import reading
 
@@ -113,7 +125,13 @@ def list_(
         typer.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        best = "-" if row["best"] is None else f"{100 * row['best']:.1f} %" if row["shares"] else f"{row['best']:.6g}"
+        best = (
+            "-"
+            if row["best"] is None
+            else f"{100 * row['best']:.1f} %"
+            if row["shares"]
+            else f"{row['best']:.6g}"
+        )
         typer.echo(f"{row['path']:40} {row['state']:12} {row['steps']:>4} steps  best {best}")
     if not rows:
         typer.echo(f"no runs in {folder}")
@@ -121,8 +139,12 @@ def list_(
 
 def show(
     run: RunArgument,
-    rejections: Annotated[bool, typer.Option("--rejections", help="Also list the rejected replies.")] = False,
-    trajectory: Annotated[bool, typer.Option("--trajectory", help="Also list every scored solution.")] = False,
+    rejections: Annotated[
+        bool, typer.Option("--rejections", help="Also list the rejected replies.")
+    ] = False,
+    trajectory: Annotated[
+        bool, typer.Option("--trajectory", help="Also list every scored solution.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a run: its result if it is finished, else how far it is."""

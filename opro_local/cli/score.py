@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-RULE_HELP = "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
+RULE_HELP = (
+    "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
+)
 KIND_HELP = "Kind of the rows that name none; for opro number, boolean, choice, text or auto."
 PATTERN_HELP = "What the rule needs besides its name, such as regex's expression."
 
@@ -20,11 +22,18 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSON Lines with target and answer, and kind and prompt for opro.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON Lines with target and answer, and kind and prompt for opro."),
+    ],
     rule: Annotated[str, typer.Option("--rule", help=RULE_HELP)] = "auto",
-    output: Annotated[Path | None, typer.Option("--output", help="Write the rows with parsed and correct.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the rows with parsed and correct.")
+    ] = None,
     kind: Annotated[str | None, typer.Option("--kind", help=KIND_HELP)] = None,
-    labels: Annotated[str | None, typer.Option("--labels", help="The label set, with commas between.")] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="The label set, with commas between.")
+    ] = None,
     pattern: Annotated[str | None, typer.Option("--pattern", help=PATTERN_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -44,14 +53,18 @@ def score(
         for name, part in found["by_kind"].items():
             typer.echo(f"  {name}: {_said(part)}")
     if found["unreadable_targets"]:
-        typer.echo(f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer to them is right")
+        typer.echo(
+            f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer to them is right"
+        )
     if output is not None:
         typer.echo(f"Saved in {output}")
 
 
 def _said(part: Mapping[str, Any]) -> str:
     low, high = (f"{100 * end:.1f}" for end in part["interval"])
-    strict = f", {100 * part['strict']:.1f} % counting only marked answers" if "strict" in part else ""
+    strict = (
+        f", {100 * part['strict']:.1f} % counting only marked answers" if "strict" in part else ""
+    )
     return (
         f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
         f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} extraction failures"

@@ -1,4 +1,6 @@
-"""`opro-local solve`: the numeric problems of the paper's section 4, beside what classical methods reach."""
+"""`opro-local solve`: the numeric problems of the paper's section 4, beside what classical methods
+reach.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opro_local.cli.options import EngineOption, JsonOption, RunOption, SeedOption, SetOption, run_folder
+from opro_local.cli.options import (
+    EngineOption,
+    JsonOption,
+    RunOption,
+    SeedOption,
+    SetOption,
+    run_folder,
+)
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -23,10 +32,17 @@ def register(app: typer.Typer) -> None:
 def solve(
     problem: Annotated[str, typer.Argument(help="linear-regression or tsp.")],
     model: Annotated[
-        str | None, typer.Option("--model", "--optimizer", help="A folder, an imported model or a repository id.")
+        str | None,
+        typer.Option(
+            "--model", "--optimizer", help="A folder, an imported model or a repository id."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="tsp: points in a CSV, JSON or TSPLIB file.")] = None,
-    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Instances, each a run of its own.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="tsp: points in a CSV, JSON or TSPLIB file.")
+    ] = None,
+    repetitions: Annotated[
+        int, typer.Option("--repetitions", min=1, help="Instances, each a run of its own.")
+    ] = 1,
     run: RunOption = None,
     seed: SeedOption = None,
     engine: EngineOption = None,
@@ -39,8 +55,15 @@ def solve(
     """
     from opro_local.runs import repetitions as solving
 
-    named = {"run.seed": seed, "optimizer.engine": engine, "optimizer.model": model, "problem.data_file": data}
-    changes = [f"{name}={json.dumps(str(value))}" for name, value in named.items() if value is not None]
+    named = {
+        "run.seed": seed,
+        "optimizer.engine": engine,
+        "optimizer.model": model,
+        "problem.data_file": data,
+    }
+    changes = [
+        f"{name}={json.dumps(str(value))}" for name, value in named.items() if value is not None
+    ]
     config = solving.config_of(problem, [*changes, *(set_ or ())])
     folder = run_folder(config, run)
     runs = solving.repetitions(config, folder, repetitions)
@@ -90,7 +113,9 @@ def _table(found: Mapping[str, Any]) -> Any:
     table.add_column("solution")
     for name, value, text in rows:
         share = gap(value, found["optimum"])
-        table.add_row(Text(name), f"{value:.6g}", "-" if share is None else f"{100 * share:.1f} %", Text(text))
+        table.add_row(
+            Text(name), f"{value:.6g}", "-" if share is None else f"{100 * share:.1f} %", Text(text)
+        )
     return table
 
 
@@ -105,5 +130,7 @@ def _repeated(together: Mapping[str, Any] | None) -> list[str]:
         if spread:
             lines.append(f"Those that did took {spread['mean']:.1f} +- {spread['std']:.1f} {unit}.")
     if together["gap"]:
-        lines.append(f"Gap over all: {100 * together['gap']['mean']:.1f} +- {100 * together['gap']['std']:.1f} %.")
+        lines.append(
+            f"Gap over all: {100 * together['gap']['mean']:.1f} +- {100 * together['gap']['std']:.1f} %."
+        )
     return lines

@@ -1,4 +1,6 @@
-"""`opro-local tasks`: which benchmarks are there, what a task looks like, and whether its rows are sound."""
+"""`opro-local tasks`: which benchmarks are there, what a task looks like, and whether its rows are
+sound.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,26 @@ import typer
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
 
-app = typer.Typer(no_args_is_help=True, help="List, show and validate benchmarks and data of your own.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show and validate benchmarks and data of your own."
+)
 
-NameArgument = Annotated[str, typer.Argument(help="A name that `tasks list` prints, harness, or table for --data.")]
-DirOption = Annotated[Path | None, typer.Option("--data-dir", help="The folder with the benchmark's files.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Your own table, or the YAML file of harness.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="A name that `tasks list` prints, harness, or table for --data.")
+]
+DirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="The folder with the benchmark's files.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Your own table, or the YAML file of harness.")
+]
 InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
-TargetOption = Annotated[str | None, typer.Option("--target", help="The column with the right answer.")]
-RuleOption = Annotated[str, typer.Option("--rule", help="Another scoring rule than the task's own.")]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", help="The column with the right answer.")
+]
+RuleOption = Annotated[
+    str, typer.Option("--rule", help="Another scoring rule than the task's own.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -47,7 +61,9 @@ def show(
     input_: InputOption = None,
     target: TargetOption = None,
     rule: RuleOption = "auto",
-    row: Annotated[int, typer.Option("--row", help="Which row of train, from 0; of test if there is no train.")] = 0,
+    row: Annotated[
+        int, typer.Option("--row", help="Which row of train, from 0; of test if there is no train.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Show a task: its splits and rule, and one row exactly as the scorer sees it.
@@ -61,7 +77,9 @@ def show(
         typer.echo(json.dumps(found, indent=2))
         return
     sizes = ", ".join(f"{split} {size}" for split, size in found["splits"].items())
-    typer.echo(f"{found['name']}  version {found['version']}  rule {found['rule']}  kind {found['kind']}  {sizes}")
+    typer.echo(
+        f"{found['name']}  version {found['version']}  rule {found['rule']}  kind {found['kind']}  {sizes}"
+    )
     for notice in found["notices"]:
         typer.echo(f"note: {notice}")
     one = found["row"]
@@ -80,7 +98,8 @@ def validate(
     rule: RuleOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Check that every row loads and that its own answer scores 1. `all` takes every benchmark in the folder.
+    """Check that every row loads and that its own answer scores 1. `all` takes every benchmark in
+    the folder.
 
     Example: opro-local tasks validate all --data-dir opro/data
     """
@@ -105,18 +124,29 @@ def validate(
 
 def _print(found: list[dict[str, Any]]) -> None:
     for one in found:
-        state = one["error"] or f"{one['rows']} rows, {len(one['wrong'])} whose answer does not score 1"
-        unchecked = f", {one['unchecked']} to which the rule does not apply" if one["unchecked"] else ""
+        state = (
+            one["error"] or f"{one['rows']} rows, {len(one['wrong'])} whose answer does not score 1"
+        )
+        unchecked = (
+            f", {one['unchecked']} to which the rule does not apply" if one["unchecked"] else ""
+        )
         typer.echo(f"{one['name']:48} {state}{unchecked}")
         for row in one["wrong"]:
             typer.echo(f"  {row['where']}: {row['target'][:60]!r}: {row['why']}")
 
 
 def _settings(
-    name: str, data_dir: Path | None, data: Path | None, input_: str | None, target: str | None, rule: str
+    name: str,
+    data_dir: Path | None,
+    data: Path | None,
+    input_: str | None,
+    target: str | None,
+    rule: str,
 ) -> TaskSettings:
     from opro_local.config import reading
 
     values = {"name": name, "input": input_, "target": target, "rule": rule}
-    paths = {key: str(path) for key, path in (("data_dir", data_dir), ("data", data)) if path is not None}
+    paths = {
+        key: str(path) for key, path in (("data_dir", data_dir), ("data", data)) if path is not None
+    }
     return reading.build({"task": values | paths}).task

@@ -18,7 +18,9 @@ class Section(BaseModel):
 
 def _shares(split: tuple[float, float, float]) -> tuple[float, float, float]:
     if min(split) < 0 or split[0] == 0 or sum(split) > 1 + 1e-9:
-        raise ValueError("three fractions for train, validation and test, train above 0, their sum at most 1")
+        raise ValueError(
+            "three fractions for train, validation and test, train above 0, their sum at most 1"
+        )
     return split
 
 
@@ -32,7 +34,9 @@ class PromptSettings(Section):
 
 
 class LinearRegressionSettings(Section):
-    """`[problem]` for w and b of a line (paper section 4.1); `range` bounds what may be proposed for either."""
+    """`[problem]` for w and b of a line (paper section 4.1); `range` bounds what may be proposed
+    for either.
+    """
 
     kind: Literal["linear_regression"]
     w: float = 15.0
@@ -50,7 +54,11 @@ class LinearRegressionSettings(Section):
         low, high = self.range
         if not -1000 <= low < high <= 1000:
             raise ValueError("range: two bounds, the lower first, between -1000 and 1000")
-        for name, value in (("w", self.w), ("b", self.b), *(("start_range", end) for end in self.start_range)):
+        for name, value in (
+            ("w", self.w),
+            ("b", self.b),
+            *(("start_range", end) for end in self.start_range),
+        ):
             if not low <= value <= high:
                 raise ValueError(f"{name} = {value:g} lies outside range, {low:g} to {high:g}")
         if self.start_range[0] > self.start_range[1]:
@@ -75,7 +83,9 @@ class TspSettings(Section):
     @classmethod
     def _wide(cls, span: tuple[float, float]) -> tuple[float, float]:
         if not -1e6 <= span[0] < span[1] <= 1e6 or span[1] - span[0] < 25:
-            raise ValueError("two bounds, the lower first, at least 25 apart, between -1,000,000 and 1,000,000")
+            raise ValueError(
+                "two bounds, the lower first, at least 25 apart, between -1,000,000 and 1,000,000"
+            )
         return span
 
 
@@ -121,9 +131,17 @@ class AgentFileSettings(Section):
 
 
 ProblemSettings = Annotated[
-    PromptSettings | LinearRegressionSettings | TspSettings | FunctionSettings | CommandSettings | AgentFileSettings,
+    PromptSettings
+    | LinearRegressionSettings
+    | TspSettings
+    | FunctionSettings
+    | CommandSettings
+    | AgentFileSettings,
     Field(discriminator="kind"),
 ]
 
 
-PROBLEMS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(ProblemSettings)[0])}
+PROBLEMS = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind
+    for kind in get_args(get_args(ProblemSettings)[0])
+}

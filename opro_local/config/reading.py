@@ -1,7 +1,7 @@
 """Reads a config from TOML tables and `--set`, and says in one line what is wrong with it.
 
-For: paths, overrides, messages, and what differs between two configs. Not for: the settings themselves (settings.py,
-problem.py, search.py).
+For: paths, overrides, messages, and what differs between two configs. Not for: the settings
+themselves (settings.py, problem.py, search.py).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from opro_local.config.problem import PROBLEMS
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 
-# A run may be continued with other values of these: stop rules only decide where it ends, the rest how it is hosted.
-# What they stand for (data, models) is held by digests of its own in the store.
+# A run may be continued with other values of these: stop rules only decide where it ends, the rest
+# how it is hosted. What they stand for (data, models) is held by digests of its own in the store.
 FREE = frozenset(
     {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
     | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score")}
@@ -30,13 +30,21 @@ FREE = frozenset(
     | {
         f"{role}.{k}"
         for role in ("optimizer", "scorer", "judge")
-        for k in ("model", "adapter", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "batch_tokens")
+        for k in (
+            "model",
+            "adapter",
+            "script",
+            "max_num_seqs",
+            "kv_cache_bytes",
+            "gpu_memory",
+            "batch_tokens",
+        )
         + ("tensor_parallel", "pipeline_parallel", "data_parallel", "stall_seconds", "load_seconds")
     }
 )
 
-# Settings of earlier versions, with their defaults. A stored run that has the default is the run it is without the
-# setting, and goes on; one that has another value can't be repeated here.
+# Settings of earlier versions, with their defaults. A stored run that has the default is the run it
+# is without the setting, and goes on; one that has another value can't be repeated here.
 REMOVED: Mapping[str, Any] = {"search.pipelined": False}
 
 FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
@@ -48,18 +56,24 @@ PATHS = {
 }
 
 
-def build(tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None) -> Config:
+def build(
+    tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None
+) -> Config:
     """Build a config from nested tables and `section.key=value` overrides.
 
     Args:
         tables: as tomllib returns them.
         overrides: each "section.key=value"; the value is read as TOML, else taken as text.
-        base: the folder that relative paths in `tables` start from; the working directory if None, as in `overrides`.
+        base: the folder that relative paths in `tables` start from; the working directory if None,
+        as in `overrides`.
 
     Raises:
-        UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest name.
+        UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest
+        name.
     """
-    merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    merged = {
+        name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()
+    }
     _resolve_paths(merged, base or Path.cwd())
     for override in overrides:
         _apply(merged, override)
@@ -75,17 +89,20 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     try:
         tables = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file") from None
+        raise UsageError(
+            f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a TOML file ({error})") from None
     return build(tables, overrides, path.resolve().parent)
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The settings that differ between two dumped configs and would make it another run, as "key: old -> new".
+    """The settings that differ between two dumped configs and would make it another run, as "key:
+    old -> new".
 
-    A setting that the old one does not have is newer than it and stood at its default; one that was removed since must
-    have stood at its default, too.
+    A setting that the old one does not have is newer than it and stood at its default; one that was
+    removed since must have stood at its default, too.
     """
     found = []
     defaults = Config().model_dump(mode="json")
@@ -95,20 +112,27 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             name = f"{section}.{key}"
             if name in REMOVED and key not in after:
                 if before[key] != REMOVED[name]:
-                    found.append(f"{name} was {before[key]!r} and is removed: finish it with the version that made it")
-            elif not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(after.get(key)):
+                    found.append(
+                        f"{name} was {before[key]!r} and is removed: finish it with the version that made it"
+                    )
+            elif not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(
+                after.get(key)
+            ):
                 found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
     return found
 
 
 def is_free(name: str, config: Mapping[str, Any]) -> bool:
-    """Whether a run may be continued with another value; the number of steps is part of a temperature's schedule."""
+    """Whether a run may be continued with another value; the number of steps is part of a
+    temperature's schedule.
+    """
     scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
     return name in FREE and not scheduled
 
 
 def _of_its_own(value: Any) -> Any:
-    """A setting's value without the folder of a user's function or form: a project may move with them.
+    """A setting's value without the folder of a user's function or form: a project may move with
+    them.
 
     A function's file is held by a digest of its own, what a form says by the requests made of it.
     """
@@ -122,7 +146,10 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     name, equals, value = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (equals and dot and key):
-        raise UsageError(f"--set {override}: not of the form section.key=value", "for example --set search.steps=10")
+        raise UsageError(
+            f"--set {override}: not of the form section.key=value",
+            "for example --set search.steps=10",
+        )
     table = tables.setdefault(section, {})
     if not isinstance(table, dict):
         raise UsageError(f"--set {override}: {section} is not a section")
@@ -152,25 +179,41 @@ def _resolved(table: Mapping[str, Any], key: str, value: Any, base: Path) -> Any
 
 
 def _is_path(table: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether a value is a path: a rule or a form only with a file of its own, a model where it is written as one."""
+    """Whether a value is a path: a rule or a form only with a file of its own, a model where it is
+    written as one.
+    """
     if key in ("rule", "pattern", "function"):
-        return FUNCTION.fullmatch(value) is not None and (key != "pattern" or table.get("rule") == "python")
+        return FUNCTION.fullmatch(value) is not None and (
+            key != "pattern" or table.get("rule") == "python"
+        )
     if key in ("metaprompt", "operators"):
         return value.endswith(".toml")
-    return key not in ("model", "similarity") or value in (".", "..") or value.startswith(("./", "../", "~"))
+    return (
+        key not in ("model", "similarity")
+        or value in (".", "..")
+        or value.startswith(("./", "../", "~"))
+    )
 
 
 def _explain(error: ValidationError) -> str:
-    # Where a seed may be a text or a table, the complaint about the one that was not meant comes first.
+    # Where a seed may be a text or a table, the complaint about the one that was not meant comes
+    # first.
     found = error.errors(include_url=False)
-    first = next((one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)), found[0])
-    where = [str(part) for part in first["loc"] if part != "str" and "SeedSettings" not in str(part)]
+    first = next(
+        (one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)),
+        found[0],
+    )
+    where = [
+        str(part) for part in first["loc"] if part != "str" and "SeedSettings" not in str(part)
+    ]
     if first["type"].startswith("union_tag"):
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
     section: Mapping[str, Any] = Config.model_fields
     if where[:1] == ["problem"] and len(where) > 1:
-        section = PROBLEMS[where.pop(1)].model_fields  # pydantic names the kind as a part of the place
+        section = PROBLEMS[
+            where.pop(1)
+        ].model_fields  # pydantic names the kind as a part of the place
     elif len(where) > 1 and where[0] in section:
         section = section[where[0]].annotation.model_fields
     name = ".".join(where)
@@ -185,4 +228,8 @@ def _explain(error: ValidationError) -> str:
 
 def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
-    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?" if close else f"; accepted: {', '.join(fields)}"
+    return (
+        f"; did you mean {'.'.join([*where[:-1], close[0]])}?"
+        if close
+        else f"; accepted: {', '.join(fields)}"
+    )

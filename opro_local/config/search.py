@@ -13,7 +13,8 @@ from opro_local.config.problem import Section
 
 
 class SeedSettings(Section):
-    """A starting instruction with worked examples, by the ids of train rows: an entry of `search.seeds`.
+    """A starting instruction with worked examples, by the ids of train rows: an entry of
+    `search.seeds`.
 
     `answers` are what the rows are shown with, one for each; without them it is their targets.
     """
@@ -30,7 +31,9 @@ class SeedSettings(Section):
 
 
 class SearchSettings(Section):
-    """`[search]`: OPRO's settings (paper section 5.1 and 5.2), and those of the mode that goes beyond it."""
+    """`[search]`: OPRO's settings (paper section 5.1 and 5.2), and those of the mode that goes
+    beyond it.
+    """
 
     mode: Literal["auto", "opro", "mixed"] = "auto"
     seeds: tuple[str | SeedSettings, ...] = ("Let's solve the problem.",)
@@ -78,7 +81,9 @@ class SearchSettings(Section):
     @property
     def starts(self) -> tuple[SeedSettings, ...]:
         """The starting solutions, those given as a text alone included."""
-        return tuple(SeedSettings(text=seed) if isinstance(seed, str) else seed for seed in self.seeds)
+        return tuple(
+            SeedSettings(text=seed) if isinstance(seed, str) else seed for seed in self.seeds
+        )
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -87,13 +92,17 @@ class SearchSettings(Section):
 
     @property
     def drafts_each(self) -> int:
-        """How many texts are asked for each that is scored; with worked examples a text says too little to choose."""
+        """How many texts are asked for each that is scored; with worked examples a text says too
+        little to choose.
+        """
         return self.drafts or (1 if self.demonstrations else 3)
 
     @model_validator(mode="after")
     def _consistent(self) -> SearchSettings:
         if self.drafts_each > 1 and self.demonstrations:
-            raise ValueError("search.drafts chooses by the text alone and needs search.demonstrations = 0")
+            raise ValueError(
+                "search.drafts chooses by the text alone and needs search.demonstrations = 0"
+            )
         if self.schedule == "linear" and self.temperature_end is None:
             raise ValueError('schedule = "linear" needs search.temperature_end')
         return self

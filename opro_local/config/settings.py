@@ -1,7 +1,8 @@
-"""Every setting of a run but those of the problem and the search: names, types, ranges and defaults.
+"""Every setting of a run but those of the problem and the search: names, types, ranges and
+defaults.
 
-For: frozen settings, and their canonical JSON. Not for: reading them from TOML and `--set` (reading.py), or checks that
-need data, a model or a disk; those belong to the wing that uses them.
+For: frozen settings, and their canonical JSON. Not for: reading them from TOML and `--set`
+(reading.py), or checks that need data, a model or a disk; those belong to the wing that uses them.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class ModelSettings(Section):
 
 
 class OptimizerSettings(ModelSettings):
-    """The optimizer samples at the form's temperature, 1 in the paper (section 5.1). No model means the scorer's."""
+    """The optimizer samples at the form's temperature, 1 in the paper (section 5.1). No model means
+    the scorer's.
+    """
 
     temperature: float | None = Field(None, ge=0, le=2)
 
@@ -130,12 +133,16 @@ class Config(Section):
     @model_validator(mode="after")
     def _parts_need_rows(self) -> Config:
         if self.evaluation.mode not in ("auto", "full") and self.problem.kind != "prompt":
-            raise ValueError(f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"')
+            raise ValueError(
+                f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"'
+            )
         return self
 
     @property
     def is_mixed(self) -> bool:
-        """Whether a search proposes in several ways. A form that the user names is the only way, as in the paper."""
+        """Whether a search proposes in several ways. A form that the user names is the only way, as
+        in the paper.
+        """
         mode, named = self.search.mode, self.search.metaprompt != "auto"
         return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
 
@@ -148,8 +155,12 @@ class Config(Section):
 
     def starting_from(self, seeds: Sequence[str | SeedSettings]) -> Config:
         """The same with other starting solutions."""
-        return self.model_copy(update={"search": self.search.model_copy(update={"seeds": tuple(seeds)})})
+        return self.model_copy(
+            update={"search": self.search.model_copy(update={"seeds": tuple(seeds)})}
+        )
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+        )

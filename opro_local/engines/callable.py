@@ -1,7 +1,7 @@
 """A model that is a Python callable.
 
-For: calling the user's code at the one boundary where whatever it raises becomes an EngineError. Not for: objectives
-(programs/function.py).
+For: calling the user's code at the one boundary where whatever it raises becomes an EngineError.
+Not for: objectives (programs/function.py).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ DRAWN = ("temperature", "max_tokens", "top_p", "seed")
 class CallableEngine:
     """A model that is a Python callable.
 
-    Called with one prompt as text it returns the reply's text; a callable whose first parameter is called `prompts`
-    gets the batch's prompts as a list and returns as many texts. Parameters of it called temperature, max_tokens, top_p
-    or seed get what the search asks for. An object with a method `generate` is called through it.
+    Called with one prompt as text it returns the reply's text; a callable whose first parameter is
+    called `prompts` gets the batch's prompts as a list and returns as many texts. Parameters of it
+    called temperature, max_tokens, top_p or seed get what the search asks for. An object with a
+    method `generate` is called through it.
 
     Args:
         model: the callable or the object.
@@ -41,7 +42,9 @@ class CallableEngine:
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "callable", "engine_version": "1"}
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol.
 
         Raises:
@@ -54,7 +57,8 @@ class CallableEngine:
                 progress(len(texts), sum(map(_words, texts)))
         if len(texts) != len(requests) or not all(isinstance(text, str) for text in texts):
             raise EngineError(
-                f"{self._name} gave {texts!r:.80} for {len(requests)} prompts", "return one text per prompt"
+                f"{self._name} gave {texts!r:.80} for {len(requests)} prompts",
+                "return one text per prompt",
             )
         return [
             Completion(text, "stop", _words(plain(request.prompt)), 0, _words(text))
@@ -74,7 +78,8 @@ class CallableEngine:
         given = self._called([plain(request.prompt) for request in requests], requests[0])
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != len(requests):
             raise EngineError(
-                f"{self._name} gave {given!r:.80} for {len(requests)} prompts", "return a list, one text per prompt"
+                f"{self._name} gave {given!r:.80} for {len(requests)} prompts",
+                "return a list, one text per prompt",
             )
         return list(given)
 
@@ -85,7 +90,9 @@ class CallableEngine:
             with contextlib.redirect_stdout(sys.stderr):
                 return self._model(argument, **drawn)
         except Exception as error:
-            raise EngineError(f"{self._name} raised {told(error)}", "the same call resumes the run") from error
+            raise EngineError(
+                f"{self._name} raised {told(error)}", "the same call resumes the run"
+            ) from error
 
 
 def _parameters(function: Callable) -> list[str]:

@@ -1,9 +1,11 @@
-"""What a reply may be: constraints read, refused while the engine is still whole, and compiled for a tokenizer.
+"""What a reply may be: constraints read, refused while the engine is still whole, and compiled for
+a tokenizer.
 
 For: one dialect for every engine, and the errors of a bad constraint. Not for: drawing tokens.
 
-xgrammar is what holds a model to a constraint, in vLLM and here. It reads over parts of a regex or a schema that it
-does not know, and would let a reply through that breaks them; what it can't hold exactly is refused here instead.
+xgrammar is what holds a model to a constraint, in vLLM and here. It reads over parts of a regex or
+a schema that it does not know, and would let a reply through that breaks them; what it can't hold
+exactly is refused here instead.
 """
 
 from __future__ import annotations
@@ -27,7 +29,16 @@ ESCAPES = "dDsSwWnrtfvxu"
 ROOT = re.compile(r"^\s*root\s*::=", re.MULTILINE)
 HELD = {
     *("type", "enum", "const", "anyOf", "$ref", "$defs", "definitions", "properties", "required"),
-    *("additionalProperties", "items", "prefixItems", "minItems", "maxItems", "pattern", "minLength", "maxLength"),
+    *(
+        "additionalProperties",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "pattern",
+        "minLength",
+        "maxLength",
+    ),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
 NOTES = {"title", "description", "default", "examples", "deprecated", "$schema", "$id", "$comment"}
@@ -43,22 +54,33 @@ def check(constraint: Constraint) -> None:
     """
     kind, value = constraint.kind, constraint.value
     texts = value if kind == "choice" else (value,)
-    if not isinstance(texts, tuple) or not texts or not all(isinstance(text, str) for text in texts):
-        raise refused(constraint, "not a text", "a choice takes a tuple of texts, every other kind one text")
+    if (
+        not isinstance(texts, tuple)
+        or not texts
+        or not all(isinstance(text, str) for text in texts)
+    ):
+        raise refused(
+            constraint, "not a text", "a choice takes a tuple of texts, every other kind one text"
+        )
     if kind == "regex":
         _check_regex(constraint)
     elif kind == "json":
         _check_schema(constraint)
     elif kind == "grammar" and not ROOT.search(value):
-        raise refused(constraint, "no rule called root", 'write GBNF, such as root ::= "yes" | "no"')
+        raise refused(
+            constraint, "no rule called root", 'write GBNF, such as root ::= "yes" | "no"'
+        )
     elif kind not in ("choice", "grammar"):
         raise refused(constraint, "an unknown kind", "kinds: choice, regex, json, grammar")
 
 
 def dialect(constraint: Constraint) -> tuple[str, str]:
-    """A checked constraint as xgrammar and vLLM take it: "regex", "json" or "grammar", and its text."""
+    """A checked constraint as xgrammar and vLLM take it: "regex", "json" or "grammar", and its
+    text.
+    """
     if constraint.kind == "choice":
-        # Not vLLM's own `choice`: some versions forget to escape line ends. JSON's escapes are GBNF's.
+        # Not vLLM's own `choice`: some versions forget to escape line ends. JSON's escapes are
+        # GBNF's.
         texts = (json.dumps(text, ensure_ascii=False) for text in dict.fromkeys(constraint.value))
         return "grammar", "root ::= " + " | ".join(texts)
     if constraint.kind == "regex":
@@ -112,18 +134,25 @@ class Grammars:
         kind, text = dialect(constraint)
         try:
             if kind == "json":
-                # Free whitespace is where small models lose themselves: they write line ends until max_tokens.
-                grammar = self._compiler.compile_json_schema(text, any_whitespace=False, separators=(",", ":"))
+                # Free whitespace is where small models lose themselves: they write line ends until
+                # max_tokens.
+                grammar = self._compiler.compile_json_schema(
+                    text, any_whitespace=False, separators=(",", ":")
+                )
             elif kind == "regex":
                 grammar = self._compiler.compile_regex(text)
             else:
                 grammar = self._compiler.compile_grammar(text)
         except (RuntimeError, ValueError) as error:
-            raise refused(constraint, PLACE.sub("", str(error)).strip(), "see docs/engines.md, Constraints") from error
+            raise refused(
+                constraint, PLACE.sub("", str(error)).strip(), "see docs/engines.md, Constraints"
+            ) from error
         first = xgrammar.allocate_token_bitmask(1, self.vocabulary)
         xgrammar.GrammarMatcher(grammar).fill_next_token_bitmask(first)
         if not first.any():
-            raise refused(constraint, "nothing satisfies it", "give one that at least one text satisfies")
+            raise refused(
+                constraint, "nothing satisfies it", "give one that at least one text satisfies"
+            )
         return grammar
 
     def _start(self, xgrammar: Any) -> Any:
@@ -137,13 +166,20 @@ def _xgrammar() -> Any:
     try:
         import xgrammar
     except ImportError as error:
-        raise EngineError(f"xgrammar can't be imported: {error}", "pip install 'opro-local[cpu]'") from error
+        raise EngineError(
+            f"xgrammar can't be imported: {error}", "pip install 'opro-local[cpu]'"
+        ) from error
     return xgrammar
 
 
 def _exact_dot(pattern: str) -> str:
     """The regex with each dot spelt out: xgrammar's own matches line ends too."""
-    return re.sub(rf"{LITERAL}|\.", lambda part: r"[^\n]" if part[0] == "." else part[0], pattern, flags=re.DOTALL)
+    return re.sub(
+        rf"{LITERAL}|\.",
+        lambda part: r"[^\n]" if part[0] == "." else part[0],
+        pattern,
+        flags=re.DOTALL,
+    )
 
 
 def _check_regex(constraint: Constraint) -> None:
@@ -158,10 +194,16 @@ def _check_regex(constraint: Constraint) -> None:
     unknown = [escape for escape in re.findall(r"\\(.)", pattern, re.DOTALL) if escape.isalnum()]
     unknown = [escape for escape in unknown if escape not in ESCAPES]
     if unknown:
-        raise refused(constraint, f"\\{unknown[0]} can't be enforced", f"only the escapes {' '.join(ESCAPES)} can")
+        raise refused(
+            constraint,
+            f"\\{unknown[0]} can't be enforced",
+            f"only the escapes {' '.join(ESCAPES)} can",
+        )
     bare = re.sub(LITERAL, "x", pattern, flags=re.DOTALL)
     if "^" in bare[1:] or "$" in bare[:-1]:
-        raise refused(constraint, "^ or $ inside", "the whole reply has to match: leave the anchors out")
+        raise refused(
+            constraint, "^ or $ inside", "the whole reply has to match: leave the anchors out"
+        )
 
 
 def _check_schema(constraint: Constraint) -> None:
@@ -170,7 +212,9 @@ def _check_schema(constraint: Constraint) -> None:
     except (ValueError, RecursionError) as error:
         raise refused(constraint, f"not JSON: {error}", "give a JSON schema as text") from error
     if fault:
-        raise refused(constraint, fault, f"keywords that can be enforced: {', '.join(sorted(HELD))}")
+        raise refused(
+            constraint, fault, f"keywords that can be enforced: {', '.join(sorted(HELD))}"
+        )
 
 
 def _fault(schema: Any, depth: int = 0) -> str:
@@ -187,13 +231,19 @@ def _fault(schema: Any, depth: int = 0) -> str:
     if "pattern" in schema and schema.keys() & {"minLength", "maxLength"}:
         return "pattern can't be enforced together with a length"
     named, asked = schema.get("properties", {}), schema.get("required", [])
-    if isinstance(named, dict) and isinstance(asked, list) and not set(map(str, asked)) <= named.keys():
+    if (
+        isinstance(named, dict)
+        and isinstance(asked, list)
+        and not set(map(str, asked)) <= named.keys()
+    ):
         return "required names a property that properties does not"
     return next(filter(None, (_fault(inner, depth + 1) for inner in _inner(schema))), "")
 
 
 def _inner(schema: Mapping[str, Any]) -> list[Any]:
-    """The schemas that stand directly inside a schema. A value of the wrong shape counts as one, and is refused so."""
+    """The schemas that stand directly inside a schema. A value of the wrong shape counts as one,
+    and is refused so.
+    """
     found = [schema[name] for name in ("items", "additionalProperties") if name in schema]
     for name in ("properties", "$defs", "definitions"):
         value = schema.get(name, {})

@@ -1,7 +1,8 @@
 """One model in several workers, each with GPUs of its own: data parallel.
 
-For: dividing a batch, running the parts at once, and ending all workers when one fails. Not for: starting workers
-(`engines.start`), or splitting one model over GPUs (vLLM's tensor and pipeline parallel).
+For: dividing a batch, running the parts at once, and ending all workers when one fails. Not for:
+starting workers (`engines.start`), or splitting one model over GPUs (vLLM's tensor and pipeline
+parallel).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class Worker(Engine, Protocol):
 class Sharded:
     """Engines of the same model as one.
 
-    A batch is divided in the order of its texts, so that prompts with a common beginning go to one worker and find it
-    in that worker's cache: by solution where the instruction comes first, by question where the question does.
+    A batch is divided in the order of its texts, so that prompts with a common beginning go to one
+    worker and find it in that worker's cache: by solution where the instruction comes first, by
+    question where the question does.
 
     Args:
         workers: at least one; all hosted alike.
@@ -38,7 +40,9 @@ class Sharded:
         self.fingerprint: Mapping[str, Any] = workers[0].fingerprint
         self.max_model_len = min(worker.max_model_len for worker in workers)
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol. One failing worker ends all."""
         if not requests:
             return []
@@ -63,19 +67,28 @@ class Sharded:
         for worker in self._workers:
             worker.close()
 
-    def _at_once(self, part: Callable[[int], list[Completion]], count: int) -> list[list[Completion]]:
-        """All parts in threads, which do nothing but wait; what ends one ends all, the first error first."""
+    def _at_once(
+        self, part: Callable[[int], list[Completion]], count: int
+    ) -> list[list[Completion]]:
+        """All parts in threads, which do nothing but wait; what ends one ends all, the first error
+        first.
+        """
         with ThreadPoolExecutor(count) as threads:
-            running: list[Future[list[Completion]]] = [threads.submit(part, index) for index in range(count)]
+            running: list[Future[list[Completion]]] = [
+                threads.submit(part, index) for index in range(count)
+            ]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
-                failed = next((one.exception() for one in running if one.done() and one.exception()), None)
+                failed = next(
+                    (one.exception() for one in running if one.done() and one.exception()), None
+                )
                 if isinstance(failed, UsageError):
                     wait(running)  # the engines live and are asked again
                 if failed:
                     raise failed
             except BaseException:
-                # The parts that still run would hold the run up, or answer a question that nobody asks any more.
+                # The parts that still run would hold the run up, or answer a question that nobody
+                # asks any more.
                 for worker, one in zip(self._workers, running, strict=False):
                     if not one.done():
                         worker.end()
@@ -104,7 +117,9 @@ class _Told:
 
 
 def divided(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
-    """The positions of the prompts in at most `count` parts of about equal length in characters, none empty."""
+    """The positions of the prompts in at most `count` parts of about equal length in characters,
+    none empty.
+    """
     order = sorted(range(len(prompts)), key=lambda place: _text(prompts[place]))
     ends = list(accumulate(len(_text(prompts[place])) + 1 for place in order))
     parts: list[list[int]] = [[] for _ in range(count)]
@@ -115,7 +130,9 @@ def divided(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
 
 def _text(prompt: Prompt) -> str:
     """What the model reads, in its order."""
-    return "\n".join([prompt.system or "", *(part for turn in prompt.turns for part in turn), prompt.text])
+    return "\n".join(
+        [prompt.system or "", *(part for turn in prompt.turns for part in turn), prompt.text]
+    )
 
 
 def groups(visible: Sequence[str], size: int, count: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Hosts a sentence-embedding model with transformers: a text in, its unit vector as JSON out.
 
-For: local folders of the sentence-transformers kind (an encoder, mean or CLS pooling). Not for: generating text.
+For: local folders of the sentence-transformers kind (an encoder, mean or CLS pooling). Not for:
+generating text.
 """
 
 from __future__ import annotations
@@ -31,11 +32,16 @@ class EmbeddingEngine:
 
         folder = Path(settings.model)
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            self._model = transformers.AutoModel.from_pretrained(str(folder), local_files_only=True).eval()
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True
+            )
+            self._model = transformers.AutoModel.from_pretrained(
+                str(folder), local_files_only=True
+            ).eval()
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(
-                f"{folder}: no sentence-embedding model loads from here: {error}", "copy the whole model folder"
+                f"{folder}: no sentence-embedding model loads from here: {error}",
+                "copy the whole model folder",
             ) from error
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model.to(self._device)
@@ -48,11 +54,15 @@ class EmbeddingEngine:
             "model": model_digest(folder),
         }
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One vector per request as a JSON list of numbers; texts longer than the context are cut."""
         done: list[Completion] = []
         for start in range(0, len(requests), BATCH):
-            done += self._embed([request.prompt.text for request in requests[start : start + BATCH]])
+            done += self._embed(
+                [request.prompt.text for request in requests[start : start + BATCH]]
+            )
             if progress:
                 progress(len(done), 0)
         return done
@@ -85,4 +95,6 @@ class EmbeddingEngine:
 
 def _pools_first_token(folder: Path) -> bool:
     config = folder / "1_Pooling" / "config.json"
-    return config.is_file() and bool(json.loads(config.read_text("utf-8")).get("pooling_mode_cls_token"))
+    return config.is_file() and bool(
+        json.loads(config.read_text("utf-8")).get("pooling_mode_cls_token")
+    )

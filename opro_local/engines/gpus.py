@@ -1,7 +1,7 @@
 """Which NVIDIA GPUs this process would use, and how much of their memory and of the host's is free.
 
-For: asking the driver's own program and the kernel, so that the run imports no torch. Not for: deciding what goes
-where.
+For: asking the driver's own program and the kernel, so that the run imports no torch. Not for:
+deciding what goes where.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or can't tell."""
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or
+    can't tell.
+    """
     asked = visible()
     program = shutil.which("nvidia-smi")
     if program is None or (asked is not None and asked[0] in ("", "-1")):
@@ -56,7 +58,9 @@ def host_memory() -> int:
     lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
     free = int(lines["MemAvailable"].split()[0]) << 10
     try:
-        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, used = (
+            (CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current")
+        )
     except OSError:
         return free
     return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
@@ -69,6 +73,8 @@ def visible() -> list[str] | None:
 
 
 def _gpu(line: str) -> Gpu:
-    """Read "NVIDIA H100 80GB HBM3, 81559, 81079": a name, and MiB in total and free. Raises ValueError."""
+    """Read "NVIDIA H100 80GB HBM3, 81559, 81079": a name, and MiB in total and free. Raises
+    ValueError.
+    """
     name, total, free = line.rsplit(",", 2)
     return Gpu(name.strip(), int(total) * MIB, int(free) * MIB)

@@ -1,6 +1,7 @@
 """Which engine class answers to which name, and what must be installed for it.
 
-For: choosing a class. Not for: starting an engine (start.py), or the engines. Nothing heavy is imported here.
+For: choosing a class. Not for: starting an engine (start.py), or the engines. Nothing heavy is
+imported here.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def resolve_kind(wanted: Wanted) -> Kind:
         kind = "transformers" if _missing("vllm") else "vllm"
     missing = _missing(kind)
     if missing:
-        raise EngineError(f"the {kind} engine needs {', '.join(missing)}, not installed here", EXTRAS[kind])
+        raise EngineError(
+            f"the {kind} engine needs {', '.join(missing)}, not installed here", EXTRAS[kind]
+        )
     return kind
 
 

@@ -1,7 +1,7 @@
 """LoRA adapters as roles: several fine-tunings of one base model in one engine.
 
-For: reading an adapter's folder, what vLLM must be told, and an engine as a role with an adapter sees it. Not for:
-training or merging adapters.
+For: reading an adapter's folder, what vLLM must be told, and an engine as a role with an adapter
+sees it. Not for: training or merging adapters.
 """
 
 from __future__ import annotations
@@ -30,11 +30,17 @@ def rank(folder: Path) -> int:
         config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         found = max([int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}: not a LoRA adapter ({type(error).__name__}: {error})", hint) from None
-    if not any((folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")):
+        raise ModelError(
+            f"{folder}: not a LoRA adapter ({type(error).__name__}: {error})", hint
+        ) from None
+    if not any(
+        (folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")
+    ):
         raise ModelError(f"{folder}: a LoRA adapter without weights", hint)
     if found > RANKS[-1]:
-        raise ModelError(f"{folder}: a LoRA adapter of rank {found}", f"vLLM takes ranks up to {RANKS[-1]}")
+        raise ModelError(
+            f"{folder}: a LoRA adapter of rank {found}", f"vLLM takes ranks up to {RANKS[-1]}"
+        )
     return found
 
 
@@ -53,8 +59,8 @@ def arguments(adapters: Sequence[str]) -> dict[str, Any]:
 def requests(adapters: Sequence[str]) -> dict[str, Any]:
     """vLLM's name for each adapter, by its folder.
 
-    The number is part of the name: vLLM 0.26 tells the KV cache of two adapters apart by their names alone, and
-    `checkpoint-500` is the name of many.
+    The number is part of the name: vLLM 0.26 tells the KV cache of two adapters apart by their
+    names alone, and `checkpoint-500` is the name of many.
     """
     if not adapters:
         return {}
@@ -67,7 +73,8 @@ def requests(adapters: Sequence[str]) -> dict[str, Any]:
 
 
 class Adapted:
-    """An engine as a role with an adapter sees it; the engine may serve other roles with others, or without one.
+    """An engine as a role with an adapter sees it; the engine may serve other roles with others, or
+    without one.
 
     Args:
         engine: hosts the base model and knows the adapter.
@@ -76,12 +83,19 @@ class Adapted:
 
     def __init__(self, engine: Engine, adapter: str) -> None:
         self._engine, self._adapter = engine, adapter
-        self.fingerprint: Mapping[str, Any] = {**engine.fingerprint, "adapter": offline.model_digest(Path(adapter))}
+        self.fingerprint: Mapping[str, Any] = {
+            **engine.fingerprint,
+            "adapter": offline.model_digest(Path(adapter)),
+        }
         self.max_model_len = engine.max_model_len
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request, with the adapter; see the Engine protocol."""
-        return self._engine.generate([replace(request, adapter=self._adapter) for request in requests], progress)
+        return self._engine.generate(
+            [replace(request, adapter=self._adapter) for request in requests], progress
+        )
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each would take."""

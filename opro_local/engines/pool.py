@@ -1,7 +1,7 @@
 """Running engines that several runs share.
 
-For: the same engines for all runs that ask for the same. Not for: starting them, or planning their memory; the first
-run does both, and what it planned holds for those that join it.
+For: the same engines for all runs that ask for the same. Not for: starting them, or planning their
+memory; the first run does both, and what it planned holds for those that join it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ class Pool:
         self._running: list[tuple[Asked, dict[Role, Engine]]] = []
 
     def find(self, asked: Asked) -> dict[Role, Engine]:
-        """The engines of a run that asked for the same settings in each of these roles; empty if there is none.
+        """The engines of a run that asked for the same settings in each of these roles; empty if
+        there is none.
 
         Args:
-            asked: the settings and the adapter of each role, and the engine wanted, "auto" or a name; "auto" takes
-                what runs.
+            asked: the settings and the adapter of each role, and the engine wanted, "auto" or a
+                name; "auto" takes what runs.
         """
         for known, engines in self._running:
             if all(

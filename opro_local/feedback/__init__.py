@@ -1,8 +1,10 @@
-"""Continuous improvement from production: log outcomes, search again from them, let champion and challenger compete.
+"""Continuous improvement from production: log outcomes, search again from them, let champion and
+challenger compete.
 
-For: `Feedback` and `Outcome`, which a service imports. The rooms: outcomes.py (what one outcome is), file.py (the
-SQLite file), log.py (`Feedback`), sequential.py (the test, pure functions), experiment.py (champion against
-challenger), standing.py (how each prompt stands), reoptimize.py (a new search). Not for: anything a search does.
+For: `Feedback` and `Outcome`, which a service imports. The rooms: outcomes.py (what one outcome
+is), file.py (the SQLite file), log.py (`Feedback`), sequential.py (the test, pure functions),
+experiment.py (champion against challenger), standing.py (how each prompt stands), reoptimize.py (a
+new search). Not for: anything a search does.
 """
 
 from __future__ import annotations

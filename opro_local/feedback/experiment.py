@@ -1,7 +1,7 @@
 """Champion against challenger: who gets which prompt, which outcomes count, and what they say.
 
-For: the rules of an experiment as pure functions. Not for: the test's mathematics (sequential.py) or keeping anything
-(feedback.py).
+For: the rules of an experiment as pure functions. Not for: the test's mathematics (sequential.py)
+or keeping anything (feedback.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ LOST = (
     "under another key than the assigned one"
 )
 
-# The arms' sizes are called wrong where chance makes them so once in a thousand experiments, all looks together.
+# The arms' sizes are called wrong where chance makes them so once in a thousand experiments, all
+# looks together.
 IMBALANCE = 0.001
 
 
@@ -62,7 +63,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A running or finished experiment. `id` is random and salts the assignment; the prompts are ids."""
+    """A running or finished experiment. `id` is random and salts the assignment; the prompts are
+    ids.
+    """
 
     id: str
     champion: str
@@ -76,7 +79,9 @@ class Experiment:
         return self.started + timedelta(days=self.terms.max_days)
 
     def assigned(self, user: str) -> str:
-        """The prompt of a user: the same one every time, and independent of every other experiment's."""
+        """The prompt of a user: the same one every time, and independent of every other
+        experiment's.
+        """
         digest = hashlib.sha256(f"{self.id}\x1f{user}".encode("utf-8", "surrogatepass")).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64
         return self.challenger if place < self.terms.share else self.champion
@@ -84,7 +89,8 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The outcomes that count: the first one of each user, made with the prompt the user was assigned.
+    """The outcomes that count: the first one of each user, made with the prompt the user was
+    assigned.
 
     Attributes:
         challenger: bool, shape (n,), in the order of commit.
@@ -100,12 +106,12 @@ class Counted:
 def count(experiment: Experiment, rows: Iterable[tuple[str, str | None, float, str]]) -> Counted:
     """Choose the outcomes that count.
 
-    One outcome per user: two of the same user are no two independent trials, and counting both would promote by
-    chance more often than promised.
+    One outcome per user: two of the same user are no two independent trials, and counting both
+    would promote by chance more often than promised.
 
     Args:
-        rows: (prompt, user, score, time) of the outcomes logged since the experiment's start, in the order of commit;
-            times as `stamp` writes them.
+        rows: (prompt, user, score, time) of the outcomes logged since the experiment's start, in
+            the order of commit; times as `stamp` writes them.
     """
     excluded = {OUTSIDE: 0, "no user key": 0, "other prompt than assigned": 0, "same user again": 0}
     started, ends = stamp(experiment.started), stamp(experiment.ends)
@@ -126,7 +132,9 @@ def count(experiment: Experiment, rows: Iterable[tuple[str, str | None, float, s
             challenger.append(prompt == experiment.challenger)
             scores.append(score)
     most = experiment.terms.max_users
-    return Counted(np.array(challenger[:most], dtype=bool), np.array(scores[:most], dtype=float), excluded)
+    return Counted(
+        np.array(challenger[:most], dtype=bool), np.array(scores[:most], dtype=float), excluded
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,9 @@ class Judgement:
 
 
 def judge(experiment: Experiment, counted: Counted, now: datetime) -> Judgement:
-    """Decide by the first boundary that the evidence crossed, so that looking more often changes no decision."""
+    """Decide by the first boundary that the evidence crossed, so that looking more often changes no
+    decision.
+    """
     terms = experiment.terms
     found = sequential.gaps(counted.challenger, counted.scores, terms.share)
     better = sequential.log_evidence(found, terms.share)
@@ -153,7 +163,8 @@ def judge(experiment: Experiment, counted: Counted, now: datetime) -> Judgement:
         "excluded": counted.excluded,
     }
     promoted, harmed = (
-        int(sequential.crossing(log_e, rate)) for log_e, rate in ((better, terms.alpha), (worse, terms.harm))
+        int(sequential.crossing(log_e, rate))
+        for log_e, rate in ((better, terms.alpha), (worse, terms.harm))
     )
     action, reason = _decide(experiment, numbers, promoted, harmed, now)
     return Judgement(action, reason, numbers)
@@ -166,7 +177,10 @@ def _decide(
     if harmed and (not promoted or harmed < promoted):
         return "rollback", f"shown worse after {harmed:,} users (anytime p at most {terms.harm:g})"
     if promoted and numbers["balanced"]:
-        return "promote", f"shown better after {promoted:,} users (anytime p at most {terms.alpha:g})"
+        return (
+            "promote",
+            f"shown better after {promoted:,} users (anytime p at most {terms.alpha:g})",
+        )
     over = _over(experiment, numbers["users"], now)
     action: Action = "keep" if over else "continue"
     if not numbers["balanced"]:
@@ -178,7 +192,11 @@ def _over(experiment: Experiment, users: int, now: datetime) -> str:
     """Which limit is reached, in words; empty while none is."""
     if users >= experiment.terms.max_users:
         return f"with {users:,} users, the most allowed"
-    return f"after {experiment.terms.max_days:g} days, the most allowed" if now >= experiment.ends else ""
+    return (
+        f"after {experiment.terms.max_days:g} days, the most allowed"
+        if now >= experiment.ends
+        else ""
+    )
 
 
 def _means(experiment: Experiment, counted: Counted) -> dict[str, Any]:
@@ -193,7 +211,11 @@ def _means(experiment: Experiment, counted: Counted) -> dict[str, Any]:
 
 
 def _side(prompt: str, scores: np.ndarray) -> dict[str, Any]:
-    return {"prompt": prompt, "users": len(scores), "mean": float(scores.mean()) if len(scores) else None}
+    return {
+        "prompt": prompt,
+        "users": len(scores),
+        "mean": float(scores.mean()) if len(scores) else None,
+    }
 
 
 def _is_balanced(counted: Counted, share: float) -> bool:

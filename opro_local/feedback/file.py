@@ -1,4 +1,5 @@
-"""The feedback store's file: made whole, opened with what it promises, refused where it is something else.
+"""The feedback store's file: made whole, opened with what it promises, refused where it is
+something else.
 
 For: the file. Not for: what is in it (feedback.py).
 """
@@ -19,7 +20,8 @@ BUSY_SECONDS = 60.0  # every transaction is short; a writer that waits longer me
 
 
 def create(path: Path) -> None:
-    """Make an empty store, beside the path first and then linked there whole: no process ever sees half of one.
+    """Make an empty store, beside the path first and then linked there whole: no process ever sees
+    half of one.
 
     Where another process was quicker, its file stays. Raises StoreError.
     """
@@ -45,21 +47,27 @@ def create(path: Path) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing store. Raises StoreError: missing, something else, or of another version; it is not changed."""
+    """Open an existing store. Raises StoreError: missing, something else, or of another version; it
+    is not changed.
+    """
     if not path.is_file():
         what = "not a file" if path.exists() else "there is no feedback store here"
         raise StoreError(
-            f"{path}: {what}", "give the file with --feedback; opro-local feedback register makes a new one"
+            f"{path}: {what}",
+            "give the file with --feedback; opro-local feedback register makes a new one",
         )
     try:
         uri = f"{path.resolve().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
+        )
     except sqlite3.Error as error:
         raise explain(path, error) from error
     try:
         _check(path, connection)
-        # FULL: a logged outcome survives a power cut too, not only the process. It costs one fsync per call of `log`,
-        # nothing beside the model call that made the outcome; `log(*many)` and imports pay it once.
+        # FULL: a logged outcome survives a power cut too, not only the process. It costs one fsync
+        # per call of `log`, nothing beside the model call that made the outcome; `log(*many)` and
+        # imports pay it once.
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error as error:
@@ -72,7 +80,9 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _keep_name(folder: Path) -> None:
-    """Put the folder's list of names on disk: a power cut must not take the file with its first outcomes."""
+    """Put the folder's list of names on disk: a power cut must not take the file with its first
+    outcomes.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -82,16 +92,23 @@ def _keep_name(folder: Path) -> None:
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StoreError(f"{path}: not a feedback store of opro-local", "choose another --feedback file")
+        raise StoreError(
+            f"{path}: not a feedback store of opro-local", "choose another --feedback file"
+        )
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
         raise StoreError(
-            f"{path}: written by another version (schema {version}, this is {VERSION})", "use that version's opro-local"
+            f"{path}: written by another version (schema {version}, this is {VERSION})",
+            "use that version's opro-local",
         )
 
 
 def explain(path: Path, error: sqlite3.Error) -> StoreError:
     """What SQLite said, as the one line a user gets."""
     if "not a database" in str(error):
-        return StoreError(f"{path}: not a feedback store of opro-local", "choose another --feedback file")
-    return StoreError(f"{path}: {error}", "nothing was changed; free space or make it writable, then do it again")
+        return StoreError(
+            f"{path}: not a feedback store of opro-local", "choose another --feedback file"
+        )
+    return StoreError(
+        f"{path}: {error}", "nothing was changed; free space or make it writable, then do it again"
+    )

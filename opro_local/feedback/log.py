@@ -1,12 +1,13 @@
-"""Production feedback: outcomes logged by a service, its prompts, the running experiment and every decision.
+"""Production feedback: outcomes logged by a service, its prompts, the running experiment and every
+decision.
 
     with Feedback("feedback.sqlite") as feedback:
         prompt, text = feedback.assign(user)
         ...                                        # answer the user with that text
         feedback.log(Outcome(prompt, score, input=question, output=answer, user=user))
 
-For: one SQLite file that many processes and threads write at once. Not for: what the numbers mean (experiment.py,
-sequential.py, standing.py) or searching for a better prompt (reoptimize.py).
+For: one SQLite file that many processes and threads write at once. Not for: what the numbers mean
+(experiment.py, sequential.py, standing.py) or searching for a better prompt (reoptimize.py).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ REGISTER = "register its text first: opro-local feedback register TEXT"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: outcomes stored, known ids left out, and one line per skipped line of the file."""
+    """What an import did: outcomes stored, known ids left out, and one line per skipped line of the
+    file.
+    """
 
     stored: int
     known: int
@@ -42,7 +45,9 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Who is champion, which experiment runs (None: none does), and the number of the last decision."""
+    """Who is champion, which experiment runs (None: none does), and the number of the last
+    decision.
+    """
 
     champion: str
     experiment: Experiment | None
@@ -56,7 +61,8 @@ class Feedback:
         """Open the store.
 
         Args:
-            path: the SQLite file, on a disk of this machine (SQLite's log in shared memory knows no network disks).
+            path: the SQLite file, on a disk of this machine (SQLite's log in shared memory knows no
+            network disks).
             new: make it where it is missing.
 
         Raises:
@@ -80,10 +86,12 @@ class Feedback:
         self._connection.close()
 
     def register(self, text: str, id: str | None = None, source: str = "by hand") -> str:
-        """Add a prompt and return its id; a text already there keeps its id. The first prompt becomes champion.
+        """Add a prompt and return its id; a text already there keeps its id. The first prompt
+        becomes champion.
 
         Raises:
-            UsageError: the id belongs to another text, or the text has another id; ids never change their meaning.
+            UsageError: the id belongs to another text, or the text has another id; ids never change
+            their meaning.
         """
         text = clean(text)
         if not text.strip() or (id is not None and not id.strip()):
@@ -92,18 +100,23 @@ class Feedback:
             known = cursor.execute("SELECT id FROM prompt WHERE text = ?", (text,)).fetchone()
             if known:
                 if id not in (None, known[0]):
-                    raise UsageError(f"this prompt is registered as {known[0]}, not as {id}", "use that id")
+                    raise UsageError(
+                        f"this prompt is registered as {known[0]}, not as {id}", "use that id"
+                    )
                 return known[0]
             id = clean(id) if id else prompt_id(text)
             if cursor.execute("SELECT 1 FROM prompt WHERE id = ?", (id,)).fetchone():
-                raise UsageError(f"the id {id} belongs to another prompt", "choose another id, or give none")
+                raise UsageError(
+                    f"the id {id} belongs to another prompt", "choose another id, or give none"
+                )
             cursor.execute("INSERT INTO prompt VALUES (?, ?, ?, ?)", (id, text, source, stamp()))
             if _state(cursor) is None:
                 _record(cursor, "register", "the first prompt", id)
             return id
 
     def log(self, *outcomes: Outcome) -> int:
-        """Store outcomes, all or none, and return how many were new; on return they survive a crash.
+        """Store outcomes, all or none, and return how many were new; on return they survive a
+        crash.
 
         Raises:
             DataError: a field is wrong, or the prompt is not registered. Nothing was stored.
@@ -112,10 +125,12 @@ class Feedback:
         return self._insert([outcome.row() for outcome in outcomes])
 
     def import_jsonl(self, path: Path, skip_bad: bool = False) -> Imported:
-        """Store the outcomes of a JSON Lines file: all of them or none, unless `skip_bad` leaves the wrong ones out.
+        """Store the outcomes of a JSON Lines file: all of them or none, unless `skip_bad` leaves
+        the wrong ones out.
 
         Raises:
-            DataError: the first line that is wrong, as `file:line: what is wrong`; nothing was stored.
+            DataError: the first line that is wrong, as `file:line: what is wrong`; nothing was
+            stored.
         """
         with self._reading() as cursor:
             prompts = {row[0] for row in cursor.execute("SELECT id FROM prompt")}
@@ -137,7 +152,9 @@ class Feedback:
         with self._reading() as cursor:
             found = cursor.execute("SELECT text FROM prompt WHERE id = ?", (id,)).fetchone()
         if found is None:
-            raise DataError(_unknown(id), _known([row["id"] for row in self.rows("SELECT id FROM prompt")]))
+            raise DataError(
+                _unknown(id), _known([row["id"] for row in self.rows("SELECT id FROM prompt")])
+            )
         return found[0]
 
     def state(self) -> State:
@@ -146,19 +163,26 @@ class Feedback:
             return _required(_state(cursor))
 
     def assign(self, user: str) -> tuple[str, str]:
-        """The prompt for a user, as id and text: the same for the same key while the experiment runs.
+        """The prompt for a user, as id and text: the same for the same key while the experiment
+        runs.
 
         Args:
-            user: whatever is to see one prompt only: a user, a session, or a single request. Log the outcome with it.
+            user: whatever is to see one prompt only: a user, a session, or a single request. Log
+            the outcome with it.
         """
         if not user:
-            raise UsageError("the user key is empty", "give the key that the outcome is logged with")
+            raise UsageError(
+                "the user key is empty", "give the key that the outcome is logged with"
+            )
         state = self.state()
         id = state.experiment.assigned(clean(user)) if state.experiment else state.champion
         return id, self.prompt(id)
 
-    def challenge(self, challenger: str, terms: Terms | None = None, reason: str = "by hand") -> Experiment:
-        """Start an experiment: the registered prompt `challenger` against the champion, on terms fixed now.
+    def challenge(
+        self, challenger: str, terms: Terms | None = None, reason: str = "by hand"
+    ) -> Experiment:
+        """Start an experiment: the registered prompt `challenger` against the champion, on terms
+        fixed now.
 
         Raises:
             UsageError: an experiment runs already, or the challenger is the champion.
@@ -173,18 +197,29 @@ class Feedback:
                     "decide that first: opro-local feedback compare --apply, promote, keep or rollback",
                 )
             if challenger == state.champion:
-                raise UsageError(f"{challenger} is the champion", "challenge it with another prompt")
+                raise UsageError(
+                    f"{challenger} is the champion", "challenge it with another prompt"
+                )
             terms, id, now = terms or Terms(), secrets.token_hex(8), stamp()
             after = cursor.execute("SELECT coalesce(max(number), 0) FROM outcome").fetchone()[0]
             cursor.execute(
                 "INSERT INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (id, state.champion, challenger, *asdict(terms).values(), now, after),
             )
-            _record(cursor, "challenge", reason, state.champion, running=id, experiment=id, numbers=asdict(terms))
+            _record(
+                cursor,
+                "challenge",
+                reason,
+                state.champion,
+                running=id,
+                experiment=id,
+                numbers=asdict(terms),
+            )
             return Experiment(id, state.champion, challenger, terms, datetime.fromisoformat(now))
 
     def compare(self, apply: bool = False, now: datetime | None = None) -> Judgement:
-        """What the running experiment says so far; with `apply`, a promotion, a roll-back or a keep takes effect.
+        """What the running experiment says so far; with `apply`, a promotion, a roll-back or a keep
+        takes effect.
 
         Raises:
             UsageError: no experiment runs, or somebody decided it meanwhile.
@@ -192,20 +227,28 @@ class Feedback:
         state = self.state()
         if state.experiment is None:
             raise UsageError("no experiment runs", "start one: opro-local feedback challenge ID")
-        judgement = judge(state.experiment, count(state.experiment, self._trials(state.experiment)), now or _now())
+        judgement = judge(
+            state.experiment, count(state.experiment, self._trials(state.experiment)), now or _now()
+        )
         if apply and judgement.action != "continue":
-            self._close(state, judgement.action, judgement.reason, judgement.numbers, automatic=True)
+            self._close(
+                state, judgement.action, judgement.reason, judgement.numbers, automatic=True
+            )
         return judgement
 
     def decide(
-        self, action: Literal["promote", "keep", "rollback"], prompt: str | None = None, reason: str = ""
+        self,
+        action: Literal["promote", "keep", "rollback"],
+        prompt: str | None = None,
+        reason: str = "",
     ) -> State:
         """Decide by hand, and write it to the history with the experiment's numbers.
 
         Args:
-            action: "promote" makes the challenger champion, or `prompt` where it is given; "keep" ends the
-                experiment for the champion; "rollback" ends it for the champion as harmful, and where no experiment
-                runs it brings back the champion that the present one took over from.
+            action: "promote" makes the challenger champion, or `prompt` where it is given; "keep"
+                ends the experiment for the champion; "rollback" ends it for the champion as
+                harmful, and where no experiment runs it brings back the champion that the present
+                one took over from.
             prompt: a registered prompt; for "promote" only.
 
         Raises:
@@ -220,19 +263,26 @@ class Feedback:
         if state.experiment is None and action == "keep":
             raise UsageError("no experiment runs", "there is nothing to end")
         if state.experiment is None and action == "promote" and prompt is None:
-            raise UsageError("no experiment runs", "name the prompt: opro-local feedback promote ID")
+            raise UsageError(
+                "no experiment runs", "name the prompt: opro-local feedback promote ID"
+            )
         if state.experiment is None and action == "rollback":
             prompt = self._former(state.champion)
         self._close(state, action, reason or "by hand", numbers, prompt=prompt)
         return self.state()
 
     def history(self) -> list[dict[str, Any]]:
-        """Every decision, oldest first: time, action, automatic, reason, champion, challenger, numbers."""
+        """Every decision, oldest first: time, action, automatic, reason, champion, challenger,
+        numbers.
+        """
         found = self.rows(
             "SELECT d.time, d.action, d.automatic, d.reason, d.champion, e.challenger, d.experiment, d.numbers "
             "FROM decision d LEFT JOIN experiment e ON e.id = d.experiment ORDER BY d.number"
         )
-        return [row | {"automatic": bool(row["automatic"]), "numbers": json.loads(row["numbers"])} for row in found]
+        return [
+            row | {"automatic": bool(row["automatic"]), "numbers": json.loads(row["numbers"])}
+            for row in found
+        ]
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a SELECT over the schema in schema.sql."""
@@ -250,13 +300,17 @@ class Feedback:
             ).fetchall()
 
     def _former(self, champion: str) -> str:
-        """The champion that the present one took over from; what was rolled back doesn't come back by another one."""
+        """The champion that the present one took over from; what was rolled back doesn't come back
+        by another one.
+        """
         line: list[str] = []
         for row in self.history():
             if not line or row["champion"] != line[-1]:
                 line = line[:-1] if row["action"] == "rollback" else [*line, row["champion"]]
         if len(line) < 2:
-            raise UsageError(f"{champion} is the only champion there was", "there is nothing to go back to")
+            raise UsageError(
+                f"{champion} is the only champion there was", "there is nothing to go back to"
+            )
         return line[-2]
 
     def _close(
@@ -273,9 +327,13 @@ class Feedback:
             prompt = running.challenger if running and action == "promote" else state.champion
         with self._writing() as cursor:
             if _required(_state(cursor)).decision != state.decision:
-                raise UsageError("somebody else decided meanwhile", "see opro-local feedback history")
+                raise UsageError(
+                    "somebody else decided meanwhile", "see opro-local feedback history"
+                )
             of = running.id if running else None
-            _record(cursor, action, reason, prompt, experiment=of, numbers=numbers, automatic=automatic)
+            _record(
+                cursor, action, reason, prompt, experiment=of, numbers=numbers, automatic=automatic
+            )
 
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
         marks = ", ".join("?" * len(COLUMNS))
@@ -295,7 +353,10 @@ class Feedback:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
         if os.getpid() != self._process:
-            raise UsageError(f"{self.path}: opened before the process was forked", "open it in each worker process")
+            raise UsageError(
+                f"{self.path}: opened before the process was forked",
+                "open it in each worker process",
+            )
         try:
             with self._lock, contextlib.closing(self._connection.cursor()) as cursor:
                 yield cursor
@@ -305,7 +366,8 @@ class Feedback:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
         with self._reading() as cursor:
-            # IMMEDIATE: the busy timeout holds for taking the lock, not for a reader that later wants to write.
+            # IMMEDIATE: the busy timeout holds for taking the lock, not for a reader that later
+            # wants to write.
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
@@ -325,13 +387,19 @@ def _state(cursor: sqlite3.Cursor) -> State | None:
     if row is None:
         return None
     champion, number, id, old, challenger, started, *terms = row
-    running = Experiment(id, old, challenger, Terms(*terms), datetime.fromisoformat(started)) if id else None
+    running = (
+        Experiment(id, old, challenger, Terms(*terms), datetime.fromisoformat(started))
+        if id
+        else None
+    )
     return State(champion, running, number)
 
 
 def _required(state: State | None) -> State:
     if state is None:
-        raise UsageError("there is no prompt yet", "register one: opro-local feedback register TEXT")
+        raise UsageError(
+            "there is no prompt yet", "register one: opro-local feedback register TEXT"
+        )
     return state
 
 
@@ -348,7 +416,16 @@ def _record(
     cursor.execute(
         "INSERT INTO decision (time, action, automatic, reason, champion, running, experiment, numbers) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (stamp(), action, automatic, clean(reason), champion, running, experiment, json.dumps(numbers or {})),
+        (
+            stamp(),
+            action,
+            automatic,
+            clean(reason),
+            champion,
+            running,
+            experiment,
+            json.dumps(numbers or {}),
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Outcomes: what a production service tells of one use of a prompt, checked; and their JSON Lines.
 
-For: the record, its ranges, and errors that name file and line. Not for: keeping outcomes (feedback.py).
+For: the record, its ranges, and errors that name file and line. Not for: keeping outcomes
+(feedback.py).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Outcome:
         user: the key that was given to `assign`. Outcomes without it don't count in an experiment.
         target: the right answer, where it became known; such outcomes can be searched on.
         metadata: anything that JSON can hold.
-        id: the service's own id of this outcome; the same id again is not stored again, so a retry is safe.
+        id: the service's own id of this outcome; the same id again is not stored again, so a retry
+        is safe.
     """
 
     prompt: str
@@ -47,7 +49,10 @@ class Outcome:
 
     def row(self) -> tuple[Any, ...]:
         """Its values in the order of COLUMNS. Raises DataError, saying which field is wrong."""
-        texts = {name: _text(name, getattr(self, name)) for name in ("id", "prompt", "user", "input", "output")}
+        texts = {
+            name: _text(name, getattr(self, name))
+            for name in ("id", "prompt", "user", "input", "output")
+        }
         return (
             *texts.values(),
             _score(self.score),
@@ -83,7 +88,9 @@ def stamp(time: str | datetime | None = None) -> str:
     try:
         return time.astimezone(UTC).isoformat(timespec="microseconds")
     except OverflowError:
-        raise _wrong("time", time.isoformat(), "a time between the years 1 and 9999 in UTC") from None
+        raise _wrong(
+            "time", time.isoformat(), "a time between the years 1 and 9999 in UTC"
+        ) from None
 
 
 def clean(text: str) -> str:
@@ -92,7 +99,8 @@ def clean(text: str) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Outcome | DataError]]:
-    """The outcomes of a JSON Lines file in order, each with its `file:line`; a line that is wrong gives its error.
+    """The outcomes of a JSON Lines file in order, each with its `file:line`; a line that is wrong
+    gives its error.
 
     Raises:
         DataError: the file itself can't be read.
@@ -104,17 +112,22 @@ def read_lines(path: Path) -> Iterator[tuple[str, Outcome | DataError]]:
                     where = f"{path}:{number}"
                     yield where, _parsed(where, line)
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}", "give a JSON Lines file") from None
+        raise DataError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "give a JSON Lines file"
+        ) from None
 
 
 def read_record(score: str, prompt: str, record: str) -> Outcome:
-    """An outcome as the command line gives it: a score as text, a prompt id, the other fields as a JSON object.
+    """An outcome as the command line gives it: a score as text, a prompt id, the other fields as a
+    JSON object.
 
     Raises:
         DataError: the record is not JSON, or a field is wrong.
     """
     found = _parsed(
-        "the outcome", record.encode("utf-8", "surrogateescape"), {"score": _scored(score), "prompt": prompt}
+        "the outcome",
+        record.encode("utf-8", "surrogateescape"),
+        {"score": _scored(score), "prompt": prompt},
     )
     if isinstance(found, DataError):
         raise found
@@ -142,8 +155,13 @@ def _parsed(where: str, line: bytes, given: Mapping[str, Any] | None = None) -> 
         byte = error.object[error.start]
         return DataError(f"{where}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8")
     except json.JSONDecodeError as error:
-        return DataError(f"{where}: not JSON: {error.msg.lower()} at column {error.colno}", LINES_HINT)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets of thousands of levels
+        return DataError(
+            f"{where}: not JSON: {error.msg.lower()} at column {error.colno}", LINES_HINT
+        )
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, brackets of thousands of levels
         return DataError(f"{where}: not usable JSON: {error}", LINES_HINT)
 
 

@@ -1,12 +1,13 @@
 """From logged feedback to a new search, and from its winner to a challenger.
 
-For: the config of that search and the rows it is scored on. Not for: the search itself (run.py) or the experiment that
-follows (feedback.py).
+For: the config of that search and the rows it is scored on. Not for: the search itself (run.py) or
+the experiment that follows (feedback.py).
 
-The logged prompts are where the search starts: the champion first, so that it is the baseline, then the others that
-stood best. Their production scores are not carried over. Those were earned on other inputs, at other times and under
-another rule than the search's, often a user's thumb; put beside scores on the search's rows they would rank prompts
-by their luck with inputs. So every start is scored again, on the same rows as every proposal.
+The logged prompts are where the search starts: the champion first, so that it is the baseline, then
+the others that stood best. Their production scores are not carried over. Those were earned on other
+inputs, at other times and under another rule than the search's, often a user's thumb; put beside
+scores on the search's rows they would rank prompts by their luck with inputs. So every start is
+scored again, on the same rows as every proposal.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ LEFT_OUT = "left out: the input or the target is blank, holds a NUL or is too lo
 
 
 def seeds(feedback: Feedback, most: int) -> list[str]:
-    """The texts a search starts from: the champion, then the prompts with the highest lower ends, `most` in all."""
+    """The texts a search starts from: the champion, then the prompts with the highest lower ends,
+    `most` in all.
+    """
     return [row["text"] for row in _champion_first(standings(feedback)["prompts"])[:most]]
 
 
@@ -42,17 +45,21 @@ def _champion_first(prompts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
 
 
 def labelled(feedback: Feedback, most: int) -> tuple[list[dict[str, str]], int]:
-    """The newest `most` logged inputs with a target, oldest first; of one input the newest target holds.
+    """The newest `most` logged inputs with a target, oldest first; of one input the newest target
+    holds.
 
     Returns:
-        the rows; and how many outcomes with a target were left out among them, because no task could read them.
+        the rows; and how many outcomes with a target were left out among them, because no task
+        could read them.
 
     Raises:
         DataError: there are fewer than ten.
     """
     newest: dict[str, dict[str, str]] = {}
     left_out = 0
-    rows = feedback.rows("SELECT input, target FROM outcome WHERE target IS NOT NULL ORDER BY time DESC, number DESC")
+    rows = feedback.rows(
+        "SELECT input, target FROM outcome WHERE target IS NOT NULL ORDER BY time DESC, number DESC"
+    )
     for row in rows:
         if not all(_is_readable(text) for text in row.values()):
             left_out += 1
@@ -70,15 +77,21 @@ def labelled(feedback: Feedback, most: int) -> tuple[list[dict[str, str]], int]:
 
 
 def _is_readable(text: str) -> bool:
-    """Whether a table may hold it; older stores have texts that `Outcome` refuses now, and inputs may be empty."""
+    """Whether a table may hold it; older stores have texts that `Outcome` refuses now, and inputs
+    may be empty.
+    """
     return bool(text.strip()) and "\0" not in text and len(text) <= MAX_FIELD
 
 
-def write_rows(rows: Sequence[Mapping[str, str]], shares: Sequence[float], beside: Path) -> dict[str, str]:
-    """Write the rows as one JSON Lines file per split, the newest as test, and return the files by split.
+def write_rows(
+    rows: Sequence[Mapping[str, str]], shares: Sequence[float], beside: Path
+) -> dict[str, str]:
+    """Write the rows as one JSON Lines file per split, the newest as test, and return the files by
+    split.
 
-    The newest are nearest to what comes next, and new since the last search, so that no logged prompt was chosen on
-    them. The folder's name holds the rows' digest: the same rows give the same files, and so the same run resumes.
+    The newest are nearest to what comes next, and new since the last search, so that no logged
+    prompt was chosen on them. The folder's name holds the rows' digest: the same rows give the same
+    files, and so the same run resumes.
 
     Args:
         rows: oldest first.
@@ -92,30 +105,39 @@ def write_rows(rows: Sequence[Mapping[str, str]], shares: Sequence[float], besid
     first_test = len(lines) - test
     first_validation = max(1, first_test - validation)
     parts = (lines[:first_validation], lines[first_validation:first_test], lines[first_test:])
-    files = {split: folder / f"{split}.jsonl" for split, part in zip(SPLITS, parts, strict=True) if part}
+    files = {
+        split: folder / f"{split}.jsonl" for split, part in zip(SPLITS, parts, strict=True) if part
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, part in zip(files.values(), (part for part in parts if part), strict=True):
             file.write_text("".join(part), "utf-8")
     except OSError as error:
-        raise StoreError(f"{folder}: can't be written ({error.strerror})", "free space or make it writable") from None
+        raise StoreError(
+            f"{folder}: can't be written ({error.strerror})", "free space or make it writable"
+        ) from None
     return {split: str(file.resolve()) for split, file in files.items()}
 
 
 def plan(
-    feedback: Feedback, tables: Mapping[str, Mapping[str, Any]], overrides: Sequence[str], most_seeds: int, rows: int
+    feedback: Feedback,
+    tables: Mapping[str, Mapping[str, Any]],
+    overrides: Sequence[str],
+    most_seeds: int,
+    rows: int,
 ) -> tuple[Config, int]:
     """The config of the new search, and how many logged rows were left out of it (see `labelled`).
 
     Args:
-        tables: as `config.build` takes them; without data in `task` the logged rows with a target are used.
+        tables: as `config.build` takes them; without data in `task` the logged rows with a target
+        are used.
         overrides: "section.key=value"; they win.
         most_seeds: how many logged prompts the search starts from.
         rows: how many logged rows are used, at most.
 
     Raises:
-        UsageError: an experiment runs (its outcome decides who is champion), or a setting is wrong, such as one that
-            would give a winner worked examples.
+        UsageError: an experiment runs (its outcome decides who is champion), or a setting is wrong,
+            such as one that would give a winner worked examples.
         DataError: too few labelled rows.
     """
     running = feedback.state().experiment
@@ -133,12 +155,18 @@ def plan(
     left_out = 0
     if not task.get("data"):
         found, left_out = labelled(feedback, rows)
-        task = {"input": "input", "target": "target", **write_rows(found, bare.task.split, feedback.path)}
+        task = {
+            "input": "input",
+            "target": "target",
+            **write_rows(found, bare.task.split, feedback.path),
+        }
     return reading.build({**tables, **start, "task": task}, overrides), left_out
 
 
 def _refuse_examples(config: Config) -> None:
-    """A logged prompt is a text: the service would show a challenger without the examples that earned its verdict."""
+    """A logged prompt is a text: the service would show a challenger without the examples that
+    earned its verdict.
+    """
     search = config.search
     if search.demonstrations or any(seed.demonstrations for seed in search.starts):
         raise UsageError(
@@ -148,7 +176,9 @@ def _refuse_examples(config: Config) -> None:
 
 
 def default_folder(config: Config) -> Path:
-    """`runs/feedback-<id>`: the id covers the config and the bytes of its data, so new rows make a new run."""
+    """`runs/feedback-<id>`: the id covers the config and the bytes of its data, so new rows make a
+    new run.
+    """
     digest = hashlib.sha256(config.canonical().encode())
     for name in ("data", *SPLITS):
         path = getattr(config.task, name)
@@ -177,7 +207,12 @@ def challenge(
     if text == feedback.prompt(feedback.state().champion):
         return None, "no challenger: the champion came out best"
     id = feedback.register(text, source=str(run))
-    if not anyway and any(row["action"] == "challenge" and row["challenger"] == id for row in feedback.history()):
-        return None, f"no challenger: {id} was compared before; --anyway or feedback challenge {id} does it again"
+    if not anyway and any(
+        row["action"] == "challenge" and row["challenger"] == id for row in feedback.history()
+    ):
+        return (
+            None,
+            f"no challenger: {id} was compared before; --anyway or feedback challenge {id} does it again",
+        )
     feedback.challenge(id, Terms(share=share), f"{verdict} in {run}")
     return id, f"the challenger {id} is compared with the champion from now on"

@@ -1,7 +1,8 @@
-"""How each logged prompt stands: its mean score with an interval, when it was used, its trend, its role.
+"""How each logged prompt stands: its mean score with an interval, when it was used, its trend, its
+role.
 
-For: `feedback status`, and which prompts a new search starts from. Not for: deciding between prompts; production
-scores of different weeks are not comparable, so that is the experiment's part.
+For: `feedback status`, and which prompts a new search starts from. Not for: deciding between
+prompts; production scores of different weeks are not comparable, so that is the experiment's part.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ _SUMS = (
 _BEGINNING, _END = "", "~"
 
 
-def standings(feedback: Feedback, now: datetime | None = None, alpha: float = 0.05) -> dict[str, Any]:
-    """Every prompt's standing, champion and challenger first, then by the lower end of the interval; JSON-able.
+def standings(
+    feedback: Feedback, now: datetime | None = None, alpha: float = 0.05
+) -> dict[str, Any]:
+    """Every prompt's standing, champion and challenger first, then by the lower end of the
+    interval; JSON-able.
 
     Args:
         now: where the last week ends.
@@ -37,9 +41,16 @@ def standings(feedback: Feedback, now: datetime | None = None, alpha: float = 0.
     state = feedback.state()
     week_ago = stamp((now or datetime.now(UTC)) - timedelta(days=RECENT_DAYS))
     prompts = [
-        _standing(feedback, state, row, week_ago, alpha) for row in feedback.rows("SELECT id, text, source FROM prompt")
+        _standing(feedback, state, row, week_ago, alpha)
+        for row in feedback.rows("SELECT id, text, source FROM prompt")
     ]
-    prompts.sort(key=lambda row: (("champion", "challenger", None).index(row["role"]), -row["interval"][0], row["id"]))
+    prompts.sort(
+        key=lambda row: (
+            ("champion", "challenger", None).index(row["role"]),
+            -row["interval"][0],
+            row["id"],
+        )
+    )
     return {"prompts": prompts, "experiment": _experiment(feedback, state, now)}
 
 
@@ -71,11 +82,19 @@ def _side(feedback: Feedback, prompt: str, start: str, end: str, alpha: float) -
     if n == 0:
         return {"n": 0, "mean": None, "interval": [0.0, 1.0], "first": None, "last": None}
     interval = list(stats.share_interval(sums["total"], n, alpha))
-    return {"n": n, "mean": sums["total"] / n, "interval": interval, "first": sums["first"], "last": sums["last"]}
+    return {
+        "n": n,
+        "mean": sums["total"] / n,
+        "interval": interval,
+        "first": sums["first"],
+        "last": sums["last"],
+    }
 
 
 def _change(recent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Last week minus before, with the interval that two intervals give (Zou and Donner 2008, equation 4)."""
+    """Last week minus before, with the interval that two intervals give (Zou and Donner 2008,
+    equation 4).
+    """
     if not recent["n"] or not before["n"]:
         return {"change": None, "interval": None, "word": "unknown"}
     value = recent["mean"] - before["mean"]

@@ -1,7 +1,8 @@
-"""Model cards: what is known of a model that its folder doesn't say, and sensible guesses where there is no card.
+"""Model cards: what is known of a model that its folder doesn't say, and sensible guesses where
+there is no card.
 
-For: which meta-prompt form a model answers, whether it chats, and its chat template's switches. Not for: finding or
-loading models.
+For: which meta-prompt form a model answers, whether it chats, and its chat template's switches. Not
+for: finding or loading models.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Card:
         license: the weights' licence; "" if unknown.
         chat: whether it was trained to chat.
         metaprompt: the form it proposes with best, see metaprompt.load.
-        operators: the forms that the mode "mixed" divides its proposals among; () for those of its kind.
+        operators: the forms that the mode "mixed" divides its proposals among; () for those of its
+        kind.
         demonstrations: how it is shown worked examples: as "turns" of a chat, or in the "text".
         template_args: arguments for its chat template.
         tested: where this card was tried, or "not tested".
@@ -45,7 +47,9 @@ class Card:
 
 
 def operators(card: Card) -> tuple[str, ...]:
-    """The forms of the mode "mixed": the card's own, or those for chat models or for models that only continue."""
+    """The forms of the mode "mixed": the card's own, or those for chat models or for models that
+    only continue.
+    """
     if card.operators:
         return tuple(card.operators)
     suffix = style(card)
@@ -54,26 +58,43 @@ def operators(card: Card) -> tuple[str, ...]:
 
 
 def style(card: Card) -> str:
-    """What the names of the card's other forms end with: "_line" for models that continue, "" for chat models."""
+    """What the names of the card's other forms end with: "_line" for models that continue, "" for
+    chat models.
+    """
     return "_line" if card.metaprompt in CONTINUED else ""
 
 
 def cards() -> list[Card]:
     """Every card, by name: those in a checkout's models/, or those shipped in the wheel."""
     package = Path(__file__).resolve().parents[1]
-    folder = package.parent / "models" if (package.parent / "pyproject.toml").is_file() else package / "data" / "cards"
-    return [Card(**tomllib.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.toml"))]
+    folder = (
+        package.parent / "models"
+        if (package.parent / "pyproject.toml").is_file()
+        else package / "data" / "cards"
+    )
+    return [
+        Card(**tomllib.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.toml"))
+    ]
 
 
 def card_for(folder: Path) -> Card:
-    """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it has none.
+    """The card of the model in a folder, recognised by the folder's name or hub id; a guess if it
+    has none.
 
-    The guess: it chats if it has a chat template; chat models under 6 GB of weights propose by rewording, models that
-    do not chat by continuation (docs/metaprompts.md says why). A template that can switch thinking off does.
+    The guess: it chats if it has a chat template; chat models under 6 GB of weights propose by
+    rewording, models that do not chat by continuation (docs/metaprompts.md says why). A template
+    that can switch thinking off does.
     """
-    names = {folder.name.lower(), *(part.lower() for part in folder.parts if part.startswith("models--"))}
+    names = {
+        folder.name.lower(),
+        *(part.lower() for part in folder.parts if part.startswith("models--")),
+    }
     for card in cards():
-        if names & {card.name, card.repository.rpartition("/")[2].lower(), _cache_name(card.repository)}:
+        if names & {
+            card.name,
+            card.repository.rpartition("/")[2].lower(),
+            _cache_name(card.repository),
+        }:
             return card
     template = _chat_template(folder)
     chat = bool(template)
@@ -89,7 +110,11 @@ def _cache_name(repository: str) -> str:
 
 def _chat_template(folder: Path) -> str:
     """The model's chat template, or all of them; "" if it has none."""
-    files = [folder / name for name in ("chat_template.jinja", "chat_template.json") if (folder / name).is_file()]
+    files = [
+        folder / name
+        for name in ("chat_template.jinja", "chat_template.json")
+        if (folder / name).is_file()
+    ]
     if files:
         return "\n".join(file.read_text("utf-8", "replace") for file in files)
     config = folder / "tokenizer_config.json"

@@ -1,7 +1,8 @@
 """How much memory a model takes, read from its folder before anything is loaded.
 
-For: weights from the headers of the safetensors files, and KV cache from config.json. Not for: what else an engine
-takes, or where it fits; that is `placement.py`. No torch is imported and no weight is read.
+For: weights from the headers of the safetensors files, and KV cache from config.json. Not for: what
+else an engine takes, or where it fits; that is `placement.py`. No torch is imported and no weight
+is read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Footprint:
 
     Attributes:
         folder: the model's folder.
-        stored: bytes of its tensors on disk by safetensors dtype; "file" where only file sizes are known.
+        stored: bytes of its tensors on disk by safetensors dtype; "file" where only file sizes are
+        known.
         quantized: the tensors stay as they are stored, whatever dtype is asked for.
         context: the longest context the model was made for, in tokens.
         full: elements of KV cache a token takes in the layers that keep every token.
@@ -54,14 +56,17 @@ class Footprint:
     notes: tuple[str, ...] = ()
 
     def weights(self, dtype: str = "auto") -> int:
-        """Bytes of the loaded weights. `dtype` "auto" means 16 bits, which vLLM makes of float32 folders too.
+        """Bytes of the loaded weights. `dtype` "auto" means 16 bits, which vLLM makes of float32
+        folders too.
 
         "fp8" is what they are quantized to while they load.
         """
         if self.quantized:
             return sum(self.stored.values())
         size = DTYPES.get(dtype, 2)
-        return sum(n // FLOATS[kind] * size if kind in FLOATS else n for kind, n in self.stored.items())
+        return sum(
+            n // FLOATS[kind] * size if kind in FLOATS else n for kind, n in self.stored.items()
+        )
 
     def kv_bytes(self, tokens: int, size: int = 2, ahead: int = 8192) -> int:
         """Bytes of KV cache for one sequence.
@@ -78,12 +83,13 @@ class Footprint:
 def footprint(folder: Path) -> Footprint:
     """The footprint of the model in a folder.
 
-    Handled: attention with any number of key and value heads; latent attention (MLA: `kv_lora_rank`); sliding windows
-    in all layers or, by `layer_types`, in some. Other layers (linear attention, Mamba) are counted as full attention,
-    with a note.
+    Handled: attention with any number of key and value heads; latent attention (MLA:
+    `kv_lora_rank`); sliding windows in all layers or, by `layer_types`, in some. Other layers
+    (linear attention, Mamba) are counted as full attention, with a note.
 
     Raises:
-        ModelError: a file is missing, cut off or no JSON, or the config lacks what the count needs; names the file.
+        ModelError: a file is missing, cut off or no JSON, or the config lacks what the count needs;
+        names the file.
     """
     path = folder / "config.json"
     whole = _json_object(path)
@@ -97,17 +103,21 @@ def footprint(folder: Path) -> Footprint:
         kv_heads = _number(config, "num_key_value_heads", "n_head_kv", default=fallback)
         vocabulary = _number(config, "vocab_size")
         middle = _number(config, "intermediate_size", "n_inner", "ffn_dim", default=4 * hidden)
-        context = _number(config, "max_position_embeddings", "n_positions", "max_seq_len", default=8192)
+        context = _number(
+            config, "max_position_embeddings", "n_positions", "max_seq_len", default=8192
+        )
         head = _number(config, "head_dim", default=max(1, hidden // heads))
         if config.get("kv_lora_rank"):
-            # Latent attention keeps one compressed vector for keys and values, and the rotated part of the key.
+            # Latent attention keeps one compressed vector for keys and values, and the rotated part
+            # of the key.
             token = _number(config, "kv_lora_rank") + _number(config, "qk_rope_head_dim", default=0)
         else:
             token = 2 * kv_heads * head
         window, slides, notes = _windows(config, layers)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path}: can't tell the size of its KV cache: {error.args[0]}", 'set run.placement = "off" to go without'
+            f"{path}: can't tell the size of its KV cache: {error.args[0]}",
+            'set run.placement = "off" to go without',
         ) from None
     return Footprint(
         folder=str(folder),
@@ -124,7 +134,8 @@ def footprint(folder: Path) -> Footprint:
 
 
 def stored_bytes(folder: Path) -> dict[str, int]:
-    """Bytes of the tensors in a model folder by dtype, from the safetensors headers; of other formats the files' sizes.
+    """Bytes of the tensors in a model folder by dtype, from the safetensors headers; of other
+    formats the files' sizes.
 
     Raises:
         ModelError: a header is broken, a file is cut off, or one that the index names is missing.
@@ -141,7 +152,8 @@ def stored_bytes(folder: Path) -> dict[str, int]:
 
 
 def header_bytes(file: Path) -> dict[str, int]:
-    """Bytes of a safetensors file's tensors by dtype: eight bytes of length, then a JSON table, then the tensors.
+    """Bytes of a safetensors file's tensors by dtype: eight bytes of length, then a JSON table,
+    then the tensors.
 
     Raises:
         ModelError: the table is broken, or the file is shorter than it says.
@@ -152,18 +164,31 @@ def header_bytes(file: Path) -> dict[str, int]:
             first = stream.read(LENGTH.size)
             length = LENGTH.unpack(first)[0] if len(first) == LENGTH.size else -1
             if not 2 <= length <= min(MOST_HEADER, size - LENGTH.size):
-                raise ModelError(f"{file}: not a safetensors file, or cut off: it has {size} bytes", AGAIN)
+                raise ModelError(
+                    f"{file}: not a safetensors file, or cut off: it has {size} bytes", AGAIN
+                )
             table = json.loads(stream.read(length))
-        spans = [(t["dtype"], *map(int, t["data_offsets"])) for name, t in table.items() if name != "__metadata__"]
+        spans = [
+            (t["dtype"], *map(int, t["data_offsets"]))
+            for name, t in table.items()
+            if name != "__metadata__"
+        ]
         kinds = [(str(kind), end - start) for kind, start, end in spans]
     except OSError as error:
         raise ModelError(f"{file}: can't be read ({error.strerror})", AGAIN) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{file}: its safetensors header is broken ({type(error).__name__})", AGAIN) from None
+        raise ModelError(
+            f"{file}: its safetensors header is broken ({type(error).__name__})", AGAIN
+        ) from None
     told = max((end for _, _, end in spans), default=0)
     there = size - LENGTH.size - length
-    if told > there or any(start < 0 or n < 0 for (_, start, _), (_, n) in zip(spans, kinds, strict=True)):
-        raise ModelError(f"{file}: cut off: its header tells of {told} bytes of tensors, {there} are there", AGAIN)
+    if told > there or any(
+        start < 0 or n < 0 for (_, start, _), (_, n) in zip(spans, kinds, strict=True)
+    ):
+        raise ModelError(
+            f"{file}: cut off: its header tells of {told} bytes of tensors, {there} are there",
+            AGAIN,
+        )
     found: Counter[str] = Counter()
     for kind, n in kinds:
         found[kind] += n
@@ -171,7 +196,9 @@ def header_bytes(file: Path) -> dict[str, int]:
 
 
 def _weight_files(folder: Path) -> Sequence[Path]:
-    """The files a loader would take: those the index names, or all but the copies in Mistral's own format."""
+    """The files a loader would take: those the index names, or all but the copies in Mistral's own
+    format.
+    """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         names = _json_object(index).get("weight_map")
@@ -180,7 +207,9 @@ def _weight_files(folder: Path) -> Sequence[Path]:
         return [folder / name for name in sorted(set(names.values()))]
     for pattern in ("*.safetensors", "*.bin", "*.gguf"):
         files = sorted(folder.glob(pattern))
-        own = [file for file in files if not file.name.startswith(("consolidated", "training_args"))]
+        own = [
+            file for file in files if not file.name.startswith(("consolidated", "training_args"))
+        ]
         if files:
             return own or files
     return ()
@@ -195,8 +224,13 @@ def _windows(config: Mapping[str, Any], layers: int) -> tuple[int, int, tuple[st
         unknown = sorted({str(kind) for kind in kinds} - set(ATTENDING))
         notes = tuple(f"{kind} layers are counted as full attention" for kind in unknown)
         return int(window) if slides else 0, min(slides, layers), notes
-    # Where only some layers slide and no list says which, all count as full: too much rather than too little.
-    mixed = "sliding_window_pattern" in config or config.get("model_type") in ("gemma2", "gemma3_text", "cohere2")
+    # Where only some layers slide and no list says which, all count as full: too much rather than
+    # too little.
+    mixed = "sliding_window_pattern" in config or config.get("model_type") in (
+        "gemma2",
+        "gemma3_text",
+        "cohere2",
+    )
     if not window or mixed or config.get("use_sliding_window") is False:
         return 0, 0, ()
     # Qwen2 slides in the layers from max_window_layers on.

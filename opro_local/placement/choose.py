@@ -1,7 +1,8 @@
-"""Decides, before anything loads, how the models of a run share GPUs: one engine, apart, side by side or in turns.
+"""Decides, before anything loads, how the models of a run share GPUs: one engine, apart, side by
+side or in turns.
 
-For: the choice and its reasons in numbers. Not for: what each engine needs (`demand.py`), reading model folders
-(`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
+For: the choice and its reasons in numbers. Not for: what each engine needs (`demand.py`), reading
+model folders (`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ MOST_SEQUENCES = 64  # cache beyond that was never seen to help, and free memory
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV cache.
+    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV
+    cache.
 
-    `gpu` is the fullest of its GPUs. `devices` are the places of those that no other engine uses, among all that are
-    there; empty where it has none of its own, and then it uses the first ones.
+    `gpu` is the fullest of its GPUs. `devices` are the places of those that no other engine uses,
+    among all that are there; empty where it has none of its own, and then it uses the first ones.
     """
 
     demand: Demand
@@ -49,11 +51,12 @@ class Placement:
     """The choice, in bytes and in words.
 
     Attributes:
-        choice: "single" (one engine, one role), "shared" (one engine, several roles), "apart" (several engines, each
-            on GPUs of its own), "split" (several side by side), "swap" (several, one at a time) or "none" (nothing
-            fits).
+        choice: "single" (one engine, one role), "shared" (one engine, several roles), "apart"
+            (several engines, each on GPUs of its own), "split" (several side by side), "swap"
+            (several, one at a time) or "none" (nothing fits).
         gpu: the fullest of the GPUs used.
-        parts: what each engine gets; empty for "none". In a swap each has the GPU to itself, less what sleepers keep.
+        parts: what each engine gets; empty for "none". In a swap each has the GPU to itself, less
+        what sleepers keep.
         demands: what each engine asked for.
         why: one sentence with the numbers.
         sleep: how engines in a swap leave the GPU, see EngineSettings; 0 stops them.
@@ -69,7 +72,8 @@ class Placement:
     def settled(self, index: int, settings: EngineSettings) -> EngineSettings:
         """The settings of the engine of this part: what its user has set stays.
 
-        Alone on the GPU, vLLM sizes its cache itself. Beside others it can't: it takes their memory for its own.
+        Alone on the GPU, vLLM sizes its cache itself. Beside others it can't: it takes their memory
+        for its own.
         """
         part = self.parts[index]
         if self.choice != "split":
@@ -90,7 +94,12 @@ class Placement:
             "choice": self.choice,
             "why": self.why,
             "sleep": self.sleep,
-            "gpu": {"name": self.gpu.name, "total": self.gpu.total, "free": self.gpu.free, "usable": usable(self.gpu)},
+            "gpu": {
+                "name": self.gpu.name,
+                "total": self.gpu.total,
+                "free": self.gpu.free,
+                "usable": usable(self.gpu),
+            },
             "engines": [_row(demand, gets.get(demand.roles)) for demand in self.demands],
         }
 
@@ -100,14 +109,17 @@ def usable(gpu: Gpu) -> int:
     return max(0, gpu.free - HEADROOM)
 
 
-def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto", host: int = 0) -> Placement:
+def plan(
+    demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto", host: int = 0
+) -> Placement:
     """Choose how these engines share the GPUs.
 
-    One engine gets the first GPU to itself, or, where that holds too little, the one with the most free memory. Each of
-    several gets one of its own where there are enough. Failing that, they stand side by side if each can hold at least
-    one sequence of its full context; the rest of the memory is divided by what they would like, `concurrency` sequences
-    each. Failing that, or on wish, each has the GPU while it is asked; meanwhile the others sleep if they can and the
-    GPU has room for it.
+    One engine gets the first GPU to itself, or, where that holds too little, the one with the most
+    free memory. Each of several gets one of its own where there are enough. Failing that, they
+    stand side by side if each can hold at least one sequence of its full context; the rest of the
+    memory is divided by what they would like, `concurrency` sequences each. Failing that, or on
+    wish, each has the GPU while it is asked; meanwhile the others sleep if they can and the GPU has
+    room for it.
 
     Args:
         demands: one per engine; roles with equal settings are one engine already.
@@ -125,12 +137,15 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
         return Placement("none", gpu, (), tuple(demands), why)
     side = _side_by_side(demands, gpu) if len(demands) > 1 and wanted != "swap" else ()
     apart = _apart(demands, gpus) if wanted == "auto" else ()
-    # By the estimate of working memory, GPUs that others use may hold too little, where the first one holds all.
+    # By the estimate of working memory, GPUs that others use may hold too little, where the first
+    # one holds all.
     if apart and (not side or _fit_by_estimate(apart)):
         fullest = min((part.gpu for part in apart), key=lambda gpu: gpu.free)
         return Placement("apart", fullest, apart, tuple(demands), _told_apart(apart))
     if side:
-        return Placement("split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side"))
+        return Placement(
+            "split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side")
+        )
     alone = tuple(part for d in demands if (part := _alone(d, gpu)))
     if not alone and len(demands) == 1:
         # Where there are too few for all copies, the one that holds too little is among them.
@@ -149,17 +164,26 @@ def plan(demands: Sequence[Demand], gpus: Sequence[Gpu], wanted: Wanted = "auto"
 
 def _one_engine(part: Part) -> Placement:
     choice: Choice = "shared" if " and " in part.demand.roles else "single"
-    how = "one engine for all roles, as their model and settings are the same" if choice == "shared" else "one engine"
+    how = (
+        "one engine for all roles, as their model and settings are the same"
+        if choice == "shared"
+        else "one engine"
+    )
     if part.devices:
         how += f"; on GPU {', '.join(map(str, part.devices))}, as the first holds too little"
-    return Placement(choice, part.gpu, (part,), (part.demand,), _told(choice, part.gpu, (part,), how))
+    return Placement(
+        choice, part.gpu, (part,), (part.demand,), _told(choice, part.gpu, (part,), how)
+    )
 
 
 def _apart(demands: Sequence[Demand], gpus: Sequence[Gpu]) -> tuple[Part, ...]:
-    """Every engine's part on GPUs of its own, or none at all: there are too few, or they are too small.
+    """Every engine's part on GPUs of its own, or none at all: there are too few, or they are too
+    small.
 
-    GPUs of one size are handed out in their order, as neighbours are often linked. Where they differ, or so handed out
-    hold too little, the engine that needs most gets those with the most free memory: no other order fits more.
+    GPUs of one size are handed out in their order, as neighbours are often linked. Where they
+    differ, or so handed out
+    hold too little, the engine that needs most gets those with the most free memory: no other order
+    fits more.
     """
     if len(demands) == 1 or not _enough(demands, gpus):
         return ()
@@ -181,8 +205,12 @@ def _freest_first(gpus: Sequence[Gpu]) -> list[int]:
     return sorted(range(len(gpus)), key=lambda place: -gpus[place].free)
 
 
-def _handed_out(demands: Sequence[Demand], gpus: Sequence[Gpu], places: Sequence[int]) -> tuple[Part, ...]:
-    """Every engine's part if each takes as many of the places as it needs, in order; none at all if one can't fit."""
+def _handed_out(
+    demands: Sequence[Demand], gpus: Sequence[Gpu], places: Sequence[int]
+) -> tuple[Part, ...]:
+    """Every engine's part if each takes as many of the places as it needs, in order; none at all if
+    one can't fit.
+    """
     parts, taken = [], 0
     for d in demands:
         own = tuple(places[taken : taken + d.gpus * d.copies])
@@ -198,8 +226,12 @@ def _fit_by_estimate(parts: Sequence[Part]) -> bool:
     return all(part.demand.least <= part.memory for part in parts)
 
 
-def _swap(demands: Sequence[Demand], gpu: Gpu, alone: tuple[Part, ...], why: str, host: int) -> Placement:
-    """One at a time. The estimate of working memory decides as in a split: to be wrong here costs a start at most."""
+def _swap(
+    demands: Sequence[Demand], gpu: Gpu, alone: tuple[Part, ...], why: str, host: int
+) -> Placement:
+    """One at a time. The estimate of working memory decides as in a split: to be wrong here costs a
+    start at most.
+    """
     kept = (len(demands) - 1) * CONTEXT_AND_GRAPHS
     beside = replace(gpu, free=max(0, gpu.free - kept))
     hindrance = next((d.sleepless for d in demands if d.sleepless), "")
@@ -211,7 +243,11 @@ def _swap(demands: Sequence[Demand], gpu: Gpu, alone: tuple[Part, ...], why: str
     parts = tuple(part for d in demands if (part := _alone(d, beside)))
     weights = sum(d.weights * d.gpus for d in demands)
     level: Literal[1, 2] = 1 if PINNED * weights <= host else 2
-    kept_where = "their weights in host memory" if level == 1 else "and read their weights again when they wake"
+    kept_where = (
+        "their weights in host memory"
+        if level == 1
+        else "and read their weights again when they wake"
+    )
     how = (
         f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for {_gib(weights)} of "
         f"weights; asleep they keep about {_gib(kept)} here"
@@ -226,7 +262,9 @@ def _alone(demand: Demand, gpu: Gpu) -> Part | None:
     if demand.least_alone > memory:
         return None
     left = memory - demand.weights - demand.working
-    return Part(demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache, gpu)
+    return Part(
+        demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache, gpu
+    )
 
 
 def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
@@ -235,7 +273,9 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
     left = usable(gpu) - sum(least)
     if left < 0 or any(d.least > part for d, part in zip(demands, least, strict=True)):
         return ()
-    wishes = [d.concurrency * d.sequence if d.share is None and d.cache is None else 0 for d in demands]
+    wishes = [
+        d.concurrency * d.sequence if d.share is None and d.cache is None else 0 for d in demands
+    ]
     parts = []
     for d, part, wish in zip(demands, least, wishes, strict=True):
         cache = d.cache if d.cache is not None else part - d.weights - d.working
@@ -247,7 +287,9 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
 
 
 def _least(demand: Demand, gpu: Gpu) -> int:
-    """What an engine takes before the rest is divided: the share its user gave it, or the least it needs."""
+    """What an engine takes before the rest is divided: the share its user gave it, or the least it
+    needs.
+    """
     return demand.least if demand.share is None else int(demand.share * gpu.total)
 
 

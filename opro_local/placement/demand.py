@@ -1,7 +1,7 @@
 """What one engine needs of each GPU it uses, from its settings and its model's footprint.
 
-For: weights, cache and working memory in bytes, and what its user has fixed. Not for: reading model folders
-(`footprint.py`), or where it goes (`placement.py`).
+For: weights, cache and working memory in bytes, and what its user has fixed. Not for: reading model
+folders (`footprint.py`), or where it goes (`placement.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from opro_local.types import EngineSettings
 GIB = 1 << 30
 CONTEXT = 8192  # what engines/vllm.py asks for on a GPU when nothing is said
 CONCURRENCY = 8
-# What a split fixes, so that its working memory is known; vLLM's own numbers double with the GPU's size.
+# What a split fixes, so that its working memory is known; vLLM's own numbers double with the GPU's
+# size.
 BATCHED_TOKENS = 8192
 RUNNING = 256
-# Not run on a GPU: taken from what vLLM's issues tell of the CUDA context and graphs, and from tensor sizes.
+# Not run on a GPU: taken from what vLLM's issues tell of the CUDA context and graphs, and from
+# tensor sizes.
 CONTEXT_AND_GRAPHS = 5 * GIB // 4
 LOGIT_BYTES = 16  # four float32 copies: logits, probabilities and what sorting takes
 
@@ -35,15 +37,16 @@ class Demand:
         working: activations, logits, CUDA context and graphs: an estimate.
         sequence: the KV cache of one sequence of `context` tokens.
         context: tokens of prompt and reply together.
-        concurrency: sequences of the full context that should run at once; short prompts run many more.
+        concurrency: sequences of the full context that should run at once; short prompts run many
+        more.
         gpus: on how many GPUs it is spread.
         copies: how many of it there are, each with so many GPUs.
         cache: the KV cache asked for; None leaves it to the plan.
         share: the share of the GPU asked for; None leaves it to the plan.
         notes: what is not known of the model.
         sleepless: why it can't sleep while another is asked; "" if it can.
-        quantizing: what vLLM is to make of the weights while it loads them, where nothing here knows how small that
-            is; `weights` are those before it.
+        quantizing: what vLLM is to make of the weights while it loads them, where nothing here
+            knows how small that is; `weights` are those before it.
     """
 
     roles: str
@@ -72,7 +75,8 @@ class Demand:
 
     @property
     def least_alone(self) -> int:
-        """The least it needs alone: vLLM measures its working memory then, so the estimate refuses nothing.
+        """The least it needs alone: vLLM measures its working memory then, so the estimate refuses
+        nothing.
 
         Nor do weights whose size it alone will know.
         """
@@ -80,7 +84,9 @@ class Demand:
 
 
 def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> Demand:
-    """What an engine with these settings needs, spread evenly over its tensor and pipeline parallel ranks."""
+    """What an engine with these settings needs, spread evenly over its tensor and pipeline parallel
+    ranks.
+    """
     gpus = settings.tensor_parallel * settings.pipeline_parallel
     context = settings.max_model_len or min(model.context, CONTEXT)
     batched = int(settings.engine_args.get("max_num_batched_tokens", BATCHED_TOKENS))
@@ -112,7 +118,8 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
 def _sleepless(settings: EngineSettings) -> str:
     """Why an engine with these settings is stopped rather than put to sleep; "" if it can sleep."""
     if settings.adapters:
-        # vLLM's issues 39934 and 53888: it died at level 2, and at level 1 lost the adapter without a word.
+        # vLLM's issues 39934 and 53888: it died at level 2, and at level 1 lost the adapter without
+        # a word.
         return "adapters may not survive vLLM's sleep mode"
     if settings.data_parallel > 1:
         return "data_parallel makes several workers of one"

@@ -1,7 +1,8 @@
-"""How the models of a run share the GPUs of this machine: the plan for their settings, and the settings it leads to.
+"""How the models of a run share the GPUs of this machine: the plan for their settings, and the
+settings it leads to.
 
-For: from settings to a plan, and from the plan to the settings that engines start with. Not for: the plan's arithmetic
-(choose.py), or engines that take turns (engines/turns.py).
+For: from settings to a plan, and from the plan to the settings that engines start with. Not for:
+the plan's arithmetic (choose.py), or engines that take turns (engines/turns.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from opro_local.placement.choose import Placement, Wanted
 from opro_local.placement.demand import demand
 from opro_local.types import EngineSettings, Role
 
-# The order engines start in. The scorer first: it is the one whose failure says most about a config.
+# The order engines start in. The scorer first: it is the one whose failure says most about a
+# config.
 ORDER: tuple[Role, ...] = ("scorer", "optimizer", "judge", "embedder")
 LOWER = (
     "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, free the GPU, or choose "
@@ -28,8 +30,11 @@ LOWER = (
 )
 
 
-def plan_of(asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: Wanted = "auto") -> Placement:
-    """How engines with these settings would share these GPUs; roles with equal settings share an engine.
+def plan_of(
+    asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: Wanted = "auto"
+) -> Placement:
+    """How engines with these settings would share these GPUs; roles with equal settings share an
+    engine.
 
     Raises:
         ModelError: a model's folder does not tell what it needs.
@@ -65,13 +70,23 @@ def settled(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role,
     if plan.choice == "none":
         raise EngineError(plan.why, LOWER)
     return {
-        role: plan.settled(index, one) for index, (one, roles) in enumerate(_distinct(asked)) for role in sorted(roles)
+        role: plan.settled(index, one)
+        for index, (one, roles) in enumerate(_distinct(asked))
+        for role in sorted(roles)
     }
 
 
-def devices_of(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role, tuple[int, ...]]:
-    """The GPUs that each role's engine has to itself, as places in CUDA_VISIBLE_DEVICES; empty where it has none."""
-    return {role: plan.parts[index].devices for index, (_, roles) in enumerate(_distinct(asked)) for role in roles}
+def devices_of(
+    asked: Mapping[Role, EngineSettings], plan: Placement
+) -> dict[Role, tuple[int, ...]]:
+    """The GPUs that each role's engine has to itself, as places in CUDA_VISIBLE_DEVICES; empty
+    where it has none.
+    """
+    return {
+        role: plan.parts[index].devices
+        for index, (_, roles) in enumerate(_distinct(asked))
+        for role in roles
+    }
 
 
 def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings, list[Role]]]:
@@ -87,7 +102,9 @@ def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings
 
 
 def _runs_on_cuda(wanted: str) -> bool:
-    """Whether this comes to vLLM for a GPU; its CPU build is a package of another name, or says so in its version."""
+    """Whether this comes to vLLM for a GPU; its CPU build is a package of another name, or says so
+    in its version.
+    """
     try:
         return resolve_kind(wanted) == "vllm" and "cpu" not in metadata.version("vllm")
     except metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
 """Any program that scores a text: what its output says, and what of it identifies a run.
 
-For: the last line of stdout as a number, and a clear reason where there is none. Not for: running programs
-(engines/program.py).
+For: the last line of stdout as a number, and a clear reason where there is none. Not for: running
+programs (engines/program.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def printed(completion: Completion) -> float | str:
 
 
 def failure(told: Mapping[str, Any]) -> str:
-    """Why a run said nothing, "" if it ended itself with status 0 and wrote text; the kind stands before the colon."""
+    """Why a run said nothing, "" if it ended itself with status 0 and wrote text; the kind stands
+    before the colon.
+    """
     last = _last_line(told["stderr"])[:200]
     if told["ended"]:
         return ENDED.get(told["ended"], told["ended"])
@@ -66,7 +68,9 @@ def _last_number(told: Mapping[str, Any]) -> float | str:
         score = float(value)
     except OverflowError:
         score = math.inf
-    return score if math.isfinite(score) else f"not finite: the last line of stdout is {line[:80]!r}"
+    return (
+        score if math.isfinite(score) else f"not finite: the last line of stdout is {line[:80]!r}"
+    )
 
 
 def _plain_number(line: str) -> float | None:
@@ -88,7 +92,10 @@ def check_command(command: Sequence[str], folder: Path, where: str) -> None:
         UsageError: the command is empty, or its program is nowhere.
     """
     if not command or not command[0].strip():
-        raise UsageError(f"{where}: the command is empty", 'give a list such as ["python3", "score.py", "{file}"]')
+        raise UsageError(
+            f"{where}: the command is empty",
+            'give a list such as ["python3", "score.py", "{file}"]',
+        )
     program = command[0]
     if "{" in program:
         return
@@ -109,7 +116,9 @@ def check_folder(folder: str, where: str) -> Path:
 
 
 def command_digest(command: Sequence[str], folder: Path) -> str:
-    """16 hex digits over the command and the content of every argument that is a file; what those load goes unseen."""
+    """16 hex digits over the command and the content of every argument that is a file; what those
+    load goes unseen.
+    """
     digest = hashlib.sha256()
     for position, part in enumerate(command):
         path = folder / part
@@ -119,9 +128,11 @@ def command_digest(command: Sequence[str], folder: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """16 hex digits over the names and contents of all files under a folder, links as where they point.
+    """16 hex digits over the names and contents of all files under a folder, links as where they
+    point.
 
-    Runs that are kept in it are left out, as they are when it is copied, and so is .git, which changes by being read.
+    Runs that are kept in it are left out, as they are when it is copied, and so is .git, which
+    changes by being read.
     """
     digest = hashlib.sha256()
     for here, folders, names in os.walk(folder):
@@ -131,6 +142,12 @@ def folder_digest(folder: Path) -> str:
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name != ".git")
         for path in (Path(here) / name for name in sorted([*names, *links])):
-            content = str(path.readlink()) if path.is_symlink() else file_digest(path) if path.is_file() else ""
+            content = (
+                str(path.readlink())
+                if path.is_symlink()
+                else file_digest(path)
+                if path.is_file()
+                else ""
+            )
             digest.update(json.dumps([str(path.relative_to(folder)), content]).encode())
     return digest.hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Any text with a score of its own: a Python function or a program says what a solution is worth.
 
-For: asking for that score and refusing what is none. Not for: calling the function (engines/function.py) or running the
-program (engines/program.py).
+For: asking for that score and refusing what is none. Not for: calling the function
+(engines/function.py) or running the program (engines/program.py).
 """
 
 from __future__ import annotations
@@ -18,23 +18,37 @@ from opro_local.config.settings import Config
 from opro_local.errors import DataError
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt.problem import filters
-from opro_local.types import Batch, Completion, Prompt, Reply, Request, Sampling, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    Completion,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    Solution,
+    Split,
+)
 
 NOTHING = Sampling(1)  # programs and functions draw nothing
 
 
 class FunctionProblem:
-    """Texts scored by the role program. Scores have any scale, larger is better; there is no split but train.
+    """Texts scored by the role program. Scores have any scale, larger is better; there is no split
+    but train.
 
     Args:
         config: `search` is read; its seeds are the starting texts.
         description: what the text is for, shown to the optimizer.
-        read_score: what a completion of the role program says: a finite number, or the reason why there is none.
+        read_score: what a completion of the role program says: a finite number, or the reason why
+        there is none.
     """
 
     splits: tuple[Split, ...] = ("train",)
 
-    def __init__(self, config: Config, description: str, read_score: Callable[[Completion], float | str]) -> None:
+    def __init__(
+        self, config: Config, description: str, read_score: Callable[[Completion], float | str]
+    ) -> None:
         self._config = config
         self._description = description
         self._read_score = read_score
@@ -51,7 +65,9 @@ class FunctionProblem:
         text = text.strip()
         if not text:
             return "empty"
-        return next((reason for check in self._filters if (reason := check(text))), None) or Solution(text)
+        return next(
+            (reason for check in self._filters if (reason := check(text))), None
+        ) or Solution(text)
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
@@ -67,7 +83,12 @@ class FunctionProblem:
 
     def words(self) -> Mapping[str, str]:
         """A text has no place in a prompt; `subject` is the user's description of it."""
-        return {"place": "", "noun": "text", "tag": "TEXT", "subject": self._description.strip().rstrip(".")}
+        return {
+            "place": "",
+            "noun": "text",
+            "tag": "TEXT",
+            "subject": self._description.strip().rstrip("."),
+        }
 
     def exemplars(self, indices: Sequence[int]) -> list[Mapping[str, str]]:
         """None: there are no rows."""

@@ -1,7 +1,8 @@
 """A Python function as the engine of the role program: an objective that scores a text.
 
-For: calling the user's code at the one boundary where whatever it raises becomes a completion. Not for: loading it
-(load.py), or ending it: code that hangs in this process hangs the run (a command has a timeout, see program.py).
+For: calling the user's code at the one boundary where whatever it raises becomes a completion. Not
+for: loading it (load.py), or ending it: code that hangs in this process hangs the run (a command
+has a timeout, see program.py).
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from opro_local.types import Completion, Progress, Prompt, Request
 
 
 class FunctionEngine:
-    """Answers each request with {"score": function(text)} as JSON, or with {"failed": why}, finish reason "failed".
+    """Answers each request with {"score": function(text)} as JSON, or with {"failed": why}, finish
+    reason "failed".
 
-    A text is given to the function once. What the function prints goes to stderr, because stdout is the result's.
+    A text is given to the function once. What the function prints goes to stderr, because stdout is
+    the result's.
 
     Args:
-        function: takes a solution's text and returns a finite number, larger is better. Anything it raises but
-            KeyboardInterrupt rejects the solution.
+        function: takes a solution's text and returns a finite number, larger is better. Anything it
+            raises but KeyboardInterrupt rejects the solution.
     """
 
     def __init__(self, function: Callable[[str], float]) -> None:
@@ -35,8 +38,12 @@ class FunctionEngine:
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "function", "engine_version": "1"}
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """One completion per request; see the Engine protocol. `progress` counts finished calls and no tokens."""
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
+        """One completion per request; see the Engine protocol. `progress` counts finished calls and
+        no tokens.
+        """
         found = []
         for request in requests:
             text = request.prompt.text
@@ -66,7 +73,11 @@ class FunctionEngine:
         if isinstance(value, bool) or not isinstance(value, Real):
             return _answer(failed=f"no number: the function returned {value!r:.80}")
         score = _finite(value)
-        return _answer(failed=f"not finite: the function returned {value!r:.40}") if score is None else _answer(score)
+        return (
+            _answer(failed=f"not finite: the function returned {value!r:.40}")
+            if score is None
+            else _answer(score)
+        )
 
 
 def _finite(value: Real) -> float | None:
@@ -83,8 +94,12 @@ def _answer(score: float | None = None, failed: str = "") -> Completion:
 
 
 def told(error: BaseException) -> str:
-    """What the user's code raised, with its place, on one line: `ValueError: too short (score.py, line 3)`."""
+    """What the user's code raised, with its place, on one line: `ValueError: too short (score.py,
+    line 3)`.
+    """
     message = (str(error).splitlines() or [""])[0]
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is ours
-    place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    place = (
+        f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    )
     return f"{type(error).__name__}: {message}{place}"[:300]

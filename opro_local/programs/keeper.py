@@ -1,16 +1,17 @@
 """Runs one program for `ProgramEngine` in a process of its own, and leaves nothing of it behind.
 
-For: limits on time and output, and the end of everything the program started. Not for: what a program's output means,
-or several programs at once. Only the standard library is imported, because one of these starts per run.
+For: limits on time and output, and the end of everything the program started. Not for: what a
+program's output means, or several programs at once. Only the standard library is imported, because
+one of these starts per run.
 
-The kernel makes this process the parent of all orphans below it (PR_SET_CHILD_SUBREAPER), so that a grandchild that
-calls setsid is found and ended too. It watches its stdin: the end of that pipe means that the run is gone, and then the
-program goes as well. This is tidiness, not a sandbox: a program that means harm has its user's rights, and may end its
-keeper first.
+The kernel makes this process the parent of all orphans below it (PR_SET_CHILD_SUBREAPER), so that a
+grandchild that calls setsid is found and ended too. It watches its stdin: the end of that pipe
+means that the run is gone, and then the program goes as well. This is tidiness, not a sandbox: a
+program that means harm has its user's rights, and may end its keeper first.
 
-Reads one JSON line, made by program._order, and writes one JSON object: `exit` (the status, negative for a signal, null
-when it was ended), `ended` (why, "" when it ended itself), `stdout` and `stderr` (their last bytes as latin-1 text) and
-`written` (bytes in all).
+Reads one JSON line, made by program._order, and writes one JSON object: `exit` (the status,
+negative for a signal, null when it was ended), `ended` (why, "" when it ended itself), `stdout` and
+`stderr` (their last bytes as latin-1 text) and `written` (bytes in all).
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Tail:
         os.set_blocking(stream.fileno(), False)
 
     def read(self) -> bool:
-        """Take what is there, one piece at most; false at the end of the stream or when nothing is there."""
+        """Take what is there, one piece at most; false at the end of the stream or when nothing is
+        there.
+        """
         try:
             data = os.read(self.stream.fileno(), PIECE)
         except BlockingIOError:
@@ -61,7 +64,13 @@ def main() -> None:
     try:
         told = _run(order)
     except (OSError, ValueError, shutil.Error) as error:
-        told = {"exit": None, "ended": f"not started: {error}", "stdout": "", "stderr": "", "written": 0}
+        told = {
+            "exit": None,
+            "ended": f"not started: {error}",
+            "stdout": "",
+            "stderr": "",
+            "written": 0,
+        }
     finally:
         _end_all()
         shutil.rmtree(place, ignore_errors=True)
@@ -146,7 +155,9 @@ def _watch(child: subprocess.Popen, tails: tuple[Tail, Tail], deadline: float, l
 
 
 def _end_all() -> None:
-    """Kill every process below this one and collect them; what forks meanwhile is found in the next round."""
+    """Kill every process below this one and collect them; what forks meanwhile is found in the next
+    round.
+    """
     deadline = time.monotonic() + ENDING_SECONDS
     while _has_children() and time.monotonic() < deadline:
         # Stopped first: a fork bomb would breed faster than it is killed.

@@ -1,7 +1,8 @@
-"""Loads a Python function of the user's, named "file.py:function": an objective, a scoring rule, a script.
+"""Loads a Python function of the user's, named "file.py:function": an objective, a scoring rule, a
+script.
 
-For: one way of loading, and what is wrong with a name or file in one line. Not for: calling it, or any sandbox; the
-file runs in this process with all its rights.
+For: one way of loading, and what is wrong with a name or file in one line. Not for: calling it, or
+any sandbox; the file runs in this process with all its rights.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def load(spec: str, setting: str, parameters: str) -> Callable[..., Any]:
     found = importlib.util.spec_from_file_location(f"opro_local_user_{path.stem}", path)
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module  # dataclasses look their module up there
-    # The boundary to the user's code: whatever it raises while it loads is the user's to read, in one line.
+    # The boundary to the user's code: whatever it raises while it loads is the user's to read, in
+    # one line.
     try:
         found.loader.exec_module(module)
     except (Exception, SystemExit) as error:

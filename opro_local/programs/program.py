@@ -1,19 +1,22 @@
-"""The user's own programs as an engine: each request is one run of a command, each completion what came of it.
+"""The user's own programs as an engine: each request is one run of a command, each completion what
+came of it.
 
-For: starting runs, so many at once, and ending them with this process; see keeper.py for what watches each. Not for:
-what an output is worth. Through the store a run's outcome is kept, replayed and resumed like any completion.
+For: starting runs, so many at once, and ending them with this process; see keeper.py for what
+watches each. Not for: what an output is worth. Through the store a run's outcome is kept, replayed
+and resumed like any completion.
 
-A request's `prompt.text` is the solution; `prompt.system` names the program where an engine has several. A completion's
-text is canonical JSON:
+A request's `prompt.text` is the solution; `prompt.system` names the program where an engine has
+several. A completion's text is canonical JSON:
     exit    the exit status, negative for a signal; null when the run was ended or never started
     ended   "" when it ended itself, else why not: "time", "output", "lost" or "not started: ..."
     stdout  the end of what it wrote (64 KiB), decoded as UTF-8
     stderr  the same (4 KiB)
     binary  whether that part of stdout is not UTF-8
-It carries no times, so that equal outcomes are equal texts. A status other than 0 is finish reason "failed".
+It carries no times, so that equal outcomes are equal texts. A status other than 0 is finish reason
+"failed".
 
-The program finds in its environment, beside what this process has: OPRO_LOCAL_FILE (the solution), OPRO_LOCAL_TASK (the
-program's name) and OPRO_LOCAL_WORKSPACE (the copy it works in, if any).
+The program finds in its environment, beside what this process has: OPRO_LOCAL_FILE (the solution),
+OPRO_LOCAL_TASK (the program's name) and OPRO_LOCAL_WORKSPACE (the copy it works in, if any).
 """
 
 from __future__ import annotations
@@ -44,12 +47,13 @@ class Program:
     """One command and its limits.
 
     Attributes:
-        command: the program and its arguments, no shell. {file}, {workspace} and {task} stand for the solution's file,
-            the copy of `workspace` and the program's name, {prompt} for `prompt`. Without {file} the solution comes on
-            stdin.
+        command: the program and its arguments, no shell. {file}, {workspace} and {task} stand for
+            the solution's file, the copy of `workspace` and the program's name, {prompt} for
+            `prompt`. Without {file} the solution comes on stdin.
         folder: where it runs; a program with a workspace runs in the copy.
         workspace: a folder that is copied afresh for every run.
-        place: the solution's file, relative to the copy, or its bare name where there is no workspace.
+        place: the solution's file, relative to the copy, or its bare name where there is no
+        workspace.
         prompt: what an agent is asked.
         environment: further variables.
         timeout: seconds per run.
@@ -69,7 +73,8 @@ class Program:
 class ProgramEngine:
     """Answers each request by running a program (see the module's docstring).
 
-    Runs of one batch with the same program and solution are one run, and a run that ended itself is not repeated.
+    Runs of one batch with the same program and solution are one run, and a run that ended itself is
+    not repeated.
 
     Args:
         programs: by name; the name "" answers requests that name none.
@@ -83,11 +88,17 @@ class ProgramEngine:
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "program", "engine_version": "1"}
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
-        """One completion per request; see the Engine protocol. `progress` counts finished runs and no tokens."""
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
+        """One completion per request; see the Engine protocol. `progress` counts finished runs and
+        no tokens.
+        """
         asked = [(request.prompt.system or "", request.prompt.text) for request in requests]
         found = {key: self._known[key] for key in asked if key in self._known}
-        with contextlib.closing(self._run([key for key in dict.fromkeys(asked) if key not in found])) as ended:
+        with contextlib.closing(
+            self._run([key for key in dict.fromkeys(asked) if key not in found])
+        ) as ended:
             for key, completion in ended:
                 found[key] = completion
                 if json.loads(completion.text)["exit"] is not None:
@@ -103,8 +114,12 @@ class ProgramEngine:
     def close(self) -> None:
         """Nothing outlives a batch."""
 
-    def _run(self, waiting: list[tuple[str, str]]) -> Generator[tuple[tuple[str, str], Completion], None, None]:
-        """Yield (key, completion) as the runs end. Left early, by Ctrl-C or an error, it ends those that run."""
+    def _run(
+        self, waiting: list[tuple[str, str]]
+    ) -> Generator[tuple[tuple[str, str], Completion], None, None]:
+        """Yield (key, completion) as the runs end. Left early, by Ctrl-C or an error, it ends those
+        that run.
+        """
         selector = selectors.DefaultSelector()
         waiting.reverse()
         running: list[_Run] = []
@@ -161,7 +176,11 @@ class _Run:
         lost = {"exit": None, "ended": "lost", "stdout": "", "stderr": "", "written": 0}
         told = json.loads(self._heard) if self._heard.endswith(b"}") else lost
         out, binary = _decoded(told["stdout"], told.pop("written"))
-        told |= {"stdout": out, "binary": binary, "stderr": _decoded(told["stderr"], sys.maxsize)[0]}
+        told |= {
+            "stdout": out,
+            "binary": binary,
+            "stderr": _decoded(told["stderr"], sys.maxsize)[0],
+        }
         text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return Completion(text, "stop" if told["exit"] == 0 else "failed", 0, 0, 0)
 
@@ -212,7 +231,9 @@ def _filled(part: str, names: Mapping[str, str]) -> str:
 
 
 def _decoded(latin: str, written: int) -> tuple[str, bool]:
-    """The tail of an output as text, and whether it is not UTF-8; a character cut at its beginning is no fault."""
+    """The tail of an output as text, and whether it is not UTF-8; a character cut at its beginning
+    is no fault.
+    """
     data = latin.encode("latin-1")
     if written > len(data):
         data = data[next((i for i in range(min(4, len(data))) if data[i] & 0xC0 != 0x80), 0) :]

@@ -1,4 +1,5 @@
-"""Configs that come with the program, one TOML file each: the paper's experiments and what people do with OPRO.
+"""Configs that come with the program, one TOML file each: the paper's experiments and what people
+do with OPRO.
 
 For: finding one by its name. Not for: verbs; `opro-local run NAME` is a run like any other.
 """
@@ -28,5 +29,7 @@ def read(name: str, overrides: Iterable[str] = ()) -> Config:
         UsageError: there is no such recipe, or an override is wrong.
     """
     if name not in names():
-        raise UsageError(f"there is no config file and no recipe {name!r}", f"recipes: {', '.join(names())}")
+        raise UsageError(
+            f"there is no config file and no recipe {name!r}", f"recipes: {', '.join(names())}"
+        )
     return reading.build(tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")), overrides)

@@ -1,12 +1,14 @@
 """What scoring costs on this machine, and how close it comes to the engine's raw throughput.
 
-For: the scoring phase of a real problem, driven as a run drives it, timed against the same prompts given straight to
-the same engine. Not for: searching, judging prompts, or keeping anything: the store is a temporary one.
+For: the scoring phase of a real problem, driven as a run drives it, timed against the same prompts
+given straight to the same engine. Not for: searching, judging prompts, or keeping anything: the
+store is a temporary one.
 
-Both sides do the same work from the same state. The first pass (cold) starts with an empty prefix cache and is
-reported apart. Then phase and raw repeat the very same prompts, so that every pass finds the cache as the same pass
-before it left it; they take turns, and in every second pair raw goes first, so that drift cancels. A warm cache makes
-the engine's part shorter and the host's part weigh more: the ratio is rather too low than too high.
+Both sides do the same work from the same state. The first pass (cold) starts with an empty prefix
+cache and is reported apart. Then phase and raw repeat the very same prompts, so that every pass
+finds the cache as the same pass before it left it; they take turns, and in every second pair raw
+goes first, so that drift cancels. A warm cache makes the engine's part shorter and the host's part
+weigh more: the ratio is rather too low than too high.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class Timed:
     asked: list[Sequence[Request]] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
 
-    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], progress: Progress | None = None
+    ) -> list[Completion]:
         """As the engine does; a call that fails counts for nothing."""
         begun = time.perf_counter()
         found = self.engine.generate(requests, progress)
@@ -74,13 +78,19 @@ class Pass:
 def embedded(overrides: Iterable[str] = ()) -> Config:
     """The config of `opro-local demo`: the embedded reviews and the embedded model."""
     package = Path(__file__).parents[1]
-    files = {split: str(package / "data" / f"reviews_{split}.csv") for split in ("train", "validation", "test")}
+    files = {
+        split: str(package / "data" / f"reviews_{split}.csv")
+        for split in ("train", "validation", "test")
+    }
     given = [f"task.{split}={path}" for split, path in files.items()]
     return reading.read(package / "recipes" / "demo.toml", [*given, *overrides])
 
 
 def bench(
-    config: Config, prompts: int = 8, repeats: int = 5, notify: Callable[[str], None] = lambda line: None
+    config: Config,
+    prompts: int = 8,
+    repeats: int = 5,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure the scoring phase of a prompt problem on its train rows.
 
@@ -111,13 +121,19 @@ def bench(
     rows = len(ready.problem.rows["train"])
     batch = {"rows": rows, "prompts": prompts, "examples": rows * prompts, "repeats": repeats}
     machine = environment() | {"load_average": {"before": before, "after": os.getloadavg()}}
-    return {"kind": "bench", "name": config.run.name, "batch": batch, **found, "engine": engines} | {
-        "environment": machine
-    }
+    return {
+        "kind": "bench",
+        "name": config.run.name,
+        "batch": batch,
+        **found,
+        "engine": engines,
+    } | {"environment": machine}
 
 
 def instructions(ready: Plan, number: int) -> list[str]:
-    """So many different instructions: the config's seeds, varied ones, then these again with a number."""
+    """So many different instructions: the config's seeds, varied ones, then these again with a
+    number.
+    """
     known = varied(ready)
     numbered = (f"{text} ({round_})" for round_ in count(2) for text in known)
     return [*known[:number], *islice(numbered, max(0, number - len(known)))]
@@ -129,7 +145,9 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _after_colon("/proc/cpuinfo", "model name") or platform.processor() or None,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpu": _gpus(),
         "gpu_driver": _after_colon("/proc/driver/nvidia/version", "NVRM version"),
@@ -152,17 +170,27 @@ def rates(passes: Sequence[Pass]) -> dict[str, Any]:
 
 def _plan(config: Config) -> Plan:
     if config.problem.kind != "prompt":
-        raise UsageError(f"a problem of kind {config.problem.kind} has no rows to score", "bench takes prompt problems")
+        raise UsageError(
+            f"a problem of kind {config.problem.kind} has no rows to score",
+            "bench takes prompt problems",
+        )
     if config.task.train_rows is None:
-        config = config.model_copy(update={"task": config.task.model_copy(update={"train_rows": ROWS})})
+        config = config.model_copy(
+            update={"task": config.task.model_copy(update={"train_rows": ROWS})}
+        )
     ready = prompt_plan(config)
-    return replace(ready, models={role: host for role, host in ready.models.items() if role in ("scorer", "judge")})
+    return replace(
+        ready,
+        models={role: host for role, host in ready.models.items() if role in ("scorer", "judge")},
+    )
 
 
 class _Phases:
     """The two sides: one problem, one set of solutions, one set of engines."""
 
-    def __init__(self, ready: Plan, solutions: Sequence[Solution], hosted: Hosted, store: Store) -> None:
+    def __init__(
+        self, ready: Plan, solutions: Sequence[Solution], hosted: Hosted, store: Store
+    ) -> None:
         self._problem, self._solutions, self._store = ready.problem, solutions, store
         self.examples = len(solutions) * len(ready.problem.rows["train"])
         self._engines: Mapping[Role, Engine] = {role: hosted[role] for role in ready.models}
@@ -170,7 +198,9 @@ class _Phases:
         self._asked: dict[Role, list[Sequence[Request]]] = {}
 
     def phase(self) -> Pass:
-        """Score all solutions as a run does: prompts, digests, store, engine, rule, trajectory, records."""
+        """Score all solutions as a run does: prompts, digests, store, engine, rule, trajectory,
+        records.
+        """
         timed = {role: Timed(engine) for role, engine in self._engines.items()}
         trajectory = Trajectory()
         asks = score(self._problem, trajectory, self._solutions, "train", next(self._passes))
@@ -181,7 +211,9 @@ class _Phases:
         return _pass(seconds, timed)
 
     def raw(self) -> Pass:
-        """Give the engines the same prompts, and do nothing else. There has to be a phase before it."""
+        """Give the engines the same prompts, and do nothing else. There has to be a phase before
+        it.
+        """
         timed = {role: Timed(engine) for role, engine in self._engines.items()}
         begun = time.perf_counter()
         for role, batches in self._asked.items():
@@ -190,8 +222,13 @@ class _Phases:
         return _pass(time.perf_counter() - begun, timed)
 
     def encoding(self) -> tuple[float, int]:
-        """Seconds to send the prompts to the engines and turn them into token ids, and how many they are."""
-        prompts = {role: [r.prompt for requests in batches for r in requests] for role, batches in self._asked.items()}
+        """Seconds to send the prompts to the engines and turn them into token ids, and how many
+        they are.
+        """
+        prompts = {
+            role: [r.prompt for requests in batches for r in requests]
+            for role, batches in self._asked.items()
+        }
         begun = time.perf_counter()
         for role, asked in prompts.items():
             self._engines[role].count_tokens(asked)
@@ -218,7 +255,9 @@ def _measured(sides: _Phases, repeats: int, notify: Callable[[str], None]) -> di
         for side, kept in ((sides.phase, phases), (sides.raw, raws))[:: -1 if number % 2 else 1]:
             kept.append(side())
         encodings.append(sides.encoding())
-        notify(f"pair {number + 1} of {repeats}: phase {phases[-1].seconds:.2f} s, raw {raws[-1].seconds:.2f} s")
+        notify(
+            f"pair {number + 1} of {repeats}: phase {phases[-1].seconds:.2f} s, raw {raws[-1].seconds:.2f} s"
+        )
     encoding, prompts = median(seconds for seconds, _ in encodings), encodings[0][1]
     ratios = sorted(raw.seconds / phase.seconds for phase, raw in zip(phases, raws, strict=True))
     return {

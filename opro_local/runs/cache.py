@@ -1,8 +1,8 @@
 """Greedy completions kept between runs, found by everything that decides them.
 
-For: one SQLite file for all runs of a user; reading, keeping, checking and evicting. Not for: which roles and engines
-may use it (hosting.py) or what a run keeps (store.py). Whatever is wrong with the file never ends a run: the cache is
-switched off for the process and says so once.
+For: one SQLite file for all runs of a user; reading, keeping, checking and evicting. Not for: which
+roles and engines may use it (hosting.py) or what a run keeps (store.py). Whatever is wrong with the
+file never ends a run: the cache is switched off for the process and says so once.
 """
 
 from __future__ import annotations
@@ -55,8 +55,12 @@ class Cache:
         self._is_off = False
 
     def shelf(self, engine: Mapping[str, Any]) -> Shelf:
-        """The cache as one engine sees it; `engine` is JSON-able and names all that decides a greedy answer."""
-        return Shelf(self, hashlib.sha256(json.dumps(engine, sort_keys=True).encode("ascii")).digest())
+        """The cache as one engine sees it; `engine` is JSON-able and names all that decides a
+        greedy answer.
+        """
+        return Shelf(
+            self, hashlib.sha256(json.dumps(engine, sort_keys=True).encode("ascii")).digest()
+        )
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Completion]:
         """What is known of these keys. A damaged row is deleted and counts as unknown."""
@@ -87,12 +91,15 @@ class Cache:
     def write(self, completions: Mapping[bytes, Completion]) -> None:
         """Keep these. A key that is already there keeps its completion: others may have read it."""
         now = int(self._clock())
-        rows = [(key, payload, _digest(key, payload), now) for key, payload in _payloads(completions)]
+        rows = [
+            (key, payload, _digest(key, payload), now) for key, payload in _payloads(completions)
+        ]
 
         def insert(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
                 connection.executemany(
-                    "INSERT OR IGNORE INTO completion (key, payload, digest, used) VALUES (?, ?, ?, ?)", rows
+                    "INSERT OR IGNORE INTO completion (key, payload, digest, used) VALUES (?, ?, ?, ?)",
+                    rows,
                 )
             self._evict(connection)
 
@@ -116,11 +123,17 @@ class Cache:
         except (sqlite3.Error, OSError, StoreError) as error:
             self.close()
             self._is_off = True
-            what = error if isinstance(error, StoreError) else f"{(self._folder or place()) / FILE}: {error}"
+            what = (
+                error
+                if isinstance(error, StoreError)
+                else f"{(self._folder or place()) / FILE}: {error}"
+            )
             self._notify(f"the generation cache is off: {what}; run.cache = false does without it")
 
     def _evict(self, connection: sqlite3.Connection) -> None:
-        """Forget down to nine tenths of the cap. How much is left is asked in every transaction: others evict too."""
+        """Forget down to nine tenths of the cap. How much is left is asked in every transaction:
+        others evict too.
+        """
         if _total(connection)[1] <= self._most:
             return
         goal = int(AFTER_EVICTION * self._most)
@@ -188,12 +201,16 @@ def place() -> Path:
     if os.path.isabs(given):  # the XDG standard has relative ones ignored
         return Path(given) / "opro-local"
     if not os.environ.get("HOME"):
-        raise StoreError("there is no place for the cache: HOME is not set", "name a folder in OPRO_CACHE")
+        raise StoreError(
+            "there is no place for the cache: HOME is not set", "name a folder in OPRO_CACHE"
+        )
     return Path(os.environ["HOME"]) / ".cache" / "opro-local"
 
 
 def stat(folder: Path) -> dict[str, Any]:
-    """What is in the cache: path, completions, bytes (of rows, as the cap counts) and file_bytes. Raises StoreError."""
+    """What is in the cache: path, completions, bytes (of rows, as the cap counts) and file_bytes.
+    Raises StoreError.
+    """
     file, count, size = folder / FILE, 0, 0
     if file.exists():
         with _explained(file), contextlib.closing(_opened(folder)) as connection:
@@ -203,7 +220,8 @@ def stat(folder: Path) -> dict[str, Any]:
 
 
 def clear(folder: Path) -> int:
-    """Forget everything, also while runs use it; a damaged file is removed. Gives the number of completions forgotten.
+    """Forget everything, also while runs use it; a damaged file is removed. Gives the number of
+    completions forgotten.
 
     Raises:
         StoreError: the file is locked, can't be written or belongs to something else.
@@ -231,7 +249,9 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{file}: {error}", "wait for the process that uses it, or remove the file") from None
+        raise StoreError(
+            f"{file}: {error}", "wait for the process that uses it, or remove the file"
+        ) from None
 
 
 def _parts(file: Path) -> tuple[Path, Path, Path]:
@@ -247,9 +267,15 @@ def _opened(folder: Path) -> sqlite3.Connection:
     uri = f"{file.resolve().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
     try:
-        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        found = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        ]
         if found != [APPLICATION_ID, VERSION]:
-            raise StoreError(f"{file}: not a generation cache of this version", "name another folder in OPRO_CACHE")
+            raise StoreError(
+                f"{file}: not a generation cache of this version",
+                "name another folder in OPRO_CACHE",
+            )
         # A completion lost in a power cut is only asked again.
         connection.execute("PRAGMA synchronous=NORMAL")
     except (sqlite3.Error, StoreError):
@@ -259,7 +285,9 @@ def _opened(folder: Path) -> sqlite3.Connection:
 
 
 def _create(file: Path) -> None:
-    """Make an empty cache beside the path and link it there whole: no process ever sees half of one."""
+    """Make an empty cache beside the path and link it there whole: no process ever sees half of
+    one.
+    """
     schema = (Path(__file__).parent / "cache_schema.sql").read_text("utf-8")
     part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
@@ -292,7 +320,9 @@ def _total(connection: sqlite3.Connection) -> tuple[int, int]:
     return connection.execute("SELECT completions, bytes FROM total").fetchone()
 
 
-def _rows(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bytes, int]]:
+def _rows(
+    connection: sqlite3.Connection, keys: Sequence[bytes]
+) -> Iterator[tuple[bytes, bytes, bytes, int]]:
     for first in range(0, len(keys), AT_ONCE):
         some = keys[first : first + AT_ONCE]
         marks = ", ".join("?" * len(some))

@@ -1,8 +1,9 @@
-"""Answers a search's batches: from the store where they were answered before, then from the cache, then by an engine.
+"""Answers a search's batches: from the store where they were answered before, then from the cache,
+then by an engine.
 
-For: replay, persistence before use, timing and stopping. A driven search is a generator as the search is: it yields
-what an engine must answer, so that one loop can ask for one search (`answer_alone`) or for many (lockstep.py). Not for:
-what is asked or how it is scored.
+For: replay, persistence before use, timing and stopping. A driven search is a generator as the
+search is: it yields what an engine must answer, so that one loop can ask for one search
+(`answer_alone`) or for many (lockstep.py). Not for: what is asked or how it is scored.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from opro_local.errors import EngineError, OproError
 from opro_local.runs.cache import Shelf
 from opro_local.runs.store import Store
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Completion, Engine, Progress, Rejection, Reply, Request, Role, Sampling
+from opro_local.types import (
+    Batch,
+    Completion,
+    Engine,
+    Progress,
+    Rejection,
+    Reply,
+    Request,
+    Role,
+    Sampling,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,9 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A batch was answered: from the store when replayed, else by the cache (`from_cache` of it) and an engine."""
+    """A batch was answered: from the store when replayed, else by the cache (`from_cache` of it)
+    and an engine.
+    """
 
     batch: Batch
     reply: Reply
@@ -65,7 +78,9 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a search waits for: requests that its engine must answer now, and who hears of the progress."""
+    """What a search waits for: requests that its engine must answer now, and who hears of the
+    progress.
+    """
 
     engine: Engine
     requests: Sequence[Request]
@@ -84,7 +99,9 @@ def drive(
     report: Report = lambda event: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Any:
-    """Run a search to its end, alone and without the cache, and return what it returns; see `driven`."""
+    """Run a search to its end, alone and without the cache, and return what it returns; see
+    `driven`.
+    """
     return answer_alone(driven(asks, engines, trajectory, store, report, stopping))
 
 
@@ -135,7 +152,9 @@ def driven(
 
 
 def answer_alone(run: Driven) -> Any:
-    """Have each engine answer what the run waits for, to the run's end; returns what the run returns."""
+    """Have each engine answer what the run waits for, to the run's end; returns what the run
+    returns.
+    """
     try:
         waiting = next(run)
         while True:
@@ -180,7 +199,11 @@ class _Tail:
 
 
 def _answered(
-    batch: Batch, engines: Mapping[Role, Engine], store: Store | None, report: Report, shelves: Shelves
+    batch: Batch,
+    engines: Mapping[Role, Engine],
+    store: Store | None,
+    report: Report,
+    shelves: Shelves,
 ) -> Generator[Waiting, Reply, Reply]:
     """The answer to a batch, from store, cache or engine. It is on disk when this returns."""
     digest = request_digest(batch)
@@ -191,13 +214,21 @@ def _answered(
     report(Asked(batch))
     engine, shelf = engines[batch.role], shelves(batch.role)
     known = shelf.find(batch.requests) if shelf else [None] * len(batch.requests)
-    missing = [request for request, completion in zip(batch.requests, known, strict=True) if completion is None]
+    missing = [
+        request
+        for request, completion in zip(batch.requests, known, strict=True)
+        if completion is None
+    ]
     hits = len(known) - len(missing)
     fresh = Reply((), 0.0)
     if missing:
-        fresh = yield Waiting(engine, missing, lambda done, tokens: report(Working(hits + done, tokens)))
+        fresh = yield Waiting(
+            engine, missing, lambda done, tokens: report(Working(hits + done, tokens))
+        )
     if len(fresh.completions) != len(missing):
-        raise EngineError(f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests")
+        raise EngineError(
+            f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests"
+        )
     rest = iter(fresh.completions)
     reply = Reply([completion or next(rest) for completion in known], fresh.seconds)
     if store:
@@ -210,7 +241,9 @@ def _answered(
 
 
 def _account(store: Store, label: str, known: Sequence[Completion]) -> None:
-    """Note what the cache gave, before the batch counts as answered; after a crash between the two it is noted anew."""
+    """Note what the cache gave, before the batch counts as answered; after a crash between the two
+    it is noted anew.
+    """
     noted = store.get("from_cache") or {}
     if not known and label not in noted:
         return
@@ -239,7 +272,9 @@ def request_digest(batch: Batch) -> bytes:
 
 
 def _drawn(sampling: Sampling) -> tuple:
-    """The sampling as JSON can hold it; an absent constraint leaves no trace, so that older runs keep their digests."""
+    """The sampling as JSON can hold it; an absent constraint leaves no trace, so that older runs
+    keep their digests.
+    """
     free = (sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, sampling.stop)
     limit = sampling.constraint
     return free if limit is None else (*free, limit.kind, limit.value)

@@ -1,7 +1,10 @@
-"""Given instructions on one split: every one scored in a single batch, compared in pairs, row by row if asked.
+"""Given instructions on one split: every one scored in a single batch, compared in pairs, row by
+row if asked.
 
-For: `evaluate` and the headroom check; a run without a search, with the same store, resume and engines. Not for:
-choosing an instruction: whoever picks the best of this table picks luck as well, and the table says how much.
+For: `evaluate` and the headroom check; a run without a search, with the same store, resume and
+engines. Not for:
+choosing an instruction: whoever picks the best of this table picks luck as well, and the table says
+how much.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from opro_local.types import Batch, Completion, Reply, Split
 
 
 def varied(ready: Plan) -> list[str]:
-    """The config's own seeds, then a handful of instructions that differ in manner, and none at all."""
+    """The config's own seeds, then a handful of instructions that differ in manner, and none at
+    all.
+    """
     own = [solution.text for solution in ready.problem.seeds()]
     return list(dict.fromkeys([*own, *ready.problem.generic(), ""]))
 
@@ -42,10 +47,13 @@ def evaluation(config: Config) -> Plan:
     """An evaluation of the config's seeds on `evaluation.split`, in the place of a search.
 
     Raises:
-        UsageError, DataError, ModelError: what is wrong; a problem without rows, or a split that the task has not.
+        UsageError, DataError, ModelError: what is wrong; a problem without rows, or a split that
+        the task has not.
     """
     if config.problem.kind != "prompt":
-        raise UsageError(f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run")
+        raise UsageError(
+            f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run"
+        )
     ready = prompt_plan(config, training=False)
     problem, split = ready.problem, config.evaluation.split
     if split not in problem.splits:
@@ -110,7 +118,9 @@ def pairs(values: np.ndarray, alpha: float) -> list[dict[str, Any]]:
     """
     numbers = list(itertools.combinations(range(len(values)), 2))
     differences = [stats.paired_difference(values[b], values[a], alpha) for a, b in numbers]
-    corrected = stats.holm(np.array([difference.p_value for difference in differences])) if numbers else ()
+    corrected = (
+        stats.holm(np.array([difference.p_value for difference in differences])) if numbers else ()
+    )
     return [
         {"a": a + 1, "b": b + 1, **difference_of(difference), "p_holm": float(p)}
         for (a, b), difference, p in zip(numbers, differences, corrected, strict=True)
@@ -133,7 +143,8 @@ def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: the evaluation is not finished.
     """
-    # Anew: the problem that was carried out knows the model's answers, which its prompts did not yet.
+    # Anew: the problem that was carried out knows the model's answers, which its prompts did not
+    # yet.
     ready = evaluation(ready.config)
     asks, batches = ready.asks(trajectory := Trajectory()), {}
     store = read_store(folder)
@@ -142,7 +153,10 @@ def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
         while True:
             reply = store.reply(batch, request_digest(batch))
             if reply is None:
-                raise StoreError(f"{folder}: the evaluation is not finished", "give the command again to resume it")
+                raise StoreError(
+                    f"{folder}: the evaluation is not finished",
+                    "give the command again to resume it",
+                )
             batches[batch.label] = reply.completions
             batch = asks.send(reply)
     except StopIteration:
@@ -157,7 +171,9 @@ def _answers(batches: Mapping[str, Sequence[Completion]], split: Split) -> Seque
     return batches.get(f"0/{split}/second") or batches[f"0/{split}"]
 
 
-def _joined(problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]):
+def _joined(
+    problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]
+):
     examples = problem.rows[split]
     for number, entry in enumerate(entries):
         said = answers[number * len(examples) : (number + 1) * len(examples)]
@@ -179,16 +195,21 @@ def _joined(problem: PromptProblem, split: Split, entries: Sequence[Entry], answ
 
 
 def flipped(found: Sequence[Mapping[str, Any]], a: int, b: int) -> list[dict[str, Any]]:
-    """The rows on which prompts a and b (numbers from 1) earned different scores, those that b gained first.
+    """The rows on which prompts a and b (numbers from 1) earned different scores, those that b
+    gained first.
 
     Raises:
         UsageError: there is no prompt of that number.
     """
-    by_prompt = {number: {row["id"]: row for row in found if row["prompt"] == number} for number in (a, b)}
+    by_prompt = {
+        number: {row["id"]: row for row in found if row["prompt"] == number} for number in (a, b)
+    }
     for number in (a, b):
         if not by_prompt[number]:
             count = max(row["prompt"] for row in found)
-            raise UsageError(f"--compare: there is no prompt {number}", f"the prompts are numbered 1 to {count}")
+            raise UsageError(
+                f"--compare: there is no prompt {number}", f"the prompts are numbered 1 to {count}"
+            )
     changed = [
         {
             **{key: row[key] for key in ("id", "where", "input", "target")},
@@ -204,11 +225,15 @@ def flipped(found: Sequence[Mapping[str, Any]], a: int, b: int) -> list[dict[str
 def check_kind(path: Path) -> None:
     """Raise UsageError if `write_rows` can't write a file of this ending."""
     if path.suffix not in (".jsonl", ".parquet"):
-        raise UsageError(f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet")
+        raise UsageError(
+            f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet"
+        )
 
 
 def write_rows(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises StoreError."""
+    """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises
+    StoreError.
+    """
     if path.suffix == ".jsonl":
         write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
         return
@@ -226,11 +251,15 @@ def write_rows(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
 def words(found: Mapping[str, Any]) -> list[str]:
     """What the table says and what it does not, one line each."""
     n, least = found["prompts"][0]["n"], round(100 * found["smallest_difference"])
-    lines = [f"With {n} rows, differences under about {least} points are usually not told from noise."]
+    lines = [
+        f"With {n} rows, differences under about {least} points are usually not told from noise."
+    ]
     if len(found["prompts"]) > 1:
         alpha, pairs = found["alpha"], found["pairs"]
         sure = sum(pair["p_holm"] < alpha for pair in pairs)
-        lines.append(f"{sure} of {len(pairs)} pairs differ reliably (paired tests, Holm's correction, p < {alpha:g}).")
+        lines.append(
+            f"{sure} of {len(pairs)} pairs differ reliably (paired tests, Holm's correction, p < {alpha:g})."
+        )
         lines.append(
             f"Whoever picks the best of these {len(found['prompts'])} should expect it to do "
             f"{100 * found['optimism']:.1f} points worse on other rows."
@@ -244,16 +273,19 @@ def _judge_words(prompts: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     mean = sum(agreement) / len(agreement)
     doubt = "" if mean >= 0.9 else ": too little to trust the judge where the rule can be used"
-    return [f"The judge agrees with the rule that the targets suggest on {100 * mean:.0f} % of the answers{doubt}."]
+    return [
+        f"The judge agrees with the rule that the targets suggest on {100 * mean:.0f} % of the answers{doubt}."
+    ]
 
 
 def headroom(found: Mapping[str, Any]) -> dict[str, Any]:
     """Whether instructions make a difference here, from an evaluation of varied ones on train.
 
     Returns:
-        verdict ("yes", "no sign of it" or "nothing left to gain"), spread (best minus worst), gain (best minus the
-        first seed, less the optimism of picking the best), p_value (of "all do equally well"), unread (the share of
-        answers from which nothing could be extracted), truncated (the share cut short), and words.
+        verdict ("yes", "no sign of it" or "nothing left to gain"), spread (best minus worst), gain
+        (best minus the first seed, less the optimism of picking the best), p_value (of "all do
+        equally well"), unread (the share of answers from which nothing could be extracted),
+        truncated (the share cut short), and words.
     """
     prompts, p_value = found["prompts"], found["equal_p_value"]
     scores, n = [prompt["accuracy"] for prompt in prompts], prompts[0]["n"]
@@ -282,7 +314,10 @@ def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int)
         f"train rows; the first seed {100 * scores[0]:.1f} %."
     )
     if figures["verdict"] == "nothing left to gain":
-        return [first, "The first seed answers all but at most one row: a search can't show a gain on these rows."]
+        return [
+            first,
+            "The first seed answers all but at most one row: a search can't show a gain on these rows.",
+        ]
     if figures["verdict"] == "yes":
         gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
         return [first, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
@@ -296,7 +331,11 @@ def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int)
 def _unread_words(figures: Mapping[str, Any]) -> list[str]:
     if figures["unread"] < 0.2:
         return []
-    cut = f"; {100 * figures['truncated']:.0f} % were cut at the token limit" if figures["truncated"] > 0.2 else ""
+    cut = (
+        f"; {100 * figures['truncated']:.0f} % were cut at the token limit"
+        if figures["truncated"] > 0.2
+        else ""
+    )
     return [
         f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected answers in the "
         "seed, check task.rule, or raise scorer.max_tokens."
@@ -304,7 +343,8 @@ def _unread_words(figures: Mapping[str, Any]) -> list[str]:
 
 
 def read_prompts(path: Path) -> list[str | SeedSettings]:
-    """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's best.json.
+    """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's
+    best.json.
 
     Returns:
         entries of `search.seeds`.
@@ -315,11 +355,19 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
     hint = "one instruction a line, or a .json file with a list of texts or a run's best.json"
     try:
         text = path.read_text("utf-8-sig")
-        found = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        found = (
+            json.loads(text)
+            if path.suffix == ".json"
+            else [line for line in text.splitlines() if line.strip()]
+        )
         found = [found] if isinstance(found, dict) else found
         seeds = [item if isinstance(item, str) else _seed(item) for item in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        what = "an entry is neither a text nor a best.json" if isinstance(error, ValidationError) else error
+        what = (
+            "an entry is neither a text nor a best.json"
+            if isinstance(error, ValidationError)
+            else error
+        )
         raise DataError(f"{path}: can't be read ({what})", hint) from None
     if not seeds:
         raise DataError(f"{path}: no instructions", hint)

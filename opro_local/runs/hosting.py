@@ -1,7 +1,8 @@
-"""The engines of a run, started when the first unanswered batch needs one, and who hosts which model how.
+"""The engines of a run, started when the first unanswered batch needs one, and who hosts which
+model how.
 
-For: folders, cards and settings of each role, one worker for roles that share a model, and refusing to continue a run
-with another engine. Not for: the engines themselves, or what they are asked.
+For: folders, cards and settings of each role, one worker for roles that share a model, and refusing
+to continue a run with another engine. Not for: the engines themselves, or what they are asked.
 """
 
 from __future__ import annotations
@@ -29,15 +30,34 @@ from opro_local.types import Engine, EngineSettings, Role
 
 _HOSTING = (
     *("dtype", "max_model_len", "max_num_seqs", "kv_cache_bytes", "gpu_memory", "tensor_parallel"),
-    *("pipeline_parallel", "data_parallel", "batch_tokens", "engine_args", "script", "stall_seconds", "load_seconds"),
+    *(
+        "pipeline_parallel",
+        "data_parallel",
+        "batch_tokens",
+        "engine_args",
+        "script",
+        "stall_seconds",
+        "load_seconds",
+    ),
 )
 
 # The roles whose greedy answers are texts of a model.
 CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
-# Settings that decide no answer, or that the running engine names better (a digest for the folder, the real context).
-# A setting that is not named here is a part of the cache's key: a new one can only cost a miss.
+# Settings that decide no answer, or that the running engine names better (a digest for the folder,
+# the real context). A setting that is not named here is a part of the cache's key: a new one can
+# only cost a miss.
 _NOT_DECIDING = (
-    *("model", "adapters", "kind", "dtype", "max_model_len", "script", "max_num_seqs", "kv_cache_bytes", "gpu_memory"),
+    *(
+        "model",
+        "adapters",
+        "kind",
+        "dtype",
+        "max_model_len",
+        "script",
+        "max_num_seqs",
+        "kv_cache_bytes",
+        "gpu_memory",
+    ),
     *("data_parallel", "sleep", "batch_tokens", "stall_seconds", "load_seconds"),
 )
 
@@ -49,7 +69,8 @@ class Host:
     Attributes:
         wanted: the engine asked for, "auto" or a kind.
         settings: of its worker.
-        share: the share of the GPU that the config asks for; without a plan `settings` may have one of `hosts`.
+        share: the share of the GPU that the config asks for; without a plan `settings` may have one
+        of `hosts`.
         placement: how it may share a GPU with others, see config.RunSettings.
         adapter: the folder of the role's LoRA adapter; "" for none.
     """
@@ -62,7 +83,9 @@ class Host:
 
 
 def settings_of(config: Config, role: Role) -> ModelSettings:
-    """How a role is hosted: one that names no model is hosted as the scorer is, or as the optimizer where none is."""
+    """How a role is hosted: one that names no model is hosted as the scorer is, or as the optimizer
+    where none is.
+    """
     own: ModelSettings = getattr(config, role)
     if own.model or own.script:
         return own
@@ -78,11 +101,14 @@ def folder_of(settings: ModelSettings) -> Path:
     return Path() if settings.engine == "scripted" else offline.find_model(settings.model)
 
 
-def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Path]) -> dict[Role, Host]:
+def hosts(
+    config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Path]
+) -> dict[Role, Host]:
     """How each of these roles is hosted.
 
-    Two different engines get under half of the GPU each, three a third, unless the config says otherwise; one gets
-    what it wants. On a GPU a run plans better, from what there is and what the models need (engines/sharing.py).
+    Two different engines get under half of the GPU each, three a third, unless the config says
+    otherwise; one gets what it wants. On a GPU a run plans better, from what there is and what the
+    models need (engines/sharing.py).
     """
     found = {
         role: replace(
@@ -92,7 +118,10 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
         )
         for role, card in cards.items()
     }
-    found = {role: replace(host, settings=_with_adapters(host, found.values())) for role, host in found.items()}
+    found = {
+        role: replace(host, settings=_with_adapters(host, found.values()))
+        for role, host in found.items()
+    }
     distinct: list[EngineSettings] = []
     for host in found.values():
         if host.settings not in distinct:
@@ -101,7 +130,9 @@ def hosts(config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Pat
         return found
     share = round(0.9 / len(distinct), 2)
     return {
-        role: replace(host, settings=replace(host.settings, gpu_memory=host.settings.gpu_memory or share))
+        role: replace(
+            host, settings=replace(host.settings, gpu_memory=host.settings.gpu_memory or share)
+        )
         for role, host in found.items()
     }
 
@@ -123,7 +154,9 @@ def _with_adapters(host: Host, others: Iterable[Host]) -> EngineSettings:
 
 def embedder(folder: str) -> Host:
     """How a sentence-embedding model is hosted. Raises ModelError if its folder is not there."""
-    return Host("embedding", EngineSettings(model=str(offline.find_model(folder)), kind="embedding"))
+    return Host(
+        "embedding", EngineSettings(model=str(offline.find_model(folder)), kind="embedding")
+    )
 
 
 def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
@@ -156,10 +189,16 @@ def placement_of(config: Config, there: Sequence[Gpu], alike: bool = False) -> P
     Raises:
         ModelError: a model is not on this machine, or its folder does not tell what it needs.
     """
-    folders: dict[Role, Path] = {role: folder_of(settings_of(config, role)) for role in ("scorer", "optimizer")}
-    asked = asked_of(hosts(config, {role: card_for(folder) for role, folder in folders.items()}, folders))
+    folders: dict[Role, Path] = {
+        role: folder_of(settings_of(config, role)) for role in ("scorer", "optimizer")
+    }
+    asked = asked_of(
+        hosts(config, {role: card_for(folder) for role, folder in folders.items()}, folders)
+    )
     if alike:
-        there = (there[0],) * max(one.tensor_parallel * one.pipeline_parallel for one in asked.values())
+        there = (there[0],) * max(
+            one.tensor_parallel * one.pipeline_parallel for one in asked.values()
+        )
     wanted = config.run.placement
     return plan_of(asked, there, "auto" if wanted == "off" else wanted)
 
@@ -176,7 +215,8 @@ class Hosted(Mapping[Role, Engine]):
     Args:
         models: the roles that models answer.
         others: the roles that this process answers itself, such as a user's program.
-        store: the run's; keeps which engines it was started with and, beside it, the workers' output.
+        store: the run's; keeps which engines it was started with and, beside it, the workers'
+        output.
         notify: called with lines for the user.
         check: called with the engines when a new run starts them, before anything is asked.
         cache: what greedy answers of other runs are looked up in; None does without.
@@ -199,7 +239,9 @@ class Hosted(Mapping[Role, Engine]):
         self._engines: dict[Role, Engine] = {}
 
     def __getitem__(self, role: Role) -> Engine:
-        """The role's running engine; the first one asked for starts all models and checks that they fit the run."""
+        """The role's running engine; the first one asked for starts all models and checks that they
+        fit the run.
+        """
         if role in self._others:
             return self._others[role]
         if not self._engines:
@@ -214,10 +256,12 @@ class Hosted(Mapping[Role, Engine]):
         return len(self._models) + len(self._others)
 
     def shelf(self, role: Role) -> Shelf | None:
-        """The part of the cache that holds the answers of the role's engine; None if they are not cached.
+        """The part of the cache that holds the answers of the role's engine; None if they are not
+        cached.
 
-        The engine runs by now: only a running one knows which of the engines it is, its version and its device. A
-        scripted engine is not cached, because it answers at once and its file is all that is known of its code.
+        The engine runs by now: only a running one knows which of the engines it is, its version and
+        its device. A scripted engine is not cached, because it answers at once and its file is all
+        that is known of its code.
         """
         if self._cache is None or role in self._others or role not in CACHED:
             return None
@@ -227,7 +271,11 @@ class Hosted(Mapping[Role, Engine]):
         settings = asdict(self._models[role].settings)
         deciding = {name: value for name, value in settings.items() if name not in _NOT_DECIDING}
         return self._cache.shelf(
-            {"engine": dict(engine.fingerprint), "max_model_len": engine.max_model_len, "settings": deciding}
+            {
+                "engine": dict(engine.fingerprint),
+                "max_model_len": engine.max_model_len,
+                "settings": deciding,
+            }
         )
 
     def close(self) -> None:
@@ -241,7 +289,10 @@ class Hosted(Mapping[Role, Engine]):
     def _join(self) -> None:
         """Use the pool's engines, or start them and leave them to the pool."""
         kinds = self._kinds()
-        asked = {role: ((host.settings, host.adapter), kinds[role]) for role, host in self._models.items()}
+        asked = {
+            role: ((host.settings, host.adapter), kinds[role])
+            for role, host in self._models.items()
+        }
         self._engines = self._pool.find(asked) if self._pool else {}
         if not self._engines:
             self._start(kinds)
@@ -250,7 +301,9 @@ class Hosted(Mapping[Role, Engine]):
         self._are_shared = self._pool is not None
 
     def _kinds(self) -> dict[Role, str]:
-        """The engine each role wants; "auto" means the one that the run was started with, if it was."""
+        """The engine each role wants; "auto" means the one that the run was started with, if it
+        was.
+        """
         used = self._store.get("engine") or {}
         return {
             role: used[role]["engine"] if host.wanted == "auto" and role in used else host.wanted
@@ -263,7 +316,9 @@ class Hosted(Mapping[Role, Engine]):
         # The first to be asked starts first, or, where they take turns, last.
         for role in sorted(settings, key=ORDER.index, reverse=turns is not None):
             own = devices.get(role, ())
-            shared = next((engine for *known, engine in running if known == [settings[role], own]), None)
+            shared = next(
+                (engine for *known, engine in running if known == [settings[role], own]), None
+            )
             if shared is None:
                 start = partial(self._launch, settings[role], kinds[role], role, turns, own)
                 shared = Turn(turns, start) if turns else start()
@@ -272,10 +327,16 @@ class Hosted(Mapping[Role, Engine]):
             self._engines[role] = lora.Adapted(shared, adapter) if adapter else shared
 
     def _launch(
-        self, settings: EngineSettings, wanted: str, role: Role, turns: Turns | None, own: tuple[int, ...]
+        self,
+        settings: EngineSettings,
+        wanted: str,
+        role: Role,
+        turns: Turns | None,
+        own: tuple[int, ...],
     ) -> Engine:
         if turns and turns.sleeping:
-            # A start that fails beside sleepers must fail, not end in another kind: its place tries without them.
+            # A start that fails beside sleepers must fail, not end in another kind: its place tries
+            # without them.
             wanted = "vllm" if wanted == "auto" else wanted
         else:
             settings = replace(settings, sleep=0)
@@ -287,9 +348,11 @@ class Hosted(Mapping[Role, Engine]):
     def _placed(
         self, kinds: Mapping[Role, str]
     ) -> tuple[dict[Role, EngineSettings], dict[Role, tuple[int, ...]], Turns | None]:
-        """Each role's settings with the memory it gets, its own GPUs if any, and the place they take turns in if so.
+        """Each role's settings with the memory it gets, its own GPUs if any, and the place they
+        take turns in if so.
 
-        The plan is kept in the store and told; without a GPU, or with run.placement off, there is none.
+        The plan is kept in the store and told; without a GPU, or with run.placement off, there is
+        none.
         """
         asked = asked_of(self._models)
         plan = None

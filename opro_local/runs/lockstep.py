@@ -1,7 +1,8 @@
 """Many runs advanced together: what they wait for from the same engine is asked in one call.
 
-For: filling a GPU that one run leaves idle. Not for: what a run is (run.py), or which runs there are. Every run keeps
-its own folder and comes to what it comes to alone; whatever ends one of them leaves the others alone.
+For: filling a GPU that one run leaves idle. Not for: what a run is (run.py), or which runs there
+are. Every run keeps its own folder and comes to what it comes to alone; whatever ends one of them
+leaves the others alone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def execute_many(
     try:
         return lockstep(
             [
-                _planned(config, folder, partial(report, number), stopping, partial(notify, number), pool)
+                _planned(
+                    config, folder, partial(report, number), stopping, partial(notify, number), pool
+                )
                 for number, (config, folder) in enumerate(runs)
             ],
             stopping,
@@ -61,8 +64,8 @@ def _planned(config: Config, folder: Path, report, stopping, notify, pool: Pool)
 def lockstep(runs: Sequence[Driven], stopping: Callable[[], bool] = lambda: False) -> list[Ended]:
     """Advance driven searches together to their ends.
 
-    The engine that some run has waited for longest comes first, so that runs out of step fall into step, and none
-    waits for ever.
+    The engine that some run has waited for longest comes first, so that runs out of step fall into
+    step, and none waits for ever.
 
     Args:
         runs: what to drive; see driver.driven.
@@ -109,11 +112,15 @@ class _Together:
 
     def answer(self, engine: Engine) -> None:
         """Ask an engine once for all runs that wait for it, and move them on."""
-        numbers = sorted(number for number, waiting in self.waiting.items() if waiting.engine is engine)
+        numbers = sorted(
+            number for number, waiting in self.waiting.items() if waiting.engine is engine
+        )
         replies = ask_together(engine, [self.waiting[number] for number in numbers])
         for number, reply in zip(numbers, replies, strict=True):
             run = self._runs[number]
-            self.move(number, partial(run.throw if isinstance(reply, OproError) else run.send, reply))
+            self.move(
+                number, partial(run.throw if isinstance(reply, OproError) else run.send, reply)
+            )
 
     def end(self, how: type[BaseException]) -> None:
         """End every run that has not ended, so that each leaves its folder in order."""
@@ -124,12 +131,16 @@ class _Together:
 
 
 def ask_together(engine: Engine, waits: Sequence[Waiting]) -> list[Reply | OproError]:
-    """One engine call for several runs; each gets its completions and its share of the seconds, by requests.
+    """One engine call for several runs; each gets its completions and its share of the seconds, by
+    requests.
 
-    What several runs ask alike, such as the baseline on every row, is asked once: a request decides its answer.
+    What several runs ask alike, such as the baseline on every row, is asked once: a request decides
+    its answer.
 
-    Where the call fails, each run is asked for alone, so that the one whose request broke it fails alone. If all fail
-    then, the engine is what failed, and all end with the first error: it says more than what a dead engine says after.
+    Where the call fails, each run is asked for alone, so that the one whose request broke it fails
+    alone. If all fail
+    then, the engine is what failed, and all end with the first error: it says more than what a dead
+    engine says after.
     """
     if len(waits) == 1:
         return [_ask_alone(engine, waits[0])]
@@ -141,16 +152,24 @@ def ask_together(engine: Engine, waits: Sequence[Waiting]) -> list[Reply | OproE
             waiting.progress(done * size // len(places), tokens * size // total)
 
     places: dict[Request, int] = {}
-    asked = [places.setdefault(request, len(places)) for waiting in waits for request in waiting.requests]
+    asked = [
+        places.setdefault(request, len(places)) for waiting in waits for request in waiting.requests
+    ]
     try:
         whole = ask(engine, list(places), progress)
         if len(whole.completions) != len(places):
-            raise EngineError(f"{len(whole.completions)} completions for {len(places)} requests of {len(waits)} runs")
+            raise EngineError(
+                f"{len(whole.completions)} completions for {len(places)} requests of {len(waits)} runs"
+            )
     except OproError as error:
         alone = [_ask_alone(engine, waiting) for waiting in waits]
-        return [error] * len(waits) if all(isinstance(reply, OproError) for reply in alone) else alone
+        return (
+            [error] * len(waits) if all(isinstance(reply, OproError) for reply in alone) else alone
+        )
     rest = map(whole.completions.__getitem__, asked)
-    return [Reply([next(rest) for _ in range(size)], whole.seconds * size / total) for size in sizes]
+    return [
+        Reply([next(rest) for _ in range(size)], whole.seconds * size / total) for size in sizes
+    ]
 
 
 def _ask_alone(engine: Engine, waiting: Waiting) -> Reply | OproError:

@@ -18,7 +18,9 @@ from opro_local.stats import share_interval
 
 
 def overview(folder: Path) -> list[dict[str, Any]]:
-    """One row per run directly under a folder: path, name, state, steps, best train score and whether it is a share."""
+    """One row per run directly under a folder: path, name, state, steps, best train score and
+    whether it is a share.
+    """
     rows = []
     for path in sorted(folder.glob(f"*/{store.FILE}")):
         try:
@@ -62,7 +64,9 @@ def describe(folder: Path) -> dict[str, Any]:
         found = opened.get("result")
         if state == "finished" and found:
             return {"shares": True, **found}
-        return _so_far(opened, "interrupted" if state == "running" and not _is_held(folder) else state)
+        return _so_far(
+            opened, "interrupted" if state == "running" and not _is_held(folder) else state
+        )
     finally:
         opened.close()
 
@@ -88,7 +92,9 @@ def scored(folder: Path) -> list[dict[str, Any]]:
 
 def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
     solutions = opened.solutions("train")
-    best = max((row for row in solutions if not row["partial"]), key=lambda row: row["score"], default=None)
+    best = max(
+        (row for row in solutions if not row["partial"]), key=lambda row: row["score"], default=None
+    )
     baseline = solutions[0] if solutions else None
     config = opened.get("config") or {}
     found: dict[str, Any] = {
@@ -112,7 +118,9 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
 
 def _side(row: dict[str, Any]) -> dict[str, Any]:
     n = row["n"]
-    total = min(n, max(0.0, row["score"] * n))  # stores of earlier builds don't say whether scores are shares
+    total = min(
+        n, max(0.0, row["score"] * n)
+    )  # stores of earlier builds don't say whether scores are shares
     return {**_value(row), "interval": list(share_interval(total, n))}
 
 

@@ -1,6 +1,8 @@
-"""The paper's numeric problems as its tables report them: one recipe, run once or over several instances.
+"""The paper's numeric problems as its tables report them: one recipe, run once or over several
+instances.
 
-For: the config of each repetition, where each is kept, and what they come to together. Not for: running or printing.
+For: the config of each repetition, where each is kept, and what they come to together. Not for:
+running or printing.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ RECIPES = {name: f"{name.replace('-', '_')}.toml" for name in ("linear-regressio
 
 
 def config_of(problem: str, overrides: Sequence[str] = ()) -> Config:
-    """The config of a problem's recipe with settings changed; paths start from the working directory.
+    """The config of a problem's recipe with settings changed; paths start from the working
+    directory.
 
     Args:
         problem: "linear-regression" or "tsp".
@@ -36,12 +39,17 @@ def config_of(problem: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def repetitions(config: Config, folder: Path, count: int) -> list[tuple[Config, Path]]:
-    """The runs of a problem: one in `folder`, or several below it with the seeds that follow (paper: 5 instances)."""
+    """The runs of a problem: one in `folder`, or several below it with the seeds that follow
+    (paper: 5 instances).
+    """
     if count == 1:
         return [(config, folder)]
     seed = config.run.seed
     return [
-        (config.model_copy(update={"run": config.run.model_copy(update={"seed": seed + i})}), folder / str(i + 1))
+        (
+            config.model_copy(update={"run": config.run.model_copy(update={"seed": seed + i})}),
+            folder / str(i + 1),
+        )
         for i in range(count)
     ]
 
@@ -50,16 +58,20 @@ def combined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What several repetitions come to, in the shape of one.
 
     Returns:
-        the result of the repetition with the smallest gap (of equals the first; the first of all without an optimum),
-        its digest replaced by one over all of them, and `repetitions`: `runs` (a few figures of each), `reached` (how
-        many found the optimum), and mean and standard deviation of `gap`, and over those that reached it of `steps`
-        and `evaluations`, as in the paper's tables 2 and 3; None where there is nothing to average.
+        the result of the repetition with the smallest gap (of equals the first; the first of all
+        without an optimum), its digest replaced by one over all of them, and `repetitions`: `runs`
+        (a few figures of each), `reached` (how many found the optimum), and mean and standard
+        deviation of `gap`, and over those that reached it of `steps` and `evaluations`, as in the
+        paper's tables 2 and 3; None where there is nothing to average.
     """
     if len(results) == 1:
         return results[0]
     best = min(results, key=lambda result: float("inf") if result["gap"] is None else result["gap"])
     reached = [result for result in results if result["reached"]]
-    runs = [{key: result[key] for key in ("steps", "evaluations", "gap", "reached", "digest")} for result in results]
+    runs = [
+        {key: result[key] for key in ("steps", "evaluations", "gap", "reached", "digest")}
+        for result in results
+    ]
     together = {
         "runs": runs,
         "reached": len(reached),

@@ -1,6 +1,7 @@
 """What a run found, as plain data and in plain words.
 
-For: baseline against best on every split, with intervals and the paired test. Not for: choosing, or printing.
+For: baseline against best on every split, with intervals and the paired test. Not for: choosing, or
+printing.
 """
 
 from __future__ import annotations
@@ -46,17 +47,22 @@ def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[st
 
 
 def optimism(trajectory: Trajectory) -> float:
-    """How much the best train score is likely to overstate itself, being the best of all (see stats).
+    """How much the best train score is likely to overstate itself, being the best of all (see
+    stats).
 
     Solutions scored on a part of the rows are left out, as they can't be chosen.
     """
-    return stats.optimism_of_best(np.stack([e.score.values for e in trajectory.entries if not e.partial]))
+    return stats.optimism_of_best(
+        np.stack([e.score.values for e in trajectory.entries if not e.partial])
+    )
 
 
 def leaders(trajectory: Trajectory, alpha: float) -> list[dict[str, Any]]:
     """The solutions confirmed on validation, best first by it: train and validation side by side."""
     train = {entry.solution: entry.score for entry in trajectory.entries}
-    held_out = {entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"}
+    held_out = {
+        entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"
+    }
     ranked = sorted(held_out, key=lambda solution: -held_out[solution].value)
     return [
         {
@@ -71,7 +77,8 @@ def leaders(trajectory: Trajectory, alpha: float) -> list[dict[str, Any]]:
 
 
 def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
-    """What each way to propose came to: proposals, how many were new solutions, how many of these were scored; gains.
+    """What each way to propose came to: proposals, how many were new solutions, how many of these
+    were scored; gains.
 
     The gain is that on the parent, at least 0; starting solutions have none.
     """
@@ -92,7 +99,9 @@ def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
 
 
 def rejection_counts(reasons: Iterable[str]) -> dict[str, int]:
-    """How often each kind of reason occurred, most frequent first; the kind is what stands before a colon."""
+    """How often each kind of reason occurred, most frequent first; the kind is what stands before a
+    colon.
+    """
     return dict(Counter(reason.partition(":")[0] for reason in reasons).most_common())
 
 
@@ -106,7 +115,10 @@ def words(result: Mapping[str, Any]) -> list[str]:
             "again where the objective is noisy."
         ]
     if not test:
-        return [*_train_words(result), "There is no test split: nothing is known about rows the search has not seen."]
+        return [
+            *_train_words(result),
+            "There is no test split: nothing is known about rows the search has not seen.",
+        ]
     difference = test["difference"]
     low, high = (round(100 * bound, 1) for bound in difference["interval"])
     n, least = test["best"]["n"], round(100 * test["smallest_difference"])
@@ -139,11 +151,16 @@ def _train_words(result: Mapping[str, Any]) -> list[str]:
 def _leader_words(result: Mapping[str, Any]) -> list[str]:
     """How far the leaders fell back on rows they were not selected on."""
     first = result["baseline"]["text"]
-    chosen = [leader for leader in result.get("leaders", ()) if leader["text"] != first or "demonstrations" in leader]
+    chosen = [
+        leader
+        for leader in result.get("leaders", ())
+        if leader["text"] != first or "demonstrations" in leader
+    ]
     if len(chosen) < 2:
         return []
     train, held_out = (
-        100 * sum(leader[split]["accuracy"] for leader in chosen) / len(chosen) for split in ("train", "validation")
+        100 * sum(leader[split]["accuracy"] for leader in chosen) / len(chosen)
+        for split in ("train", "validation")
     )
     return [
         f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected on, and {held_out:.1f} % on "
@@ -166,7 +183,12 @@ def _last(entries: Sequence[Entry], split: str, solution: Solution) -> Entry | N
 
 def _describe(solution: Solution, trajectory: Trajectory) -> dict[str, Any]:
     entry = _last(trajectory.entries, "train", solution)
-    return {"text": solution.text, **shown_of(solution), "key": solution.key, "step": entry.step if entry else 0}
+    return {
+        "text": solution.text,
+        **shown_of(solution),
+        "key": solution.key,
+        "step": entry.step if entry else 0,
+    }
 
 
 def shown_of(solution: Solution) -> dict[str, Any]:
@@ -175,7 +197,9 @@ def shown_of(solution: Solution) -> dict[str, Any]:
 
 
 def figures_of(score: Score, alpha: float) -> dict[str, Any]:
-    """A score as results show it: accuracy, rows, interval, what was not read or cut, and what stands beside it."""
+    """A score as results show it: accuracy, rows, interval, what was not read or cut, and what
+    stands beside it.
+    """
     return {
         "accuracy": score.value,
         "n": score.n,
@@ -186,7 +210,9 @@ def figures_of(score: Score, alpha: float) -> dict[str, Any]:
     }
 
 
-def _judge(found: Mapping[str, Any], pair: tuple[Entry | None, Entry | None], alpha: float) -> dict[str, Any]:
+def _judge(
+    found: Mapping[str, Any], pair: tuple[Entry | None, Entry | None], alpha: float
+) -> dict[str, Any]:
     baseline, best = pair
     if baseline is None or best is None:
         return {"verdict": "not tested"}
@@ -201,11 +227,17 @@ def _judge(found: Mapping[str, Any], pair: tuple[Entry | None, Entry | None], al
 
 def difference_of(difference: stats.Difference) -> dict[str, Any]:
     """A paired difference as results show it."""
-    return {"value": difference.value, "interval": list(difference.interval), "p_value": difference.p_value}
+    return {
+        "value": difference.value,
+        "interval": list(difference.interval),
+        "p_value": difference.p_value,
+    }
 
 
 def verdict(difference: stats.Difference, alpha: float) -> str:
-    """Reliable means: the paired test's p-value is under alpha and the interval lies on one side of zero."""
+    """Reliable means: the paired test's p-value is under alpha and the interval lies on one side of
+    zero.
+    """
     low, high = difference.interval
     if difference.p_value < alpha and low > 0:
         return "reliable gain"
@@ -215,7 +247,13 @@ def verdict(difference: stats.Difference, alpha: float) -> str:
 
 
 def percent(figures: Mapping[str, Any]) -> str:
-    """An accuracy with its interval, and what was not read or cut: "74.0 % (67 to 80, 3 extraction failures)"."""
+    """An accuracy with its interval, and what was not read or cut: "74.0 % (67 to 80, 3 extraction
+    failures)".
+    """
     low, high = (100 * bound for bound in figures["interval"])
-    notes = [f"{figures[key]} {key.replace('_', ' ')}" for key in ("extraction_failures", "truncated") if figures[key]]
+    notes = [
+        f"{figures[key]} {key.replace('_', ' ')}"
+        for key in ("extraction_failures", "truncated")
+        if figures[key]
+    ]
     return f"{100 * figures['accuracy']:.1f} % ({low:.0f} to {high:.0f}{''.join(', ' + note for note in notes)})"

@@ -1,7 +1,8 @@
-"""A run: one search with its config and its folder, from the check of everything it needs to its result.
+"""A run: one search with its config and its folder, from the check of everything it needs to its
+result.
 
-For: wiring the rooms together, in the order that lets nothing be written before it is known to work. Not for: any
-part's own work, or printing.
+For: wiring the rooms together, in the order that lets nothing be written before it is known to
+work. Not for: any part's own work, or printing.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def optimize(
     set: tuple[str, ...] | list[str] = (),
     report: Report = lambda event: None,
 ) -> dict[str, Any]:
-    """Improve a prompt. Giving the same call again resumes the run, or returns its result when it is finished.
+    """Improve a prompt. Giving the same call again resumes the run, or returns its result when it
+    is finished.
 
     Args:
-        data: a CSV, JSONL, Parquet or `datasets` path; or a whole Config; or its tables as a mapping.
+        data: a CSV, JSONL, Parquet or `datasets` path; or a whole Config; or its tables as a
+        mapping.
         run: the run's folder.
         input, target: the columns with what is asked and what counts as right.
         model: optimizer and scorer: a folder, an imported model's name, or a repository id on disk.
@@ -55,11 +58,16 @@ def optimize(
     Raises:
         OproError: see errors.py; UsageError also where a whole Config comes with more settings.
     """
-    columns = {name: column for name, column in (("input", input), ("target", target)) if column is not None}
+    columns = {
+        name: column
+        for name, column in (("input", input), ("target", target))
+        if column is not None
+    }
     if isinstance(data, Config):
         if columns or model or set:
             raise UsageError(
-                "a Config is whole: input, target, model and set change nothing of it", "build it with them"
+                "a Config is whole: input, target, model and set change nothing of it",
+                "build it with them",
             )
         return execute(data, Path(run), report)
     tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data)}}
@@ -95,7 +103,8 @@ def carry_out(
         folder: where it is kept.
         report: called with the driver's events.
         stopping: asked after each batch; see driver.drive.
-        notify: called with lines the user should know before it starts (duplicated rows, engine fall-back).
+        notify: called with lines the user should know before it starts (duplicated rows, engine
+        fall-back).
 
     Raises:
         OproError: see errors.py. A new folder is removed again when nothing was answered yet.
@@ -112,7 +121,8 @@ def carried_out(
     notify: Callable[[str], None],
     pool: Pool | None = None,
 ) -> Driven:
-    """What `carry_out` does, as a generator that yields what an engine must answer; see driver.driven.
+    """What `carry_out` does, as a generator that yields what an engine must answer; see
+    driver.driven.
 
     Its engines are the pool's, whose maker closes them; without one they are the run's own.
     """
@@ -125,7 +135,9 @@ def carried_out(
         trajectory = Trajectory()
         try:
             asks = ready.asks(trajectory)
-            outcome = yield from driven(asks, hosted, trajectory, store, report, stopping, hosted.shelf)
+            outcome = yield from driven(
+                asks, hosted, trajectory, store, report, stopping, hosted.shelf
+            )
         except (Interrupted, KeyboardInterrupt):
             store.put(state="interrupted")
             raise
@@ -157,13 +169,17 @@ def _conclude(store: Store, ready: Plan, found: dict[str, Any]) -> dict[str, Any
     if "summary" not in found:
         found["summary"] = result.words(found)
     store.put(state="finished", result=found)
-    for name, text in {**ready.files(found), "result.json": json.dumps(found, indent=2) + "\n"}.items():
+    for name, text in {
+        **ready.files(found),
+        "result.json": json.dumps(found, indent=2) + "\n",
+    }.items():
         write_whole(store.folder / name, text)
     return found
 
 
 def accounts(store: Store) -> dict[str, Any]:
-    """Engine calls by role, tokens and seconds, what of it the cache gave, and how often test was opened.
+    """Engine calls by role, tokens and seconds, what of it the cache gave, and how often test was
+    opened.
 
     A batch that the cache answered whole is no engine call.
     """
@@ -172,9 +188,13 @@ def accounts(store: Store) -> dict[str, Any]:
     given = [cached[call["label"]] for call in calls if call["label"] in cached]
     return {
         "calls": {"optimizer": 0, "scorer": 0, **Counter(made)},
-        "tokens": {kind: sum(call[f"{kind}_tokens"] for call in calls) for kind in ("prompt", "cached", "completion")},
+        "tokens": {
+            kind: sum(call[f"{kind}_tokens"] for call in calls)
+            for kind in ("prompt", "cached", "completion")
+        },
         "from_cache": {
-            name: sum(counts[i] for counts in given) for i, name in enumerate(("completions", "prompt", "completion"))
+            name: sum(counts[i] for counts in given)
+            for i, name in enumerate(("completions", "prompt", "completion"))
         },
         "seconds": round(sum(call["seconds"] for call in calls), 3),
         "test_opened": sum(call["label"].endswith("/test") for call in calls),
@@ -183,7 +203,9 @@ def accounts(store: Store) -> dict[str, Any]:
 
 @contextmanager
 def _opened(folder: Path, ready: Plan) -> Iterator[Store]:
-    """The run's store, locked and checked against this config; a folder made here for nothing is removed."""
+    """The run's store, locked and checked against this config; a folder made here for nothing is
+    removed.
+    """
     new = not folder.exists()
     store = open_store(folder)
     try:
@@ -204,7 +226,9 @@ def _is_unused(store: Store) -> bool:
 
 
 def _identify(store: Store, ready: Plan) -> None:
-    """Write who the run is on its first start; refuse a folder that belongs to another config, data or model."""
+    """Write who the run is on its first start; refuse a folder that belongs to another config, data
+    or model.
+    """
     now = json.loads(ready.config.canonical())
     models = {role: host.settings.model for role, host in ready.models.items()}
     identity = {
@@ -215,10 +239,13 @@ def _identify(store: Store, ready: Plan) -> None:
     if before is not None:
         differing = reading.changes(before, now)
         was = store.get("identity") or {}
-        differing += [f"{k} changed" for k in sorted({*was, *identity}) if was.get(k) != identity.get(k)]
+        differing += [
+            f"{k} changed" for k in sorted({*was, *identity}) if was.get(k) != identity.get(k)
+        ]
         if differing:
             raise UsageError(
-                f"{store.folder}: belongs to another config: {'; '.join(differing)}", "choose another --run folder"
+                f"{store.folder}: belongs to another config: {'; '.join(differing)}",
+                "choose another --run folder",
             )
     store.put(config=now, identity=identity, shares=ready.shares, state="running")
 

@@ -1,7 +1,8 @@
 """A run on disk: one SQLite file and one lock file in the run's folder.
 
-For: opening, locking, appending, reading and checking. Not for: deciding what a run does. A completion is committed
-before anyone acts on it; whatever is derived from completions may be written late and is written the same again.
+For: opening, locking, appending, reading and checking. Not for: deciding what a run does. A
+completion is committed before anyone acts on it; whatever is derived from completions may be
+written late and is written the same again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ FINISH = ("stop", "length", "too_long", "failed")
 
 
 class Store:
-    """The open store of one run. Made by `open_store` (one writer, locked) or `read_store` (any number of readers)."""
+    """The open store of one run. Made by `open_store` (one writer, locked) or `read_store` (any
+    number of readers).
+    """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         self.folder = folder
@@ -39,10 +42,13 @@ class Store:
         self._lock = lock
 
     def reply(self, batch: Batch, digest: bytes) -> Reply | None:
-        """The stored answer to a batch, or None. Raises UsageError if the label was answered for other requests."""
+        """The stored answer to a batch, or None. Raises UsageError if the label was answered for
+        other requests.
+        """
         with self._guarded():
             row = self._connection.execute(
-                "SELECT request_digest, payload, payload_digest, seconds FROM call WHERE label = ?", (batch.label,)
+                "SELECT request_digest, payload, payload_digest, seconds FROM call WHERE label = ?",
+                (batch.label,),
             ).fetchone()
         if row is None:
             return None
@@ -52,14 +58,24 @@ class Store:
                 "the data, a model's settings or the program changed since; choose another --run folder",
             )
         if hashlib.sha256(row[1]).digest() != row[2]:
-            raise StoreError(f"{self.folder / FILE}: the completions of {batch.label} are damaged", "restore a copy")
+            raise StoreError(
+                f"{self.folder / FILE}: the completions of {batch.label} are damaged",
+                "restore a copy",
+            )
         return Reply(_unpack(row[1]), row[3])
 
     def append(self, batch: Batch, digest: bytes, reply: Reply) -> None:
         """Commit the completions of a batch; on return they survive a crash."""
         completions = reply.completions
         payload = _pack(completions)
-        values = (batch.label, batch.role, len(completions), digest, payload, hashlib.sha256(payload).digest())
+        values = (
+            batch.label,
+            batch.role,
+            len(completions),
+            digest,
+            payload,
+            hashlib.sha256(payload).digest(),
+        )
         tokens = (
             sum(c.prompt_tokens for c in completions),
             sum(c.cached_tokens for c in completions),
@@ -71,8 +87,11 @@ class Store:
             [(*values, reply.seconds, *tokens, datetime.now(UTC).isoformat(timespec="seconds"))],
         )
 
-    def record(self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int) -> None:
-        """Write derived rows for readers; `first_rejection` is the position of the first rejection given.
+    def record(
+        self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int
+    ) -> None:
+        """Write derived rows for readers; `first_rejection` is the position of the first rejection
+        given.
 
         Rows already there are replaced: a replay derives the same ones again.
         """
@@ -80,35 +99,49 @@ class Store:
             self._insert(entries, rejections, first_rejection)
 
     def settle(self, trajectory: Trajectory) -> None:
-        """Leave the derived rows of this trajectory only: a search that ended elsewhere before may have left others."""
+        """Leave the derived rows of this trajectory only: a search that ended elsewhere before may
+        have left others.
+        """
         with self._guarded(), self._transaction():
             self._connection.execute("DELETE FROM solution")
             self._connection.execute("DELETE FROM rejection")
             self._insert([*trajectory.entries, *trajectory.held_out], trajectory.rejections, 0)
 
-    def _insert(self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int) -> None:
+    def _insert(
+        self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int
+    ) -> None:
         self._connection.executemany(
             "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_solution_row(entry) for entry in entries],
         )
         self._connection.executemany(
             "INSERT OR REPLACE INTO rejection VALUES (?, ?, ?, ?)",
-            [(first_rejection + i, r.step, _clean(r.text), _clean(r.reason)) for i, r in enumerate(rejections)],
+            [
+                (first_rejection + i, r.step, _clean(r.text), _clean(r.reason))
+                for i, r in enumerate(rejections)
+            ],
         )
 
     def put(self, **values: Any) -> None:
         """Set meta values, JSON-able, in one transaction."""
-        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in values.items()])
+        self._write(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(k, json.dumps(v)) for k, v in values.items()],
+        )
 
     def get(self, key: str) -> Any:
         """A meta value, or None."""
         with self._guarded():
-            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            row = self._connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (key,)
+            ).fetchone()
         return None if row is None else json.loads(row[0])
 
     def solutions(self, split: str = "train") -> list[dict[str, Any]]:
         """The scored solutions of a split in the order they came."""
-        rows = self._rows("SELECT * FROM solution WHERE split = ? ORDER BY step, position", (split,))
+        rows = self._rows(
+            "SELECT * FROM solution WHERE split = ? ORDER BY step, position", (split,)
+        )
         return [{**row, "demonstrations": json.loads(row["demonstrations"])} for row in rows]
 
     def rejections(self) -> list[dict[str, Any]]:
@@ -128,7 +161,9 @@ class Store:
         return not self._rows("SELECT 1 FROM call LIMIT 1", ())
 
     def close(self) -> None:
-        """Close; a writer also folds the log into the one file and releases the lock. Safe to call twice."""
+        """Close; a writer also folds the log into the one file and releases the lock. Safe to call
+        twice.
+        """
         if self._lock is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -177,7 +212,9 @@ def open_store(folder: Path) -> Store:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StoreError(f"{folder}: can't make the run folder ({error.strerror})", "choose another --run") from None
+        raise StoreError(
+            f"{folder}: can't make the run folder ({error.strerror})", "choose another --run"
+        ) from None
     _take(folder, lock)
     try:
         connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=10)
@@ -198,7 +235,9 @@ def read_store(folder: Path) -> Store:
     if not (folder / FILE).is_file():
         raise StoreError(f"{folder}: there is no run here", "opro-local list shows the runs")
     try:
-        connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+        connection = sqlite3.connect(
+            f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=10
+        )
         _check(folder, connection)
     except sqlite3.Error as error:
         raise _explain(folder, error) from error
@@ -211,9 +250,15 @@ def _take(folder: Path, lock: int) -> None:
     except OSError:
         holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
         os.close(lock)
-        raise LockedError(f"{folder}: in use by {holder or 'another process'}", "wait for it or stop it") from None
+        raise LockedError(
+            f"{folder}: in use by {holder or 'another process'}", "wait for it or stop it"
+        ) from None
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}".encode(), 0)
+    os.pwrite(
+        lock,
+        f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}".encode(),
+        0,
+    )
 
 
 def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
@@ -231,14 +276,19 @@ def _check(folder: Path, connection: sqlite3.Connection) -> None:
         raise StoreError(f"{folder / FILE}: not a run of opro-local", "choose another --run folder")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
-        raise StoreError(f"{folder / FILE}: written by another version (schema {version}, this is {VERSION})")
+        raise StoreError(
+            f"{folder / FILE}: written by another version (schema {version}, this is {VERSION})"
+        )
 
 
 def _explain(folder: Path, error: sqlite3.Error) -> StoreError:
     with contextlib.suppress(OSError):
         state = os.statvfs(folder)
         free = f", {state.f_bavail * state.f_frsize:,} bytes free there"
-        return StoreError(f"{folder / FILE}: {error}{free}", "free space or restore a copy, then give the same command")
+        return StoreError(
+            f"{folder / FILE}: {error}{free}",
+            "free space or restore a copy, then give the same command",
+        )
     return StoreError(f"{folder / FILE}: {error}")
 
 
@@ -253,7 +303,9 @@ def _solution_row(entry: Entry) -> tuple[Any, ...]:
 
 
 def _clean(text: str) -> str:
-    """SQLite text is UTF-8: a lone surrogate from a model is written as a replacement character for readers."""
+    """SQLite text is UTF-8: a lone surrogate from a model is written as a replacement character for
+    readers.
+    """
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

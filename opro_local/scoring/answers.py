@@ -1,7 +1,8 @@
-"""Answers that exist already: JSON Lines with targets in, the same rows with what was read and earned out.
+"""Answers that exist already: JSON Lines with targets in, the same rows with what was read and
+earned out.
 
-For: the library part of `opro-local score`; rows are read one at a time, so a file may be larger than memory. Not for:
-asking a model, or the rules themselves.
+For: the library part of `opro-local score`; rows are read one at a time, so a file may be larger
+than memory. Not for: asking a model, or the rules themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
 
-# The rules whose labels, words or very name come from the targets; for these the file is read twice.
+# The rules whose labels, words or very name come from the targets; for these the file is read
+# twice.
 BY_TARGETS = ("auto", "labels", "boolean")
 
 ROW_HINT = 'a row is {"target": "...", "answer": "..."}, with "kind" and "prompt" where the rule needs them'
@@ -70,7 +72,9 @@ class Earned:
         return cls(array("d"), array("d"))
 
     def add(self, rule: Rule, answer: str, gold: Any) -> float:
-        """Score one answer and keep what it earned; the strict values stay empty for a rule that knows no marks."""
+        """Score one answer and keep what it earned; the strict values stay empty for a rule that
+        knows no marks.
+        """
         if rule.strict is None:
             value = rule.verdict(answer, gold)
         else:
@@ -82,7 +86,9 @@ class Earned:
         return value
 
     def figures(self) -> dict[str, Any]:
-        """Accuracy, n, its 95 % interval and the extraction failures; and the strict accuracy where there is one."""
+        """Accuracy, n, its 95 % interval and the extraction failures; and the strict accuracy where
+        there is one.
+        """
         failed = np.isnan(self.values)
         values = np.where(failed, 0.0, self.values)
         found = {
@@ -107,21 +113,23 @@ def score_file(
     Args:
         file: JSON Lines in UTF-8, a regular file; blank lines are skipped.
         rule: one of `scoring.RULES`, "auto" (the targets decide) or "file.py:function".
-        output: where the rows go, in order, each with `parsed` (text, or null where nothing was read) and `correct`
-            (in [0, 1]); None writes nothing. The file appears whole or not at all.
-        kind: the kind of the rows that name none; for opro one of `opro.KINDS`, or "auto" or None, which leave it to
-            the targets of these rows.
+        output: where the rows go, in order, each with `parsed` (text, or null where nothing was
+            read) and `correct` (in [0, 1]); None writes nothing. The file appears whole or not at
+            all.
+        kind: the kind of the rows that name none; for opro one of `opro.KINDS`, or "auto" or None,
+            which leave it to the targets of these rows.
         labels: for the rule labels; empty means the distinct targets.
         pattern: what the rule needs besides its name (see scoring.make_rule).
 
     Returns:
-        `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]), `extraction_failures` and, for rules that know marks,
-        `strict` over all rows; `by_kind`, the same for each kind that was named or found; `unreadable_targets`, the
-        rows in which no answer can be right.
+        `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]), `extraction_failures` and, for
+        rules that know marks, `strict` over all rows; `by_kind`, the same for each kind that was
+        named or found; `unreadable_targets`, the rows in which no answer can be right.
 
     Raises:
         DataError: the file is missing or has no rows, or a line is no such row.
-        UsageError: an unknown rule or kind, or an output that can't be one: the input itself, a folder, ...
+        UsageError: an unknown rule or kind, or an output that can't be one: the input itself, a
+        folder, ...
         StoreError: the output can't be written.
     """
     place = _output(file, output)
@@ -143,14 +151,20 @@ def score_file(
         everything.values.extend(part.values)
         everything.strict.extend(part.strict)
     by_kind = {named: part.figures() for named, part in earned.items() if named is not None}
-    return {"rule": name, **everything.figures(), "by_kind": by_kind, "unreadable_targets": unreadable}
+    return {
+        "rule": name,
+        **everything.figures(),
+        "by_kind": by_kind,
+        "unreadable_targets": unreadable,
+    }
 
 
 def rows(file: Path) -> Iterator[Row]:
     """The rows of a JSON Lines file, one at a time.
 
     Raises:
-        DataError: the file can't be read, or a line is no object with the text fields that a row needs.
+        DataError: the file can't be read, or a line is no object with the text fields that a row
+        needs.
     """
     if not file.is_file():
         what = "is no regular file" if file.exists() else "no such file"
@@ -161,7 +175,9 @@ def rows(file: Path) -> Iterator[Row]:
                 if line.strip():
                     yield _row(line, f"{file}:{number}")
     except OSError as error:
-        raise DataError(f"{file}: {(error.strerror or str(error)).lower()}", "check the file") from None
+        raise DataError(
+            f"{file}: {(error.strerror or str(error)).lower()}", "check the file"
+        ) from None
 
 
 def _row(line: bytes, where: str) -> Row:
@@ -169,13 +185,18 @@ def _row(line: bytes, where: str) -> Row:
         fields = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
-        raise DataError(f"{where}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8") from None
+        raise DataError(
+            f"{where}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: no JSON: {error}", "write one object a line") from None
     if not isinstance(fields, dict):
         raise DataError(f"{where}: {_shown(fields)} is no JSON object", ROW_HINT)
     target, answer = (_text(fields, name, where) for name in ("target", "answer"))
-    prompt, kind = (None if fields.get(name) is None else _text(fields, name, where) for name in ("prompt", "kind"))
+    prompt, kind = (
+        None if fields.get(name) is None else _text(fields, name, where)
+        for name in ("prompt", "kind")
+    )
     return Row(fields, where, target, answer, prompt, kind)
 
 
@@ -184,7 +205,9 @@ def _text(fields: dict[str, Any], name: str, where: str) -> str:
         raise DataError(f"{where}: no field {name!r}", ROW_HINT)
     value = fields[name]
     if not isinstance(value, str):
-        raise DataError(f"{where}: the field {name!r} is {_shown(value)}, not text", "put it in quotes")
+        raise DataError(
+            f"{where}: the field {name!r} is {_shown(value)}, not text", "put it in quotes"
+        )
     return value
 
 
@@ -192,7 +215,9 @@ def _shown(value: Any) -> str:
     return json.dumps(value)[:60]
 
 
-def _rules(file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None) -> RuleOf:
+def _rules(
+    file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None
+) -> RuleOf:
     if name == "opro":
         return _opro_rules(file, kind)
     examples = [_bare(row) for row in rows(file)] if name in BY_TARGETS else []
@@ -210,14 +235,21 @@ def _opro_rules(file: Path, kind: str | None) -> RuleOf:
     if kind in (None, "auto"):
         kind = kind_of([row.target for row in rows(file) if row.kind is None])
     elif kind not in rules:
-        raise UsageError(f"the rule opro has no kind {kind!r}", f"accepted: auto, {', '.join(KINDS)}")
+        raise UsageError(
+            f"the rule opro has no kind {kind!r}", f"accepted: auto, {', '.join(KINDS)}"
+        )
 
     def rule_of(row: Row) -> tuple[Rule, str | None]:
         own = kind if row.kind is None else row.kind
         if own not in rules:
-            raise DataError(f"{row.where}: the rule opro has no kind {own!r}", f"accepted: {', '.join(KINDS)}")
+            raise DataError(
+                f"{row.where}: the rule opro has no kind {own!r}", f"accepted: {', '.join(KINDS)}"
+            )
         if own == "choice" and row.prompt is None:
-            raise DataError(f"{row.where}: no field 'prompt'", "the rule opro reads the options of a choice from it")
+            raise DataError(
+                f"{row.where}: no field 'prompt'",
+                "the rule opro reads the options of a choice from it",
+            )
         return rules[own], own
 
     return rule_of
@@ -225,7 +257,9 @@ def _opro_rules(file: Path, kind: str | None) -> RuleOf:
 
 def _line(row: Row, rule: Rule, gold: Any, value: float) -> bytes:
     failed = math.isnan(value)
-    parsed = rule.extract(row.answer) if rule.extract_for is None else rule.extract_for(row.answer, gold)
+    parsed = (
+        rule.extract(row.answer) if rule.extract_for is None else rule.extract_for(row.answer, gold)
+    )
     if failed and parsed:
         # A user's function may find nothing in an answer that is there.
         parsed = None
@@ -269,7 +303,9 @@ def _whole(place: Path | None) -> Iterator[Callable[[bytes], object] | None]:
             yield stream.write
         os.replace(part, place)
     except OSError as error:
-        raise StoreError(f"{place}: can't be written ({error.strerror})", "check the disk and the folder") from None
+        raise StoreError(
+            f"{place}: can't be written ({error.strerror})", "check the disk and the folder"
+        ) from None
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

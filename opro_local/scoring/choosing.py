@@ -1,8 +1,8 @@
 """Scoring rules: what an answer earns against a row's target.
 
-For: choosing a rule by name, by the targets or for a task, and checking that gold answers score 1. Not for: the rules
-themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or statistics. A failed extraction scores 0,
-is counted, and equals nothing.
+For: choosing a rule by name, by the targets or for a task, and checking that gold answers score 1.
+Not for: the rules themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or
+statistics. A failed extraction scores 0, is counted, and equals nothing.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ RULES = (
 
 
 def task_rule(task: Task, settings: TaskSettings) -> Rule:
-    """The rule of a task's rows; for "judge", the one that the targets suggest and the judge is compared with.
+    """The rule of a task's rows; for "judge", the one that the targets suggest and the judge is
+    compared with.
 
-    Train, or else the first split, decides what targets decide. But labels are the targets of all splits: whether a
-    rare one is in train is a matter of the draw.
+    Train, or else the first split, decides what targets decide. But labels are the targets of all
+    splits: whether a rare one is in train is a matter of the draw.
 
     Raises:
         UsageError, DataError: see make_rule.
@@ -66,12 +67,14 @@ def make_rule(
     Args:
         name: one of `RULES`, "auto" (the targets decide), or "file.py:function".
         labels: the label set of the rule labels; empty means the distinct targets.
-        pattern: the expression of regex, the field path of json, "file.py:function" of python, the YAML file of
-            harness; "," makes the comma the decimal sign of number.
+        pattern: the expression of regex, the field path of json, "file.py:function" of python, the
+            YAML file of harness; "," makes the comma the decimal sign of number.
         kind: what answers are for the rule opro; "auto" lets the targets decide.
-        examples: train rows, from whose targets labels, the words of boolean, "auto" and `kind` are taken.
+        examples: train rows, from whose targets labels, the words of boolean, "auto" and `kind` are
+        taken.
         others: rows of the other splits, from whose targets further labels are taken.
-        accepted: names that the caller knows what to do with, for the message that names those there are.
+        accepted: names that the caller knows what to do with, for the message that names those
+        there are.
 
     Raises:
         UsageError: an unknown rule, or one without its labels or pattern.
@@ -103,9 +106,11 @@ def make_rule(
 
 
 def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, ...]:
-    """The distinct targets as they come; those of the other rows in an order that tells nothing about these rows.
+    """The distinct targets as they come; those of the other rows in an order that tells nothing
+    about these rows.
 
-    The other rows have rare labels, not many: where they have, their targets are no labels, and check_gold says so.
+    The other rows have rare labels, not many: where they have, their targets are no labels, and
+    check_gold says so.
     """
     own = tuple(dict.fromkeys(targets))
     found = tuple(dict.fromkeys([*own, *sorted({example.target for example in others})]))
@@ -113,7 +118,9 @@ def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, .
 
 
 def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
-    """A notice that names the labels that are in other splits and not in train: rare ones, or misspelt."""
+    """A notice that names the labels that are in other splits and not in train: rare ones, or
+    misspelt.
+    """
     if rule.name != "labels" or settings.labels or task.labels:
         return []
     train, *others = ({example.target for example in rows} for rows in task.splits.values())
@@ -152,7 +159,9 @@ def _sql() -> Rule:
     return sql()
 
 
-def _choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Example]) -> tuple[str, str | None]:
+def _choose(
+    labels: Sequence[str], pattern: str | None, examples: Sequence[Example]
+) -> tuple[str, str | None]:
     """The rule that suits the targets, and its pattern."""
     targets = [example.target for example in examples]
     distinct = {folded(target) for target in targets}
@@ -182,8 +191,8 @@ def _is_listed(example: Example) -> bool:
 def check_gold(task: Task, rule: Rule) -> None:
     """Score every target against itself.
 
-    Where a pattern says what to read, a target it does not match is taken as it is and not checked. Rows in
-    `task.faults` are broken as published and not checked either.
+    Where a pattern says what to read, a target it does not match is taken as it is and not checked.
+    Rows in `task.faults` are broken as published and not checked either.
 
     Raises:
         DataError: some target does not score 1; the first one is named.
@@ -191,14 +200,20 @@ def check_gold(task: Task, rule: Rule) -> None:
     wrong: list[Example] = []
     for examples in task.splits.values():
         values, failed = rule.score([example.target for example in examples], examples)
-        skipped = failed if rule.name in ("regex", "json", "harness") else np.zeros(len(examples), bool)
+        skipped = (
+            failed if rule.name in ("regex", "json", "harness") else np.zeros(len(examples), bool)
+        )
         failing = [examples[index] for index in np.flatnonzero((values != 1) & ~skipped)]
         wrong += [example for example in failing if example.id not in task.faults]
     if not wrong:
         return
     first = wrong[0]
     found = None if rule.name == "python" else rule.parsed(first.target, first)
-    said = "" if rule.name == "python" else f" (extracted: {'nothing' if found is None else repr(found[:60])})"
+    said = (
+        ""
+        if rule.name == "python"
+        else f" (extracted: {'nothing' if found is None else repr(found[:60])})"
+    )
     more = f"; so do {len(wrong) - 1} more" if len(wrong) > 1 else ""
     message = f"{first.where}: the target {first.target[:60]!r} fails its own rule {rule.name}{said}{more}"
     raise DataError(message, "correct the rows, or set task.rule (and task.labels or task.pattern)")

@@ -1,7 +1,7 @@
 """The rule json: one field of the JSON object in an answer.
 
-For: finding the first valid object, bare, in prose or in a ``` fence, and following a path into it. Not for: schemas,
-or objects that are almost JSON (single quotes, trailing commas, comments).
+For: finding the first valid object, bare, in prose or in a ``` fence, and following a path into it.
+Not for: schemas, or objects that are almost JSON (single quotes, trailing commas, comments).
 """
 
 from __future__ import annotations
@@ -28,19 +28,24 @@ MOST_ERRORS = 1000
 def json_field(path: str | None) -> Rule:
     """The field at `path` of the first valid JSON object in the answer equals the target.
 
-    As numbers where the target is a number, otherwise as text in any case; true and false are the words. No object, no
-    such field, null, a list or an object there is a failed extraction. The target is taken as it is. Not normalised:
-    names in the path (case counts), almost-JSON, numbers inside longer texts ("5 apples").
+    As numbers where the target is a number, otherwise as text in any case; true and false are the
+    words. No object, no such field, null, a list or an object there is a failed extraction. The
+    target is taken as it is. Not normalised: names in the path (case counts), almost-JSON, numbers
+    inside longer texts ("5 apples").
 
     Args:
-        path: names with points between them, such as "answer" or "result.label"; a number picks from a list.
+        path: names with points between them, such as "answer" or "result.label"; a number picks
+        from a list.
 
     Raises:
         UsageError: no path, or one with an empty name.
     """
     names = (path or "").split(".")
     if not all(names):
-        raise UsageError(f"the rule json has the pattern {path!r}", "set task.pattern to a field, such as result.label")
+        raise UsageError(
+            f"the rule json has the pattern {path!r}",
+            "set task.pattern to a field, such as result.label",
+        )
     extract = field_reader(names)
 
     def gold(example: Example) -> tuple[str | None, float | None]:
@@ -65,7 +70,12 @@ def field_reader(names: list[str]) -> Callable[[str], str | None]:
     def read(answer: str) -> str | None:
         value: Any = first_object(answer)
         for name in names:
-            if isinstance(value, list) and name.isdecimal() and len(name) < 9 and int(name) < len(value):
+            if (
+                isinstance(value, list)
+                and name.isdecimal()
+                and len(name) < 9
+                and int(name) < len(value)
+            ):
                 value = value[int(name)]
             elif isinstance(value, dict):
                 value = value.get(name)
@@ -81,8 +91,9 @@ def field_reader(names: list[str]) -> Callable[[str], str | None]:
 def first_object(answer: str) -> dict[str, Any] | None:
     """The first valid JSON object in a text; None without one.
 
-    What was read as JSON up to an error is not read again, so that the inner object of a cut-off one is not mistaken
-    for the answer. After 1,000 objects that are none it gives up: every error costs a look through the whole text.
+    What was read as JSON up to an error is not read again, so that the inner object of a cut-off
+    one is not mistaken for the answer. After 1,000 objects that are none it gives up: every error
+    costs a look through the whole text.
     """
     found = OPENING.search(answer)
     for _ in range(MOST_ERRORS):

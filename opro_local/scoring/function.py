@@ -1,7 +1,7 @@
 """The rule python: a user's own function as the scorer.
 
-For: loading the function and turning what it raises or returns into errors that name the row. Not for: any sandbox; the
-function runs in this process with all its rights.
+For: loading the function and turning what it raises or returns into errors that name the row. Not
+for: any sandbox; the function runs in this process with all its rights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
-# What a user's function may raise. Not every Exception: an error class of the function's own keeps its traceback.
+# What a user's function may raise. Not every Exception: an error class of the function's own keeps
+# its traceback.
 USER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -36,13 +37,16 @@ Function = Callable[[str, str, Mapping[str, str]], float | bool | None]
 
 
 def python(spec: str | None) -> Rule:
-    """What the user's `function(answer, target, columns)` returns: True, False, a number in [0, 1], or None.
+    """What the user's `function(answer, target, columns)` returns: True, False, a number in [0, 1],
+    or None.
 
-    None is a failed extraction. Not normalised: anything; the function gets the answer as the model wrote it.
+    None is a failed extraction. Not normalised: anything; the function gets the answer as the model
+    wrote it.
 
     Raises:
         UsageError: the specification is not "file.py:function".
-        DataError: the file or function can't be loaded; while scoring, the function raised or returned something else.
+        DataError: the file or function can't be loaded; while scoring, the function raised or
+        returned something else.
     """
     function: Function = load.load(spec or "", "task.pattern", "answer, target, columns")
 
@@ -51,7 +55,9 @@ def python(spec: str | None) -> Rule:
             value = function(answer, example.target, example.columns)
         except USER_ERRORS as error:
             what = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise DataError(f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}") from error
+            raise DataError(
+                f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}"
+            ) from error
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
     return Rule("python", whole, lambda example: example, verdict, source=load.file_of(spec))
@@ -60,4 +66,6 @@ def python(spec: str | None) -> Rule:
 def _checked(value: Any, where: str) -> float:
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)) and 0 <= value <= 1:
         return float(value)
-    raise DataError(f"{where} returned {value!r:.60}", "return True, False, a number from 0 to 1, or None")
+    raise DataError(
+        f"{where} returned {value!r:.60}", "return True, False, a number from 0 to 1, or None"
+    )

@@ -1,7 +1,7 @@
 """The rule of an lm-evaluation-harness task: its filters, then exact_match.
 
-For: the verdicts that EleutherAI/lm-evaluation-harness gives to generate_until tasks (lm_eval/filters,
-lm_eval/api/metrics.py). Not for: reading its YAML (tasks/harness.py).
+For: the verdicts that EleutherAI/lm-evaluation-harness gives to generate_until tasks
+(lm_eval/filters, lm_eval/api/metrics.py). Not for: reading its YAML (tasks/harness.py).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 from opro_local.errors import UsageError
 from opro_local.scoring.rule import FAILED, Rule
 
-# A filter turns an answer into (text, whether it found something); a text of None means that there is nothing left.
+# A filter turns an answer into (text, whether it found something); a text of None means that there
+# is nothing left.
 Filter = Callable[[str], tuple[str | None, bool]]
 
 
 def harness(pattern: str | None) -> Rule:
     """The answer, filtered, equals the target once both are normalised as the YAML says.
 
-    Not normalised: anything the YAML doesn't name, whitespace included. An answer for which a regex finds nothing is a
-    failed extraction, unless the filter's own fallback is right.
+    Not normalised: anything the YAML doesn't name, whitespace included. An answer for which a regex
+    finds nothing is a failed extraction, unless the filter's own fallback is right.
 
     Args:
         pattern: {"filters": [...], "metric": {...}} as JSON, as tasks/harness.py writes it.
@@ -66,7 +67,9 @@ def _filter(said: Mapping[str, Any]) -> Filter:
         return _regex(re.compile(said["regex_pattern"]), said["group_select"], said["fallback"])
     if function == "map":
         return _map(said["mapping_dict"], said["default_value"])
-    change = {"remove_whitespace": str.strip, "lowercase": str.lower, "uppercase": str.upper}[function]
+    change = {"remove_whitespace": str.strip, "lowercase": str.lower, "uppercase": str.upper}[
+        function
+    ]
     return lambda text: (change(text), True)
 
 

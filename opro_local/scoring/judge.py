@@ -1,7 +1,9 @@
-"""A local model as judge: it reads each answer, the reference and a rubric, and may say one of two words.
+"""A local model as judge: it reads each answer, the reference and a rubric, and may say one of two
+words.
 
-For: free text that no rule can compare. Not for: anything a rule can decide; a judge is slower, and wrong in its own
-ways. How far it agrees with the rule the targets suggest is therefore reported beside every score.
+For: free text that no rule can compare. Not for: anything a rule can decide; a judge is slower, and
+wrong in its own ways. How far it agrees with the rule the targets suggest is therefore reported
+beside every score.
 """
 
 from __future__ import annotations
@@ -19,24 +21,37 @@ SAMPLING = Sampling(8, 0.0, constraint=Constraint("choice", tuple(VERDICTS)))
 
 
 def judged(
-    answers: Sequence[str], rows: Sequence[Example], rule: Scorer | None, rubric: str | None, label: str
+    answers: Sequence[str],
+    rows: Sequence[Example],
+    rule: Scorer | None,
+    rubric: str | None,
+    label: str,
 ) -> Generator[Batch, Reply, Verdicts]:
     """Have every answer judged, all in one batch to the role "judge".
 
     Args:
         answers: k * n answers, the rows in order and repeating k times.
         rows: the k * n rows they answer.
-        rule: the rule that the targets suggest; its verdicts are compared with the judge's. None without targets.
+        rule: the rule that the targets suggest; its verdicts are compared with the judge's. None
+        without targets.
         rubric: what a right answer is, in words; None compares with the reference answer.
         label: the label of the scored batch; the judge's is `label/judge`.
 
     Returns:
-        The judge's verdicts. Anything but one of the two words is a failed extraction. `agreement` says for each
-        answer whether judge and rule agree, an answer the rule can't read counting as incorrect; None without a rule.
+        The judge's verdicts. Anything but one of the two words is a failed extraction. `agreement`
+        says for each answer whether judge and rule agree, an answer the rule can't read counting as
+        incorrect; None without a rule.
     """
-    prompts = [judge_prompt(row, answer, rubric or RUBRIC) for row, answer in zip(rows, answers, strict=True)]
-    reply = yield Batch(f"{label}/judge", "judge", [Request(prompt, SAMPLING) for prompt in prompts])
-    said = [VERDICTS.get(completion.text.strip().casefold(), np.nan) for completion in reply.completions]
+    prompts = [
+        judge_prompt(row, answer, rubric or RUBRIC)
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    reply = yield Batch(
+        f"{label}/judge", "judge", [Request(prompt, SAMPLING) for prompt in prompts]
+    )
+    said = [
+        VERDICTS.get(completion.text.strip().casefold(), np.nan) for completion in reply.completions
+    ]
     values = np.array(said, np.float32)
     failed = np.isnan(values)
     values[failed] = 0

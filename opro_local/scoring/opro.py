@@ -1,8 +1,10 @@
-"""The paper's scoring rule: the verdicts of google-deepmind/opro's evaluation code, to repeat the paper's numbers.
+"""The paper's scoring rule: the verdicts of google-deepmind/opro's evaluation code, to repeat the
+paper's numbers.
 
-For: what an answer earns under the rule of arXiv 2309.03409, and its second prompting round. Not for: users' own data,
-where the default rules (scoring/__init__.py) judge better: here "not sure" is a right "no", because that is what the
-paper's accuracies rest on. How answers are read is in opro_reading.py; docs/scoring-opro.md has the rule in prose.
+For: what an answer earns under the rule of arXiv 2309.03409, and its second prompting round. Not
+for: users' own data, where the default rules (scoring/__init__.py) judge better: here "not sure" is
+a right "no", because that is what the paper's accuracies rest on. How answers are read is in
+opro_reading.py; docs/scoring-opro.md has the rule in prose.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SECOND_ROUND_TOKENS = 50
 OPTION = re.compile(r"\([A-Z]\)|A:")
 SYMBOL = re.compile(r"\([A-Z]\)")
 LETTER = re.compile(r"\(([a-z])\)|([a-z])")
-# These are spelled out ("<PERIOD>") where an option's text is compared, so that they never equal it.
+# These are spelled out ("<PERIOD>") where an option's text is compared, so that they never equal
+# it.
 SENTENCE_ENDS = re.compile("[!?.]")
 CHOICE_TARGET = re.compile(r"\([A-Za-z]\)|[A-Z]")
 
@@ -36,9 +39,10 @@ CHOICE_TARGET = re.compile(r"\([A-Za-z]\)|[A-Z]")
 def opro(kind: str, rounds: int = 1) -> Rule:
     """The paper's rule for one kind of answer.
 
-    An answer earns 1 or 0. `extract` gives the reading in lower case, never None; an empty reading that earns nothing
-    is a failed extraction. The kind choice reads the options from the example's input, which should be the prompt as
-    the scorer saw it; without any input it is scored like text.
+    An answer earns 1 or 0. `extract` gives the reading in lower case, never None; an empty reading
+    that earns nothing is a failed extraction. The kind choice reads the options from the example's
+    input, which should be the prompt as the scorer saw it; without any input it is scored like
+    text.
 
     Args:
         kind: number, boolean, choice or text ("auto" is `kind_of`'s business).
@@ -83,7 +87,9 @@ class Gold:
     contained: bool
 
     def accepts(self, said: str) -> bool:
-        """Whether a reading is right: holds the target, equals it but for punctuation, or is as true ("1" is yes)."""
+        """Whether a reading is right: holds the target, equals it but for punctuation, or is as
+        true ("1" is yes).
+        """
         if self.contained and self.target in said:
             return True
         if without_punctuation(said) == self.bare:
@@ -116,7 +122,8 @@ class Options:
     distinct: bool
 
     def accepts(self, said: str) -> bool:
-        """Whether a reading is right: it holds the target, is its letter or its text, or holds its text alone.
+        """Whether a reading is right: it holds the target, is its letter or its text, or holds its
+        text alone.
 
         "b" as a target is held by every answer with a b in it.
         """
@@ -125,7 +132,8 @@ class Options:
         if LETTER.fullmatch(said):
             said = said.strip("()")
         elif said in string.ascii_lowercase:
-            # Any stretch of the alphabet passes for a letter in the paper's code: "no", "hi", and the empty reading.
+            # Any stretch of the alphabet passes for a letter in the paper's code: "no", "hi", and
+            # the empty reading.
             said = f"({said})"
         return self._is_text(said) or self._holds_text_alone(said)
 
@@ -135,7 +143,9 @@ class Options:
         return SENTENCE_ENDS.search(said) is None and without_punctuation(said) == self.text
 
     def _holds_text_alone(self, said: str) -> bool:
-        """Whether the right text is in the reading and no other is in the rest, or anywhere if the texts overlap."""
+        """Whether the right text is in the reading and no other is in the rest, or anywhere if the
+        texts overlap.
+        """
         if self.text not in said:
             return False
         rest = said.replace(self.text, "") if self.distinct else said
@@ -143,11 +153,14 @@ class Options:
 
 
 def options(prompt: str, target: str) -> Options | None:
-    """The options a prompt shows, seen from the target; None if the target is no letter or has no option.
+    """The options a prompt shows, seen from the target; None if the target is no letter or has no
+    option.
 
-    An option reaches from its "(A)" to the next such mark or "A:" and to the end of the line. They are counted, not
-    read: the second mark in the prompt starts option B, whatever its letter. The paper's code scores 0 where the
-    target is no letter, and fails with an IndexError where the target has no option; here that scores 0 as well.
+    An option reaches from its "(A)" to the next such mark or "A:" and to the end of the line. They
+    are counted, not
+    read: the second mark in the prompt starts option B, whatever its letter. The paper's code
+    scores 0 where the target is no letter, and fails with an IndexError where the target has no
+    option; here that scores 0 as well.
     """
     target = target.lower()
     found = LETTER.fullmatch(target)
@@ -159,15 +172,21 @@ def options(prompt: str, target: str) -> Options | None:
     if index >= len(texts):
         return None
     shown = set(SYMBOL.findall(prompt))
-    last = next((at for at, name in enumerate(string.ascii_uppercase) if f"({name})" not in shown), 26)
+    last = next(
+        (at for at, name in enumerate(string.ascii_uppercase) if f"({name})" not in shown), 26
+    )
     others = tuple(text for at, text in enumerate(texts[:last]) if at != index)
-    return Options(target, letter, texts[index], others, not any(texts[index] in other for other in others))
+    return Options(
+        target, letter, texts[index], others, not any(texts[index] in other for other in others)
+    )
 
 
 def kind_of(targets: Sequence[str]) -> str:
-    """The kind of answers that these targets have: numbers, Boolean words, choice letters, or else text.
+    """The kind of answers that these targets have: numbers, Boolean words, choice letters, or else
+    text.
 
-    It gives what the paper's code sets by hand for each of its tasks. A lone small letter is no choice: "a" is text.
+    It gives what the paper's code sets by hand for each of its tasks. A lone small letter is no
+    choice: "a" is text.
     """
     if not targets:
         return "text"

@@ -1,6 +1,8 @@
-"""What a scoring rule is: how an answer is read, what a row expects, and what the one earns against the other.
+"""What a scoring rule is: how an answer is read, what a row expects, and what the one earns against
+the other.
 
-For: the types every rule shares. Not for: any rule of its own (scoring/__init__.py and its neighbours).
+For: the types every rule shares. Not for: any rule of its own (scoring/__init__.py and its
+neighbours).
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ Verdict = Callable[[str, Any], float]
 
 
 def says_nothing(gold: Any) -> bool:
-    """Whether a target was read as nothing, or as more than one thing (NaN), so that no answer to it can be right.
+    """Whether a target was read as nothing, or as more than one thing (NaN), so that no answer to
+    it can be right.
 
-    A gold that is a tuple begins with what was read; the rest is what it is read with, such as the options.
+    A gold that is a tuple begins with what was read; the rest is what it is read with, such as the
+    options.
     """
     said = gold[0] if isinstance(gold, tuple) else gold
     return said is None or (isinstance(said, float) and math.isnan(said))
@@ -35,9 +39,10 @@ class Verdicts(NamedTuple):
     Attributes:
         values: in [0, 1], float32.
         failed: failed extractions, bool; they earn 0.
-        strict: what the answers earn when only marked ones count, in [0, values], float32; None where the rule knows
-            no marks.
-        agreement: 1 where a judge and the rule it is compared with agree, else 0, float32; None without a judge.
+        strict: what the answers earn when only marked ones count, in [0, values], float32; None
+            where the rule knows no marks.
+        agreement: 1 where a judge and the rule it is compared with agree, else 0, float32; None
+        without a judge.
     """
 
     values: np.ndarray
@@ -61,7 +66,8 @@ class Scorer:
             answers: k * n answers, the examples in order and repeating k times.
 
         Returns:
-            Values in [0, 1], float32, shape (k * n,), and which of them are failed extractions, bool, same shape.
+            Values in [0, 1], float32, shape (k * n,), and which of them are failed extractions,
+            bool, same shape.
         """
         values = self._earned(self.verdict, answers)
         failed = np.isnan(values)
@@ -69,7 +75,9 @@ class Scorer:
         return values, failed
 
     def both(self, answers: Sequence[str]) -> Verdicts:
-        """`score` and the strict values in one pass: an answer is read a second time only where it is not marked."""
+        """`score` and the strict values in one pass: an answer is read a second time only where it
+        is not marked.
+        """
         if self.strict is None:
             return Verdicts(*self.score(answers), None)
         strict = self._earned(self.strict, answers)
@@ -78,12 +86,16 @@ class Scorer:
         for index in np.flatnonzero(np.isnan(strict)).tolist():
             values[index] = self.verdict(answers[index], self.golds[index % len(self.golds)])
         failed = np.isnan(values)
-        return Verdicts(np.nan_to_num(values, copy=False), failed, np.nan_to_num(strict, copy=False))
+        return Verdicts(
+            np.nan_to_num(values, copy=False), failed, np.nan_to_num(strict, copy=False)
+        )
 
     def _earned(self, verdict: Verdict, answers: Sequence[str]) -> np.ndarray:
         rounds, rest = divmod(len(answers), len(self.golds) or 1)
         if rest:
-            raise ValueError(f"{len(answers)} answers are no multiple of {len(self.golds)} examples")
+            raise ValueError(
+                f"{len(answers)} answers are no multiple of {len(self.golds)} examples"
+            )
         return np.fromiter(map(verdict, answers, self.golds * rounds), np.float32, len(answers))
 
 
@@ -93,12 +105,15 @@ class Rule:
 
     Attributes:
         name: one of `scoring.RULES`.
-        extract: what an answer says in the rule's own normal form, or None when it says nothing clear.
-        gold: what an example expects, in the form `verdict` compares with (see says_nothing for one that can't be met).
+        extract: what an answer says in the rule's own normal form, or None when it says nothing
+        clear.
+        gold: what an example expects, in the form `verdict` compares with (see says_nothing for one
+        that can't be met).
         verdict: what an answer earns against a gold, in [0, 1]; NaN for a failed extraction.
-        strict: the same for a reader that trusts only an answer marked as such (see marks.py) and fails on others.
-            What it reads, `verdict` reads too. None for rules without the notion.
-        extract_for: `extract` for one example's gold, where what an answer says depends on it (the texts of options).
+        strict: the same for a reader that trusts only an answer marked as such (see marks.py) and
+            fails on others. What it reads, `verdict` reads too. None for rules without the notion.
+        extract_for: `extract` for one example's gold, where what an answer says depends on it (the
+        texts of options).
         source: the file with the user's own function; None where the rule is ours.
     """
 
@@ -114,10 +129,16 @@ class Rule:
         """Read the targets of the examples, once for all answers to come."""
         return Scorer(self.verdict, [self.gold(example) for example in examples], self.strict)
 
-    def score(self, answers: Sequence[str], examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
+    def score(
+        self, answers: Sequence[str], examples: Sequence[Example]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Values in [0, 1], float32, and failures, bool; one each per answer (see Scorer.score)."""
         return self.prepare(examples).score(answers)
 
     def parsed(self, answer: str, example: Example) -> str | None:
         """What the answer says in the rule's own normal form, read as an answer to this example."""
-        return self.extract(answer) if self.extract_for is None else self.extract_for(answer, self.gold(example))
+        return (
+            self.extract(answer)
+            if self.extract_for is None
+            else self.extract_for(answer, self.gold(example))
+        )

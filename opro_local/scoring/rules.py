@@ -1,7 +1,8 @@
 """The rules that read what they compare with the readers of this package.
 
-For: each rule's normal form, its verdict, and what it does not normalise. Not for: reading text (the *_reading modules
-and extract.py), or rules with programs or files behind them (fields.py, function.py, opro.py, harness.py, sql.py).
+For: each rule's normal form, its verdict, and what it does not normalise. Not for: reading text
+(the *_reading modules and extract.py), or rules with programs or files behind them (fields.py,
+function.py, opro.py, harness.py, sql.py).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def _equal(answer: Callable[[str], Any]) -> Verdict:
 def exact() -> Rule:
     """The whole answer equals the target, case and whitespace aside.
 
-    Not normalised: punctuation, quotes, articles, Markdown, numbers ("1.0" is not "1"), accents. An empty answer is a
-    failed extraction.
+    Not normalised: punctuation, quotes, articles, Markdown, numbers ("1.0" is not "1"), accents. An
+    empty answer is a failed extraction.
     """
     return Rule("exact", read.whole, lambda example: read.whole(example.target), _equal(read.whole))
 
@@ -41,26 +42,31 @@ def exact() -> Rule:
 def label_set(names: Sequence[str]) -> Rule:
     """The answer names exactly one label, as a whole word in any case, and it is the target.
 
-    Where it names several, the one at a marked place ("Answer: positive") counts. Not normalised: negation,
-    inflections, synonyms, accents. No label, or two different ones, is a failed extraction.
+    Where it names several, the one at a marked place ("Answer: positive") counts. Not normalised:
+    negation, inflections, synonyms, accents. No label, or two different ones, is a failed
+    extraction.
 
     Raises:
         UsageError: fewer than two labels.
     """
     distinct = {read.folded(name) for name in names} - {""}
     if len(distinct) < 2:
-        raise UsageError(f"the rule labels has {len(distinct)} label(s)", "set task.labels, or use another rule")
+        raise UsageError(
+            f"the rule labels has {len(distinct)} label(s)", "set task.labels, or use another rule"
+        )
     find = read.label_reader(names)
     return Rule("labels", find, lambda example: find(example.target), _equal(find))
 
 
 def number(decimal: str | None = None) -> Rule:
-    r"""The number the answer gives (after `####`, in `\boxed{}`, after "the answer is", or the last) is the target's.
+    r"""The number the answer gives (after `####`, in `\boxed{}`, after "the answer is", or the
+    last) is the target's.
 
-    Strict reads marked numbers only. Whole numbers are equal when they are the same; otherwise a relative difference
-    of 1e-6 is allowed. Not normalised: units ("3 dozen" and "5 km" are 3 and 5), % (50% is 50, not 0.5), rounding,
-    powers and roots, 5k, plain spaces as separators, decimal commas unless asked for (see number_reading.py). Two
-    numbers of equal standing ("5 or 6", "3 + 4") are a failed extraction.
+    Strict reads marked numbers only. Whole numbers are equal when they are the same; otherwise a
+    relative difference of 1e-6 is allowed. Not normalised: units ("3 dozen" and "5 km" are 3 and
+    5), % (50% is 50, not 0.5), rounding, powers and roots, 5k, plain spaces as separators, decimal
+    commas unless asked for (see number_reading.py). Two numbers of equal standing ("5 or 6", "3 +
+    4") are a failed extraction.
 
     Args:
         decimal: "," for decimal commas.
@@ -69,7 +75,10 @@ def number(decimal: str | None = None) -> Rule:
         UsageError: another decimal sign.
     """
     if decimal not in (None, "", ".", ","):
-        raise UsageError(f"the rule number has the pattern {decimal!r}", "leave it out, or set ',' for decimal commas")
+        raise UsageError(
+            f"the rule number has the pattern {decimal!r}",
+            "leave it out, or set ',' for decimal commas",
+        )
     comma = decimal == ","
     lenient = partial(numbers.lenient, comma=comma)
 
@@ -92,7 +101,9 @@ def _number_verdict(answer: Callable[[str], float | None]) -> Verdict:
 
 
 def same_number(found: float, gold: float | None) -> bool:
-    """Whether two numbers are the same answer: equal, or within 1e-6 of each other where not both are whole."""
+    """Whether two numbers are the same answer: equal, or within 1e-6 of each other where not both
+    are whole.
+    """
     if found == gold:
         return True
     if gold is None or (found.is_integer() and gold.is_integer()):
@@ -102,12 +113,15 @@ def same_number(found: float, gold: float | None) -> bool:
 
 
 def choice() -> Rule:
-    r"""The option the answer chooses, by letter ("(B)", "B.", "answer is B", `\boxed{B}`) or by text, is the target's.
+    r"""The option the answer chooses, by letter ("(B)", "B.", "answer is B", `\boxed{B}`) or by
+    text, is the target's.
 
-    Options are read from the example's input ("(A) foo", "A) foo", "A. foo"); without them only letters count. The
-    target is a letter or an option's text. Strict reads marked choices and answers that are nothing but a choice. Not
-    normalised: letters in running text, abbreviated or reworded options. Two different choices of equal standing, or a
-    letter beside another option's text, are a failed extraction (see choice_reading.py).
+    Options are read from the example's input ("(A) foo", "A) foo", "A. foo"); without them only
+    letters count. The target is a letter or an option's text. Strict reads marked choices and
+    answers that are nothing but a choice. Not
+    normalised: letters in running text, abbreviated or reworded options. Two different choices of
+    equal standing, or a letter beside another option's text, are a failed extraction (see
+    choice_reading.py).
     """
 
     def verdict(reader: Callable[[str, choices.Options], str | None]) -> Verdict:
@@ -138,11 +152,13 @@ def _chosen(example: Example) -> tuple[str | None, choices.Options]:
 
 
 def boolean(targets: Sequence[str] = ()) -> Rule:
-    """Whether the answer says yes or no, true or false, correct or incorrect ..., is what the target says.
+    """Whether the answer says yes or no, true or false, correct or incorrect ..., is what the
+    target says.
 
-    The targets' own words go before others ("Yes, because it is false that ..." says yes). "not true" is false. Strict
-    reads marked places, a leading "Yes," and answers of one word. Not normalised: hedges ("probably true" is true),
-    indirect negation, synonyms, other languages. Both, or "not necessarily true", is a failed extraction.
+    The targets' own words go before others ("Yes, because it is false that ..." says yes). "not
+    true" is false. Strict reads marked places, a leading "Yes," and answers of one word. Not
+    normalised: hedges ("probably true" is true), indirect negation, synonyms, other languages.
+    Both, or "not necessarily true", is a failed extraction.
 
     Args:
         targets: from which the own words are taken; empty for no preference.
@@ -162,14 +178,20 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
 
         return compare
 
-    return Rule("boolean", extract, lambda example: booleans.truth(example.target), verdict(False), verdict(True))
+    return Rule(
+        "boolean",
+        extract,
+        lambda example: booleans.truth(example.target),
+        verdict(False),
+        verdict(True),
+    )
 
 
 def contains() -> Rule:
     """The target appears in the answer, case and whitespace aside.
 
-    Not normalised: word boundaries ("cat" is in "category"), punctuation, numbers. It rewards answers that list
-    everything. An empty answer is a failed extraction.
+    Not normalised: word boundaries ("cat" is in "category"), punctuation, numbers. It rewards
+    answers that list everything. An empty answer is a failed extraction.
     """
 
     def verdict(answer: str, gold: str | None) -> float:
@@ -180,20 +202,26 @@ def contains() -> Rule:
 
 
 def regex(pattern: str | None) -> Rule:
-    """The pattern's first group (the whole match if it has none) in the answer equals the target, case folded.
+    """The pattern's first group (the whole match if it has none) in the answer equals the target,
+    case folded.
 
-    Not normalised: anything but case and whitespace; the target is taken as it is, the pattern is not applied to it.
-    The time a pattern takes is its author's business. No match, or an empty one, is a failed extraction.
+    Not normalised: anything but case and whitespace; the target is taken as it is, the pattern is
+    not applied to it. The time a pattern takes is its author's business. No match, or an empty one,
+    is a failed extraction.
 
     Raises:
         UsageError: no pattern, or one that is no regular expression.
     """
     if not pattern:
-        raise UsageError("the rule regex has no pattern", "set task.pattern, such as 'answer: (\\w+)'")
+        raise UsageError(
+            "the rule regex has no pattern", "set task.pattern, such as 'answer: (\\w+)'"
+        )
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"task.pattern {pattern!r} is no regular expression: {error}", "correct it") from None
+        raise UsageError(
+            f"task.pattern {pattern!r} is no regular expression: {error}", "correct it"
+        ) from None
     group = 1 if compiled.groups else 0
 
     def extract(answer: str) -> str | None:

@@ -1,5 +1,6 @@
-"""OPRO's loop and what is pure in it: trajectory, meta-prompts, racing, similarity, and derived randomness.
+"""OPRO's loop and what is pure in it: trajectory, meta-prompts, racing, similarity, and derived
+randomness.
 
-Nothing here asks a model, reads a file or knows a clock; batches are yielded to runs/driver.py. May import: scoring,
-tasks, models, config.
+Nothing here asks a model, reads a file or knows a clock; batches are yielded to runs/driver.py. May
+import: scoring, tasks, models, config.
 """

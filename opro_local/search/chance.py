@@ -1,6 +1,7 @@
 """All chance of a run, derived from (run seed, step, purpose) and never carried along.
 
-For: the seeds of every random choice, so that a resumed run makes the same ones. Not for: the choices.
+For: the seeds of every random choice, so that a resumed run makes the same ones. Not for: the
+choices.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import numpy as np
 from opro_local.config.settings import Config
 
 # Each purpose has a number of its own; changing one would change every run.
-SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM, OPENERS = range(1, 11)
+SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM, OPENERS = (
+    range(1, 11)
+)
 
 
 def seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:
@@ -26,14 +29,17 @@ def generator(config: Config, step: int, purpose: int) -> np.random.Generator:
 
 
 def in_turns(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
-    """All positions of `kinds` in a random order in which the kinds take turns, for as long as each has any left."""
+    """All positions of `kinds` in a random order in which the kinds take turns, for as long as each
+    has any left.
+    """
     turns = _by_kind(kinds, rng)
     longest = max(map(len, turns), default=0)
     return [own[turn] for turn in range(longest) for own in turns if turn < len(own)]
 
 
 def in_proportion(kinds: Sequence[Hashable], rng: np.random.Generator) -> np.ndarray:
-    """All positions of `kinds` in a random order in which every beginning has each kind's share of the whole.
+    """All positions of `kinds` in a random order in which every beginning has each kind's share of
+    the whole.
 
     Within one of it: each kind's positions are spread evenly over the order (systematic sampling).
     """

@@ -1,7 +1,10 @@
-"""OPRO's loop (arXiv 2309.03409, section 2 and algorithm of section 5) as a generator, and its stop rules.
+"""OPRO's loop (arXiv 2309.03409, section 2 and algorithm of section 5) as a generator, and its stop
+rules.
 
-For: deciding what to ask next from what was answered so far. Not for: I/O of any kind. The generator owns no engine,
-clock, file or random state: randomness is derived from (run seed, step, purpose), and time is what replies say.
+For: deciding what to ask next from what was answered so far. Not for: I/O of any kind. The
+generator owns no engine,
+clock, file or random state: randomness is derived from (run seed, step, purpose), and time is what
+replies say.
 """
 
 from __future__ import annotations
@@ -34,10 +37,12 @@ class Outcome:
 def search(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
 ) -> Generator[Batch, Reply, Outcome]:
-    """Search on train, choose on validation, open test once for the chosen solution and the baseline.
+    """Search on train, choose on validation, open test once for the chosen solution and the
+    baseline.
 
-    At most two batches a step, one for the seeds, one for validation and one for test. A race has a batch per block
-    of rows instead of one; after steps on a subset of train its leaders are scored on all of it in one batch more.
+    At most two batches a step, one for the seeds, one for validation and one for test. A race has a
+    batch per block of rows instead of one; after steps on a subset of train its leaders are scored
+    on all of it in one batch more.
 
     Args:
         problem: what is optimized.
@@ -50,9 +55,16 @@ def search(
     last = trajectory.entries[-1].step
     leaders = [entry for entry in trajectory.top(config.evaluation.finalists) if entry.partial]
     if leaders:
-        again, close = [entry.solution for entry in leaders], [entry.similarity for entry in leaders]
-        yield from score(problem, trajectory, again, "train", last, close, label=f"{last}/train/leaders")
-    finalists = [entry.solution for entry in trajectory.top(config.evaluation.finalists, among="whole")]
+        again, close = (
+            [entry.solution for entry in leaders],
+            [entry.similarity for entry in leaders],
+        )
+        yield from score(
+            problem, trajectory, again, "train", last, close, label=f"{last}/train/leaders"
+        )
+    finalists = [
+        entry.solution for entry in trajectory.top(config.evaluation.finalists, among="whole")
+    ]
     best = finalists[0]
     if "validation" in problem.splits:
         solutions = list(dict.fromkeys([baseline, *finalists]))
@@ -63,7 +75,9 @@ def search(
     return Outcome(reason, baseline, best)
 
 
-def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory) -> Generator[Batch, Reply, str]:
+def climb(
+    problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
+) -> Generator[Batch, Reply, str]:
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
     similarity = Similarity(settings)
@@ -71,7 +85,8 @@ def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Traj
     yield from _grow(problem, config, trajectory, seeds, 0, similarity)
     if not trajectory.entries:
         raise DataError(
-            f"no starting solution can be scored: {trajectory.rejections[0].reason}", "correct search.seeds"
+            f"no starting solution can be scored: {trajectory.rejections[0].reason}",
+            "correct search.seeds",
         )
     for step in range(1, settings.steps + 1):
         reason = stop_reason(trajectory, settings, step - 1)
@@ -83,7 +98,9 @@ def climb(problem: Problem, config: Config, proposer: Proposer, trajectory: Traj
 
 
 def _affordable(trajectory: Trajectory, config: Config) -> int:
-    """How many candidates a step has: fewer than asked for where the budget of pairs ends within it."""
+    """How many candidates a step has: fewer than asked for where the budget of pairs ends within
+    it.
+    """
     settings, rows = config.search, trajectory.entries[0].score.n
     if settings.max_pairs is None:
         return settings.candidates
@@ -100,10 +117,11 @@ def _grow(
     step: int,
     similarity: Similarity,
 ) -> Asks:
-    """Score a step's solutions on train, if any, as the config says, and say how close each is to those before it.
+    """Score a step's solutions on train, if any, as the config says, and say how close each is to
+    those before it.
 
-    The seeds are scored on all rows: the baseline is judged by them, and parts are compared with them. Where halves are
-    dropped, that holds for the first seed.
+    The seeds are scored on all rows: the baseline is judged by them, and parts are compared with
+    them. Where halves are dropped, that holds for the first seed.
     """
     if not solutions:
         return
@@ -137,9 +155,11 @@ def _race(
     step: int,
     similarities: Sequence[float],
 ) -> Asks:
-    """Score solutions on the same blocks of train rows until all rows are scored or all solutions dropped.
+    """Score solutions on the same blocks of train rows until all rows are scored or all solutions
+    dropped.
 
-    After each block but the last those are dropped that are not the best (see racing.beaten), or the worse half.
+    After each block but the last those are dropped that are not the best (see racing.beaten), or
+    the worse half.
     """
     incumbent, settings = trajectory.reference.score, config.evaluation
     order = _order(problem, config, step, incumbent.n)
@@ -149,7 +169,9 @@ def _race(
     refused: dict[int, str] = {}
     while len(alive) and done < incumbent.n:
         drawn = order[done : done + _next_rows(config, len(alive), done, incumbent.n)]
-        asked = problem.evaluate([solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn)
+        asked = problem.evaluate(
+            [solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn
+        )
         found = yield from trajectory.counted(asked)
         done, number = done + len(drawn), number + 1
         for i, result in zip(alive, found, strict=True):
@@ -172,8 +194,8 @@ def _race(
 def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarray:
     """The order in which a race draws its rows.
 
-    Halves are dropped on few rows. Had one label more than its share of these, a prompt that always gives it would
-    look better than it is.
+    Halves are dropped on few rows. Had one label more than its share of these, a prompt that always
+    gives it would look better than it is.
     """
     rng = chance.generator(config, step, chance.ROWS)
     if config.scoring == "halve":
@@ -198,7 +220,10 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
         return f"token budget of {settings.max_tokens} used"
     if settings.max_seconds is not None and trajectory.seconds >= settings.max_seconds:
         return f"time budget of {settings.max_seconds:g} s used"
-    if settings.max_pairs is not None and trajectory.pairs + trajectory.entries[0].score.n > settings.max_pairs:
+    if (
+        settings.max_pairs is not None
+        and trajectory.pairs + trajectory.entries[0].score.n > settings.max_pairs
+    ):
         return f"budget of {settings.max_pairs} scored pairs used"
     if settings.patience and step >= settings.patience:
         gain = best[step] - best[step - settings.patience]
@@ -217,10 +242,11 @@ def score(
     rows: np.ndarray | None = None,
     label: str = "",
 ) -> Asks:
-    """Score solutions on a split, or on these rows of it, and append them; those that can't be scored are rejected.
+    """Score solutions on a split, or on these rows of it, and append them; those that can't be
+    scored are rejected.
 
-    `similarities` is what Similarity.measure says of them, 0 where it is not asked; `label` is the batch's, by
-    default step and split.
+    `similarities` is what Similarity.measure says of them, 0 where it is not asked; `label` is the
+    batch's, by default step and split.
     """
     label = label or f"{step}/{split}"
     if rows is None:
@@ -229,7 +255,9 @@ def score(
         asked = problem.evaluate(solutions, split, label, rows)
     found = yield from trajectory.counted(asked)
     if rows is not None:
-        found = [result if isinstance(result, str) else replace(result, rows=rows) for result in found]
+        found = [
+            result if isinstance(result, str) else replace(result, rows=rows) for result in found
+        ]
     _append(trajectory, solutions, found, split, step, similarities)
 
 
@@ -254,20 +282,30 @@ def _append(
         position += 1
 
 
-def _choose(trajectory: Trajectory, baseline: Solution, finalists: Sequence[Solution], doubt: float) -> Solution:
+def _choose(
+    trajectory: Trajectory, baseline: Solution, finalists: Sequence[Solution], doubt: float
+) -> Solution:
     """The best of the finalists that validation confirms, or the baseline where it confirms none.
 
-    They are ranked by their mean over the rows of train and validation together, which is less noisy than that of
-    either. But train is what they were selected on; so only validation says whether one is better than the baseline:
-    its one-sided p-value must not be above `doubt`, or, where rows are too few for that, above the least there is.
+    They are ranked by their mean over the rows of train and validation together, which is less
+    noisy than that of either. But train is what they were selected on; so only validation says
+    whether one is better than the baseline: its one-sided p-value must not be above `doubt`, or,
+    where rows are too few for that, above the least there is.
     """
     train = {entry.solution: entry.score for entry in trajectory.entries}
-    held_out = {entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"}
+    held_out = {
+        entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"
+    }
 
     def pooled(solution: Solution) -> float:
-        return float(np.concatenate([train[solution].values, held_out[solution].values]).mean(dtype=np.float64))
+        return float(
+            np.concatenate([train[solution].values, held_out[solution].values]).mean(
+                dtype=np.float64
+            )
+        )
 
-    # Of equals the one that is better on validation stands first: luck on train is what it was selected by.
+    # Of equals the one that is better on validation stands first: luck on train is what it was
+    # selected by.
     measured = [solution for solution in finalists if solution in held_out]
     measured.sort(key=lambda solution: (pooled(solution), held_out[solution].value), reverse=True)
     if baseline not in held_out:

@@ -1,7 +1,7 @@
 """What the optimizer is asked in a step, and which of its replies are new solutions.
 
-For: the paper's way to propose: one meta-prompt, asked as often as candidates are wanted. Not for: scoring, or the
-loop (search.py).
+For: the paper's way to propose: one meta-prompt, asked as often as candidates are wanted. Not for:
+scoring, or the loop (search.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
 
-WARMER = 0.2  # what asking again adds to the temperature: the same again would bring much of the same
+WARMER = (
+    0.2  # what asking again adds to the temperature: the same again would bring much of the same
+)
 
 
 class Proposer(Protocol):
@@ -27,11 +29,14 @@ class Proposer(Protocol):
         """The solutions scored first; the first of them is the baseline."""
 
     def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
-        """At most so many new solutions for a step; the replies that gave none are rejected in the trajectory."""
+        """At most so many new solutions for a step; the replies that gave none are rejected in the
+        trajectory.
+        """
 
 
 class Opro:
-    """The paper's proposer: the top of the trajectory in one meta-prompt, asked once per candidate in one batch.
+    """The paper's proposer: the top of the trajectory in one meta-prompt, asked once per candidate
+    in one batch.
 
     Args:
         problem: what is optimized.
@@ -40,8 +45,15 @@ class Opro:
         trajectory: what was scored so far; the proposer rejects replies in it.
     """
 
-    def __init__(self, problem: Problem, config: Config, form: Form, trajectory: Trajectory) -> None:
-        self._problem, self._config, self._form, self._trajectory = problem, config, form, trajectory
+    def __init__(
+        self, problem: Problem, config: Config, form: Form, trajectory: Trajectory
+    ) -> None:
+        self._problem, self._config, self._form, self._trajectory = (
+            problem,
+            config,
+            form,
+            trajectory,
+        )
         self._history = config.search.history + config.search.recent
 
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
@@ -60,7 +72,9 @@ class Opro:
 
         def ask(view: View, halved: int) -> Asks:
             prompt = render(self._form, view, problem.words())
-            return trajectory.counted(problem.ask(f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn))
+            return trajectory.counted(
+                problem.ask(f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn)
+            )
 
         def view_of(history: int) -> View:
             return step_view(problem, self._config, trajectory, step, history, each_entry)
@@ -88,15 +102,21 @@ def within_context(
     while True:
         view = view_of(history)
         completions = yield from ask(view, halved)
-        if history == 0 or any(completion.finish_reason != "too_long" for completion in completions):
+        if history == 0 or any(
+            completion.finish_reason != "too_long" for completion in completions
+        ):
             return view, completions, history
         history, halved = history // 2, halved + 1
 
 
-def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
+def samplings(
+    config: Config, form: Form, step: int, count: int, attempt: int = 0
+) -> list[Sampling]:
     """How so many replies to a form are drawn in a step: alike, but each with a seed of its own."""
     optimizer = config.optimizer
-    states = chance.seeds(config, step, chance.SAMPLING).generate_state(count * (attempt + 1))[count * attempt :]
+    states = chance.seeds(config, step, chance.SAMPLING).generate_state(count * (attempt + 1))[
+        count * attempt :
+    ]
     temperature = temperature_at(config, step, form)
     if temperature:
         temperature += attempt * WARMER
@@ -113,12 +133,16 @@ def samplings(config: Config, form: Form, step: int, count: int, attempt: int = 
 
 
 def temperature_at(config: Config, step: int, form: Form) -> float:
-    """The optimizer's temperature in a step: constant, or linear to `temperature_end`; it starts at the form's own."""
+    """The optimizer's temperature in a step: constant, or linear to `temperature_end`; it starts at
+    the form's own.
+    """
     start, end = config.optimizer.temperature, config.search.temperature_end
     start = form.temperature if start is None else start
     if config.search.schedule == "constant" or end is None or config.search.steps < 2:
         return start
-    return start + (end - start) * (max(step, 1) - 1) / (config.search.steps - 1)  # seeds are written in step 0
+    return start + (end - start) * (max(step, 1) - 1) / (
+        config.search.steps - 1
+    )  # seeds are written in step 0
 
 
 Listed = Callable[[Trajectory, Sequence[Entry]], Iterable[tuple[str, float]]]
@@ -130,7 +154,9 @@ def each_entry(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[s
 
 
 def each_text(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[str, float]]:
-    """Each text once, where it stands last, with the best that it earned: others differ in worked examples only."""
+    """Each text once, where it stands last, with the best that it earned: others differ in worked
+    examples only.
+    """
     best: dict[str, float] = {}
     for text, value in each_entry(trajectory, entries):
         best[text] = max(value, best.pop(text, -np.inf))
@@ -138,20 +164,35 @@ def each_text(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[st
 
 
 def step_view(
-    problem: Problem, config: Config, trajectory: Trajectory, step: int, history: int, listed: Listed
+    problem: Problem,
+    config: Config,
+    trajectory: Trajectory,
+    step: int,
+    history: int,
+    listed: Listed,
 ) -> View:
-    """What a step's meta-prompts show; `listed` makes texts with scores of the entries in the history."""
+    """What a step's meta-prompts show; `listed` makes texts with scores of the entries in the
+    history.
+    """
     settings = config.search
     entries = shown_entries(trajectory, config, step, history)
     pairs = [(text, problem.show(value)) for text, value in listed(trajectory, entries)]
     rows = exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
     target = problem.show(aim(trajectory.estimate(best))) or ""
-    return View(pairs, problem.exemplars(rows), settings.order, target, best.solution.text, settings.constraint)
+    return View(
+        pairs,
+        problem.exemplars(rows),
+        settings.order,
+        target,
+        best.solution.text,
+        settings.constraint,
+    )
 
 
 def aim(best: float) -> float:
-    """The score a continuation asks for: three quarters of the way from the best known to 1 (0.78 gives 0.945).
+    """The score a continuation asks for: three quarters of the way from the best known to 1 (0.78
+    gives 0.945).
 
     Objectives of another scale, above 1 or below 0, have no such end: the best itself is asked for.
     """
@@ -159,7 +200,8 @@ def aim(best: float) -> float:
 
 
 def shown_entries(trajectory: Trajectory, config: Config, step: int, history: int) -> list[Entry]:
-    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it, in the set order.
+    """The entries a meta-prompt shows: the top of the trajectory, the most recent ones beside it,
+    in the set order.
 
     What a race dropped is among them: the optimizer learns from poor solutions too.
     """
@@ -185,7 +227,9 @@ def exemplar_rows(
     draw = chance.generator(config, 0 if choice == "constant" else step, chance.EXEMPLARS)
     order = draw.permutation(rows)
     if choice in ("most_wrong", "shown_wrong"):
-        wrong = trajectory.share_wrong(trajectory.entries if choice == "most_wrong" or not entries else entries, rows)
+        wrong = trajectory.share_wrong(
+            trajectory.entries if choice == "most_wrong" or not entries else entries, rows
+        )
         order = order[np.argsort(-wrong[order], kind="stable")]
     return [int(row) for row in order[:k]]
 

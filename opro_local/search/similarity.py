@@ -1,7 +1,7 @@
 """How close a new solution is to those before it: the exploration bonus's other half.
 
-For: cosine similarity of texts, by character n-grams or by a local sentence-embedding model. Not for: deciding what a
-similarity costs (search.py), or loading a model (engines/embedding.py).
+For: cosine similarity of texts, by character n-grams or by a local sentence-embedding model. Not
+for: deciding what a similarity costs (search.py), or loading a model (engines/embedding.py).
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ NO_SAMPLING = Sampling(1)
 
 
 class Similarity:
-    """The similarity of each new text to its nearest earlier one; remembers all texts it has measured.
+    """The similarity of each new text to its nearest earlier one; remembers all texts it has
+    measured.
 
     Args:
-        settings: `exploration` 0 measures nothing and gives 0; `similarity` is "ngrams" or a model's folder.
+        settings: `exploration` 0 measures nothing and gives 0; `similarity` is "ngrams" or a
+        model's folder.
     """
 
     def __init__(self, settings: SearchSettings) -> None:
@@ -33,7 +35,8 @@ class Similarity:
         self._known: np.ndarray | None = None
 
     def measure(self, texts: Sequence[str], label: str) -> Generator[Batch, Reply, list[float]]:
-        """Cosine similarities in [0, 1], one per text; texts of one call count as earlier for those after them.
+        """Cosine similarities in [0, 1], one per text; texts of one call count as earlier for those
+        after them.
 
         With an embedding model this is one Batch to the role "embedder", otherwise none.
         """
@@ -52,7 +55,8 @@ class Near:
     """Finds near-duplicates among texts, by character n-grams.
 
     Args:
-        limit: the cosine from which two texts are near-duplicates, in (0, 1]; only equal n-grams reach 1.
+        limit: the cosine from which two texts are near-duplicates, in (0, 1]; only equal n-grams
+        reach 1.
     """
 
     def __init__(self, limit: float) -> None:
@@ -76,7 +80,9 @@ class Near:
         if text in self._known:
             return
         vector = sparse_ngrams([text])
-        self._vectors = vector if self._vectors is None else vstack([self._vectors, vector], format="csr")
+        self._vectors = (
+            vector if self._vectors is None else vstack([self._vectors, vector], format="csr")
+        )
         self._texts.append(text)
         self._known.add(text)
 
@@ -91,7 +97,12 @@ def sparse_ngrams(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing: Any = HashingVectorizer(
-        analyzer="char_wb", ngram_range=(2, 4), n_features=FEATURES, alternate_sign=False, norm="l2", dtype=np.float32
+        analyzer="char_wb",
+        ngram_range=(2, 4),
+        n_features=FEATURES,
+        alternate_sign=False,
+        norm="l2",
+        dtype=np.float32,
     )
     return hashing.transform(texts)
 

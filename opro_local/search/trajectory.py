@@ -1,6 +1,7 @@
 """Scored solutions in the order they came, and the questions a search asks of them.
 
-For: an append-only record; nothing in it is ever changed or removed, so whoever watches it reads only its tail.
+For: an append-only record; nothing in it is ever changed or removed, so whoever watches it reads
+only its tail.
 Not for: rendering, storing, or deciding what to do next.
 """
 
@@ -23,8 +24,9 @@ Among = Literal["standing", "whole", "all"]
 class Entry:
     """A solution with its score on one split. Step 0 holds the seeds.
 
-    `similarity` is the cosine to the nearest earlier solution where the search explores (similarity.py), else 0.
-    `dropped` means that a race stopped scoring it (racing.py): it never wins.
+    `similarity` is the cosine to the nearest earlier solution where the search explores
+    (similarity.py), else 0. `dropped` means that a race stopped scoring it (racing.py): it never
+    wins.
     """
 
     split: Split
@@ -43,9 +45,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One attempt at a new solution: its step, the way it was made, its parent, and its solution's key if there is one.
+    """One attempt at a new solution: its step, the way it was made, its parent, and its solution's
+    key if there is one.
 
-    The way is a meta-prompt form's name or a move's (moves.py). `parent` is None for starting solutions.
+    The way is a meta-prompt form's name or a move's (moves.py). `parent` is None for starting
+    solutions.
     """
 
     step: int
@@ -59,14 +63,17 @@ class Trajectory:
 
     Attributes:
         entries: solutions scored on train, in order; one scored again on more rows is there twice.
-        reference: the best entry scored on all of train, of equals the first; None before there is any.
+        reference: the best entry scored on all of train, of equals the first; None before there is
+        any.
         held_out: solutions scored on validation or test, in order.
         rejections: replies that did not become solutions, in order.
-        proposals: where solutions came from, in order; empty in the mode opro, which has one way only.
+        proposals: where solutions came from, in order; empty in the mode opro, which has one way
+        only.
         description: the task in a few words, where the optimizer was asked for them; else "".
         pairs: (solution, row) pairs scored on train so far.
         tokens: prompt and completion tokens spent so far, by both roles.
-        seconds: recorded duration of all batches so far; a replayed batch counts what it took the first time.
+        seconds: recorded duration of all batches so far; a replayed batch counts what it took the
+        first time.
     """
 
     def __init__(self) -> None:
@@ -111,9 +118,10 @@ class Trajectory:
     def estimate(self, entry: Entry) -> float:
         """A train score on all rows: what it is, or for a part of them what it is likely to be.
 
-        The part is compared with the reference on the same rows, so that easy or hard ones among them mislead nobody:
-        the reference's whole score plus the difference there (the difference estimator of survey sampling), within
-        [0, 1]. Entries scored on different parts can be ranked by it.
+        The part is compared with the reference on the same rows, so that easy or hard ones among
+        them mislead nobody: the reference's whole score plus the difference there (the difference
+        estimator of survey sampling), within [0, 1]. Entries scored on different parts can be
+        ranked by it.
         """
         score, best = entry.score, self.reference
         if score.rows is None or best is None:
@@ -122,35 +130,47 @@ class Trajectory:
         return min(1.0, max(0.0, best.score.value + score.value - there))
 
     def top(self, k: int, exploration: float = 0.0, among: Among = "standing") -> list[Entry]:
-        """The k best train entries by their estimates, best first; of equals the earlier one is better.
+        """The k best train entries by their estimates, best first; of equals the earlier one is
+        better.
 
         A solution scored twice counts once, as it was scored last.
 
         Args:
             k: how many.
-            exploration: what an entry's similarity to those before it costs per unit: of two near-duplicates the
-                first stays, and the next best of another kind comes before the second.
-            among: "standing" leaves out what races dropped, "whole" also what was not scored on all rows.
+            exploration: what an entry's similarity to those before it costs per unit: of two
+                near-duplicates the first stays, and the next best of another kind comes before the
+                second.
+            among: "standing" leaves out what races dropped, "whole" also what was not scored on all
+            rows.
         """
         last = {entry.solution.key: entry for entry in self.entries}.values()
-        chosen = [e for e in last if among == "all" or not (e.dropped or (among == "whole" and e.partial))]
-        return sorted(chosen, key=lambda entry: exploration * entry.similarity - self.estimate(entry))[:k]
+        chosen = [
+            e for e in last if among == "all" or not (e.dropped or (among == "whole" and e.partial))
+        ]
+        return sorted(
+            chosen, key=lambda entry: exploration * entry.similarity - self.estimate(entry)
+        )[:k]
 
     def recent(self, k: int) -> list[Entry]:
         """The last k train entries, oldest first."""
         return self.entries[-k:] if k else []
 
     def best_by_step(self) -> list[float]:
-        """The best train score known after each step, from step 0 on; what races dropped doesn't count."""
+        """The best train score known after each step, from step 0 on; what races dropped doesn't
+        count.
+        """
         best: list[float] = []
         for entry in self.entries:
-            best.extend(best[-1:] * (entry.step + 1 - len(best)) or [-np.inf] * (entry.step + 1 - len(best)))
+            best.extend(
+                best[-1:] * (entry.step + 1 - len(best)) or [-np.inf] * (entry.step + 1 - len(best))
+            )
             if not entry.dropped:
                 best[-1] = max(best[-1], self.estimate(entry))
         return best
 
     def share_wrong(self, entries: list[Entry], examples: int) -> np.ndarray:
-        """For each train example the share of the entries scored on it that earned less than 1; shape (examples,).
+        """For each train example the share of the entries scored on it that earned less than 1;
+        shape (examples,).
 
         0 where none of them was scored.
         """
@@ -164,8 +184,8 @@ class Trajectory:
     def gains(self) -> dict[str, list[float]]:
         """What the proposals of each way gained on their parents, in order.
 
-        At least 0, and 0 for those that came to nothing or still wait when others of their step are scored. Proposals
-        of steps that were not scored yet are left out.
+        At least 0, and 0 for those that came to nothing or still wait when others of their step are
+        scored. Proposals of steps that were not scored yet are left out.
         """
         last = {entry.solution.key: entry for entry in self.entries}
         step = self.entries[-1].step if self.entries else 0
@@ -197,7 +217,9 @@ class Trajectory:
 
 def fingerprint(entry: Entry) -> str:
     """Canonical JSON of what an entry says, the per-example values included as a digest."""
-    values = hashlib.sha256(np.ascontiguousarray(entry.score.values, dtype="<f4").tobytes()).hexdigest()
+    values = hashlib.sha256(
+        np.ascontiguousarray(entry.score.values, dtype="<f4").tobytes()
+    ).hexdigest()
     score = entry.score
     part = [] if score.rows is None else [[int(row) for row in score.rows], entry.dropped]
     return json.dumps(

@@ -1,12 +1,12 @@
 """BIG-Bench Hard (Suzgun et al. 2022, arXiv 2210.09261): 23 tasks in 27 files, in both layouts.
 
-For: rows, the paper's split, and the rule that is right for each task. Not for: the paper's own rule (task.rule =
-"opro" takes it, with the kind given here).
+For: rows, the paper's split, and the rule that is right for each task. Not for: the paper's own
+rule (task.rule = "opro" takes it, with the kind given here).
 """
 
 # One row of sports_understanding.json, which is {"canary": ..., "examples": [...]} on one line:
-#   {"input": "Is the following sentence plausible? \"Elias Lindholm beat the buzzer.\"", "target": "no"}
-# The same row at Hugging Face (lukaemon/bbh): input = "Is the following ...", target = "no"
+# {"input": "Is the following sentence plausible? \"Elias Lindholm beat the buzzer.\"", "target":
+# "no"} The same row at Hugging Face (lukaemon/bbh): input = "Is the following ...", target = "no"
 
 from __future__ import annotations
 
@@ -36,9 +36,20 @@ WORDS = {
     "web_of_lies": ("Yes", "No"),
 }
 CHOICES = (
-    *("date_understanding", "disambiguation_qa", "geometric_shapes", "hyperbaton", "movie_recommendation"),
+    *(
+        "date_understanding",
+        "disambiguation_qa",
+        "geometric_shapes",
+        "hyperbaton",
+        "movie_recommendation",
+    ),
     *(f"logical_deduction_{size}_objects" for size in ("three", "five", "seven")),
-    *("penguins_in_a_table", "reasoning_about_colored_objects", "ruin_names", "salient_translation_error_detection"),
+    *(
+        "penguins_in_a_table",
+        "reasoning_about_colored_objects",
+        "ruin_names",
+        "salient_translation_error_detection",
+    ),
     *("snarks", "temporal_sequences"),
     *(f"tracking_shuffled_objects_{size}_objects" for size in ("three", "five", "seven")),
 )
@@ -53,7 +64,8 @@ FAULTS = {
 
 
 def load(settings: TaskSettings) -> Task:
-    """Train is the paper's 20 % of the rows, test all others; validation, if asked for, is drawn from the others.
+    """Train is the paper's 20 % of the rows, test all others; validation, if asked for, is drawn
+    from the others.
 
     Raises:
         DataError: the task's file is not there or malformed.
@@ -61,15 +73,29 @@ def load(settings: TaskSettings) -> Task:
     """
     _, _, name = settings.name.partition("/")
     if name not in TASKS:
-        raise published.unknown(settings.name, [f"bbh/{task}" for task in TASKS], f"its tasks: {', '.join(TASKS)}")
+        raise published.unknown(
+            settings.name, [f"bbh/{task}" for task in TASKS], f"its tasks: {', '.join(TASKS)}"
+        )
     rows = _read(settings, name)
     splits = published.divided(rows, int(0.2 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
-        raise DataError(f"{rows[0].where}: {len(rows)} rows are too few", "20 % of them must be a row")
+        raise DataError(
+            f"{rows[0].where}: {len(rows)} rows are too few", "20 % of them must be a row"
+        )
     rule, kind = _rule(name)
     faults = {row.id: WHY for row in rows if FAULTS.get(row.id) == row.target}
     notices = tuple(f"{row.where}: {WHY}" for row in rows if row.id in faults)
-    return Task(settings.name, splits, rule, "input", "target", kind, notices=notices, version=VERSION, faults=faults)
+    return Task(
+        settings.name,
+        splits,
+        rule,
+        "input",
+        "target",
+        kind,
+        notices=notices,
+        version=VERSION,
+        faults=faults,
+    )
 
 
 def _rule(name: str) -> tuple[str, str]:
@@ -88,10 +114,14 @@ def _read(settings: TaskSettings, name: str) -> list[Example]:
     folders = published.places(settings, FOLDERS, expected)
     if path := published.file_in(folders, f"{name}.json"):
         rows = _from_file(path)
-    elif tables := published.hub_tables([folder / name for folder in folders], ("test",), ("input", "target")):
+    elif tables := published.hub_tables(
+        [folder / name for folder in folders], ("test",), ("input", "target")
+    ):
         rows = list(tables["test"].rows)
     else:
-        raise published.NotFound(f"{settings.data_dir}: no {settings.name} here", f"expected {expected}")
+        raise published.NotFound(
+            f"{settings.data_dir}: no {settings.name} here", f"expected {expected}"
+        )
     return [_checked(row, name) for row in published.examples(name, rows, _parts)]
 
 
@@ -99,17 +129,24 @@ def _from_file(path: Path) -> list[Row]:
     whole = table.document(path)
     found = whole.get("examples") if isinstance(whole, dict) else None
     if not isinstance(found, list):
-        raise DataError(f"{path}:1: no list called examples", 'the file is {"canary": ..., "examples": [...]}')
+        raise DataError(
+            f"{path}:1: no list called examples", 'the file is {"canary": ..., "examples": [...]}'
+        )
     if not found:
         raise DataError(f"{path}:1: examples is empty", "restore the file")
     for number, row in enumerate(found, 1):
         if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: {row!r:.40} where an object is expected", "a row has input and target")
+            raise DataError(
+                f"{path}:{number}: {row!r:.40} where an object is expected",
+                "a row has input and target",
+            )
     return [Row(f"{path}:{number}", row) for number, row in enumerate(found, 1)]
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:
-    question, target = (published.text(row.where, row.columns, name) for name in ("input", "target"))
+    question, target = (
+        published.text(row.where, row.columns, name) for name in ("input", "target")
+    )
     return {"input": question, "target": target}, question, target
 
 
@@ -126,4 +163,6 @@ def _checked(row: Example, name: str) -> Example:
         right, expected = words is None or row.target in words, f"one of {words}"
     if right:
         return row
-    raise DataError(f"{row.where}: the target {row.target[:40]!r} is not {expected}", "restore the file")
+    raise DataError(
+        f"{row.where}: the target {row.target[:40]!r} is not {expected}", "restore the file"
+    )

@@ -22,8 +22,11 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def divide(rows: Sequence[Example], fractions: Sequence[float], seed: int) -> dict[Split, list[Example]]:
-    """Divide rows into train, validation and test at random; rows with the same input stay together.
+def divide(
+    rows: Sequence[Example], fractions: Sequence[float], seed: int
+) -> dict[Split, list[Example]]:
+    """Divide rows into train, validation and test at random; rows with the same input stay
+    together.
 
     Args:
         rows: all rows, in file order.
@@ -34,8 +37,16 @@ def divide(rows: Sequence[Example], fractions: Sequence[float], seed: int) -> di
         DataError: a split with a share above 0 would get no row.
         UsageError: the fractions are not shares.
     """
-    if len(fractions) != 3 or not fractions[0] > 0 or min(fractions) < 0 or sum(fractions) > 1 + 1e-9:
-        raise UsageError(f"task.split is {tuple(fractions)}", "give three shares of at least 0, at most 1 together")
+    if (
+        len(fractions) != 3
+        or not fractions[0] > 0
+        or min(fractions) < 0
+        or sum(fractions) > 1 + 1e-9
+    ):
+        raise UsageError(
+            f"task.split is {tuple(fractions)}",
+            "give three shares of at least 0, at most 1 together",
+        )
     groups: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(folded(row.input), []).append(index)

@@ -1,19 +1,16 @@
-"""Tasks of EleutherAI/lm-evaluation-harness: a YAML file of the generate_until kind, with its data on disk.
+"""Tasks of EleutherAI/lm-evaluation-harness: a YAML file of the generate_until kind, with its data
+on disk.
 
-For: rows, stop texts and filters as that project would use them with no few-shot examples. Not for: what the YAML may
-say (harness_yaml.py) or the verdicts (scoring/harness.py).
+For: rows, stop texts and filters as that project would use them with no few-shot examples. Not for:
+what the YAML may say (harness_yaml.py) or the verdicts (scoring/harness.py).
 """
 
-# What such a file looks like (lm_eval/tasks/gsm8k/gsm8k.yaml has this shape):
-#   dataset_path: json
-#   dataset_kwargs: {data_files: {train: sums_train.jsonl, test: sums_test.jsonl}}
-#   training_split: train
-#   test_split: test
-#   doc_to_text: "Question: {{question}}\nAnswer:"
-#   doc_to_target: "{{answer}}"
-#   generation_kwargs: {until: ["Question:"], max_gen_toks: 64}
-#   filter_list: [{name: strict, filter: [{function: regex, regex_pattern: "#### (-?\\d+)"}, {function: take_first}]}]
-#   metric_list: [{metric: exact_match, ignore_case: true}]
+# What such a file looks like (lm_eval/tasks/gsm8k/gsm8k.yaml has this shape):   dataset_path: json
+# dataset_kwargs: {data_files: {train: sums_train.jsonl, test: sums_test.jsonl}}   training_split:
+# train   test_split: test   doc_to_text: "Question: {{question}}\nAnswer:"   doc_to_target:
+# "{{answer}}"   generation_kwargs: {until: ["Question:"], max_gen_toks: 64}   filter_list: [{name:
+# strict, filter: [{function: regex, regex_pattern: "#### (-?\\d+)"}, {function: take_first}]}]
+# metric_list: [{metric: exact_match, ignore_case: true}]
 
 from __future__ import annotations
 
@@ -39,17 +36,28 @@ BUILDERS = ("json", "csv", "parquet")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # What a template or a value of its row may raise while it is rendered.
-RENDERING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, MemoryError, re.error)
+RENDERING = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    MemoryError,
+    re.error,
+)
 
 
 def load(settings: TaskSettings) -> Task:
     """The task of the YAML file `task.data`, with the splits that it names.
 
-    Without a training split the only other one is divided as a table is (task.split); of two, validation is trained
-    on. Without a test split, test is the validation split, on which the harness reports.
+    Without a training split the only other one is divided as a table is (task.split); of two,
+    validation is trained on. Without a test split, test is the validation split, on which the
+    harness reports.
 
     Raises:
-        DataError: the YAML says something that is not supported, its data is not here, or a row is malformed.
+        DataError: the YAML says something that is not supported, its data is not here, or a row is
+        malformed.
         UsageError: `data` is not set.
     """
     if not settings.data:
@@ -59,7 +67,9 @@ def load(settings: TaskSettings) -> Task:
     said = harness_yaml.read(path)
     steps, names = harness_yaml.filters(path, said)
     stop, most = harness_yaml.generation(path, said)
-    pattern = json.dumps({"filters": steps, "metric": harness_yaml.metric(path, said)}, sort_keys=True)
+    pattern = json.dumps(
+        {"filters": steps, "metric": harness_yaml.metric(path, said)}, sort_keys=True
+    )
     splits, notices = _splits(path, said, settings)
     if len(names) > 1:
         notices.append(f"{path}: {len(names)} filters ({', '.join(names)}): the first decides")
@@ -87,14 +97,20 @@ def _splits(
     keys = zip(SPLITS, harness_yaml.SPLIT_KEYS, strict=True)
     named = {split: said[key] for split, key in keys if said.get(key)}
     if not named:
-        raise DataError(f"{path}: no split is named", f"set one of: {', '.join(harness_yaml.SPLIT_KEYS)}")
+        raise DataError(
+            f"{path}: no split is named", f"set one of: {', '.join(harness_yaml.SPLIT_KEYS)}"
+        )
     tables = _tables(path, said, settings, list(named.values()))
     render = _renderer(path, said)
-    rows = {split: published.examples(split, tables[name].rows, render) for split, name in named.items()}
+    rows = {
+        split: published.examples(split, tables[name].rows, render) for split, name in named.items()
+    }
     if len(rows) == 1 and "train" not in rows:
         ((split, only),) = rows.items()
         parts = divide(only, settings.split, settings.split_seed)
-        return {name: tuple(part) for name, part in parts.items()}, [f"{path}: no training_split: {split} is divided"]
+        return {name: tuple(part) for name, part in parts.items()}, [
+            f"{path}: no training_split: {split} is divided"
+        ]
     notices = []
     if "train" not in rows:
         rows = {"train": rows["validation"], "test": rows["test"]}
@@ -105,21 +121,37 @@ def _splits(
     return {split: tuple(part) for split, part in rows.items()}, notices
 
 
-def _tables(path: Path, said: Mapping[str, Any], settings: TaskSettings, wanted: Sequence[str]) -> dict[str, Table]:
+def _tables(
+    path: Path, said: Mapping[str, Any], settings: TaskSettings, wanted: Sequence[str]
+) -> dict[str, Table]:
     """The tables of the splits that are wanted, by the names the YAML has for them."""
-    options = {key: value for key, value in (said.get("dataset_kwargs") or {}).items() if key != "trust_remote_code"}
+    options = {
+        key: value
+        for key, value in (said.get("dataset_kwargs") or {}).items()
+        if key != "trust_remote_code"
+    }
     local = said["dataset_path"] in BUILDERS
     files = options.pop("data_files", None) if local else None
     if options:
-        supported = "data_files" if local else f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
-        raise DataError(f"{path}: dataset_kwargs: {next(iter(options))} is not supported", f"supported: {supported}")
+        supported = (
+            "data_files"
+            if local
+            else f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
+        )
+        raise DataError(
+            f"{path}: dataset_kwargs: {next(iter(options))} is not supported",
+            f"supported: {supported}",
+        )
     base = Path(settings.data_dir) if settings.data_dir else path.parent
     found = _data_files(path, base, files) if local else _hub_folder(path, settings, said, wanted)
     tables = {}
     for name in wanted:
         table_name = name if name in found else SPLIT_NAMES.get(name, name)
         if table_name not in found:
-            raise DataError(f"{path}: the data has no split {name!r}", f"its splits are: {', '.join(found) or 'none'}")
+            raise DataError(
+                f"{path}: the data has no split {name!r}",
+                f"its splits are: {', '.join(found) or 'none'}",
+            )
         tables[name] = found[table_name]
     return tables
 
@@ -130,32 +162,55 @@ def _data_files(path: Path, base: Path, files: Any) -> dict[str, Table]:
     found = {}
     for split, listed in named.items():
         parts = [listed] if isinstance(listed, str) else listed
-        if not isinstance(parts, list) or not parts or not all(isinstance(name, str) for name in parts):
+        if (
+            not isinstance(parts, list)
+            or not parts
+            or not all(isinstance(name, str) for name in parts)
+        ):
             hint = "supported: a file, a list of files, or either by split"
             raise DataError(f"{path}: dataset_kwargs: data_files is {files!r:.60}", hint)
-        tables = [one for name in parts for one in table.read(str(base / name), typed=True).values()]
-        found[split] = Table(tables[0].where, tables[0].columns, [row for one in tables for row in one.rows])
+        tables = [
+            one for name in parts for one in table.read(str(base / name), typed=True).values()
+        ]
+        found[split] = Table(
+            tables[0].where, tables[0].columns, [row for one in tables for row in one.rows]
+        )
     return found
 
 
-def _hub_folder(path: Path, settings: TaskSettings, said: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Table]:
-    """The dataset in a folder named as at Hugging Face: owner/name/config, or less of it, or `data_dir` itself."""
+def _hub_folder(
+    path: Path, settings: TaskSettings, said: Mapping[str, Any], wanted: Sequence[str]
+) -> dict[str, Table]:
+    """The dataset in a folder named as at Hugging Face: owner/name/config, or less of it, or
+    `data_dir` itself.
+    """
     dataset, config = said["dataset_path"], said.get("dataset_name") or ""
     last = Path(dataset).name
     names = [f"{dataset}/{config}", dataset, f"{last}/{config}", last]
     # Next to the YAML file, only a folder of the dataset's name is meant.
-    base, names = (Path(settings.data_dir), [*names, config, ""]) if settings.data_dir else (path.parent, names)
+    base, names = (
+        (Path(settings.data_dir), [*names, config, ""])
+        if settings.data_dir
+        else (path.parent, names)
+    )
     for folder in (base / name for name in names):
         if table.is_folder_of_rows(folder):
             return table.read(str(folder), typed=True)
-        files = {name: file for name in wanted for end in SUFFIXES if (file := folder / f"{name}{end}").is_file()}
+        files = {
+            name: file
+            for name in wanted
+            for end in SUFFIXES
+            if (file := folder / f"{name}{end}").is_file()
+        }
         if files:
             return {name: table.read(str(file), typed=True)[""] for name, file in files.items()}
     hint = f"set task.data_dir to the folder with {dataset}: Parquet, JSON Lines or CSV by split, or a saved dataset"
     raise DataError(f"{path}: dataset_path: {dataset} is not in {base}", hint)
 
 
-def _renderer(path: Path, said: Mapping[str, Any]) -> Callable[[Row], tuple[dict[str, str], str, str]]:
+def _renderer(
+    path: Path, said: Mapping[str, Any]
+) -> Callable[[Row], tuple[dict[str, str], str, str]]:
     question, target = (_template(path, key, said[key]) for key in ("doc_to_text", "doc_to_target"))
 
     def parts(row: Row) -> tuple[dict[str, str], str, str]:
@@ -168,22 +223,32 @@ def _renderer(path: Path, said: Mapping[str, Any]) -> Callable[[Row], tuple[dict
             raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
         shown, right = (None if value is None else str(value) for value in (question(row), gold))
         what = f"{row.where}: doc_to_"
-        return columns, published.a_text(shown, f"{what}text"), published.a_text(right, f"{what}target")
+        return (
+            columns,
+            published.a_text(shown, f"{what}text"),
+            published.a_text(right, f"{what}target"),
+        )
 
     return parts
 
 
 def _template(path: Path, key: str, source: str) -> Callable[[Row], Any]:
-    """What the harness makes of a row: the column of this name, or else a Jinja template of the columns."""
+    """What the harness makes of a row: the column of this name, or else a Jinja template of the
+    columns.
+    """
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True
+    )
     environment.filters["regex_replace"] = _regex_replace
     try:
         template = environment.from_string(source)
     except (TemplateError, *RENDERING) as error:
-        raise DataError(f"{path}: {key}: {error}", "supported: a column's name or a Jinja template") from None
+        raise DataError(
+            f"{path}: {key}: {error}", "supported: a column's name or a Jinja template"
+        ) from None
 
     def value(row: Row) -> Any:
         if source in row.columns:
@@ -191,7 +256,9 @@ def _template(path: Path, key: str, source: str) -> Callable[[Row], Any]:
         try:
             rendered = template.render(row.columns)
         except (TemplateError, *RENDERING) as error:
-            raise DataError(f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}") from None
+            raise DataError(
+                f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}"
+            ) from None
         return _as_list(rendered) if key == "doc_to_target" else rendered
 
     return value

@@ -1,6 +1,8 @@
-"""The YAML of an lm-evaluation-harness task: read with its includes, and refused where it says more than we do.
+"""The YAML of an lm-evaluation-harness task: read with its includes, and refused where it says more
+than we do.
 
-For: the part of that format which generate_until tasks with exact_match need. Not for: the task's rows (harness.py).
+For: the part of that format which generate_until tasks with exact_match need. Not for: the task's
+rows (harness.py).
 Nothing in the file is executed: `!function` is refused.
 """
 
@@ -21,8 +23,23 @@ WITHOUT_EFFECT = frozenset(
     | {"should_decontaminate", "doc_to_decontamination_query"}
 )
 SPLIT_KEYS = ("training_split", "validation_split", "test_split")
-READ = ("dataset_path", "dataset_name", "dataset_kwargs", *SPLIT_KEYS, "doc_to_text", "doc_to_target")
-KEYS = (*READ, "output_type", "generation_kwargs", "fewshot_delimiter", "repeats", "filter_list", "metric_list")
+READ = (
+    "dataset_path",
+    "dataset_name",
+    "dataset_kwargs",
+    *SPLIT_KEYS,
+    "doc_to_text",
+    "doc_to_target",
+)
+KEYS = (
+    *READ,
+    "output_type",
+    "generation_kwargs",
+    "fewshot_delimiter",
+    "repeats",
+    "filter_list",
+    "metric_list",
+)
 
 # The options of each filter, with the harness's own defaults (lm_eval/filters).
 FILTERS: Mapping[str, Mapping[str, Any]] = {
@@ -33,7 +50,12 @@ FILTERS: Mapping[str, Mapping[str, Any]] = {
     "lowercase": {},
     "uppercase": {},
 }
-METRIC = {"ignore_case": False, "ignore_punctuation": False, "ignore_numbers": False, "regexes_to_ignore": []}
+METRIC = {
+    "ignore_case": False,
+    "ignore_punctuation": False,
+    "ignore_numbers": False,
+    "regexes_to_ignore": [],
+}
 DEEPEST = 20
 
 
@@ -41,7 +63,8 @@ def read(path: Path) -> dict[str, Any]:
     """The task's settings, its includes merged in, checked as far as that needs no rows.
 
     Raises:
-        DataError: the file is no YAML mapping, or holds a key or value that is not supported; the key is named.
+        DataError: the file is no YAML mapping, or holds a key or value that is not supported; the
+        key is named.
     """
     found = _merged(path, 0)
     for key, value in found.items():
@@ -55,7 +78,9 @@ def read(path: Path) -> dict[str, Any]:
         if not isinstance(found.get(key), str) or not found[key]:
             raise DataError(f"{path}: {key} is {found.get(key)!r:.60}", "supported: a text")
     if not isinstance(found.get("dataset_kwargs"), dict | None):
-        raise DataError(f"{path}: dataset_kwargs is {found['dataset_kwargs']!r:.60}", "supported: a mapping")
+        raise DataError(
+            f"{path}: dataset_kwargs is {found['dataset_kwargs']!r:.60}", "supported: a mapping"
+        )
     for key in ("dataset_name", *SPLIT_KEYS, "description", "fewshot_delimiter"):
         if not isinstance(found.get(key), str | None):
             raise DataError(f"{path}: {key} is {found[key]!r:.60}", "supported: a text")
@@ -70,7 +95,9 @@ def _merged(path: Path, depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     names = [included] if isinstance(included, str) else included
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list")
+        raise DataError(
+            f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list"
+        )
     for name in names:
         found |= _merged(path.parent / name, depth + 1)
     return found | said
@@ -93,7 +120,9 @@ def _mapping(path: Path) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(f"{path}:{line}: no YAML: {error.problem}", "correct the file") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}:1: no YAML: {str(error).splitlines()[0]}", "correct the file") from None
+        raise DataError(
+            f"{path}:1: no YAML: {str(error).splitlines()[0]}", "correct the file"
+        ) from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise DataError(f"{path}:1: no mapping of settings", "give the YAML file of one task")
     return found
@@ -108,31 +137,53 @@ def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], in
     if not isinstance(options, dict):
         raise DataError(f"{path}: generation_kwargs is {options!r:.60}", "supported: a mapping")
     for key, value in options.items():
-        if (key, value) in (("do_sample", False), ("temperature", 0)) or key in ("until", "max_gen_toks"):
+        if (key, value) in (("do_sample", False), ("temperature", 0)) or key in (
+            "until",
+            "max_gen_toks",
+        ):
             continue
         supported = "until, max_gen_toks, do_sample false, temperature 0"
-        raise DataError(f"{path}: generation_kwargs: {key} is {value!r:.60}", f"supported: {supported}")
+        raise DataError(
+            f"{path}: generation_kwargs: {key} is {value!r:.60}", f"supported: {supported}"
+        )
     delimiter = said.get("fewshot_delimiter", "\n\n")
     until = options.get("until", [] if delimiter is None else delimiter)
     until = [until] if isinstance(until, str) else until
     if not isinstance(until, list) or not all(isinstance(text, str) and text for text in until):
-        raise DataError(f"{path}: generation_kwargs: until is {until!r:.60}", "supported: a text or a list of texts")
+        raise DataError(
+            f"{path}: generation_kwargs: until is {until!r:.60}",
+            "supported: a text or a list of texts",
+        )
     most = options.get("max_gen_toks")
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
-        raise DataError(f"{path}: generation_kwargs: max_gen_toks is {most!r:.60}", "supported: a whole number above 0")
+        raise DataError(
+            f"{path}: generation_kwargs: max_gen_toks is {most!r:.60}",
+            "supported: a whole number above 0",
+        )
     return tuple(until), most
 
 
 def filters(path: Path, said: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The steps of the first filter with all their options, and the names of all filters: the first decides."""
+    """The steps of the first filter with all their options, and the names of all filters: the first
+    decides.
+    """
     pipelines = said.get("filter_list")
     if pipelines is None:
         return [], []
-    if not isinstance(pipelines, list) or not pipelines or not all(isinstance(one, dict) for one in pipelines):
-        raise DataError(f"{path}: filter_list is {pipelines!r:.60}", "supported: a list of filters, each name, filter")
+    if (
+        not isinstance(pipelines, list)
+        or not pipelines
+        or not all(isinstance(one, dict) for one in pipelines)
+    ):
+        raise DataError(
+            f"{path}: filter_list is {pipelines!r:.60}",
+            "supported: a list of filters, each name, filter",
+        )
     steps = pipelines[0].get("filter")
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        raise DataError(f"{path}: filter_list: filter is {steps!r:.60}", "supported: a list of functions")
+        raise DataError(
+            f"{path}: filter_list: filter is {steps!r:.60}", "supported: a list of functions"
+        )
     known = [_step(path, step) for step in steps]
     if any(step["function"] == "take_first" for step in known[:-1]):
         raise DataError(f"{path}: filter_list: take_first is not the last function", "put it last")
@@ -143,7 +194,9 @@ def filters(path: Path, said: Mapping[str, Any]) -> tuple[list[dict[str, Any]], 
 def _step(path: Path, step: Mapping[str, Any]) -> dict[str, Any]:
     name = step.get("function")
     if not isinstance(name, str) or name not in FILTERS:
-        raise DataError(f"{path}: filter_list: function is {name!r:.60}", f"supported: {', '.join(FILTERS)}")
+        raise DataError(
+            f"{path}: filter_list: function is {name!r:.60}", f"supported: {', '.join(FILTERS)}"
+        )
     whole = dict(FILTERS[name])
     for key, value in step.items():
         if key != "function":
@@ -154,15 +207,21 @@ def _step(path: Path, step: Mapping[str, Any]) -> dict[str, Any]:
 def _option(path: Path, function: str, key: str, value: Any) -> Any:
     where = f"{path}: filter_list: {function}: {key}"
     if key not in FILTERS[function]:
-        raise DataError(f"{where} is not supported", f"supported: {', '.join(FILTERS[function]) or 'no options'}")
+        raise DataError(
+            f"{where} is not supported",
+            f"supported: {', '.join(FILTERS[function]) or 'no options'}",
+        )
     if key == "regex_pattern":
         return _expression(value, where)
     if key == "group_select" and (not isinstance(value, int) or isinstance(value, bool)):
         raise DataError(f"{where} is {value!r:.60}", "supported: a whole number")
-    if key in ("fallback", "default_value") and not (isinstance(value, str) or (key != "fallback" and value is None)):
+    if key in ("fallback", "default_value") and not (
+        isinstance(value, str) or (key != "fallback" and value is None)
+    ):
         raise DataError(f"{where} is {value!r:.60}", "supported: a text; quote it")
     if key == "mapping_dict" and not (
-        isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+        isinstance(value, dict)
+        and all(isinstance(text, str) for pair in value.items() for text in pair)
     ):
         raise DataError(f"{where} is {value!r:.60}", "supported: texts to texts; quote them")
     return value
@@ -174,7 +233,9 @@ def _expression(value: Any, where: str) -> str:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        raise DataError(f"{where}: {value!r:.60} is no regular expression: {error}", "correct it") from None
+        raise DataError(
+            f"{where}: {value!r:.60} is no regular expression: {error}", "correct it"
+        ) from None
     return value
 
 
@@ -182,15 +243,24 @@ def metric(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     """The options of exact_match, the only metric, all of them."""
     metrics = said.get("metric_list") or [{"metric": "exact_match"}]
     if not isinstance(metrics, list) or len(metrics) != 1 or not isinstance(metrics[0], dict):
-        raise DataError(f"{path}: metric_list is {metrics!r:.60}", "supported: one metric, exact_match")
+        raise DataError(
+            f"{path}: metric_list is {metrics!r:.60}", "supported: one metric, exact_match"
+        )
     whole = dict(METRIC)
     for key, value in metrics[0].items():
         where = f"{path}: metric_list: {key}"
         if key in METRIC:
             whole[key] = _metric_option(where, key, value)
-        elif (key, value) not in (("metric", "exact_match"), ("aggregation", "mean"), ("higher_is_better", True)):
+        elif (key, value) not in (
+            ("metric", "exact_match"),
+            ("aggregation", "mean"),
+            ("higher_is_better", True),
+        ):
             options = ", ".join(METRIC)
-            raise DataError(f"{where} is {value!r:.60}", f"supported: metric exact_match, aggregation mean, {options}")
+            raise DataError(
+                f"{where} is {value!r:.60}",
+                f"supported: metric exact_match, aggregation mean, {options}",
+            )
     if metrics[0].get("metric") != "exact_match":
         raise DataError(f"{path}: metric_list: no metric", "supported: exact_match")
     return whole

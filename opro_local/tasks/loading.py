@@ -1,7 +1,8 @@
-"""Tasks: rows with an input and a target, divided into splits, with the name of the rule that scores them.
+"""Tasks: rows with an input and a target, divided into splits, with the name of the rule that
+scores them.
 
-For: turning the task settings into a `Task`. Not for: parsing files (table.py and one module per benchmark) or
-scoring answers (scoring/).
+For: turning the task settings into a `Task`. Not for: parsing files (table.py and one module per
+benchmark) or scoring answers (scoring/).
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def names() -> list[str]:
 
 def versions() -> dict[str, int]:
     """The version of every benchmark of the paper, by the first part of its name."""
-    return {module.__name__.rpartition(".")[2]: module.VERSION for module in (gsm8k, bbh, mmlu, aqua, multiarith)}
+    return {
+        module.__name__.rpartition(".")[2]: module.VERSION
+        for module in (gsm8k, bbh, mmlu, aqua, multiarith)
+    }
 
 
 def load(settings: TaskSettings, training: bool = True) -> Task:
@@ -54,7 +58,8 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
 
     Args:
         settings: `[task]` of a config.
-        training: whether rows to train on are needed. AQuA and MultiArith have none unless task.train_rows is set.
+        training: whether rows to train on are needed. AQuA and MultiArith have none unless
+        task.train_rows is set.
 
     Raises:
         DataError: a file is missing or malformed, or holds too few rows for its splits.
@@ -62,8 +67,12 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
     """
     first, part, _ = settings.name.partition("/")
     if settings.name != "table" and (first not in BENCHMARKS or (part and first in WHOLE)):
-        accepted = "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness, sql"
-        raise published.unknown(settings.name, ["table", *BENCHMARKS, *names()], f"task.name is one of: {accepted}")
+        accepted = (
+            "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness, sql"
+        )
+        raise published.unknown(
+            settings.name, ["table", *BENCHMARKS, *names()], f"task.name is one of: {accepted}"
+        )
     task = _load_table(settings) if settings.name == "table" else BENCHMARKS[first](settings)
     if training and "train" not in task.splits:
         hint = "set task.train_rows to how many rows to draw for it"
@@ -84,7 +93,9 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
 def _load_table(settings: TaskSettings) -> Task:
     input_column, target_column = settings.input or "input", settings.target or "target"
     if input_column == target_column:
-        raise UsageError(f"task.input and task.target both name the column {input_column!r}", "name two columns")
+        raise UsageError(
+            f"task.input and task.target both name the column {input_column!r}", "name two columns"
+        )
     splits, notices = _table_splits(settings, input_column, target_column)
     return Task("table", splits, settings.rule, input_column, target_column, notices=tuple(notices))
 
@@ -92,9 +103,15 @@ def _load_table(settings: TaskSettings) -> Task:
 def _table_splits(settings: TaskSettings, input_column: str, target_column: str):
     files = {split: getattr(settings, split) for split in SPLITS if getattr(settings, split)}
     if settings.data and files:
-        raise UsageError(f"task.data and task.{next(iter(files))} exclude each other", "give one file or one per split")
+        raise UsageError(
+            f"task.data and task.{next(iter(files))} exclude each other",
+            "give one file or one per split",
+        )
     if not settings.data and "train" not in files:
-        raise UsageError("the task has no data", "set task.data to one file, or task.train (and validation, test)")
+        raise UsageError(
+            "the task has no data",
+            "set task.data to one file, or task.train (and validation, test)",
+        )
     notices: list[str] = []
     if files:
         tables = {split: _only_table(path) for split, path in files.items()}
@@ -103,7 +120,9 @@ def _table_splits(settings: TaskSettings, input_column: str, target_column: str)
     splits = {}
     for split, rows in tables.items():
         prefix = split or "data"
-        splits[split] = table.examples(rows, prefix, input_column, target_column, targets=settings.rule != "judge")
+        splits[split] = table.examples(
+            rows, prefix, input_column, target_column, targets=settings.rule != "judge"
+        )
     if "" in splits:
         splits = divide(splits[""], settings.split, settings.split_seed)
     return splits, notices
@@ -112,12 +131,16 @@ def _table_splits(settings: TaskSettings, input_column: str, target_column: str)
 def _only_table(path: str) -> table.Table:
     tables = table.read(path)
     if len(tables) > 1:
-        raise DataError(f"{path}: holds several splits ({', '.join(tables)})", "give it as task.data")
+        raise DataError(
+            f"{path}: holds several splits ({', '.join(tables)})", "give it as task.data"
+        )
     return next(iter(tables.values()))
 
 
 def _named_tables(path: str) -> tuple[dict[str, table.Table], list[str]]:
-    """The tables of `task.data` by split name; the name "" means one table that is still to be divided."""
+    """The tables of `task.data` by split name; the name "" means one table that is still to be
+    divided.
+    """
     tables = table.read(path)
     if len(tables) == 1:
         return {"": next(iter(tables.values()))}, []
@@ -129,7 +152,9 @@ def _named_tables(path: str) -> tuple[dict[str, table.Table], list[str]]:
 
 
 def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:
-    """At most the asked number of rows per split, at random; 0 drops it, a larger cap contains a smaller one's rows."""
+    """At most the asked number of rows per split, at random; 0 drops it, a larger cap contains a
+    smaller one's rows.
+    """
     capped, notices = {}, []
     for purpose, split in enumerate(SPLITS):
         cap = getattr(settings, f"{split}_rows")
@@ -140,7 +165,10 @@ def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...
             notices.append(f"{split}: {cap} rows asked for, {len(rows)} there")
         elif cap is not None:
             stream = np.random.SeedSequence((settings.split_seed, CAP, purpose))
-            rows = [rows[index] for index in sorted(np.random.default_rng(stream).permutation(len(rows))[:cap])]
+            rows = [
+                rows[index]
+                for index in sorted(np.random.default_rng(stream).permutation(len(rows))[:cap])
+            ]
         capped[split] = tuple(rows)
     return capped, notices
 
@@ -155,7 +183,9 @@ def _repeats(splits: Mapping[Split, Sequence[Example]]) -> list[str]:
             other = sum(folded(a.target) != folded(b.target) for a, b in twins)
             contradiction = f", {other} of them with another target" if other else ""
             example = f"{twins[0][1].where} repeats {twins[0][0].where}"
-            notices.append(f"{split}: {len(twins)} of {len(rows)} rows repeat an input{contradiction} ({example})")
+            notices.append(
+                f"{split}: {len(twins)} of {len(rows)} rows repeat an input{contradiction} ({example})"
+            )
     return notices
 
 

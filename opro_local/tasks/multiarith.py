@@ -1,13 +1,14 @@
-"""MultiArith (Roy and Roth 2015, arXiv 1608.01413): arithmetic word problems of several steps, in both layouts.
+"""MultiArith (Roy and Roth 2015, arXiv 1608.01413): arithmetic word problems of several steps, in
+both layouts.
 
-For: rows as the reference shows them; the paper only evaluates on MultiArith (section 5.2.3). Not for: the equations.
+For: rows as the reference shows them; the paper only evaluates on MultiArith (section 5.2.3). Not
+for: the equations.
 """
 
 # One row of MultiArith.json (a list of objects; 600 rows), with iIndex and lAlignments left out:
-#   {"sQuestion": " Paul was collecting cans for recycling. ... how many cans did he pick up total? ",
-#    "lSolutions": [72.0], "lEquations": ["X=(8.0*(6.0+3.0))"]}
-# The same row at Hugging Face (ChilleD/MultiArith; 420 for train, 180 for test): question = "Paul was ...",
-# final_ans = "72"
+# {"sQuestion": " Paul was collecting cans for recycling. ... how many cans did he pick up total? ",
+# "lSolutions": [72.0], "lEquations": ["X=(8.0*(6.0+3.0))"]} The same row at Hugging Face
+# (ChilleD/MultiArith; 420 for train, 180 for test): question = "Paul was ...", final_ans = "72"
 
 from __future__ import annotations
 
@@ -31,10 +32,12 @@ EXPECTED = "MultiArith.json, or Parquet files or a saved dataset with a split ca
 
 
 def load(settings: TaskSettings) -> Task:
-    """All rows are test rows, as in the reference (evaluate_instructions.py), unless task.train_rows is set.
+    """All rows are test rows, as in the reference (evaluate_instructions.py), unless
+    task.train_rows is set.
 
-    It is then how many rows are drawn for train (and task.validation_rows for validation, from the others), and test
-    is the rest. A published dataset with splits of its own keeps them; its train is read if asked for.
+    It is then how many rows are drawn for train (and task.validation_rows for validation, from the
+    others), and test is the rest. A published dataset with splits of its own keeps them; its train
+    is read if asked for.
 
     Raises:
         DataError: no known layout in `data_dir`, or a malformed row.
@@ -47,15 +50,33 @@ def load(settings: TaskSettings) -> Task:
     splits = {**read, **published.divided(test, *drawn)}
     other = f"multiarith: {len(test)} test rows where the paper has {PAPER_ROWS}"
     notices = () if len(test) == PAPER_ROWS else (other,)
-    return Task("multiarith", splits, "number", "question", "answer", "number", notices=notices, version=VERSION)
+    return Task(
+        "multiarith",
+        splits,
+        "number",
+        "question",
+        "answer",
+        "number",
+        notices=notices,
+        version=VERSION,
+    )
 
 
 def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example, ...]]:
     folders = published.places(settings, FOLDERS, EXPECTED)
     if path := published.file_in(folders, "MultiArith.json"):
-        return {"test": tuple(published.examples("test", table.read(str(path), typed=True)[""].rows, _from_file))}
-    if tables := published.hub_tables(folders, ("test",), COLUMNS, also, published.unnamed(settings)):
-        return {split: tuple(published.examples(split, rows.rows, _from_hub)) for split, rows in tables.items()}
+        return {
+            "test": tuple(
+                published.examples("test", table.read(str(path), typed=True)[""].rows, _from_file)
+            )
+        }
+    if tables := published.hub_tables(
+        folders, ("test",), COLUMNS, also, published.unnamed(settings)
+    ):
+        return {
+            split: tuple(published.examples(split, rows.rows, _from_hub))
+            for split, rows in tables.items()
+        }
     raise published.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
 
 
@@ -68,7 +89,9 @@ def _from_file(row: Row) -> tuple[dict[str, str], str, str]:
 
 
 def _from_hub(row: Row) -> tuple[dict[str, str], str, str]:
-    return _parts(row.where, published.text(row.where, row.columns, "question"), row.columns["final_ans"])
+    return _parts(
+        row.where, published.text(row.where, row.columns, "question"), row.columns["final_ans"]
+    )
 
 
 def _parts(where: str, question: str, answer: Any) -> tuple[dict[str, str], str, str]:

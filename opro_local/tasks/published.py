@@ -1,6 +1,8 @@
-"""What the benchmarks share: where their files may lie, what a field must be, and the paper's way to draw rows.
+"""What the benchmarks share: where their files may lie, what a field must be, and the paper's way
+to draw rows.
 
-For: both layouts (google-deepmind/opro's `data` folder, Hugging Face's folders) and the reference's row indices. Not
+For: both layouts (google-deepmind/opro's `data` folder, Hugging Face's folders) and the reference's
+row indices. Not
 for: any one benchmark, or a user's own tables.
 """
 
@@ -34,7 +36,8 @@ def unknown(name: str, known: Iterable[str], accepted: str) -> UsageError:
 
 
 def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[Path]:
-    """The folders to look in: `data_dir` itself, its `data` folder, and in both of them the folders of these names.
+    """The folders to look in: `data_dir` itself, its `data` folder, and in both of them the folders
+    of these names.
 
     Raises:
         UsageError: `data_dir` is not set; the hint says which files are expected there.
@@ -71,17 +74,19 @@ def hub_tables(
     also: Sequence[str] = (),
     shared: Collection[Path] = (),
 ) -> dict[str, Table] | None:
-    """The tables of the first folder that holds Parquet files or a saved dataset with these splits, by split.
+    """The tables of the first folder that holds Parquet files or a saved dataset with these splits,
+    by split.
 
-    Values keep their types. A dataset without named splits counts as the last one of `splits`. Splits of `also` are
-    read where they exist.
+    Values keep their types. A dataset without named splits counts as the last one of `splits`.
+    Splits of `also` are read where they exist.
 
     Args:
         folders: where to look.
         splits: those that are needed.
         columns: those that each split must have.
         also: further splits.
-        shared: folders that may hold another benchmark: if a column is missing there, the search goes on.
+        shared: folders that may hold another benchmark: if a column is missing there, the search
+        goes on.
 
     Raises:
         DataError: a split lacks one of the columns; NotFound if that was in a shared folder only.
@@ -113,11 +118,15 @@ def need_columns(rows: Table, columns: Sequence[str]) -> None:
     """Raise DataError for the first of these columns that the table does not have."""
     for column in columns:
         if column not in rows.columns:
-            raise DataError(f"{rows.where}: no column {column!r}", table.column_hint(column, rows.columns))
+            raise DataError(
+                f"{rows.where}: no column {column!r}", table.column_hint(column, rows.columns)
+            )
 
 
 def text(where: str, columns: Mapping[str, Any], name: str) -> str:
-    """The text in this field, as it is written. Raises DataError unless it is a text with something in it."""
+    """The text in this field, as it is written. Raises DataError unless it is a text with something
+    in it.
+    """
     return a_text(columns.get(name), f"{where}: {name}")
 
 
@@ -147,11 +156,14 @@ def examples(
     return [Example(f"{prefix}:{index}", *read(row), row.where) for index, row in enumerate(rows)]
 
 
-def paper_split(rows: int, train: int, validation: int = 0) -> tuple[list[int], list[int], list[int]]:
-    """Sorted indices of train, validation and test, as google-deepmind/opro draws them (optimize_instructions.py).
+def paper_split(
+    rows: int, train: int, validation: int = 0
+) -> tuple[list[int], list[int], list[int]]:
+    """Sorted indices of train, validation and test, as google-deepmind/opro draws them
+    (optimize_instructions.py).
 
-    Train is drawn first, validation from what is left with the same stream, and test is the rest; so a larger
-    validation never changes train.
+    Train is drawn first, validation from what is left with the same stream, and test is the rest;
+    so a larger validation never changes train.
 
     Args:
         rows: how many there are.
@@ -162,18 +174,27 @@ def paper_split(rows: int, train: int, validation: int = 0) -> tuple[list[int], 
     chosen = np.sort(stream.choice(rows, size=train, replace=False))
     others = np.setdiff1d(np.arange(rows), chosen)
     kept = (
-        np.sort(stream.choice(others, size=min(validation, len(others)), replace=False)) if validation else others[:0]
+        np.sort(stream.choice(others, size=min(validation, len(others)), replace=False))
+        if validation
+        else others[:0]
     )
     return chosen.tolist(), kept.tolist(), np.setdiff1d(others, kept).tolist()
 
 
-def divided(rows: Sequence[Example], train: int, validation: int = 0) -> dict[Split, tuple[Example, ...]]:
+def divided(
+    rows: Sequence[Example], train: int, validation: int = 0
+) -> dict[Split, tuple[Example, ...]]:
     """The rows by split, drawn as in `paper_split`; a split without rows does not exist.
 
     Raises:
         DataError: the rows are too few for `train` of them.
     """
     if train > len(rows):
-        raise DataError(f"{rows[0].where}: {len(rows)} rows, {train} wanted for train", "set task.train_rows lower")
-    parts = zip(("train", "validation", "test"), paper_split(len(rows), train, validation), strict=True)
+        raise DataError(
+            f"{rows[0].where}: {len(rows)} rows, {train} wanted for train",
+            "set task.train_rows lower",
+        )
+    parts = zip(
+        ("train", "validation", "test"), paper_split(len(rows), train, validation), strict=True
+    )
     return {split: tuple(rows[index] for index in part) for split, part in parts if part}

@@ -11,17 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# More than the longest context of any model reads; a longer field is a quote that was never closed, or no text.
+# More than the longest context of any model reads; a longer field is a quote that was never closed,
+# or no text.
 MAX_FIELD = 5_000_000
 
 # The names under which published data sets keep the three splits.
-SPLIT_NAMES = dict(train="train", validation="validation", valid="validation", val="validation", dev="validation")
+SPLIT_NAMES = dict(
+    train="train", validation="validation", valid="validation", val="validation", dev="validation"
+)
 SPLIT_NAMES["test"] = "test"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as read. A value is None where the file has none (JSON null, an absent key); `where` is file:line.
+    """One row as read. A value is None where the file has none (JSON null, an absent key); `where`
+    is file:line.
 
     Values are texts; where the table was read as typed they are what JSON or Arrow hold.
     """

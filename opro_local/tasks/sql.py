@@ -1,13 +1,15 @@
-"""Text-to-SQL in Spider's layout (Yu et al. 2018, arXiv 1809.08887), and the small data set of that shape we ship.
+"""Text-to-SQL in Spider's layout (Yu et al. 2018, arXiv 1809.08887), and the small data set of that
+shape we ship.
 
-For: questions with their database's schema, gold SQL and the path of the database. Not for: running SQL (the rule sql
-does).
+For: questions with their database's schema, gold SQL and the path of the database. Not for: running
+SQL (the rule sql does).
 """
 
-# One row of dev.json (query_toks and others are not read), and what tables.json says about its database:
-#   {"db_id": "library", "question": "How many books are there?", "query": "SELECT count(*) FROM book"}
-#   {"db_id": "library", "table_names_original": ["book", ...], "column_names_original": [[-1, "*"], [0, "id"], ...],
-#    "column_types": ["text", "number", ...], "primary_keys": [1, ...], "foreign_keys": [[9, 1], ...]}
+# One row of dev.json (query_toks and others are not read), and what tables.json says about its
+# database:   {"db_id": "library", "question": "How many books are there?", "query": "SELECT
+# count(*) FROM book"}   {"db_id": "library", "table_names_original": ["book", ...],
+# "column_names_original": [[-1, "*"], [0, "id"], ...],    "column_types": ["text", "number", ...],
+# "primary_keys": [1, ...], "foreign_keys": [[9, 1], ...]}
 
 from __future__ import annotations
 
@@ -40,20 +42,29 @@ FOLDER_NAME = re.compile(r"\w[\w.-]*")
 def load(settings: TaskSettings) -> Task:
     """The questions of `data_dir`; without one, those that are shipped.
 
-    train.json (or train_spider.json and train_others.json) is train. With a test.json, dev.json is validation and
-    test.json test; without one, dev.json is test. If there is only dev.json, it is divided by task.split.
+    train.json (or train_spider.json and train_others.json) is train. With a test.json, dev.json is
+    validation and test.json test; without one, dev.json is test. If there is only dev.json, it is
+    divided by task.split.
 
     Raises:
         DataError: a file or database is missing, or a row or schema is malformed: file:line.
     """
     folder = _folder(Path(settings.data_dir)) if settings.data_dir else SHIPPED
     schemas = _schemas(folder)
-    found = {name: folder / name for name in (*TRAIN, "dev.json", "test.json") if (folder / name).is_file()}
+    found = {
+        name: folder / name
+        for name in (*TRAIN, "dev.json", "test.json")
+        if (folder / name).is_file()
+    }
     parts: dict[Split, list[Path]] = {"train": [found[name] for name in TRAIN if name in found]}
-    parts["validation" if "test.json" in found else "test"] = [found["dev.json"]] if "dev.json" in found else []
+    parts["validation" if "test.json" in found else "test"] = (
+        [found["dev.json"]] if "dev.json" in found else []
+    )
     if "test.json" in found:
         parts["test"] = [found["test.json"]]
-    splits = {split: _examples(split, paths, folder, schemas) for split, paths in parts.items() if paths}
+    splits = {
+        split: _examples(split, paths, folder, schemas) for split, paths in parts.items() if paths
+    }
     if not splits:
         raise DataError(f"{folder}: no questions here", EXPECTED)
     if set(splits) == {"test"}:
@@ -82,10 +93,15 @@ def _folder(place: Path) -> Path:
     raise DataError(f"{place}: no tables.json here", EXPECTED)
 
 
-def _examples(split: Split, paths: Sequence[Path], folder: Path, schemas: Mapping[str, str]) -> list[Example]:
+def _examples(
+    split: Split, paths: Sequence[Path], folder: Path, schemas: Mapping[str, str]
+) -> list[Example]:
     rows = chain.from_iterable(_rows(path) for path in paths)
     databases = {name: _database(folder, name) for name in schemas}
-    return [_example(f"{split}:{index}", row, schemas, databases, folder) for index, row in enumerate(rows)]
+    return [
+        _example(f"{split}:{index}", row, schemas, databases, folder)
+        for index, row in enumerate(rows)
+    ]
 
 
 def _rows(path: Path) -> Sequence[Row]:
@@ -93,12 +109,20 @@ def _rows(path: Path) -> Sequence[Row]:
 
 
 def _example(
-    name: str, row: Row, schemas: Mapping[str, str], databases: Mapping[str, Path | None], folder: Path
+    name: str,
+    row: Row,
+    schemas: Mapping[str, str],
+    databases: Mapping[str, Path | None],
+    folder: Path,
 ) -> Example:
     where = row.where
-    db_id, question, query = (text(where, row.columns, key) for key in ("db_id", "question", "query"))
+    db_id, question, query = (
+        text(where, row.columns, key) for key in ("db_id", "question", "query")
+    )
     if db_id not in schemas:
-        raise DataError(f"{where}: the db_id {db_id!r} is not in tables.json", f"there are {_listed(schemas)}")
+        raise DataError(
+            f"{where}: the db_id {db_id!r} is not in tables.json", f"there are {_listed(schemas)}"
+        )
     if databases[db_id] is None:
         hint = f"expected {folder / 'database' / db_id / db_id}.sqlite, or schema.sql beside it"
         raise DataError(f"{where}: no database for the db_id {db_id!r}", hint)
@@ -121,7 +145,9 @@ def _database(folder: Path, db_id: str) -> Path | None:
 
 
 def _schemas(folder: Path) -> dict[str, str]:
-    """Each database's CREATE TABLE lines by db_id, from tables.json and, in newer Spider, test_tables.json."""
+    """Each database's CREATE TABLE lines by db_id, from tables.json and, in newer Spider,
+    test_tables.json.
+    """
     rows = list(_rows(folder / "tables.json"))
     if (folder / "test_tables.json").is_file():
         rows += _rows(folder / "test_tables.json")
@@ -129,17 +155,27 @@ def _schemas(folder: Path) -> dict[str, str]:
     for row in rows:
         db_id = text(row.where, row.columns, "db_id")
         if not FOLDER_NAME.fullmatch(db_id):
-            raise DataError(f"{row.where}: the db_id {db_id!r} is no name of a folder", "restore the file")
+            raise DataError(
+                f"{row.where}: the db_id {db_id!r} is no name of a folder", "restore the file"
+            )
         try:
             found[db_id] = "\n".join(_create(row.columns))
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else "its lists of tables, columns and keys disagree"
-            raise DataError(f"{row.where}: the schema of {db_id!r} is malformed: {what}", "restore the file") from None
+            what = (
+                f"no {error}"
+                if isinstance(error, KeyError)
+                else "its lists of tables, columns and keys disagree"
+            )
+            raise DataError(
+                f"{row.where}: the schema of {db_id!r} is malformed: {what}", "restore the file"
+            ) from None
     return found
 
 
 def _create(schema: Mapping[str, Any]) -> list[str]:
-    """One compact CREATE TABLE line per table; types are Spider's own words (text, number, time, boolean, others)."""
+    """One compact CREATE TABLE line per table; types are Spider's own words (text, number, time,
+    boolean, others).
+    """
     tables = [_quoted(name) for name in schema["table_names_original"]]
     columns = [(owner, _quoted(name)) for owner, name in schema["column_names_original"]]
     fields: list[list[str]] = [[] for _ in tables]
@@ -157,7 +193,10 @@ def _create(schema: Mapping[str, Any]) -> list[str]:
     for here, there in schema["foreign_keys"]:
         (owner, name), (other, target) = columns[here], columns[there]
         fields[owner].append(f"FOREIGN KEY ({name}) REFERENCES {tables[other]}({target})")
-    return [f"CREATE TABLE {name} ({', '.join(parts)})" for name, parts in zip(tables, fields, strict=True)]
+    return [
+        f"CREATE TABLE {name} ({', '.join(parts)})"
+        for name, parts in zip(tables, fields, strict=True)
+    ]
 
 
 def _quoted(name: str) -> str:

@@ -1,8 +1,9 @@
-"""Tables of text from a user's file: CSV, TSV, JSON Lines, JSON, Parquet, or a folder saved by `datasets`.
+"""Tables of text from a user's file: CSV, TSV, JSON Lines, JSON, Parquet, or a folder saved by
+`datasets`.
 
-For: reading rows as they are written, and errors that name the line. `007`, `NA` and `None` stay the text they are;
-JSON numbers keep their digits. Not for: splits, benchmarks' own formats, guessing what a malformed line meant, or
-Arrow itself (arrow.py).
+For: reading rows as they are written, and errors that name the line. `007`, `NA` and `None` stay
+the text they are; JSON numbers keep their digits. Not for: splits, benchmarks' own formats,
+guessing what a malformed line meant, or Arrow itself (arrow.py).
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ LINES_HINT = "write one object a line"
 
 
 def read(path: str, typed: bool = False, only: Collection[str] = ()) -> dict[str, Table]:
-    """Every table in a file or folder, by split name where the data names splits, under "" where it doesn't.
+    """Every table in a file or folder, by split name where the data names splits, under "" where it
+    doesn't.
 
     Args:
         path: the file or folder.
-        typed: values keep their JSON or Arrow types (lists, numbers, class numbers) instead of becoming text.
+        typed: values keep their JSON or Arrow types (lists, numbers, class numbers) instead of
+        becoming text.
         only: of a folder with named splits, read these splits; all of them if empty.
 
     Raises:
@@ -61,10 +64,13 @@ def _not_empty(table: Table) -> Table:
     return table
 
 
-def examples(table: Table, prefix: str, input_column: str, target_column: str, targets: bool = True) -> list[Example]:
+def examples(
+    table: Table, prefix: str, input_column: str, target_column: str, targets: bool = True
+) -> list[Example]:
     """The table's rows as examples with the ids `prefix:0`, `prefix:1`, ...
 
-    Without `targets` neither the target column nor anything in it is needed: a missing target is "".
+    Without `targets` neither the target column nor anything in it is needed: a missing target is
+    "".
 
     Raises:
         DataError: a column does not exist, or a row has no input or no target.
@@ -72,24 +78,34 @@ def examples(table: Table, prefix: str, input_column: str, target_column: str, t
     needed = (input_column, target_column) if targets else (input_column,)
     for column in needed:
         if column not in table.columns:
-            raise DataError(f"{table.where}: no column {column!r}", column_hint(column, table.columns))
+            raise DataError(
+                f"{table.where}: no column {column!r}", column_hint(column, table.columns)
+            )
     found = []
     for index, row in enumerate(table.rows):
         columns = {name: row.columns.get(name) or "" for name in table.columns}
         for column in needed:
             if not columns[column].strip():
-                raise DataError(f"{row.where}: nothing in the column {column!r}", "fill it in or remove the row")
+                raise DataError(
+                    f"{row.where}: nothing in the column {column!r}", "fill it in or remove the row"
+                )
         target = columns.get(target_column, "")
-        found.append(Example(f"{prefix}:{index}", columns, columns[input_column], target, row.where))
+        found.append(
+            Example(f"{prefix}:{index}", columns, columns[input_column], target, row.where)
+        )
     return found
 
 
 def column_hint(column: str, columns: Sequence[str]) -> str:
     """What to say after "no column": the columns there are, and the nearest."""
-    there = ", ".join(repr(name[:60]) for name in columns[:30]) + (", ..." if len(columns) > 30 else "")
+    there = ", ".join(repr(name[:60]) for name in columns[:30]) + (
+        ", ..." if len(columns) > 30 else ""
+    )
     if len(columns) == 1 and (found := re.search("[;\t|,]", columns[0])):
         return f"the only column is {there}: it seems divided by {found.group()!r}, a .csv by ',' and a .tsv by tabs"
-    near = difflib.get_close_matches(column.casefold(), [name.casefold() for name in columns], 1, 0.5)
+    near = difflib.get_close_matches(
+        column.casefold(), [name.casefold() for name in columns], 1, 0.5
+    )
     guess = next((name for name in columns if near and name.casefold() == near[0]), None)
     return f"the columns are {there}" + (f"; did you mean {guess!r}?" if guess is not None else "")
 
@@ -98,21 +114,29 @@ def read_text(path: Path) -> str:
     """The file as text, without its byte order mark.
 
     Raises:
-        DataError: it can't be read, is no UTF-8 (the byte and the line are named), holds NULs or is empty.
+        DataError: it can't be read, is no UTF-8 (the byte and the line are named), holds NULs or is
+        empty.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}", "check the path") from None
+        raise DataError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "check the path"
+        ) from None
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{path}:1: the file is UTF-16", "save it as UTF-8")
     if (at := data.find(b"\0")) >= 0:
-        raise DataError(f"{path}:{_line(data, at)}: a NUL byte", "the file is damaged or no text; save it as UTF-8")
+        raise DataError(
+            f"{path}:{_line(data, at)}: a NUL byte",
+            "the file is damaged or no text; save it as UTF-8",
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte, line = error.object[error.start], _line(error.object, error.start)
-        raise DataError(f"{path}:{line}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8") from None
+        raise DataError(
+            f"{path}:{line}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"
+        ) from None
     if not text.strip():
         raise DataError(f"{path}: the file is empty", "give a file with rows")
     return text
@@ -123,7 +147,8 @@ def _line(data: bytes, at: int) -> int:
 
 
 def records(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
-    """The records of a CSV file that are not blank, each with the line on which it starts, counted from 1.
+    """The records of a CSV file that are not blank, each with the line on which it starts, counted
+    from 1.
 
     Raises:
         DataError: the file can't be read, or a quote is not closed.
@@ -154,12 +179,20 @@ def _csv_table(path: Path, found: Iterator[tuple[int, list[str]]]) -> Table:
     header = [name.strip() for name in header]
     for name in header:
         if header.count(name) > 1:
-            raise DataError(f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them")
+            raise DataError(
+                f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them"
+            )
     rows = []
     for number, fields in found:
         if len(fields) != len(header):
-            hint = "quote fields that hold the separator" if len(fields) > len(header) else "add what is missing"
-            raise DataError(f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint)
+            hint = (
+                "quote fields that hold the separator"
+                if len(fields) > len(header)
+                else "add what is missing"
+            )
+            raise DataError(
+                f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint
+            )
         rows.append(Row(f"{path}:{number}", dict(zip(header, fields, strict=True))))
     return Table(f"{path}:{line}", tuple(header), rows)
 
@@ -192,14 +225,17 @@ def _read_json(path: Path, kind: str, typed: bool) -> Table:
     text = read_text(path)
     is_array = text.lstrip()[0] == "["
     if is_array and kind != ".json":
-        raise DataError(f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json")
+        raise DataError(
+            f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json"
+        )
     rows = list((_array_rows if is_array else _line_rows)(path, text, typed))
     columns = tuple(dict.fromkeys(name for row in rows for name in row.columns))
     return Table(f"{path}:1", columns, rows)
 
 
 def _line_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
-    # Only \n ends a line: JSON strings may hold the other characters that str.splitlines takes for line ends.
+    # Only \n ends a line: JSON strings may hold the other characters that str.splitlines takes for
+    # line ends.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -230,8 +266,12 @@ def _array_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
     closed = text[at : at + 1] == "]" and not comma
     rest = space.match(text, at + 1).end() if closed else at
     if not closed or rest < len(text):
-        expected = "an object expected after ','" if comma else "a ',' or the end of the array expected"
-        raise DataError(f"{path}:{text.count(chr(10), 0, rest) + 1}: no JSON: {expected}", "correct the file")
+        expected = (
+            "an object expected after ','" if comma else "a ',' or the end of the array expected"
+        )
+        raise DataError(
+            f"{path}:{text.count(chr(10), 0, rest) + 1}: no JSON: {expected}", "correct the file"
+        )
 
 
 def document(path: Path) -> Any:
@@ -247,14 +287,18 @@ def _decoder(typed: bool) -> json.JSONDecoder:
     if typed:
         return json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
     # Numbers stay the text they are: 1 is "1", 1.0 is "1.0", and 2000 digits are no error.
-    return json.JSONDecoder(object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=_constant)
+    return json.JSONDecoder(
+        object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=_constant
+    )
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
+        raise ValueError(
+            f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice"
+        )
     return found
 
 
@@ -264,7 +308,9 @@ def _constant(name: str) -> None:
 
 def _json_error(where: str, error: Exception) -> DataError:
     if isinstance(error, json.JSONDecodeError):
-        return DataError(f"{where}: no JSON: {error.msg.lower()} at column {error.colno}", LINES_HINT)
+        return DataError(
+            f"{where}: no JSON: {error.msg.lower()} at column {error.colno}", LINES_HINT
+        )
     if isinstance(error, RecursionError):
         return DataError(f"{where}: nested too deep", LINES_HINT)
     return DataError(f"{where}: {error}", "correct the row")
@@ -275,9 +321,14 @@ def _json_columns(value: Any, raw: str, typed: bool) -> dict[str, Any]:
         plain = dict.fromkeys((str, int, float), "a string or a number")
         kind = {list: "an array", bool: "true or false", **plain}.get(type(value), "null")
         raise ValueError(f"{kind} where an object with named columns is expected")
-    nested = {} if typed else {name: item for name, item in value.items() if isinstance(item, (dict, list))}
+    nested = (
+        {}
+        if typed
+        else {name: item for name, item in value.items() if isinstance(item, (dict, list))}
+    )
     if nested:
-        # Nested values become JSON text; parsed again, because the first pass made strings of their numbers.
+        # Nested values become JSON text; parsed again, because the first pass made strings of their
+        # numbers.
         value |= {name: item for name, item in json.loads(raw).items() if name in nested}
     columns = {name: text_of(item) for name, item in value.items()}
     if "\\u" in raw:
@@ -305,7 +356,9 @@ def _read_folder(place: Path, typed: bool, only: Collection[str]) -> dict[str, T
         return read_saved(place, typed, only)
     files = sorted(place.glob("*.parquet"))
     if not files:
-        raise DataError(f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}")
+        raise DataError(
+            f"{place}: a folder without Parquet files or a saved dataset", f"accepted: {KINDS}"
+        )
     named: dict[str, list[Path]] = {}
     for file in files:
         # train-00000-of-00002.parquet, test.parquet
@@ -314,12 +367,19 @@ def _read_folder(place: Path, typed: bool, only: Collection[str]) -> dict[str, T
     if not set(named) & set(SPLIT_NAMES.values()):
         return {"": _joined([read_parquet(file, typed) for file in files])}
     wanted = {name: files for name, files in named.items() if not only or name in only}
-    return {name: _joined([read_parquet(file, typed) for file in files]) for name, files in wanted.items()}
+    return {
+        name: _joined([read_parquet(file, typed) for file in files])
+        for name, files in wanted.items()
+    }
 
 
 def _joined(tables: list[Table]) -> Table:
     for table in tables[1:]:
         if set(table.columns) != set(tables[0].columns):
             there = ", ".join(table.columns)
-            raise DataError(f"{table.where}: other columns than {tables[0].where}: {there}", "make them agree")
-    return Table(tables[0].where, tables[0].columns, [row for table in tables for row in table.rows])
+            raise DataError(
+                f"{table.where}: other columns than {tables[0].where}: {there}", "make them agree"
+            )
+    return Table(
+        tables[0].where, tables[0].columns, [row for table in tables for row in table.rows]
+    )

@@ -18,13 +18,18 @@ class Task:
     """Examples with a scoring rule.
 
     Attributes:
-        splits: the splits that exist; rows in the order of their file. "train" is among them unless the benchmark is
-            there for evaluation only (see tasks.load).
-        rule: name of the scoring rule; "auto" lets the targets of train decide (see scoring.make_rule).
-        kind: the answers' kind for the rule opro: number, boolean, choice, text, or "auto" (the targets decide).
-        labels: the labels the benchmark itself defines, for the rule labels; the user's task.labels go before them.
-        pattern: what the rule needs besides its name, where the task's own files say it; the user's goes before it.
-        notices: lines a user should read: repeated rows, rows shared between splits, caps that were not reached.
+        splits: the splits that exist; rows in the order of their file. "train" is among them unless
+            the benchmark is there for evaluation only (see tasks.load).
+        rule: name of the scoring rule; "auto" lets the targets of train decide (see
+        scoring.make_rule).
+        kind: the answers' kind for the rule opro: number, boolean, choice, text, or "auto" (the
+        targets decide).
+        labels: the labels the benchmark itself defines, for the rule labels; the user's task.labels
+        go before them.
+        pattern: what the rule needs besides its name, where the task's own files say it; the user's
+        goes before it.
+        notices: lines a user should read: repeated rows, rows shared between splits, caps that were
+        not reached.
         stop: texts that end an answer, where the task's own files say it.
         max_tokens: new tokens per answer, where the task's own files say it.
         version: of the way the benchmark is read and shown; 0 for a user's own data.

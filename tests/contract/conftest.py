@@ -14,7 +14,8 @@ from opro_local.types import Engine, EngineSettings
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent.parent / "models" / "weights" / "smollm2-135m-instruct"
-# Runs host their models in workers. Without one, and in several, real models are asked by the long tests only.
+# Runs host their models in workers. Without one, and in several, real models are asked by the long
+# tests only.
 ENGINES = [
     "scripted-direct",
     "scripted-worker",
@@ -29,7 +30,9 @@ ENGINES = [
 
 def settings_for(kind: str) -> EngineSettings:
     script = f"{HERE / 'echo_script.py'}:reply"
-    return EngineSettings(model=str(WEIGHTS), kind=kind, max_model_len=512, script=script, max_num_seqs=16)
+    return EngineSettings(
+        model=str(WEIGHTS), kind=kind, max_model_len=512, script=script, max_num_seqs=16
+    )
 
 
 def require(kind: str) -> None:

@@ -1,4 +1,6 @@
-"""A scripted model with what the contract asks of any model: greedy repeats, seeds differ, long replies are cut."""
+"""A scripted model with what the contract asks of any model: greedy repeats, seeds differ, long
+replies are cut.
+"""
 
 import hashlib
 import re
@@ -17,7 +19,9 @@ def reply(request: Request) -> str:
 
 
 def obedient(constraint: Constraint, draw: bytes) -> str:
-    """A reply that the constraint allows. Of regexes it knows the contract's: classes and signs, each with a count."""
+    """A reply that the constraint allows. Of regexes it knows the contract's: classes and signs,
+    each with a count.
+    """
     if constraint.kind == "choice":
         return constraint.value[draw[0] % len(constraint.value)]
     if constraint.kind == "json":

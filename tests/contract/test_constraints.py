@@ -18,10 +18,14 @@ PAIR = Constraint("regex", "[0-9]{1,2}, [0-9]{1,2}")
 
 
 def answered(constraint, reply):
-    return ScriptedEngine.of(lambda request: reply).generate([Request(Prompt("q"), Sampling(9, constraint=constraint))])
+    return ScriptedEngine.of(lambda request: reply).generate(
+        [Request(Prompt("q"), Sampling(9, constraint=constraint))]
+    )
 
 
-@pytest.mark.parametrize("constraint, reply", [(YES, "maybe"), (YES, "yes "), (PAIR, "1, 2, 3"), (PAIR, "123, 4")])
+@pytest.mark.parametrize(
+    "constraint, reply", [(YES, "maybe"), (YES, "yes "), (PAIR, "1, 2, 3"), (PAIR, "123, 4")]
+)
 def test_a_script_that_breaks_its_constraint_is_found(constraint, reply):
     for given_back in (reply, Completion(reply, "stop", 1, 0, 1)):
         with pytest.raises(EngineError, match=re.escape(repr(reply))):
@@ -30,19 +34,37 @@ def test_a_script_that_breaks_its_constraint_is_found(constraint, reply):
 
 
 def test_a_script_that_obeys_passes():
-    assert [answered(c, text)[0].text for c, text in ((YES, "no"), (PAIR, "1, 22"))] == ["no", "1, 22"]
+    assert [answered(c, text)[0].text for c, text in ((YES, "no"), (PAIR, "1, 22"))] == [
+        "no",
+        "1, 22",
+    ]
 
 
 @pytest.mark.parametrize(
     "constraint", [None, YES, PAIR, Constraint("json", "{}"), Constraint("choice", ("\ud800", ""))]
 )
 def test_a_constraint_survives_the_pipe(constraint):
-    requests = [Request(Prompt("a"), Sampling(5, 0.5, 0.9, 3, ("x",), c)) for c in (constraint, None, YES)]
+    requests = [
+        Request(Prompt("a"), Sampling(5, 0.5, 0.9, 3, ("x",), c)) for c in (constraint, None, YES)
+    ]
     assert unpack(json.loads(json.dumps(pack(requests)))) == requests
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\Aa", r"a\Z", r"\bno\b", r"(a)\1", r"[\b]", r"\0", "a^b", "[[:alpha:]]", "a$b", "(a$)", "a$\\."]
+    "pattern",
+    [
+        r"\Aa",
+        r"a\Z",
+        r"\bno\b",
+        r"(a)\1",
+        r"[\b]",
+        r"\0",
+        "a^b",
+        "[[:alpha:]]",
+        "a$b",
+        "(a$)",
+        "a$\\.",
+    ],
 )
 def test_a_regex_that_would_be_read_over_is_refused(pattern):
     with pytest.raises(UsageError, match=r"^regex constraint"):
@@ -76,7 +98,11 @@ def test_what_a_schema_asks_in_vain_is_named(keyword, schema):
 
 
 def test_a_property_may_have_a_keywords_name():
-    schema = {"properties": {"not": {"const": {"oneOf": 1}}, "format": True}, "required": ["not"], "title": "x"}
+    schema = {
+        "properties": {"not": {"const": {"oneOf": 1}}, "format": True},
+        "required": ["not"],
+        "title": "x",
+    }
     constraints.check(Constraint("json", json.dumps(schema)))
 
 
@@ -112,7 +138,10 @@ def test_every_choice_can_be_written_and_nothing_else(texts, index):
 
 
 @settings(deadline=None)
-@given(st.from_regex(r"([ab.\\d]|\[[ab.]\]|\.\*|\\\.){1,6}", fullmatch=True), st.text("ab.5\n", max_size=4))
+@given(
+    st.from_regex(r"([ab.\\d]|\[[ab.]\]|\.\*|\\\.){1,6}", fullmatch=True),
+    st.text("ab.5\n", max_size=4),
+)
 @example(".", "\n")
 @example(r"\\.", "\\\n")
 @example("[.]", "a")
@@ -125,4 +154,6 @@ def test_a_regex_means_what_it_means_in_python(pattern, text):
         grammar = xgrammar.Grammar.from_regex(constraints.dialect(constraint)[1])
     except (UsageError, RuntimeError):
         return
-    assert testing._is_grammar_accept_string(grammar, text) == constraints.satisfies(constraint, text)
+    assert testing._is_grammar_accept_string(grammar, text) == constraints.satisfies(
+        constraint, text
+    )

@@ -14,12 +14,22 @@ LONG = Prompt("word " * 600)
 BEG = Prompt("Write a long poem about the sea. Write no number, no colour, no yes and no no.")
 PAIR = "[0-9]{1,2}, [0-9]{1,2}"
 WORDS = "[a-z]{3}" + " [a-z]{3}" * 30
-CHOICES = [("red", "green", "blue"), ("yes", "no"), ("1", "12", "123"), ("it rains", "it snows", "it")]
+CHOICES = [
+    ("red", "green", "blue"),
+    ("yes", "no"),
+    ("1", "12", "123"),
+    ("it rains", "it snows", "it"),
+]
 SCHEMA = {
     "type": "object",
     "properties": {
         "w": {"type": "integer", "minimum": 1, "maximum": 9},
-        "words": {"type": "array", "items": {"type": "string", "maxLength": 8}, "minItems": 1, "maxItems": 2},
+        "words": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 8},
+            "minItems": 1,
+            "maxItems": 2,
+        },
     },
     "required": ["w", "words"],
 }
@@ -58,9 +68,15 @@ def drawn(seed: int, text: str = "Invent a name for a cat.") -> Request:
     return Request(Prompt(text), Sampling(max_tokens=12, temperature=1.0, top_p=0.95, seed=seed))
 
 
-def held(kind: str, value: str | tuple, seed: int | None = None, prompt: Prompt = BEG, **sampling) -> Request:
+def held(
+    kind: str, value: str | tuple, seed: int | None = None, prompt: Prompt = BEG, **sampling
+) -> Request:
     """A request under a constraint: greedy, or at temperature 1 where there is a seed."""
-    sampling = {"max_tokens": 60, "temperature": 0.0 if seed is None else 1.0, "seed": seed} | sampling
+    sampling = {
+        "max_tokens": 60,
+        "temperature": 0.0 if seed is None else 1.0,
+        "seed": seed,
+    } | sampling
     return Request(prompt, Sampling(constraint=Constraint(kind, value), **sampling))
 
 
@@ -117,7 +133,10 @@ def test_stop_string_ends_the_reply_and_is_no_part_of_it(engine):
 
 def test_stop_string_that_stands_in_the_prompt_only(engine):
     sampling = Sampling(6, stop=("zebra",))
-    assert ask(engine, Prompt("Do not write the word zebra"), sampling=sampling)[0].finish_reason == "length"
+    assert (
+        ask(engine, Prompt("Do not write the word zebra"), sampling=sampling)[0].finish_reason
+        == "length"
+    )
 
 
 def test_max_tokens_cuts(engine):
@@ -149,17 +168,23 @@ def test_only_too_long_prompts(engine):
 
 
 def test_system_and_prefill_take_tokens(engine):
-    bare, with_prefill = engine.count_tokens([Prompt("Hello", "Be brief."), Prompt("Hello", "Be brief.", "Sure thing")])
+    bare, with_prefill = engine.count_tokens(
+        [Prompt("Hello", "Be brief."), Prompt("Hello", "Be brief.", "Sure thing")]
+    )
     assert with_prefill > bare
 
 
 def test_prefill_is_no_part_of_the_reply(engine):
-    completion = ask(engine, Prompt("Count to five.", prefill="One, two, three,"), sampling=Sampling(12))[0]
+    completion = ask(
+        engine, Prompt("Count to five.", prefill="One, two, three,"), sampling=Sampling(12)
+    )[0]
     assert completion.text and not completion.text.startswith("One, two")
 
 
 @pytest.mark.parametrize("chat", [True, False])
-@pytest.mark.parametrize("text", ["", " ", "\n\n", "日本語 🙂 e\u0301", "lone \ud800 surrogate \udfff", "nul \0 nul"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\n", "日本語 🙂 e\u0301", "lone \ud800 surrogate \udfff", "nul \0 nul"]
+)
 def test_odd_text_does_not_crash(engine, text, chat):
     prompts = [Prompt(text, chat=chat), Prompt("Hi", text, text, chat), PROMPTS[0]]
     completions = ask(engine, *prompts)
@@ -169,7 +194,10 @@ def test_odd_text_does_not_crash(engine, text, chat):
 
 def test_turns_are_read_and_take_tokens(engine):
     turns = (("What is the colour of grass?", "green"), ("What is the colour of snow?", "white"))
-    bare, with_turns = Prompt("What is the colour of coal?"), Prompt("What is the colour of coal?", turns=turns)
+    bare, with_turns = (
+        Prompt("What is the colour of coal?"),
+        Prompt("What is the colour of coal?", turns=turns),
+    )
     short, long = engine.count_tokens([bare, with_turns])
     done = engine.generate([Request(bare, Sampling(4)), Request(with_turns, Sampling(4))])
     assert long > short + 10 and [completion.prompt_tokens for completion in done] == [short, long]
@@ -178,10 +206,15 @@ def test_turns_are_read_and_take_tokens(engine):
 
 
 def test_many_long_seeded_prompts_in_one_batch(engine):
-    """More tokens than one forward pass takes: vLLM-CPU died of a seeded prompt that was read in two parts."""
+    """More tokens than one forward pass takes: vLLM-CPU died of a seeded prompt that was read in
+    two parts.
+    """
     if engine.fingerprint["engine"] != "vllm":
         pytest.skip("a fault of vLLM on CPUs")
-    batch = [Request(Prompt(f"{i} " + f"word{i} " * 60, chat=False), Sampling(2, 1.0, seed=i)) for i in range(30)]
+    batch = [
+        Request(Prompt(f"{i} " + f"word{i} " * 60, chat=False), Sampling(2, 1.0, seed=i))
+        for i in range(30)
+    ]
     assert sum(engine.count_tokens([request.prompt for request in batch])) > 4096
     assert len(engine.generate(batch)) == 30
 
@@ -189,7 +222,8 @@ def test_many_long_seeded_prompts_in_one_batch(engine):
 def test_progress_ends_at_the_size_of_the_batch(engine):
     seen = []
     completions = engine.generate(
-        [Request(prompt, GREEDY) for prompt in (*PROMPTS, LONG)], lambda *counts: seen.append(counts)
+        [Request(prompt, GREEDY) for prompt in (*PROMPTS, LONG)],
+        lambda *counts: seen.append(counts),
     )
     assert seen[-1] == (4, sum(c.completion_tokens for c in completions))
     assert [finished for finished, _ in seen] == sorted(finished for finished, _ in seen)
@@ -220,13 +254,17 @@ def test_an_only_choice_comes_back_as_it_is(engine):
 
 
 def test_a_regex_matches_fully(engine):
-    texts = [c.text for c in engine.generate([held("regex", PAIR, seed) for seed in (None, *range(8))])]
+    texts = [
+        c.text for c in engine.generate([held("regex", PAIR, seed) for seed in (None, *range(8))])
+    ]
     assert [text for text in texts if not re.fullmatch(PAIR, text)] == []
     assert len(set(texts)) > 2
 
 
 def test_json_satisfies_its_schema(engine):
-    for completion in engine.generate([held("json", json.dumps(SCHEMA), seed) for seed in (None, 1, 2, 3)]):
+    for completion in engine.generate(
+        [held("json", json.dumps(SCHEMA), seed) for seed in (None, 1, 2, 3)]
+    ):
         known = json.loads(completion.text)
         assert list(known) == ["w", "words"]
         assert known["w"] in range(1, 10)
@@ -244,7 +282,9 @@ def test_free_rows_are_untouched_by_constrained_neighbours(engine):
     alone = [engine.generate([request])[0].text for request in free]
     others = [held("choice", CHOICES[0], 1), held("regex", PAIR), held("grammar", TOUR, 2)]
     mixed = [request for pair in zip(free, others, strict=True) for request in pair]
-    same_length = [Request(r.prompt, Sampling(12, constraint=r.sampling.constraint)) for r in others]
+    same_length = [
+        Request(r.prompt, Sampling(12, constraint=r.sampling.constraint)) for r in others
+    ]
     assert [c.text for c in engine.generate(mixed)[::2]] == alone
     assert [c.text for c in engine.generate([*same_length, *free])[3:]] == alone
 
@@ -258,18 +298,25 @@ def test_a_constrained_reply_does_not_depend_on_the_batch(engine):
     ]
     alone = [engine.generate([request])[0] for request in batch]
     for completions in (engine.generate(batch), engine.generate(batch)):
-        assert [(c.text, c.completion_tokens) for c in completions] == [(c.text, c.completion_tokens) for c in alone]
+        assert [(c.text, c.completion_tokens) for c in completions] == [
+            (c.text, c.completion_tokens) for c in alone
+        ]
 
 
 def test_max_tokens_cuts_a_constrained_reply(engine):
-    cut, whole = engine.generate([held("regex", WORDS, max_tokens=5), held("choice", CHOICES[0], max_tokens=5)])
+    cut, whole = engine.generate(
+        [held("regex", WORDS, max_tokens=5), held("choice", CHOICES[0], max_tokens=5)]
+    )
     assert (cut.finish_reason, cut.completion_tokens) == ("length", 5)
     assert re.fullmatch("[a-z ]{5,19}", cut.text)
     assert (whole.finish_reason, whole.text in CHOICES[0]) == ("stop", True)
 
 
 def test_stop_strings_end_a_constrained_reply_alone(engine):
-    batch = [held("regex", "[0-9]{3}-[0-9]{3}", stop=("-",)), held("regex", "[0-9]{12}", 1, stop=("-",))]
+    batch = [
+        held("regex", "[0-9]{3}-[0-9]{3}", stop=("-",)),
+        held("regex", "[0-9]{12}", 1, stop=("-",)),
+    ]
     cut, whole = engine.generate(batch)
     assert re.fullmatch("[0-9]{3}", cut.text) and re.fullmatch("[0-9]{12}", whole.text)
     assert cut.finish_reason == whole.finish_reason == "stop"

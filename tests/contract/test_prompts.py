@@ -5,7 +5,7 @@ import pytest
 from opro_local.types import Prompt
 
 transformers = pytest.importorskip("transformers")
-from opro_local.engines import tokenizer as prompts  # noqa: E402
+from opro_local.engines import tokenizer as prompts
 
 MARKS = ["<bos>", "<eos>", "<u>", "<a>", "<s>", "</t>"]
 GEMMA = (
@@ -30,9 +30,14 @@ def tokenizer(template=None, adds_bos=True):
     core.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     core.decoder = decoders.Fuse()
     if adds_bos:
-        core.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 0)])
+        core.post_processor = processors.TemplateProcessing(
+            single="<bos> $A", special_tokens=[("<bos>", 0)]
+        )
     made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<bos>", eos_token="<eos>", additional_special_tokens=MARKS[2:]
+        tokenizer_object=core,
+        bos_token="<bos>",
+        eos_token="<eos>",
+        additional_special_tokens=MARKS[2:],
     )
     made.chat_template = template
     return made
@@ -48,7 +53,9 @@ class Config:
 
 @pytest.mark.parametrize("template", [PLAIN, GEMMA, None])
 @pytest.mark.parametrize("adds_bos", [True, False])
-@pytest.mark.parametrize("prompt", [Prompt("ab"), Prompt("ab", chat=False), Prompt("<bos>ab", chat=False), Prompt("")])
+@pytest.mark.parametrize(
+    "prompt", [Prompt("ab"), Prompt("ab", chat=False), Prompt("<bos>ab", chat=False), Prompt("")]
+)
 def test_exactly_one_bos(template, adds_bos, prompt):
     made = tokenizer(template, adds_bos)
     ids = prompts.PromptTokenizer(made, bos=prompts.beginning(made, Config)).encode([prompt])[0]
@@ -64,7 +71,9 @@ def test_bos_that_marks_turns_or_is_unnamed_is_not_added():
 
 def test_prefill_follows_the_generation_prompt():
     reader = prompts.PromptTokenizer(tokenizer(PLAIN))
-    assert text(reader, Prompt("hi", "be brief", "Sure, ")) == "<bos><s>be brief</t><u>hi</t><a>Sure, "
+    assert (
+        text(reader, Prompt("hi", "be brief", "Sure, ")) == "<bos><s>be brief</t><u>hi</t><a>Sure, "
+    )
 
 
 def test_template_args_reach_the_template():
@@ -74,7 +83,9 @@ def test_template_args_reach_the_template():
 
 @pytest.mark.parametrize("template", [GEMMA, DEAF])
 def test_system_without_a_place_opens_the_users_turn(template):
-    assert "<u>be brief\n\nhi</t><a>" in text(prompts.PromptTokenizer(tokenizer(template)), Prompt("hi", "be brief"))
+    assert "<u>be brief\n\nhi</t><a>" in text(
+        prompts.PromptTokenizer(tokenizer(template)), Prompt("hi", "be brief")
+    )
 
 
 def test_no_template_joins_the_parts():
@@ -94,7 +105,9 @@ def test_the_split_equals_the_template(template, first, system, turns):
         prompt = Prompt(given, system, "pre", turns=turns)
         whole = prompts.PromptTokenizer(made)._true(prompt, given) + "pre"
         shape = reader._shape_of(prompt)
-        assert (reader._true(prompt, given) + "pre" if shape is None else shape.around(given)) == whole
+        assert (
+            reader._true(prompt, given) + "pre" if shape is None else shape.around(given)
+        ) == whole
         assert reader.encode([prompt])[0] == made(whole, add_special_tokens=False)["input_ids"]
 
 
@@ -132,4 +145,6 @@ def test_what_stands_before_the_text_is_tokenized_once():
 def test_mixed_batch_keeps_its_order():
     reader = prompts.PromptTokenizer(tokenizer(PLAIN))
     batch = [Prompt("a", chat=False), Prompt("b"), Prompt("c", chat=False), Prompt("d")]
-    assert [reader.tokenizer.decode(ids) for ids in reader.encode(batch)] == [text(reader, p) for p in batch]
+    assert [reader.tokenizer.decode(ids) for ids in reader.encode(batch)] == [
+        text(reader, p) for p in batch
+    ]

@@ -14,7 +14,8 @@ from opro_local.runs import cache as caches
 
 WRITERS = 6
 
-# Asks and keeps the same 300 prompts in an order of its own; says how many it found and of any that were wrong.
+# Asks and keeps the same 300 prompts in an order of its own; says how many it found and of any that
+# were wrong.
 WRITER = """
 import random, sys
 from opro_local.runs.cache import Cache
@@ -44,7 +45,9 @@ def start(number: int, rounds: int, most: int = 1 << 30) -> subprocess.Popen:
 
 def is_sound(folder: Path) -> bool:
     connection = sqlite3.connect(folder / caches.FILE)
-    counted = connection.execute("SELECT count(*), sum(length(payload) + 160) FROM completion").fetchone()
+    counted = connection.execute(
+        "SELECT count(*), sum(length(payload) + 160) FROM completion"
+    ).fetchone()
     kept = connection.execute("SELECT completions, bytes FROM total").fetchone()
     check = connection.execute("PRAGMA integrity_check").fetchall()
     connection.close()

@@ -29,7 +29,9 @@ print(-abs(len(text.split()) - 6) + ("label" in text))
 
 
 def sleepers() -> list[int]:
-    listed = subprocess.run(["pgrep", "-f", f"{MARK}.01|score_{MARK}.py"], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["pgrep", "-f", f"{MARK}.01|score_{MARK}.py"], capture_output=True, text=True
+    ).stdout
     return [int(pid) for pid in listed.split() if int(pid) != os.getpid()]
 
 

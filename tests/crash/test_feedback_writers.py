@@ -1,4 +1,6 @@
-"""Many processes log at once, and some are killed: every outcome whose `log` returned is there, once."""
+"""Many processes log at once, and some are killed: every outcome whose `log` returned is there,
+once.
+"""
 
 from __future__ import annotations
 
@@ -76,5 +78,6 @@ def test_killed_writers_lose_nothing_that_log_returned_from(tmp_path):
             acknowledged |= set(told(path, name))
     found = logged(path)
     assert len(found) == len(set(found)) and acknowledged <= set(found) and len(acknowledged) > 100
-    # A writer may have been killed after its commit and before it could say so: one outcome each at most.
+    # A writer may have been killed after its commit and before it could say so: one outcome each at
+    # most.
     assert len(found) - len(acknowledged) <= 16

@@ -1,4 +1,6 @@
-"""Kills at any moment: nothing acknowledged is lost, and the resumed trajectory is the uninterrupted one."""
+"""Kills at any moment: nothing acknowledged is lost, and the resumed trajectory is the
+uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,27 @@ STEPS = 5
 
 def command(reviews: Path, run: Path, *more: str) -> list[str]:
     return [
-        *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", "none"),
-        *("--engine", "scripted", "--set", f"scorer.script={SCRIPT}", "--prompt", "What is it?", "--seed", "4"),
+        *(
+            "optimize",
+            "--data",
+            str(reviews),
+            "--input",
+            "text",
+            "--target",
+            "label",
+            "--model",
+            "none",
+        ),
+        *(
+            "--engine",
+            "scripted",
+            "--set",
+            f"scorer.script={SCRIPT}",
+            "--prompt",
+            "What is it?",
+            "--seed",
+            "4",
+        ),
         *(
             "--set",
             f"search.steps={STEPS}",
@@ -71,8 +92,12 @@ def clean(tmp_path_factory) -> dict:
     return {**json.loads(found.stdout), "seconds": time.monotonic() - began}
 
 
-def kill_at_random(command_of, folder: Path, clean: dict, kills: int, rng: random.Random, window) -> None:
-    """Kill runs until so many were hit, each run resumed to its end; `window` is in shares of what a run takes here."""
+def kill_at_random(
+    command_of, folder: Path, clean: dict, kills: int, rng: random.Random, window
+) -> None:
+    """Kill runs until so many were hit, each run resumed to its end; `window` is in shares of what
+    a run takes here.
+    """
     killed, runs = 0, 0
     while killed < kills:
         run, finished = folder / f"run{runs}", False
@@ -90,16 +115,24 @@ def kill_at_random(command_of, folder: Path, clean: dict, kills: int, rng: rando
         assert found["digest"] == clean["digest"] and found["calls"] == clean["calls"]
 
 
-@pytest.mark.parametrize("kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)]
+)
 def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
-    kill_at_random(lambda run: command(reviews, run), tmp_path, clean, kills, random.Random(7), (0.1, 1.3))
+    kill_at_random(
+        lambda run: command(reviews, run), tmp_path, clean, kills, random.Random(7), (0.1, 1.3)
+    )
 
 
 @pytest.mark.parametrize("call", range(1, 2 * STEPS + 4))
 def test_an_engine_that_dies_in_any_call_costs_that_call_only(reviews, tmp_path, clean, call):
     run = tmp_path / "run"
     first = program(*command(reviews, run), env={**os.environ, "OPRO_FAULT": f"die:{call}"})
-    assert first.returncode == 3 and "Traceback" not in first.stderr and "killed by signal 9" in first.stderr
+    assert (
+        first.returncode == 3
+        and "Traceback" not in first.stderr
+        and "killed by signal 9" in first.stderr
+    )
     if call > 1:
         assert shown(run)["state"] == "failed" and sum(shown(run)["calls"].values()) == call - 1
     else:
@@ -110,19 +143,24 @@ def test_an_engine_that_dies_in_any_call_costs_that_call_only(reviews, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"), [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "told to fail")]
+    ("fault", "says"),
+    [("hang", "progress for 3 s"), ("short", "completions for"), ("raise", "told to fail")],
 )
 def test_other_engine_faults_end_in_one_line_and_resume(reviews, tmp_path, clean, fault, says):
     run = tmp_path / "run"
     patience = ("--set", "scorer.stall_seconds=3")
-    first = program(*command(reviews, run, *patience), env={**os.environ, "OPRO_FAULT": f"{fault}:4"})
+    first = program(
+        *command(reviews, run, *patience), env={**os.environ, "OPRO_FAULT": f"{fault}:4"}
+    )
     assert first.returncode == 3 and says in first.stderr and "Traceback" not in first.stderr
     second = program(*command(reviews, run))
     assert json.loads(second.stdout)["digest"] == clean["digest"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_after_the_call_and_the_same_command_resumes(reviews, tmp_path, clean, number, code):
+def test_a_signal_stops_after_the_call_and_the_same_command_resumes(
+    reviews, tmp_path, clean, number, code
+):
     run = tmp_path / "run"
     child = start(command(reviews, run), OPRO_FAULT="slow:3")
     deadline = time.monotonic() + 60
@@ -131,7 +169,11 @@ def test_a_signal_stops_after_the_call_and_the_same_command_resumes(reviews, tmp
         time.sleep(0.05)
     child.send_signal(number)
     _, errors = child.communicate(timeout=20)
-    assert child.returncode == code and "the same command resumes" in errors and "Traceback" not in errors
+    assert (
+        child.returncode == code
+        and "the same command resumes" in errors
+        and "Traceback" not in errors
+    )
     assert shown(run)["state"] == "interrupted"
     assert json.loads(program(*command(reviews, run)).stdout)["digest"] == clean["digest"]
 
@@ -147,15 +189,29 @@ def test_a_longer_run_repays_nothing(reviews, tmp_path, clean):
 
 
 def worker_of(parent: int) -> int:
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True).stdout
-    return next((int(line.split()[0]) for line in listed.splitlines() if "engines.worker" in line), 0)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True
+    ).stdout
+    return next(
+        (int(line.split()[0]) for line in listed.splitlines() if "engines.worker" in line), 0
+    )
 
 
 @pytest.mark.real
 def test_a_real_engine_dies_with_its_parent_and_the_resumed_run_is_the_same(reviews, tmp_path):
     real("transformers")
     arguments = [
-        *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
+        *(
+            "optimize",
+            "--data",
+            str(reviews),
+            "--input",
+            "text",
+            "--target",
+            "label",
+            "--model",
+            str(SMOL),
+        ),
         *("--engine", "transformers", "--set", "search.steps=2", "--set", "search.candidates=2"),
         *("--set", "scorer.max_tokens=4", "--set", "run.cache=false", "--json"),
         *sets(*FEW_ROWS),

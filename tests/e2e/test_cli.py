@@ -16,9 +16,35 @@ from running import FEW_ROWS, ROOT, SCRIPT, SMOL, program, real, sets
 
 def scripted(reviews: Path, run: Path, *more: str) -> list[str]:
     return [
-        *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", "none"),
-        *("--engine", "scripted", "--set", f"scorer.script={SCRIPT}", "--prompt", "What is it?", "--seed", "4"),
-        *("--set", "search.steps=2", "--set", "search.candidates=3", "--set", 'search.metaprompt="continuation"'),
+        *(
+            "optimize",
+            "--data",
+            str(reviews),
+            "--input",
+            "text",
+            "--target",
+            "label",
+            "--model",
+            "none",
+        ),
+        *(
+            "--engine",
+            "scripted",
+            "--set",
+            f"scorer.script={SCRIPT}",
+            "--prompt",
+            "What is it?",
+            "--seed",
+            "4",
+        ),
+        *(
+            "--set",
+            "search.steps=2",
+            "--set",
+            "search.candidates=3",
+            "--set",
+            'search.metaprompt="continuation"',
+        ),
         *("--run", str(run), *more),
     ]
 
@@ -30,10 +56,11 @@ def test_help_is_quick_and_loads_nothing_heavy():
         assert program("--help").returncode == 0
         best = min(best, time.perf_counter() - begun)
     assert best < 0.5
-    heavy = (
-        "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') if m in sys.modules])"
+    heavy = "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
+        == "[]"
     )
-    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +101,21 @@ def test_a_run_gives_files_json_and_words(reviews, tmp_path):
     assert shown == found
     for split in ("train", "validation", "test"):
         for role in ("baseline", "best"):
-            assert set(found[split][role]) >= {"accuracy", "n", "interval", "extraction_failures", "truncated"}
+            assert set(found[split][role]) >= {
+                "accuracy",
+                "n",
+                "interval",
+                "extraction_failures",
+                "truncated",
+            }
     assert set(found["test"]["difference"]) == {"value", "interval", "p_value"}
     assert found["calls"] == {"optimizer": 2, "scorer": 5} and found["test_opened"] == 1
     (row,) = json.loads(program("list", str(tmp_path), "--json").stdout)
-    assert row["path"] == str(run) and row["state"] == "finished" and row["best"] == found["train"]["best"]["accuracy"]
+    assert (
+        row["path"] == str(run)
+        and row["state"] == "finished"
+        and row["best"] == found["train"]["best"]["accuracy"]
+    )
 
 
 def test_the_same_command_again_changes_nothing_and_starts_no_engine(reviews, tmp_path):
@@ -90,7 +127,11 @@ def test_the_same_command_again_changes_nothing_and_starts_no_engine(reviews, tm
 
 def test_runs_with_one_seed_agree_and_another_seed_differs(reviews, tmp_path):
     digests = [
-        json.loads(program(*scripted(reviews, tmp_path / name, "--json", "--set", f"run.seed={seed}")).stdout)["digest"]
+        json.loads(
+            program(
+                *scripted(reviews, tmp_path / name, "--json", "--set", f"run.seed={seed}")
+            ).stdout
+        )["digest"]
         for name, seed in (("a", 4), ("b", 4), ("c", 5))
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -102,11 +143,22 @@ def test_a_config_file_runs_and_overrides_hold(reviews, tmp_path):
         f'[task]\ndata = "{reviews.name}"\ninput = "text"\ntarget = "label"\n'
         f'[scorer]\nengine = "scripted"\nscript = "{SCRIPT}"\n[search]\nsteps = 9\nmetaprompt = "continuation"\n'
     )
-    told = program("run", str(config), "--set", "search.steps=1", "--run", str(tmp_path / "r"), "--json")
+    told = program(
+        "run", str(config), "--set", "search.steps=1", "--run", str(tmp_path / "r"), "--json"
+    )
     assert json.loads(told.stdout)["calls"]["optimizer"] == 1, told.stderr
 
 
-CSV = ("--input", "text", "--target", "label", "--engine", "scripted", "--set", f"scorer.script={SCRIPT}")
+CSV = (
+    "--input",
+    "text",
+    "--target",
+    "label",
+    "--engine",
+    "scripted",
+    "--set",
+    f"scorer.script={SCRIPT}",
+)
 MODEL = ("--model", "none")
 
 
@@ -122,9 +174,19 @@ MODEL = ("--model", "none")
         ("good", (*CSV, *MODEL, "--set", "search.stepz=3"), 2, "did you mean search.steps"),
         ("good", (*CSV, *MODEL, "--set", "search.steps=many"), 2, "valid integer"),
         ("good", (*CSV, *MODEL, "--set", "task.template=nothing"), 2, "no {instruction}"),
-        ("good", (*CSV, *MODEL, "--set", "task.template={instruction} {txt}"), 2, "no column 'txt'"),
+        (
+            "good",
+            (*CSV, *MODEL, "--set", "task.template={instruction} {txt}"),
+            2,
+            "no column 'txt'",
+        ),
         ("good", (*CSV, *MODEL, "--set", "search.metaprompt=nope"), 2, "there is no form 'nope'"),
-        ("good", (*CSV[:4], "--engine", "vlm", *MODEL), 2, "'vllm', 'transformers' or 'scripted', got 'vlm'"),
+        (
+            "good",
+            (*CSV[:4], "--engine", "vlm", *MODEL),
+            2,
+            "'vllm', 'transformers' or 'scripted', got 'vlm'",
+        ),
         (
             "good",
             (*CSV[:4], "--model", "Qwen/Qwen2.5-7B-Instruct"),
@@ -137,7 +199,9 @@ MODEL = ("--model", "none")
         ("good", (*CSV, *MODEL, "--set", "scorer.max_tokens=9000"), 2, "row too long"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(reviews, tmp_path, content, arguments, code, says):
+def test_bad_input_is_one_line_and_writes_nothing(
+    reviews, tmp_path, content, arguments, code, says
+):
     data = tmp_path / "d.csv"
     if content == "good":
         data = reviews
@@ -148,7 +212,9 @@ def test_bad_input_is_one_line_and_writes_nothing(reviews, tmp_path, content, ar
     (tmp_path / "hollow" / "config.json").write_text("{}")
     places = {"{empty}": str(tmp_path / "empty"), "{hollow}": str(tmp_path / "hollow")}
     run = tmp_path / "run"
-    told = program("optimize", "--data", str(data), *(places.get(a, a) for a in arguments), "--run", str(run))
+    told = program(
+        "optimize", "--data", str(data), *(places.get(a, a) for a in arguments), "--run", str(run)
+    )
     assert told.returncode == code, told.stderr
     lines = told.stderr.strip().splitlines()
     assert says in lines[-1] and lines[-1].startswith("opro-local: "), told.stderr
@@ -171,7 +237,11 @@ def test_an_unwritable_place_is_a_storage_error(reviews, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
     told = program(*scripted(reviews, blocker / "run"))
-    assert told.returncode == 4 and "can't make the run folder" in told.stderr and "Traceback" not in told.stderr
+    assert (
+        told.returncode == 4
+        and "can't make the run folder" in told.stderr
+        and "Traceback" not in told.stderr
+    )
 
 
 def test_show_without_a_run_says_so(tmp_path):
@@ -204,7 +274,17 @@ def test_every_setting_is_in_the_reference():
 def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     real(kind)
     arguments = (
-        *("optimize", "--data", str(reviews), "--input", "text", "--target", "label", "--model", str(SMOL)),
+        *(
+            "optimize",
+            "--data",
+            str(reviews),
+            "--input",
+            "text",
+            "--target",
+            "label",
+            "--model",
+            str(SMOL),
+        ),
         *("--engine", kind, "--prompt", "What is the sentiment?"),
         *sets(*FEW_ROWS, "search.steps=1", "search.candidates=4", "scorer.max_tokens=6"),
         *("--run", str(tmp_path / "run"), "--json"),
@@ -212,7 +292,8 @@ def test_the_main_job_on_a_real_model(reviews, tmp_path, kind):
     told = program(*arguments)
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
-    # A starting instruction is written, then one call for the step, and at most two more for what came to nothing.
+    # A starting instruction is written, then one call for the step, and at most two more for what
+    # came to nothing.
     assert found["engine"]["scorer"]["engine"] == kind and 1 <= found["calls"]["optimizer"] <= 4
     assert found["test"]["baseline"]["n"] == 6 and found["tokens"]["completion"] > 0
     if kind == "vllm":

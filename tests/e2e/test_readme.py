@@ -1,4 +1,6 @@
-"""Every command and Python line of the README and docs/evaluate.md, run as they stand, on small settings."""
+"""Every command and Python line of the README and docs/evaluate.md, run as they stand, on small
+settings.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ COMMANDS = [
     for line in block.replace("\\\n", " ").splitlines()
     if line.strip() and not line.startswith("#")
 ]
-SMALL = (*FEW_ROWS, "search.steps=1", "search.candidates=2", "scorer.max_tokens=6", 'scorer.engine="transformers"')
+SMALL = (
+    *FEW_ROWS,
+    "search.steps=1",
+    "search.candidates=2",
+    "scorer.max_tokens=6",
+    'scorer.engine="transformers"',
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +37,20 @@ def desk(tmp_path_factory) -> Path:
     """A user's folder: a CSV, a model folder, and the config of the README."""
     real("transformers")
     folder = tmp_path_factory.mktemp("desk")
-    rows = [f"Number {i} was {word},{label}" for i in range(15) for word, label in (("good", "yes"), ("bad", "no"))]
+    rows = [
+        f"Number {i} was {word},{label}"
+        for i in range(15)
+        for word, label in (("good", "yes"), ("bad", "no"))
+    ]
     (folder / "mails.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (folder / "my-model").symlink_to(SMOL)
     (folder / "Qwen2.5-7B-Instruct").symlink_to(SMOL)
     (folder / "sentiment.toml").write_text(
         '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n[scorer]\nmodel = "my-model"\n'
     )
-    (folder / "answers.jsonl").write_text('{"target": "42", "answer": "It is 42."}\n{"target": "7", "answer": "8"}\n')
+    (folder / "answers.jsonl").write_text(
+        '{"target": "42", "answer": "It is 42."}\n{"target": "7", "answer": "8"}\n'
+    )
     (folder / "candidates.txt").write_text("Is it good?\nGood or bad?\n")
     return folder
 
@@ -59,7 +73,10 @@ def test_the_programs_commands(desk):
 @pytest.mark.real
 def test_the_scripts_are_the_two_commands(tmp_path):
     real("transformers")
-    assert [c for c in COMMANDS if c.startswith("scripts/")][:2] == ["scripts/demo.sh", "scripts/test.sh"]
+    assert [c for c in COMMANDS if c.startswith("scripts/")][:2] == [
+        "scripts/demo.sh",
+        "scripts/test.sh",
+    ]
     if not (ROOT / ".venv" / "bin" / "opro-local").exists():
         pytest.skip("not running in the environment that scripts/test.sh makes")
     told = subprocess.run(

@@ -1,4 +1,6 @@
-"""Whatever bytes a file holds and whatever text a model writes: a DataError or a value, in linear time."""
+"""Whatever bytes a file holds and whatever text a model writes: a DataError or a value, in linear
+time.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,24 @@ from opro_local.scoring.choosing import make_rule
 from opro_local.tasks import table
 from opro_local.types import Example
 
-# Derandomized, so that a test that passes here passes everywhere; 500 cases, as deep as a minute allows.
-CASES = settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# Derandomized, so that a test that passes here passes everywhere; 500 cases, as deep as a minute
+# allows.
+CASES = settings(
+    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
-RULES = ("exact", "labels", "number", "comma", "choice", "boolean", "contains", "regex", "json", "python")
+RULES = (
+    "exact",
+    "labels",
+    "number",
+    "comma",
+    "choice",
+    "boolean",
+    "contains",
+    "regex",
+    "json",
+    "python",
+)
 TARGETS = {"number": "42", "comma": "42", "choice": "(B)", "boolean": "yes"}
 QUESTION = "Which?\n(A) red\n(B) positive\n(C) 42"
 
@@ -32,16 +48,62 @@ def example(rule):
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory):
     path = tmp_path_factory.mktemp("rules") / "rule.py"
-    path.write_text("def score(answer, target, columns):\n    return target in answer if answer else None\n")
+    path.write_text(
+        "def score(answer, target, columns):\n    return target in answer if answer else None\n"
+    )
     patterns = {"regex": r"is (\w+)", "python": f"{path}:score", "json": "a", "comma": ","}
     labels = ("positive", "negative", "very negative")
-    return {name: make_rule("number" if name == "comma" else name, labels, patterns.get(name)) for name in RULES}
+    return {
+        name: make_rule("number" if name == "comma" else name, labels, patterns.get(name))
+        for name in RULES
+    }
 
 
 PIECES = [
-    *("positive", "Negative", "very negative", "the answer is ", "Answer: ", "ANSWER = ", "####", "\\boxed{", "}", "{"),
-    *("(B)", "(a)", "\nC. ", "Option A", "-", "−", "$", "USD", "1,234", ".5", "3/4", "1e5", "½", "7" * 30, "=", "%"),
-    *("forty", "-two", " and ", "a dozen", "half", " million", "\\frac{1}{2}", "\\frac12", "10^", " or ", ", ", "x"),
+    *(
+        "positive",
+        "Negative",
+        "very negative",
+        "the answer is ",
+        "Answer: ",
+        "ANSWER = ",
+        "####",
+        "\\boxed{",
+        "}",
+        "{",
+    ),
+    *(
+        "(B)",
+        "(a)",
+        "\nC. ",
+        "Option A",
+        "-",
+        "−",
+        "$",
+        "USD",
+        "1,234",
+        ".5",
+        "3/4",
+        "1e5",
+        "½",
+        "7" * 30,
+        "=",
+        "%",
+    ),
+    *(
+        "forty",
+        "-two",
+        " and ",
+        "a dozen",
+        "half",
+        " million",
+        "\\frac{1}{2}",
+        "\\frac12",
+        "10^",
+        " or ",
+        ", ",
+        "x",
+    ),
     *(
         "yes",
         "No",
@@ -82,11 +144,17 @@ def check_answer(name, rule, row, answer):
     scorer = rule.prepare([row])
     begun = time.process_time()
     values, failed = scorer.score([answer])
-    assert no_worse_than_linear(answer, time.process_time() - begun), (name, len(answer), answer[:100])
+    assert no_worse_than_linear(answer, time.process_time() - begun), (
+        name,
+        len(answer),
+        answer[:100],
+    )
     assert np.isfinite(values).all() and 0 <= values[0] <= 1
     assert not (failed & (values > 0)).any()
     both = scorer.both([answer, answer])
-    assert both.values.tolist() == values.tolist() * 2 and both.failed.tolist() == failed.tolist() * 2
+    assert (
+        both.values.tolist() == values.tolist() * 2 and both.failed.tolist() == failed.tolist() * 2
+    )
     # Strict never earns more, and earns the same where it reads.
     assert both.strict is None or (both.strict <= both.values).all()
     found = rule.parsed(answer, row)
@@ -199,7 +267,8 @@ def test_hostile_answers_take_linear_time(rules, name):
 def test_a_megabyte_takes_linear_time(rules, name):
     scorer = rules[name].prepare([example(name)])
     for text in HOSTILE:
-        # Linear work takes up to 0.6 s here, 1.5 s for the strict and lenient pass; anything quadratic takes hours.
+        # Linear work takes up to 0.6 s here, 1.5 s for the strict and lenient pass; anything
+        # quadratic takes hours.
         assert seconds(scorer, hostile(text, 1_000_000)) < 6, text
 
 
@@ -208,7 +277,10 @@ def test_a_megabyte_takes_linear_time(rules, name):
 def test_twice_the_text_takes_about_twice_the_time(rules, name):
     scorer = rules[name].prepare([example(name)])
     for text in HOSTILE:
-        short, long = (min(seconds(scorer, hostile(text, size)) for _ in range(3)) for size in (100_000, 400_000))
+        short, long = (
+            min(seconds(scorer, hostile(text, size)) for _ in range(3))
+            for size in (100_000, 400_000)
+        )
         # Quadratic time would be sixteen times as much; 20 ms are noise.
         assert long < 0.02 + 9 * short, text
 
@@ -222,10 +294,42 @@ def test_a_random_megabyte(rules):
         assert time.process_time() - start < 5, name
 
 
-TOKENS = [b"input", b"target", b",", b"\n", b"\r", b'"', b"a", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]"]
-TOKENS += [b'"input":', b'"target":', b'"b"', b"1", b"1.0", b"null", b"NaN", b"\\ud800", b" ", b"\t", b"{}", b"PAR1"]
-BYTES = st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(TOKENS), max_size=40).map(b"".join))
-HEADS = st.sampled_from([b"", b"input,target\n", b"input\ttarget\n", b'{"input": "a", "target": "b"}\n', b"[", b"PAR1"])
+TOKENS = [
+    b"input",
+    b"target",
+    b",",
+    b"\n",
+    b"\r",
+    b'"',
+    b"a",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+]
+TOKENS += [
+    b'"input":',
+    b'"target":',
+    b'"b"',
+    b"1",
+    b"1.0",
+    b"null",
+    b"NaN",
+    b"\\ud800",
+    b" ",
+    b"\t",
+    b"{}",
+    b"PAR1",
+]
+BYTES = st.one_of(
+    st.binary(max_size=300), st.lists(st.sampled_from(TOKENS), max_size=40).map(b"".join)
+)
+HEADS = st.sampled_from(
+    [b"", b"input,target\n", b"input\ttarget\n", b'{"input": "a", "target": "b"}\n', b"[", b"PAR1"]
+)
 
 
 @pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".json", ".parquet"])

@@ -13,18 +13,75 @@ from opro_local.scoring.opro import KINDS, opro
 from opro_local.scoring.reading import paper as words
 from opro_local.types import Example
 
-CASES = settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+CASES = settings(
+    max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 FEW = settings(CASES, max_examples=300)
 
 TARGETS = {"number": "16", "boolean": "No", "choice": "(B)", "text": "> ) ]"}
 PROMPT = "Q: Where?\n(A) west\n(B) east\n(C) north-east\n\nA:"
 
 PIECES = (
-    *(*words.ANSWER_HEADINGS, *words.ANSWER_PHRASES, *words.CLOSING_PHRASES, *words.NEXT_QUESTION, words.RATIONALE),
+    *(
+        *words.ANSWER_HEADINGS,
+        *words.ANSWER_PHRASES,
+        *words.CLOSING_PHRASES,
+        *words.NEXT_QUESTION,
+        words.RATIONALE,
+    ),
     *(word for word, _ in words.NUMBER_WORDS),
-    *("The answer is ", "Answer: ", " are: ", "yes", "No", "invalid", "True", "0", "1", "west", "east", "north-east"),
-    *("B", "no", "hi", "(a)", "(B)", "(x y)", "(", ")", "((b))", "（B）", "16", "-16", "1,6", "$1.5", "5%", "1e400"),
-    *("nan\t", "-inf ", "1_0", "５", "४२", "²", "½", "=", ":", ".", "'", "-", ",", " ", "  ", "\n", "\r\n", "\u00a0"),
+    *(
+        "The answer is ",
+        "Answer: ",
+        " are: ",
+        "yes",
+        "No",
+        "invalid",
+        "True",
+        "0",
+        "1",
+        "west",
+        "east",
+        "north-east",
+    ),
+    *(
+        "B",
+        "no",
+        "hi",
+        "(a)",
+        "(B)",
+        "(x y)",
+        "(",
+        ")",
+        "((b))",
+        "（B）",
+        "16",
+        "-16",
+        "1,6",
+        "$1.5",
+        "5%",
+        "1e400",
+    ),
+    *(
+        "nan\t",
+        "-inf ",
+        "1_0",
+        "５",
+        "४२",
+        "²",
+        "½",
+        "=",
+        ":",
+        ".",
+        "'",
+        "-",
+        ",",
+        " ",
+        "  ",
+        "\n",
+        "\r\n",
+        "\u00a0",
+    ),
     *("\u2028", "\x00", "ß", "İ", "Σ", "K", "ﬀ", "e\u0301", "你好", "🙂", "\ud800"),
 )
 SHORT = st.one_of(
@@ -85,11 +142,33 @@ def test_a_letter_is_accepted_in_every_usual_form(letter):
     prompt = "".join(f"({chr(65 + number)}) option {number}\n" for number in range(26))
     rule = opro("choice")
     gold = rule.gold(Example("", {}, prompt, f"({letter.upper()})", ""))
-    for answer in (letter, letter.upper(), f"({letter})", f"the answer is ({letter.upper()}).", f"{letter}."):
+    for answer in (
+        letter,
+        letter.upper(),
+        f"({letter})",
+        f"the answer is ({letter.upper()}).",
+        f"{letter}.",
+    ):
         assert rule.verdict(answer, gold) == 1.0
 
 
-REPEATED = ("(", "(a", "(a)", "9", "9a", "9\n", "-", ".", "'", "=", "one", "answer is ", "q:", " is the answer", "🙂")
+REPEATED = (
+    "(",
+    "(a",
+    "(a)",
+    "9",
+    "9a",
+    "9\n",
+    "-",
+    ".",
+    "'",
+    "=",
+    "one",
+    "answer is ",
+    "q:",
+    " is the answer",
+    "🙂",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,6 @@
-"""Whatever a model writes: a statement or None, in linear time, and a verdict; results compare as their rows do."""
+"""Whatever a model writes: a statement or None, in linear time, and a verdict; results compare as
+their rows do.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from opro_local.scoring.sql.reading import MAX_CHARACTERS, is_ordered, statement
 from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
 
-CASES = settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+CASES = settings(
+    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 PIECES = [
     *(
@@ -29,18 +33,57 @@ PIECES = [
         "INSERT INTO ",
         "UPDATE t SET ",
     ),
-    *("CREATE TEMP TABLE ", "SQL: ", "**Answer:** `", "```", "```sql\n", "`", "'", '"', "[", "]", "(", ")", ";", "--"),
-    *("/*", "*/", "\n", "\n\n", " ", "\t", ",", "*", ">", "_", "ORDER BY ", "a", "1", "é", "\0", "\ud800", "\u2028"),
+    *(
+        "CREATE TEMP TABLE ",
+        "SQL: ",
+        "**Answer:** `",
+        "```",
+        "```sql\n",
+        "`",
+        "'",
+        '"',
+        "[",
+        "]",
+        "(",
+        ")",
+        ";",
+        "--",
+    ),
+    *(
+        "/*",
+        "*/",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        ",",
+        "*",
+        ">",
+        "_",
+        "ORDER BY ",
+        "a",
+        "1",
+        "é",
+        "\0",
+        "\ud800",
+        "\u2028",
+    ),
 ]
 answers = st.one_of(
     st.text(st.characters(), max_size=200),
     st.lists(st.sampled_from(PIECES), max_size=60).map("".join),
 )
 values = st.one_of(
-    st.none(), st.integers(-3, 3), st.sampled_from([0.5, 0.1 + 0.2, 0.3, 1.0]), st.sampled_from("aAb"), st.just(b"a")
+    st.none(),
+    st.integers(-3, 3),
+    st.sampled_from([0.5, 0.1 + 0.2, 0.3, 1.0]),
+    st.sampled_from("aAb"),
+    st.just(b"a"),
 )
 tables = st.integers(1, 4).flatmap(
-    lambda width: st.lists(st.lists(values, min_size=width, max_size=width).map(tuple), min_size=1, max_size=8)
+    lambda width: st.lists(
+        st.lists(values, min_size=width, max_size=width).map(tuple), min_size=1, max_size=8
+    )
 )
 
 
@@ -55,7 +98,9 @@ def test_a_statement_is_part_of_its_answer(answer):
         is_ordered(found)
 
 
-@pytest.mark.parametrize("piece", [*PIECES, "WITH x (", "SQL:\n", "CREATE TABLE", "UPDATE OR a ", "```a", "`select `"])
+@pytest.mark.parametrize(
+    "piece", [*PIECES, "WITH x (", "SQL:\n", "CREATE TABLE", "UPDATE OR a ", "```a", "`select `"]
+)
 def test_a_megabyte_takes_no_time(piece):
     answer = piece * (1_000_000 // len(piece))
     started = time.process_time()
@@ -77,11 +122,16 @@ def test_rows_and_columns_in_any_order_are_the_same(rows, chance: random.Random)
 @CASES
 @given(tables, st.data())
 def test_another_value_is_not_the_same(rows, data):
-    row, column = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.integers(0, len(rows[0]) - 1))
+    row, column = (
+        data.draw(st.integers(0, len(rows) - 1)),
+        data.draw(st.integers(0, len(rows[0]) - 1)),
+    )
     other = [list(cells) for cells in rows]
     other[row][column] = "something else"
     for ordered in (False, True):
-        assert not same(Result(len(rows[0]), [*map(tuple, other)]), Result(len(rows[0]), rows), ordered)
+        assert not same(
+            Result(len(rows[0]), [*map(tuple, other)]), Result(len(rows[0]), rows), ordered
+        )
         assert not same(Result(len(rows[0]), rows[1:]), Result(len(rows[0]), rows), ordered)
 
 
@@ -90,7 +140,9 @@ def asked(tmp_path_factory):
     script = tmp_path_factory.mktemp("database") / "schema.sql"
     script.write_text("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 'x'), (2, NULL);")
     rule = sql()
-    return rule, [Example("train:0", {"database": str(script)}, "q", "SELECT a FROM t", "dev.json:2")]
+    return rule, [
+        Example("train:0", {"database": str(script)}, "q", "SELECT a FROM t", "dev.json:2")
+    ]
 
 
 @CASES

@@ -1,11 +1,12 @@
 """An agent's instruction file (CLAUDE.md, AGENTS.md, a system prompt), scored by a suite of tasks.
 
-For: whole-file and section edits, and a file's score on tasks. Not for: reading the suite (suite.py), finding sections
-(sections.py) or running anything.
+For: whole-file and section edits, and a file's score on tasks. Not for: reading the suite
+(suite.py), finding sections (sections.py) or running anything.
 
-A solution is the whole file, whichever way it is edited, so that the search and the store know nothing of sections.
-When one section is edited a step, the problem asks with a meta-prompt of its own: the best file so far lends the other
-sections, and the versions of the chosen one are shown with the scores of the files that had them.
+A solution is the whole file, whichever way it is edited, so that the search and the store know
+nothing of sections. When one section is edited a step, the problem asks with a meta-prompt of its
+own: the best file so far lends the other sections, and the versions of the chosen one are shown
+with the scores of the files that had them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,17 @@ from opro_local.problems.ask import ask_once
 from opro_local.problems.command import failure
 from opro_local.problems.function import request
 from opro_local.search.metaprompts.metaprompt import Form, View, render, show_score
-from opro_local.types import Batch, Completion, Prompt, Reply, Request, Sampling, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    Completion,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    Solution,
+    Split,
+)
 
 
 class AgentFileProblem:
@@ -36,7 +47,8 @@ class AgentFileProblem:
         original: the file's text; the first seed and the baseline.
         suite: the tasks of each split.
         config: `problem` (kind agent_file) and `search` are read.
-        form: how the optimizer is asked; the search's own is replaced by it when sections are edited.
+        form: how the optimizer is asked; the search's own is replaced by it when sections are
+        edited.
 
     Raises:
         UsageError: a section to edit is not in the file, or the file is over its own limit.
@@ -50,7 +62,9 @@ class AgentFileProblem:
         self._original = original
         self._tried: list[tuple[str, Score]] = []
         self._history, self._section = config.search.history, 0
-        self._editable = _editable(original, self._settings) if self._settings.edit == "section" else []
+        self._editable = (
+            _editable(original, self._settings) if self._settings.edit == "section" else []
+        )
         if len(original) > self._settings.max_characters:
             raise UsageError(
                 f"the file has {len(original)} characters, problem.max_characters is {self._settings.max_characters}",
@@ -78,24 +92,37 @@ class AgentFileProblem:
         return completions
 
     def read(self, text: str) -> Solution | str:
-        """The whole file with the proposed text in it, unless that breaks a limit or another section."""
+        """The whole file with the proposed text in it, unless that breaks a limit or another
+        section.
+        """
         if not text.strip():
             return "empty"
         base = self._best()
         whole = self._with_section(base, text) if self._editable else _like(self._original, text)
         if whole is None:
             return "structure: it would change other sections of the file"
-        longest = min(self._settings.max_characters, int(self._settings.max_growth * len(self._original)))
+        longest = min(
+            self._settings.max_characters, int(self._settings.max_growth * len(self._original))
+        )
         if len(whole) > longest:
             return f"too long: the file would have {len(whole)} characters, at most {longest}"
-        return "not text: it holds half a character" if re.search("[\ud800-\udfff]", whole) else Solution(whole)
+        return (
+            "not text: it holds half a character"
+            if re.search("[\ud800-\udfff]", whole)
+            else Solution(whole)
+        )
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
     ) -> Generator[Batch, Reply, list[Score | str]]:
-        """All files on all tasks of the split: one Batch to the model for all prompts, one for all programs."""
+        """All files on all tasks of the split: one Batch to the model for all prompts, one for all
+        programs.
+        """
         tasks = self.suite[split]
-        by_role = {role: [task for task in tasks if self.role(task) == role] for role in ("scorer", "program")}
+        by_role = {
+            role: [task for task in tasks if self.role(task) == role]
+            for role in ("scorer", "program")
+        }
         outcomes: dict[tuple[str, str], Completion] = {}
         for role, own in by_role.items():
             if own:
@@ -105,9 +132,14 @@ class AgentFileProblem:
                 reply = yield Batch(f"{label}/programs" if both else label, role, requests)
                 keys = [(text, task.name) for text, task in pairs]
                 outcomes |= dict(zip(keys, reply.completions, strict=True))
-        found = [self._score([outcomes[solution.text, task.name] for task in tasks], tasks) for solution in solutions]
+        found = [
+            self._score([outcomes[solution.text, task.name] for task in tasks], tasks)
+            for solution in solutions
+        ]
         if split == "train":
-            self._tried += [(solution.text, score) for solution, score in zip(solutions, found, strict=True)]
+            self._tried += [
+                (solution.text, score) for solution, score in zip(solutions, found, strict=True)
+            ]
         return found
 
     def role(self, task: AgentTask) -> str:
@@ -126,13 +158,26 @@ class AgentFileProblem:
 
     def words(self) -> Mapping[str, str]:
         """The noun of what is written, and for a section its heading and the headings of the file."""
-        words = {"place": "", "noun": "file", "tag": "FILE", "subject": self._settings.description.strip().rstrip(".")}
+        words = {
+            "place": "",
+            "noun": "file",
+            "tag": "FILE",
+            "subject": self._settings.description.strip().rstrip("."),
+        }
         if not self._editable:
             return words
         listed = sections(self._original)
-        outline = "\n".join("#" * section.level + " " + section.title for section in listed if section.level)
+        outline = "\n".join(
+            "#" * section.level + " " + section.title for section in listed if section.level
+        )
         heading = listed[self._section].title or "(the part before the first heading)"
-        return {**words, "noun": "section", "tag": "SECTION", "heading": heading, "outline": outline}
+        return {
+            **words,
+            "noun": "section",
+            "tag": "SECTION",
+            "heading": heading,
+            "outline": outline,
+        }
 
     def exemplars(self, indices: Sequence[int]) -> list[Mapping[str, str]]:
         """Train tasks: what is asked and what is expected."""
@@ -141,22 +186,38 @@ class AgentFileProblem:
 
     def _best(self) -> str:
         """The file with the highest train score; of equals the earliest."""
-        return max(self._tried, key=lambda tried: tried[1].value)[0] if self._tried else self._original
+        return (
+            max(self._tried, key=lambda tried: tried[1].value)[0] if self._tried else self._original
+        )
 
     def _view(self) -> View:
-        """The versions of the section, each with the best score of a file that had it, and the tasks that fail."""
+        """The versions of the section, each with the best score of a file that had it, and the
+        tasks that fail.
+        """
         versions: dict[str, float] = {}
         for text, score in self._tried:
             body = _body(text, self._section)
             versions[body] = max(score.value, versions.get(body, -np.inf))
         ranked = sorted(versions.items(), key=lambda pair: -pair[1])[: self._history]
         order = self._search.order
-        shown = [(body, self.show(value)) for body, value in (ranked if order == "descending" else reversed(ranked))]
+        shown = [
+            (body, self.show(value))
+            for body, value in (ranked if order == "descending" else reversed(ranked))
+        ]
         best = max(self._tried, key=lambda tried: tried[1].value)
-        wrong = [int(place) for place in np.flatnonzero(best[1].values < 1)][: self._search.exemplars]
+        wrong = [int(place) for place in np.flatnonzero(best[1].values < 1)][
+            : self._search.exemplars
+        ]
         arranged = "descending" if order == "descending" else "ascending"
         aim = self.show(best[1].value + 0.75 * (1 - best[1].value)) or ""
-        return View(shown, self.exemplars(wrong), arranged, aim, _body(best[0], self._section), self._search.constraint)
+        return View(
+            shown,
+            self.exemplars(wrong),
+            arranged,
+            aim,
+            _body(best[0], self._section),
+            self._search.constraint,
+        )
 
     def _score(self, done: Sequence[Completion], tasks: Sequence[AgentTask]) -> Score:
         marks = [self._mark(task, completion) for task, completion in zip(tasks, done, strict=True)]
@@ -170,7 +231,9 @@ class AgentFileProblem:
         )
 
     def _mark(self, task: AgentTask, completion: Completion) -> tuple[float, bool]:
-        """What a task earned, and whether it said nothing: an answer that can't be read, a run that was ended."""
+        """What a task earned, and whether it said nothing: an answer that can't be read, a run that
+        was ended.
+        """
         answer = completion.text
         if self.role(task) == "program":
             told = json.loads(answer)
@@ -183,7 +246,9 @@ class AgentFileProblem:
         return float(values[0]), bool(failed[0])
 
     def _with_section(self, base: str, text: str) -> str | None:
-        """The base with another body for the step's section; a heading that the reply repeats is dropped."""
+        """The base with another body for the step's section; a heading that the reply repeats is
+        dropped.
+        """
         title = sections(base)[self._section].title
         first, _, rest = text.strip().partition("\n")
         repeated = title and first.startswith("#") and first.strip("# \t\r") == title
@@ -192,14 +257,22 @@ class AgentFileProblem:
 
 def _editable(text: str, settings: AgentFileSettings) -> list[int]:
     listed = sections(text)
-    unknown = [title for title in settings.sections if title not in {section.title for section in listed}]
+    unknown = [
+        title for title in settings.sections if title not in {section.title for section in listed}
+    ]
     if unknown:
         titles = ", ".join(section.title for section in listed if section.title)
-        raise UsageError(f"problem.sections: the file has no section {unknown[0]!r}", f"its sections: {titles}")
+        raise UsageError(
+            f"problem.sections: the file has no section {unknown[0]!r}", f"its sections: {titles}"
+        )
     wanted = set(settings.sections) or {section.title for section in listed}
-    found = [place for place, own in enumerate(listed) if own.end > own.start and own.title in wanted]
+    found = [
+        place for place, own in enumerate(listed) if own.end > own.start and own.title in wanted
+    ]
     if not found:
-        raise UsageError("problem.edit: the file has no section with text in it", 'use edit = "file"')
+        raise UsageError(
+            "problem.edit: the file has no section with text in it", 'use edit = "file"'
+        )
     return found
 
 
@@ -216,7 +289,9 @@ def _like(original: str, text: str) -> str:
 
 
 def diff(original: str, text: str, name: str) -> str:
-    """A unified diff that `patch` and `git apply` read, line endings and missing last newlines included."""
+    """A unified diff that `patch` and `git apply` read, line endings and missing last newlines
+    included.
+    """
     lines = [re.findall(r"[^\n]*\n|[^\n]+\Z", whole) for whole in (original, text)]
     marked = (
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

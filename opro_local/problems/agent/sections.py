@@ -1,11 +1,12 @@
 """The sections of a Markdown file, and the file again with one of them rewritten.
 
-For: edits that leave every other byte as it was, whatever the line endings, front matter, fences or missing newlines.
+For: edits that leave every other byte as it was, whatever the line endings, front matter, fences or
+missing newlines.
 Not for: what should be written.
 
-A section is a heading and what stands under it up to the next heading of any level; what stands before the first
-heading is a section too. Front matter belongs to none. markdown-it says where headings are (CommonMark), so that a "#"
-in a code fence, an HTML block or a list is none.
+A section is a heading and what stands under it up to the next heading of any level; what stands
+before the first heading is a section too. Front matter belongs to none. markdown-it says where
+headings are (CommonMark), so that a "#" in a code fence, an HTML block or a list is none.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 FRONT_MATTER = re.compile(
-    r"\A\ufeff?---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)", re.S
+    r"\A\ufeff?---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)",
+    re.S,
 )
 BLANKS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.S)
 
@@ -55,7 +57,8 @@ def sections(text: str) -> list[Section]:
 
 
 def rewrite(text: str, number: int, body: str) -> str | None:
-    """The text with another body for one section, or None when that would change the file's other sections.
+    """The text with another body for one section, or None when that would change the file's other
+    sections.
 
     The body takes the file's line endings and the whitespace that stood around the old one.
     """

@@ -1,7 +1,8 @@
 """A suite: the tasks an agent's instruction file is judged by, from a TOML or JSONL file.
 
-For: reading, checking and dividing tasks. Not for: running them or scoring answers. A task is a command that succeeds
-or fails, or a prompt whose answer is checked by a scoring rule (docs/agent-files.md).
+For: reading, checking and dividing tasks. Not for: running them or scoring answers. A task is a
+command that succeeds or fails, or a prompt whose answer is checked by a scoring rule
+(docs/agent-files.md).
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ def read_suite(path: Path, fractions: Sequence[float], seed: int) -> Suite:
         row = _row(where, table)
         task = _task(where, row, row.name or f"task {len(named) + 1}", path.parent)
         if task.name in named:
-            raise DataError(f"{where}: the name {task.name!r} is {named[task.name][0].example.where}'s", "rename one")
+            raise DataError(
+                f"{where}: the name {task.name!r} is {named[task.name][0].example.where}'s",
+                "rename one",
+            )
         named[task.name] = task, row.split
     if not named:
         raise DataError(f"{path}: no tasks", "write [[task]] tables, or one JSON object per line")
@@ -106,14 +110,21 @@ def _divided(
         try:
             rows = loading.divide([task.example for task in without], fractions, seed)
         except DataError as error:
-            raise DataError(f"{path}: {error.message}", "add tasks, or change problem.split") from None
+            raise DataError(
+                f"{path}: {error.message}", "add tasks, or change problem.split"
+            ) from None
         by_name = {task.name: task for task in without}
         return {split: [by_name[row.id] for row in examples] for split, examples in rows.items()}
     if without:
-        raise DataError(f"{without[0].example.where}: no split, but other tasks have one", "give every task a split")
+        raise DataError(
+            f"{without[0].example.where}: no split, but other tasks have one",
+            "give every task a split",
+        )
     names = [split for split in loading.SPLITS if any(own == split for _, own in found)]
     if names[0] != "train":
-        raise DataError(f"{path}: no task has the split train", "the search needs tasks to score files on")
+        raise DataError(
+            f"{path}: no task has the split train", "the search needs tasks to score files on"
+        )
     return {name: [task for task, own in found if own == name] for name in names}
 
 
@@ -121,7 +132,9 @@ def _tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Each task's place and table."""
     text = read_text(path).removeprefix("\ufeff")
     if path.suffix == ".jsonl":
-        lines = [(f"{path}:{n}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+        lines = [
+            (f"{path}:{n}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip()
+        ]
         return [(where, _json(where, line)) for where, line in lines]
     if path.suffix != ".toml":
         raise DataError(f"{path}: a suite is a .toml or a .jsonl file", "rename it or give another")
@@ -139,7 +152,9 @@ def _tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _filled(row: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's defaults apply where they can: a rule or a limit of tokens means nothing to a command."""
+    """The file's defaults apply where they can: a rule or a limit of tokens means nothing to a
+    command.
+    """
     skipped = ("rule", "max_tokens") if "command" in row else ()
     return {**{key: value for key, value in defaults.items() if key not in skipped}, **row}
 
@@ -161,17 +176,33 @@ def _row(where: str, table: dict[str, Any]) -> Row:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise DataError(f"{where}: unknown key {key!r}", _nearest(key, tuple(Row.model_fields))) from None
-        raise DataError(f"{where}: {key}: {first['msg'].lower()}, got {first['input']!r:.60}") from None
+            raise DataError(
+                f"{where}: unknown key {key!r}", _nearest(key, tuple(Row.model_fields))
+            ) from None
+        raise DataError(
+            f"{where}: {key}: {first['msg'].lower()}, got {first['input']!r:.60}"
+        ) from None
     if (row.command is None) == (row.prompt is None):
-        both = "both a command and a prompt" if row.command is not None else "neither a command nor a prompt"
+        both = (
+            "both a command and a prompt"
+            if row.command is not None
+            else "neither a command nor a prompt"
+        )
         raise DataError(f"{where}: {both}", "a task has one of them")
     if row.command is not None:
         extra = next(
-            (k for k in ("rule", "target", "labels", "pattern", "max_tokens") if k in row.model_fields_set), ""
+            (
+                k
+                for k in ("rule", "target", "labels", "pattern", "max_tokens")
+                if k in row.model_fields_set
+            ),
+            "",
         )
         if extra:
-            raise DataError(f"{where}: {extra} means nothing to a command", "a command succeeds with exit code 0")
+            raise DataError(
+                f"{where}: {extra} means nothing to a command",
+                "a command succeeds with exit code 0",
+            )
     elif row.target is None and row.rule != "python" and ".py:" not in row.rule:
         raise DataError(f"{where}: no target", "say what the answer has to be or contain")
     return row
@@ -185,14 +216,24 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 def _task(where: str, row: Row, name: str, base: Path) -> AgentTask:
     workspace = base / Path(row.workspace).expanduser() if row.workspace else None
     if workspace is not None and not workspace.is_dir():
-        raise DataError(f"{where}: there is no folder {row.workspace!r}", "workspace starts from the suite's folder")
+        raise DataError(
+            f"{where}: there is no folder {row.workspace!r}",
+            "workspace starts from the suite's folder",
+        )
     place = PurePosixPath(row.place or "")
     if place.is_absolute() or ".." in place.parts:
-        raise DataError(f"{where}: place {row.place!r} is not inside the workspace", "give a path relative to it")
+        raise DataError(
+            f"{where}: place {row.place!r} is not inside the workspace",
+            "give a path relative to it",
+        )
     asked = row.prompt if row.command is None else shlex.join(row.command)
-    example = Example(name, {}, asked, "exit code 0" if row.command is not None else row.target or "", where)
+    example = Example(
+        name, {}, asked, "exit code 0" if row.command is not None else row.target or "", where
+    )
     rule = _rule(where, row, example, base) if row.command is None else None
-    return AgentTask(example, row.command or (), rule, row.max_tokens, workspace, row.place or "", row.timeout)
+    return AgentTask(
+        example, row.command or (), rule, row.max_tokens, workspace, row.place or "", row.timeout
+    )
 
 
 def _rule(where: str, row: Row, example: Example, base: Path) -> Rule:
@@ -204,7 +245,10 @@ def _rule(where: str, row: Row, example: Example, base: Path) -> Rule:
     except (UsageError, DataError) as error:
         raise DataError(f"{where}: {error.message}", error.hint) from None
     if rule.name not in UNCHECKED and rule.score([example.target], [example])[0][0] != 1:
-        raise DataError(f"{where}: the target {example.target[:60]!r} fails its own rule {rule.name}", "correct it")
+        raise DataError(
+            f"{where}: the target {example.target[:60]!r} fails its own rule {rule.name}",
+            "correct it",
+        )
     return rule
 
 
@@ -223,4 +267,6 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8 (byte 0x{data[error.start]:02x})", "save it as UTF-8") from None
+        raise DataError(
+            f"{path}:{line}: not UTF-8 (byte 0x{data[error.start]:02x})", "save it as UTF-8"
+        ) from None

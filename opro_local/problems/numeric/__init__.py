@@ -1,1 +1,3 @@
-"""The paper's numeric problems (section 4): linear regression and the travelling salesman, with their baselines."""
+"""The paper's numeric problems (section 4): linear regression and the travelling salesman, with
+their baselines.
+"""

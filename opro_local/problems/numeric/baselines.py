@@ -1,6 +1,7 @@
 """What classical searches reach with as many evaluated points as OPRO had.
 
-For: CMA-ES, coordinate and random search over a grid, and random draws of anything else. Not for: objectives.
+For: CMA-ES, coordinate and random search over a grid, and random draws of anything else. Not for:
+objectives.
 
 Each counts a point once, as OPRO scores a solution once, and knows OPRO's starting points.
 """
@@ -23,21 +24,29 @@ class Spent(Exception):
 
 
 class Counted:
-    """A function to be minimized that is asked for at most `limit` distinct points, the starting ones included.
+    """A function to be minimized that is asked for at most `limit` distinct points, the starting
+    ones included.
 
     Raises (when called):
-        Spent: a further point would be one too many, or the least value there is, `floor`, is known.
+        Spent: a further point would be one too many, or the least value there is, `floor`, is
+        known.
     """
 
     def __init__(
-        self, function: Callable[[Hashable], float], limit: int, starts: Sequence[Hashable], floor: float
+        self,
+        function: Callable[[Hashable], float],
+        limit: int,
+        starts: Sequence[Hashable],
+        floor: float,
     ) -> None:
         self._function, self._limit, self._floor, self._asks = function, limit, floor, 0
         self.known = {start: function(start) for start in starts[:limit]}
 
     def __call__(self, point: Hashable) -> float:
         self._asks += 1
-        if self._asks > PATIENCE * self._limit or (point not in self.known and len(self.known) >= self._limit):
+        if self._asks > PATIENCE * self._limit or (
+            point not in self.known and len(self.known) >= self._limit
+        ):
             raise Spent
         if point not in self.known:
             self.known[point] = self._function(point)
@@ -53,9 +62,15 @@ class Counted:
 
 
 def drawn(
-    function: Callable, limit: int, starts: Sequence, floor: float, draw: Callable[[np.random.Generator], Hashable]
+    function: Callable,
+    limit: int,
+    starts: Sequence,
+    floor: float,
+    draw: Callable[[np.random.Generator], Hashable],
 ) -> float:
-    """Random search: the median over DRAWS runs of the best of `starts` and points that `draw` gives."""
+    """Random search: the median over DRAWS runs of the best of `starts` and points that `draw`
+    gives.
+    """
 
     def search(counted: Counted, rng: np.random.Generator) -> None:
         while True:
@@ -64,8 +79,12 @@ def drawn(
     return _median(function, limit, starts, floor, search)
 
 
-def cma_es(function: Callable[[Point], float], limit: int, starts: Sequence[Point], floor: float, box: Box) -> float:
-    """CMA-ES with margin (Hamano et al. 2022), made for grids, from the middle of the starts; median of DRAWS runs."""
+def cma_es(
+    function: Callable[[Point], float], limit: int, starts: Sequence[Point], floor: float, box: Box
+) -> float:
+    """CMA-ES with margin (Hamano et al. 2022), made for grids, from the middle of the starts;
+    median of DRAWS runs.
+    """
     from cmaes import CMAwM
 
     def search(counted: Counted, rng: np.random.Generator) -> None:
@@ -87,7 +106,9 @@ def cma_es(function: Callable[[Point], float], limit: int, starts: Sequence[Poin
 def coordinate(
     function: Callable[[Point], float], limit: int, starts: Sequence[Point], floor: float, box: Box
 ) -> float:
-    """Coordinate search from the best start: one step along an axis that helps, else steps of half the length."""
+    """Coordinate search from the best start: one step along an axis that helps, else steps of half
+    the length.
+    """
 
     def search(counted: Counted) -> None:
         at = min(counted.known, key=counted.known.__getitem__)
@@ -95,7 +116,9 @@ def coordinate(
         while length >= box.unit:
             w, b = at
             near = [(w + length, b), (w - length, b), (w, b + length), (w, b - length)]
-            better = next((p for p in (box.point(*p) for p in near) if counted(p) < counted(at)), None)
+            better = next(
+                (p for p in (box.point(*p) for p in near) if counted(p) < counted(at)), None
+            )
             length = length if better else length / 2
             at = better or at
 

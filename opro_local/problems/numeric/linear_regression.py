@@ -1,6 +1,8 @@
-"""Linear regression (paper section 4.1): the optimizer proposes w and b of a line and is told the squared error.
+"""Linear regression (paper section 4.1): the optimizer proposes w and b of a line and is told the
+squared error.
 
-For: the instance, reading pairs, their loss, and the known optimum. Not for: asking models, or the baselines' searches.
+For: the instance, reading pairs, their loss, and the known optimum. Not for: asking models, or the
+baselines' searches.
 
 A pair is written "[15, 14]", on the grid of `problem.decimals`. Scores are minus the loss.
 """
@@ -21,9 +23,21 @@ from opro_local.problems.ask import ask_once
 from opro_local.problems.numeric.baselines import Box, Point, cma_es, coordinate, drawn
 from opro_local.problems.numeric.numeric import Reference, completed
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Completion, Constraint, Prompt, Reply, Sampling, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    Completion,
+    Constraint,
+    Prompt,
+    Reply,
+    Sampling,
+    Score,
+    Solution,
+    Split,
+)
 
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+NUMBER = re.compile(
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE
+)
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NAMES = re.compile(r"\s*w\s*,\s*b\s*", re.IGNORECASE)
 NAME = re.compile(r"^\(?\s*[wb]\s*[=:]\s*", re.IGNORECASE)
@@ -33,8 +47,9 @@ class LinearRegression:
     """w and b of a line through noisy points.
 
     Args:
-        config: its `problem` is a LinearRegressionSettings; `run.seed` decides points and starts. Seeds 0 to 4 give
-            the five instances of the reference code (opro/optimization/optimize_linear_regression.py).
+        config: its `problem` is a LinearRegressionSettings; `run.seed` decides points and starts.
+            Seeds 0 to 4 give the five instances of the reference code
+            (opro/optimization/optimize_linear_regression.py).
         constrained: whether replies are held to the form of a pair.
 
     Raises:
@@ -53,12 +68,15 @@ class LinearRegression:
         start_low, start_high = settings.start_range
         self.box = Box(low, high, settings.decimals, start_high - start_low)
         starts = [
-            np.random.RandomState(seed * k % 2**32).uniform(start_low, start_high, settings.starts) for k in (10, 100)
+            np.random.RandomState(seed * k % 2**32).uniform(start_low, start_high, settings.starts)
+            for k in (10, 100)
         ]
         self._seeds = _chosen(self, config) or [
             self.solution(self.box.point(w, b)) for w, b in zip(*starts, strict=True)
         ]
-        self._constraint = Constraint("regex", pattern(low, high, settings.decimals)) if constrained else None
+        self._constraint = (
+            Constraint("regex", pattern(low, high, settings.decimals)) if constrained else None
+        )
         self.truth = self.box.point(settings.w, settings.b)
         self.optimum = self._optimum()
         on_grid = self.truth == (settings.w, settings.b)
@@ -92,7 +110,9 @@ class LinearRegression:
         return (yield from ask_once(label, prompt, samplings))
 
     def read(self, text: str) -> Solution | str:
-        """The last pair in a reply, rounded to the grid (the paper rounds and evaluates what was rounded)."""
+        """The last pair in a reply, rounded to the grid (the paper rounds and evaluates what was
+        rounded).
+        """
         parts = last_pair(text)
         if parts is None:
             return f"no pair: {' '.join(text.split())[:60]!r}"
@@ -106,7 +126,9 @@ class LinearRegression:
             return f"out of range {self.box.low:g} to {self.box.high:g}: {w:g}, {b:g}"
         return self.solution((w, b))
 
-    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score]]:
         """Minus the loss of each pair; asks nobody."""
         yield from ()
         losses = [self.loss(self.pair(solution.text)) for solution in solutions]
@@ -118,14 +140,21 @@ class LinearRegression:
 
     def words(self) -> Mapping[str, str]:
         """For forms that are not this problem's own."""
-        return {"place": "in the pair", "noun": "pair [w, b]", "tag": "PAIR", "subject": "minimization"}
+        return {
+            "place": "in the pair",
+            "noun": "pair [w, b]",
+            "tag": "PAIR",
+            "subject": "minimization",
+        }
 
     def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
         """There are no rows to show."""
         return ()
 
     def conclude(self, found: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result beside the optimum, the true pair and the baselines at as many evaluated pairs."""
+        """The result beside the optimum, the true pair and the baselines at as many evaluated
+        pairs.
+        """
         starts = [self.pair(seed.text) for seed in self._seeds]
         known = (self.loss, len(trajectory.entries), starts, self.optimum.value)
         baselines = {
@@ -135,21 +164,33 @@ class LinearRegression:
         }
         result = completed(found, trajectory, self.optimum, baselines)
         w, b, least = self._least_squares()
-        proposed = self.solution(self.truth).text in {entry.solution.text for entry in trajectory.entries}
+        proposed = self.solution(self.truth).text in {
+            entry.solution.text for entry in trajectory.entries
+        }
         result["least_squares"] = {"w": w, "b": b, "value": least}
-        result["truth"] = {"text": self.solution(self.truth).text, "value": -self.target, "proposed": proposed}
+        result["truth"] = {
+            "text": self.solution(self.truth).text,
+            "value": -self.target,
+            "proposed": proposed,
+        }
         if found["reason"].startswith("target score"):
             result["reason"] = (
-                "the true pair was proposed" if proposed else "a pair no worse than the true one was found"
+                "the true pair was proposed"
+                if proposed
+                else "a pair no worse than the true one was found"
             )
         return result
 
     def _least_squares(self) -> tuple[float, float, float]:
-        (w, b), _, _, _ = np.linalg.lstsq(np.stack([self._x, np.ones_like(self._x)], 1), self._y, rcond=None)
+        (w, b), _, _, _ = np.linalg.lstsq(
+            np.stack([self._x, np.ones_like(self._x)], 1), self._y, rcond=None
+        )
         return float(w), float(b), self.loss((w, b))
 
     def _optimum(self) -> Reference:
-        """Least squares over the grid: every w with its best b, which is the one nearest to the mean residual."""
+        """Least squares over the grid: every w with its best b, which is the one nearest to the
+        mean residual.
+        """
         count = round((self.box.high - self.box.low) / self.box.unit) + 1
         w = np.round(self.box.low + self.box.unit * np.arange(count), self.box.decimals)
         x, y = self._x - self._x.mean(), self._y - self._y.mean()
@@ -157,7 +198,11 @@ class LinearRegression:
         b = np.clip(np.round(residual, self.box.decimals), self.box.low, self.box.high)
         losses = y @ y - 2 * w * (x @ y) + w**2 * (x @ x) + len(x) * (residual - b) ** 2
         best = self.box.point(w[losses.argmin()], b[losses.argmin()])
-        return Reference(self.solution(best).text, self.loss(best), "least squares over the grid of allowed pairs")
+        return Reference(
+            self.solution(best).text,
+            self.loss(best),
+            "least squares over the grid of allowed pairs",
+        )
 
 
 def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
@@ -172,7 +217,8 @@ def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
 
 
 def last_pair(text: str) -> tuple[str, str] | None:
-    """The two parts of the last pair in square brackets that is not just its names; of the text if it has no brackets.
+    """The two parts of the last pair in square brackets that is not just its names; of the text if
+    it has no brackets.
 
     The reference code takes the last brackets too: a model that reasons ends with its answer.
     """
@@ -190,10 +236,11 @@ def _number(part: str) -> float | None:
 
 
 def pattern(low: float, high: float, decimals: int) -> str:
-    """The regex of a pair in brackets, each number in range; exact for integers where low <= 0 <= high.
+    """The regex of a pair in brackets, each number in range; exact for integers where low <= 0 <=
+    high.
 
-    Otherwise it also lets numbers through that lie between 0 and the bounds or less than 1 beyond them; those are
-    refused when they are read.
+    Otherwise it also lets numbers through that lie between 0 and the bounds or less than 1 beyond
+    them; those are refused when they are read.
     """
     signs = [upto(int(high))] if high >= 0 else []
     signs += [f"-{upto(int(-low))}"] if low < 0 else []
@@ -211,5 +258,7 @@ def upto(largest: int) -> str:
         least = 1 if place == 0 else 0
         if int(digit) > least:
             rest = len(digits) - place - 1
-            parts.append(f"{digits[:place]}[{least}-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+            parts.append(
+                f"{digits[:place]}[{least}-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else "")
+            )
     return f"(?:{'|'.join([*parts, digits])})" if len(digits) > 1 else parts[0]

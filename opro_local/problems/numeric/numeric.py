@@ -1,6 +1,8 @@
-"""What the numeric problems of the paper's section 4 share: what was proposed, and how a result reads beside baselines.
+"""What the numeric problems of the paper's section 4 share: what was proposed, and how a result
+reads beside baselines.
 
-For: the part of a result that a minimized objective has and an accuracy doesn't. Not for: objectives or baselines.
+For: the part of a result that a minimized objective has and an accuracy doesn't. Not for:
+objectives or baselines.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ class Reference:
 
 
 def proposals(trajectory: Trajectory) -> dict[str, int]:
-    """How the optimizer's replies fared: new and scored (`valid`), known already, or no solution at all."""
+    """How the optimizer's replies fared: new and scored (`valid`), known already, or no solution at
+    all.
+    """
     scored = sum(entry.step > 0 for entry in trajectory.entries)
     refused = [rejection.reason for rejection in trajectory.rejections if rejection.step > 0]
     duplicate = sum(reason.startswith("duplicate") for reason in refused)
@@ -30,7 +34,10 @@ def proposals(trajectory: Trajectory) -> dict[str, int]:
 
 
 def completed(
-    found: Mapping[str, Any], trajectory: Trajectory, reference: Reference | None, baselines: Mapping[str, float]
+    found: Mapping[str, Any],
+    trajectory: Trajectory,
+    reference: Reference | None,
+    baselines: Mapping[str, float],
 ) -> dict[str, Any]:
     """A search's result with what a minimized objective adds to it.
 
@@ -41,9 +48,9 @@ def completed(
         baselines: name to objective, each at as many evaluated points as the trajectory has.
 
     Returns:
-        `found`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`, `gap` (best / optimum
-        - 1; None without an optimum, or with one of 0 that was not reached), `reference`, `baselines`, `proposals`,
-        `evaluations`, `reached` and `summary`.
+        `found`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`,
+        `gap` (best / optimum - 1; None without an optimum, or with one of 0 that was not reached),
+        `reference`, `baselines`, `proposals`, `evaluations`, `reached` and `summary`.
     """
     value = -trajectory.top(1)[0].score.value
     optimum = None if reference is None else reference.value
@@ -54,7 +61,9 @@ def completed(
         "best": {**found["best"], "value": value},
         "optimum": optimum,
         "gap": gap(value, optimum),
-        "reference": None if reference is None else {"text": reference.text, "method": reference.method},
+        "reference": None
+        if reference is None
+        else {"text": reference.text, "method": reference.method},
         "baselines": dict(baselines),
         "proposals": counts,
         "evaluations": len(trajectory.entries),
@@ -77,7 +86,9 @@ def words(result: Mapping[str, Any]) -> list[str]:
     counts, share = result["proposals"], result["gap"]
     asked = sum(counts.values())
     readable = f" ({100 * (asked - counts['invalid']) / asked:.0f} % valid)" if asked else ""
-    replies = f"{asked} replies{readable}: {counts['valid']} new, {counts['duplicate']} known already"
+    replies = (
+        f"{asked} replies{readable}: {counts['valid']} new, {counts['duplicate']} known already"
+    )
     lines = [f"{replies}, {counts['invalid']} refused."]
     if result["reached"]:
         return [*lines, "The optimum was reached."]

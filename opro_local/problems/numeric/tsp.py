@@ -1,9 +1,11 @@
-"""The travelling salesman (paper section 4.2): the optimizer proposes tours and is told their lengths.
+"""The travelling salesman (paper section 4.2): the optimizer proposes tours and is told their
+lengths.
 
-For: asking for tours, freely or city by city, reading and measuring them. Not for: points, heuristics or the optimum.
+For: asking for tours, freely or city by city, reading and measuring them. Not for: points,
+heuristics or the optimum.
 
-A tour is written "0,3,1,2": from city 0 on, in the direction whose second city is the smaller one, so that one tour is
-one solution. Scores are minus the length.
+A tour is written "0,3,1,2": from city 0 on, in the direction whose second city is the smaller one,
+so that one tour is one solution. Scores are minus the length.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from opro_local.search.metaprompts.metaprompt import Form, parse
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Score, Solution, Split
 
-# Purposes of the seeds that draw the points and the starts; of chance.py's a tour's search uses 1 to 3.
+# Purposes of the seeds that draw the points and the starts; of chance.py's a tour's search uses 1
+# to 3.
 POINTS, STARTS = 4, 5
 HEURISTICS = {
     "nearest_neighbour": tsp_tours.nearest_neighbour,
@@ -58,7 +61,9 @@ class Tsp:
         self.nodes = len(points.xy)
         self._seeds = _chosen(self, config) or self._starts(config.run.seed)
         best = tsp_tours.shortest(points.distances)
-        self.optimum = best and Reference(written(best), self.length(best), "integer programming (HiGHS), proven")
+        self.optimum = best and Reference(
+            written(best), self.length(best), "integer programming (HiGHS), proven"
+        )
         self.target = self.optimum and -self.optimum.value * (1 + 1e-9)
 
     def length(self, tour: Tour) -> float:
@@ -66,7 +71,9 @@ class Tsp:
         return tsp_tours.length(tour, self._points.distances)
 
     def seeds(self) -> list[Solution]:
-        """`search.seeds` where the config names some, else a heuristic's tour if wanted, and random ones."""
+        """`search.seeds` where the config names some, else a heuristic's tour if wanted, and random
+        ones.
+        """
         return self._seeds
 
     def ask(
@@ -74,14 +81,18 @@ class Tsp:
     ) -> Generator[Batch, Reply, Sequence[Completion]]:
         """One tour per sampling.
 
-        Free: replies that are no tour are asked for again, at most `attempts` times in all; every reply is returned,
-        so that the search counts the refused ones. Constrained: one Batch per city.
+        Free: replies that are no tour are asked for again, at most `attempts` times in all; every
+        reply is returned, so that the search counts the refused ones. Constrained: one Batch per
+        city.
         """
         if self._constrained:
             return (yield from self._chain(label, prompt, samplings))
         if not self._form.chat:  # a model that only continues writes on after the tour
             most = 4 * self.nodes + 16
-            samplings = [replace(sampling, max_tokens=min(most, sampling.max_tokens)) for sampling in samplings]
+            samplings = [
+                replace(sampling, max_tokens=min(most, sampling.max_tokens))
+                for sampling in samplings
+            ]
         replies = list((yield from ask_once(label, prompt, samplings)))
         failed = self._failed(replies, samplings)
         for attempt in range(1, self._settings.attempts):
@@ -94,7 +105,9 @@ class Tsp:
         return replies
 
     def read(self, text: str) -> Solution | str:
-        """The tour in a text: the numbers in it, every city once; a return to the first at the end is left away."""
+        """The tour in a text: the numbers in it, every city once; a return to the first at the end
+        is left away.
+        """
         cities = [int(digits[:9]) for digits in re.findall(r"\d+", text)]
         if re.search(r"\d\.\d|-\s*\d", text) or not cities:
             return f"not a list of cities: {' '.join(text.split())[:60]!r}"
@@ -103,7 +116,9 @@ class Tsp:
         reason = self._fault(Counter(cities))
         return reason or Solution(written(tsp_tours.canonical(cities)))
 
-    def evaluate(self, solutions: Sequence[Solution], split: Split, label: str) -> Generator[Batch, Reply, list[Score]]:
+    def evaluate(
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, Reply, list[Score]]:
         """Minus the length of each tour; asks nobody."""
         yield from ()
         lengths = [self.length(tour_of(solution.text)) for solution in solutions]
@@ -115,20 +130,36 @@ class Tsp:
 
     def words(self) -> Mapping[str, str]:
         """`points` as the paper lists them, and words for forms that are not this problem's own."""
-        listed = ", ".join(f"({city}): ({x:.6g}, {y:.6g})" for city, (x, y) in enumerate(self._points.xy))
-        return {"points": listed, "place": "in the trace", "noun": "trace", "tag": "trace", "subject": "routing"}
+        listed = ", ".join(
+            f"({city}): ({x:.6g}, {y:.6g})" for city, (x, y) in enumerate(self._points.xy)
+        )
+        return {
+            "points": listed,
+            "place": "in the trace",
+            "noun": "trace",
+            "tag": "trace",
+            "subject": "routing",
+        }
 
     def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
         """There are no rows to show."""
         return ()
 
     def conclude(self, found: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result beside the optimum, the heuristics and random tours, as many as were evaluated."""
+        """The result beside the optimum, the heuristics and random tours, as many as were
+        evaluated.
+        """
         starts = [tour_of(seed.text) for seed in self._seeds]
         floor = self.optimum.value if self.optimum else 0.0
-        baselines = {name: self.length(make(self._points.distances)) for name, make in HEURISTICS.items()}
+        baselines = {
+            name: self.length(make(self._points.distances)) for name, make in HEURISTICS.items()
+        }
         baselines["random_search"] = drawn(
-            self.length, len(trajectory.entries), starts, floor, lambda rng: tsp_tours.random_tour(self.nodes, rng)
+            self.length,
+            len(trajectory.entries),
+            starts,
+            floor,
+            lambda rng: tsp_tours.random_tour(self.nodes, rng),
         )
         result = completed(found, trajectory, self.optimum, baselines)
         if found["reason"].startswith("target score") and result["reached"]:
@@ -153,9 +184,15 @@ class Tsp:
             return f"not a tour: there is no city {unknown[0]}"
         twice = sum(count > 1 for count in visits.values())
         missing = self.nodes - len(visits)
-        return f"not a tour: {missing} cities missing, {twice} more than once" if missing or twice else ""
+        return (
+            f"not a tour: {missing} cities missing, {twice} more than once"
+            if missing or twice
+            else ""
+        )
 
-    def _failed(self, replies: Sequence[Completion], samplings: Sequence[Sampling]) -> list[Sampling]:
+    def _failed(
+        self, replies: Sequence[Completion], samplings: Sequence[Sampling]
+    ) -> list[Sampling]:
         """The samplings whose replies are no tour."""
         texts = [parse(self._form, reply.text, self.words()) for reply in replies]
         return [
@@ -167,7 +204,9 @@ class Tsp:
     def _chain(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
     ) -> Generator[Batch, Reply, Sequence[Completion]]:
-        """Tours city by city: at each position one Batch, each request with its tour so far and what remains of it."""
+        """Tours city by city: at each position one Batch, each request with its tour so far and
+        what remains of it.
+        """
         lead = self._form.prefill or self._mark(self._form.open)
         lead = lead if re.search(r"\b0,\s*$", lead) else f"{lead}0,"
         chains = [Chain((0,), self.nodes, sampling) for sampling in samplings]
@@ -176,8 +215,12 @@ class Tsp:
             if not growing:
                 break
             part = f"{label}/city{position}" if position > 1 else label
-            reply = yield Batch(part, "optimizer", [chain.request(prompt, lead) for chain in growing])
-            grown = (chain.grown(done) for chain, done in zip(growing, reply.completions, strict=True))
+            reply = yield Batch(
+                part, "optimizer", [chain.request(prompt, lead) for chain in growing]
+            )
+            grown = (
+                chain.grown(done) for chain, done in zip(growing, reply.completions, strict=True)
+            )
             chains = [next(grown) if chain.broken is None else chain for chain in chains]
         lead, close = lead.removeprefix(self._form.prefill), self._mark(self._form.close)
         return [chain.completion(lead, close) for chain in chains]
@@ -204,5 +247,8 @@ def _chosen(problem: Tsp, config: Config) -> list[Solution]:
     read = [problem.read(text) for text in config.search.texts]
     wrong = next((reason for reason in read if isinstance(reason, str)), None)
     if wrong:
-        raise UsageError(f"search.seeds: {wrong}", f"write tours, such as {written(tuple(range(problem.nodes)))!r}")
+        raise UsageError(
+            f"search.seeds: {wrong}",
+            f"write tours, such as {written(tuple(range(problem.nodes)))!r}",
+        )
     return read

@@ -1,6 +1,7 @@
 """A tour built city by city under a constraint, so that a model of any size gives a tour.
 
-For: what is asked next, and the reply that the whole makes. Not for: choosing models or reading tours.
+For: what is asked next, and the reply that the whole makes. Not for: choosing models or reading
+tours.
 """
 
 from __future__ import annotations
@@ -33,11 +34,17 @@ class Chain:
     broken: Completion | None = None
 
     def request(self, prompt: Prompt, lead: str) -> Request:
-        """Ask for the next city among those that remain; `lead` is how the reply begins, city 0 included."""
+        """Ask for the next city among those that remain; `lead` is how the reply begins, city 0
+        included.
+        """
         position = len(self.tour)
         limit = Constraint("choice", tuple(f"{city}," for city in self.left()))
-        sampling = replace(reseeded(self.sampling, position), max_tokens=TOKENS, stop=(), constraint=limit)
-        return Request(replace(prompt, prefill=lead + "".join(f"{city}," for city in self.tour[1:])), sampling)
+        sampling = replace(
+            reseeded(self.sampling, position), max_tokens=TOKENS, stop=(), constraint=limit
+        )
+        return Request(
+            replace(prompt, prefill=lead + "".join(f"{city}," for city in self.tour[1:])), sampling
+        )
 
     def left(self) -> list[int]:
         """The cities not yet visited."""
@@ -55,7 +62,9 @@ class Chain:
         return replace(longer, tour=(*longer.tour, *left)) if len(left) == 1 else longer
 
     def completion(self, lead: str, close: str) -> Completion:
-        """The reply that the chain makes: `lead`, the cities after 0 and `close`; of a broken one what there is."""
+        """The reply that the chain makes: `lead`, the cities after 0 and `close`; of a broken one
+        what there is.
+        """
         cities = ",".join(map(str, self.tour[1:]))
         if self.broken is None:
             return Completion(f"{lead}{cities}{close}", "stop", *self.spent)
@@ -67,4 +76,6 @@ def reseeded(sampling: Sampling, purpose: int) -> Sampling:
     """The same sampling with a seed of its own, derived from its seed and the purpose."""
     if sampling.seed is None:
         return sampling
-    return replace(sampling, seed=int(np.random.SeedSequence((sampling.seed, purpose)).generate_state(1)[0]))
+    return replace(
+        sampling, seed=int(np.random.SeedSequence((sampling.seed, purpose)).generate_state(1)[0])
+    )

@@ -1,4 +1,5 @@
-"""The points of a travelling salesman problem: drawn as in the paper, or read from CSV, JSON or TSPLIB.
+"""The points of a travelling salesman problem: drawn as in the paper, or read from CSV, JSON or
+TSPLIB.
 
 For: coordinates, their distances, and file:line errors. Not for: tours.
 """
@@ -16,7 +17,9 @@ import numpy as np
 
 from opro_local.errors import DataError
 
-FORMATS = "a CSV with two columns, a JSON list of [x, y], or a TSPLIB file (.tsp) of the type EUC_2D"
+FORMATS = (
+    "a CSV with two columns, a JSON list of [x, y], or a TSPLIB file (.tsp) of the type EUC_2D"
+)
 Place = tuple[str, float, float]  # where it was read, x, y
 
 
@@ -34,7 +37,9 @@ class Points:
 
 
 def draw(nodes: int, span: tuple[float, float], decimals: int, rng: np.random.Generator) -> Points:
-    """Distinct points, uniform in a square and rounded (paper section 4.2: [-100, 100], whole numbers)."""
+    """Distinct points, uniform in a square and rounded (paper section 4.2: [-100, 100], whole
+    numbers).
+    """
     found: dict[tuple[float, float], None] = {}
     while len(found) < nodes:
         x, y = (round(float(value), decimals) + 0.0 for value in rng.uniform(*span, 2))
@@ -46,7 +51,8 @@ def read(path: Path) -> Points:
     """The points in a file.
 
     Raises:
-        DataError: file:line of what is wrong: not a number, a point twice, under three points, another TSPLIB type.
+        DataError: file:line of what is wrong: not a number, a point twice, under three points,
+        another TSPLIB type.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -70,7 +76,10 @@ def _distinct(path: Path, places: Iterable[Place]) -> list[tuple[float, float]]:
     seen: dict[tuple[float, float], str] = {}
     for where, x, y in places:
         if (x, y) in seen:
-            raise DataError(f"{where}: the point {x:g}, {y:g} stands at {seen[x, y]} already", "give each point once")
+            raise DataError(
+                f"{where}: the point {x:g}, {y:g} stands at {seen[x, y]} already",
+                "give each point once",
+            )
         seen[x, y] = where
     if not 3 <= len(seen) <= 500:
         raise DataError(f"{path}: {len(seen)} points", "a tour needs 3 to 500")
@@ -83,9 +92,13 @@ def _coordinate(where: str, value: object) -> float:
             raise ValueError
         number = float(value)
     except (ValueError, OverflowError):
-        raise DataError(f"{where}: {str(value)[:40]!r} is not a number", "give two coordinates a point") from None
+        raise DataError(
+            f"{where}: {str(value)[:40]!r} is not a number", "give two coordinates a point"
+        ) from None
     if not math.isfinite(number) or abs(number) > 1e9:
-        raise DataError(f"{where}: {number:g} is not a coordinate", "give numbers between -1e9 and 1e9")
+        raise DataError(
+            f"{where}: {number:g} is not a coordinate", "give numbers between -1e9 and 1e9"
+        )
     return number
 
 
@@ -100,7 +113,9 @@ def _csv(path: Path, text: str) -> Iterator[Place]:
     rows = csv.reader(text.splitlines())
     try:
         for row in rows:
-            header = rows.line_num == 1 and not any(character.isdigit() for character in "".join(row))
+            header = rows.line_num == 1 and not any(
+                character.isdigit() for character in "".join(row)
+            )
             if row and not header:
                 yield _pair(f"{path}:{rows.line_num}", [cell.strip() for cell in row])
     except csv.Error as error:
@@ -110,8 +125,14 @@ def _csv(path: Path, text: str) -> Iterator[Place]:
 def _json(path: Path, text: str) -> Iterator[Place]:
     try:
         rows = json.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
-        line, why = getattr(error, "lineno", 1), getattr(error, "msg", "nested too deep, or a number too long")
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits is a plain ValueError
+        line, why = (
+            getattr(error, "lineno", 1),
+            getattr(error, "msg", "nested too deep, or a number too long"),
+        )
         raise DataError(f"{path}:{line}: not JSON ({why})", FORMATS) from None
     if not isinstance(rows, list):
         raise DataError(f"{path}:1: not a list", FORMATS)
@@ -135,7 +156,10 @@ def _tsplib(path: Path, text: str) -> Iterator[Place]:
             break
         elif inside and words:
             if len(words) != 3:
-                raise DataError(f"{where}: {line.strip()[:60]!r} is not a node's number and two coordinates", FORMATS)
+                raise DataError(
+                    f"{where}: {line.strip()[:60]!r} is not a node's number and two coordinates",
+                    FORMATS,
+                )
             yield _pair(where, words[1:])
     if not inside or not kind:
         missing = "EDGE_WEIGHT_TYPE" if inside else "NODE_COORD_SECTION"

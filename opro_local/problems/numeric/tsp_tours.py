@@ -1,6 +1,8 @@
-"""Tours: their length and one way to write each, two heuristics, and the shortest by integer programming.
+"""Tours: their length and one way to write each, two heuristics, and the shortest by integer
+programming.
 
-For: what the travelling salesman problem needs beside a model (paper section 4.2). Not for: asking one.
+For: what the travelling salesman problem needs beside a model (paper section 4.2). Not for: asking
+one.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ NODES = 20_000  # branch-and-bound nodes after which the solver gives up; a coun
 
 
 def length(tour: Sequence[int], distances: np.ndarray) -> float:
-    """The length of a closed tour, rounded once: tours with the same edges are equally long, whatever their order."""
+    """The length of a closed tour, rounded once: tours with the same edges are equally long,
+    whatever their order.
+    """
     return math.fsum(distances[a, b] for a, b in zip(tour, (*tour[1:], tour[0]), strict=True))
 
 
@@ -37,11 +41,15 @@ def nearest_neighbour(distances: np.ndarray) -> Tour:
 
 
 def farthest_insertion(distances: np.ndarray) -> Tour:
-    """Always insert, where it costs least, the city whose cheapest insertion costs most (paper section 4.2)."""
+    """Always insert, where it costs least, the city whose cheapest insertion costs most (paper
+    section 4.2).
+    """
     tour, left = [0], list(range(1, len(distances)))
     while left:
         after = tour[1:] + tour[:1]
-        cost = distances[np.ix_(left, tour)] + distances[np.ix_(left, after)] - distances[tour, after]
+        cost = (
+            distances[np.ix_(left, tour)] + distances[np.ix_(left, after)] - distances[tour, after]
+        )
         city = int(cost.min(axis=1).argmax())
         tour.insert(int(cost[city].argmin()) + 1, left.pop(city))
     return canonical(tour)
@@ -53,10 +61,11 @@ def random_tour(nodes: int, rng: np.random.Generator) -> Tour:
 
 
 def shortest(distances: np.ndarray) -> Tour | None:
-    """A shortest tour, proven so by HiGHS (to its tolerance of 1e-6), or None if that would take too long.
+    """A shortest tour, proven so by HiGHS (to its tolerance of 1e-6), or None if that would take
+    too long.
 
-    Dantzig, Fulkerson and Johnson's program: two edges a city; as long as the solution falls apart into several
-    parts, each part must be left twice. First the relaxation, then with whole numbers.
+    Dantzig, Fulkerson and Johnson's program: two edges a city; as long as the solution falls apart
+    into several parts, each part must be left twice. First the relaxation, then with whole numbers.
 
     Args:
         distances: shape (n, n), symmetric, n >= 3.
@@ -84,9 +93,14 @@ def shortest(distances: np.ndarray) -> Tour | None:
         if found.x is None or found.status != 0:
             return None
         used = found.x > 1e-6
-        parts, part = connected_components(csr_array((np.ones(used.sum()), (a[used], b[used])), (n, n)), directed=False)
+        parts, part = connected_components(
+            csr_array((np.ones(used.sum()), (a[used], b[used])), (n, n)), directed=False
+        )
         if parts > 1:
-            leaving = [csr_array(((part[a] == k) != (part[b] == k)).astype(float)[None]) for k in range(parts)]
+            leaving = [
+                csr_array(((part[a] == k) != (part[b] == k)).astype(float)[None])
+                for k in range(parts)
+            ]
             rows, upper = vstack([rows, *leaving]), np.r_[upper, np.full(parts, np.inf)]
         elif whole:
             return _follow(n, a[used], b[used])

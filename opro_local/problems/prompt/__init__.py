@@ -1,1 +1,3 @@
-"""Prompts scored on the rows of a task: instructions, worked examples, and the operators that propose both."""
+"""Prompts scored on the rows of a task: instructions, worked examples, and the operators that
+propose both.
+"""

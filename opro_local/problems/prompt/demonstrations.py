@@ -1,7 +1,8 @@
 """Worked examples for the scorer: train rows with an answer, shown before the row that is asked.
 
-For: which train rows can be shown, with which answer, what each costs, and what solutions said wrongly. Not for:
-which ones a solution should show (moves.py), or where they stand in a prompt (prompt.py).
+For: which train rows can be shown, with which answer, what each costs, and what solutions said
+wrongly. Not for: which ones a solution should show (moves.py), or where they stand in a prompt
+(prompt.py).
 
 Everything here is derived from answers on train, so a resumed run comes to the same.
 """
@@ -32,8 +33,9 @@ class Demonstrations:
 
     Args:
         rows: the train rows.
-        own: whether an example's answer is the model's own first right answer on the row (a trace; rows it never got
-            right are not shown, unless they were given an answer) or the row's target.
+        own: whether an example's answer is the model's own first right answer on the row (a trace;
+            rows it never got right are not shown, unless they were given an answer) or the row's
+            target.
     """
 
     def __init__(self, rows: Sequence[Example], own: bool) -> None:
@@ -42,7 +44,8 @@ class Demonstrations:
         self._mistakes: dict[str, list[Mistake]] = {}
 
     def give(self, key: str, answer: str | None) -> None:
-        """Have a row shown with this answer from now on, unless it already has one; None stands for its target.
+        """Have a row shown with this answer from now on, unless it already has one; None stands for
+        its target.
 
         Unknown rows are passed over.
         """
@@ -66,7 +69,12 @@ class Demonstrations:
         for number, solution in enumerate(solutions):
             first = number * len(rows)
             wrong = self._mistakes.setdefault(solution.key, [])
-            said = zip(rows, answers[first : first + len(rows)], values[first : first + len(rows)], strict=True)
+            said = zip(
+                rows,
+                answers[first : first + len(rows)],
+                values[first : first + len(rows)],
+                strict=True,
+            )
             for row, answer, value in said:
                 known = self._rows[row.id]
                 if value == 1 and known.trace is None and answer.finish_reason == "stop":
@@ -79,7 +87,9 @@ class Demonstrations:
     def available(self) -> list[Demonstration]:
         """The rows that can be shown now, in order, with what each adds to a prompt in tokens."""
         return [
-            Demonstration(key, row.example.target, self._question_tokens(row) + self._answer_tokens(row))
+            Demonstration(
+                key, row.example.target, self._question_tokens(row) + self._answer_tokens(row)
+            )
             for key, row in self._rows.items()
             if self._is_available(row)
         ]
@@ -96,10 +106,12 @@ class Demonstrations:
         return [(self._rows[key].example, self._answer(self._rows[key])) for key in ids]
 
     def without(self, row: Example, ids: Sequence[str]) -> list[tuple[Example, str]]:
-        """Worked examples for a train row that is among them: in its place stands another with the same target.
+        """Worked examples for a train row that is among them: in its place stands another with the
+        same target.
 
-        Left out without a substitute, its target would be the rarer one among the rest, and the row would look harder
-        than it is. The substitute is the next row after it that has the target; where there is none, one is missing.
+        Left out without a substitute, its target would be the rarer one among the rest, and the row
+        would look harder than it is. The substitute is the next row after it that has the target;
+        where there is none, one is missing.
         """
         order = list(self._rows)
         start = order.index(row.id)

@@ -1,4 +1,5 @@
-"""Instructions that need no knowledge of the task, as starting points and for a first look at what wording does.
+"""Instructions that need no knowledge of the task, as starting points and for a first look at what
+wording does.
 
 For: a list that differs in manner. Not for: choosing among them.
 """
@@ -22,13 +23,17 @@ VARIED = (
 
 
 def labels_of(targets: Iterable[str]) -> list[str]:
-    """The distinct targets in the order they come, where they are few enough to be named; else none."""
+    """The distinct targets in the order they come, where they are few enough to be named; else
+    none.
+    """
     distinct = list(dict.fromkeys(target.strip() for target in targets))
     return distinct if 1 < len(distinct) <= MOST_NAMED else []
 
 
 def generic(labels: Sequence[str]) -> list[str]:
-    """The instructions, those that name the labels first: leaving them out is the commonest cause of failure."""
+    """The instructions, those that name the labels first: leaving them out is the commonest cause
+    of failure.
+    """
     if not labels:
         return list(VARIED)
     either = f"{', '.join(labels[:-1])} or {labels[-1]}"

@@ -25,11 +25,13 @@ Worked = Sequence[tuple[Example, str]]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer is a chat model.
+    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer
+    is a chat model.
 
-    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked without them. `turns`
-    shows worked examples as earlier turns of a chat; otherwise, and for models that don't chat, they stand in one text
-    that the model continues, with the row as the last of them.
+    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked
+    without them. `turns` shows worked examples as earlier turns of a chat; otherwise, and for
+    models that don't chat, they stand in one text that the model continues, with the row as the
+    last of them.
     """
 
     position: str
@@ -43,10 +45,14 @@ class Layout:
         if self.position == "template":
             return Prompt(self._from_template(instruction, example), chat=self.chat)
         if self.position == "system":
-            return Prompt(self._with("", example.input, ""), system=instruction or None, chat=self.chat)
+            return Prompt(
+                self._with("", example.input, ""), system=instruction or None, chat=self.chat
+            )
         if self.position == "A_begin":
             return Prompt(
-                self._with("", example.input, ""), prefill=instruction and " " * self.qa + instruction, chat=self.chat
+                self._with("", example.input, ""),
+                prefill=instruction and " " * self.qa + instruction,
+                chat=self.chat,
             )
         if self.position == "Q_end":
             return Prompt(self._with("", example.input, instruction), chat=self.chat)
@@ -87,9 +93,13 @@ class Layout:
             return tuple((prompt.text, _spaced(prompt.prefill, answer)) for prompt, answer in asked)
         once = instruction if self.position in ("Q_begin", "before_Q", "system") else ""
         head = f"{once}\n\n" if once else ""
-        return head + "".join(f"{_spaced(self._asked(instruction, row), answer)}\n\n" for row, answer in worked)
+        return head + "".join(
+            f"{_spaced(self._asked(instruction, row), answer)}\n\n" for row, answer in worked
+        )
 
-    def _after(self, before: tuple[tuple[str, str], ...] | str, instruction: str, example: Example) -> Prompt:
+    def _after(
+        self, before: tuple[tuple[str, str], ...] | str, instruction: str, example: Example
+    ) -> Prompt:
         if isinstance(before, str):
             return Prompt(before + self._asked(instruction, example), chat=False)
         return replace(self.prompt(instruction, example), turns=before)
@@ -116,7 +126,9 @@ class Layout:
         return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), self.template or "")
 
     def stop(self, answers: Sequence[str]) -> tuple[str, ...]:
-        """Strings that end an answer after worked examples: a text of them would go on with a next one."""
+        """Strings that end an answer after worked examples: a text of them would go on with a next
+        one.
+        """
         if self._as_turns:
             return ()
         return ("\n",) if not any("\n" in answer.strip() for answer in answers) else ("\nQ:",)

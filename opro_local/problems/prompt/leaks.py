@@ -1,6 +1,7 @@
 """Whether a proposed instruction gives away rows that the optimizer was shown.
 
-For: one reason per text, or none. Not for: what else an instruction must not be (problems/prompt.py).
+For: one reason per text, or none. Not for: what else an instruction must not be
+(problems/prompt.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 COPIED = 6  # words in a row that no instruction shares with a row by chance
 WHOLE = 3  # a row of so many words that stands in the text whole
-ECHO = re.compile(r"(?:accuracy|score|text|input|answer|right answer|wrong answer|output)\s*:", re.IGNORECASE)
+ECHO = re.compile(
+    r"(?:accuracy|score|text|input|answer|right answer|wrong answer|output)\s*:", re.IGNORECASE
+)
 
 
 def leak(text: str, shown: Iterable[Mapping[str, str]], labels: Collection[str]) -> str | None:

@@ -1,9 +1,12 @@
-"""The proposer that goes beyond the paper: several ways to propose, parents kept diverse, worked examples.
+"""The proposer that goes beyond the paper: several ways to propose, parents kept diverse, worked
+examples.
 
-For: dividing a step's candidates among meta-prompt forms and moves on demonstrations, within one optimizer call. Not
+For: dividing a step's candidates among meta-prompt forms and moves on demonstrations, within one
+optimizer call. Not
 for: what a form asks (metaprompts/), how a move works (moves.py), or scoring.
 
-Only problems of the kind "prompt" have what it needs: mistakes, labels and rows that can be shown as worked examples.
+Only problems of the kind "prompt" have what it needs: mistakes, labels and rows that can be shown
+as worked examples.
 """
 
 from __future__ import annotations
@@ -26,10 +29,21 @@ from opro_local.search.metaprompts.metaprompt import Form, View, held, parse, re
 from opro_local.search.proposing import each_text, read, samplings, step_view, within_context
 from opro_local.search.similarity import Near
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
-from opro_local.types import Asks, Batch, Completion, Mistake, Prompt, Rejection, Reply, Request, Sampling, Solution
+from opro_local.types import (
+    Asks,
+    Batch,
+    Completion,
+    Mistake,
+    Prompt,
+    Rejection,
+    Reply,
+    Request,
+    Sampling,
+    Solution,
+)
 
-# The gain hoped for before a way was tried. Published and our own figures agree that worked examples move open models
-# more than wording does (docs/search.md).
+# The gain hoped for before a way was tried. Published and our own figures agree that worked
+# examples move open models more than wording does (docs/search.md).
 FORM_HOPE, MOVE_HOPE = 0.0, 0.1
 FIRST_DRAWS = 3  # steps' worth of worked examples in the first call
 TRIES = 8  # of a move that gives nothing new
@@ -43,7 +57,8 @@ GIVEN, GENERIC, WRITTEN = "given", "generic", "written"
 class Slot:
     """One candidate to be: the way it is made, and whom it is made from.
 
-    `paragraph` is what is written anew, if only that is; `opener` is how the reply is begun, if it is.
+    `paragraph` is what is written anew, if only that is; `opener` is how the reply is begun, if it
+    is.
     """
 
     way: str
@@ -83,11 +98,12 @@ class Mixed:
         self._drafts: dict[str, Solution] = {}
 
     def start(self) -> Generator[Batch, Reply, list[Solution]]:
-        """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of worked examples.
+        """The user's seeds, generic ones, ones the optimizer writes from rows, and first draws of
+        worked examples.
 
-        Where examples are searched too, every instruction that is not the user's comes with a draw of them, and the
-        user's own with as many draws as make three steps: with worked examples most hangs on which are drawn, and the
-        steps after can only improve on what was.
+        Where examples are searched too, every instruction that is not the user's comes with a draw
+        of them, and the user's own with as many draws as make three steps: with worked examples
+        most hangs on which are drawn, and the steps after can only improve on what was.
         """
         yield from self._describe()
         written = yield from self._write()
@@ -98,7 +114,10 @@ class Mixed:
             more = max(0, FIRST_DRAWS * settings.candidates - len(others))
             others += [("draw", given[place % len(given)][1]) for place in range(more)]
             pool = self._pool((), chance.generator(self._config, 0, chance.DRAWS))
-            others = [(way, replace(solution, demonstrations=MOVES["draw"](pool, (), ()))) for way, solution in others]
+            others = [
+                (way, replace(solution, demonstrations=MOVES["draw"](pool, (), ())))
+                for way, solution in others
+            ]
         found: dict[Solution, str] = {}
         for way, solution in [*given, *others]:
             found.setdefault(solution, way)
@@ -113,10 +132,11 @@ class Mixed:
         return Pool(known, settings.demonstrations, settings.demonstration_tokens, wrong, rng)
 
     def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
-        """One optimizer call for all text operators; what gave nothing is asked again, `search.retries` times.
+        """One optimizer call for all text operators; what gave nothing is asked again,
+        `search.retries` times.
 
-        `search.drafts` texts are asked for each that is scored. The others wait: they are scored later if they promise
-        more than newer ones by then.
+        `search.drafts` texts are asked for each that is scored. The others wait: they are scored
+        later if they promise more than newer ones by then.
         """
         rng = chance.generator(self._config, step, chance.DRAWS)
         slots = self._slots(step, most * self._config.search.drafts_each)
@@ -136,10 +156,14 @@ class Mixed:
         for attempt in range(1 + self._config.search.retries):
             if not waiting:
                 break
-            waiting = [replace(slot, opener=self._opener(self._forms[slot.way])) for slot in waiting]
+            waiting = [
+                replace(slot, opener=self._opener(self._forms[slot.way])) for slot in waiting
+            ]
             shown, replies = yield from self._ask(step, attempt, waiting)
             waiting = [
-                slot for slot, reply in zip(waiting, replies, strict=True) if not self._take(step, slot, reply, shown)
+                slot
+                for slot, reply in zip(waiting, replies, strict=True)
+                if not self._take(step, slot, reply, shown)
             ]
         return waiting
 
@@ -147,13 +171,18 @@ class Mixed:
         """Those of the drafts that are to be scored now; they wait no longer."""
         drafts, latest = list(self._drafts.values())[-LATEST:], self._trajectory.recent(LATEST)
         if len(drafts) > most:
-            scored = [(entry.solution.text, self._trajectory.estimate(entry), entry.score.n) for entry in latest]
+            scored = [
+                (entry.solution.text, self._trajectory.estimate(entry), entry.score.n)
+                for entry in latest
+            ]
             promised = promise([draft.text for draft in drafts], scored)
             drafts = [drafts[place] for place in np.argsort(-promised, kind="stable")[:most]]
         return {draft.key: self._drafts.pop(draft.key) for draft in drafts}
 
     def _describe(self) -> Generator[Batch, Reply, None]:
-        """Ask once what the task is, where the user did not say; the answer is shown in the result for correction."""
+        """Ask once what the task is, where the user did not say; the answer is shown in the result
+        for correction.
+        """
         if self._words["subject"] or not self._needs_description():
             return
         prompt = self._rendered(self._describer, self._rows(0))
@@ -174,7 +203,10 @@ class Mixed:
         openers = [self._opener(self._writer) for _ in range(count)]
         shown = [self._rows(number) for number in range(1, count + 1)]
         prompts = [self._rendered(self._writer, *pair) for pair in zip(shown, openers, strict=True)]
-        requests = [Request(*pair) for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)]
+        requests = [
+            Request(*pair)
+            for pair in zip(prompts, map(self._held(self._writer), drawn), strict=True)
+        ]
         replies = yield from self._trajectory.counted(ask("0/write", requests))
         found = []
         for reply, rows, opener in zip(replies, shown, openers, strict=True):
@@ -189,7 +221,9 @@ class Mixed:
         """Train rows for the task's description (number 0) and for each written seed."""
         rng = chance.generator(self._config, number, chance.WRITTEN_FROM)
         total = len(self._problem.rows["train"])
-        return self._problem.exemplars([int(row) for row in rng.permutation(total)[:DESCRIBED_ROWS]])
+        return self._problem.exemplars(
+            [int(row) for row in rng.permutation(total)[:DESCRIBED_ROWS]]
+        )
 
     def _rendered(self, form: Form, rows: Sequence[Mapping[str, str]], opener: str = "") -> Prompt:
         """A meta-prompt without a history."""
@@ -199,7 +233,10 @@ class Mixed:
         return render(form, view, self._words)
 
     def _slots(self, step: int, most: int) -> list[Slot]:
-        rng, exploration = chance.generator(self._config, step, chance.PARENTS), self._config.search.exploration
+        rng, exploration = (
+            chance.generator(self._config, step, chance.PARENTS),
+            self._config.search.exploration,
+        )
         drawn = parents(self._trajectory, 2 * most, rng, exploration)
         gains = self._trajectory.gains()
         kinds = [(FORM_HOPE, {way: gains.get(way, []) for way in self._forms})]
@@ -207,15 +244,22 @@ class Mixed:
             kinds.append((MOVE_HOPE, {way: gains.get(way, []) for way in MOVES}))
         chosen = divide(kinds, most, chance.generator(self._config, step, chance.DIVISION))
         rng = chance.generator(self._config, step, chance.PARAGRAPHS)
-        return [self._slot(*three, rng) for three in zip(chosen, drawn[:most], drawn[most:], strict=True)]
+        return [
+            self._slot(*three, rng)
+            for three in zip(chosen, drawn[:most], drawn[most:], strict=True)
+        ]
 
     def _slot(self, way: str, parent: Entry, other: Entry, rng: np.random.Generator) -> Slot:
-        """A form that can't do without what this parent lacks gives its place to the first that can."""
+        """A form that can't do without what this parent lacks gives its place to the first that
+        can.
+        """
         slot = Slot(way, parent, other)
         if way in MOVES:
             return slot
         if not self._fits(self._forms[way], slot):
-            slot = replace(slot, way=next(name for name, form in self._forms.items() if not form.needs))
+            slot = replace(
+                slot, way=next(name for name, form in self._forms.items() if not form.needs)
+            )
         if not self._forms[slot.way].edits:
             return slot
         paragraphs = _paragraphs(parent.solution.text)
@@ -230,7 +274,8 @@ class Mixed:
         }[form.needs]
 
     def _opener(self, form: Form) -> str:
-        """The next of a form's openers, "" where it has none. All of a list come before one comes again.
+        """The next of a form's openers, "" where it has none. All of a list come before one comes
+        again.
 
         Those with which a starting text begins are left out: replies would repeat it.
         """
@@ -238,7 +283,11 @@ class Mixed:
             return ""
         if form.openers not in self._openers:
             starts = [*(solution.text for solution in self._problem.seeds()), *self._generic()]
-            fresh = [words for words in form.openers if not any(f"{text} ".startswith(f"{words} ") for text in starts)]
+            fresh = [
+                words
+                for words in form.openers
+                if not any(f"{text} ".startswith(f"{words} ") for text in starts)
+            ]
             fresh = fresh or list(form.openers)
             order = chance.generator(self._config, 0, chance.OPENERS).permutation(len(fresh))
             self._openers[form.openers] = cycle([fresh[place] for place in order])
@@ -254,20 +303,32 @@ class Mixed:
 
         def ask_with(view: View, halved: int) -> Asks:
             requests = self._requests(view, step, attempt, slots)
-            label = f"{step}/propose" + (f"/{attempt}" if attempt else "") + (f"/halved{halved}" if halved else "")
+            label = (
+                f"{step}/propose"
+                + (f"/{attempt}" if attempt else "")
+                + (f"/halved{halved}" if halved else "")
+            )
             return self._trajectory.counted(ask(label, requests))
 
-        view, replies, self._history = yield from within_context(partial(self._view, step), ask_with, self._history)
+        view, replies, self._history = yield from within_context(
+            partial(self._view, step), ask_with, self._history
+        )
         return view.exemplars, replies
 
-    def _requests(self, view: View, step: int, attempt: int, slots: Sequence[Slot]) -> list[Request]:
+    def _requests(
+        self, view: View, step: int, attempt: int, slots: Sequence[Slot]
+    ) -> list[Request]:
         requests = []
         drawn: dict[str, list[Sampling]] = {}
         for place, slot in enumerate(slots):
             form = self._forms[slot.way]
             if slot.way not in drawn:
-                drawn[slot.way] = list(map(self._held(form), samplings(self._config, form, step, len(slots), attempt)))
-            requests.append(Request(render(form, self._seen(view, slot), self._words), drawn[slot.way][place]))
+                drawn[slot.way] = list(
+                    map(self._held(form), samplings(self._config, form, step, len(slots), attempt))
+                )
+            requests.append(
+                Request(render(form, self._seen(view, slot), self._words), drawn[slot.way][place])
+            )
         return requests
 
     def _held(self, form: Form) -> Callable[[Sampling], Sampling]:
@@ -294,10 +355,15 @@ class Mixed:
     def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
         return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
-    def _take(self, step: int, slot: Slot, reply: Completion, exemplars: Sequence[Mapping[str, str]]) -> bool:
+    def _take(
+        self, step: int, slot: Slot, reply: Completion, exemplars: Sequence[Mapping[str, str]]
+    ) -> bool:
         """Whether the reply became a new draft."""
         parent = slot.parent.solution
-        shown = [*exemplars, *({"question": m.question, "target": m.target} for m in self._mistakes(slot))]
+        shown = [
+            *exemplars,
+            *({"question": m.question, "target": m.target} for m in self._mistakes(slot)),
+        ]
         found = self._checked(self._forms[slot.way], reply, shown, slot.opener)
         if isinstance(found, Solution) and slot.paragraph:
             found = self._problem.read(parent.text.replace(slot.paragraph, found.text, 1))
@@ -325,7 +391,9 @@ class Mixed:
         near = self._near.find(solution.text)
         return f"near-duplicate: {near}" if near and near != solution.text else solution
 
-    def _accept(self, step: int, slot: Slot, solution: Solution, fresh: dict[str, Solution]) -> None:
+    def _accept(
+        self, step: int, slot: Slot, solution: Solution, fresh: dict[str, Solution]
+    ) -> None:
         fresh[solution.key] = solution
         self._near.add(solution.text)
         self._trajectory.proposals.append(Proposal(step, slot.way, slot.parent, solution.key))
@@ -334,10 +402,14 @@ class Mixed:
         self._trajectory.proposals.append(Proposal(step, way, parent, None))
         self._trajectory.reject(Rejection(step, text, reason))
 
-    def _move(self, step: int, slot: Slot, fresh: dict[str, Solution], rng: np.random.Generator) -> None:
+    def _move(
+        self, step: int, slot: Slot, fresh: dict[str, Solution], rng: np.random.Generator
+    ) -> None:
         """Make a move, again where it gives nothing new; the last resort are new demonstrations."""
         parent = slot.parent.solution
-        pool = self._pool([mistake.id for mistake in self._problem.demonstrations.mistakes(parent)], rng)
+        pool = self._pool(
+            [mistake.id for mistake in self._problem.demonstrations.mistakes(parent)], rng
+        )
         for attempt in range(TRIES):
             move = MOVES[slot.way if attempt < TRIES // 2 else "draw"]
             ids = move(pool, parent.demonstrations, slot.other.solution.demonstrations)

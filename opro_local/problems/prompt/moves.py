@@ -1,9 +1,10 @@
 """Moves on demonstrations: how the worked examples of one solution are made from those of others.
 
-For: which rows are shown and in what order, within a token budget. Not for: what a worked example looks like
-(problems/demonstrations.py) or which move is made (bandit.py).
+For: which rows are shown and in what order, within a token budget. Not for: what a worked example
+looks like (problems/demonstrations.py) or which move is made (bandit.py).
 
-Every move takes a `Pool` and gives a tuple of row ids, without repetitions; it may give what it was given.
+Every move takes a `Pool` and gives a tuple of row ids, without repetitions; it may give what it was
+given.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Pool:
     rng: np.random.Generator
 
     def fit(self, ids: Sequence[str]) -> Ids:
-        """The first of these ids that fit the limits together; an id that is over the budget is passed over."""
+        """The first of these ids that fit the limits together; an id that is over the budget is
+        passed over.
+        """
         cost = {row.id: row.tokens for row in self.known}
         chosen: list[str] = []
         left = self.tokens
@@ -55,7 +58,9 @@ class Pool:
 
 
 def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """New ones, half of the most or more, and the targets as equally frequent as their number allows."""
+    """New ones, half of the most or more, and the targets as equally frequent as their number
+    allows.
+    """
     count = int(pool.rng.integers((pool.most + 1) // 2, pool.most + 1))
     chosen = list(pool.fit(pool.balanced())[:count])
     pool.rng.shuffle(chosen)
@@ -79,7 +84,9 @@ def cross(pool: Pool, parent: Ids, other: Ids) -> Ids:
 
 
 def correct(pool: Pool, parent: Ids, other: Ids) -> Ids:
-    """A row that the parent got wrong joins, in the place of one of its own where all places are taken."""
+    """A row that the parent got wrong joins, in the place of one of its own where all places are
+    taken.
+    """
     shown = {row.id for row in pool.known}
     wrong = [key for key in pool.wrong if key in shown and key not in parent]
     if not parent or not wrong:
@@ -90,7 +97,9 @@ def correct(pool: Pool, parent: Ids, other: Ids) -> Ids:
     return pool.fit((*parent[:place], key, *parent[place + full :]))
 
 
-MOVES: dict[str, Callable[[Pool, Ids, Ids], Ids]] = {move.__name__: move for move in (draw, alter, cross, correct)}
+MOVES: dict[str, Callable[[Pool, Ids, Ids], Ids]] = {
+    move.__name__: move for move in (draw, alter, cross, correct)
+}
 
 
 def _exchange(pool: Pool, parent: Ids) -> Ids:

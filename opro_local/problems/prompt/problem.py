@@ -1,7 +1,8 @@
-"""Prompt optimization: a solution is an instruction, its score how many examples the scorer model gets right with it.
+"""Prompt optimization: a solution is an instruction, its score how many examples the scorer model
+gets right with it.
 
-For: turning (instruction, row) into a prompt and completions into scores. Not for: reading data, scoring rules, or
-talking to a model.
+For: turning (instruction, row) into a prompt and completions into scores. Not for: reading data,
+scoring rules, or talking to a model.
 """
 
 from __future__ import annotations
@@ -23,13 +24,29 @@ from opro_local.scoring import opro
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
-from opro_local.types import Batch, Completion, Example, Prompt, Reply, Request, Sampling, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    Completion,
+    Example,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    Solution,
+    Split,
+)
 
-PLACEHOLDER = re.compile(r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE)
+PLACEHOLDER = re.compile(
+    r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE
+)
 UNNATURAL = re.compile(r"[^\w\s.,;:!?'\"()\-–—’“”&%/$€£]|_|(.)\1{3}")
-LIMIT = re.compile(r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE)
+LIMIT = re.compile(
+    r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE
+)
 
-# Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is come to.
+# Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is
+# come to.
 SHORT = ("labels", "boolean", "exact", "contains", "json", "python")
 
 # The second round states an answer only; the reference asks for 50 tokens.
@@ -61,10 +78,14 @@ class PromptProblem:
         self.rows = rows
         self.layout = layout
         self.rule = rule
-        self.splits: tuple[Split, ...] = tuple(split for split in ("train", "validation", "test") if rows.get(split))
+        self.splits: tuple[Split, ...] = tuple(
+            split for split in ("train", "validation", "test") if rows.get(split)
+        )
         self._config = config
         self._sampling = Sampling(max_tokens, 0.0, stop=stop)
-        self._scorers: dict[Split, Scorer] = {split: rule.prepare(rows[split]) for split in self.splits}
+        self._scorers: dict[Split, Scorer] = {
+            split: rule.prepare(rows[split]) for split in self.splits
+        }
         own = config.search.demonstration_answers
         self.demonstrations = Demonstrations(
             rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
@@ -85,7 +106,9 @@ class PromptProblem:
         return generic(self.labels)
 
     def read(self, text: str) -> Solution | str:
-        """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter), then filter it."""
+        """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter),
+        then filter it.
+        """
         text = text.replace("**", "").strip().strip('"“”').strip()
         text = text[:1].upper() + text[1:]
         if not text:
@@ -102,9 +125,14 @@ class PromptProblem:
         return show_score(value, self._config.search.buckets)
 
     def evaluate(
-        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
+        self,
+        solutions: Sequence[Solution],
+        split: Split,
+        label: str,
+        rows: Sequence[int] | None = None,
     ) -> Generator[Batch, Reply, list[Score | str]]:
-        """All solutions on all rows, or on those asked for, in one batch, by solution: shape (solutions, rows).
+        """All solutions on all rows, or on those asked for, in one batch, by solution: shape
+        (solutions, rows).
 
         A second prompting round and a judge are a batch each, for all solutions together.
         """
@@ -128,20 +156,33 @@ class PromptProblem:
         return self.rows[split] if rows is None else [self.rows[split][row] for row in rows]
 
     def answers(
-        self, solutions: Sequence[Solution], split: Split, label: str, rows: Sequence[int] | None = None
+        self,
+        solutions: Sequence[Solution],
+        split: Split,
+        label: str,
+        rows: Sequence[int] | None = None,
     ) -> Generator[Batch, Reply, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
         rows = self._rows(split, rows)
-        requests = [request for solution in solutions for request in self.requests(solution, split, rows)]
+        requests = [
+            request for solution in solutions for request in self.requests(solution, split, rows)
+        ]
         reply = yield Batch(label, "scorer", requests)
         if not self._config.task.second_round:
             return list(reply.completions)
-        asked = [second_prompt(r.prompt, answer) for r, answer in zip(requests, reply.completions, strict=True)]
-        last = yield Batch(f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked])
+        asked = [
+            second_prompt(r.prompt, answer)
+            for r, answer in zip(requests, reply.completions, strict=True)
+        ]
+        last = yield Batch(
+            f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked]
+        )
         return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
 
     def requests(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Request]:
-        """A solution's request for each row. A train row is never shown its own answer (see Demonstrations.without)."""
+        """A solution's request for each row. A train row is never shown its own answer (see
+        Demonstrations.without).
+        """
         worked = self.demonstrations.worked(solution.demonstrations)
         if split == "train" and worked:
             shown = {example.input for example, _ in worked}
@@ -156,22 +197,30 @@ class PromptProblem:
             prompts = self.layout.prompts(solution.text, worked, rows)
         sampling = self._sampling
         if worked:
-            sampling = replace(sampling, stop=(*sampling.stop, *self.layout.stop([answer for _, answer in worked])))
+            sampling = replace(
+                sampling, stop=(*sampling.stop, *self.layout.stop([answer for _, answer in worked]))
+            )
         return [Request(prompt, sampling) for prompt in prompts]
 
     def readable(self, solution: Solution) -> dict[str, Any]:
-        """What a user needs to ask with a solution elsewhere; {input}, or a template's columns, stand for the row.
+        """What a user needs to ask with a solution elsewhere; {input}, or a template's columns,
+        stand for the row.
 
         Returns:
-            demonstrations (id, input and answer of each) and either messages, for a chat, or prompt, a text that the
-            model continues, with the strings that end its answer as stop.
+            demonstrations (id, input and answer of each) and either messages, for a chat, or
+            prompt, a text that the model continues, with the strings that end its answer as stop.
         """
         worked = self.demonstrations.worked(solution.demonstrations)
         columns = self.rows["train"][0].columns
         row = Example("", {name: f"{{{name}}}" for name in columns}, "{input}", "", "")
         request = self.requests(solution, "test", [row])[0]
         shown = [{"id": row.id, "input": row.input, "answer": answer} for row, answer in worked]
-        return {"text": solution.text, "demonstrations": shown, **_asked(request.prompt), "stop": request.sampling.stop}
+        return {
+            "text": solution.text,
+            "demonstrations": shown,
+            **_asked(request.prompt),
+            "stop": request.sampling.stop,
+        }
 
     def words(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
@@ -185,9 +234,14 @@ class PromptProblem:
         }
 
     def exemplars(self, indices: Sequence[int]) -> list[dict[str, str]]:
-        """Train rows: `input` with the instruction's place marked, the bare `question`, and the `target`."""
+        """Train rows: `input` with the instruction's place marked, the bare `question`, and the
+        `target`.
+        """
         picked = [self.rows["train"][index] for index in indices]
-        return [{"input": self._shown(row), "question": row.input, "target": row.target} for row in picked]
+        return [
+            {"input": self._shown(row), "question": row.input, "target": row.target}
+            for row in picked
+        ]
 
     def targets(self) -> list[str]:
         """The targets of the train rows, in order."""
@@ -202,13 +256,16 @@ def _asked(prompt: Prompt) -> dict[str, Any]:
     if not prompt.chat:
         return {"prompt": prompt.text + prompt.prefill}
     said = [("system", prompt.system or "")]
-    said += [pair for user, answer in prompt.turns for pair in (("user", user), ("assistant", answer))]
+    said += [
+        pair for user, answer in prompt.turns for pair in (("user", user), ("assistant", answer))
+    ]
     said += [("user", prompt.text), ("assistant", prompt.prefill)]
     return {"messages": [{"role": role, "content": text} for role, text in said if text]}
 
 
 def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:
-    """The prompt of the second round: the first one, its answer, and "So the final answer is" (see scoring/opro.py).
+    """The prompt of the second round: the first one, its answer, and "So the final answer is" (see
+    scoring/opro.py).
 
     The answer becomes the beginning of the reply, so that a chat model goes on with its own words.
     """
@@ -218,9 +275,12 @@ def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:
 
 
 def after(first: Completion, second: Completion) -> Completion:
-    """The second round's answer, with the tokens of both rounds; truncated means that the first one was cut."""
+    """The second round's answer, with the tokens of both rounds; truncated means that the first one
+    was cut.
+    """
     spent = {name: getattr(first, name) + getattr(second, name) for name in TOKENS}
-    # The reference's trimming: what stands after a colon, to the end of the line or the next question.
+    # The reference's trimming: what stands after a colon, to the end of the line or the next
+    # question.
     text = second.text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
     return replace(second, text=text, finish_reason=first.finish_reason, **spent)
 
@@ -230,11 +290,18 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
 
     A prompt that was too long for the context counts as a failed extraction.
     """
-    truncated = np.fromiter((c.finish_reason == "length" for c in completions), bool, len(completions))
-    tokens = np.fromiter((c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions))
+    truncated = np.fromiter(
+        (c.finish_reason == "length" for c in completions), bool, len(completions)
+    )
+    tokens = np.fromiter(
+        (c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions)
+    )
     columns = (verdicts.values, verdicts.failed, truncated, tokens)
     table = zip(*(column.reshape(solutions, -1) for column in columns), strict=True)
-    beside = {name: column.reshape(solutions, -1).mean(axis=1) for name, column in _beside(verdicts).items()}
+    beside = {
+        name: column.reshape(solutions, -1).mean(axis=1)
+        for name, column in _beside(verdicts).items()
+    }
     return [
         Score(
             float(value.mean(dtype=np.float64)),
@@ -260,13 +327,19 @@ def filters(config: Config, numeric: bool) -> list[Callable[[str], str | None]]:
     words = min(filter(None, (words, search.max_words)), default=None)
     characters = min(filter(None, (characters, search.max_characters)))
     checks: list[Callable[[str], str | None]] = [
-        lambda text: f"too long: {len(text)} characters, at most {characters}" if len(text) > characters else None,
+        lambda text: (
+            f"too long: {len(text)} characters, at most {characters}"
+            if len(text) > characters
+            else None
+        ),
         lambda text: "placeholder tag in it" if PLACEHOLDER.search(text) else None,
     ]
     if search.digits == "reject" or (search.digits == "auto" and numeric):
         checks.append(lambda text: "digits in it" if any(map(str.isdigit, text)) else None)
     if words:
-        checks.append(lambda text: f"too long: over {words} words" if len(text.split()) > words else None)
+        checks.append(
+            lambda text: f"too long: over {words} words" if len(text.split()) > words else None
+        )
     if natural:
         checks.append(lambda text: "not natural wording" if UNNATURAL.search(text) else None)
     if config.task.position == "template":
@@ -275,10 +348,12 @@ def filters(config: Config, numeric: bool) -> list[Callable[[str], str | None]]:
 
 
 def read_constraint(constraint: str) -> tuple[int | None, int | None, bool]:
-    """What of a constraint line can be enforced: most words, most characters, and whether wording must be natural.
+    """What of a constraint line can be enforced: most words, most characters, and whether wording
+    must be natural.
 
-    "at most 20 words, natural wording" gives (20, None, True). Natural wording means letters, digits, spaces and
-    ordinary punctuation, and no character four times in a row. The rest of the line is shown to the optimizer only.
+    "at most 20 words, natural wording" gives (20, None, True). Natural wording means letters,
+    digits, spaces and ordinary punctuation, and no character four times in a row. The rest of the
+    line is shown to the optimizer only.
     """
     limits = {unit[0].lower(): int(count) for count, unit in LIMIT.findall(constraint)}
     return limits.get("w"), limits.get("c"), "natural" in constraint.lower()

@@ -1,7 +1,9 @@
-"""Selection: which operators propose, which parents they start from, and which drafts are worth scoring.
+"""Selection: which operators propose, which parents they start from, and which drafts are worth
+scoring.
 
-For: three choices of a mixed search, each a pure function of the scores so far and a random generator. Not for: what an
-operator does (moves.py, the meta-prompt forms), or where drafts come from (mixed.py).
+For: three choices of a mixed search, each a pure function of the scores so far and a random
+generator. Not for: what an operator does (moves.py, the meta-prompt forms), or where drafts come
+from (mixed.py).
 """
 
 from __future__ import annotations
@@ -17,17 +19,21 @@ GAIN_SPREAD = 0.07  # the spread of one gain; what is hoped of a way before it w
 
 
 def divide(
-    kinds: Sequence[tuple[float, Mapping[str, Sequence[float]]]], count: int, rng: np.random.Generator
+    kinds: Sequence[tuple[float, Mapping[str, Sequence[float]]]],
+    count: int,
+    rng: np.random.Generator,
 ) -> list[str]:
-    """Choose a way for each of `count` proposals: first the kind, by the gains of all its ways, then one of its ways.
+    """Choose a way for each of `count` proposals: first the kind, by the gains of all its ways,
+    then one of its ways.
 
-    For each proposal a mean gain is drawn from what is believed of every kind, and the highest draw has it: a normal
-    posterior with known spread (Thompson 1933); within the kind the same again. What pays is chosen more often, what
-    seldom was tried still has its chance; and where a kind never pays, that is learnt from all its ways together.
+    For each proposal a mean gain is drawn from what is believed of every kind, and the highest draw
+    has it: a normal posterior with known spread (Thompson 1933); within the kind the same again.
+    What pays is chosen more often, what seldom was tried still has its chance; and where a kind
+    never pays, that is learnt from all its ways together.
 
     Args:
-        kinds: for each kind the gain hoped for before it was tried, and for each of its ways the gains of its
-            proposals so far, 0 for one that came to nothing.
+        kinds: for each kind the gain hoped for before it was tried, and for each of its ways the
+            gains of its proposals so far, 0 for one that came to nothing.
         count: how many proposals.
         rng: the source of chance.
     """
@@ -50,11 +56,15 @@ def _highest(
 TOP = 4
 
 
-def parents(trajectory: Trajectory, count: int, rng: np.random.Generator, exploration: float = 0.0) -> list[Entry]:
-    """So many parents, drawn with repetition: every other one from the best, the rest from those that win on some rows.
+def parents(
+    trajectory: Trajectory, count: int, rng: np.random.Generator, exploration: float = 0.0
+) -> list[Entry]:
+    """So many parents, drawn with repetition: every other one from the best, the rest from those
+    that win on some rows.
 
-    Of the best the first is drawn twice as often as the second, and so on; of the others each as often as the rows
-    that it wins are worth (see `pareto`). `exploration` is what a best one's likeness to those before it costs.
+    Of the best the first is drawn twice as often as the second, and so on; of the others each as
+    often as the rows that it wins are worth (see `pareto`). `exploration` is what a best one's
+    likeness to those before it costs.
     """
     best = trajectory.top(TOP, exploration)
     ranks = 0.5 ** np.arange(len(best))
@@ -68,10 +78,11 @@ def parents(trajectory: Trajectory, count: int, rng: np.random.Generator, explor
 
 
 def pareto(values: Sequence[np.ndarray]) -> np.ndarray:
-    """What each solution's wins are worth: on each row those with the highest score share 1; shape (solutions,).
+    """What each solution's wins are worth: on each row those with the highest score share 1; shape
+    (solutions,).
 
-    A solution that is nowhere among the best has 0. Rows on which all earn the same say nothing and are left out; where
-    there are no others, all have the same worth.
+    A solution that is nowhere among the best has 0. Rows on which all earn the same say nothing and
+    are left out; where there are no others, all have the same worth.
     """
     table = np.stack(values)
     told = table[:, (table != table[0]).any(axis=0)]
@@ -88,13 +99,14 @@ UNKNOWN = 0.25  # the quantile of the scores that a text like no other is expect
 def promise(texts: Sequence[str], scored: Sequence[tuple[str, float, int]]) -> np.ndarray:
     """What each text is expected to score; shape (texts,).
 
-    The mean of a Gaussian process whose kernel is the cosine of character n-grams (kernel ridge regression): a text is
-    expected to score what those like it do, and one like no other a low score, as most do that are about something
-    else. How well it guesses is in docs/benchmarks.
+    The mean of a Gaussian process whose kernel is the cosine of character n-grams (kernel ridge
+    regression): a text is expected to score what those like it do, and one like no other a low
+    score, as most do that are about something else. How well it guesses is in docs/benchmarks.
 
     Args:
         texts: what is guessed for.
-        scored: texts with their scores and the number of rows that they were scored on; at least one.
+        scored: texts with their scores and the number of rows that they were scored on; at least
+        one.
     """
     from sklearn.kernel_ridge import KernelRidge
 

@@ -1,7 +1,7 @@
 """From a config to a plan: one module per family of problems.
 
-For: choosing the family. Everything that can be found wrong without a model in memory is found here, before anything
-is written. Not for: running a plan (run.py).
+For: choosing the family. Everything that can be found wrong without a model in memory is found
+here, before anything is written. Not for: running a plan (run.py).
 """
 
 from __future__ import annotations

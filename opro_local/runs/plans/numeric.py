@@ -1,4 +1,5 @@
-"""Plans of the numeric problems of the paper's section 4: linear regression and the travelling salesman.
+"""Plans of the numeric problems of the paper's section 4: linear regression and the travelling
+salesman.
 
 For: from a config to a Plan that ends when the optimum is found. Not for: the problems themselves.
 """
@@ -25,7 +26,12 @@ def linear_regression_plan(config: Config) -> Plan:
     form, constrained = _asked(config, cards["optimizer"])
     problem = LinearRegression(config, constrained)
     return assemble(
-        _minimizing(config, problem.target), problem, cards, form=form, shares=False, conclude=problem.conclude
+        _minimizing(config, problem.target),
+        problem,
+        cards,
+        form=form,
+        shares=False,
+        conclude=problem.conclude,
     )
 
 
@@ -35,7 +41,9 @@ def tsp_plan(config: Config) -> Plan:
     form, constrained = _asked(config, cards["optimizer"])
     points = _points(config)
     problem = tsp.Tsp(config, points, metaprompt.load(form), constrained)
-    unknown = f"the shortest tour through {problem.nodes} points is not known here: no gap can be given"
+    unknown = (
+        f"the shortest tour through {problem.nodes} points is not known here: no gap can be given"
+    )
     return assemble(
         _minimizing(config, problem.target),
         problem,
@@ -49,12 +57,16 @@ def tsp_plan(config: Config) -> Plan:
 
 
 def _asked(config: Config, card: Card) -> tuple[str, bool]:
-    """The form for this model, and whether its replies are constrained: small models get both made for them."""
+    """The form for this model, and whether its replies are constrained: small models get both made
+    for them.
+    """
     kind, decoding = config.problem.kind, config.problem.decoding
     form = config.search.metaprompt
     if form == "auto":
         form = kind if card.metaprompt in ("brackets", "tags") else f"{kind}-continuation"
-    return form, decoding == "constrained" or (decoding == "auto" and not metaprompt.load(form).chat)
+    return form, decoding == "constrained" or (
+        decoding == "auto" and not metaprompt.load(form).chat
+    )
 
 
 def _points(config: Config) -> tsp_points.Points:
@@ -66,7 +78,9 @@ def _points(config: Config) -> tsp_points.Points:
 
 
 def _minimizing(config: Config, target: float | None) -> Config:
-    """The config with the target that ends the search; scores lie below 0, where the default threshold hides all."""
+    """The config with the target that ends the search; scores lie below 0, where the default
+    threshold hides all.
+    """
     settings = config.search
     changes = {} if "threshold" in settings.model_fields_set else {"threshold": -sys.float_info.max}
     if settings.target_score is None:

@@ -1,7 +1,7 @@
 """What one run does, checked and ready to start, and how a plan with a search is put together.
 
-For: the type `Plan` and the part that every kind of problem shares. Not for: any one kind (its neighbours), running a
-plan (run.py) or hosting models (hosting.py).
+For: the type `Plan` and the part that every kind of problem shares. Not for: any one kind (its
+neighbours), running a plan (run.py) or hosting models (hosting.py).
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ class Plan:
         asks: the generator to drive, over an empty trajectory: a search unless a verb replaces it.
         models: the roles that models answer, and how each is hosted.
         others: the roles that this process answers itself.
-        identity: digests of what the config only names (data, programs); a run continues only while they stay.
+        identity: digests of what the config only names (data, programs); a run continues only while
+        they stay.
         notices: lines for the user.
         rule: the scoring rule's name, "" where there is none.
         shares: whether scores are shares of rows that are right, and read as percent.
-        check: called with the engines before the first request of a new run; raises when something can't fit.
+        check: called with the engines before the first request of a new run; raises when something
+        can't fit.
         summarize: makes the result of what was driven; `result.summarize` for a search.
         conclude: completes the result with what only the problem knows.
         files: what is left in the folder beside result.json, by file name, made from the result.
@@ -55,8 +57,12 @@ class Plan:
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
     summarize: Callable[[Trajectory, Outcome, float], dict[str, Any]] = result.summarize
-    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: found
-    files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {"best.txt": found["best"]["text"] + "\n"}
+    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: (
+        found
+    )
+    files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {
+        "best.txt": found["best"]["text"] + "\n"
+    }
 
 
 def assemble(

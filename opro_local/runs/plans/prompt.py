@@ -1,7 +1,8 @@
-"""Plans of prompt problems: the task, its rule, the layout of a prompt, and whether every row fits the scorer.
+"""Plans of prompt problems: the task, its rule, the layout of a prompt, and whether every row fits
+the scorer.
 
-For: everything that can be found wrong with a task before a model is loaded. Not for: the problem itself
-(problems/prompt.py).
+For: everything that can be found wrong with a task before a model is loaded. Not for: the problem
+itself (problems/prompt.py).
 """
 
 from __future__ import annotations
@@ -29,8 +30,17 @@ from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
 from opro_local.types import Engine, Example, Prompt, Solution
 
-# New tokens per answer where the config doesn't say: a label needs few, worked solutions many (paper section 5.1).
-ANSWER_TOKENS = {"labels": 32, "boolean": 256, "exact": 256, "contains": 256, "regex": 512, "json": 512, "python": 512}
+# New tokens per answer where the config doesn't say: a label needs few, worked solutions many
+# (paper section 5.1).
+ANSWER_TOKENS = {
+    "labels": 32,
+    "boolean": 256,
+    "exact": 256,
+    "contains": 256,
+    "regex": 512,
+    "json": 512,
+    "python": 512,
+}
 REASONED = 1024
 PLACES = re.compile(r"\{(\w+)\}")  # of columns in task.template
 
@@ -40,7 +50,8 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
 
     Args:
         config: what to do.
-        training: whether train rows are needed; some benchmarks have none and are there for evaluation only.
+        training: whether train rows are needed; some benchmarks have none and are there for
+        evaluation only.
 
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
@@ -52,9 +63,16 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         choosing.check_gold(task, rule)
     cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
     chat = cards["scorer"].chat if config.scorer.chat is None else config.scorer.chat
-    max_tokens = config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
+    max_tokens = (
+        config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
+    )
     problem = PromptProblem(
-        task.splits, config, _layout(config, cards["scorer"], chat, task), max_tokens, rule, task.stop
+        task.splits,
+        config,
+        _layout(config, cards["scorer"], chat, task),
+        max_tokens,
+        rule,
+        task.stop,
     )
     _check_seeds(config, problem)
     return assemble(
@@ -87,15 +105,26 @@ def _with_prompt(found: dict[str, Any], problem: PromptProblem) -> dict[str, Any
     best = found["best"]
     if "demonstrations" not in best:
         return found
-    return {**found, "best": {**best, **problem.readable(Solution(best["text"], tuple(best["demonstrations"])))}}
+    return {
+        **found,
+        "best": {**best, **problem.readable(Solution(best["text"], tuple(best["demonstrations"])))},
+    }
 
 
 def _files(found: dict[str, Any]) -> dict[str, str]:
     """The best instruction as text; with worked examples also the whole prompt."""
     best = found["best"]
-    whole = {key: best[key] for key in ("text", "demonstrations", "messages", "prompt", "stop") if key in best}
+    whole = {
+        key: best[key]
+        for key in ("text", "demonstrations", "messages", "prompt", "stop")
+        if key in best
+    }
     files = {"best.txt": best["text"] + "\n"}
-    return files | ({"best.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n"} if len(whole) > 1 else {})
+    return files | (
+        {"best.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n"}
+        if len(whole) > 1
+        else {}
+    )
 
 
 def mixed(
@@ -106,26 +135,41 @@ def mixed(
     forms = [metaprompt.load(name) for name in config.search.operators or own or operators(card)]
     if all(form.needs for form in forms):
         names = ", ".join(form.name for form in forms)
-        raise UsageError(f"search.operators: each of {names} needs more than one parent has", "add a plain form")
-    writer, describer = (metaprompt.load(name + style(card)) for name in ("induction", "description"))
+        raise UsageError(
+            f"search.operators: each of {names} needs more than one parent has", "add a plain form"
+        )
+    writer, describer = (
+        metaprompt.load(name + style(card)) for name in ("induction", "description")
+    )
     return lambda trajectory: kind(problem, config, forms, writer, describer, trajectory)
 
 
 def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
-    pattern, shown = config.task.pattern or task.pattern or "", PLACES.findall(config.task.template or "")
+    pattern, shown = (
+        config.task.pattern or task.pattern or "",
+        PLACES.findall(config.task.template or ""),
+    )
 
     def told(row: Example) -> list[str]:
         """What is asked or scored of a row; a user's own function is given all columns."""
-        columns = sorted(row.columns) if rule.source else [name for name in shown if name in row.columns]
+        columns = (
+            sorted(row.columns) if rule.source else [name for name in shown if name in row.columns]
+        )
         return [row.input, row.target, *(row.columns[name] for name in columns)]
 
-    rows = [[split, [told(row) for row in examples]] for split, examples in sorted(task.splits.items())]
+    rows = [
+        [split, [told(row) for row in examples]] for split, examples in sorted(task.splits.items())
+    ]
     return {
         "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
         **({"content": task.content} if task.content else {}),
         **({"rule": file_digest(rule.source)} if rule.source else {}),
-        **({"rule": hashlib.sha256(pattern.encode()).hexdigest()[:16]} if task.rule == "harness" else {}),
+        **(
+            {"rule": hashlib.sha256(pattern.encode()).hexdigest()[:16]}
+            if task.rule == "harness"
+            else {}
+        ),
     }
 
 
@@ -142,14 +186,21 @@ def _check_template(template: str, task: Task) -> None:
     columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
     unknown = [name for name in PLACES.findall(template) if name not in columns]
     if unknown:
-        raise UsageError(f"task.template: there is no column {unknown[0]!r}", f"accepted: {', '.join(sorted(columns))}")
+        raise UsageError(
+            f"task.template: there is no column {unknown[0]!r}",
+            f"accepted: {', '.join(sorted(columns))}",
+        )
 
 
 def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: Engine) -> None:
-    """Every row must fit the scorer's context with the longest instruction allowed; names the first that doesn't."""
+    """Every row must fit the scorer's context with the longest instruction allowed; names the first
+    that doesn't.
+    """
     rows: list[Example] = [row for examples in problem.rows.values() for row in examples]
     longest = max((seed.text for seed in problem.seeds()), key=len)
-    room = "x " * ((config.search.max_characters - len(longest)) // 8)  # a token has some four letters
+    room = "x " * (
+        (config.search.max_characters - len(longest)) // 8
+    )  # a token has some four letters
     prompts: list[Prompt] = [problem.layout.prompt(longest + room, row) for row in rows]
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
         if tokens + max_tokens > engine.max_model_len:
@@ -160,4 +211,5 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
             )
 
 
-# These import their modules where they are asked for: they build on `assemble`, and most runs need none of them.
+# These import their modules where they are asked for: they build on `assemble`, and most runs need
+# none of them.

@@ -1,8 +1,9 @@
 """Whether an answer says yes or no, in whatever pair of words the targets use.
 
-For: yes/no, true/false, correct/incorrect, right/wrong, valid/invalid, plausible/implausible, with direct negation
-("not true"). Not for: comparing (scoring/rules.py), hedges ("probably" counts as said), other languages, "not sure".
-Answers that say both are `AMBIGUOUS`, and so are indirect negations ("not necessarily true").
+For: yes/no, true/false, correct/incorrect, right/wrong, valid/invalid, plausible/implausible, with
+direct negation ("not true"). Not for: comparing (scoring/rules.py), hedges ("probably" counts as
+said), other languages, "not sure". Answers that say both are `AMBIGUOUS`, and so are indirect
+negations ("not necessarily true").
 """
 
 from __future__ import annotations
@@ -28,18 +29,24 @@ TRUTH = {word: float(index == 0) for pair in PAIRS for index, word in enumerate(
 EVERY = tuple(TRUTH)
 
 _ADVERBS = "a|an|the|at all|quite|really|actually|be|been|logically|deductively|completely|factually|in fact|a"
-NEGATED = re.compile(rf"(?:\bnot|n['’]t|\bnever|\bcannot be|\bfar from)\s(?:(?:{_ADVERBS})\s){{0,2}}[*_\"'`(]{{0,4}}$")
+NEGATED = re.compile(
+    rf"(?:\bnot|n['’]t|\bnever|\bcannot be|\bfar from)\s(?:(?:{_ADVERBS})\s){{0,2}}[*_\"'`(]{{0,4}}$"
+)
 HEDGED = re.compile(
     r"(?:\b(?:not|never)|n['’]t)\s(?:necessarily|always|only|just|merely|entirely|sure|clear|certain|known|both"
     r"|the case)\b[^.;!?\n]{0,30}$"
 )
 # What may follow "no" where it is an answer, and not "no one" or "no evidence".
-AFTER_NO = re.compile(r"\s{0,9}(?:[^\w\s]|$)|\s+(?:because|since|as|it|this|that|the|he|she|they|there|and|or|but)\b")
+AFTER_NO = re.compile(
+    r"\s{0,9}(?:[^\w\s]|$)|\s+(?:because|since|as|it|this|that|the|he|she|they|there|and|or|but)\b"
+)
 SAID_OF = re.compile(
     r"(?:\b(?:is|are|was|were|be|seems?|as|not)|n['’]t|['’]s|:)\s(?:(?:\w{1,15}ly|quite|really|a|an)\s)?[*_\"'`(]{0,4}$"
 )
 LEADING = re.compile(r"[\s*_\"'`#>,-]{0,12}(\w{2,12})[*_\"'`]{0,4}\s{0,2}(?:[.,;:!—–-]|$|\n)")
-BESIDE = re.compile(r"[*_\"'`)]{0,4}\s?(?:or|and|/|&|,)\s?(?:perhaps |maybe |not )?[*_\"'`(]{0,4}(\w+)")
+BESIDE = re.compile(
+    r"[*_\"'`)]{0,4}\s?(?:or|and|/|&|,)\s?(?:perhaps |maybe |not )?[*_\"'`(]{0,4}(\w+)"
+)
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST = 100
 
@@ -63,14 +70,16 @@ def truth(text: str) -> float | None:
 def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
     """A reader of answers to targets with these words.
 
-    The targets' own words go before the others: "Yes, because it is false that ..." says yes to a yes/no question.
+    The targets' own words go before the others: "Yes, because it is false that ..." says yes to a
+    yes/no question.
 
     Args:
         own: words of the targets; empty for no preference.
 
     Returns:
-        A function of an answer and whether to be strict, giving 1.0, 0.0, None or `AMBIGUOUS`. Strict reads marked
-        places, a leading "Yes," or an answer of one word; lenient also an answer all of whose words agree.
+        A function of an answer and whether to be strict, giving 1.0, 0.0, None or `AMBIGUOUS`.
+        Strict reads marked places, a leading "Yes," or an answer of one word; lenient also an
+        answer all of whose words agree.
     """
     first = _finder(own or EVERY)
     rest = _finder([word for word in EVERY if word not in own]) if own else None
@@ -92,12 +101,15 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
 
 
 def _finder(words: Sequence[str]) -> re.Pattern[str]:
-    # The words come first and the look to their left after them: a pattern that starts with letters scans fast.
+    # The words come first and the look to their left after them: a pattern that starts with letters
+    # scans fast.
     parts = (rf"{word}(?<![\w-]{word})" for word in words)
     return re.compile(rf"(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE)
 
 
-def _at_mark(mark: marks.Mark, first: re.Pattern[str], rest: re.Pattern[str] | None) -> float | None:
+def _at_mark(
+    mark: marks.Mark, first: re.Pattern[str], rest: re.Pattern[str] | None
+) -> float | None:
     text = marks.sentence(mark.text)
     if (found := truth(text)) is not None:
         return found
@@ -119,7 +131,9 @@ def _leading(answer: str) -> float | None:
 
 
 def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
-    """What all the words say; those that are not the targets' own count only as what something is said to be."""
+    """What all the words say; those that are not the targets' own count only as what something is
+    said to be.
+    """
     found = None
     for word in finder.finditer(answer):
         if not _is_answer(answer, word) or not (

@@ -1,8 +1,8 @@
 """What an answer says as plain text: the whole of it, or the one label it names.
 
-For: folding text, and finding labels in time linear in the text. Not for: numbers, choices, truth values
-(number_reading.py and its neighbours), comparing with a target (rules.py). A reader that finds nothing, or two
-different things, returns None; it never guesses.
+For: folding text, and finding labels in time linear in the text. Not for: numbers, choices, truth
+values (number_reading.py and its neighbours), comparing with a target (rules.py). A reader that
+finds nothing, or two different things, returns None; it never guesses.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ def whole(answer: str) -> str | None:
 def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     """A reader that finds the one label an answer names, in any case, as a whole word.
 
-    "non-positive" and "positively" do not name "positive"; where "not positive" is a label, it hides the "positive"
-    in it. An answer that names two labels names none, unless a marked place (see marks.py) names one.
+    "non-positive" and "positively" do not name "positive"; where "not positive" is a label, it
+    hides the "positive" in it. An answer that names two labels names none, unless a marked place
+    (see marks.py) names one.
 
-    Not read: negation ("not positive" names "positive" where it is no label itself), inflections, synonyms.
+    Not read: negation ("not positive" names "positive" where it is no label itself), inflections,
+    synonyms.
 
     Args:
         names: the labels; those that differ in case or whitespace only are one label.
@@ -40,7 +42,8 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
         A function from an answer to a folded label or None.
     """
     labels = sorted({folded(name) for name in names} - {""}, key=lambda label: (-len(label), label))
-    # The label comes first and the look to its left after it: a pattern that starts with letters scans fast.
+    # The label comes first and the look to its left after it: a pattern that starts with letters
+    # scans fast.
     branches = (rf"{word}(?<!\w{word})(?<!\w[-‑]{word})" for word in map(re.escape, labels))
     find = re.compile(rf"(?:{'|'.join(branches)})(?!\w|[-‑]\w)").findall
     spaced = any(" " in label for label in labels)
@@ -54,6 +57,10 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
 
     def read(answer: str) -> str | None:
         found = named(answer)
-        return found or (marks.read_marked(answer, lambda mark: named(mark.text)) or None if found == "" else None)
+        return found or (
+            marks.read_marked(answer, lambda mark: named(mark.text)) or None
+            if found == ""
+            else None
+        )
 
     return read

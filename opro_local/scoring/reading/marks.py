@@ -1,7 +1,7 @@
 r"""Where an answer says that it gives the answer: `####`, `\boxed{}`, "the answer is", "Answer:".
 
-For: finding those places from the end, in time linear in the text. Not for: what stands there (number.py, choice.py,
-boolean.py).
+For: finding those places from the end, in time linear in the text. Not for: what stands there
+(number.py, choice.py, boolean.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-# How much is read after a mark, and how many marks of each kind are tried: bounds that keep long texts linear.
+# How much is read after a mark, and how many marks of each kind are tried: bounds that keep long
+# texts linear.
 LONGEST_LINE = 2000
 LONGEST_BOX = 400
 MARKS = 3
@@ -42,7 +43,9 @@ HINTS = ("ait", "orry", "orrection", "cratch that", "econd thought", "mistake", 
 
 
 class Mark(NamedTuple):
-    """One marked place: its kind ("hashes", "box" or "phrase"), where the text after it starts, and that text."""
+    """One marked place: its kind ("hashes", "box" or "phrase"), where the text after it starts, and
+    that text.
+    """
 
     kind: str
     at: int
@@ -52,8 +55,8 @@ class Mark(NamedTuple):
 def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
     """What the last marked place says that says anything; None without one.
 
-    A later mark corrects an earlier one. After words that take an answer back ("wait", "I made a mistake") only what is
-    marked afterwards counts.
+    A later mark corrects an earlier one. After words that take an answer back ("wait", "I made a
+    mistake") only what is marked afterwards counts.
     """
     places = [*_hashes(answer), *_boxes(answer), *_phrases(answer)]
     if len(places) > 1:
@@ -90,7 +93,9 @@ def _boxes(answer: str) -> Iterator[Mark]:
         if at < 0:
             break
         content = braced(answer, at + 6)
-        if later and BOXES_JOINED.fullmatch(answer, at + 6 + len(content), _backslash(answer, later.at - 6)):
+        if later and BOXES_JOINED.fullmatch(
+            answer, at + 6 + len(content), _backslash(answer, later.at - 6)
+        ):
             # Two boxes side by side are one answer that says two things.
             content = f"{content} or {later.text}"
         elif later:

@@ -1,15 +1,17 @@
 r"""The number an answer gives, in digits or English words.
 
-For: reading numbers in linear time, strictly (where the answer is marked) and leniently (also the last one). Not for:
-comparing them with a target (rules.py). A number that stands beside another one of equal standing ("5 or 6",
-"3 + 4", "2-3") is not read: `AMBIGUOUS`, never a guess.
+For: reading numbers in linear time, strictly (where the answer is marked) and leniently (also the
+last one). Not for: comparing them with a target (rules.py). A number that stands beside another one
+of equal standing ("5 or 6", "3 + 4", "2-3") is not read: `AMBIGUOUS`, never a guess.
 
-Read: 1,234,567 and 12,34,567, 1'234, 1_000, no-break and thin spaces, 1.234,56 and 1.234.567, decimals, exponents,
-6 × 10^5, fractions (3/4, ½, \frac{3}{4}), mixed ones (1 1/2, 2½, 2 and a half), scale words (5 million), words
-(forty-two, a dozen), currencies before or after and glued (USD5, $5, 5€), %, minus signs, "minus five", and an
-accountant's ($500) where nothing else stands at the marked place.
-Not read: powers and roots (10^5), 5k, "3 dozen" (a unit: 3), ordinals, roman numerals, 1 000 with plain spaces, words
-of other languages. The sign % is dropped: 50% is 50. 3,5 is two numbers, unless `comma` says that the comma is decimal.
+Read: 1,234,567 and 12,34,567, 1'234, 1_000, no-break and thin spaces, 1.234,56 and 1.234.567,
+decimals, exponents, 6 × 10^5, fractions (3/4, ½, \frac{3}{4}), mixed ones (1 1/2, 2½, 2 and a
+half), scale words (5 million), words (forty-two, a dozen), currencies before or after and glued
+(USD5, $5, 5€), %, minus signs, "minus five", and an accountant's ($500) where nothing else stands
+at the marked place.
+Not read: powers and roots (10^5), 5k, "3 dozen" (a unit: 3), ordinals, roman numerals, 1 000 with
+plain spaces, words of other languages. The sign % is dropped: 50% is 50. 3,5 is two numbers, unless
+`comma` says that the comma is decimal.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ AMBIGUOUS = math.nan
 
 CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|INR|HKD|SGD|KRW|MXN|BRL|SEK|NOK|DKK|PLN|ZAR|AED"
 MONEY = rf"(?:(?:US|CA|AU|NZ|HK)?\\?[$€£¥₹₩₽₺₪₫฿]|{CODES}|Rs\.?|RM|kr\.?)"
-# It starts with a digit, so that the scan is fast; what stands before that digit is looked up after it. Not after a
-# letter, "_" or "^": the 2 of CO2, m2, x_2, m^2 and √2 is no number of its own; but USD5 is one.
-#   group 1: the digits with their separators, decimals and exponent   2: the separator   3, 4: a mixed number's part
-#   5: denominator   6: power of ten   7: scale word   8: "and a half"
+# It starts with a digit, so that the scan is fast; what stands before that digit is looked up after
+# it. Not after a letter, "_" or "^": the 2 of CO2, m2, x_2, m^2 and √2 is no number of its own; but
+# USD5 is one.   group 1: the digits with their separators, decimals and exponent   2: the separator
+# 3, 4: a mixed number's part   5: denominator   6: power of ten   7: scale word   8: "and a half"
 NUMBER = re.compile(
     rf"(\d(?:(?<![A-Za-z_^√\d].)(?<!\^[-−+{{].)(?<!\\sqrt\{{.)|(?<=\b(?:{CODES}).)|(?<=\b(?:Rs|RM|kr).))"
     r"(?:\d{0,2}(?:\.\d{3})+,(?:\d{1,2}|\d{4,})(?![\d,.])|\d{0,2}(?:\.\d{3}){2,}(?![\d.]\d|\d)"
@@ -39,7 +41,8 @@ NUMBER = re.compile(
 )
 _DECORATION = r"[ \t\xa0*_`$€£¥₹%°≈~)\[\]\"']{0,10}"
 _WORDS = r"(?:[ ]?[A-Za-z]{1,15}[ *]{1,3}){0,2}?"
-# What makes two numbers of equal standing: "or" and its like, a dash, an operator, or nothing between them.
+# What makes two numbers of equal standing: "or" and its like, a dash, an operator, or nothing
+# between them.
 JOIN = re.compile(
     rf"(?:{_DECORATION}{_WORDS}(?:or|and|vs\.?|versus)\b(?:[ ](?:about|maybe|perhaps|even))?(?:[ ][A-Za-z][ ]?=)?"
     rf"|{_DECORATION}{_WORDS}(?:[-−–+×·÷/x]|(?<!\*)\*(?!\*)|\\(?:times|cdot|div)|(?:minus|plus|times|divided[ ]by)\b)"
@@ -55,7 +58,8 @@ EXPRESSION = re.compile(
 # What most marked places hold, read without further ado.
 PLAIN = re.compile(r"[ *]{0,8}(-?)\$?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?[ .*]{0,8}", re.ASCII)
 BARE = re.compile(
-    rf"[-−–+]?(?:{MONEY}[ ]?)?[-−–+]?\.?(?:{NUMBER.pattern})(?:[ ]?(?:%|percent\b|°|{MONEY}))?", re.IGNORECASE
+    rf"[-−–+]?(?:{MONEY}[ ]?)?[-−–+]?\.?(?:{NUMBER.pattern})(?:[ ]?(?:%|percent\b|°|{MONEY}))?",
+    re.IGNORECASE,
 )
 ACCOUNTING = re.compile(rf"(?:({MONEY})[ ]?)?\([ ]?(?:({MONEY})[ ]?)?([\d,.'’]{{1,40}})[ ]?\)")
 BEFORE_MONEY = re.compile(rf"(?<![A-Za-z]){MONEY}[ ]?$")
@@ -87,14 +91,16 @@ BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,](?=\d)")
 
 
 def strict(answer: str, comma: bool = False) -> float | None:
-    r"""The marked number: after `####`, in `\boxed{}`, after "the answer is", or the answer is a number and no more.
+    r"""The marked number: after `####`, in `\boxed{}`, after "the answer is", or the answer is a
+    number and no more.
 
     Args:
         answer: any text.
         comma: the comma is the decimal sign and the point separates thousands ("1.234,5").
 
     Returns:
-        The number; None where none is marked; `AMBIGUOUS` where the last marked place gives more than one.
+        The number; None where none is marked; `AMBIGUOUS` where the last marked place gives more
+        than one.
     """
     if len(answer) <= LONGEST and (found := whole(answer, comma)) is not None:
         return found
@@ -108,10 +114,14 @@ def lenient(answer: str, comma: bool = False) -> float | None:
 
 
 def whole(text: str, comma: bool = False) -> float | None:
-    """The number that the text is and nothing else, as targets are written; None for anything longer."""
+    """The number that the text is and nothing else, as targets are written; None for anything
+    longer.
+    """
     if not comma and (found := PLAIN.fullmatch(text)):
         return _of_plain(found)
-    text = _plain(text, comma).strip(EDGES if not text.lstrip().startswith(".") else EDGES.replace(".", ""))
+    text = _plain(text, comma).strip(
+        EDGES if not text.lstrip().startswith(".") else EDGES.replace(".", "")
+    )
     text = text[1:-1] if text[:1] == text[-1:] == "$" else text
     if (found := _accounting(text)) is not None:
         return found
@@ -145,7 +155,9 @@ def _at_mark(mark: marks.Mark, comma: bool) -> float | None:
     if mark.kind == "hashes":
         # A heading ("#### 2. Add", "#### Step 1") is no answer: the number has to come first.
         found = NUMBER.search(text, 0, LONGEST)
-        if not found or (text[: found.start()].strip(" *.+-−–") and not BARE.match(text.strip(" *"))):
+        if not found or (
+            text[: found.start()].strip(" *.+-−–") and not BARE.match(text.strip(" *"))
+        ):
             return whole(text) if len(text) <= LONGEST else None
         return None if LISTED.match(text, found.end()) else _first(text)
     if mark.kind == "phrase" and NOT.match(text):
@@ -158,7 +170,9 @@ def _at_mark(mark: marks.Mark, comma: bool) -> float | None:
 
 
 def _first(text: str) -> float | None:
-    """The first number of a short text, or what follows its last "=" where the first is part of a calculation."""
+    """The first number of a short text, or what follows its last "=" where the first is part of a
+    calculation.
+    """
     found = NUMBER.search(text)
     if word := _first_words(text, found.start() if found else len(text)):
         value, end = numerals.value(word[0]), word.end()
@@ -176,7 +190,9 @@ def _first_words(text: str, end: int) -> re.Match[str] | None:
     for found in numerals.NUMERAL.finditer(text, 0, end):
         if numerals.value(found[0]) is None:
             continue
-        if found[0].lower() == "one" and (ONE_OF.search(text[: found.start()]) or OF_WHICH.match(text, found.end())):
+        if found[0].lower() == "one" and (
+            ONE_OF.search(text[: found.start()]) or OF_WHICH.match(text, found.end())
+        ):
             continue
         return found
     return None
@@ -190,16 +206,22 @@ def _beside(text: str, end: int, value: float | None) -> bool:
     if found := NUMBER.match(text, joined.end()):
         return _value(text, found) != value
     found = numerals.NUMERAL.match(text, joined.end())
-    return found is not None and found[0].lower() not in LOOSE and numerals.value(found[0]) not in (value, None)
+    return (
+        found is not None
+        and found[0].lower() not in LOOSE
+        and numerals.value(found[0]) not in (value, None)
+    )
 
 
 def _last(answer: str, comma: bool) -> float | None:
-    # Windows from the end, because answers are long and the number wanted is near their end. A number counts only in a
-    # window that shows what stands before it.
+    # Windows from the end, because answers are long and the number wanted is near their end. A
+    # number counts only in a window that shows what stands before it.
     for end in range(len(answer), 0, LONGEST - WINDOW + 2 * LONGEST):
         start = max(0, end - WINDOW)
         text = _plain(answer[start:end], comma)
-        found = [number for number in NUMBER.finditer(text) if not start or number.start() > 2 * LONGEST]
+        found = [
+            number for number in NUMBER.finditer(text) if not start or number.start() > 2 * LONGEST
+        ]
         while found and _listed(text, found[-1]):
             found.pop()
         if found:
@@ -234,13 +256,19 @@ def _last_words(text: str) -> float | None:
     if not found:
         return None
     last, value = found[-1]
-    if len(found) > 1 and found[-2][1] != value and JOIN.fullmatch(text, found[-2][0].end(), last.start()):
+    if (
+        len(found) > 1
+        and found[-2][1] != value
+        and JOIN.fullmatch(text, found[-2][0].end(), last.start())
+    ):
         return AMBIGUOUS
     return value
 
 
 def _plain(text: str, comma: bool) -> str:
-    """A short text without the notations that stand for plainer ones: LaTeX, ½, ⁄, decimal commas where said."""
+    """A short text without the notations that stand for plainer ones: LaTeX, ½, ⁄, decimal commas
+    where said.
+    """
     if not text.isascii():
         text = text.replace("⁄", "/").replace("∕", "/").replace("٫", ".").replace("٬", ",")
         text = VULGAR.sub(_vulgar, text)
@@ -258,7 +286,9 @@ def _vulgar(found: re.Match[str]) -> str:
 
 
 def _accounting(text: str) -> float | None:
-    """The negative of an accountant, "($1,234)": in parentheses, with a currency or a separator, and alone."""
+    """The negative of an accountant, "($1,234)": in parentheses, with a currency or a separator,
+    and alone.
+    """
     found = ACCOUNTING.fullmatch(text)
     if not found or not (found[1] or found[2] or re.search("[,.'’]", found[3])):
         return None
@@ -271,7 +301,11 @@ def _value(text: str, found: re.Match[str]) -> float | None:
     body, separator, part, parts, denominator, power, scale, extra = found.groups()
     start = found.start()
     value = _decimal(body, separator)
-    if text[start - 1 : start] == "." and body.isdecimal() and not text[max(0, start - 2) : start - 1].isalnum():
+    if (
+        text[start - 1 : start] == "."
+        and body.isdecimal()
+        and not text[max(0, start - 2) : start - 1].isalnum()
+    ):
         # ".5": the point stands before the first digit.
         value, start = float("0." + body), start - 1
     if parts:
@@ -298,7 +332,9 @@ def _decimal(body: str, separator: str | None) -> float:
 
 
 def _negative(text: str, at: int) -> bool:
-    """Whether the sign before a number is a minus and not the dash of "5-3", "10 - 4" or "pages 3-5"."""
+    """Whether the sign before a number is a minus and not the dash of "5-3", "10 - 4" or "pages
+    3-5".
+    """
     before = text[max(0, at - 48) : at]
     before = BEFORE_MONEY.sub("", before)
     if BEFORE_WORD.search(before):
@@ -306,7 +342,8 @@ def _negative(text: str, at: int) -> bool:
     if not before or before[-1] not in MINUS:
         return False
     left = BEFORE_MONEY.sub("", before[:-1])
-    # A space on the left and none on the right: "is -5". After an operand it would be a subtraction: "8 -5".
+    # A space on the left and none on the right: "is -5". After an operand it would be a
+    # subtraction: "8 -5".
     spaced = left.rstrip(" ")
     return not spaced or not (
         spaced[-1].isdigit() or spaced[-1] in ")]}%-−–" or (spaced == left and spaced[-1].isalpha())

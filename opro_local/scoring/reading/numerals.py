@@ -1,6 +1,7 @@
 """English number words: "forty-two", "three hundred and five", "a dozen", "two and a half".
 
-For: finding them and their values. Not for: digits (number_reading.py), ordinals ("third"), other languages.
+For: finding them and their values. Not for: digits (number_reading.py), ordinals ("third"), other
+languages.
 """
 
 from __future__ import annotations
@@ -15,8 +16,21 @@ _ONES = (
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 ONES, TENS = _ONES.split("|"), _TENS.split("|")
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-VALUES = {word: n for n, word in enumerate(ONES)} | {word: 10 * n for n, word in enumerate(TENS, 2)} | SCALES
-PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
+VALUES = (
+    {word: n for n, word in enumerate(ONES)}
+    | {word: 10 * n for n, word in enumerate(TENS, 2)}
+    | SCALES
+)
+PARTS = {
+    "half": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
 PLURALS = {"halves": 2} | {f"{word}s": n for word, n in PARTS.items() if word != "half"}
 
 _FIRST = "|".join(sorted([*ONES, *TENS], key=len, reverse=True))
@@ -35,8 +49,8 @@ WORD = re.compile(r"[a-z]+")
 
 
 def value(text: str) -> float | None:
-    """The value of what `NUMERAL` matched; NaN for two numbers ("five and six"), None for an ordinal ("one fifth" is
-    a number, "forty-fifth" is none)."""
+    """The value of what `NUMERAL` matched; NaN for two numbers ("five and six"), None for an
+    ordinal ("one fifth" is a number, "forty-fifth" is none)."""
     words = WORD.findall(text.lower())
     sign = -1.0 if words[0] in ("minus", "negative") else 1.0
     words = words[1:] if sign < 0 else words
@@ -67,7 +81,9 @@ def _unsigned(words: list[str]) -> float | None:
 
 
 def _with_part(words: list[str]) -> float | None:
-    """ "half", "two thirds", "two and a half": a plural after anything but one, a singular after one."""
+    """ "half", "two thirds", "two and a half": a plural after anything but one, a singular after
+    one.
+    """
     *before, part = words
     at = len(before) - 1 - before[::-1].index("and") if "and" in before else -1
     whole = _whole(before[:at]) if at > 0 else 0

@@ -1,15 +1,17 @@
 """Runs one SQL statement after another that a model wrote, in a process that can do nothing else.
 
-For: the child's side of sql_process.py. It is started as a file of its own, not imported, so that it holds the standard
-library alone and starts in a few hundredths of a second. Not for: comparing results, or reading answers.
+For: the child's side of sql_process.py. It is started as a file of its own, not imported, so that
+it holds the standard library alone and starts in a few hundredths of a second. Not for: comparing
+results, or reading answers.
 
 A statement meets these walls, from the outside in:
-  the kernel: no byte written to any file, limited memory, and death by a CPU or wall-clock alarm, for what SQLite does
-    in one uninterruptible piece (parsing, a sort, one function call on a long text);
-  the connection: read-only and immutable, query_only, no attached database, no extension, no virtual table, an
-    authorizer, which sees into views too;
-  the statement: a number of virtual machine steps, which ends it at the same place on every machine, then the CPU
-    time, rows and bytes.
+  the kernel: no byte written to any file, limited memory, and death by a CPU or wall-clock alarm,
+    for what SQLite does in one uninterruptible piece (parsing, a sort, one function call on a long
+    text);
+  the connection: read-only and immutable, query_only, no attached database, no extension, no
+    virtual table, an authorizer, which sees into views too;
+  the statement: a number of virtual machine steps, which ends it at the same place on every
+    machine, then the CPU time, rows and bytes.
 """
 
 from __future__ import annotations
@@ -33,10 +35,13 @@ BUILD_SECONDS = 60.0
 # How much later than the progress handler the kernel ends a statement.
 GRACE_SECONDS = 0.5
 
-# No transactions of Python's own; and a statement kept for reuse would go on with the step count of its last use.
+# No transactions of Python's own; and a statement kept for reuse would go on with the step count of
+# its last use.
 PLAIN = {"isolation_level": None, "cached_statements": 0}
 
-STATEMENT = re.compile(r"(?>\s|--[^\n]*(?:\n|\Z)|/\*(?>.*?\*/))*+(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL)
+STATEMENT = re.compile(
+    r"(?>\s|--[^\n]*(?:\n|\Z)|/\*(?>.*?\*/))*+(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL
+)
 
 # All that is deterministic and harmless; a name that is missing here is refused.
 FUNCTION_NAMES = """
@@ -75,12 +80,18 @@ class Database:
         self.connection = connection = _built(path) if path.suffix == ".sql" else _opened(path)
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         self.tables, self.virtual = _tables(connection)
-        # The authorizer would refuse the table definition inside these two, which happens on first use.
+        # The authorizer would refuse the table definition inside these two, which happens on first
+        # use.
         for module in ("json_each", "json_tree"):
             connection.execute(f"SELECT count(*) FROM {module}('[]')")
         _timeless(connection)
         # Trusted, because views and generated columns would be refused our date functions.
-        for switch in ("query_only = ON", "temp_store = MEMORY", "trusted_schema = ON", "cell_size_check = ON"):
+        for switch in (
+            "query_only = ON",
+            "temp_store = MEMORY",
+            "trusted_schema = ON",
+            "cell_size_check = ON",
+        ):
             connection.execute(f"PRAGMA {switch}")
         for limit, value in _sqlite_limits(limits).items():
             connection.setlimit(limit, value)
@@ -102,8 +113,12 @@ class Database:
             for row in cursor:
                 size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
                 if len(rows) == self.limits["rows"] or size > self.limits["result_bytes"]:
-                    raise Refused(f"over {self.limits['rows']} rows or {self.limits['result_bytes']} bytes of result")
-                rows.append([{"blob": value.hex()} if isinstance(value, bytes) else value for value in row])
+                    raise Refused(
+                        f"over {self.limits['rows']} rows or {self.limits['result_bytes']} bytes of result"
+                    )
+                rows.append(
+                    [{"blob": value.hex()} if isinstance(value, bytes) else value for value in row]
+                )
             return {"columns": len(cursor.description), "rows": rows}
         finally:
             cursor.close()
@@ -119,30 +134,38 @@ class Database:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ:
             table = (first or "").lower()
-            # A column of "" is asked about for any table of which none is read, WITH tables among them.
+            # A column of "" is asked about for any table of which none is read, WITH tables among
+            # them.
             if table in self.tables or (not second and table not in self.virtual):
                 return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
 
 
 def _tables(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
-    """The names that may be read, and those of virtual tables, SQLite's own included, which are code and not data.
+    """The names that may be read, and those of virtual tables, SQLite's own included, which are
+    code and not data.
 
     SQLite makes the virtual tables that stand in a view without asking the authorizer.
     """
     # With these words in front, SQLite writes down what a table or view is.
     plain = "sql LIKE 'CREATE TABLE %' OR sql LIKE 'CREATE VIEW %'"
-    found = connection.execute(f"SELECT name, {plain} FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    found = connection.execute(
+        f"SELECT name, {plain} FROM sqlite_master WHERE type IN ('table', 'view')"
+    ).fetchall()
     virtual = [name for name, is_plain in found if not is_plain]
     virtual += [name for (name,) in connection.execute("PRAGMA module_list")]
-    return {name.lower() for name, is_plain in found if is_plain} | SCHEMA, set(map(str.lower, virtual))
+    return {name.lower() for name, is_plain in found if is_plain} | SCHEMA, set(
+        map(str.lower, virtual)
+    )
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     for rest in ("-wal", "-journal"):
         beside = Path(f"{path}{rest}")
         if beside.is_file() and beside.stat().st_size:
-            raise sqlite3.DatabaseError(f"{beside.name} holds changes that are not in the database yet")
+            raise sqlite3.DatabaseError(
+                f"{beside.name} holds changes that are not in the database yet"
+            )
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, **PLAIN)
 
 
@@ -197,7 +220,8 @@ def _confine(limits: dict) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(limit, (0, 0))
-    # These alarms must kill, whatever the parent did with them; a write that is not allowed must only fail.
+    # These alarms must kill, whatever the parent did with them; a write that is not allowed must
+    # only fail.
     for alarm in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(alarm, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -217,9 +241,21 @@ def _answer(databases: dict[str, Database], path: str, sql: str, limits: dict) -
     signal.setitimer(signal.ITIMER_REAL, limits["seconds"])
     try:
         return databases[path].run(sql)
-    except (Refused, sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, RecursionError, MemoryError) as error:
+    except (
+        Refused,
+        sqlite3.Error,
+        sqlite3.Warning,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         over = str(error) == "interrupted"
-        return {"error": f"over {limits['steps']} steps or {limits['cpu_seconds']} s" if over else _said(error)}
+        return {
+            "error": f"over {limits['steps']} steps or {limits['cpu_seconds']} s"
+            if over
+            else _said(error)
+        }
 
 
 def _said(error: Exception) -> str:
@@ -227,11 +263,17 @@ def _said(error: Exception) -> str:
         return "out of memory"
     # The only functions of our own are those that read no clock.
     raised = "user-defined function raised exception" in str(error)
-    return "a date function that reads the clock, or fails" if raised else str(error)[:300] or type(error).__name__
+    return (
+        "a date function that reads the clock, or fails"
+        if raised
+        else str(error)[:300] or type(error).__name__
+    )
 
 
 def main() -> None:
-    """Answer lines of JSON, [path, sql], until there are no more; the first argument holds the limits."""
+    """Answer lines of JSON, [path, sql], until there are no more; the first argument holds the
+    limits.
+    """
     limits = json.loads(sys.argv[1])
     _confine(limits)
     databases: dict[str, Database] = {}

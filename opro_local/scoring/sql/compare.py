@@ -1,6 +1,7 @@
 """Whether two SQL results are the same answer.
 
-For: rows in any order or in one order, columns in any order, numbers that are nearly equal. Not for: running SQL.
+For: rows in any order or in one order, columns in any order, numbers that are nearly equal. Not
+for: running SQL.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from opro_local.scoring.sql.process import Result
 
 RELATIVE = 1e-6
 ABSOLUTE = 1e-9
-# Cells looked at while columns with equal values are told apart: about a second. Ordinary results need one pass.
+# Cells looked at while columns with equal values are told apart: about a second. Ordinary results
+# need one pass.
 WORK = 5_000_000
 
 Column = tuple[Hashable, ...]
@@ -23,11 +25,12 @@ Column = tuple[Hashable, ...]
 def same(found: Result, gold: Result, ordered: bool) -> bool:
     """Whether two results are equal up to the order of columns and, unless `ordered`, of rows.
 
-    Duplicate rows count. NULL equals NULL and nothing else; texts and blobs are equal byte by byte, and a text never
-    equals a number. Whole numbers are equal when they are the same, also 1 and 1.0; other numbers may differ by 1e-6 of
-    the larger one or by 1e-9. An empty result equals an empty result with as many columns. One order of the columns
-    holds for all rows: it is looked for within a bounded amount of work, and a result that needs more (many columns
-    with the same values in different rows) is taken as different.
+    Duplicate rows count. NULL equals NULL and nothing else; texts and blobs are equal byte by byte,
+    and a text never equals a number. Whole numbers are equal when they are the same, also 1 and
+    1.0; other numbers may differ by 1e-6 of the larger one or by 1e-9. An empty result equals an
+    empty result with as many columns. One order of the columns
+    holds for all rows: it is looked for within a bounded amount of work, and a result that needs
+    more (many columns with the same values in different rows) is taken as different.
     """
     if (found.columns, len(found.rows)) != (gold.columns, len(gold.rows)):
         return False
@@ -43,7 +46,9 @@ def same(found: Result, gold: Result, ordered: bool) -> bool:
 
 
 def _columns(found: Result, gold: Result) -> tuple[list[Column], list[Column]]:
-    """Both results by column, with a small number for each distinct value: equal values have equal numbers."""
+    """Both results by column, with a small number for each distinct value: equal values have equal
+    numbers.
+    """
     every = {value for rows in (found.rows, gold.rows) for row in rows for value in row}
     numbers = sorted(value for value in every if isinstance(value, (int, float)))
     code: dict[Any, int] = {}
@@ -52,12 +57,15 @@ def _columns(found: Result, gold: Result) -> tuple[list[Column], list[Column]]:
     for value in every:
         code.setdefault(value, len(code))
     return tuple(
-        [tuple(code[row[at]] for row in rows) for at in range(gold.columns)] for rows in (found.rows, gold.rows)
+        [tuple(code[row[at]] for row in rows) for at in range(gold.columns)]
+        for rows in (found.rows, gold.rows)
     )
 
 
 def is_close(a: float, b: float) -> bool:
-    """Whether two numbers count as equal: whole ones when they are the same, others within the tolerance."""
+    """Whether two numbers count as equal: whole ones when they are the same, others within the
+    tolerance.
+    """
     if a == b:
         return True
     if a == a // 1 and b == b // 1:
@@ -72,7 +80,8 @@ def _tally(column: Column) -> list[tuple[Hashable, int]]:
 def _matches(ours: Sequence[Column], theirs: Sequence[Column]) -> bool:
     """Whether some order of our columns gives the same rows, in any order of rows.
 
-    Columns are fixed one after another; a choice stands only while the rows so far are the same as a multiset.
+    Columns are fixed one after another; a choice stands only while the rows so far are the same as
+    a multiset.
     """
     rows = len(theirs[0])
     budget = max(WORK // rows, len(theirs))
@@ -97,8 +106,12 @@ def _matches(ours: Sequence[Column], theirs: Sequence[Column]) -> bool:
     return extend(0, frozenset(), [0] * rows, [0] * rows)
 
 
-def _joined(mine: list[int], column: Column, other: list[int], gold: Column) -> tuple[list[int], list[int]] | None:
-    """Both sides' rows with one more column, each distinct row as a number; None where the two now differ."""
+def _joined(
+    mine: list[int], column: Column, other: list[int], gold: Column
+) -> tuple[list[int], list[int]] | None:
+    """Both sides' rows with one more column, each distinct row as a number; None where the two now
+    differ.
+    """
     names: dict[tuple[int, Hashable], int] = {}
     ours = [names.setdefault(pair, len(names)) for pair in zip(mine, column, strict=True)]
     theirs = [names.setdefault(pair, len(names)) for pair in zip(other, gold, strict=True)]

@@ -1,10 +1,11 @@
 """Runs SQL in a child process that can only read, and comes back whatever the statement does.
 
-For: starting the child, asking it, and starting it again when a statement killed it. Not for: what the child allows
-(sql_child.py) or what its results mean.
+For: starting the child, asking it, and starting it again when a statement killed it. Not for: what
+the child allows (sql_child.py) or what its results mean.
 
-A process of its own, because SQLite can't be interrupted inside one piece of work: in-process, a statement of a hundred
-characters held the step counter off for minutes and took all memory (docs/sql.md has it).
+A process of its own, because SQLite can't be interrupted inside one piece of work: in-process, a
+statement of a hundred characters held the step counter off for minutes and took all memory
+(docs/sql.md has it).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ CHILD = Path(__file__).with_name("child.py")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one statement may use. The number of steps ends it at the same place everywhere; the rest is for the odd.
+    """What one statement may use. The number of steps ends it at the same place everywhere; the
+    rest is for the odd.
 
     Attributes:
         steps: instructions of SQLite's virtual machine.
@@ -59,7 +61,8 @@ class Result:
 class SqlProcess:
     """A child that runs read-only SQL, started when first asked. One caller at a time.
 
-    The child ends with this object, with the parent's death, or by its own alarm while a statement runs.
+    The child ends with this object, with the parent's death, or by its own alarm while a statement
+    runs.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -68,7 +71,8 @@ class SqlProcess:
         self._end: weakref.finalize | None = None
 
     def run(self, database: str, sql: str) -> Result | str:
-        """The statement's result, or in a few words why it has none: an error, a refusal or a limit.
+        """The statement's result, or in a few words why it has none: an error, a refusal or a
+        limit.
 
         Args:
             database: path of an SQLite file, or of an .sql file that makes one.
@@ -85,7 +89,10 @@ class SqlProcess:
             return f"over {self.limits.cpu_seconds} s or {self.limits.memory_bytes >> 20} MiB"
         reply = json.loads(line)
         if "database" in reply:
-            raise DataError(f"{database}: {reply['database']}", "it must be an SQLite database or a script that runs")
+            raise DataError(
+                f"{database}: {reply['database']}",
+                "it must be an SQLite database or a script that runs",
+            )
         if "error" in reply:
             return reply["error"]
         return Result(reply["columns"], [tuple(map(_value, row)) for row in reply["rows"]])
@@ -107,11 +114,17 @@ class SqlProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
-        # -I and -S: the child sees neither the user's environment nor site-packages. TZ: one calendar everywhere.
+        # -I and -S: the child sees neither the user's environment nor site-packages. TZ: one
+        # calendar everywhere.
         command = [sys.executable, "-I", "-S", str(CHILD), json.dumps(asdict(self.limits))]
         # A session of its own: Ctrl-C belongs to the parent, which then closes the pipe.
         child = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env={"TZ": "UTC"}, start_new_session=True
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            env={"TZ": "UTC"},
+            start_new_session=True,
         )
         self._child, self._end = child, weakref.finalize(self, _stop, child)
         return child

@@ -1,7 +1,7 @@
 """Finds the SQL statement in what a model wrote.
 
-For: where a statement begins and ends, and whether it fixes the order of its rows. Not for: whether it is right, or
-even SQL; a statement that does not run is still a statement.
+For: where a statement begins and ends, and whether it fixes the order of its rows. Not for: whether
+it is right, or even SQL; a statement that does not run is still a statement.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
-# Longer statements are not run (sql_process.Limits), so nothing behind this many characters is looked at.
+# Longer statements are not run (sql_process.Limits), so nothing behind this many characters is
+# looked at.
 MAX_CHARACTERS = 20_000
 
 NAME = r"""(?:\w+|"[^"\n]{1,80}"|`[^`\n]{1,80}`|\[[^\]\n]{1,80}\])"""
@@ -28,10 +29,13 @@ START = rf"""(?:
 FLAGS = re.IGNORECASE | re.MULTILINE | re.VERBOSE
 BEGINS = re.compile(START, FLAGS)
 FENCE = re.compile(r"```[ \t]*(?:sqlite3?\b|sql\b)?\s*(.*?)(?:```|\Z)", re.IGNORECASE | re.DOTALL)
-# Where else a statement may begin, the surest sign first. Capitals go before small letters, because "select" and "with"
-# are words of prose.
+# Where else a statement may begin, the surest sign first. Capitals go before small letters, because
+# "select" and "with" are words of prose.
 SIGNS = (
-    re.compile(rf"\b(?:SQL(?:ite)?(?:[ ](?:query|statement))?|query|answer)[*_]*:[*_]*[ \t`\n]*(?={START})", FLAGS),
+    re.compile(
+        rf"\b(?:SQL(?:ite)?(?:[ ](?:query|statement))?|query|answer)[*_]*:[*_]*[ \t`\n]*(?={START})",
+        FLAGS,
+    ),
     re.compile(rf"\A[\s>*_`(]*(?={START})", FLAGS),
     re.compile(rf"^[ \t>*_`]*(?={START})", re.MULTILINE | re.VERBOSE),
     re.compile(rf"^[ \t>*_`]*(?={START})", FLAGS),
@@ -52,11 +56,13 @@ CLAUSE = re.compile(
 
 
 def statement(answer: str) -> str | None:
-    """The first SQL statement in an answer, without its semicolon and what follows it; None if there is none.
+    """The first SQL statement in an answer, without its semicolon and what follows it; None if
+    there is none.
 
-    Looked for in this order: a ``` block that begins with a statement; after "SQL:", "Query:" or "Answer:"; at the
-    answer's beginning; at the beginning of a line; anywhere. It ends at the first semicolon, at the end of its block
-    or inline code, at a blank line that no clause follows, or with the answer.
+    Looked for in this order: a ``` block that begins with a statement; after "SQL:", "Query:" or
+    "Answer:"; at the answer's beginning; at the beginning of a line; anywhere. It ends at the first
+    semicolon, at the end of its block or inline code, at a blank line that no clause follows, or
+    with the answer.
     """
     answer = answer[:MAX_CHARACTERS]
     for block in FENCE.finditer(answer):
@@ -78,14 +84,22 @@ def _cut(text: str, prose: bool) -> str | None:
             end = token.start()
             break
         depth += (word == "(") - (word == ")")
-        if prose and depth <= 0 and word.isspace() and word.count("\n") > 1 and not CLAUSE.match(text, token.end()):
+        if (
+            prose
+            and depth <= 0
+            and word.isspace()
+            and word.count("\n") > 1
+            and not CLAUSE.match(text, token.end())
+        ):
             end = token.start()
             break
     return text[:end].strip() or None
 
 
 def words(sql: str) -> Iterator[tuple[str, int]]:
-    """The statement's bare words and brackets in capitals, each with the depth of brackets around it."""
+    """The statement's bare words and brackets in capitals, each with the depth of brackets around
+    it.
+    """
     depth = 0
     for token in TOKEN.finditer(sql):
         depth -= token[0] == ")"

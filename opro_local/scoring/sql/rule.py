@@ -1,7 +1,9 @@
 """The scoring rule sql: an answer is right when its SQL returns what the gold SQL returns.
 
-For: reading the statement (sql_reading.py), running it safely (sql_process.py) and comparing results (sql_compare.py).
-Not for: rewarding SQL that only looks like the gold. Version 1; the rules are written down in docs/sql.md.
+For: reading the statement (sql_reading.py), running it safely (sql_process.py) and comparing
+results (sql_compare.py).
+Not for: rewarding SQL that only looks like the gold. Version 1; the rules are written down in
+docs/sql.md.
 """
 
 from __future__ import annotations
@@ -16,14 +18,17 @@ from opro_local.scoring.sql.process import Limits, Result, SqlProcess
 from opro_local.scoring.sql.reading import is_ordered, statement
 from opro_local.types import Example
 
-# Instructions that are reworded give the same SQL again and again; a verdict is a number, so many can be kept.
+# Instructions that are reworded give the same SQL again and again; a verdict is a number, so many
+# can be kept.
 KEPT_VERDICTS = 20_000
 KEPT_GOLDS = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gold:
-    """What an example expects: the gold SQL's result, whether its order counts, and the database to ask."""
+    """What an example expects: the gold SQL's result, whether its order counts, and the database to
+    ask.
+    """
 
     database: str
     result: Result
@@ -33,10 +38,11 @@ class Gold:
 def sql(limits: Limits | None = None) -> Rule:
     """The answer's SQL, run on the row's database, returns the result of the gold SQL.
 
-    Rows compare as a multiset, or in order where the gold has an ORDER BY of its own; columns in any order; see
-    sql_compare.same for values. SQL that fails, is refused or runs over a limit earns 0; an answer without SQL is a
-    failed extraction. Only the first statement of an answer is read (see sql_reading.statement). Not normalised:
-    texts (case, spaces), numbers written as texts, the order of rows that an ORDER BY leaves open.
+    Rows compare as a multiset, or in order where the gold has an ORDER BY of its own; columns in
+    any order; see sql_compare.same for values. SQL that fails, is refused or runs over a limit
+    earns 0; an answer without SQL is a failed extraction. Only the first statement of an answer is
+    read (see sql_reading.statement). Not normalised: texts (case, spaces), numbers written as
+    texts, the order of rows that an ORDER BY leaves open.
 
     Args:
         limits: what one statement may use; the gold's too.
@@ -57,10 +63,15 @@ def sql(limits: Limits | None = None) -> Rule:
 
     def gold(example: Example) -> Gold:
         if "database" not in example.columns:
-            raise DataError(f"{example.where}: no column 'database'", "the rule sql needs the task sql (docs/sql.md)")
+            raise DataError(
+                f"{example.where}: no column 'database'",
+                "the rule sql needs the task sql (docs/sql.md)",
+            )
         found = expected(example.columns["database"], example.target.strip().rstrip(";"))
         if isinstance(found, str):
-            raise DataError(f"{example.where}: the gold SQL does not run: {found}", "correct the query")
+            raise DataError(
+                f"{example.where}: the gold SQL does not run: {found}", "correct the query"
+            )
         return found
 
     def verdict(answer: str, gold: Gold) -> float:

@@ -1,1 +1,3 @@
-"""Meta-prompt forms: what the optimizer is shown and how its reply is read, one TOML file a form beside the code."""
+"""Meta-prompt forms: what the optimizer is shown and how its reply is read, one TOML file a form
+beside the code.
+"""

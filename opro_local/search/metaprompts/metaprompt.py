@@ -1,7 +1,7 @@
 """Meta-prompts: what the optimizer is shown, and the solution text in what it answers.
 
-For: rendering a form (a TOML file under metaprompts/, or the user's own) and parsing replies to it. Not for: choosing
-what is shown, or judging the text that comes back.
+For: rendering a form (a TOML file under metaprompts/, or the user's own) and parsing replies to it.
+Not for: choosing what is shown, or judging the text that comes back.
 """
 
 from __future__ import annotations
@@ -38,17 +38,20 @@ class Form:
         chat: whether it goes through the chat template.
         template: Jinja source; see docs/metaprompts.md for the names it may use.
         prefill: the first words of the reply, part of what is parsed.
-        open, close: what stands around the text in the reply; an empty `open` means from the start, and then the end
-            of the reply also closes.
+        open, close: what stands around the text in the reply; an empty `open` means from the start,
+            and then the end of the reply also closes.
         stop: strings that end the reply.
         max_tokens: new tokens asked for when the config doesn't say.
-        needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows that the parent got
-            wrong) or "paragraphs" (a parent of several); "" for nothing.
-        schema: a JSON schema of the reply, held by constrained decoding; the text is its field "instruction".
+        needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows
+            that the parent got wrong) or "paragraphs" (a parent of several); "" for nothing.
+        schema: a JSON schema of the reply, held by constrained decoding; the text is its field
+        "instruction".
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
-        edits: "paragraph" where the text replaces only that paragraph of the parent which the template shows.
-        openers: words that a text may be begun with, another for each reply: a small model that begins alike goes on
-            alike. In the file either a list or the name of a text file beside it, one opener a line.
+        edits: "paragraph" where the text replaces only that paragraph of the parent which the
+        template shows.
+        openers: words that a text may be begun with, another for each reply: a small model that
+            begins alike goes on alike. In the file either a list or the name of a text file beside
+            it, one opener a line.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -73,11 +76,13 @@ CHECKED = TypeAdapter(Form)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are hidden.
+    """What one meta-prompt shows: (text, score) pairs in order, with a None score where scores are
+    hidden.
 
-    `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent` is the text to be
-    improved, the best unless a search draws others; `other` is a second one, `mistakes` are rows the parent got wrong,
-    and `paragraph` is the one of the parent that is to be written anew. `opener` is how the reply is begun.
+    `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent`
+    is the text to be improved, the best unless a search draws others; `other` is a second one,
+    `mistakes` are rows the parent got wrong, and `paragraph` is the one of the parent that is to be
+    written anew. `opener` is how the reply is begun.
     """
 
     shown: Sequence[tuple[str, str | None]]
@@ -103,7 +108,10 @@ def load(name: str) -> Form:
     path = own if own.suffix == ".toml" else FORMS / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FORMS.glob("*.toml")))
-        raise UsageError(f"search.metaprompt: there is no form {name!r}", f"accepted: auto, {known}, or a .toml file")
+        raise UsageError(
+            f"search.metaprompt: there is no form {name!r}",
+            f"accepted: auto, {known}, or a .toml file",
+        )
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))
         openers = table.get("openers", ())
@@ -120,7 +128,8 @@ def load(name: str) -> Form:
 
 
 def show_score(value: float, buckets: int) -> str | None:
-    """A score as the paper shows it: an integer from 0 to 100 on `buckets` steps, or None for 0 buckets (hidden).
+    """A score as the paper shows it: an integer from 0 to 100 on `buckets` steps, or None for 0
+    buckets (hidden).
 
     Values outside [0, 1] are objectives of their own scale and shown as they are, to six digits.
     """
@@ -163,12 +172,16 @@ def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
 
 
 def _spaced(before: str, opener: str) -> str:
-    """An opener as it follows `before`: a word of its own, unless a quotation, a line or a tag begins with it."""
+    """An opener as it follows `before`: a word of its own, unless a quotation, a line or a tag
+    begins with it.
+    """
     return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
 
 
 def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:
-    """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks are not there."""
+    """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks
+    are not there.
+    """
     text = form.prefill + opener + without_reasoning(reply)
     if form.schema:
         return _field(text)
@@ -184,13 +197,16 @@ def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") ->
 
 
 def without_reasoning(reply: str) -> str:
-    """A reply without what a thinking model wrote before it answered; "" where it did not get that far."""
+    """A reply without what a thinking model wrote before it answered; "" where it did not get that
+    far.
+    """
     _, thought, answer = reply.rpartition("</think>")
     return answer if thought else reply.partition("<think>")[0]
 
 
 def held(form: Form, words: Mapping[str, str]) -> Constraint | None:
-    """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between them.
+    """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between
+    them.
 
     None for forms that a reply can't leave: those that continue, and those whose reply is begun.
     """
@@ -199,7 +215,9 @@ def held(form: Form, words: Mapping[str, str]) -> Constraint | None:
     start, end = _fill(form, form.open, words), _fill(form, form.close, words)
     if not start or form.prefill:
         return None
-    return Constraint("regex", f"{_quoted(start)}[^{_inside(start[0])}{_inside(end[0])}]+{_quoted(end)}")
+    return Constraint(
+        "regex", f"{_quoted(start)}[^{_inside(start[0])}{_inside(end[0])}]+{_quoted(end)}"
+    )
 
 
 def _quoted(mark: str) -> str:
@@ -224,7 +242,9 @@ def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
     try:
         return _compiled(source).render(names)
     except TemplateError as error:
-        raise UsageError(f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names") from None
+        raise UsageError(
+            f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names"
+        ) from None
 
 
 @lru_cache(maxsize=64)
