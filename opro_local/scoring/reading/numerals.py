@@ -81,8 +81,9 @@ def _unsigned(words: list[str]) -> float | None:
 
 
 def _with_part(words: list[str]) -> float | None:
-    """ "half", "two thirds", "two and a half": a plural after anything but one, a singular after
-    one.
+    """The value of "half", "two thirds", "two and a half".
+
+    A plural stands after anything but one, a singular after one.
     """
     *before, part = words
     at = len(before) - 1 - before[::-1].index("and") if "and" in before else -1
