@@ -32,7 +32,7 @@ import numpy as np
 
 from opro_local import stats
 from opro_local.engines.start import start_engine
-from opro_local.problems.prompt.moves import MOVES, Pool
+from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
 from opro_local.runs.driver import drive
 from opro_local.search import chance, racing
 from opro_local.search.trajectory import Trajectory
@@ -111,8 +111,8 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
     known = problem.demonstrations.available()
     solutions: dict[Solution, str] = {}
 
-    def pool(wrong: list[str]) -> Pool:
-        return Pool(known, 8, 10**6, wrong, rng)
+    def pool(wrong: list[str]) -> DemonstrationPool:
+        return DemonstrationPool(known, 8, 10**6, wrong, rng)
 
     def scored(first: int) -> dict[str, np.ndarray]:
         fresh = list(solutions)[first:]

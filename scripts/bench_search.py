@@ -42,7 +42,7 @@ import numpy as np
 
 from opro_local.config import reading
 from opro_local.engines.pool import Pool
-from opro_local.problems.prompt import mixed as mixing
+from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.moves import MOVES
 from opro_local.runs.lockstep import lockstep
 from opro_local.runs.plans import Plan, plan
@@ -51,6 +51,7 @@ from opro_local.runs.plans.prompt import mixed
 from opro_local.runs.result import summarize as summary
 from opro_local.runs.run import carried_out
 from opro_local.search.loop import Outcome, score, search
+from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Reply, Solution
 
@@ -195,11 +196,15 @@ def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, Reply, Out
     return search(ready.problem, ready.config, proposer, trajectory)
 
 
-class ShuffledScores(mixing.Mixed):
+class ShuffledScores(Mixed):
     """A proposer whose history is noise."""
 
-    def _view(self, step: int, history: int):
-        view = super()._view(step, history)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.drafting.view = partial(self._shuffled, self.drafting.view)
+
+    def _shuffled(self, view_of: Callable[[int, int], View], step: int, history: int) -> View:
+        view = view_of(step, history)
         scores = [shown for _, shown in view.shown]
         np.random.default_rng((self._config.run.seed, step, 13)).shuffle(scores)
         return replace(

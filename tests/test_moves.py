@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local.problems.prompt.moves import MOVES, Pool
+from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
 from opro_local.problems.prompt.selection import divide, parents, pareto
 from opro_local.search.chance import in_proportion, in_turns
 from opro_local.search.trajectory import Entry, Trajectory
@@ -18,7 +18,7 @@ IDS = [row.id for row in ROWS]
 
 
 def pool(seed=0, most=6, tokens=1000, wrong=(), known=ROWS):
-    return Pool(known, most, tokens, wrong, np.random.default_rng(seed))
+    return DemonstrationPool(known, most, tokens, wrong, np.random.default_rng(seed))
 
 
 @given(

@@ -3,7 +3,7 @@
 For: which rows are shown and in what order, within a token budget. Not for: what a worked example
 looks like (problems/demonstrations.py) or which move is made (bandit.py).
 
-Every move takes a `Pool` and gives a tuple of row ids, without repetitions; it may give what it was
+Every move takes a `DemonstrationPool` and gives a tuple of row ids, without repetitions; it may give what it was
 given.
 """
 
@@ -21,7 +21,7 @@ Ids = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class DemonstrationPool:
     """What a move may draw from.
 
     Attributes:
@@ -57,7 +57,7 @@ class Pool:
         return [rows[place].id for place in in_turns([row.target for row in rows], self.rng)]
 
 
-def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:
+def draw(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """New ones, half of the most or more, and the targets as equally frequent as their number
     allows.
     """
@@ -67,7 +67,7 @@ def draw(pool: Pool, parent: Ids, other: Ids) -> Ids:
     return tuple(chosen)
 
 
-def alter(pool: Pool, parent: Ids, other: Ids) -> Ids:
+def alter(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """A small change: one is exchanged, one or two join, one leaves, or all change places."""
     if not parent:
         return draw(pool, parent, other)
@@ -75,7 +75,7 @@ def alter(pool: Pool, parent: Ids, other: Ids) -> Ids:
     return change(pool, parent)
 
 
-def cross(pool: Pool, parent: Ids, other: Ids) -> Ids:
+def cross(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """The parent's first ones and another solution's last ones."""
     if not parent or not other:
         return draw(pool, parent, other)
@@ -83,7 +83,7 @@ def cross(pool: Pool, parent: Ids, other: Ids) -> Ids:
     return pool.fit((*parent[:head], *other[-tail:]))
 
 
-def correct(pool: Pool, parent: Ids, other: Ids) -> Ids:
+def correct(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """A row that the parent got wrong joins, in the place of one of its own where all places are
     taken.
     """
@@ -97,28 +97,28 @@ def correct(pool: Pool, parent: Ids, other: Ids) -> Ids:
     return pool.fit((*parent[:place], key, *parent[place + full :]))
 
 
-MOVES: dict[str, Callable[[Pool, Ids, Ids], Ids]] = {
+MOVES: dict[str, Callable[[DemonstrationPool, Ids, Ids], Ids]] = {
     move.__name__: move for move in (draw, alter, cross, correct)
 }
 
 
-def _exchange(pool: Pool, parent: Ids) -> Ids:
+def _exchange(pool: DemonstrationPool, parent: Ids) -> Ids:
     fresh = pool.balanced(without=parent)
     place = int(pool.rng.integers(len(parent)))
     return pool.fit((*parent[:place], *fresh[:1], *parent[place + 1 :]))
 
 
-def _grow(pool: Pool, parent: Ids) -> Ids:
+def _grow(pool: DemonstrationPool, parent: Ids) -> Ids:
     chosen = list(parent)
     for key in pool.balanced(without=parent)[: int(pool.rng.integers(1, 3))]:
         chosen.insert(int(pool.rng.integers(len(chosen) + 1)), key)
     return pool.fit(chosen)
 
 
-def _shrink(pool: Pool, parent: Ids) -> Ids:
+def _shrink(pool: DemonstrationPool, parent: Ids) -> Ids:
     place = int(pool.rng.integers(len(parent)))
     return (*parent[:place], *parent[place + 1 :])
 
 
-def _reorder(pool: Pool, parent: Ids) -> Ids:
+def _reorder(pool: DemonstrationPool, parent: Ids) -> Ids:
     return tuple(parent[int(place)] for place in pool.rng.permutation(len(parent)))

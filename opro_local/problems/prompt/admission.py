@@ -1,0 +1,46 @@
+"""Which candidates of a mixed search are new, and the record of those that were and were not.
+
+For: duplicates, near-duplicates, and one Proposal in the trajectory for each attempt. Not for: what
+makes a text unfit by itself (PromptProblem, leaks.py), or scoring.
+"""
+
+from __future__ import annotations
+
+from opro_local.search.similarity import Near
+from opro_local.search.trajectory import Entry, Proposal, Trajectory
+from opro_local.types import Rejection, Solution
+
+
+class Admission:
+    """Judges candidates by those before them.
+
+    Args:
+        trajectory: proposals and rejections are added to it.
+        near_duplicate: the cosine of character n-grams from which two texts count as the same.
+    """
+
+    def __init__(self, trajectory: Trajectory, near_duplicate: float) -> None:
+        self._trajectory = trajectory
+        self._texts = Near(near_duplicate)
+
+    def seen(self, candidate: Solution) -> bool:
+        """Whether exactly this was scored or tried before."""
+        return self._trajectory.seen(candidate)
+
+    def near(self, candidate: Solution) -> str | None:
+        """An earlier text that the candidate's nearly is; None for a new text or exactly that one.
+
+        The same text may come again, with other demonstrations.
+        """
+        earlier = self._texts.find(candidate.text)
+        return None if earlier == candidate.text else earlier
+
+    def accept(self, step: int, operator: str, parent: Entry | None, candidate: Solution) -> None:
+        """Record a candidate; later ones are compared with its text."""
+        self._texts.add(candidate.text)
+        self._trajectory.proposals.append(Proposal(step, operator, parent, candidate.key))
+
+    def refuse(self, step: int, operator: str, parent: Entry | None, text: str, why: str) -> None:
+        """Record an attempt that came to nothing, with the optimizer's text and the reason."""
+        self._trajectory.proposals.append(Proposal(step, operator, parent, None))
+        self._trajectory.reject(Rejection(step, text, why))
