@@ -395,7 +395,10 @@ def test_splits(sums):
         "data_files": {name: "train.jsonl" for name in ("train", "validation")}
         | {"test": "test.jsonl"}
     }
-    sizes = lambda task: {split: len(rows) for split, rows in task.splits.items()}
+
+    def sizes(task):
+        return {split: len(rows) for split, rows in task.splits.items()}
+
     full = load(write(sums, dataset_kwargs=files, validation_split="validation"))
     assert sizes(full) == {"train": 6, "validation": 6, "test": 4}
     untested = load(

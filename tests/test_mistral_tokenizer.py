@@ -14,7 +14,7 @@ from opro_local.types import Prompt
 tokenizers = pytest.importorskip("tokenizers")
 pytest.importorskip("transformers")
 pytest.importorskip("mistral_common")
-from opro_local.engines.tokenizer import PromptTokenizer
+from opro_local.engines.tokenizer import PromptTokenizer  # noqa: E402
 
 TEMPLATE = "{% for m in messages %}[INST]{{ m.content }}[/INST]{% endfor %}"
 

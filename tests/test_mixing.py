@@ -300,9 +300,10 @@ def test_the_models_own_right_answers_are_shown_where_targets_show_no_work(table
         generic_seeds=0,
         written_seeds=0,
     )
-    talk = lambda request: (
-        answer(request) if request.sampling.seed else f"It reads {answer(request)}."
-    )
+
+    def talk(request):
+        return answer(request) if request.sampling.seed else f"It reads {answer(request)}."
+
     ready, _trajectory, _, _ = driven(search, talk)
     known = ready.problem.demonstrations.available()
     assert 0 < len(known) <= 24

@@ -5,7 +5,7 @@ import pytest
 from opro_local.types import Prompt
 
 transformers = pytest.importorskip("transformers")
-from opro_local.engines import tokenizer as prompts
+from opro_local.engines import tokenizer as prompts  # noqa: E402
 
 MARKS = ["<bos>", "<eos>", "<u>", "<a>", "<s>", "</t>"]
 GEMMA = (
