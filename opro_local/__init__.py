@@ -2,9 +2,10 @@
 
 import opro_local
 
-result = opro_local.optimize("mails.csv", input="text", target="label",
-model="./Qwen2.5-7B-Instruct", run="runs/a") print(result["best"]["text"],
-result["test"]["difference"], result["verdict"])
+result = opro_local.optimize(
+    "mails.csv", input="text", target="label", model="./Qwen2.5-7B-Instruct", run="runs/a"
+)
+print(result["best"]["text"], result["test"]["difference"], result["verdict"])
 """
 
 from importlib import import_module
@@ -13,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
-    from opro_local.api import OPRO, Optimized, apply
+    from opro_local.api import OPRO, Optimized, apply, optimize
     from opro_local.feedback import Feedback, Outcome
-    from opro_local.runs.run import optimize
 
 __all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "optimize": "opro_local.runs.run",
+    "optimize": "opro_local.api",
     "OPRO": "opro_local.api",
     "Optimized": "opro_local.api",
     "apply": "opro_local.api",

@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,64 @@ from opro_local.models import offline
 from opro_local.problems.function import file_digest, returned
 from opro_local.programs.function import FunctionEngine
 from opro_local.runs import hosting
-from opro_local.runs.hosting import Host
+from opro_local.runs.events import Event, Listener
+from opro_local.runs.hosting import Hosting
 from opro_local.runs.plans.plan import Plan, cards_of
 from opro_local.runs.plans.program import form_for, scored_by
-from opro_local.runs.run import carry_out, write_whole
+from opro_local.runs.run import run as start_run
+from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256
+
+
+def optimize(
+    data: str | Path | Mapping[str, Any] | Config,
+    *,
+    run: str | Path,
+    input: str | None = None,
+    target: str | None = None,
+    model: str | None = None,
+    set: tuple[str, ...] | list[str] = (),
+    report: Callable[[Event], None] = lambda event: None,
+) -> dict[str, Any]:
+    """Improve a prompt. Giving the same call again resumes the run, or returns its result when it
+    is finished.
+
+    Args:
+        data: a CSV, JSONL, Parquet or `datasets` path; or a whole Config; or its tables as a
+        mapping.
+        run: the run's folder.
+        input, target: the columns with what is asked and what counts as right.
+        model: optimizer and scorer: a folder, an imported model's name, or a repository id on disk.
+        set: any setting, as "section.key=value".
+        report: called with the events of the run, see runs/events.py.
+
+    Returns:
+        the result, as docs/result.md describes it.
+
+    Raises:
+        OproError: see errors.py; UsageError also where a whole Config comes with more settings.
+    """
+    columns = {
+        name: column
+        for name, column in (("input", input), ("target", target))
+        if column is not None
+    }
+    if isinstance(data, Config):
+        if columns or model or set:
+            raise UsageError(
+                "a Config is whole: input, target, model and set change nothing of it",
+                "build it with them",
+            )
+        return start_run(data, Path(run), Listener(report))
+    tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data)}}
+    if columns:
+        tables["task"] = {**tables.get("task", {}), **columns}
+    if model:
+        tables["scorer"] = {**tables.get("scorer", {}), "model": model}
+    return start_run(reading.build(tables, set), Path(run), Listener(report))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +148,11 @@ class OPRO:
             OproError: see errors.py. EngineError if a callable model raised; the same call with
             `run` resumes.
         """
-        ready = self._plan(instruction)
+        plan = self._plan(instruction)
         if self._run is not None:
-            return _found(ready, Path(self._run))
+            return _found(plan, Path(self._run))
         with tempfile.TemporaryDirectory(prefix="opro-local-") as folder:
-            return _found(ready, Path(folder) / "run")
+            return _found(plan, Path(folder) / "run")
 
     def _plan(self, instruction: str) -> Plan:
         config = self._config(instruction)
@@ -154,7 +204,7 @@ class OPRO:
         if "scorer" not in models:
             return own
         folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in models}
-        hosts = hosting.hosts(config, cards_of(config, models), folders)
+        hosts = hosting.hostings(config, cards_of(config, models), folders)
         late = {role: LateEngine(host) for role, host in hosts.items()}
         if hosts.get("optimizer") == hosts["scorer"]:
             late["optimizer"] = late["scorer"]
@@ -184,7 +234,7 @@ class OPRO:
 class LateEngine:
     """A model that is loaded when it is first asked, and serves whoever shares this object."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Hosting) -> None:
         self._host = host
         self._engine: Engine | None = None
 
@@ -219,8 +269,8 @@ def _code_digest(function: Callable) -> str:
     return hashlib.sha256(code).hexdigest()[:16]
 
 
-def _found(ready: Plan, folder: Path) -> Optimized:
-    result = carry_out(ready, folder)
+def _found(plan: Plan, folder: Path) -> Optimized:
+    result = start_run(plan, folder)
     kept = read_store(folder)
     try:
         history = tuple((row["text"], row["score"]) for row in kept.solutions("train"))

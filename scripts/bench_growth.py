@@ -31,7 +31,7 @@ import bench_host
 from opro_local.config import reading
 from opro_local.runs import bench, result
 from opro_local.runs.driver import drive
-from opro_local.runs.plans import plan
+from opro_local.runs.plans import make_plan
 from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
 
@@ -67,11 +67,11 @@ def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
         }
     )
     engine, trajectory = Timed(), Trajectory()
-    ready = plan(config)
+    ready = make_plan(config)
     store = open_store(folder)
     begun = time.process_time()
     outcome = drive(
-        ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store
+        ready.search(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store
     )
     ended = time.process_time()
     store.put(result=result.summarize(trajectory, outcome, 0.05))

@@ -19,7 +19,7 @@ from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.runs import result
 from opro_local.runs.driver import drive
-from opro_local.runs.plans import plan
+from opro_local.runs.plans import make_plan
 from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
 
@@ -67,9 +67,9 @@ def measure(folder: Path, data: Path) -> tuple[float, int]:
     )
     engine, trajectory = Timed(), Trajectory()
     begun = time.perf_counter()
-    ready = plan(config)
+    ready = make_plan(config)
     store = open_store(folder)
-    asks = ready.asks(trajectory)
+    asks = ready.search(trajectory)
     outcome = drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, store)
     store.put(result=result.summarize(trajectory, outcome, 0.05))
     store.close()

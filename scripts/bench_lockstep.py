@@ -5,7 +5,7 @@
         [--set KEY=VALUE ...]
 
 The same runs with different seeds, as a user would give them: together in one call of
-`execute_many`, which starts the engine once, and then each by itself, which starts it every time.
+`run_many`, which starts the engine once, and then each by itself, which starts it every time.
 `engine s` is the time spent waiting for answers, without starts; the cache between runs is off.
 Wanted on a CPU: together in at most half the time. `equal` counts the runs whose trajectories are
 the same both ways; a real engine may round otherwise in larger batches.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from opro_local.config.settings import Config
 from opro_local.runs import bench
-from opro_local.runs.lockstep import execute_many
+from opro_local.runs.lockstep import run_many
 
 WANTED = 0.5
 LINE = "{:<20}{:>10}{:>11}{:>9}"
@@ -50,7 +50,7 @@ def timed(groups: list[list[Config]], scratch: Path) -> tuple[float, list[dict]]
     """Wall time of all groups, one after another, each in lockstep; and the results in order."""
     begun, results = time.perf_counter(), []
     for number, group in enumerate(groups):
-        found = execute_many(
+        found = run_many(
             [(config, scratch / f"{number}-{place}") for place, config in enumerate(group)]
         )
         failed = [one for one in found if not isinstance(one, dict)]

@@ -56,7 +56,7 @@ def ours(ready: Plan, scratch: Path) -> dict:
     store, trajectory, timed = open_store(scratch / "run"), Trajectory(), bench.Timed(engine)
     try:
         begun = time.perf_counter()
-        drive(ready.asks(trajectory), {"optimizer": timed, "scorer": timed}, trajectory, store)
+        drive(ready.search(trajectory), {"optimizer": timed, "scorer": timed}, trajectory, store)
         seconds = time.perf_counter() - begun
     finally:
         engine.close()

@@ -41,15 +41,13 @@ from typing import Any
 import numpy as np
 
 from opro_local.config import reading
-from opro_local.engines.pool import Pool
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.moves import MOVES
-from opro_local.runs.lockstep import lockstep
-from opro_local.runs.plans import Plan, plan
-from opro_local.runs.plans.plan import Asks, cards_of
+from opro_local.runs.lockstep import run_many
+from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.plans.plan import Search, cards_of
 from opro_local.runs.plans.prompt import mixed
 from opro_local.runs.result import summarize as summary
-from opro_local.runs.run import carried_out
 from opro_local.search.loop import Outcome, score, search
 from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.trajectory import Trajectory
@@ -156,16 +154,16 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
             "run": {"name": mode, "seed": seed},
         }
     )
-    ready = plan(config)
+    ready = make_plan(config)
     if mode == "random-turns":
         ready.problem.layout = replace(ready.problem.layout, turns=True)
-    asks = ready.asks
+    asks = ready.search
     if mode.startswith("random-"):
         asks = partial(random_draws, ready, seed)
     elif mode == "mixed-shuffled":
         asks = partial(shuffled, ready)
     return replace(
-        ready, asks=partial(with_curve, ready, asks), summarize=partial(summarize, ready)
+        ready, search=partial(with_curve, ready, asks), summarize=partial(summarize, ready)
     )
 
 
@@ -216,7 +214,9 @@ CHECKPOINTS = (ROWS * 13, ROWS * CANDIDATES)  # the first ends with the default 
 CURVE_ROWS = 50
 
 
-def with_curve(ready: Plan, asks: Asks, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+def with_curve(
+    ready: Plan, asks: Search, trajectory: Trajectory
+) -> Generator[Batch, Reply, Outcome]:
     """A search, and after its end the accuracy on the first test rows of what stood first at some
     points.
     """
@@ -280,22 +280,12 @@ def run(
 ) -> list[dict[str, Any]]:
     """All runs of a task in lockstep."""
     places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in seeds]
-    pool = Pool()
-    try:
-        driven = [
-            carried_out(
-                planned(task, seed, mode, model, place / "data"),
-                place / "run",
-                lambda event: None,
-                lambda: False,
-                lambda line: None,
-                pool,
-            )
+    results = run_many(
+        [
+            (planned(task, seed, mode, model, place / "data"), place / "run")
             for mode, seed, place in places
         ]
-        results = lockstep(driven)
-    finally:
-        pool.close()
+    )
     failed = [result for result in results if not isinstance(result, dict)]
     if failed:
         raise SystemExit(f"{name}: {failed[0]}")

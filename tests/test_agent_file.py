@@ -22,8 +22,8 @@ from opro_local.errors import DataError, UsageError
 from opro_local.problems.agent.agent_file import AgentFileProblem, diff
 from opro_local.problems.agent.sections import rewrite, sections
 from opro_local.problems.agent.suite import read_suite, read_text
-from opro_local.runs.plans import plan
-from opro_local.runs.run import execute
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 from opro_local.search.metaprompts import metaprompt
 from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Solution
@@ -267,7 +267,7 @@ def test_files_that_can_not_be_used(tmp_path, data, says):
     if data is not None:
         (tmp_path / "AGENTS.md").write_bytes(data)
     with pytest.raises(DataError, match=r"^[^\n]*$") as caught:
-        plan(config)
+        make_plan(config)
     assert says in str(caught.value)
 
 
@@ -286,7 +286,7 @@ def test_files_that_can_not_be_used(tmp_path, data, says):
 )
 def test_settings_that_are_wrong(tmp_path, problem, says):
     with pytest.raises(UsageError) as caught:
-        plan(reading.build(desk(tmp_path, **problem)))
+        make_plan(reading.build(desk(tmp_path, **problem)))
     assert says in str(caught.value)
 
 
@@ -368,7 +368,7 @@ def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
 
 def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     tables = desk(tmp_path, edit="section", sections=["Style"])
-    once = execute(reading.build(tables), tmp_path / "once")
+    once = run(reading.build(tables), tmp_path / "once")
     assert once["train"]["baseline"]["accuracy"] == 0 and once["test"]["best"]["accuracy"] == 1
     assert (
         "obey" in once["best"]["text"]
@@ -380,12 +380,12 @@ def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     )
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     tables["search"]["steps"] = 1
-    execute(reading.build(tables), tmp_path / "twice")
+    run(reading.build(tables), tmp_path / "twice")
     tables["search"]["steps"] = 3
-    assert execute(reading.build(tables), tmp_path / "twice")["best"] == once["best"]
+    assert run(reading.build(tables), tmp_path / "twice")["best"] == once["best"]
     (tmp_path / "AGENTS.md").write_text(AGENTS + ".")
     with pytest.raises(UsageError, match="file changed"):
-        execute(reading.build(tables), tmp_path / "once")
+        run(reading.build(tables), tmp_path / "once")
 
 
 CHECK = """
@@ -411,18 +411,18 @@ def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
         for n, split in enumerate(("train", "train", "test"))
     )
     tables = desk(tmp_path, suite=f'workspace = "repo"\nplace = "docs/RULES.md"\n{rows}')
-    run = (
+    folder = (
         tmp_path / "repo" / "runs" / "own"
     )  # a run in its own workspace is neither copied nor a change of it
-    execute(reading.build({**tables, "search": {"steps": 1, "candidates": 2}}), run)
-    found = execute(reading.build(tables), run)
+    run(reading.build({**tables, "search": {"steps": 1, "candidates": 2}}), folder)
+    found = run(reading.build(tables), folder)
     assert found["train"]["baseline"]["accuracy"] == 0 and found["test"]["best"]["accuracy"] == 1
     assert found["calls"]["scorer"] == 0 and found["calls"]["program"] >= 3
     assert (tmp_path / "repo" / "notes.txt").read_text() == "kept"
     assert (tmp_path / "AGENTS.md").read_bytes() == AGENTS.encode()
     (tmp_path / "repo" / "notes.txt").write_text("other")
     with pytest.raises(UsageError, match="workspace repo changed"):
-        execute(reading.build(tables), run)
+        run(reading.build(tables), folder)
 
 
 def test_any_command_can_be_the_agent(tmp_path):
@@ -433,7 +433,7 @@ def test_any_command_can_be_the_agent(tmp_path):
     )
     tables["scorer"] = {}
     (tmp_path / "suite.toml").write_text(PROMPT_TASKS.replace("Say red", "Say red, not {file}"))
-    found = execute(reading.build(tables), tmp_path / "run")
+    found = run(reading.build(tables), tmp_path / "run")
     assert found["train"]["best"]["accuracy"] == 1 and found["calls"]["scorer"] == 0
 
 
@@ -465,18 +465,16 @@ def test_the_difference_turns_one_file_into_the_other(tmp_path):
 
 def test_only_a_confirmed_gain_is_applied(tmp_path):
     tables = desk(tmp_path)
-    run, file = tmp_path / "run", tmp_path / "AGENTS.md"
-    found = execute(reading.build(tables), run)
+    folder, file = tmp_path / "run", tmp_path / "AGENTS.md"
+    found = run(reading.build(tables), folder)
     assert found["verdict"] == "no reliable gain"  # three test tasks can't tell
     with pytest.raises(UsageError, match="nothing is replaced"):
-        apply(run)
+        apply(folder)
     assert file.read_bytes() == AGENTS.encode()
     tests = "".join(
         f'\n[[task]]\nprompt = "Say w{n}"\nsplit = "test"\ntarget = "w{n}"' for n in range(9)
     )
-    confirmed = execute(
-        reading.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more"
-    )
+    confirmed = run(reading.build(desk(tmp_path, suite=PROMPT_TASKS + tests)), tmp_path / "more")
     assert confirmed["verdict"] == "reliable gain"
     file.write_text("edited meanwhile")
     with pytest.raises(UsageError, match="changed since the run started"):
@@ -521,11 +519,11 @@ def test_a_real_model_is_agent_and_optimizer(tmp_path):
         "optimizer": {**model, "max_tokens": 24},
         "search": {"steps": 2, "candidates": 3},
     }
-    once = execute(reading.build(tables), tmp_path / "once")
+    once = run(reading.build(tables), tmp_path / "once")
     tables["search"] = {"steps": 1, "candidates": 3}
-    execute(reading.build(tables), tmp_path / "twice")
+    run(reading.build(tables), tmp_path / "twice")
     tables["search"] = {"steps": 2, "candidates": 3}
-    twice = execute(reading.build(tables), tmp_path / "twice")
+    twice = run(reading.build(tables), tmp_path / "twice")
     assert (
         twice["best"] == once["best"] and once["solutions"] > 1 and once["test"]["best"]["n"] == 2
     )

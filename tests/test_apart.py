@@ -32,8 +32,9 @@ from opro_local.placement import choose
 from opro_local.placement.choose import HEADROOM, plan, usable
 from opro_local.placement.demand import Demand
 from opro_local.placement.plan import devices_of, plan_of, settled
-from opro_local.runs.plans import plan as planned
-from opro_local.runs.run import carry_out
+from opro_local.runs.events import Listener
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 from opro_local.types import EngineSettings
 
 GIB = 1 << 30
@@ -269,7 +270,7 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
         return spawn(settings, log, devices)
 
     monkeypatch.setattr(worker, "_spawn", watched)
-    alone = carry_out(planned(two_scripted(tmp_path)), tmp_path / "alone")
+    alone = run(make_plan(two_scripted(tmp_path)), tmp_path / "alone")
     assert seen == [(None, None), (4096, None)]
     seen.clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
@@ -280,7 +281,7 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     lines: list[str] = []
     config = two_scripted(tmp_path, "scorer.data_parallel=2")
-    apart = carry_out(planned(config), tmp_path / "apart", notify=lines.append)
+    apart = run(make_plan(config), tmp_path / "apart", Listener(notify=lines.append))
     assert seen == [(None, "4"), (None, "5"), (4096, "6")]
     assert apart["best"] == alone["best"] and apart["test"] == alone["test"]
     assert any(
@@ -302,7 +303,7 @@ def test_engines_whose_settings_come_to_the_same_stay_two(tmp_path, monkeypatch)
     found = plan(needs(10, 10), [gpu(80)] * 2)
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
     config = two_scripted(tmp_path, "scorer.max_model_len=4096", "scorer.gpu_memory=0.92")
-    carry_out(planned(config), tmp_path / "run")
+    run(make_plan(config), tmp_path / "run")
     assert seen == ["0", "1"]
 
 

@@ -151,7 +151,7 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     search = script("search")
     ready = search.planned(search.load("reviews"), 3, "random-demos", str(SMOL), tmp_path)
     engine, trajectory = ScriptedEngine.of(lambda request: " positive"), Trajectory()
-    outcome = drive(ready.asks(trajectory), {"scorer": engine}, trajectory)
+    outcome = drive(ready.search(trajectory), {"scorer": engine}, trajectory)
     validation = [entry for entry in trajectory.held_out if entry.split == "validation"]
     assert len(validation) == 24 and all(
         2 <= len(entry.solution.demonstrations) <= 8 for entry in validation

@@ -22,9 +22,10 @@ from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import EngineError, StoreError
 from opro_local.runs import cache as caches
 from opro_local.runs.cache import Cache
-from opro_local.runs.driver import Answered, answer_alone, driven
+from opro_local.runs.driver import drive_steps, run_to_end
+from opro_local.runs.events import SILENT, BatchAnswer, Listener
 from opro_local.runs.reading import describe
-from opro_local.runs.run import execute
+from opro_local.runs.run import run
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, Constraint, Prompt, Request, Sampling
@@ -200,18 +201,18 @@ def test_processes_that_cross_the_cap_together_evict_no_more_than_one(tmp_path, 
 
 def test_stat_and_clear_also_while_it_is_open(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("OPRO_CACHE", str(tmp_path / "cache"))
-    run = CliRunner().invoke
-    assert json.loads(run(app, ["stat", "--json"]).stdout)["completions"] == 0
+    invoke = CliRunner().invoke
+    assert json.loads(invoke(app, ["stat", "--json"]).stdout)["completions"] == 0
     assert (
-        json.loads(run(app, ["clear", "--json"]).stdout)["forgotten"] == 0
+        json.loads(invoke(app, ["clear", "--json"]).stdout)["forgotten"] == 0
         and not (tmp_path / "cache").exists()
     )
     shelf = cache.shelf(ENGINE)
     shelf.keep([request("a"), request("b")], [reply("A"), reply("B")])
-    found = json.loads(run(app, ["stat", "--json"]).stdout)
+    found = json.loads(invoke(app, ["stat", "--json"]).stdout)
     assert found["completions"] == 2 and found["path"] == str(tmp_path / "cache" / caches.FILE)
-    assert "2 completions" in run(app, ["stat"]).stdout
-    assert json.loads(run(app, ["clear", "--json"]).stdout)["forgotten"] == 2
+    assert "2 completions" in invoke(app, ["stat"]).stdout
+    assert json.loads(invoke(app, ["clear", "--json"]).stdout)["forgotten"] == 2
     assert shelf.find([request("a")]) == [None] and caches.stat(tmp_path / "cache")["bytes"] == 0
     shelf.keep([request("a")], [reply("A")])
     assert shelf.find([request("a")]) == [reply("A")]
@@ -342,11 +343,9 @@ def batches(*batches: Batch):
 
 
 def go(asks, engine, shelf, store: Store | None = None, events: list | None = None):
-    report = (lambda event: None) if events is None else events.append
-    return answer_alone(
-        driven(
-            asks, {"scorer": engine}, Trajectory(), store, report=report, shelves=lambda role: shelf
-        )
+    listener = SILENT if events is None else Listener(events.append)
+    return run_to_end(
+        drive_steps(asks, {"scorer": engine}, Trajectory(), store, listener, lambda role: shelf)
     )
 
 
@@ -371,7 +370,7 @@ def test_only_what_is_missing_is_asked_in_one_call_and_the_order_stays(cache, tm
     # The rest is known now: no engine is called, and the store holds the same.
     again = go(batches(Batch("0/train", "scorer", asked)), engine, shelf, None, events)
     assert again == said and len(engine.asked) == 1 and events[-1].from_cache == 6
-    assert events[-1].reply.seconds == 0
+    assert events[-1].result.seconds == 0
     assert store.get("from_cache") == {"0/train": [2, 6, 4]}
     assert go(batches(Batch("0/train", "scorer", asked)), engine, None, store, events) == said
     assert events[-1].replayed
@@ -404,52 +403,52 @@ def engine(monkeypatch):
 
 
 def test_a_second_run_asks_only_what_is_sampled_and_its_result_says_so(tables, tmp_path, engine):
-    first = execute(reading.build(tables), tmp_path / "first")
+    first = run(reading.build(tables), tmp_path / "first")
     assert first["from_cache"]["completions"] == 0 and sum(first["calls"].values()) == len(
         engine.asked
     )
     greedy = sum(r.sampling.temperature == 0 for requests in engine.asked for r in requests)
     engine.asked.clear()
     events = []
-    second = execute(reading.build(tables), tmp_path / "second", events.append)
+    second = run(reading.build(tables), tmp_path / "second", Listener(events.append))
     assert all(r.sampling.temperature > 0 for requests in engine.asked for r in requests)
     assert len(engine.asked) == second["calls"]["optimizer"] > 0 and second["calls"]["scorer"] == 0
     assert second["from_cache"]["completions"] == greedy
     assert second["from_cache"]["completion"] + second["from_cache"]["prompt"] < sum(
         second["tokens"].values()
     )
-    assert sum(event.from_cache for event in events if isinstance(event, Answered)) == greedy
+    assert sum(event.from_cache for event in events if isinstance(event, BatchAnswer)) == greedy
     same = ("digest", "best", "tokens", "train", "test", "test_opened", "verdict")
     assert {k: second[k] for k in same} == {k: first[k] for k in same}
     assert describe(tmp_path / "second")["from_cache"] == second["from_cache"]
     # Without the cache, and resuming: nothing is asked again and nothing changes.
     engine.asked.clear()
     tables["run"]["cache"] = False
-    assert execute(reading.build(tables), tmp_path / "second") == second and not engine.asked
-    third = execute(reading.build(tables), tmp_path / "third")
+    assert run(reading.build(tables), tmp_path / "second") == second and not engine.asked
+    third = run(reading.build(tables), tmp_path / "third")
     assert third["calls"] == first["calls"] and third["digest"] == first["digest"]
 
 
 def test_another_chat_template_argument_is_another_engine(tables, tmp_path, engine):
-    execute(reading.build(tables), tmp_path / "first")
+    run(reading.build(tables), tmp_path / "first")
     engine.asked.clear()
     tables["scorer"]["template_args"] = {"enable_thinking": False}
-    found = execute(reading.build(tables), tmp_path / "second")
+    found = run(reading.build(tables), tmp_path / "second")
     assert found["from_cache"]["completions"] == 0
 
 
 def test_the_scripted_engine_is_not_cached(tables, tmp_path, own_cache):
-    execute(reading.build(tables), tmp_path / "run")
+    run(reading.build(tables), tmp_path / "run")
     assert not (own_cache / caches.FILE).exists()
 
 
 def test_a_run_whose_cache_is_broken_says_so_once_and_finishes(
     tables, tmp_path, engine, monkeypatch
 ):
-    whole = execute(reading.build(tables), tmp_path / "whole")
+    whole = run(reading.build(tables), tmp_path / "whole")
     monkeypatch.setenv("OPRO_CACHE", "/dev/null/x")
     told = []
-    found = execute(reading.build(tables), tmp_path / "run", notify=told.append)
+    found = run(reading.build(tables), tmp_path / "run", Listener(notify=told.append))
     assert [line for line in told if "cache" in line] == [
         line for line in told if "cache is off" in line
     ]

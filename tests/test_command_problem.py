@@ -20,14 +20,14 @@ from opro_local.errors import DataError, UsageError
 from opro_local.problems.command import printed
 from opro_local.problems.function import request
 from opro_local.programs.program import Program, ProgramEngine
-from opro_local.runs.run import execute
+from opro_local.runs.run import run
 from opro_local.types import Completion
 
 PYTHON = sys.executable
 MARK = f"7{os.getpid()}"  # how long our sleepers sleep, told from those of another test run
 
 
-def run(*command: str, text: str = "hello", **limits) -> dict:
+def outcome(*command: str, text: str = "hello", **limits) -> dict:
     """One run's outcome, with its score or the reason."""
     (completion,) = ProgramEngine({"": Program(command, **limits)}).generate([request(text)])
     found = printed(completion)
@@ -38,7 +38,7 @@ def run(*command: str, text: str = "hello", **limits) -> dict:
 
 
 def python(source: str, *arguments: str, **limits) -> dict:
-    return run(PYTHON, "-c", source, *arguments, **limits)
+    return outcome(PYTHON, "-c", source, *arguments, **limits)
 
 
 def processes(mark: str) -> list[int]:
@@ -130,7 +130,7 @@ def test_folder_environment_and_no_shell(tmp_path):
 
 
 def test_a_program_that_is_missing():
-    assert run("/no/such/program")["score"].startswith("not started: [Errno 2]")
+    assert outcome("/no/such/program")["score"].startswith("not started: [Errno 2]")
 
 
 def test_one_that_hangs_ends_at_its_timeout():
@@ -164,7 +164,7 @@ def test_one_that_breeds_until_it_is_stopped():
 
 
 def test_what_a_program_leaves_behind_ends_with_it():
-    assert run("sh", "-c", f"setsid sleep {MARK}.04 & echo 5")["score"] == 5
+    assert outcome("sh", "-c", f"setsid sleep {MARK}.04 & echo 5")["score"] == 5
     assert not processes(f"{MARK}.04")
 
 
@@ -186,7 +186,7 @@ def test_one_that_prints_for_ever_is_stopped_at_the_limit(stream):
 
 
 def test_one_that_kills_what_watches_it_is_lost_and_reported():
-    told = run("sh", "-c", f"kill -9 $PPID; exec sleep {MARK}.05")
+    told = outcome("sh", "-c", f"kill -9 $PPID; exec sleep {MARK}.05")
     assert told["score"].startswith("lost: ")
     time.sleep(0.2)
     assert not processes(f"{MARK}.05")
@@ -257,21 +257,21 @@ def tables(folder, **search):
 
 
 def test_a_search_keeps_outcomes_and_resumes_without_running_again(tmp_path):
-    once = execute(reading.build(tables(tmp_path)), tmp_path / "once")
+    once = run(reading.build(tables(tmp_path)), tmp_path / "once")
     assert once["train"]["best"]["accuracy"] == 0 and once["rejections"]["exit code 1"] >= 1
-    execute(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
-    again = execute(reading.build(tables(tmp_path)), tmp_path / "twice")
+    run(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
+    again = run(reading.build(tables(tmp_path)), tmp_path / "twice")
     assert (again["digest"], again["calls"]) == (once["digest"], once["calls"])
-    stored = execute(reading.build(tables(tmp_path)), tmp_path / "once")
+    stored = run(reading.build(tables(tmp_path)), tmp_path / "once")
     assert stored["seconds"] == once["seconds"]  # answered from the store alone
 
 
 def test_a_changed_program_is_another_run(tmp_path):
     config = reading.build(tables(tmp_path, steps=1))
-    execute(config, tmp_path / "run")
+    run(config, tmp_path / "run")
     (tmp_path / "score.py").write_text("print(1)")
     with pytest.raises(UsageError, match="program changed"):
-        execute(config, tmp_path / "run")
+        run(config, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_settings_that_are_wrong_end_in_one_line(tmp_path, settings, error, says
     asked = tables(tmp_path)
     asked["problem"] |= settings
     with pytest.raises(error, match=r"^[^\n]*$") as caught:
-        execute(reading.build(asked), tmp_path / "run")
+        run(reading.build(asked), tmp_path / "run")
     assert says in str(caught.value) and not (tmp_path / "run").exists()
 
 
@@ -312,11 +312,9 @@ def test_a_real_model_writes_for_a_command_and_resumes(tmp_path):
             }
         )
 
-    once = execute(asked(2), tmp_path / "once")
-    execute(asked(1), tmp_path / "twice")
-    assert (
-        execute(asked(2), tmp_path / "twice")["digest"] == once["digest"] and once["solutions"] > 1
-    )
+    once = run(asked(2), tmp_path / "once")
+    run(asked(1), tmp_path / "twice")
+    assert run(asked(2), tmp_path / "twice")["digest"] == once["digest"] and once["solutions"] > 1
 
 
 SCRIPTED = [

@@ -8,11 +8,12 @@ from collections import Counter
 
 import pytest
 
+from opro_local import optimize
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.runs.reading import rejected, scored
-from opro_local.runs.run import execute, optimize
+from opro_local.runs.run import run
 from opro_local.search.metaprompts.metaprompt import load
 from opro_local.search.proposing import samplings
 
@@ -116,7 +117,7 @@ def test_settings_beside_a_whole_config_are_refused(tables, tmp_path):
     assert found["steps"] == 1 and isinstance(config, Config)
     assert (
         found["digest"]
-        == execute(
+        == run(
             config.model_copy(update={"search": config.search.model_copy(update={"steps": 1})}),
             tmp_path / "whole",
         )["digest"]

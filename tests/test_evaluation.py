@@ -14,9 +14,9 @@ from running import program
 from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
 from opro_local.runs import evaluation
-from opro_local.runs.driver import Asked
-from opro_local.runs.plans import plan
-from opro_local.runs.run import carry_out
+from opro_local.runs.events import BatchStart, Listener
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 from opro_local.types import Completion, Prompt
 
 PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
@@ -30,8 +30,10 @@ def ready(tables):
 
 def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
     asked = []
-    found = carry_out(
-        ready, tmp_path / "run", lambda e: asked.append(e.batch) if isinstance(e, Asked) else None
+    found = run(
+        ready,
+        tmp_path / "run",
+        Listener(lambda e: asked.append(e.batch) if isinstance(e, BatchStart) else None),
     )
     assert [batch.label for batch in asked] == ["0/test"] and len(asked[0].requests) == 3 * 24
     assert (
@@ -42,14 +44,16 @@ def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
     assert found["best"]["text"] == PROMPTS[1] and not (tmp_path / "run" / "best.txt").exists()
     assert [(pair["a"], pair["b"]) for pair in found["pairs"]] == [(1, 2), (1, 3), (2, 3)]
     assert all(pair["p_holm"] >= pair["p_value"] for pair in found["pairs"])
-    again = carry_out(
-        ready, tmp_path / "run", lambda e: asked.append(e) if isinstance(e, Asked) else None
+    again = run(
+        ready,
+        tmp_path / "run",
+        Listener(lambda e: asked.append(e) if isinstance(e, BatchStart) else None),
     )
     assert again == found and len(asked) == 1
 
 
 def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
-    found = carry_out(ready, tmp_path / "run")
+    found = run(ready, tmp_path / "run")
     rows = evaluation.rows(ready, tmp_path / "run")
     assert len(rows) == 72 and [row["prompt"] for row in rows] == [1] * 24 + [2] * 24 + [3] * 24
     for prompt in found["prompts"]:
@@ -74,7 +78,7 @@ def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
 def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
     from pyarrow import parquet
 
-    carry_out(ready, tmp_path / "run")
+    run(ready, tmp_path / "run")
     rows = evaluation.rows(ready, tmp_path / "run")
     evaluation.write_rows(tmp_path / "a.jsonl", rows)
     evaluation.write_rows(tmp_path / "a.parquet", rows)
@@ -87,14 +91,14 @@ def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
 
 
 def test_a_search_folder_is_not_taken_for_an_evaluation(tables, ready, tmp_path):
-    carry_out(plan(reading.build(tables)), tmp_path / "run")
+    run(make_plan(reading.build(tables)), tmp_path / "run")
     with pytest.raises(UsageError, match="evaluation changed"):
-        carry_out(ready, tmp_path / "run")
+        run(ready, tmp_path / "run")
 
 
 def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
     tables["task"]["second_round"] = True
-    problem = plan(reading.build(tables)).problem
+    problem = make_plan(reading.build(tables)).problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
     first = next(asks)
     said = [Completion(f"Hm {i}. Q: more", "length", 5, 1, 3) for i in range(24)]
@@ -118,7 +122,7 @@ def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
 def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     tables["task"]["rule"] = "judge"
     tables["judge"] = {"rubric": "Politeness counts."}
-    ready = plan(reading.build(tables))
+    ready = make_plan(reading.build(tables))
     assert ready.rule == "judge" and set(ready.models) == {"optimizer", "scorer", "judge"}
     problem = ready.problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
@@ -155,7 +159,7 @@ def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp
     data = tmp_path / "bare.csv"
     data.write_text("text\n" + "".join(f"Question {i}\n" for i in range(20)))
     tables["task"] = {"data": str(data), "input": "text", "rule": "judge"}
-    problem = plan(reading.build(tables)).problem
+    problem = make_plan(reading.build(tables)).problem
     asks = problem.evaluate(problem.seeds(), "test", "x")
     rows = problem.rows["test"]
     next(asks)
@@ -200,7 +204,7 @@ def test_headroom_needs_more_than_noise():
 
 
 def test_varied_instructions_name_the_targets_where_they_are_few(tables):
-    texts = evaluation.varied(plan(reading.build(tables)))
+    texts = evaluation.varied(make_plan(reading.build(tables)))
     assert texts[0] == "What is it?" and len(texts) == len(set(texts)) == 1 + 4 + 7 + 1
     assert any(
         "positive or negative" in text or "negative or positive" in text for text in texts[1:3]
@@ -288,9 +292,9 @@ def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
     from opro_local.cli.printing import print_result
 
     tables["evaluation"] = {"alpha": 0.3}
-    found = carry_out(plan(reading.build(tables)), tmp_path / "run")
+    found = run(make_plan(reading.build(tables)), tmp_path / "run")
     assert found["alpha"] == 0.3 and "70 % interval" in found["summary"][0]
     tables["search"]["seeds"] = PROMPTS
-    print_result(carry_out(evaluation.evaluation(reading.build(tables)), tmp_path / "other"))
+    print_result(run(evaluation.evaluation(reading.build(tables)), tmp_path / "other"))
     said = capsys.readouterr().out
     assert said.count("70 % interval") == 2 and "95 %" not in said and "p < 0.3" in said

@@ -13,7 +13,7 @@ from opro_local.errors import DataError, EngineError, UsageError
 from opro_local.problems.function import request, returned
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
-from opro_local.runs.run import execute
+from opro_local.runs.run import run
 from opro_local.types import Prompt, Request, Sampling
 
 OBJECTIVE = """
@@ -125,7 +125,7 @@ def rejections(folder):
 
 
 def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
-    once = execute(reading.build(tables(tmp_path)), tmp_path / "once")
+    once = run(reading.build(tables(tmp_path)), tmp_path / "once")
     assert capsys.readouterr().out == ""
     assert once["best"]["text"].split() == ["Answer", "please", "label", "text", "please?"]
     assert once["train"]["best"]["accuracy"] == 0 and once["train"]["baseline"]["accuracy"] == -5
@@ -134,8 +134,8 @@ def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
         "ValueError: no articles, please (objective.py, line 5)" in reason for reason in reasons
     )
     assert any(reason.startswith("not finite") for reason in reasons)
-    execute(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
-    again = execute(reading.build(tables(tmp_path)), tmp_path / "twice")
+    run(reading.build(tables(tmp_path, steps=1)), tmp_path / "twice")
+    again = run(reading.build(tables(tmp_path)), tmp_path / "twice")
     assert again["digest"] == once["digest"] and again["calls"] == once["calls"] == {
         "optimizer": 3,
         "scorer": 0,
@@ -145,25 +145,25 @@ def test_a_search_rejects_goes_on_and_resumes_to_the_same(tmp_path, capsys):
 
 def test_a_changed_objective_is_another_run(tmp_path):
     config = reading.build(tables(tmp_path, steps=1))
-    execute(config, tmp_path / "run")
+    run(config, tmp_path / "run")
     (tmp_path / "objective.py").write_text("def score(text): return 1.0")
     with pytest.raises(UsageError, match="function changed"):
-        execute(config, tmp_path / "run")
+        run(config, tmp_path / "run")
 
 
 def test_a_first_text_without_a_score_ends_in_one_line(tmp_path):
     with pytest.raises(
         DataError, match="no starting solution can be scored: exception: ValueError: no articles"
     ):
-        execute(reading.build(tables(tmp_path, seeds=["the end"])), tmp_path / "run")
+        run(reading.build(tables(tmp_path, seeds=["the end"])), tmp_path / "run")
 
 
 def test_negative_scores_are_shown_as_they_are(tmp_path):
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
     from opro_local.search.trajectory import Trajectory
     from opro_local.types import Completion, Reply
 
-    asks = plan(reading.build(tables(tmp_path))).asks(Trajectory())
+    asks = make_plan(reading.build(tables(tmp_path))).search(Trajectory())
     next(asks)
     proposing = asks.send(Reply([Completion(json.dumps({"score": -2.5}), "stop", 0, 0, 0)], 0.1))
     assert proposing.label == "1/propose"
@@ -232,8 +232,8 @@ def test_a_real_model_writes_for_a_function_and_resumes(tmp_path):
             }
         )
 
-    once = execute(asked(2), tmp_path / "once")
-    execute(asked(1), tmp_path / "twice")
-    assert execute(asked(2), tmp_path / "twice")["digest"] == once["digest"]
+    once = run(asked(2), tmp_path / "once")
+    run(asked(1), tmp_path / "twice")
+    assert run(asked(2), tmp_path / "twice")["digest"] == once["digest"]
     assert once["train"]["best"]["accuracy"] >= once["train"]["baseline"]["accuracy"] == 1 - 5 / 8
     assert once["solutions"] > 1

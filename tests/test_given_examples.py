@@ -11,12 +11,12 @@ from scripted_model import answer
 from test_mixing import driven, mixed
 
 from opro_local.config import reading
-from opro_local.runs.plans import plan
+from opro_local.runs.plans import make_plan
 
 
 def shown_first(tables: dict, rows: int) -> list[str]:
     """The ids of the first train rows."""
-    return [row.id for row in plan(reading.build(tables)).problem.rows["train"]][:rows]
+    return [row.id for row in make_plan(reading.build(tables)).problem.rows["train"]][:rows]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -24,7 +24,9 @@ def test_a_row_that_the_model_never_gets_right_stays_among_them(tables, seed):
     """Changes of the worked examples can keep or drop it; its given answer is what it costs."""
     ids = shown_first(tables, 4)
     wrong = next(
-        row.input for row in plan(reading.build(tables)).problem.rows["train"] if row.id == ids[0]
+        row.input
+        for row in make_plan(reading.build(tables)).problem.rows["train"]
+        if row.id == ids[0]
     )
 
     def never(request):
@@ -62,4 +64,4 @@ def test_their_answers_can_be_written_out_after_an_evaluation_on_train(tables, t
     )
     assert said.returncode == 0, said.stderr
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]
-    assert len(rows) == len(plan(reading.build(tables)).problem.rows["train"])
+    assert len(rows) == len(make_plan(reading.build(tables)).problem.rows["train"])

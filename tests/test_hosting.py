@@ -17,8 +17,9 @@ from opro_local.errors import EngineError
 from opro_local.placement.choose import Demand, plan
 from opro_local.placement.plan import metadata, plan_here
 from opro_local.runs import hosting
-from opro_local.runs.plans import plan as planned
-from opro_local.runs.run import carry_out
+from opro_local.runs.events import Listener
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 from opro_local.types import Completion, EngineSettings
 
 GIB = 1 << 30
@@ -113,13 +114,15 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
         engine.close = lambda: (close(), alive.clear())
         return engine, notice
 
-    apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
+    apart = run(make_plan(two_scripted(tmp_path)), tmp_path / "apart")
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", counted)
     monkeypatch.setattr(
         "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("swap")
     )
     lines: list[str] = []
-    turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
+    turns = run(
+        make_plan(two_scripted(tmp_path)), tmp_path / "turns", Listener(notify=lines.append)
+    )
     assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
     assert max(most) == 1 and alive == []
     # Both start once to say who they are, the scorer last; then two steps of optimizer and scorer.
@@ -143,7 +146,7 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
         "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("auto")
     )
     lines: list[str] = []
-    carry_out(planned(two_scripted(tmp_path)), tmp_path / "run", notify=lines.append)
+    run(make_plan(two_scripted(tmp_path)), tmp_path / "run", Listener(notify=lines.append))
     assert [one.max_model_len for one in started] == [None, 4096]
     assert all(one.kv_cache_bytes > GIB and one.max_num_seqs == 256 for one in started)
     assert sum(one.gpu_memory for one in started) <= 1
@@ -162,17 +165,19 @@ def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypat
     with pytest.raises(
         EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"
     ):
-        carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
+        run(make_plan(two_scripted(tmp_path)), tmp_path / "run")
 
 
 def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_path, monkeypatch):
     lines: list[str] = []
-    carry_out(planned(two_scripted(tmp_path)), tmp_path / "cpu", notify=lines.append)
+    run(make_plan(two_scripted(tmp_path)), tmp_path / "cpu", Listener(notify=lines.append))
     monkeypatch.setattr(
         "opro_local.runs.hosting.plan_here", lambda *a: pytest.fail("a plan was made")
     )
-    carry_out(
-        planned(two_scripted(tmp_path, "run.placement=off")), tmp_path / "off", notify=lines.append
+    run(
+        make_plan(two_scripted(tmp_path, "run.placement=off")),
+        tmp_path / "off",
+        Listener(notify=lines.append),
     )
     assert not [line for line in lines if "placement" in line]
 
@@ -194,7 +199,7 @@ def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
 
 
 def test_the_plan_sees_the_configs_own_share_not_the_default_one(tmp_path):
-    ready = planned(two_scripted(tmp_path, "optimizer.gpu_memory=0.3"))
+    ready = make_plan(two_scripted(tmp_path, "optimizer.gpu_memory=0.3"))
     assert (
         ready.models["scorer"].settings.gpu_memory,
         ready.models["optimizer"].settings.gpu_memory,
@@ -217,7 +222,7 @@ def test_parallel_sizes_reach_vllm():
 
 
 def test_pipeline_parallel_reaches_the_host(tmp_path):
-    ready = planned(two_scripted(tmp_path, "scorer.pipeline_parallel=2"))
+    ready = make_plan(two_scripted(tmp_path, "scorer.pipeline_parallel=2"))
     assert ready.models["scorer"].settings.pipeline_parallel == 2
 
 

@@ -21,7 +21,7 @@ from opro_local.problems.numeric.linear_regression import LinearRegression, last
 from opro_local.problems.numeric.numeric import gap
 from opro_local.runs import repetitions
 from opro_local.runs.driver import drive
-from opro_local.runs.plans import plan
+from opro_local.runs.plans import make_plan
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Prompt, Sampling, Solution
@@ -41,11 +41,11 @@ def problem(*overrides: str, constrained: bool = False) -> LinearRegression:
 def solved(script, *overrides: str) -> dict:
     """The result of a search with a scripted optimizer."""
     ready, trajectory = (
-        plan(repetitions.config_of("linear-regression", [*SCRIPTED, *overrides])),
+        make_plan(repetitions.config_of("linear-regression", [*SCRIPTED, *overrides])),
         Trajectory(),
     )
     outcome = drive(
-        ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
+        ready.search(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
     )
     return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory)
 
@@ -192,8 +192,11 @@ def test_a_repeating_optimizer_is_stopped_by_patience():
 
 
 def test_the_history_is_shown_although_scores_lie_below_zero():
-    ready, trajectory = plan(repetitions.config_of("linear-regression", [*SCRIPTED])), Trajectory()
-    batch = next(ready.asks(trajectory))
+    ready, trajectory = (
+        make_plan(repetitions.config_of("linear-regression", [*SCRIPTED])),
+        Trajectory(),
+    )
+    batch = next(ready.search(trajectory))
     text = batch.requests[0].prompt.text
     losses = [float(value) for value in re.findall(r"value:\n(\d+)", text)]
     assert len(losses) == 5 and losses == sorted(losses, reverse=True)

@@ -17,9 +17,10 @@ from opro_local.config.settings import Config
 from opro_local.engines.pool import Pool
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import DataError, EngineError, LockedError, StoreError
-from opro_local.runs.driver import Answered, Interrupted, Waiting, Working, driven
-from opro_local.runs.lockstep import ask_together, execute_many, lockstep
-from opro_local.runs.run import execute
+from opro_local.runs.driver import EngineCall, drive_steps
+from opro_local.runs.events import BatchAnswer, BatchProgress, Interrupted, Listener
+from opro_local.runs.lockstep import call_together, run_many, run_together
+from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, EngineSettings, Prompt, Request, Sampling
@@ -90,13 +91,13 @@ def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_lon
 ):
     alone, calls = [], []
     for seed, config in enumerate(seeds):
-        alone.append(execute(config, tmp_path / "alone" / str(seed)))
+        alone.append(run(config, tmp_path / "alone" / str(seed)))
         calls.append(len(counted))
         counted.clear()
     events: list = []
-    together = execute_many(
+    together = run_many(
         [(config, tmp_path / "together" / str(seed)) for seed, config in enumerate(seeds)],
-        lambda number, event: events.append((number, event)),
+        [Listener(lambda event, number=i: events.append((number, event))) for i in range(8)],
     )
     assert len({found["digest"] for found in together}) == 8
     for seed in range(8):
@@ -108,27 +109,27 @@ def test_eight_runs_in_lockstep_are_the_eight_runs_alone_in_the_calls_of_the_lon
     )
     for number in range(8):
         own = [event for given, event in events if given == number]
-        assert sum(isinstance(event, Answered) for event in own) == calls[number]
-        last = [event.finished for event in own if isinstance(event, Working)][-1]
+        assert sum(isinstance(event, BatchAnswer) for event in own) == calls[number]
+        last = [event.finished for event in own if isinstance(event, BatchProgress)][-1]
         assert last == len(
-            [event for event in own if isinstance(event, Answered)][-1].batch.requests
+            [event for event in own if isinstance(event, BatchAnswer)][-1].batch.requests
         )
 
 
 def test_a_worker_is_shared_and_a_finished_lockstep_starts_none(seeds, tmp_path, monkeypatch):
     runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds[:3])]
-    found = execute_many(runs)
+    found = run_many(runs)
     assert [(tmp_path / str(i) / "scorer.log").exists() for i in range(3)] == [True, False, False]
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", None)
-    assert execute_many(runs) == found
+    assert run_many(runs) == found
 
 
 def test_stored_batches_are_replayed_and_the_rest_is_merged(seeds, tmp_path, counted):
     runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds)]
     short = seeds[3].model_copy(update={"search": seeds[3].search.model_copy(update={"steps": 2})})
-    execute(short, tmp_path / "3")
+    run(short, tmp_path / "3")
     counted.clear()
-    found = execute_many(runs)
+    found = run_many(runs)
     longest = max(sum(one["calls"].values()) for one in found[:3] + found[4:])
     assert len(counted) <= longest + 2 and not any(isinstance(one, Exception) for one in found)
 
@@ -142,12 +143,12 @@ def test_shares_of_seconds_add_up_and_go_by_requests():
     heard: list = []
     sizes = (1, 3)
     waits = [
-        Waiting(
+        EngineCall(
             Slow(), [request(f"{size} {i}") for i in range(size)], lambda *told: heard.append(told)
         )
         for size in sizes
     ]
-    replies = ask_together(waits[0].engine, waits)
+    replies = call_together(waits[0].engine, waits)
     assert [[one.text for one in reply.completions] for reply in replies] == [
         ["1 0"],
         ["3 0", "3 1", "3 2"],
@@ -174,9 +175,9 @@ def test_what_several_runs_ask_alike_is_asked_once():
         [request("b"), request("c"), request("b"), drawn[1]],
     )
     waits = [
-        Waiting(engine, own, lambda done, tokens: heard.append(done)) for own in (first, second)
+        EngineCall(engine, own, lambda done, tokens: heard.append(done)) for own in (first, second)
     ]
-    replies = ask_together(engine, waits)
+    replies = call_together(engine, waits)
     assert asked == [["a", "b", "draw", "c", "draw"]]
     assert [one.text for one in replies[0].completions] == ["a None", "b None", "draw 1"]
     assert [one.text for one in replies[1].completions] == ["b None", "c None", "b None", "draw 2"]
@@ -210,14 +211,14 @@ class Recording:
 
 
 def run_of(asks, engine, **more):
-    return driven(
+    return drive_steps(
         asks, {"scorer": engine, "optimizer": more.pop("optimizer", engine)}, Trajectory(), **more
     )
 
 
 def test_a_request_that_breaks_the_call_ends_its_own_run_only():
     engine = Recording()
-    found = lockstep(
+    found = run_together(
         [run_of(asking(*labels), engine) for labels in (("a", "b"), ("bad",), ("c", "d"))]
     )
     assert found[0] == ["a", "b"] and found[2] == ["c", "d"] and isinstance(found[1], EngineError)
@@ -226,7 +227,9 @@ def test_a_request_that_breaks_the_call_ends_its_own_run_only():
 
 def test_runs_on_an_engine_that_gives_too_few_fail_and_the_others_finish():
     good, short = Recording(), Recording(short=True)
-    found = lockstep([run_of(asking("a", "b"), engine) for engine in (short, good, short, good)])
+    found = run_together(
+        [run_of(asking("a", "b"), engine) for engine in (short, good, short, good)]
+    )
     assert found[1] == found[3] == ["a", "b"]
     assert all(
         isinstance(found[i], EngineError) and "0 completions for 1 requests" in found[i].message
@@ -242,7 +245,7 @@ def test_a_dead_engine_ends_its_runs_with_what_killed_it():
                 "killed by signal 9" if len(self.calls) == 1 else "the engine is closed"
             )
 
-    found = lockstep([run_of(asking("a"), dead) for dead in [Dead()] * 2])
+    found = run_together([run_of(asking("a"), dead) for dead in [Dead()] * 2])
     assert [error.message for error in found] == ["killed by signal 9"] * 2
 
 
@@ -253,7 +256,7 @@ def test_runs_out_of_step_fall_into_step():
             yield Batch(str(i), role, [request(f"{first} {i}")])
 
     scorer, optimizer = Recording(), Recording()
-    lockstep(
+    run_together(
         [
             run_of(alternating(role, 8), scorer, optimizer=optimizer)
             for role in ("scorer", "optimizer")
@@ -270,12 +273,12 @@ def test_a_locked_store_and_a_bad_config_end_their_runs_only(seeds, tmp_path, co
         update={"task": seeds[2].task.model_copy(update={"data": str(tmp_path / "none")})}
     )
     told = []
-    found = execute_many(
+    found = run_many(
         [
             (config, tmp_path / str(i))
             for i, config in enumerate((seeds[0], seeds[1], missing, seeds[3]))
         ],
-        notify=lambda number, line: told.append(number),
+        [Listener(notify=lambda line, number=i: told.append(number)) for i in range(4)],
     )
     held.close()
     assert isinstance(found[1], LockedError) and isinstance(found[2], DataError)
@@ -287,11 +290,14 @@ def test_a_store_that_fails_midway_ends_its_run_only(tmp_path):
     engine, seen = Recording(), []
 
     def report(event):
-        if isinstance(event, Answered) and event.batch.label == "b":
+        if isinstance(event, BatchAnswer) and event.batch.label == "b":
             stores[1].close()
 
-    runs = [run_of(asking("a", "b", "c"), engine, store=store, report=report) for store in stores]
-    found = lockstep(runs)
+    runs = [
+        run_of(asking("a", "b", "c"), engine, store=store, listener=Listener(report))
+        for store in stores
+    ]
+    found = run_together(runs)
     assert found[0] == found[2] == ["a", "b", "c"] and isinstance(found[1], StoreError) and not seen
     for store in (stores[0], stores[2]):
         assert [call["label"] for call in store.calls()] == ["a", "b", "c"]
@@ -306,7 +312,7 @@ def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
     )
     for role in ("scorer", "optimizer"):
         other[role]["script"] = f"{broken}:answer"
-    found = execute_many(
+    found = run_many(
         [(reading.build(tables), tmp_path / "0"), (reading.build(other), tmp_path / "1")]
     )
     assert found[0]["state"] == "finished" and isinstance(found[1], EngineError)
@@ -314,10 +320,10 @@ def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
 
 
 def test_stopping_ends_all_after_the_call_and_the_same_call_resumes(seeds, tmp_path, counted):
-    clean = execute_many([(config, tmp_path / "clean" / str(i)) for i, config in enumerate(seeds)])
+    clean = run_many([(config, tmp_path / "clean" / str(i)) for i, config in enumerate(seeds)])
     runs = [(config, tmp_path / "run" / str(i)) for i, config in enumerate(seeds)]
     counted.clear()
-    found = execute_many(runs, stopping=lambda: len(counted) >= 3)
+    found = run_many(runs, [Listener(should_stop=lambda: len(counted) >= 3)] * 8)
     assert len(counted) == 3 and all(isinstance(one, Interrupted) for one in found)
     assert {
         row["value"]
@@ -325,14 +331,14 @@ def test_stopping_ends_all_after_the_call_and_the_same_call_resumes(seeds, tmp_p
         for row in stored(tmp_path / "run" / str(i))["meta"]
         if row["key"] == "state"
     } == {"interrupted"}
-    again = execute_many(runs)
+    again = run_many(runs)
     assert [without_times(one) for one in again] == [without_times(one) for one in clean]
 
 
 def test_stopping_asks_no_other_engine():
     first, second = Recording(), Recording()
     runs = [run_of(asking("a", "b"), engine) for engine in (first, second)]
-    found = lockstep(runs, stopping=lambda: bool(first.calls))
+    found = run_together(runs, should_stop=lambda: bool(first.calls))
     assert [type(one) for one in found] == [Interrupted] * 2 and (first.calls, second.calls) == (
         [["a"]],
         [],
@@ -355,11 +361,11 @@ def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypa
     )
     runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]
     with pytest.raises(KeyboardInterrupt):
-        execute_many(runs)
+        run_many(runs)
     for i in range(3):
         meta = {row["key"]: row["value"] for row in stored(tmp_path / str(i))["meta"]}
         assert meta["state"] == "interrupted" and len(stored(tmp_path / str(i))["call"]) == 2
-    assert [one["state"] for one in execute_many(runs)] == ["finished"] * 3
+    assert [one["state"] for one in run_many(runs)] == ["finished"] * 3
 
 
 def test_the_pool_shares_what_is_equal_and_closes_it():

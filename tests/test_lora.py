@@ -92,11 +92,11 @@ def test_roles_with_one_base_model_share_an_engine_whatever_they_wear(tmp_path):
     made = {"scorer": {"model": str(SMOL), "adapter": str(one)}, "optimizer": {"adapter": str(two)}}
     config = reading.build(made)
     cards = {role: card_for(SMOL) for role in ("scorer", "optimizer")}
-    found = hosting.hosts(config, cards, dict.fromkeys(cards, SMOL))
+    found = hosting.hostings(config, cards, dict.fromkeys(cards, SMOL))
     assert found["scorer"].settings == found["optimizer"].settings
     assert found["scorer"].settings.adapters == tuple(sorted((str(one), str(two))))
     assert (found["scorer"].adapter, found["optimizer"].adapter) == (str(one), str(two))
-    plain = hosting.hosts(
+    plain = hosting.hostings(
         reading.build({"scorer": {"model": str(SMOL)}}), cards, dict.fromkeys(cards, SMOL)
     )
     assert plain["scorer"].settings.adapters == ()

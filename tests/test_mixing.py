@@ -16,8 +16,9 @@ from scripted_model import answer, writing
 from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.runs.driver import Asked, drive
-from opro_local.runs.plans import plan
+from opro_local.runs.driver import drive
+from opro_local.runs.events import BatchStart, Listener
+from opro_local.runs.plans import make_plan
 from opro_local.search import racing
 from opro_local.search.metaprompts.metaprompt import FORMS, held, load, parse, without_reasoning
 from opro_local.search.trajectory import Trajectory
@@ -32,15 +33,18 @@ def mixed(tables, **search):
 
 def driven(tables, script=answer):
     """Drive a search; returns its plan, its trajectory, the batches asked and the outcome."""
-    ready, trajectory, batches = plan(reading.build(tables)), Trajectory(), []
+    ready, trajectory, batches = make_plan(reading.build(tables)), Trajectory(), []
     engine = ScriptedEngine.of(script)
 
     def note(event):
-        if isinstance(event, Asked):
+        if isinstance(event, BatchStart):
             batches.append(event.batch)
 
     outcome = drive(
-        ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, report=note
+        ready.search(trajectory),
+        {"optimizer": engine, "scorer": engine},
+        trajectory,
+        listener=Listener(note),
     )
     return ready, trajectory, batches, outcome
 
@@ -183,7 +187,7 @@ def test_no_row_of_validation_or_test_is_ever_in_a_metaprompt(
 
 
 def test_a_reply_that_quotes_a_row_or_comes_again_is_rejected(tables):
-    rows = plan(reading.build(mixed(tables))).problem.rows["train"]
+    rows = make_plan(reading.build(mixed(tables))).problem.rows["train"]
     plain = {"operators": ["continuation"], "written_seeds": 0, "steps": 1}
     many = mixed(tables, exemplars=len(rows), retries=0, **plain)
     _, trajectory, _, _ = driven(many, writing(lambda: f"Like {rows[0].input}"))
@@ -276,7 +280,7 @@ def test_a_winner_that_validation_does_not_confirm_leaves_the_baseline(tables):
     """The scorer is right on train rows only once the instruction is another: a search that fits
     train.
     """
-    ready = plan(reading.build(mixed(tables)))
+    ready = make_plan(reading.build(mixed(tables)))
     train = {row.input for row in ready.problem.rows["train"]}
 
     def fits(request):
@@ -479,7 +483,7 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
     know.
     """
     from opro_local.runs.evaluation import evaluation, read_prompts
-    from opro_local.runs.run import execute
+    from opro_local.runs.run import run
 
     search = mixed(
         tables,
@@ -489,16 +493,16 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
         generic_seeds=0,
         written_seeds=0,
     )
-    run = tmp_path / "run"
-    found = execute(reading.build(search), run)
+    folder = tmp_path / "run"
+    found = run(reading.build(search), folder)
     best = found["best"]
     if "demonstrations" not in best:
         best = {
             "text": "Say it.",
             "demonstrations": [{"id": "data:1", "input": "?", "answer": "the very word"}],
         }
-        (run / "best.json").write_text(json.dumps(best))
-    config = reading.build(tables).starting_from(read_prompts(run / "best.json"))
+        (folder / "best.json").write_text(json.dumps(best))
+    config = reading.build(tables).starting_from(read_prompts(folder / "best.json"))
     ready = evaluation(config)
     solution = ready.problem.seeds()[0]
     shown = ready.problem.demonstrations.worked(solution.demonstrations)
@@ -508,7 +512,7 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
 def test_a_seed_with_an_unknown_example_is_refused(tables):
     seeds = [{"text": "Say it.", "demonstrations": ["data:999"]}]
     with pytest.raises(UsageError, match="no train row 'data:999'"):
-        plan(reading.build(mixed(tables, seeds=seeds)))
+        make_plan(reading.build(mixed(tables, seeds=seeds)))
     with pytest.raises(UsageError, match="as many answers as demonstrations"):
         reading.build(
             {"search": {"seeds": [{"text": "x", "demonstrations": ["a", "b"], "answers": ["c"]}]}}

@@ -18,8 +18,8 @@ from opro_local.models.footprint import footprint
 from opro_local.placement.choose import HEADROOM, Placement, plan
 from opro_local.placement.demand import GIB, demand
 from opro_local.placement.plan import devices_of, plan_of, settled
-from opro_local.runs.plans import plan as planned
-from opro_local.runs.run import carry_out
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 
 WEIGHTS = 2 * LLAMA_PARAMETERS
 
@@ -84,7 +84,7 @@ def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     found = plan([replace(needs(10)[0], roles="scorer and optimizer")], [gpu(24, free=4), gpu(24)])
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
-    carry_out(planned(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
+    run(make_plan(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
     assert seen == ["5"]
 
 

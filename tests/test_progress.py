@@ -10,26 +10,29 @@ from scripted_model import answer
 from opro_local.cli.progress import _Progress
 from opro_local.config import reading
 from opro_local.engines.scripted import ScriptedEngine
-from opro_local.runs.driver import Grown, drive
-from opro_local.runs.plans import plan
+from opro_local.runs.driver import drive
+from opro_local.runs.events import TrajectoryGrowth
+from opro_local.runs.plans import make_plan
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Rejection
 
 
 def test_a_step_is_told_with_the_rejections_since_the_last_one(tables):
-    ready, trajectory, told = plan(reading.build(tables)), Trajectory(), StringIO()
+    ready, trajectory, told = make_plan(reading.build(tables)), Trajectory(), StringIO()
     drive(
-        ready.asks(trajectory),
+        ready.search(trajectory),
         dict.fromkeys(("scorer", "optimizer"), ScriptedEngine.of(answer)),
         trajectory,
     )
     progress = _Progress(ready, Console(file=told))
     for step, rejected in ((1, 1), (2, 3), (3, 0)):
         progress.report(
-            Grown((), tuple(Rejection(step, "x", "y") for _ in range(rejected)), trajectory)
+            TrajectoryGrowth(
+                (), tuple(Rejection(step, "x", "y") for _ in range(rejected)), trajectory
+            )
         )
         progress.report(
-            Grown(
+            TrajectoryGrowth(
                 tuple(entry for entry in trajectory.entries if entry.step == step), (), trajectory
             )
         )

@@ -20,7 +20,7 @@ from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
 from opro_local.runs import result
 from opro_local.runs.driver import drive
-from opro_local.runs.plans import plan
+from opro_local.runs.plans import make_plan
 from opro_local.runs.store import open_store
 from opro_local.search import racing
 from opro_local.search.trajectory import Entry, Trajectory
@@ -253,11 +253,11 @@ def test_optimism_and_digest_know_parts(mixed):
 
 
 def run(tables, *changes):
-    ready = plan(
+    ready = make_plan(
         reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.candidates=6", *changes])
     )
     trajectory, engine = Trajectory(), ScriptedEngine.of(answer)
-    outcome = drive(ready.asks(trajectory), {"optimizer": engine, "scorer": engine}, trajectory)
+    outcome = drive(ready.search(trajectory), {"optimizer": engine, "scorer": engine}, trajectory)
     return ready, trajectory, outcome
 
 
@@ -325,7 +325,9 @@ class Killed(Exception):
 
 
 def test_a_race_that_ends_in_any_engine_call_resumes_exactly(tables, tmp_path):
-    ready = plan(reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.steps=3", *RACE]))
+    ready = make_plan(
+        reading.build(tables, ["task.split=[0.8, 0.1, 0.1]", "search.steps=3", *RACE])
+    )
     engine, asked = ScriptedEngine.of(answer), []
 
     class Mortal:
@@ -344,7 +346,7 @@ def test_a_race_that_ends_in_any_engine_call_resumes_exactly(tables, tmp_path):
         store = open_store(tmp_path / folder)
         try:
             drive(
-                ready.asks(trajectory), {"optimizer": mortal, "scorer": mortal}, trajectory, store
+                ready.search(trajectory), {"optimizer": mortal, "scorer": mortal}, trajectory, store
             )
             return trajectory.digest(), [call["label"] for call in store.calls()], store.solutions()
         finally:

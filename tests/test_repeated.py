@@ -16,9 +16,10 @@ from opro_local.cli.options import run_folder
 from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.runs.evaluation import evaluation
-from opro_local.runs.plans import Plan, plan
+from opro_local.runs.events import Listener
+from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.reading import describe, overview
-from opro_local.runs.run import carry_out
+from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 
 RULE = "def score(answer, target, columns):\n    return answer.strip() == target\n"
@@ -38,21 +39,21 @@ def refused(tables, folder, said: str) -> None:
     before = describe(folder)
     assert before["state"] == "finished"
     with pytest.raises(UsageError, match=said):
-        carry_out(plan(reading.build(tables)), folder)
+        run(make_plan(reading.build(tables)), folder)
     assert describe(folder) == before
 
 
 def test_a_changed_rule_file_is_refused_and_the_result_stays(tables, ruled, tmp_path):
-    carry_out(plan(reading.build(tables)), tmp_path / "run")
+    run(make_plan(reading.build(tables)), tmp_path / "run")
     ruled.write_text(RULE.replace("answer.strip() == target", "True"))
     refused(tables, tmp_path / "run", "rule changed")
 
 
 def test_a_changed_rule_file_is_refused_by_an_evaluation(tables, ruled, tmp_path):
-    carry_out(evaluation(reading.build(tables)), tmp_path / "run")
+    run(evaluation(reading.build(tables)), tmp_path / "run")
     ruled.write_text(RULE.replace("answer.strip() == target", "True"))
     with pytest.raises(UsageError, match="rule changed"):
-        carry_out(evaluation(reading.build(tables)), tmp_path / "run")
+        run(evaluation(reading.build(tables)), tmp_path / "run")
 
 
 def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path):
@@ -62,23 +63,23 @@ def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path
     lines[0] = f"{lines[0].rpartition(',')[0]},shop"
     reviews.write_text("\n".join(lines) + "\n", "utf-8")
     shown = {**tables, "task": {**tables["task"], "template": "{instruction} {shop}: {text}"}}
-    carry_out(plan(reading.build(shown)), tmp_path / "shown")
-    carry_out(plan(reading.build(tables)), tmp_path / "hidden")
+    run(make_plan(reading.build(shown)), tmp_path / "shown")
+    run(make_plan(reading.build(tables)), tmp_path / "hidden")
     lines[3] += "0"
     reviews.write_text("\n".join(lines) + "\n", "utf-8")
     refused(shown, tmp_path / "shown", "data changed")
-    carry_out(plan(reading.build(tables)), tmp_path / "hidden")
+    run(make_plan(reading.build(tables)), tmp_path / "hidden")
 
 
 def test_a_result_stays_where_the_stored_requests_differ(tables, reviews, tmp_path):
     """As from an engine whose card changed: found only while the run is replayed."""
-    ready = plan(reading.build(tables))
-    carry_out(ready, tmp_path / "run")
+    ready = make_plan(reading.build(tables))
+    run(ready, tmp_path / "run")
     before = describe(tmp_path / "run")
     reviews.write_text(reviews.read_text("utf-8").replace("was good", "is good"), "utf-8")
-    other = replace(plan(reading.build(tables)), identity=ready.identity)
+    other = replace(make_plan(reading.build(tables)), identity=ready.identity)
     with pytest.raises(UsageError, match=r"the requests of 0/\w+ differ"):
-        carry_out(other, tmp_path / "run")
+        run(other, tmp_path / "run")
     assert describe(tmp_path / "run") == before
 
 
@@ -109,7 +110,7 @@ def test_steps_that_a_schedule_depends_on_have_a_folder_of_their_own(tables):
 def own_scale(tmp_path) -> Plan:
     """A search whose objective is no share of rows."""
     (tmp_path / "f.py").write_text("def score(text):\n    return 250.375\n")
-    return plan(
+    return make_plan(
         reading.build(
             {
                 "problem": {"kind": "function", "function": str(tmp_path / "f.py:score")},
@@ -122,7 +123,7 @@ def own_scale(tmp_path) -> Plan:
 
 def test_a_run_of_an_earlier_build_does_not_break_the_list(own_scale, tmp_path):
     """It does not say that its scores have a scale of their own."""
-    carry_out(own_scale, tmp_path / "runs" / "a")
+    run(own_scale, tmp_path / "runs" / "a")
     store = open_store(tmp_path / "runs" / "a")
     store.put(state="interrupted", shares=None)
     store.close()
@@ -133,7 +134,7 @@ def test_a_run_of_an_earlier_build_does_not_break_the_list(own_scale, tmp_path):
 def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, monkeypatch):
     """Neither in the list nor of a run that is not finished."""
     monkeypatch.chdir(tmp_path)
-    carry_out(own_scale, tmp_path / "runs" / "a")
+    run(own_scale, tmp_path / "runs" / "a")
     said = CliRunner().invoke(app, ["list"])
     assert "best 250.375\n" in said.output
 
@@ -142,7 +143,7 @@ def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, m
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(own_scale, tmp_path / "runs" / "b", stop)
+        run(own_scale, tmp_path / "runs" / "b", Listener(stop))
     assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == (
         "interrupted",
         False,

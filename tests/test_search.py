@@ -12,7 +12,8 @@ from opro_local.config import reading
 from opro_local.config.settings import RunSettings
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.problems.ask import ask_once
-from opro_local.runs.driver import Asked, drive
+from opro_local.runs.driver import drive
+from opro_local.runs.events import BatchStart, Listener
 from opro_local.search.loop import _choose, climb, stop_reason
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
@@ -280,18 +281,18 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
 
 
 def test_engine_calls_are_two_a_step_and_three_more(tables):
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
     config = reading.build(tables)
-    ready = plan(config)
+    ready = make_plan(config)
     calls, engine, trajectory = [], ScriptedEngine.of(answer), Trajectory()
 
     def count(event):
-        if isinstance(event, Asked):
+        if isinstance(event, BatchStart):
             calls.append(len(event.batch.requests))
 
-    asks = ready.asks(trajectory)
-    drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, report=count)
+    asks = ready.search(trajectory)
+    drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, listener=Listener(count))
     steps = config.search.steps
     assert len(calls) <= 2 * steps + 2 + 1
     train = len(ready.problem.rows["train"])
@@ -299,12 +300,12 @@ def test_engine_calls_are_two_a_step_and_three_more(tables):
 
 
 def test_a_batch_label_never_repeats(tables):
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
     config = reading.build(tables)
-    ready = plan(config)
+    ready = make_plan(config)
     labels = []
-    asks = ready.asks(Trajectory())
+    asks = ready.search(Trajectory())
     batch: Batch = next(asks)
     try:
         while True:
@@ -316,12 +317,12 @@ def test_a_batch_label_never_repeats(tables):
 
 
 def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
     config = reading.build(tables, ["search.exemplars=24", 'search.metaprompt="brackets"'])
-    ready = plan(config)
+    ready = make_plan(config)
     held_out = [row.input for split in ("validation", "test") for row in ready.problem.rows[split]]
-    asks = ready.asks(Trajectory())
+    asks = ready.search(Trajectory())
     batch = next(asks)
     seen = 0
     try:

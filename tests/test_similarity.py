@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.config import reading
-from opro_local.runs.run import execute
+from opro_local.runs.run import run
 from opro_local.runs.store import read_store
 from opro_local.search.proposing import shown_entries
 from opro_local.search.similarity import Similarity, ngrams
@@ -82,11 +82,11 @@ def test_a_near_duplicate_gives_way_to_the_next_best_of_another_kind():
 
 def test_a_run_keeps_similarity_beside_the_score(tables, tmp_path):
     tables["search"]["exploration"] = 0.1
-    found = execute(reading.build(tables), tmp_path / "run")
+    found = run(reading.build(tables), tmp_path / "run")
     store = read_store(tmp_path / "run")
     rows = store.solutions("train")
     store.close()
     assert rows[0]["similarity"] == 0 and max(row["similarity"] for row in rows) > 0.3
     (best,) = (row for row in rows if row["key"] == found["best"]["key"])
     assert found["train"]["best"]["accuracy"] == best["score"]
-    assert execute(reading.build(tables), tmp_path / "run")["digest"] == found["digest"]
+    assert run(reading.build(tables), tmp_path / "run")["digest"] == found["digest"]

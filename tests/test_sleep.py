@@ -24,8 +24,9 @@ from opro_local.engines.turns import Turn, Turns
 from opro_local.errors import EngineError, ModelError
 from opro_local.placement.choose import Demand, plan
 from opro_local.runs import hosting
-from opro_local.runs.plans import plan as planned
-from opro_local.runs.run import carry_out
+from opro_local.runs.events import Listener
+from opro_local.runs.plans import make_plan
+from opro_local.runs.run import run
 from opro_local.types import Completion
 
 
@@ -224,9 +225,11 @@ STEP = [
 
 
 def test_a_run_whose_engines_sleep_finds_what_it_finds_without(tmp_path, monkeypatch):
-    apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
+    apart = run(make_plan(two_scripted(tmp_path)), tmp_path / "apart")
     watched, lines = Watched(monkeypatch), []
-    turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
+    turns = run(
+        make_plan(two_scripted(tmp_path)), tmp_path / "turns", Listener(notify=lines.append)
+    )
     assert turns["digest"] == apart["digest"] and turns["test"] == apart["test"]
     asked = watched.without_repeats()
     assert asked[: -len([one for one in asked if one.startswith("close")])] == [
@@ -273,9 +276,11 @@ def refuse(worker) -> None:
 def test_a_run_survives_a_sleeper_that_is_killed_or_does_not_wake(
     tmp_path, monkeypatch, event, act, why
 ):
-    apart = carry_out(planned(two_scripted(tmp_path)), tmp_path / "apart")
+    apart = run(make_plan(two_scripted(tmp_path)), tmp_path / "apart")
     watched, lines = Watched(monkeypatch, once(event, act)), []
-    turns = carry_out(planned(two_scripted(tmp_path)), tmp_path / "turns", notify=lines.append)
+    turns = run(
+        make_plan(two_scripted(tmp_path)), tmp_path / "turns", Listener(notify=lines.append)
+    )
     assert turns["digest"] == apart["digest"]
     (line,) = [line for line in lines if "sleep mode failed" in line]
     assert why in line and "\n" not in line
@@ -291,7 +296,7 @@ def test_an_engine_that_dies_while_it_is_asked_ends_the_run_and_no_sleeper_stays
 ):
     watched = Watched(monkeypatch, once("generate optimizer", kill))
     with pytest.raises(EngineError, match="scripted engine was killed by signal 9"):
-        carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
+        run(make_plan(two_scripted(tmp_path)), tmp_path / "run")
     assert len(watched.workers) == 2 and all(gone(worker.pid) for worker in watched.workers)
 
 
@@ -301,7 +306,7 @@ def test_a_sleeper_is_ended_by_ctrl_c_too(tmp_path, monkeypatch):
 
     watched = Watched(monkeypatch, once("generate optimizer", interrupt))
     with pytest.raises(KeyboardInterrupt):
-        carry_out(planned(two_scripted(tmp_path)), tmp_path / "run")
+        run(make_plan(two_scripted(tmp_path)), tmp_path / "run")
     assert len(watched.workers) == 2 and all(gone(worker.pid) for worker in watched.workers)
 
 
@@ -329,16 +334,18 @@ def test_sleepers_die_with_a_parent_that_is_killed():
     assert all(gone(pid) for pid in children)
 
 
-def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.Hosted, list[str]]:
+def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.RunEngines, list[str]]:
     """A run's engines where the planned models sleep and `start` starts them; and what the user is
     told.
     """
     monkeypatch.setattr("opro_local.runs.hosting.start_engine", start)
     monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
-    ready, lines = planned(two_scripted(tmp_path)), []
+    ready, lines = make_plan(two_scripted(tmp_path)), []
     store = SimpleNamespace(folder=tmp_path, get=lambda key: None, put=lambda **values: None)
     models = {role: replace(host, wanted="auto") for role, host in ready.models.items()}
-    return hosting.Hosted(models, {}, store, lines.append, lambda engines: None, **more), lines
+    return hosting.RunEngines(
+        models, {}, store, Listener(notify=lines.append), lambda engines: None, **more
+    ), lines
 
 
 def test_a_start_beside_sleepers_never_ends_in_another_kind_of_engine(tmp_path, monkeypatch):

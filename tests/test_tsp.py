@@ -21,7 +21,7 @@ from opro_local.problems.numeric import tsp_points, tsp_tours
 from opro_local.problems.numeric.tsp import tour_of
 from opro_local.runs import repetitions
 from opro_local.runs.driver import drive
-from opro_local.runs.plans import Plan, plan
+from opro_local.runs.plans import Plan, make_plan
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Prompt, Reply, Sampling, Solution
@@ -33,14 +33,14 @@ CHOSEN = (*SCRIPTED, 'search.metaprompt="tsp-continuation"')
 
 
 def planned(*overrides: str) -> Plan:
-    return plan(repetitions.config_of("tsp", overrides))
+    return make_plan(repetitions.config_of("tsp", overrides))
 
 
 def driven(ready: Plan, script) -> tuple[dict, Trajectory]:
     """The result and the trajectory of a search with a scripted optimizer."""
     trajectory = Trajectory()
     outcome = drive(
-        ready.asks(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
+        ready.search(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
     )
     return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory), trajectory
 

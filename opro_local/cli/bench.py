@@ -56,6 +56,7 @@ def bench(
     Example: opro-local bench gsm8k.toml --rows 64 --prompts 8
     """
     from opro_local.runs import bench as measuring
+    from opro_local.runs.events import Listener
 
     changes = [
         *overrides(None, engine, None),
@@ -69,7 +70,9 @@ def bench(
         settings = measuring.embedded(
             [*([f"scorer.model={json.dumps(model)}"] if model else []), *changes]
         )
-    found = measuring.bench(settings, prompts, repeats, lambda line: typer.echo(line, err=True))
+    found = measuring.bench(
+        settings, prompts, repeats, Listener(notify=lambda line: typer.echo(line, err=True))
+    )
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

@@ -84,7 +84,7 @@ def evaluate(
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluation.check_kind(output)
-    ready, folder, found = _carried_out(settings, run, "evaluate")
+    ready, folder, found = _evaluated(settings, run, "evaluate")
     rows = evaluation.rows(ready, folder) if output or compare else []
     if output:
         evaluation.write_rows(output, rows)
@@ -118,17 +118,17 @@ def check(
     ./Qwen2.5-7B-Instruct
     """
     from opro_local.runs import evaluation
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
     settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
     if not headroom:
         _print_checked(settings, as_json)
         return
-    texts = evaluation.varied(plan(settings))
+    texts = evaluation.varied(make_plan(settings))
     settings = settings.starting_from(texts).model_copy(
         update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
     )
-    _, folder, found = _carried_out(settings, run, "headroom")
+    _, folder, found = _evaluated(settings, run, "headroom")
     verdict = evaluation.headroom(found)
     if as_json:
         typer.echo(json.dumps(found | {"headroom": verdict}, indent=2))
@@ -138,9 +138,7 @@ def check(
         typer.echo(line)
 
 
-def _carried_out(
-    settings: Config, run: Path | None, verb: str
-) -> tuple[Plan, Path, dict[str, Any]]:
+def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, dict[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.runs.evaluation import evaluation
 
@@ -149,13 +147,13 @@ def _carried_out(
 
 
 def _print_checked(settings: Config, as_json: bool) -> None:
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
     from opro_local.runs.plans.prompt import prompt_plan
 
     ready = (
         prompt_plan(settings, training=False)
         if settings.problem.kind == "prompt"
-        else plan(settings)
+        else make_plan(settings)
     )
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
     models = {role: host.settings.model for role, host in ready.models.items()}

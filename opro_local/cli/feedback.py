@@ -356,9 +356,9 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 
 def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
-    return watched(plan(config), folder)
+    return watched(make_plan(config), folder)
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:

@@ -18,15 +18,23 @@ from rich.live import Live
 from rich.text import Text
 
 from opro_local.cli.printing import worked_examples
-from opro_local.runs.driver import Answered, Asked, Event, Grown, Interrupted, Working
+from opro_local.runs.events import (
+    BatchAnswer,
+    BatchProgress,
+    BatchStart,
+    Event,
+    Interrupted,
+    Listener,
+    TrajectoryGrowth,
+)
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.run import carry_out
+from opro_local.runs.run import run
 
 PLAIN_SECONDS = 30.0
 
 
 def watched(ready: Plan, folder: Path) -> dict[str, Any]:
-    """Carry a plan out (run.carry_out) with progress on stderr, and return its result.
+    """Run a plan with progress on stderr, and return its result.
 
     The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both
     end the program with 130 or 143 and a line on how to resume.
@@ -40,7 +48,7 @@ def watched(ready: Plan, folder: Path) -> dict[str, Any]:
     progress = _Progress(ready, console)
     try:
         with progress.live:
-            return carry_out(ready, folder, progress.report, lambda: bool(caught), progress.say)
+            return run(ready, folder, progress.listener(lambda: bool(caught)))
     except (Interrupted, KeyboardInterrupt):
         sys.stderr.write(
             f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n"
@@ -94,9 +102,13 @@ class _Progress:
         """Print a line above the live display."""
         self.console.print(line, markup=False)
 
+    def listener(self, should_stop: Callable[[], bool]) -> Listener:
+        """What the run tells this display."""
+        return Listener(self.report, self.say, should_stop)
+
     def report(self, event: Event) -> None:
-        """Take one event of the driver."""
-        if isinstance(event, Asked):
+        """Take one event of the run."""
+        if isinstance(event, BatchStart):
             self._label, self._size, self._done, self._tokens = (
                 event.batch.label,
                 len(event.batch.requests),
@@ -104,15 +116,15 @@ class _Progress:
                 0,
             )
             self._asked = time.monotonic()
-        elif isinstance(event, Working):
+        elif isinstance(event, BatchProgress):
             self._done, self._tokens = event.finished, event.tokens
-        elif isinstance(event, Grown):
+        elif isinstance(event, TrajectoryGrowth):
             self._grow(event)
-        elif isinstance(event, Answered) and event.replayed:
+        elif isinstance(event, BatchAnswer) and event.replayed:
             self._label = f"{event.batch.label} (from the store)"
         self._show()
 
-    def _grow(self, event: Grown) -> None:
+    def _grow(self, event: TrajectoryGrowth) -> None:
         """Print a step once its solutions are scored; its rejections arrive a little earlier."""
         self._rejected += len(event.rejections)
         train = [entry for entry in event.entries if entry.split == "train"]

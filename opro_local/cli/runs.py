@@ -169,9 +169,9 @@ def show(
 def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
-    ready, folder = plan(config), run_folder(config, folder)
+    ready, folder = make_plan(config), run_folder(config, folder)
     found = watched(ready, folder)
     if as_json:
         typer.echo(json.dumps(found, indent=2))

@@ -77,9 +77,9 @@ def solve(
 
 def _execute(config: Config, folder: Path) -> dict[str, Any]:
     from opro_local.cli.progress import watched
-    from opro_local.runs.plans import plan
+    from opro_local.runs.plans import make_plan
 
-    return watched(plan(config), folder)
+    return watched(make_plan(config), folder)
 
 
 def _print(found: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice
@@ -30,7 +30,8 @@ from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.runs.driver import drive
 from opro_local.runs.evaluation import varied
-from opro_local.runs.hosting import Hosted
+from opro_local.runs.events import SILENT, Listener
+from opro_local.runs.hosting import RunEngines
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.store import Store, open_store
@@ -90,7 +91,7 @@ def bench(
     config: Config,
     prompts: int = 8,
     repeats: int = 5,
-    notify: Callable[[str], None] = lambda line: None,
+    listener: Listener = SILENT,
 ) -> dict[str, Any]:
     """Measure the scoring phase of a prompt problem on its train rows.
 
@@ -98,7 +99,7 @@ def bench(
         config: the problem; of its train rows the first 100 unless task.train_rows says how many.
         prompts: solutions in the batch, at least 1: the config's seeds, then varied instructions.
         repeats: timed passes per side after the cold one, at least 1.
-        notify: called with a line per pass.
+        listener: told a line per pass.
 
     Returns:
         the measurement, as docs/bench.md describes it.
@@ -111,9 +112,9 @@ def bench(
     solutions = [Solution(text) for text in instructions(ready, prompts)]
     with tempfile.TemporaryDirectory(prefix="opro-local-bench-") as folder:
         store = open_store(Path(folder))
-        hosted = Hosted(ready.models, {}, store, notify, ready.check)
+        hosted = RunEngines(ready.models, {}, store, listener, ready.check)
         try:
-            found = _measured(_Phases(ready, solutions, hosted, store), repeats, notify)
+            found = _measured(_Phases(ready, solutions, hosted, store), repeats, listener)
             engines = store.get("engine")
         finally:
             hosted.close()
@@ -189,7 +190,7 @@ class _Phases:
     """The two sides: one problem, one set of solutions, one set of engines."""
 
     def __init__(
-        self, ready: Plan, solutions: Sequence[Solution], hosted: Hosted, store: Store
+        self, ready: Plan, solutions: Sequence[Solution], hosted: RunEngines, store: Store
     ) -> None:
         self._problem, self._solutions, self._store = ready.problem, solutions, store
         self.examples = len(solutions) * len(ready.problem.rows["train"])
@@ -247,15 +248,15 @@ def _pass(seconds: float, timed: Mapping[Role, Timed]) -> Pass:
     )
 
 
-def _measured(sides: _Phases, repeats: int, notify: Callable[[str], None]) -> dict[str, Any]:
+def _measured(sides: _Phases, repeats: int, listener: Listener) -> dict[str, Any]:
     cold = sides.phase()
-    notify(f"cold: {cold.seconds:.2f} s")
+    listener.notify(f"cold: {cold.seconds:.2f} s")
     phases, raws, encodings = [], [], []
     for number in range(repeats):
         for side, kept in ((sides.phase, phases), (sides.raw, raws))[:: -1 if number % 2 else 1]:
             kept.append(side())
         encodings.append(sides.encoding())
-        notify(
+        listener.notify(
             f"pair {number + 1} of {repeats}: phase {phases[-1].seconds:.2f} s, raw {raws[-1].seconds:.2f} s"
         )
     encoding, prompts = median(seconds for seconds, _ in encodings), encodings[0][1]

@@ -2,8 +2,8 @@
 then by an engine.
 
 For: replay, persistence before use, timing and stopping. A driven search is a generator as the
-search is: it yields what an engine must answer, so that one loop can ask for one search
-(`answer_alone`) or for many (lockstep.py). Not for: what is asked or how it is scored.
+search is: it yields the engine calls it needs, so that one loop can make them for one run
+(`run_to_end`) or for many at once (lockstep.py). Not for: what is asked or how it is scored.
 """
 
 from __future__ import annotations
@@ -17,14 +17,22 @@ from typing import Any
 
 from opro_local.errors import EngineError, OproError
 from opro_local.runs.cache import Shelf
+from opro_local.runs.events import (
+    SILENT,
+    BatchAnswer,
+    BatchProgress,
+    BatchStart,
+    Interrupted,
+    Listener,
+    TrajectoryGrowth,
+)
 from opro_local.runs.store import Store
-from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
     Batch,
     Completion,
     Engine,
     Progress,
-    Rejection,
     Reply,
     Request,
     Role,
@@ -33,53 +41,13 @@ from opro_local.types import (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A batch is not in the store: the cache and an engine are asked."""
+class EngineCall:
+    """What a run needs next: completions for these requests from this engine.
 
-    batch: Batch
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """So many requests of the batch are finished, and an engine has written so many tokens for it."""
-
-    finished: int
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A batch was answered: from the store when replayed, else by the cache (`from_cache` of it)
-    and an engine.
-    """
-
-    batch: Batch
-    reply: Reply
-    replayed: bool
-    from_cache: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    """The trajectory grew by these."""
-
-    entries: tuple[Entry, ...]
-    rejections: tuple[Rejection, ...]
-    trajectory: Trajectory
-
-
-Event = Asked | Working | Answered | Grown
-Report = Callable[[Event], None]
-
-
-class Interrupted(Exception):
-    """The run was asked to stop; everything answered so far is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What a search waits for: requests that its engine must answer now, and who hears of the
-    progress.
+    Attributes:
+        engine: who must answer.
+        requests: what is in neither the store nor the cache.
+        progress: to be called while the engine works, as Engine.generate calls it.
     """
 
     engine: Engine
@@ -87,43 +55,42 @@ class Waiting:
     progress: Progress
 
 
-Driven = Generator[Waiting, Reply, Any]
-Shelves = Callable[[Role], Shelf | None]
+# A run that goes from engine call to engine call. It is sent what each call gave, or is thrown the
+# error that it ended with, and returns what the run came to.
+RunSteps = Generator[EngineCall, Reply, Any]
+FindShelf = Callable[[Role], Shelf | None]
 
 
 def drive(
-    asks: Generator[Batch, Reply, Any],
+    search: Generator[Batch, Reply, Any],
     engines: Mapping[Role, Engine],
     trajectory: Trajectory,
     store: Store | None = None,
-    report: Report = lambda event: None,
-    stopping: Callable[[], bool] = lambda: False,
+    listener: Listener = SILENT,
 ) -> Any:
-    """Run a search to its end, alone and without the cache, and return what it returns; see
-    `driven`.
+    """Drive a search to its end, alone and without the cache, and return what it returns; see
+    `drive_steps`.
     """
-    return answer_alone(driven(asks, engines, trajectory, store, report, stopping))
+    return run_to_end(drive_steps(search, engines, trajectory, store, listener))
 
 
-def driven(
-    asks: Generator[Batch, Reply, Any],
+def drive_steps(
+    search: Generator[Batch, Reply, Any],
     engines: Mapping[Role, Engine],
     trajectory: Trajectory,
     store: Store | None = None,
-    report: Report = lambda event: None,
-    stopping: Callable[[], bool] = lambda: False,
-    shelves: Shelves = lambda role: None,
-) -> Driven:
-    """A search on its way to its end; returns what the search returns.
+    listener: Listener = SILENT,
+    find_shelf: FindShelf = lambda role: None,
+) -> RunSteps:
+    """Drive a search to its end, one engine call after another; returns what the search returns.
 
     Args:
-        asks: the search.
+        search: yields batches, is sent their results.
         engines: one per role; both roles may share one. Looked up when a batch needs it.
         trajectory: the one the search fills; its growth is recorded and reported.
         store: where completions are kept; None keeps nothing.
-        report: called for every event.
-        stopping: asked after each answered batch; true ends the run with Interrupted.
-        shelves: the part of the cache that a role's engine may use, None where there is none.
+        listener: hears of every event, and is asked after each answered batch whether to stop.
+        find_shelf: the part of the cache that a role's engine may use, None where there is none.
 
     Yields:
         what an engine must answer; is sent the completions and the seconds that it took.
@@ -131,57 +98,59 @@ def driven(
     Raises:
         EngineError: an engine failed or gave a wrong number of completions.
         StoreError: the store can't be written.
-        Interrupted: `stopping` said so.
+        Interrupted: the listener said to stop.
     """
-    tail = _Tail(trajectory, store, report)
+    growth = _Growth(trajectory, store, listener)
 
-    def sent(reply: Reply | None) -> Batch:
+    def next_batch(result: Reply | None) -> Batch:
         try:
-            return asks.send(reply)
+            return search.send(result)  # type: ignore[arg-type]  # None starts a generator
         finally:
-            tail.pass_on()
+            # Also at the search's end, and when it fails: what it found until then is recorded.
+            growth.pass_on()
 
     try:
-        batch = sent(None)
+        batch = next_batch(None)
         while True:
-            batch = sent((yield from _answered(batch, engines, store, report, shelves)))
-            if stopping():
+            result = yield from _answer_batch(batch, engines, store, listener, find_shelf)
+            batch = next_batch(result)
+            if listener.should_stop():
                 raise Interrupted
     except StopIteration as end:
         return end.value
 
 
-def answer_alone(run: Driven) -> Any:
-    """Have each engine answer what the run waits for, to the run's end; returns what the run
-    returns.
-    """
+def run_to_end(steps: RunSteps) -> Any:
+    """Make each engine call of a run as it comes, to the run's end; returns what the run returns."""
     try:
-        waiting = next(run)
+        call = next(steps)
         while True:
             try:
-                reply = ask(waiting.engine, waiting.requests, waiting.progress)
+                result = call_engine(call.engine, call.requests, call.progress)
             except (OproError, KeyboardInterrupt) as error:
-                waiting = run.throw(error)
+                # The run decides what its error or Ctrl-C means, and leaves its folder in order.
+                call = steps.throw(error)
             else:
-                waiting = run.send(reply)
+                call = steps.send(result)
     except StopIteration as end:
         return end.value
     finally:
-        run.close()
+        steps.close()
 
 
-def ask(engine: Engine, requests: Sequence[Request], progress: Progress) -> Reply:
+def call_engine(engine: Engine, requests: Sequence[Request], progress: Progress) -> Reply:
     """One engine call and the seconds it took. Raises EngineError."""
     started = time.monotonic()
     completions = engine.generate(requests, progress)
     return Reply(completions, time.monotonic() - started)
 
 
-class _Tail:
+class _Growth:
     """Passes on what the trajectory gained since the last time."""
 
-    def __init__(self, trajectory: Trajectory, store: Store | None, report: Report) -> None:
-        self._trajectory, self._store, self._report = trajectory, store, report
+    def __init__(self, trajectory: Trajectory, store: Store | None, listener: Listener) -> None:
+        self._trajectory, self._store, self._listener = trajectory, store, listener
+        # How much of each list was passed on.
         self._entries = self._held_out = self._rejections = 0
 
     def pass_on(self) -> None:
@@ -195,49 +164,55 @@ class _Tail:
         self._rejections = len(trajectory.rejections)
         if self._store:
             self._store.record(entries, rejections, first)
-        self._report(Grown(entries, rejections, trajectory))
+        self._listener.report(TrajectoryGrowth(entries, rejections, trajectory))
 
 
-def _answered(
+def _answer_batch(
     batch: Batch,
     engines: Mapping[Role, Engine],
     store: Store | None,
-    report: Report,
-    shelves: Shelves,
-) -> Generator[Waiting, Reply, Reply]:
-    """The answer to a batch, from store, cache or engine. It is on disk when this returns."""
+    listener: Listener,
+    find_shelf: FindShelf,
+) -> Generator[EngineCall, Reply, Reply]:
+    """The result of a batch, from store, cache or engine. It is on disk when this returns."""
     digest = request_digest(batch)
     stored = store.reply(batch, digest) if store else None
     if stored:
-        report(Answered(batch, stored, True))
+        listener.report(BatchAnswer(batch, stored, replayed=True))
         return stored
-    report(Asked(batch))
-    engine, shelf = engines[batch.role], shelves(batch.role)
-    known = shelf.find(batch.requests) if shelf else [None] * len(batch.requests)
+    listener.report(BatchStart(batch))
+    engine = engines[batch.role]
+    # After the engine: only a running one knows which part of the cache is its own.
+    shelf = find_shelf(batch.role)
+    cached: Sequence[Completion | None] = [None] * len(batch.requests)
+    if shelf:
+        cached = shelf.find(batch.requests)
     missing = [
         request
-        for request, completion in zip(batch.requests, known, strict=True)
+        for request, completion in zip(batch.requests, cached, strict=True)
         if completion is None
     ]
-    hits = len(known) - len(missing)
+    hits = len(cached) - len(missing)
     fresh = Reply((), 0.0)
     if missing:
-        fresh = yield Waiting(
-            engine, missing, lambda done, tokens: report(Working(hits + done, tokens))
+        fresh = yield EngineCall(
+            engine,
+            missing,
+            lambda finished, tokens: listener.report(BatchProgress(hits + finished, tokens)),
         )
     if len(fresh.completions) != len(missing):
         raise EngineError(
             f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests"
         )
     rest = iter(fresh.completions)
-    reply = Reply([completion or next(rest) for completion in known], fresh.seconds)
+    result = Reply([completion or next(rest) for completion in cached], fresh.seconds)
     if store:
-        _account(store, batch.label, [completion for completion in known if completion])
-        store.append(batch, digest, reply)
+        _account(store, batch.label, [completion for completion in cached if completion])
+        store.append(batch, digest, result)
     if shelf:
         shelf.keep(missing, fresh.completions)
-    report(Answered(batch, reply, False, hits))
-    return reply
+    listener.report(BatchAnswer(batch, result, replayed=False, from_cache=hits))
+    return result
 
 
 def _account(store: Store, label: str, known: Sequence[Completion]) -> None:

@@ -60,14 +60,14 @@ def evaluation(config: Config) -> Plan:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
     solutions = list(dict.fromkeys(problem.seeds()))
 
-    def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    def search(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
         yield from score(problem, trajectory, solutions, split, 0)
         best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
         return Outcome("evaluated", solutions[0], best)
 
     return replace(
         ready,
-        asks=asks,
+        search=search,
         models={role: host for role, host in ready.models.items() if role != "optimizer"},
         identity={**ready.identity, "evaluation": split},
         summarize=summarize,
@@ -146,7 +146,7 @@ def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
     # Anew: the problem that was carried out knows the model's answers, which its prompts did not
     # yet.
     ready = evaluation(ready.config)
-    asks, batches = ready.asks(trajectory := Trajectory()), {}
+    asks, batches = ready.search(trajectory := Trajectory()), {}
     store = read_store(folder)
     try:
         batch = next(asks)

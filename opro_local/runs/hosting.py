@@ -25,6 +25,7 @@ from opro_local.models.cards import Card, card_for
 from opro_local.placement.choose import Placement
 from opro_local.placement.plan import ORDER, devices_of, plan_here, plan_of, settled
 from opro_local.runs.cache import Cache, Shelf
+from opro_local.runs.events import Listener
 from opro_local.runs.store import Store
 from opro_local.types import Engine, EngineSettings, Role
 
@@ -63,14 +64,14 @@ _NOT_DECIDING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class Hosting:
     """How one role is hosted.
 
     Attributes:
         wanted: the engine asked for, "auto" or a kind.
         settings: of its worker.
         share: the share of the GPU that the config asks for; without a plan `settings` may have one
-        of `hosts`.
+        of `hostings`.
         placement: how it may share a GPU with others, see config.RunSettings.
         adapter: the folder of the role's LoRA adapter; "" for none.
     """
@@ -101,9 +102,9 @@ def folder_of(settings: ModelSettings) -> Path:
     return Path() if settings.engine == "scripted" else offline.find_model(settings.model)
 
 
-def hosts(
+def hostings(
     config: Config, cards: Mapping[Role, Card], folders: Mapping[Role, Path]
-) -> dict[Role, Host]:
+) -> dict[Role, Hosting]:
     """How each of these roles is hosted.
 
     Two different engines get under half of the GPU each, three a third, unless the config says
@@ -146,22 +147,22 @@ def _adapter(folder: str) -> str:
     return str(path)
 
 
-def _with_adapters(host: Host, others: Iterable[Host]) -> EngineSettings:
+def _with_adapters(host: Hosting, others: Iterable[Hosting]) -> EngineSettings:
     """The host's settings with all adapters that roles with the same base model and hosting wear."""
     worn = {other.adapter for other in others if other.adapter and other.settings == host.settings}
     return replace(host.settings, adapters=tuple(sorted(worn)))
 
 
-def embedder(folder: str) -> Host:
+def embedder(folder: str) -> Hosting:
     """How a sentence-embedding model is hosted. Raises ModelError if its folder is not there."""
-    return Host(
+    return Hosting(
         "embedding", EngineSettings(model=str(offline.find_model(folder)), kind="embedding")
     )
 
 
-def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
+def _host(settings: ModelSettings, folder: Path, card: Card) -> Hosting:
     kind = settings.engine if settings.engine in ("scripted", "vllm") else "transformers"
-    return Host(
+    return Hosting(
         settings.engine,
         EngineSettings(
             model="" if kind == "scripted" else str(folder),
@@ -173,8 +174,8 @@ def _host(settings: ModelSettings, folder: Path, card: Card) -> Host:
     )
 
 
-def asked_of(models: Mapping[Role, Host]) -> dict[Role, EngineSettings]:
-    """Each role's settings as the config has them, without the shares of `hosts`."""
+def asked_of(models: Mapping[Role, Hosting]) -> dict[Role, EngineSettings]:
+    """Each role's settings as the config has them, without the shares of `hostings`."""
     return {role: replace(host.settings, gpu_memory=host.share) for role, host in models.items()}
 
 
@@ -193,7 +194,7 @@ def placement_of(config: Config, there: Sequence[Gpu], alike: bool = False) -> P
         role: folder_of(settings_of(config, role)) for role in ("scorer", "optimizer")
     }
     asked = asked_of(
-        hosts(config, {role: card_for(folder) for role, folder in folders.items()}, folders)
+        hostings(config, {role: card_for(folder) for role, folder in folders.items()}, folders)
     )
     if alike:
         there = (there[0],) * max(
@@ -209,7 +210,7 @@ def notices(store: Store) -> list[str]:
     return [f"placement: {kept['why']}"] if kept else []
 
 
-class Hosted(Mapping[Role, Engine]):
+class RunEngines(Mapping[Role, Engine]):
     """The engines of a run; a replayed run starts none.
 
     Args:
@@ -217,7 +218,7 @@ class Hosted(Mapping[Role, Engine]):
         others: the roles that this process answers itself, such as a user's program.
         store: the run's; keeps which engines it was started with and, beside it, the workers'
         output.
-        notify: called with lines for the user.
+        listener: told how models share the GPU, and which engine stands in for another.
         check: called with the engines when a new run starts them, before anything is asked.
         cache: what greedy answers of other runs are looked up in; None does without.
         pool: engines that other runs use, too; None starts the run's own.
@@ -225,16 +226,16 @@ class Hosted(Mapping[Role, Engine]):
 
     def __init__(
         self,
-        models: Mapping[Role, Host],
+        models: Mapping[Role, Hosting],
         others: Mapping[Role, Engine],
         store: Store,
-        notify: Callable[[str], None],
+        listener: Listener,
         check: Callable[[Mapping[Role, Engine]], None],
         cache: Cache | None = None,
         pool: Pool | None = None,
     ) -> None:
         self._models, self._others = models, others
-        self._store, self._notify, self._check, self._cache = store, notify, check, cache
+        self._store, self._listener, self._check, self._cache = store, listener, check, cache
         self._pool, self._are_shared = pool, False
         self._engines: dict[Role, Engine] = {}
 
@@ -342,7 +343,7 @@ class Hosted(Mapping[Role, Engine]):
             settings = replace(settings, sleep=0)
         engine, notice = start_engine(settings, wanted, self._store.folder / f"{role}.log", own)
         if notice:
-            self._notify(notice)
+            self._listener.notify(notice)
         return engine
 
     def _placed(
@@ -364,8 +365,8 @@ class Hosted(Mapping[Role, Engine]):
         settings = settled(asked, plan)
         self._store.put(placement=plan.described())
         for line in notices(self._store):
-            self._notify(line)
-        turns = Turns(plan.sleep > 0, self._notify) if plan.choice == "swap" else None
+            self._listener.notify(line)
+        turns = Turns(plan.sleep > 0, self._listener.notify) if plan.choice == "swap" else None
         return settings, devices_of(asked, plan), turns
 
     def _compare(self) -> None:

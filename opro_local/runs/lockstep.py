@@ -1,4 +1,4 @@
-"""Many runs advanced together: what they wait for from the same engine is asked in one call.
+"""Many runs advanced together: what they need from the same engine is asked in one call.
 
 For: filling a GPU that one run leaves idle. Not for: what a run is (run.py), or which runs there
 are. Every run keeps its own folder and comes to what it comes to alone; whatever ends one of them
@@ -16,164 +16,162 @@ from typing import Any
 from opro_local.config.settings import Config
 from opro_local.engines.pool import Pool
 from opro_local.errors import EngineError, OproError
-from opro_local.runs.driver import Driven, Event, Interrupted, Waiting, ask
-from opro_local.runs.plans import plan
-from opro_local.runs.run import carried_out
+from opro_local.runs.driver import EngineCall, RunSteps, call_engine
+from opro_local.runs.events import SILENT, Interrupted, Listener
+from opro_local.runs.plans import Plan
+from opro_local.runs.run import run_steps
 from opro_local.types import Engine, Reply, Request
 
-Ended = Any | OproError | Interrupted
+# What a run came to: its result, or what ended it.
+RunEnd = Any | OproError | Interrupted
 
 
-def execute_many(
-    runs: Sequence[tuple[Config, Path]],
-    report: Callable[[int, Event], None] = lambda number, event: None,
-    stopping: Callable[[], bool] = lambda: False,
-    notify: Callable[[int, str], None] = lambda number, line: None,
+def run_many(
+    runs: Sequence[tuple[Config | Plan, Path]], listeners: Sequence[Listener] = ()
 ) -> list[dict[str, Any] | OproError | Interrupted]:
     """Run or resume searches in lockstep; engines are shared between runs with equal settings.
 
     Args:
-        runs: the config and the folder of each; no folder twice.
-        report: called with a run's position in `runs` and the driver's events for it.
-        stopping: asked after each engine call; true ends all runs with Interrupted, to be resumed.
-        notify: called with a run's position and lines its user should know.
+        runs: what to do and the folder of each, see `run`; no folder twice.
+        listeners: one per run, in order; none hears nothing. Each is asked after each engine call
+            whether to stop; one that says so ends all runs with Interrupted, to be resumed.
 
     Returns:
         what each run came to, in order: its result, or the error that ended it.
     """
+    own = listeners or [SILENT] * len(runs)
     pool = Pool()
     try:
-        return lockstep(
+        return run_together(
             [
-                _planned(
-                    config, folder, partial(report, number), stopping, partial(notify, number), pool
-                )
-                for number, (config, folder) in enumerate(runs)
+                run_steps(work, folder, listener, pool)
+                for (work, folder), listener in zip(runs, own, strict=True)
             ],
-            stopping,
+            lambda: any(listener.should_stop() for listener in own),
         )
     finally:
         pool.close()
 
 
-def _planned(config: Config, folder: Path, report, stopping, notify, pool: Pool) -> Driven:
-    """The run from its plan on, so that a config that can't be planned ends like a run that fails."""
-    return (yield from carried_out(plan(config), folder, report, stopping, notify, pool))
-
-
-def lockstep(runs: Sequence[Driven], stopping: Callable[[], bool] = lambda: False) -> list[Ended]:
-    """Advance driven searches together to their ends.
+def run_together(
+    runs: Sequence[RunSteps], should_stop: Callable[[], bool] = lambda: False
+) -> list[RunEnd]:
+    """Advance runs together to their ends.
 
     The engine that some run has waited for longest comes first, so that runs out of step fall into
     step, and none waits for ever.
 
     Args:
-        runs: what to drive; see driver.driven.
-        stopping: asked after each engine call; true interrupts the runs that wait.
+        runs: what to advance; see driver.drive_steps.
+        should_stop: asked after each engine call; true interrupts the runs that are not at their
+            end.
 
     Returns:
         what each run returned, or the OproError or Interrupted that ended it.
     """
-    together = _Together(runs)
+    together = _RunsTogether(runs)
     try:
         for number, run in enumerate(runs):
             together.move(number, partial(next, run))
-        while together.waiting:
-            engine = next(iter(together.waiting.values())).engine
+        while together.calls:
+            engine = next(iter(together.calls.values())).engine
             together.answer(engine)
-            if stopping():
-                together.end(Interrupted)
+            if should_stop():
+                together.end_all(Interrupted)
     except KeyboardInterrupt:
-        together.end(KeyboardInterrupt)
+        together.end_all(KeyboardInterrupt)
         raise
     finally:
         for run in runs:
             run.close()
-    return [together.ended[number] for number in range(len(runs))]
+    return [together.ends[number] for number in range(len(runs))]
 
 
-class _Together:
-    """Runs by number: those that wait, for what, the longest wait first, and those that ended, how."""
+class _RunsTogether:
+    """Runs by their number.
 
-    def __init__(self, runs: Sequence[Driven]) -> None:
+    Attributes:
+        calls: the engine call that each run waits for, the one that waited longest first.
+        ends: what the runs at their end came to.
+    """
+
+    def __init__(self, runs: Sequence[RunSteps]) -> None:
         self._runs = runs
-        self.waiting: dict[int, Waiting] = {}
-        self.ended: dict[int, Ended] = {}
+        self.calls: dict[int, EngineCall] = {}
+        self.ends: dict[int, RunEnd] = {}
 
-    def move(self, number: int, on: Callable[[], Waiting]) -> None:
-        """Take a run to the next thing it waits for, or to its end."""
-        self.waiting.pop(number, None)
+    def move(self, number: int, advance: Callable[[], EngineCall]) -> None:
+        """Take a run to its next engine call, or to its end."""
+        # Removed first, so that the next call goes to the end of the line.
+        self.calls.pop(number, None)
         try:
-            self.waiting[number] = on()
+            self.calls[number] = advance()
         except StopIteration as end:
-            self.ended[number] = end.value
+            self.ends[number] = end.value
         except (OproError, Interrupted) as error:
-            self.ended[number] = error
+            self.ends[number] = error
 
     def answer(self, engine: Engine) -> None:
-        """Ask an engine once for all runs that wait for it, and move them on."""
-        numbers = sorted(
-            number for number, waiting in self.waiting.items() if waiting.engine is engine
-        )
-        replies = ask_together(engine, [self.waiting[number] for number in numbers])
-        for number, reply in zip(numbers, replies, strict=True):
+        """Call an engine once for all runs that wait for it, and move them on."""
+        numbers = sorted(number for number, call in self.calls.items() if call.engine is engine)
+        results = call_together(engine, [self.calls[number] for number in numbers])
+        for number, result in zip(numbers, results, strict=True):
             run = self._runs[number]
-            self.move(
-                number, partial(run.throw if isinstance(reply, OproError) else run.send, reply)
-            )
+            advance = run.throw if isinstance(result, OproError) else run.send
+            self.move(number, partial(advance, result))
 
-    def end(self, how: type[BaseException]) -> None:
+    def end_all(self, exception: type[BaseException]) -> None:
         """End every run that has not ended, so that each leaves its folder in order."""
         for number, run in enumerate(self._runs):
-            if number not in self.ended:
+            if number not in self.ends:
                 with contextlib.suppress(KeyboardInterrupt):
-                    self.move(number, partial(run.throw, how()))
+                    self.move(number, partial(run.throw, exception()))
 
 
-def ask_together(engine: Engine, waits: Sequence[Waiting]) -> list[Reply | OproError]:
+def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[Reply | OproError]:
     """One engine call for several runs; each gets its completions and its share of the seconds, by
     requests.
 
     What several runs ask alike, such as the baseline on every row, is asked once: a request decides
     its answer.
 
-    Where the call fails, each run is asked for alone, so that the one whose request broke it fails
-    alone. If all fail
-    then, the engine is what failed, and all end with the first error: it says more than what a dead
-    engine says after.
+    Where the call fails, it is made again for each run alone, so that the run whose request broke
+    it fails alone. If all fail then, the engine is what failed, and all end with the first error:
+    it says more than what a dead engine says after.
     """
-    if len(waits) == 1:
-        return [_ask_alone(engine, waits[0])]
-    sizes = [len(waiting.requests) for waiting in waits]
+    if len(calls) == 1:
+        return [_call_alone(engine, calls[0])]
+    sizes = [len(call.requests) for call in calls]
     total = sum(sizes)
 
-    def progress(done: int, tokens: int) -> None:
-        for waiting, size in zip(waits, sizes, strict=True):
-            waiting.progress(done * size // len(places), tokens * size // total)
+    def progress(finished: int, tokens: int) -> None:
+        for call, size in zip(calls, sizes, strict=True):
+            call.progress(finished * size // len(places), tokens * size // total)
 
+    # Where each distinct request stands in the shared call; and of every request of every run, in
+    # order, the place of its completion.
     places: dict[Request, int] = {}
-    asked = [
-        places.setdefault(request, len(places)) for waiting in waits for request in waiting.requests
+    wanted = [
+        places.setdefault(request, len(places)) for call in calls for request in call.requests
     ]
     try:
-        whole = ask(engine, list(places), progress)
-        if len(whole.completions) != len(places):
+        shared = call_engine(engine, list(places), progress)
+        if len(shared.completions) != len(places):
             raise EngineError(
-                f"{len(whole.completions)} completions for {len(places)} requests of {len(waits)} runs"
+                f"{len(shared.completions)} completions for {len(places)} requests of {len(calls)} runs"
             )
     except OproError as error:
-        alone = [_ask_alone(engine, waiting) for waiting in waits]
-        return (
-            [error] * len(waits) if all(isinstance(reply, OproError) for reply in alone) else alone
-        )
-    rest = map(whole.completions.__getitem__, asked)
+        alone = [_call_alone(engine, call) for call in calls]
+        all_failed = all(isinstance(result, OproError) for result in alone)
+        return [error] * len(calls) if all_failed else alone
+    rest = map(shared.completions.__getitem__, wanted)
     return [
-        Reply([next(rest) for _ in range(size)], whole.seconds * size / total) for size in sizes
+        Reply([next(rest) for _ in range(size)], shared.seconds * size / total) for size in sizes
     ]
 
 
-def _ask_alone(engine: Engine, waiting: Waiting) -> Reply | OproError:
+def _call_alone(engine: Engine, call: EngineCall) -> Reply | OproError:
     try:
-        return ask(engine, waiting.requests, waiting.progress)
+        return call_engine(engine, call.requests, call.progress)
     except OproError as error:
         return error

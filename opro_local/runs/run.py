@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,154 +23,90 @@ from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.models import offline
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
-from opro_local.runs.driver import Driven, Interrupted, Report, answer_alone, driven
-from opro_local.runs.hosting import Hosted, notices
-from opro_local.runs.plans import Plan, plan
+from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
+from opro_local.runs.events import SILENT, Interrupted, Listener
+from opro_local.runs.hosting import RunEngines, notices
+from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 
 
-def optimize(
-    data: str | Path | Mapping[str, Any] | Config,
-    *,
-    run: str | Path,
-    input: str | None = None,
-    target: str | None = None,
-    model: str | None = None,
-    set: tuple[str, ...] | list[str] = (),
-    report: Report = lambda event: None,
-) -> dict[str, Any]:
-    """Improve a prompt. Giving the same call again resumes the run, or returns its result when it
-    is finished.
+def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> dict[str, Any]:
+    """Run or resume a search in its folder and return its result.
 
     Args:
-        data: a CSV, JSONL, Parquet or `datasets` path; or a whole Config; or its tables as a
-        mapping.
-        run: the run's folder.
-        input, target: the columns with what is asked and what counts as right.
-        model: optimizer and scorer: a folder, an imported model's name, or a repository id on disk.
-        set: any setting, as "section.key=value".
-        report: called with the driver's events.
-
-    Returns:
-        the result, as docs/result.md describes it.
-
-    Raises:
-        OproError: see errors.py; UsageError also where a whole Config comes with more settings.
-    """
-    columns = {
-        name: column
-        for name, column in (("input", input), ("target", target))
-        if column is not None
-    }
-    if isinstance(data, Config):
-        if columns or model or set:
-            raise UsageError(
-                "a Config is whole: input, target, model and set change nothing of it",
-                "build it with them",
-            )
-        return execute(data, Path(run), report)
-    tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data)}}
-    if columns:
-        tables["task"] = {**tables.get("task", {}), **columns}
-    if model:
-        tables["scorer"] = {**tables.get("scorer", {}), "model": model}
-    return execute(reading.build(tables, set), Path(run), report)
-
-
-def execute(
-    config: Config,
-    folder: Path,
-    report: Report = lambda event: None,
-    stopping: Callable[[], bool] = lambda: False,
-    notify: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Run or resume a search in its folder and return its result; see `carry_out`."""
-    return carry_out(plan(config), folder, report, stopping, notify)
-
-
-def carry_out(
-    ready: Plan,
-    folder: Path,
-    report: Report = lambda event: None,
-    stopping: Callable[[], bool] = lambda: False,
-    notify: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Run or resume what was planned in its folder and return its result.
-
-    Args:
-        ready: what to do.
-        folder: where it is kept.
-        report: called with the driver's events.
-        stopping: asked after each batch; see driver.drive.
-        notify: called with lines the user should know before it starts (duplicated rows, engine
-        fall-back).
+        work: what to do: a config, or a plan that a caller made of one.
+        folder: where it is kept. The same call there resumes it, or returns its result when it is
+            finished.
+        listener: hears of the run, and may stop it.
 
     Raises:
         OproError: see errors.py. A new folder is removed again when nothing was answered yet.
-        Interrupted: stopped; the same call resumes.
+        Interrupted: the listener stopped it; the same call resumes.
     """
-    return answer_alone(carried_out(ready, folder, report, stopping, notify))
+    return run_to_end(run_steps(work, folder, listener))
 
 
-def carried_out(
-    ready: Plan,
+def run_steps(
+    work: Config | Plan,
     folder: Path,
-    report: Report,
-    stopping: Callable[[], bool],
-    notify: Callable[[str], None],
+    listener: Listener = SILENT,
     pool: Pool | None = None,
-) -> Driven:
-    """What `carry_out` does, as a generator that yields what an engine must answer; see
-    driver.driven.
+) -> RunSteps:
+    """What `run` does, as a generator that yields what an engine must answer; see
+    driver.drive_steps.
 
-    Its engines are the pool's, whose maker closes them; without one they are the run's own.
+    Args:
+        work, folder, listener: see `run`.
+        pool: engines that several runs share, closed by who made it; without one the run starts
+            and stops its own.
     """
-    for line in ready.notices:
-        notify(line)
-    with _opened(folder, ready) as store:
-        kept = ready.config.run
-        cache = Cache(None, kept.cache_bytes, notify) if kept.cache else None
-        hosted = Hosted(ready.models, ready.others, store, notify, ready.check, cache, pool)
+    # In here and not in the caller, so that of many runs one that can't be planned fails alone.
+    plan = make_plan(work) if isinstance(work, Config) else work
+    for line in plan.notices:
+        listener.notify(line)
+    with _opened(folder, plan) as store:
+        settings = plan.config.run
+        cache = Cache(None, settings.cache_bytes, listener.notify) if settings.cache else None
+        engines = RunEngines(plan.models, plan.others, store, listener, plan.check, cache, pool)
         trajectory = Trajectory()
         try:
-            asks = ready.asks(trajectory)
-            outcome = yield from driven(
-                asks, hosted, trajectory, store, report, stopping, hosted.shelf
+            outcome = yield from drive_steps(
+                plan.search(trajectory), engines, trajectory, store, listener, engines.shelf
             )
         except (Interrupted, KeyboardInterrupt):
             store.put(state="interrupted")
             raise
         except OproError as error:
             # What was finished stays so when its repetition is refused.
-            refused = isinstance(error, UsageError) and store.get("result") is not None
-            store.put(state="finished" if refused else "failed", error=str(error))
+            is_refused = isinstance(error, UsageError) and store.get("result") is not None
+            store.put(state="finished" if is_refused else "failed", error=str(error))
             raise
         finally:
-            hosted.close()
+            engines.close()
         store.settle(trajectory)
-        alpha = ready.config.evaluation.alpha
-        found = {**ready.summarize(trajectory, outcome, alpha), "alpha": alpha}
-        return _conclude(store, ready, ready.conclude(found, trajectory))
+        alpha = plan.config.evaluation.alpha
+        found = {**plan.summarize(trajectory, outcome, alpha), "alpha": alpha}
+        return _conclude(store, plan, plan.conclude(found, trajectory))
 
 
-def _conclude(store: Store, ready: Plan, found: dict[str, Any]) -> dict[str, Any]:
+def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> dict[str, Any]:
     """Complete the result with what only the store knows, and leave it in the folder as files."""
     found = {
-        "name": ready.config.run.name,
+        "name": plan.config.run.name,
         "state": "finished",
         **found,
         **accounts(store),
         "engine": store.get("engine"),
-        "rule": ready.rule,
-        "shares": ready.shares,
-        "notices": [*ready.notices, *notices(store)],
+        "rule": plan.rule,
+        "shares": plan.shares,
+        "notices": [*plan.notices, *notices(store)],
     }
     if "summary" not in found:
         found["summary"] = result.words(found)
     store.put(state="finished", result=found)
     for name, text in {
-        **ready.files(found),
+        **plan.files(found),
         "result.json": json.dumps(found, indent=2) + "\n",
     }.items():
         write_whole(store.folder / name, text)
@@ -202,14 +138,14 @@ def accounts(store: Store) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(folder: Path, ready: Plan) -> Iterator[Store]:
+def _opened(folder: Path, plan: Plan) -> Iterator[Store]:
     """The run's store, locked and checked against this config; a folder made here for nothing is
     removed.
     """
     new = not folder.exists()
     store = open_store(folder)
     try:
-        _identify(store, ready)
+        _identify(store, plan)
         yield store
     finally:
         unused = new and _is_unused(store)
@@ -225,14 +161,14 @@ def _is_unused(store: Store) -> bool:
         return False
 
 
-def _identify(store: Store, ready: Plan) -> None:
+def _identify(store: Store, plan: Plan) -> None:
     """Write who the run is on its first start; refuse a folder that belongs to another config, data
     or model.
     """
-    now = json.loads(ready.config.canonical())
-    models = {role: host.settings.model for role, host in ready.models.items()}
+    now = json.loads(plan.config.canonical())
+    models = {role: host.settings.model for role, host in plan.models.items()}
     identity = {
-        **ready.identity,
+        **plan.identity,
         **{role: offline.model_digest(Path(folder)) for role, folder in models.items() if folder},
     }
     before = store.get("config")
@@ -247,7 +183,7 @@ def _identify(store: Store, ready: Plan) -> None:
                 f"{store.folder}: belongs to another config: {'; '.join(differing)}",
                 "choose another --run folder",
             )
-    store.put(config=now, identity=identity, shares=ready.shares, state="running")
+    store.put(config=now, identity=identity, shares=plan.shares, state="running")
 
 
 def write_whole(path: Path, text: str) -> None:

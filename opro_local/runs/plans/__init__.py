@@ -14,7 +14,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.program import agent_file_plan, command_plan, function_plan
 from opro_local.runs.plans.prompt import prompt_plan
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "make_plan"]
 
 _PLANS: Mapping[str, Callable[[Config], Plan]] = {
     "prompt": prompt_plan,
@@ -26,7 +26,7 @@ _PLANS: Mapping[str, Callable[[Config], Plan]] = {
 }
 
 
-def plan(config: Config) -> Plan:
+def make_plan(config: Config) -> Plan:
     """Check everything that can be checked without a model in memory; nothing is written.
 
     Raises:

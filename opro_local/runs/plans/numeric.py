@@ -21,7 +21,7 @@ from opro_local.search.metaprompts import metaprompt
 
 
 def linear_regression_plan(config: Config) -> Plan:
-    """w and b of a line; see plan.plan."""
+    """w and b of a line; see make_plan."""
     cards = cards_of(config, ("optimizer",))
     form, constrained = _asked(config, cards["optimizer"])
     problem = LinearRegression(config, constrained)
@@ -36,7 +36,7 @@ def linear_regression_plan(config: Config) -> Plan:
 
 
 def tsp_plan(config: Config) -> Plan:
-    """A tour through points drawn or read from a file; see plan.plan."""
+    """A tour through points drawn or read from a file; see make_plan."""
     cards = cards_of(config, ("optimizer",))
     form, constrained = _asked(config, cards["optimizer"])
     points = _points(config)

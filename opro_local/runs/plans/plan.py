@@ -13,7 +13,7 @@ from typing import Any
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card, card_for
 from opro_local.runs import hosting, result
-from opro_local.runs.hosting import Host
+from opro_local.runs.hosting import Hosting
 from opro_local.search import similarity
 from opro_local.search.loop import Outcome, search
 from opro_local.search.metaprompts import metaprompt
@@ -21,7 +21,7 @@ from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Engine, Problem, Reply, Role
 
-Asks = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]
+Search = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Plan:
     Attributes:
         config: what was asked for.
         problem: what is optimized.
-        asks: the generator to drive, over an empty trajectory: a search unless a verb replaces it.
+        search: makes the generator to drive, over an empty trajectory: a search unless a verb replaces it.
         models: the roles that models answer, and how each is hosted.
         others: the roles that this process answers itself.
         identity: digests of what the config only names (data, programs); a run continues only while
@@ -48,8 +48,8 @@ class Plan:
 
     config: Config
     problem: Problem
-    asks: Asks
-    models: Mapping[Role, Host]
+    search: Search
+    models: Mapping[Role, Hosting]
     others: Mapping[Role, Engine] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     notices: Sequence[str] = ()
@@ -87,14 +87,14 @@ def assemble(
     chosen = config.search.metaprompt
     asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
 
-    def asks(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    def start(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
         proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
         return search(problem, config, proposer, trajectory)
 
-    models = hosting.hosts(config, cards, folders)
+    models = hosting.hostings(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:
         models["embedder"] = hosting.embedder(config.search.similarity)
-    return Plan(config, problem, asks, models, **others)
+    return Plan(config, problem, start, models, **others)
 
 
 def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
