@@ -11,7 +11,7 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.start import start_engine
-from opro_local.engines.turns import Turn, Turns
+from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.engines.vllm import arguments
 from opro_local.errors import EngineError
 from opro_local.placement.choose import Demand, plan
@@ -45,13 +45,13 @@ class Fake:
 
 
 def test_engines_that_take_turns_are_never_alive_together():
-    alive, starts, turns = [], [], Turns()
+    alive, starts, turns = [], [], GpuTurns()
 
     def start(name):
         starts.append(name)
         return Fake(name, alive)
 
-    a, b = (Turn(turns, lambda name=name: start(name)) for name in "ab")
+    a, b = (TurnTakingEngine(turns, lambda name=name: start(name)) for name in "ab")
     assert alive == ["b"]
     for engine, name in ((b, "b"), (a, "a"), (a, "a"), (b, "b")):
         assert engine.generate([None])[0].text == name and alive == [name]
@@ -66,9 +66,9 @@ def test_engines_that_take_turns_are_never_alive_together():
 
 
 def test_an_engine_that_comes_back_as_another_is_refused():
-    alive, names, turns = [], iter(["vllm", "other", "transformers"]), Turns()
-    first = Turn(turns, lambda: Fake(next(names), alive))
-    Turn(turns, lambda: Fake(next(names), alive))
+    alive, names, turns = [], iter(["vllm", "other", "transformers"]), GpuTurns()
+    first = TurnTakingEngine(turns, lambda: Fake(next(names), alive))
+    TurnTakingEngine(turns, lambda: Fake(next(names), alive))
     with pytest.raises(EngineError, match="engine was vllm, now transformers"):
         first.generate([None])
     assert alive == []

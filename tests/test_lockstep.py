@@ -14,7 +14,7 @@ import pytest
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
-from opro_local.engines.pool import Pool
+from opro_local.engines.pool import EnginePool
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import DataError, EngineError, LockedError, StoreError
 from opro_local.runs.driver import EngineCall, drive_steps
@@ -377,7 +377,7 @@ def test_the_pool_shares_what_is_equal_and_closes_it():
             self.closed = True
 
     pool, settings, scorer, optimizer = (
-        Pool(),
+        EnginePool(),
         (EngineSettings("m", "vllm", template_args={"a": 1}), ""),
         Closing(),
         Closing(),

@@ -106,7 +106,7 @@ def test_a_role_asks_with_its_adapter_and_is_told_apart_by_it(tmp_path):
     one, two = adapter(tmp_path / "one"), adapter(tmp_path / "two", seed=2)
     base = ScriptedEngine.of(lambda request: Path(request.adapter).name or "none")
     asked = [Request(Prompt("x"), GREEDY)]
-    worn = [lora.Adapted(base, str(folder)) for folder in (one, two)]
+    worn = [lora.AdapterEngine(base, str(folder)) for folder in (one, two)]
     assert [engine.generate(asked)[0].text for engine in (base, *worn)] == ["none", "one", "two"]
     assert len({json.dumps(dict(engine.fingerprint)) for engine in (base, *worn)}) == 3
 

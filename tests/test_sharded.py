@@ -1,4 +1,4 @@
-"""One model in several workers: how a batch is divided, put together again, and what one failing
+"""One model in several workers: how a batch is divide_prompts, put together again, and what one failing
 worker does.
 """
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.engines import gpus, start
-from opro_local.engines.data_parallel import Sharded, divided, groups
+from opro_local.engines.data_parallel import DataParallelEngine, device_groups, divide_prompts
 from opro_local.engines.gpus import Gpu
 from opro_local.errors import EngineError
 from opro_local.types import EngineSettings, Prompt, Request, Sampling
@@ -43,7 +43,7 @@ def ask(*texts):
 @given(st.lists(st.text(max_size=20), max_size=40), st.integers(1, 6))
 def test_every_prompt_is_in_one_part_and_parts_are_alike(texts, count):
     prompts = [Prompt(text) for text in texts]
-    parts = divided(prompts, count)
+    parts = divide_prompts(prompts, count)
     assert sorted(place for part in parts for place in part) == list(range(len(texts)))
     assert len(parts) <= count and all(parts)
     sizes = [sum(len(texts[place]) + 2 for place in part) for part in parts]
@@ -54,7 +54,7 @@ def test_every_prompt_is_in_one_part_and_parts_are_alike(texts, count):
 
 def test_prompts_that_begin_alike_stay_together():
     prompts = [Prompt(f"{word} row {i}") for i in range(10) for word in ("think", "reply")]
-    parts = divided(prompts, 2)
+    parts = divide_prompts(prompts, 2)
     assert [{prompts[place].text.split()[0] for place in part} for part in parts] == [
         {"reply"},
         {"think"},
@@ -67,7 +67,7 @@ def test_answers_come_back_in_order_from_two_processes(tmp_path):
         settings(tmp_path, data_parallel=2), "scripted", tmp_path / "scorer.log"
     )
     try:
-        assert isinstance(engine, Sharded) and not notice
+        assert isinstance(engine, DataParallelEngine) and not notice
         texts = [f"text {i}" for i in range(20)]
         done = engine.generate(ask(*texts), lambda finished, tokens: told.append(finished))
         assert [completion.text.partition(" ")[2] for completion in done] == texts
@@ -91,7 +91,7 @@ def test_a_worker_that_dies_ends_the_others_at_once(tmp_path):
 
 
 def test_each_worker_has_gpus_of_its_own(monkeypatch, tmp_path):
-    assert groups(["0", "1", "2", "3"], 2, 2) == ["0,1", "2,3"]
+    assert device_groups(["0", "1", "2", "3"], 2, 2) == ["0,1", "2,3"]
     card = Gpu("a card", 1 << 34, 1 << 34)
     monkeypatch.setattr(gpus, "gpus", lambda: (card,) * 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")

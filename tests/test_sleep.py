@@ -20,7 +20,7 @@ from test_hosting import GIB, two_scripted
 
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.start import start_engine
-from opro_local.engines.turns import Turn, Turns
+from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import EngineError, ModelError
 from opro_local.placement.choose import Demand, plan
 from opro_local.runs import hosting
@@ -70,11 +70,11 @@ class Place:
 
     def __init__(self, names: str = "ab", sleeping: bool = True) -> None:
         self.told, self.lines, self.fails = [], [], []
-        self.turns = Turns(sleeping, self.lines.append)
+        self.turns = GpuTurns(sleeping, self.lines.append)
         self.engines = {name: self.turn(name) for name in names}
 
-    def turn(self, name: str) -> Turn:
-        return Turn(self.turns, lambda: Fake(name, self.told, self.fails))
+    def turn(self, name: str) -> TurnTakingEngine:
+        return TurnTakingEngine(self.turns, lambda: Fake(name, self.told, self.fails))
 
     def ask(self, *names: str) -> list[str]:
         """What the engines were told meanwhile."""
@@ -163,7 +163,7 @@ def test_a_model_that_does_not_load_is_not_tried_again():
         raise ModelError("no config.json")
 
     with pytest.raises(ModelError):
-        Turn(place.turns, broken)
+        TurnTakingEngine(place.turns, broken)
     assert place.lines == [] and sorted(place.close()) == ["close a", "close b"]
 
 
@@ -313,14 +313,14 @@ def test_a_sleeper_is_ended_by_ctrl_c_too(tmp_path, monkeypatch):
 def test_sleepers_die_with_a_parent_that_is_killed():
     program = textwrap.dedent(f"""
         import time
-        from opro_local.engines.turns import Turn, Turns
+        from opro_local.engines.turns import TurnTakingEngine, GpuTurns
         from opro_local.engines.worker import WorkerEngine
         from opro_local.types import EngineSettings
-        started, turns = [], Turns(True)
+        started, turns = [], GpuTurns(True)
         def start():
             started.append(WorkerEngine(EngineSettings("", "scripted", script={SCRIPT!r})))
             return started[-1]
-        place = [Turn(turns, start) for _ in range(2)]
+        place = [TurnTakingEngine(turns, start) for _ in range(2)]
         print(*(worker.pid for worker in started), flush=True)
         time.sleep(60)
     """)

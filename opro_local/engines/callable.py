@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from opro_local.engines.tokenizer import plain
+from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import EngineError
-from opro_local.programs.function import told
+from opro_local.programs.function import describe_exception
 from opro_local.types import Completion, Progress, Prompt, Request
 
 DRAWN = ("temperature", "max_tokens", "top_p", "seed")
@@ -52,7 +52,7 @@ class CallableEngine:
         """
         texts = self._together(requests) if self._many else []
         for request in requests[len(texts) :]:
-            texts.append(self._called(plain(request.prompt), request))
+            texts.append(self._called(plain_text(request.prompt), request))
             if progress:
                 progress(len(texts), sum(map(_words, texts)))
         if len(texts) != len(requests) or not all(isinstance(text, str) for text in texts):
@@ -61,13 +61,13 @@ class CallableEngine:
                 "return one text per prompt",
             )
         return [
-            Completion(text, "stop", _words(plain(request.prompt)), 0, _words(text))
+            Completion(text, "stop", _words(plain_text(request.prompt)), 0, _words(text))
             for text, request in zip(texts, requests, strict=True)
         ]
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Words, as nothing is known of its tokens."""
-        return [_words(plain(prompt)) for prompt in prompts]
+        return [_words(plain_text(prompt)) for prompt in prompts]
 
     def close(self) -> None:
         """It is the caller's."""
@@ -75,7 +75,7 @@ class CallableEngine:
     def _together(self, requests: Sequence[Request]) -> list[Any]:
         if not requests:
             return []
-        given = self._called([plain(request.prompt) for request in requests], requests[0])
+        given = self._called([plain_text(request.prompt) for request in requests], requests[0])
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != len(requests):
             raise EngineError(
                 f"{self._name} gave {given!r:.80} for {len(requests)} prompts",
@@ -91,7 +91,7 @@ class CallableEngine:
                 return self._model(argument, **drawn)
         except Exception as error:
             raise EngineError(
-                f"{self._name} raised {told(error)}", "the same call resumes the run"
+                f"{self._name} raised {describe_exception(error)}", "the same call resumes the run"
             ) from error
 
 

@@ -59,7 +59,7 @@ def check(constraint: Constraint) -> None:
         or not texts
         or not all(isinstance(text, str) for text in texts)
     ):
-        raise refused(
+        raise refusal(
             constraint, "not a text", "a choice takes a tuple of texts, every other kind one text"
         )
     if kind == "regex":
@@ -67,11 +67,11 @@ def check(constraint: Constraint) -> None:
     elif kind == "json":
         _check_schema(constraint)
     elif kind == "grammar" and not ROOT.search(value):
-        raise refused(
+        raise refusal(
             constraint, "no rule called root", 'write GBNF, such as root ::= "yes" | "no"'
         )
     elif kind not in ("choice", "grammar"):
-        raise refused(constraint, "an unknown kind", "kinds: choice, regex, json, grammar")
+        raise refusal(constraint, "an unknown kind", "kinds: choice, regex, json, grammar")
 
 
 def dialect(constraint: Constraint) -> tuple[str, str]:
@@ -95,7 +95,7 @@ def satisfies(constraint: Constraint, text: str) -> bool:
     return constraint.kind != "regex" or re.fullmatch(constraint.value, text, re.ASCII) is not None
 
 
-def refused(constraint: Constraint, why: str, hint: str) -> UsageError:
+def refusal(constraint: Constraint, why: str, hint: str) -> UsageError:
     """The error that names a constraint, shortened to one line."""
     shown = repr(constraint.value)
     shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "..."
@@ -144,13 +144,13 @@ class Grammars:
             else:
                 grammar = self._compiler.compile_grammar(text)
         except (RuntimeError, ValueError) as error:
-            raise refused(
+            raise refusal(
                 constraint, PLACE.sub("", str(error)).strip(), "see docs/engines.md, Constraints"
             ) from error
         first = xgrammar.allocate_token_bitmask(1, self.vocabulary)
         xgrammar.GrammarMatcher(grammar).fill_next_token_bitmask(first)
         if not first.any():
-            raise refused(
+            raise refusal(
                 constraint, "nothing satisfies it", "give one that at least one text satisfies"
             )
         return grammar
@@ -190,18 +190,18 @@ def _check_regex(constraint: Constraint) -> None:
             warnings.simplefilter("error", FutureWarning)
             re.compile(pattern)
     except (re.error, RecursionError, OverflowError, FutureWarning) as error:
-        raise refused(constraint, f"not a regex: {error}", "write it in Python's syntax") from error
+        raise refusal(constraint, f"not a regex: {error}", "write it in Python's syntax") from error
     unknown = [escape for escape in re.findall(r"\\(.)", pattern, re.DOTALL) if escape.isalnum()]
     unknown = [escape for escape in unknown if escape not in ESCAPES]
     if unknown:
-        raise refused(
+        raise refusal(
             constraint,
             f"\\{unknown[0]} can't be enforced",
             f"only the escapes {' '.join(ESCAPES)} can",
         )
     bare = re.sub(LITERAL, "x", pattern, flags=re.DOTALL)
     if "^" in bare[1:] or "$" in bare[:-1]:
-        raise refused(
+        raise refusal(
             constraint, "^ or $ inside", "the whole reply has to match: leave the anchors out"
         )
 
@@ -210,9 +210,9 @@ def _check_schema(constraint: Constraint) -> None:
     try:
         fault = _fault(json.loads(constraint.value))
     except (ValueError, RecursionError) as error:
-        raise refused(constraint, f"not JSON: {error}", "give a JSON schema as text") from error
+        raise refusal(constraint, f"not JSON: {error}", "give a JSON schema as text") from error
     if fault:
-        raise refused(
+        raise refusal(
             constraint, fault, f"keywords that can be enforced: {', '.join(sorted(HELD))}"
         )
 

@@ -24,10 +24,10 @@ class Worker(Engine, Protocol):
         """Kill the process; whoever waits for its answer gets an EngineError."""
 
 
-class Sharded:
+class DataParallelEngine:
     """Engines of the same model as one.
 
-    A batch is divided in the order of its texts, so that prompts with a common beginning go to one
+    A batch is divide_prompts in the order of its texts, so that prompts with a common beginning go to one
     worker and find it in that worker's cache: by solution where the instruction comes first, by
     question where the question does.
 
@@ -46,7 +46,7 @@ class Sharded:
         """One completion per request; see the Engine protocol. One failing worker ends all."""
         if not requests:
             return []
-        parts = divided([request.prompt for request in requests], len(self._workers))
+        parts = divide_prompts([request.prompt for request in requests], len(self._workers))
         told = _Told(len(parts), progress)
 
         def part(index: int) -> list[Completion]:
@@ -116,7 +116,7 @@ class _Told:
         return tell
 
 
-def divided(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
+def divide_prompts(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
     """The positions of the prompts in at most `count` parts of about equal length in characters,
     none empty.
     """
@@ -135,6 +135,6 @@ def _text(prompt: Prompt) -> str:
     )
 
 
-def groups(visible: Sequence[str], size: int, count: int) -> list[str]:
+def device_groups(visible: Sequence[str], size: int, count: int) -> list[str]:
     """CUDA_VISIBLE_DEVICES of each worker: `size` GPUs each, in order."""
     return [",".join(visible[size * index : size * (index + 1)]) for index in range(count)]

@@ -31,7 +31,7 @@ def gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or
     can't tell.
     """
-    asked = visible()
+    asked = visible_devices()
     program = shutil.which("nvidia-smi")
     if program is None or (asked is not None and asked[0] in ("", "-1")):
         return ()
@@ -66,7 +66,7 @@ def host_memory() -> int:
     return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
 
 
-def visible() -> list[str] | None:
+def visible_devices() -> list[str] | None:
     """The names in CUDA_VISIBLE_DEVICES, in its order; None where it is not set."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return None if named is None else [part.strip() for part in named.split(",")]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["vllm", "transformers", "scripted", "embedding"]
 
 
-Wanted = Literal["auto", "vllm", "transformers", "scripted", "embedding"]
+EngineChoice = Literal["auto", "vllm", "transformers", "scripted", "embedding"]
 
 
 MODULES = {"vllm": ("vllm",), "transformers": ("torch", "transformers"), "scripted": ()}
@@ -56,7 +56,7 @@ def engine_class(kind: Kind) -> Callable[[EngineSettings], Engine]:
     return ScriptedEngine
 
 
-def resolve_kind(wanted: Wanted) -> Kind:
+def resolve_kind(wanted: EngineChoice) -> Kind:
     """The engine to try first: the one asked for, or, for "auto", vLLM where it is installed.
 
     Raises:
@@ -64,8 +64,8 @@ def resolve_kind(wanted: Wanted) -> Kind:
     """
     kind = wanted
     if wanted == "auto":
-        kind = "transformers" if _missing("vllm") else "vllm"
-    missing = _missing(kind)
+        kind = "transformers" if missing_packages("vllm") else "vllm"
+    missing = missing_packages(kind)
     if missing:
         raise EngineError(
             f"the {kind} engine needs {', '.join(missing)}, not installed here", EXTRAS[kind]
@@ -73,5 +73,5 @@ def resolve_kind(wanted: Wanted) -> Kind:
     return kind
 
 
-def _missing(kind: Kind) -> list[str]:
+def missing_packages(kind: Kind) -> list[str]:
     return [name for name in MODULES[kind] if find_spec(name) is None]

@@ -72,7 +72,7 @@ def requests(adapters: Sequence[str]) -> dict[str, Any]:
     }
 
 
-class Adapted:
+class AdapterEngine:
     """An engine as a role with an adapter sees it; the engine may serve other roles with others, or
     without one.
 

@@ -13,7 +13,7 @@ from opro_local.types import Engine, EngineSettings, Role
 Asked = Mapping[Role, tuple[tuple[EngineSettings, str], str]]
 
 
-class Pool:
+class EnginePool:
     """Engines by what was asked for. Whoever made the pool closes it; runs only use it."""
 
     def __init__(self) -> None:

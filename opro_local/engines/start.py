@@ -17,11 +17,11 @@ from opro_local.types import Engine, EngineSettings
 if TYPE_CHECKING:
     from opro_local.engines.worker import WorkerEngine
 
-from opro_local.engines.kinds import Wanted, _missing, resolve_kind
+from opro_local.engines.kinds import EngineChoice, missing_packages, resolve_kind
 
 
 def start_engine(
-    settings: EngineSettings, wanted: Wanted, log: Path | None = None, own: Sequence[int] = ()
+    settings: EngineSettings, wanted: EngineChoice, log: Path | None = None, own: Sequence[int] = ()
 ) -> tuple[Engine, str]:
     """Start an engine in a worker process, or with `data_parallel` in several.
 
@@ -42,7 +42,7 @@ def start_engine(
     devices = _devices(settings, own)
     if settings.data_parallel == 1:
         return _start_one(settings, wanted, log, devices[0])
-    from opro_local.engines.data_parallel import Sharded
+    from opro_local.engines.data_parallel import DataParallelEngine
 
     first, notice = _start_one(settings, wanted, log, devices[0])
     rest = replace(settings, **({"engine_args": {}} if notice else {}))
@@ -55,7 +55,7 @@ def start_engine(
         for worker in workers:
             worker.close()
         raise
-    return Sharded(workers), notice
+    return DataParallelEngine(workers), notice
 
 
 def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | None]:
@@ -65,13 +65,15 @@ def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | No
     Raises:
         EngineError: there are too few.
     """
-    from opro_local.engines.data_parallel import groups
-    from opro_local.engines.gpus import gpus, visible
+    from opro_local.engines.data_parallel import device_groups
+    from opro_local.engines.gpus import gpus, visible_devices
 
     size, count = settings.tensor_parallel * settings.pipeline_parallel, settings.data_parallel
     if own:
-        names = visible()
-        return [*groups([names[place] if names else str(place) for place in own], size, count)]
+        names = visible_devices()
+        return [
+            *device_groups([names[place] if names else str(place) for place in own], size, count)
+        ]
     if count == 1:
         return [None]
     there = len(gpus())
@@ -82,11 +84,13 @@ def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | No
             f"data_parallel = {count} with {size} GPU{'s' * (size > 1)} each needs {size * count}, there are {there}",
             f"data_parallel = {there // size}" if there >= size else "lower tensor_parallel",
         )
-    return [*groups(visible() or [str(number) for number in range(there)], size, count)]
+    return [
+        *device_groups(visible_devices() or [str(number) for number in range(there)], size, count)
+    ]
 
 
 def _start_one(
-    settings: EngineSettings, wanted: Wanted, log: Path | None, devices: str | None
+    settings: EngineSettings, wanted: EngineChoice, log: Path | None, devices: str | None
 ) -> tuple[WorkerEngine, str]:
     from opro_local.engines.worker import WorkerEngine
 
@@ -95,7 +99,12 @@ def _start_one(
         return WorkerEngine(replace(settings, kind=kind), log, devices), ""
     except (EngineError, ModelError) as error:
         # Adapters are vLLM's only.
-        if wanted != "auto" or kind != "vllm" or settings.adapters or _missing("transformers"):
+        if (
+            wanted != "auto"
+            or kind != "vllm"
+            or settings.adapters
+            or missing_packages("transformers")
+        ):
             raise
         first = error
     # vLLM's own constructor arguments mean nothing to transformers.

@@ -81,7 +81,7 @@ class PromptTokenizer:
             raise ModelError(
                 f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
             ) from error
-        return cls(tokenizer, template_args, beginning(tokenizer, config))
+        return cls(tokenizer, template_args, beginning_token(tokenizer, config))
 
     @property
     def tokenizer(self) -> Any:
@@ -95,7 +95,9 @@ class PromptTokenizer:
         rendered = iter(self._ids([_encodable(text) for _, text in chats], special=False))
         whole = iter([*head, *next(rendered)] if head else next(rendered) for head, _ in chats)
         texts = [
-            _encodable(plain(prompt)) for prompt, c in zip(prompts, as_chat, strict=True) if not c
+            _encodable(plain_text(prompt))
+            for prompt, c in zip(prompts, as_chat, strict=True)
+            if not c
         ]
         raw = iter(self._ids(texts, special=True))
         return [next(whole) if c else self._begun(next(raw)) for c in as_chat]
@@ -232,7 +234,7 @@ def _read(folder: Path) -> Any:
     return tokenizer
 
 
-def plain(prompt: Prompt) -> str:
+def plain_text(prompt: Prompt) -> str:
     """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by
     blank lines.
     """
@@ -248,7 +250,7 @@ def plain(prompt: Prompt) -> str:
     )
 
 
-def beginning(tokenizer: Any, config: Any) -> int | None:
+def beginning_token(tokenizer: Any, config: Any) -> int | None:
     """The id that has to begin every plain text, or None.
 
     The config must name the token too, it must not double as the end, and the chat template must
@@ -279,7 +281,7 @@ def _marks_turns(tokenizer: Any) -> bool:
         return False
 
 
-def answered(call: Callable[[], Any], folder: str) -> Any:
+def explain_template_errors(call: Callable[[], Any], folder: str) -> Any:
     """Run a template or tokenizer call; what the model's own files raise comes back as one line.
 
     Raises:

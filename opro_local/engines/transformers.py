@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opro_local.engines.constraints import Grammars, refused
-from opro_local.engines.tokenizer import PromptTokenizer, answered
+from opro_local.engines.constraints import Grammars
+from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request
@@ -113,7 +113,7 @@ class TransformersEngine:
         self._model = None
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return answered(lambda: self._prompts.encode(prompts), self._settings.model)
+        return explain_template_errors(lambda: self._prompts.encode(prompts), self._settings.model)
 
     def _run(
         self, requests: list[Request], ids: list[list[int]], grammars: Mapping, before: tuple
@@ -181,7 +181,7 @@ class _Masks:
         for row, matcher in self._matchers.items():
             matcher.fill_next_token_bitmask(self._masks, row)
             if not self._masks[row].any():
-                raise refused(
+                raise refusal(
                     self._constraints[row],
                     "a reply reached a dead end",
                     "let every beginning have an end",

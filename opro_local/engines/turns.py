@@ -13,7 +13,7 @@ from opro_local.errors import EngineError
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 
-class Sleeper(Engine, Protocol):
+class SleepingEngine(Engine, Protocol):
     """An engine that can leave the GPU without ending. Both raise EngineError, and then it can only
     be closed.
     """
@@ -25,7 +25,7 @@ class Sleeper(Engine, Protocol):
         """Take its memory again and answer as before."""
 
 
-class Turns:
+class GpuTurns:
     """The one place that engines take turns in: who has it, and who sleeps meanwhile.
 
     Args:
@@ -40,10 +40,10 @@ class Turns:
 
     def __init__(self, sleeping: bool = False, notify: Callable[[str], None] | None = None) -> None:
         self.sleeping, self._notify = sleeping, notify
-        self._owner: Turn | None = None
-        self._engines: dict[Turn, Engine | Sleeper] = {}
+        self._owner: TurnTakingEngine | None = None
+        self._engines: dict[TurnTakingEngine, Engine | SleepingEngine] = {}
 
-    def take(self, owner: Turn, start: Callable[[], Engine]) -> Engine:
+    def take(self, owner: TurnTakingEngine, start: Callable[[], Engine]) -> Engine:
         """The owner's engine, awake; whoever else has the place leaves the memory first.
 
         Raises:
@@ -65,14 +65,14 @@ class Turns:
             self._owner, self._engines[owner] = owner, engine
         return self._engines[owner]
 
-    def leave(self, owner: Turn) -> None:
+    def leave(self, owner: TurnTakingEngine) -> None:
         """End the owner's engine, awake or asleep."""
         if self._owner is owner:
             self._owner = None
         if owner in self._engines:
             self._engines.pop(owner).close()
 
-    def _changed(self, owner: Turn, start: Callable[[], Engine]) -> Engine:
+    def _changed(self, owner: TurnTakingEngine, start: Callable[[], Engine]) -> Engine:
         before, self._owner = self._owner, None
         if not self.sleeping:
             for other in tuple(self._engines):
@@ -85,7 +85,7 @@ class Turns:
         return self._engines[owner]
 
 
-class Turn:
+class TurnTakingEngine:
     """An engine that is awake while it is asked and gives its place up to the next one asked; see
     the Engine protocol.
 
@@ -97,7 +97,7 @@ class Turn:
         EngineError: it does not start, or comes back as another engine than it was.
     """
 
-    def __init__(self, turns: Turns, start: Callable[[], Engine]) -> None:
+    def __init__(self, turns: GpuTurns, start: Callable[[], Engine]) -> None:
         self._turns, self._start = turns, start
         first = turns.take(self, start)
         self.fingerprint: Mapping[str, Any] = dict(first.fingerprint)

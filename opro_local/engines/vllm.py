@@ -17,7 +17,7 @@ from typing import Any
 
 from opro_local.engines import lora
 from opro_local.engines.constraints import Grammars, dialect
-from opro_local.engines.tokenizer import PromptTokenizer, answered
+from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.models.footprint import DTYPES, footprint
@@ -180,7 +180,7 @@ class VllmEngine:
         gc.collect()
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return answered(lambda: self._prompts.encode(prompts), self._folder)
+        return explain_template_errors(lambda: self._prompts.encode(prompts), self._folder)
 
     def _run(
         self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar, adapter: str

@@ -69,7 +69,7 @@ class FunctionEngine:
         except OproError:
             raise  # a model that the function asked has failed, which says nothing about the solution
         except (Exception, SystemExit) as error:
-            return _answer(failed=f"exception: {told(error)}")
+            return _answer(failed=f"exception: {describe_exception(error)}")
         if isinstance(value, bool) or not isinstance(value, Real):
             return _answer(failed=f"no number: the function returned {value!r:.80}")
         score = _finite(value)
@@ -93,7 +93,7 @@ def _answer(score: float | None = None, failed: str = "") -> Completion:
     return Completion(json.dumps(told), "failed" if failed else "stop", 0, 0, 0)
 
 
-def told(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """What the user's code raised, with its place, on one line: `ValueError: too short (score.py,
     line 3)`.
     """

@@ -1,7 +1,7 @@
 """The user's own programs as an engine: each request is one run of a command, each completion what
 came of it.
 
-For: starting runs, so many at once, and ending them with this process; see keeper.py for what
+For: starting runs, so many at once, and ending them with this process; see supervisor.py for what
 watches each. Not for: what an output is worth. Through the store a run's outcome is kept, replayed
 and resumed like any completion.
 
@@ -38,7 +38,7 @@ from typing import Any
 
 from opro_local.types import Completion, Progress, Prompt, Request
 
-KEEPER = str(Path(__file__).with_name("keeper.py"))
+SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 CLOSE_SECONDS = 8.0
 
 
@@ -129,29 +129,29 @@ class ProgramEngine:
                     name, text = waiting.pop()
                     run = _Run((name, text), self._programs[name])
                     running.append(run)
-                    selector.register(run.keeper.stdout, selectors.EVENT_READ, run)
+                    selector.register(run.supervisor.stdout, selectors.EVENT_READ, run)
                 for chosen, _ in selector.select():
                     run = chosen.data
                     if not run.hear():
-                        selector.unregister(run.keeper.stdout)
+                        selector.unregister(run.supervisor.stdout)
                         running.remove(run)
                         yield run.key, run.completion()
         finally:
             selector.close()
             for run in running:
-                run.keeper.stdin.close()  # tells all keepers at once
+                run.supervisor.stdin.close()  # tells all supervisors at once
             for run in running:
                 run.end()
 
 
 class _Run:
-    """A keeper at work."""
+    """A supervisor at work."""
 
     def __init__(self, key: tuple[str, str], program: Program) -> None:
         self.key = key
         self._heard = b""
-        self.keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", KEEPER],
+        self.supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", SUPERVISOR],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -162,11 +162,11 @@ class _Run:
         self._place = order["place"]
         data = memoryview(json.dumps(order).encode("ascii") + b"\n")
         while data:
-            data = data[self.keeper.stdin.write(data) :]
+            data = data[self.supervisor.stdin.write(data) :]
 
     def hear(self) -> bool:
-        """Read on; false when the keeper has said everything."""
-        data = self.keeper.stdout.read(1 << 16)
+        """Read on; false when the supervisor has said everything."""
+        data = self.supervisor.stdout.read(1 << 16)
         self._heard += data
         return bool(data)
 
@@ -185,19 +185,19 @@ class _Run:
         return Completion(text, "stop" if told["exit"] == 0 else "failed", 0, 0, 0)
 
     def end(self) -> None:
-        """Leave only when the keeper is gone; a keeper whose stdin ends takes its program with it."""
-        self.keeper.stdin.close()
+        """Leave only when the supervisor is gone; a supervisor whose stdin ends takes its program with it."""
+        self.supervisor.stdin.close()
         try:
-            self.keeper.wait(CLOSE_SECONDS)
+            self.supervisor.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            self.keeper.kill()
-            self.keeper.wait()
-        self.keeper.stdout.close()
-        shutil.rmtree(self._place, ignore_errors=True)  # there only when the keeper was killed
+            self.supervisor.kill()
+            self.supervisor.wait()
+        self.supervisor.stdout.close()
+        shutil.rmtree(self._place, ignore_errors=True)  # there only when the supervisor was killed
 
 
 def _order(program: Program, name: str, text: str) -> dict[str, Any]:
-    """What a keeper is told to do."""
+    """What a supervisor is told to do."""
     place = os.path.join(tempfile.gettempdir(), f"opro-local-{secrets.token_hex(8)}")
     workspace = os.path.join(place, "workspace") if program.workspace else ""
     file = os.path.join(workspace or place, program.place)

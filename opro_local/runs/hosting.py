@@ -16,9 +16,9 @@ from typing import Literal
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.pool import Pool
+from opro_local.engines.pool import EnginePool
 from opro_local.engines.start import start_engine
-from opro_local.engines.turns import Turn, Turns
+from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import UsageError
 from opro_local.models import offline
 from opro_local.models.cards import Card, card_for
@@ -232,7 +232,7 @@ class RunEngines(Mapping[Role, Engine]):
         listener: Listener,
         check: Callable[[Mapping[Role, Engine]], None],
         cache: Cache | None = None,
-        pool: Pool | None = None,
+        pool: EnginePool | None = None,
     ) -> None:
         self._models, self._others = models, others
         self._store, self._listener, self._check, self._cache = store, listener, check, cache
@@ -322,17 +322,17 @@ class RunEngines(Mapping[Role, Engine]):
             )
             if shared is None:
                 start = partial(self._launch, settings[role], kinds[role], role, turns, own)
-                shared = Turn(turns, start) if turns else start()
+                shared = TurnTakingEngine(turns, start) if turns else start()
                 running.append((settings[role], own, shared))
             adapter = self._models[role].adapter
-            self._engines[role] = lora.Adapted(shared, adapter) if adapter else shared
+            self._engines[role] = lora.AdapterEngine(shared, adapter) if adapter else shared
 
     def _launch(
         self,
         settings: EngineSettings,
         wanted: str,
         role: Role,
-        turns: Turns | None,
+        turns: GpuTurns | None,
         own: tuple[int, ...],
     ) -> Engine:
         if turns and turns.sleeping:
@@ -348,7 +348,7 @@ class RunEngines(Mapping[Role, Engine]):
 
     def _placed(
         self, kinds: Mapping[Role, str]
-    ) -> tuple[dict[Role, EngineSettings], dict[Role, tuple[int, ...]], Turns | None]:
+    ) -> tuple[dict[Role, EngineSettings], dict[Role, tuple[int, ...]], GpuTurns | None]:
         """Each role's settings with the memory it gets, its own GPUs if any, and the place they
         take turns in if so.
 
@@ -366,7 +366,7 @@ class RunEngines(Mapping[Role, Engine]):
         self._store.put(placement=plan.described())
         for line in notices(self._store):
             self._listener.notify(line)
-        turns = Turns(plan.sleep > 0, self._listener.notify) if plan.choice == "swap" else None
+        turns = GpuTurns(plan.sleep > 0, self._listener.notify) if plan.choice == "swap" else None
         return settings, devices_of(asked, plan), turns
 
     def _compare(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config.settings import Config
-from opro_local.engines.pool import Pool
+from opro_local.engines.pool import EnginePool
 from opro_local.errors import EngineError, OproError
 from opro_local.runs.driver import EngineCall, RunSteps, call_engine
 from opro_local.runs.events import SILENT, Interrupted, Listener
@@ -40,7 +40,7 @@ def run_many(
         what each run came to, in order: its result, or the error that ended it.
     """
     own = listeners or [SILENT] * len(runs)
-    pool = Pool()
+    pool = EnginePool()
     try:
         return run_together(
             [

@@ -18,7 +18,7 @@ from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
-from opro_local.engines.pool import Pool
+from opro_local.engines.pool import EnginePool
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.models import offline
 from opro_local.runs import result
@@ -51,7 +51,7 @@ def run_steps(
     work: Config | Plan,
     folder: Path,
     listener: Listener = SILENT,
-    pool: Pool | None = None,
+    pool: EnginePool | None = None,
 ) -> RunSteps:
     """What `run` does, as a generator that yields what an engine must answer; see
     driver.drive_steps.

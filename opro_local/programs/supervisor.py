@@ -7,7 +7,7 @@ one of these starts per run.
 The kernel makes this process the parent of all orphans below it (PR_SET_CHILD_SUBREAPER), so that a
 grandchild that calls setsid is found and ended too. It watches its stdin: the end of that pipe
 means that the run is gone, and then the program goes as well. This is tidiness, not a sandbox: a
-program that means harm has its user's rights, and may end its keeper first.
+program that means harm has its user's rights, and may end its supervisor first.
 
 Reads one JSON line, made by program._order, and writes one JSON object: `exit` (the status,
 negative for a signal, null when it was ended), `ended` (why, "" when it ended itself), `stdout` and
@@ -128,7 +128,7 @@ def _runs(_: str, names: list[str]) -> list[str]:
 
 
 def _bind() -> None:
-    """In the child, before it becomes the program: die when the keeper is killed."""
+    """In the child, before it becomes the program: die when the supervisor is killed."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
