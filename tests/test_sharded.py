@@ -1,4 +1,4 @@
-"""One model in several workers: how a batch is divide_prompts, put together again, and what one failing
+"""One model in several workers: how a batch is divided, put together again, and what one failing
 worker does.
 """
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opro_local.engines.constraints import Grammars
+from opro_local.engines.constraints import Grammars, refusal
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
