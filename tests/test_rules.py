@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pkgutil import resolve_name
+
 import numpy as np
 import pytest
 
 from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring.choosing import check_gold, make_rule, task_rule
-from opro_local.tasks.loading import Task
+from opro_local.scoring.choosing import RULES, Basis, check_gold, make_rule, task_rule
+from opro_local.tasks.task import Task
 from opro_local.types import Example
 
 
@@ -386,3 +389,10 @@ def test_gold_that_is_an_option():
 
 def test_gold_of_a_field():
     check_gold(task("5", "Rome"), make_rule("json", pattern="answer"))
+
+
+def test_every_line_of_the_table_of_rules_leads_to_a_function():
+    basis = {field.name for field in dataclasses.fields(Basis)} | {"targets", "labels"}
+    for maker in RULES.values():
+        assert callable(resolve_name(f"opro_local.scoring.{maker.place}"))
+        assert basis.issuperset(maker.takes)

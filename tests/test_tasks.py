@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import loading
+from opro_local.tasks import benchmarks, loading
 
 
 def write_csv(path, pairs):
@@ -170,3 +170,12 @@ def test_any_json_in_a_benchmark_file_loads_or_is_refused(tmp_path, name, value,
         assert str(error).startswith(f"{tmp_path / FILES[name]}:") and "\n" not in str(error)
     else:
         assert all(row.input and row.target for rows in task.splits.values() for row in rows)
+
+
+def test_every_line_of_the_table_of_benchmarks_leads_to_one():
+    for first in benchmarks.BENCHMARKS:
+        assert callable(benchmarks.find(first).load)
+    assert benchmarks.accepted() == (
+        "gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness, sql"
+    )
+    assert {name.partition("/")[0] for name in benchmarks.names()} == benchmarks.versions().keys()

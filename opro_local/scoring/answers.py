@@ -20,15 +20,11 @@ from typing import Any
 import numpy as np
 
 from opro_local.errors import DataError, StoreError, UsageError
-from opro_local.scoring.choosing import make_rule
+from opro_local.scoring.choosing import make_rule, reads_targets
 from opro_local.scoring.opro import KINDS, kind_of
 from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
-
-# The rules whose labels, words or very name come from the targets; for these the file is read
-# twice.
-BY_TARGETS = ("auto", "labels", "boolean")
 
 ROW_HINT = 'a row is {"target": "...", "answer": "..."}, with "kind" and "prompt" where the rule needs them'
 
@@ -220,7 +216,8 @@ def _rules(
 ) -> RuleOf:
     if name == "opro":
         return _opro_rules(file, kind)
-    examples = [_bare(row) for row in rows(file)] if name in BY_TARGETS else []
+    # The file is read twice only where the targets take part in what the rule is.
+    examples = [_bare(row) for row in rows(file)] if reads_targets(name) else []
     rule = make_rule(name, labels=labels, pattern=pattern, examples=examples)
     return lambda row: (rule, row.kind or kind)
 

@@ -7,13 +7,14 @@ statistics. A failed extraction scores 0, is counted, and equals nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring import rules
 from opro_local.scoring.reading import booleans, choices
 from opro_local.scoring.reading.labels import folded
 from opro_local.scoring.reading.numbers import is_number
@@ -22,13 +23,83 @@ from opro_local.types import Example
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
-    from opro_local.tasks.loading import Task
+    from opro_local.tasks.task import Task
 
 MAX_LABELS = 20
-RULES = (
-    *("exact", "labels", "number", "choice", "boolean", "contains", "regex", "json", "python"),
-    *("opro", "harness", "sql"),
-)
+
+# Two names of `task.rule` that are no rules of their own: the targets decide which rule it is, and a
+# model judges the answers (judge.py).
+AUTO, JUDGE = "auto", "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a rule may be made from; each rule takes what its line in `RULES` names.
+
+    Attributes:
+        own_labels: the labels that the user or the benchmark gives; often none.
+        pattern: see make_rule.
+        kind: see make_rule.
+        examples: the rows whose targets decide what targets decide.
+        others: rows of the other splits, which may have further labels.
+    """
+
+    own_labels: tuple[str, ...]
+    pattern: str | None
+    kind: str
+    examples: Sequence[Example]
+    others: Sequence[Example]
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets of the examples, in their order."""
+        return [example.target for example in self.examples]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that are given, or else the distinct targets."""
+        return self.own_labels or _distinct(self.targets, self.others)
+
+
+class Maker(NamedTuple):
+    """How a rule is made.
+
+    Attributes:
+        place: "module:function" below this package, imported when the rule is asked for: most runs
+            need one of them, and some (sql, python) start programs.
+        takes: the attributes of `Basis` that the function takes, in its order.
+    """
+
+    place: str
+    takes: tuple[str, ...] = ()
+
+    def make(self, basis: Basis) -> Rule:
+        """The rule. Raises UsageError or DataError where the basis won't do."""
+        function: Callable[..., Rule] = resolve_name(f"opro_local.scoring.{self.place}")
+        return function(*(getattr(basis, name) for name in self.takes))
+
+    @property
+    def reads_targets(self) -> bool:
+        """Whether the targets take part in what the rule is."""
+        return "targets" in self.takes or "labels" in self.takes
+
+
+# Every rule by its name. To add one, write a function that returns a `Rule` and add its line here.
+# Messages keep this order.
+RULES: Mapping[str, Maker] = {
+    "exact": Maker("rules:exact"),
+    "labels": Maker("rules:label_set", ("labels",)),
+    "number": Maker("rules:number", ("pattern",)),
+    "choice": Maker("rules:choice"),
+    "boolean": Maker("rules:boolean", ("targets",)),
+    "contains": Maker("rules:contains"),
+    "regex": Maker("rules:regex", ("pattern",)),
+    "json": Maker("fields:json_field", ("pattern",)),
+    "python": Maker("function:python", ("pattern",)),
+    "opro": Maker("opro:of_kind", ("kind", "targets")),
+    "harness": Maker("harness:harness", ("pattern",)),
+    "sql": Maker("sql.rule:sql"),
+}
 
 
 def task_rule(task: Task, settings: TaskSettings) -> Rule:
@@ -43,13 +114,13 @@ def task_rule(task: Task, settings: TaskSettings) -> Rule:
     """
     train, *others = task.splits.values()
     return make_rule(
-        "auto" if task.rule == "judge" else task.rule,
+        AUTO if task.rule == JUDGE else task.rule,
         labels=settings.labels or task.labels,
         pattern=settings.pattern or task.pattern,
         kind=task.kind,
         examples=train,
         others=[example for examples in others for example in examples],
-        accepted=("judge",),
+        accepted=(JUDGE,),
     )
 
 
@@ -65,7 +136,7 @@ def make_rule(
     """The rule of this name.
 
     Args:
-        name: one of `RULES`, "auto" (the targets decide), or "file.py:function".
+        name: one of `RULES`, `AUTO` (the targets decide), or "file.py:function".
         labels: the label set of the rule labels; empty means the distinct targets.
         pattern: the expression of regex, the field path of json, "file.py:function" of python, the
             YAML file of harness; "," makes the comma the decimal sign of number.
@@ -82,27 +153,17 @@ def make_rule(
     """
     if ".py:" in name:
         name, pattern = "python", name
-    if name == "auto":
+    if name == AUTO:
         name, pattern = _choose(labels, pattern, examples)
-    targets = [example.target for example in examples]
-    makers = {
-        "exact": rules.exact,
-        "labels": lambda: rules.label_set(tuple(labels) or _distinct(targets, others)),
-        "number": lambda: rules.number(pattern),
-        "choice": rules.choice,
-        "boolean": lambda: rules.boolean(targets),
-        "contains": rules.contains,
-        "regex": lambda: rules.regex(pattern),
-        "json": lambda: _json(pattern),
-        "python": lambda: _python(pattern),
-        "opro": lambda: _opro(kind, targets),
-        "harness": lambda: _harness(pattern),
-        "sql": _sql,
-    }
-    if name not in makers:
-        names = ", ".join(("auto", *RULES, *accepted))
+    if name not in RULES:
+        names = ", ".join((AUTO, *RULES, *accepted))
         raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
-    return makers[name]()
+    return RULES[name].make(Basis(tuple(labels), pattern, kind, examples, others))
+
+
+def reads_targets(name: str) -> bool:
+    """Whether the rule of this name depends on the targets of the rows that it scores."""
+    return name == AUTO or (name in RULES and RULES[name].reads_targets)
 
 
 def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, ...]:
@@ -126,37 +187,6 @@ def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
     train, *others = ({example.target for example in rows} for rows in task.splits.values())
     rare = sorted(set().union(*others) - train)
     return [f"labels that no train row has: {', '.join(map(repr, rare))}"] if rare else []
-
-
-# Each of these imports its module where it is asked for, because most runs need none of them.
-def _json(pattern: str | None) -> Rule:
-    from opro_local.scoring.fields import json_field
-
-    return json_field(pattern)
-
-
-def _python(pattern: str | None) -> Rule:
-    from opro_local.scoring.function import python
-
-    return python(pattern)
-
-
-def _opro(kind: str, targets: Sequence[str]) -> Rule:
-    from opro_local.scoring.opro import kind_of, opro
-
-    return opro(kind_of(targets) if kind == "auto" else kind)
-
-
-def _harness(pattern: str | None) -> Rule:
-    from opro_local.scoring.harness import harness
-
-    return harness(pattern)
-
-
-def _sql() -> Rule:
-    from opro_local.scoring.sql.rule import sql
-
-    return sql()
 
 
 def _choose(

@@ -36,6 +36,11 @@ SENTENCE_ENDS = re.compile("[!?.]")
 CHOICE_TARGET = re.compile(r"\([A-Za-z]\)|[A-Z]")
 
 
+def of_kind(kind: str, targets: Sequence[str]) -> Rule:
+    """The paper's rule for this kind of answer; for "auto" the targets decide."""
+    return opro(kind_of(targets) if kind == "auto" else kind)
+
+
 def opro(kind: str, rounds: int = 1) -> Rule:
     """The paper's rule for one kind of answer.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row, Table
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
@@ -64,6 +64,9 @@ def load(settings: TaskSettings) -> Task:
     return Task(
         "aqua", splits, "choice", "question", "correct", "choice", notices=notices, version=VERSION
     )
+
+
+BENCHMARK = Benchmark(load, VERSION, paper=True)
 
 
 def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:

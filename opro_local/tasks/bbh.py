@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ def load(settings: TaskSettings) -> Task:
         version=VERSION,
         faults=faults,
     )
+
+
+BENCHMARK = Benchmark(load, VERSION, TASKS, "task", paper=True)
 
 
 def _rule(name: str) -> tuple[str, str]:

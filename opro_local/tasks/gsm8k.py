@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def load(settings: TaskSettings) -> Task:
     return Task(
         "gsm8k", splits, "number", "question", "answer", "number", notices=notices, version=VERSION
     )
+
+
+BENCHMARK = Benchmark(load, VERSION, paper=True)
 
 
 def paper_split(rows: int) -> list[int]:

@@ -25,7 +25,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.tasks import harness_yaml, published, table
 from opro_local.tasks.division import divide
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
-from opro_local.tasks.task import SPLITS, Task
+from opro_local.tasks.task import SPLITS, Benchmark, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ def load(settings: TaskSettings) -> Task:
         max_tokens=most,
         version=VERSION,
     )
+
+
+BENCHMARK = Benchmark(load, VERSION)
 
 
 def _splits(

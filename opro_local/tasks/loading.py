@@ -2,7 +2,7 @@
 scores them.
 
 For: turning the task settings into a `Task`. Not for: parsing files (table.py and one module per
-benchmark) or scoring answers (scoring/).
+benchmark, which benchmarks.py lists) or scoring answers (scoring/).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.tasks import aqua, bbh, gsm8k, harness, mmlu, multiarith, published, sql, table
+from opro_local.tasks import benchmarks, published, table
+from opro_local.tasks.benchmarks import names, versions
 from opro_local.tasks.division import CAP, divide, folded
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
@@ -22,35 +23,7 @@ from opro_local.types import Example, Split
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
 
-__all__ = ["BENCHMARKS", "SPLITS", "Task", "divide", "folded", "load", "names", "versions"]
-
-# The first part of a task's name, and what loads it.
-BENCHMARKS = {
-    "gsm8k": gsm8k.load,
-    "bbh": bbh.load,
-    "mmlu": mmlu.load,
-    "aqua": aqua.load,
-    "multiarith": multiarith.load,
-    "harness": harness.load,
-    "sql": sql.load,
-}
-# Those whose name has no second part.
-WHOLE = ("gsm8k", "aqua", "multiarith", "harness", "sql")
-
-
-def names() -> list[str]:
-    """Every name of a benchmark of the paper, in the order in which they are listed."""
-    parts = [f"bbh/{task}" for task in bbh.TASKS]
-    parts += [f"mmlu/{name}" for name in (*mmlu.CATEGORIES, *mmlu.SUBJECTS)]
-    return ["gsm8k", *parts, "aqua", "multiarith"]
-
-
-def versions() -> dict[str, int]:
-    """The version of every benchmark of the paper, by the first part of its name."""
-    return {
-        module.__name__.rpartition(".")[2]: module.VERSION
-        for module in (gsm8k, bbh, mmlu, aqua, multiarith)
-    }
+__all__ = ["SPLITS", "Task", "divide", "folded", "load", "names", "versions"]
 
 
 def load(settings: TaskSettings, training: bool = True) -> Task:
@@ -65,15 +38,7 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
         DataError: a file is missing or malformed, or holds too few rows for its splits.
         UsageError: the settings contradict each other, name no data, or leave no rows to train on.
     """
-    first, part, _ = settings.name.partition("/")
-    if settings.name != "table" and (first not in BENCHMARKS or (part and first in WHOLE)):
-        accepted = (
-            "table, gsm8k, bbh/<task>, mmlu/<subject or category>, aqua, multiarith, harness, sql"
-        )
-        raise published.unknown(
-            settings.name, ["table", *BENCHMARKS, *names()], f"task.name is one of: {accepted}"
-        )
-    task = _load_table(settings) if settings.name == "table" else BENCHMARKS[first](settings)
+    task = _load_table(settings) if settings.name == "table" else _load_benchmark(settings)
     if training and "train" not in task.splits:
         hint = "set task.train_rows to how many rows to draw for it"
         raise UsageError(f"{task.name} has no rows to train on, as in the paper", hint)
@@ -88,6 +53,15 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
         pattern=task.pattern if rule == task.rule else None,
         notices=notices,
     )
+
+
+def _load_benchmark(settings: TaskSettings) -> Task:
+    benchmark = benchmarks.find(settings.name)
+    if benchmark is None:
+        known = ["table", *benchmarks.BENCHMARKS, *names()]
+        hint = f"task.name is one of: table, {benchmarks.accepted()}"
+        raise published.unknown(settings.name, known, hint)
+    return benchmark.load(settings)
 
 
 def _load_table(settings: TaskSettings) -> Task:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ def load(settings: TaskSettings) -> Task:
         notices=notices,
         version=VERSION,
     )
+
+
+BENCHMARK = Benchmark(load, VERSION, (*CATEGORIES, *SUBJECTS), "subject or category", paper=True)
 
 
 def _subjects(name: str) -> list[str]:

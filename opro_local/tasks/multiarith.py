@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ def load(settings: TaskSettings) -> Task:
         notices=notices,
         version=VERSION,
     )
+
+
+BENCHMARK = Benchmark(load, VERSION, paper=True)
 
 
 def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example, ...]]:

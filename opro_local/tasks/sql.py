@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
 from opro_local.tasks import table
+from opro_local.tasks.division import divide
 from opro_local.tasks.published import text
 from opro_local.tasks.rows import Row
-from opro_local.tasks.task import Task
+from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def load(settings: TaskSettings) -> Task:
     return Task("sql", whole, "sql", "question", "query", version=VERSION, content=_content(whole))
 
 
+BENCHMARK = Benchmark(load, VERSION)
+
+
 def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
     """16 hex digits over the databases that the rows name."""
     files = {row.columns["database"] for rows in splits.values() for row in rows}
@@ -81,8 +85,6 @@ def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
 
 
 def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
-    from opro_local.tasks.loading import divide
-
     return divide(rows, settings.split, settings.split_seed)
 
 

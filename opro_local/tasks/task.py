@@ -1,14 +1,19 @@
-"""What a task is: rows in splits, and how its answers are read and scored.
+"""What a task is: rows in splits, and how its answers are read and scored; and what a benchmark is.
 
-For: the one type that every benchmark module makes. Not for: choosing a benchmark or reading files.
+For: the two types that every benchmark module makes. Not for: the table of benchmarks
+(benchmarks.py) or reading files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opro_local.types import Example, Split
+
+if TYPE_CHECKING:
+    from opro_local.config.settings import TaskSettings
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -51,3 +56,23 @@ class Task:
     version: int = 0
     content: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What a benchmark's module offers to the table of benchmarks.
+
+    Attributes:
+        load: reads the task that `[task]` of a config describes. It may raise DataError and
+            UsageError.
+        version: of the way the benchmark is read and shown.
+        parts: the second parts of its name ("bbh/navigate"); empty where the name has none.
+        part_label: what messages call such a part ("task"); "" where the name has none.
+        paper: whether it is one of the benchmarks of the paper, which `tasks list` lists.
+    """
+
+    load: Callable[[TaskSettings], Task]
+    version: int
+    parts: tuple[str, ...] = ()
+    part_label: str = ""
+    paper: bool = False
