@@ -292,9 +292,8 @@ def test_settings_that_are_wrong(tmp_path, problem, says):
 
 def problem_of(tmp_path, form="agent_section", **settings) -> AgentFileProblem:
     config = reading.build(desk(tmp_path, **settings))
-    return AgentFileProblem(
-        AGENTS, read_suite(tmp_path / "suite.toml", (1, 0, 0), 0), config, metaprompt.load(form)
-    )
+    suite = read_suite(tmp_path / "suite.toml", (1, 0, 0), 0)
+    return AgentFileProblem(AGENTS, suite, config.problem, config.search, metaprompt.load(form))
 
 
 def answered(asks, *texts: str) -> tuple[Batch, object]:
@@ -335,7 +334,8 @@ def test_a_whole_file_keeps_line_endings_and_limits(tmp_path):
     windows = AGENTS.replace("\n", "\r\n")
     config = reading.build(desk(tmp_path, max_growth=1.0))
     suite = read_suite(tmp_path / "suite.toml", (1, 0, 0), 0)
-    problem = AgentFileProblem(windows + "\r\n", suite, config, metaprompt.load("agent_file"))
+    form = metaprompt.load("agent_file")
+    problem = AgentFileProblem(windows + "\r\n", suite, config.problem, config.search, form)
     assert problem.read("# New\ntext\n") == Solution("# New\r\ntext\r\n")
     assert problem.read("x" * 400).startswith("too long: the file would have ")
     assert problem.read(" ") == "empty" and problem.read("\ud800").startswith("not text: ")

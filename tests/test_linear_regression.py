@@ -16,7 +16,13 @@ from scripted_solver import perfect_pair, random_pair, repeated_pair
 
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.problems.numeric.baselines import Box, Counted, Spent, coordinate, drawn
+from opro_local.problems.numeric.baselines import (
+    Box,
+    CountedFunction,
+    Spent,
+    coordinate_search,
+    random_search,
+)
 from opro_local.problems.numeric.linear_regression import LinearRegression, last_pair, pattern, upto
 from opro_local.problems.numeric.numeric import gap
 from opro_local.runs import repetitions
@@ -35,7 +41,8 @@ SCRIPTED = (
 
 
 def problem(*overrides: str, constrained: bool = False) -> LinearRegression:
-    return LinearRegression(repetitions.config_of("linear-regression", overrides), constrained)
+    config = repetitions.config_of("linear-regression", overrides)
+    return LinearRegression(config, config.problem, constrained)
 
 
 def solved(script, *overrides: str) -> dict:
@@ -210,15 +217,15 @@ def test_baselines_use_no_more_points_than_they_may():
         return (point[0] - 3) ** 2 + (point[1] + 2) ** 2
 
     box, starts = Box(-50, 50, 0, 10), [(15.0, 15.0)]
-    assert coordinate(bowl, 200, starts, 0.0, box) == 0 and len(asked) < 60
+    assert coordinate_search(bowl, 200, starts, 0.0, box) == 0 and len(asked) < 60
     asked.clear()
-    coordinate(bowl, 7, starts, 0.0, box)
+    coordinate_search(bowl, 7, starts, 0.0, box)
     assert len(asked) == 7
-    assert drawn(bowl, 1, starts, 0.0, box.draw) == bowl((15.0, 15.0))
+    assert random_search(bowl, 1, starts, 0.0, box.draw) == bowl((15.0, 15.0))
 
 
 def test_a_search_that_repeats_itself_ends():
-    counted = Counted(lambda point: 1.0, 5, ["a"], 0.0)
+    counted = CountedFunction(lambda point: 1.0, 5, ["a"], 0.0)
     with pytest.raises(Spent):
         while True:
             counted("a")

@@ -19,25 +19,29 @@ from collections.abc import Generator, Mapping, Sequence
 import numpy as np
 
 from opro_local.config.problem import AgentFileSettings
-from opro_local.config.settings import Config
+from opro_local.config.search import SearchSettings
 from opro_local.errors import UsageError
-from opro_local.problems.agent.sections import rewrite, sections
+from opro_local.problems.agent.sections import rewrite, sections, with_endings
 from opro_local.problems.agent.suite import AgentTask, Suite
 from opro_local.problems.ask import ask_once
 from opro_local.problems.command import failure
 from opro_local.problems.function import request
 from opro_local.search.metaprompts.metaprompt import Form, View, render, show_score
+from opro_local.search.proposing import aim
 from opro_local.types import (
     Batch,
     Completion,
     Prompt,
     Reply,
     Request,
+    Role,
     Sampling,
     Score,
     Solution,
     Split,
 )
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a UTF-16 pair: can't be written to a file
 
 
 class AgentFileProblem:
@@ -46,7 +50,8 @@ class AgentFileProblem:
     Args:
         original: the file's text; the first seed and the baseline.
         suite: the tasks of each split.
-        config: `problem` (kind agent_file) and `search` are read.
+        settings: the config's `problem`.
+        search: the config's `search`.
         form: how the optimizer is asked; the search's own is replaced by it when sections are
         edited.
 
@@ -54,20 +59,26 @@ class AgentFileProblem:
         UsageError: a section to edit is not in the file, or the file is over its own limit.
     """
 
-    def __init__(self, original: str, suite: Suite, config: Config, form: Form) -> None:
+    def __init__(
+        self,
+        original: str,
+        suite: Suite,
+        settings: AgentFileSettings,
+        search: SearchSettings,
+        form: Form,
+    ) -> None:
         self.suite = suite
         self.splits: tuple[Split, ...] = tuple(suite)
-        self._settings: AgentFileSettings = config.problem
-        self._search, self._form = config.search, form
+        self._settings, self._search, self._form = settings, search, form
         self._original = original
-        self._tried: list[tuple[str, Score]] = []
-        self._history, self._section = config.search.history, 0
-        self._editable = (
-            _editable(original, self._settings) if self._settings.edit == "section" else []
-        )
-        if len(original) > self._settings.max_characters:
+        self._tried: list[tuple[str, Score]] = []  # files scored on train, in order
+        self._history, self._section = search.history, 0
+        # The numbers of the sections that take turns; none where the whole file is edited.
+        self._editable = _editable(original, settings) if settings.edit == "section" else []
+        if len(original) > settings.max_characters:
             raise UsageError(
-                f"the file has {len(original)} characters, problem.max_characters is {self._settings.max_characters}",
+                f"the file has {len(original)} characters, "
+                f"problem.max_characters is {settings.max_characters}",
                 "raise it",
             )
 
@@ -101,16 +112,13 @@ class AgentFileProblem:
         whole = self._with_section(base, text) if self._editable else _like(self._original, text)
         if whole is None:
             return "structure: it would change other sections of the file"
-        longest = min(
-            self._settings.max_characters, int(self._settings.max_growth * len(self._original))
-        )
+        grown = int(self._settings.max_growth * len(self._original))
+        longest = min(self._settings.max_characters, grown)
         if len(whole) > longest:
             return f"too long: the file would have {len(whole)} characters, at most {longest}"
-        return (
-            "not text: it holds half a character"
-            if re.search("[\ud800-\udfff]", whole)
-            else Solution(whole)
-        )
+        if SURROGATE.search(whole):
+            return "not text: it holds half a character"
+        return Solution(whole)
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
@@ -119,30 +127,34 @@ class AgentFileProblem:
         programs.
         """
         tasks = self.suite[split]
-        by_role = {
-            role: [task for task in tasks if self.role(task) == role]
-            for role in ("scorer", "program")
-        }
+        asked = [task for task in tasks if self.role(task) == "scorer"]
+        run = [task for task in tasks if self.role(task) == "program"]
         outcomes: dict[tuple[str, str], Completion] = {}
-        for role, own in by_role.items():
-            if own:
-                both = role == "program" and by_role["scorer"]
-                pairs = [(solution.text, task) for solution in solutions for task in own]
-                requests = [self.request(text, task) for text, task in pairs]
-                reply = yield Batch(f"{label}/programs" if both else label, role, requests)
-                keys = [(text, task.name) for text, task in pairs]
-                outcomes |= dict(zip(keys, reply.completions, strict=True))
-        found = [
-            self._score([outcomes[solution.text, task.name] for task in tasks], tasks)
-            for solution in solutions
-        ]
-        if split == "train":
-            self._tried += [
-                (solution.text, score) for solution, score in zip(solutions, found, strict=True)
-            ]
-        return found
+        if asked:
+            outcomes |= yield from self._done(solutions, asked, label, "scorer")
+        if run:
+            name = f"{label}/programs" if asked else label
+            outcomes |= yield from self._done(solutions, run, name, "program")
+        scores: list[Score | str] = []
+        for solution in solutions:
+            score = self._score([outcomes[solution.text, task.name] for task in tasks], tasks)
+            scores.append(score)
+            if split == "train":
+                self._tried.append((solution.text, score))
+        return scores
 
-    def role(self, task: AgentTask) -> str:
+    def _done(
+        self, solutions: Sequence[Solution], tasks: Sequence[AgentTask], label: str, role: Role
+    ) -> Generator[Batch, Reply, dict[tuple[str, str], Completion]]:
+        """One Batch to a role: what came of each file and task, by the file's text and the task's
+        name.
+        """
+        pairs = [(solution.text, task) for solution in solutions for task in tasks]
+        reply = yield Batch(label, role, [self.request(text, task) for text, task in pairs])
+        keys = [(text, task.name) for text, task in pairs]
+        return dict(zip(keys, reply.completions, strict=True))
+
+    def role(self, task: AgentTask) -> Role:
         """Who does a task: the model, or a program where the task or the config names a command."""
         return "program" if task.command or self._settings.agent else "scorer"
 
@@ -167,9 +179,8 @@ class AgentFileProblem:
         if not self._editable:
             return words
         listed = sections(self._original)
-        outline = "\n".join(
-            "#" * section.level + " " + section.title for section in listed if section.level
-        )
+        headed = [section for section in listed if section.level]
+        outline = "\n".join("#" * section.level + " " + section.title for section in headed)
         heading = listed[self._section].title or "(the part before the first heading)"
         return {
             **words,
@@ -186,9 +197,10 @@ class AgentFileProblem:
 
     def _best(self) -> str:
         """The file with the highest train score; of equals the earliest."""
-        return (
-            max(self._tried, key=lambda tried: tried[1].value)[0] if self._tried else self._original
-        )
+        return self._best_tried()[0] if self._tried else self._original
+
+    def _best_tried(self) -> tuple[str, Score]:
+        return max(self._tried, key=lambda tried: tried[1].value)
 
     def _view(self) -> View:
         """The versions of the section, each with the best score of a file that had it, and the
@@ -199,23 +211,18 @@ class AgentFileProblem:
             body = _body(text, self._section)
             versions[body] = max(score.value, versions.get(body, -np.inf))
         ranked = sorted(versions.items(), key=lambda pair: -pair[1])[: self._history]
-        order = self._search.order
-        shown = [
-            (body, self.show(value))
-            for body, value in (ranked if order == "descending" else reversed(ranked))
-        ]
-        best = max(self._tried, key=lambda tried: tried[1].value)
-        wrong = [int(place) for place in np.flatnonzero(best[1].values < 1)][
-            : self._search.exemplars
-        ]
-        arranged = "descending" if order == "descending" else "ascending"
-        aim = self.show(best[1].value + 0.75 * (1 - best[1].value)) or ""
+        # Versions have no order of their own to be random in: any other order is ascending.
+        order = "descending" if self._search.order == "descending" else "ascending"
+        if order == "ascending":
+            ranked.reverse()
+        best, score = self._best_tried()
+        failed = np.flatnonzero(score.values < 1)[: self._search.exemplars]
         return View(
-            shown,
-            self.exemplars(wrong),
-            arranged,
-            aim,
-            _body(best[0], self._section),
+            [(body, self.show(value)) for body, value in ranked],
+            self.exemplars([int(place) for place in failed]),
+            order,
+            self.show(aim(score.value)) or "",
+            _body(best, self._section),
             self._search.constraint,
         )
 
@@ -234,16 +241,14 @@ class AgentFileProblem:
         """What a task earned, and whether it said nothing: an answer that can't be read, a run that
         was ended.
         """
-        answer = completion.text
-        if self.role(task) == "program":
-            told = json.loads(answer)
-            if task.rule is None:
-                return float(told["exit"] == 0), bool(told["ended"])
-            if failure(told):
-                return 0.0, True
-            answer = told["stdout"]
-        values, failed = task.rule.score([answer], [task.example])
-        return float(values[0]), bool(failed[0])
+        if self.role(task) == "scorer":
+            return _judged(task, completion.text)
+        report = json.loads(completion.text)
+        if task.rule is None:
+            return float(report["exit"] == 0), bool(report["ended"])
+        if failure(report):
+            return 0.0, True
+        return _judged(task, report["stdout"])
 
     def _with_section(self, base: str, text: str) -> str | None:
         """The base with another body for the step's section; a heading that the reply repeats is
@@ -255,46 +260,58 @@ class AgentFileProblem:
         return rewrite(base, self._section, rest if repeated else text)
 
 
+def _judged(task: AgentTask, answer: str) -> tuple[float, bool]:
+    """What an answer earns by the task's rule, and whether nothing could be read from it."""
+    assert task.rule is not None  # only a command has none, and it gives no answer
+    values, failed = task.rule.score([answer], [task.example])
+    return float(values[0]), bool(failed[0])
+
+
 def _editable(text: str, settings: AgentFileSettings) -> list[int]:
+    """The numbers of the sections that may be edited: those named, or all that hold text."""
     listed = sections(text)
-    unknown = [
-        title for title in settings.sections if title not in {section.title for section in listed}
-    ]
+    known = {section.title for section in listed}
+    unknown = [title for title in settings.sections if title not in known]
     if unknown:
         titles = ", ".join(section.title for section in listed if section.title)
         raise UsageError(
             f"problem.sections: the file has no section {unknown[0]!r}", f"its sections: {titles}"
         )
-    wanted = set(settings.sections) or {section.title for section in listed}
-    found = [
-        place for place, own in enumerate(listed) if own.end > own.start and own.title in wanted
-    ]
-    if not found:
+    wanted = set(settings.sections) or known
+    editable = []
+    for number, section in enumerate(listed):
+        if section.end > section.start and section.title in wanted:
+            editable.append(number)
+    if not editable:
         raise UsageError(
             "problem.edit: the file has no section with text in it", 'use edit = "file"'
         )
-    return found
+    return editable
 
 
-def _body(text: str, place: int) -> str:
-    section = sections(text)[place]
+def _body(text: str, number: int) -> str:
+    section = sections(text)[number]
     return text[section.start : section.end]
 
 
 def _like(original: str, text: str) -> str:
     """A rewritten file with the original's line endings and the whitespace it began and ended with."""
-    ending = "\r\n" if "\r\n" in original else "\n"
-    lead, tail = re.match(r"\s*", original)[0], re.search(r"\s*\Z", original)[0]
-    return lead + ending.join(re.split(r"\r\n|\n|\r", text.strip())) + tail
+    lead = original[: len(original) - len(original.lstrip())]
+    tail = original[len(original.rstrip()) :]
+    return lead + with_endings(text.strip(), original) + tail
 
 
 def diff(original: str, text: str, name: str) -> str:
     """A unified diff that `patch` and `git apply` read, line endings and missing last newlines
     included.
     """
-    lines = [re.findall(r"[^\n]*\n|[^\n]+\Z", whole) for whole in (original, text)]
-    marked = (
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-        for line in difflib.unified_diff(*lines, f"a/{name}", f"b/{name}")
-    )
+    before, after = _lines(original), _lines(text)
+    marked = []
+    for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
+        marked.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(marked)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as patch knows them: only a newline ends one, unlike in str.splitlines."""
+    return re.findall(r"[^\n]*\n|[^\n]+\Z", text)

@@ -16,16 +16,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+# Not str.splitlines, which also ends a line at form feeds and other characters that are text here.
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 FRONT_MATTER = re.compile(
-    r"\A\ufeff?---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)",
-    re.S,
+    r"""
+    \A \ufeff? --- [ \t]* (?:\r\n|\n|\r)
+    (?: .*? (?:\r\n|\n|\r) )??                   # none, or as few lines as there are
+    (?: --- | \.\.\. ) [ \t]* (?:\r\n|\n|\r|\Z)
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-BLANKS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class MarkdownSection:
     """One section of a file.
 
     Attributes:
@@ -40,20 +44,21 @@ class Section:
     end: int
 
 
-def sections(text: str) -> list[Section]:
+def sections(text: str) -> list[MarkdownSection]:
     """The sections in order. Those without a body have start == end."""
-    fixed = FRONT_MATTER.match(text)
-    first = fixed.end() if fixed else len(text) - len(text.removeprefix("\ufeff"))
-    lines = LINE.findall(text[first:])
-    starts = [first]
-    for line in lines:
+    front = FRONT_MATTER.match(text)
+    first = front.end() if front else len(text) - len(text.removeprefix("\ufeff"))
+    starts = [first]  # where each line begins, and at last where the text ends
+    for line in LINE.findall(text[first:]):
         starts.append(starts[-1] + len(line))
     headings = _headings(text[first:])
-    found = [_section(text, "", 0, first, starts[headings[0][2]] if headings else len(text))]
-    for number, (title, level, _, below) in enumerate(headings):
-        end = starts[headings[number + 1][2]] if number + 1 < len(headings) else len(text)
-        found.append(_section(text, title, level, starts[below], end))
-    return found if found[0].start < found[0].end else found[1:]
+    # A section ends where the next heading begins, the last one with the text.
+    ends = [*(starts[line] for _, _, line, _ in headings), len(text)]
+    listed = [_section(text, "", 0, first, ends[0])]
+    for (title, level, _, below), end in zip(headings, ends[1:], strict=True):
+        listed.append(_section(text, title, level, starts[below], end))
+    before_headings = listed[0]
+    return listed if before_headings.start < before_headings.end else listed[1:]
 
 
 def rewrite(text: str, number: int, body: str) -> str | None:
@@ -64,10 +69,15 @@ def rewrite(text: str, number: int, body: str) -> str | None:
     """
     before = sections(text)
     chosen = before[number]
-    ending = "\r\n" if "\r\n" in text else "\n"
-    body = ending.join(re.split(r"\r\n|\n|\r", body.strip()))
+    body = with_endings(body.strip(), text)
     changed = text[: chosen.start] + body + text[chosen.end :]
     return changed if body and _others(changed, number) == _others(text, number) else None
+
+
+def with_endings(text: str, file: str) -> str:
+    """The text with the line endings of a file; a file with any CRLF has those."""
+    ending = "\r\n" if "\r\n" in file else "\n"
+    return ending.join(re.split(r"\r\n|\n|\r", text))
 
 
 def _others(text: str, number: int) -> list[tuple[str, int, str]]:
@@ -78,9 +88,11 @@ def _others(text: str, number: int) -> list[tuple[str, int, str]]:
     ]
 
 
-def _section(text: str, title: str, level: int, start: int, end: int) -> Section:
-    lead, body, _ = BLANKS.match(text[start:end]).groups()
-    return Section(title, level, start + len(lead), start + len(lead) + len(body))
+def _section(text: str, title: str, level: int, start: int, end: int) -> MarkdownSection:
+    """The section whose body, without the whitespace around it, lies between two places."""
+    body = text[start:end]
+    first = start + len(body) - len(body.lstrip())
+    return MarkdownSection(title, level, first, first + len(body.strip()))
 
 
 def _headings(text: str) -> list[tuple[str, int, int, int]]:

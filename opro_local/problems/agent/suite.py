@@ -29,7 +29,7 @@ DEFAULTS = ("workspace", "place", "timeout", "rule", "max_tokens")
 UNCHECKED = ("regex", "python", "json")
 
 
-class Row(BaseModel):
+class WrittenTask(BaseModel):
     """One task as it is written down."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
@@ -169,40 +169,30 @@ def _json(where: str, line: str) -> dict[str, Any]:
     return row
 
 
-def _row(where: str, table: dict[str, Any]) -> Row:
+def _row(where: str, table: dict[str, Any]) -> WrittenTask:
     try:
-        row = Row.model_validate(table)
+        row = WrittenTask.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             raise DataError(
-                f"{where}: unknown key {key!r}", _nearest(key, tuple(Row.model_fields))
+                f"{where}: unknown key {key!r}", _nearest(key, tuple(WrittenTask.model_fields))
             ) from None
         raise DataError(
             f"{where}: {key}: {first['msg'].lower()}, got {first['input']!r:.60}"
         ) from None
     if (row.command is None) == (row.prompt is None):
-        both = (
-            "both a command and a prompt"
-            if row.command is not None
-            else "neither a command nor a prompt"
-        )
-        raise DataError(f"{where}: {both}", "a task has one of them")
+        both, neither = "both a command and a prompt", "neither a command nor a prompt"
+        wrong = neither if row.command is None else both
+        raise DataError(f"{where}: {wrong}", "a task has one of them")
     if row.command is not None:
-        extra = next(
-            (
-                k
-                for k in ("rule", "target", "labels", "pattern", "max_tokens")
-                if k in row.model_fields_set
-            ),
-            "",
-        )
-        if extra:
-            raise DataError(
-                f"{where}: {extra} means nothing to a command",
-                "a command succeeds with exit code 0",
-            )
+        for key in ("rule", "target", "labels", "pattern", "max_tokens"):
+            if key in row.model_fields_set:
+                raise DataError(
+                    f"{where}: {key} means nothing to a command",
+                    "a command succeeds with exit code 0",
+                )
     elif row.target is None and row.rule != "python" and ".py:" not in row.rule:
         raise DataError(f"{where}: no target", "say what the answer has to be or contain")
     return row
@@ -213,7 +203,7 @@ def _nearest(key: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"accepted: {', '.join(known)}"
 
 
-def _task(where: str, row: Row, name: str, base: Path) -> AgentTask:
+def _task(where: str, row: WrittenTask, name: str, base: Path) -> AgentTask:
     workspace = base / Path(row.workspace).expanduser() if row.workspace else None
     if workspace is not None and not workspace.is_dir():
         raise DataError(
@@ -226,21 +216,23 @@ def _task(where: str, row: Row, name: str, base: Path) -> AgentTask:
             f"{where}: place {row.place!r} is not inside the workspace",
             "give a path relative to it",
         )
-    asked = row.prompt if row.command is None else shlex.join(row.command)
-    example = Example(
-        name, {}, asked, "exit code 0" if row.command is not None else row.target or "", where
-    )
-    rule = _rule(where, row, example, base) if row.command is None else None
+    rule = None
+    if row.command is not None:
+        example = Example(name, {}, shlex.join(row.command), "exit code 0", where)
+    else:
+        example = Example(name, {}, row.prompt or "", row.target or "", where)
+        rule = _rule(where, row, example, base)
     return AgentTask(
         example, row.command or (), rule, row.max_tokens, workspace, row.place or "", row.timeout
     )
 
 
-def _rule(where: str, row: Row, example: Example, base: Path) -> Rule:
+def _rule(where: str, row: WrittenTask, example: Example, base: Path) -> Rule:
     """The rule of a prompt; its own target has to satisfy it."""
+    pattern = None if row.pattern is None else _own_file(row.pattern, base)
     try:
         rule = choosing.make_rule(
-            _own_file(row.rule, base), row.labels, _own_file(row.pattern, base), examples=[example]
+            _own_file(row.rule, base), row.labels, pattern, examples=[example]
         )
     except (UsageError, DataError) as error:
         raise DataError(f"{where}: {error.message}", error.hint) from None
@@ -252,9 +244,9 @@ def _rule(where: str, row: Row, example: Example, base: Path) -> Rule:
     return rule
 
 
-def _own_file(spec: str | None, base: Path) -> str | None:
+def _own_file(spec: str, base: Path) -> str:
     """A "file.py:function" starts from the suite's folder."""
-    return str(base / spec) if spec and ".py:" in spec else spec
+    return str(base / spec) if ".py:" in spec else spec
 
 
 def read_text(path: Path) -> str:

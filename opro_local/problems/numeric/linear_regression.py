@@ -17,10 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from opro_local.config.problem import LinearRegressionSettings
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.problems.ask import ask_once
-from opro_local.problems.numeric.baselines import Box, Point, cma_es, coordinate, drawn
+from opro_local.problems.numeric.baselines import (
+    Box,
+    Point,
+    cma_es,
+    coordinate_search,
+    random_search,
+)
 from opro_local.problems.numeric.numeric import Reference, completed
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
@@ -47,9 +54,10 @@ class LinearRegression:
     """w and b of a line through noisy points.
 
     Args:
-        config: its `problem` is a LinearRegressionSettings; `run.seed` decides points and starts.
-            Seeds 0 to 4 give the five instances of the reference code
+        config: `search.seeds` is read, and `run.seed` decides points and starts. Seeds 0 to 4 give
+            the five instances of the reference code
             (opro/optimization/optimize_linear_regression.py).
+        settings: the config's `problem`.
         constrained: whether replies are held to the form of a pair.
 
     Raises:
@@ -58,8 +66,10 @@ class LinearRegression:
 
     splits: tuple[Split, ...] = ("train",)
 
-    def __init__(self, config: Config, constrained: bool) -> None:
-        settings = self._settings = config.problem
+    def __init__(
+        self, config: Config, settings: LinearRegressionSettings, constrained: bool
+    ) -> None:
+        self._settings = settings
         seed = config.run.seed + 1
         self._x = np.arange(1.0, settings.points + 1)
         noise = np.random.RandomState(seed % 2**32).randn(settings.points)
@@ -116,11 +126,15 @@ class LinearRegression:
         parts = last_pair(text)
         if parts is None:
             return f"no pair: {' '.join(text.split())[:60]!r}"
-        values = [_number(part) for part in parts]
-        if None in values:
-            return f"not a number: {parts[values.index(None)].strip()[:60]!r}"
+        values = []
+        for part in parts:
+            value = _number(part)
+            if value is None:
+                return f"not a number: {part.strip()[:60]!r}"
+            values.append(value)
         if not all(map(math.isfinite, values)):
             return f"not finite: {parts[0].strip()[:30]}, {parts[1].strip()[:30]}"
+        # Adding 0 makes -0.0 the 0.0 that it equals, so that one pair is one solution.
         w, b = (round(value, self._settings.decimals) + 0.0 for value in values)
         if not all(self.box.low <= value <= self.box.high for value in (w, b)):
             return f"out of range {self.box.low:g} to {self.box.high:g}: {w:g}, {b:g}"
@@ -159,8 +173,8 @@ class LinearRegression:
         known = (self.loss, len(trajectory.entries), starts, self.optimum.value)
         baselines = {
             "cma_es": cma_es(*known, self.box),
-            "coordinate_search": coordinate(*known, self.box),
-            "random_search": drawn(*known, self.box.draw),
+            "coordinate_search": coordinate_search(*known, self.box),
+            "random_search": random_search(*known, self.box.draw),
         }
         result = completed(found, trajectory, self.optimum, baselines)
         w, b, least = self._least_squares()
@@ -209,11 +223,13 @@ def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
     """The starting pairs that the config names, if it does."""
     if "seeds" not in config.search.model_fields_set:
         return []
-    read = [problem.read(text) for text in config.search.texts]
-    wrong = next((reason for reason in read if isinstance(reason, str)), None)
-    if wrong:
-        raise UsageError(f"search.seeds: {wrong}", 'write pairs, such as "[12, 18]"')
-    return read
+    chosen = []
+    for text in config.search.texts:
+        solution = problem.read(text)
+        if isinstance(solution, str):
+            raise UsageError(f"search.seeds: {solution}", 'write pairs, such as "[12, 18]"')
+        chosen.append(solution)
+    return chosen
 
 
 def last_pair(text: str) -> tuple[str, str] | None:

@@ -55,9 +55,11 @@ def completed(
     value = -trajectory.top(1)[0].score.value
     optimum = None if reference is None else reference.value
     counts = proposals(trajectory)
+    steps = [entry.step for entry in trajectory.entries]
+    steps += [rejection.step for rejection in trajectory.rejections]
     result = {
         **found,
-        "steps": max(step.step for step in (*trajectory.entries, *trajectory.rejections)),
+        "steps": max(steps),
         "best": {**found["best"], "value": value},
         "optimum": optimum,
         "gap": gap(value, optimum),

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from opro_local.config.problem import TspSettings
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.problems.ask import ask_once
 from opro_local.problems.numeric import tsp_tours
-from opro_local.problems.numeric.baselines import drawn
+from opro_local.problems.numeric.baselines import random_search
 from opro_local.problems.numeric.numeric import Reference, completed
 from opro_local.problems.numeric.tsp_chain import Chain, reseeded
 from opro_local.problems.numeric.tsp_points import Points
@@ -44,7 +45,8 @@ class Tsp:
     """A shortest closed tour through points.
 
     Args:
-        config: its `problem` is a TspSettings; `run.seed` draws the starts.
+        config: `search.seeds` is read, and `run.seed` draws the starts.
+        settings: the config's `problem`.
         points: what is to be visited.
         form: how the optimizer is asked; tells what stands around a tour.
         constrained: whether tours are built city by city, each chosen among those that remain.
@@ -55,16 +57,21 @@ class Tsp:
 
     splits: tuple[Split, ...] = ("train",)
 
-    def __init__(self, config: Config, points: Points, form: Form, constrained: bool) -> None:
-        self._settings = config.problem
+    def __init__(
+        self, config: Config, settings: TspSettings, points: Points, form: Form, constrained: bool
+    ) -> None:
+        self._settings = settings
         self._points, self._form, self._constrained = points, form, constrained
         self.nodes = len(points.xy)
         self._seeds = _chosen(self, config) or self._starts(config.run.seed)
         best = tsp_tours.shortest(points.distances)
-        self.optimum = best and Reference(
-            written(best), self.length(best), "integer programming (HiGHS), proven"
-        )
-        self.target = self.optimum and -self.optimum.value * (1 + 1e-9)
+        self.optimum: Reference | None = None
+        self.target: float | None = None
+        if best:
+            method = "integer programming (HiGHS), proven"
+            self.optimum = Reference(written(best), self.length(best), method)
+            # Sums of the same lengths differ in their last bits.
+            self.target = -self.optimum.value * (1 + 1e-9)
 
     def length(self, tour: Tour) -> float:
         """How long a closed tour is."""
@@ -154,7 +161,7 @@ class Tsp:
         baselines = {
             name: self.length(make(self._points.distances)) for name, make in HEURISTICS.items()
         }
-        baselines["random_search"] = drawn(
+        baselines["random_search"] = random_search(
             self.length,
             len(trajectory.entries),
             starts,
@@ -244,11 +251,11 @@ def _chosen(problem: Tsp, config: Config) -> list[Solution]:
     """The starting tours that the config names, if it does."""
     if "seeds" not in config.search.model_fields_set:
         return []
-    read = [problem.read(text) for text in config.search.texts]
-    wrong = next((reason for reason in read if isinstance(reason, str)), None)
-    if wrong:
-        raise UsageError(
-            f"search.seeds: {wrong}",
-            f"write tours, such as {written(tuple(range(problem.nodes)))!r}",
-        )
-    return read
+    chosen = []
+    for text in config.search.texts:
+        solution = problem.read(text)
+        if isinstance(solution, str):
+            example = written(tuple(range(problem.nodes)))
+            raise UsageError(f"search.seeds: {solution}", f"write tours, such as {example!r}")
+        chosen.append(solution)
+    return chosen

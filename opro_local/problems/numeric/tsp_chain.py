@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from opro_local.types import Completion, Constraint, Prompt, Request, Sampling
+from opro_local.types import Completion, Constraint, FinishReason, Prompt, Request, Sampling
 
 TOKENS = 8  # for one city: three digits, a comma, the end, and room for odd tokenizers
 
@@ -52,8 +52,12 @@ class Chain:
 
     def grown(self, done: Completion) -> Chain:
         """The chain after a reply; the last city that remains needs none."""
-        counts = (done.prompt_tokens, done.cached_tokens, done.completion_tokens)
-        spent = tuple(old + new for old, new in zip(self.spent, counts, strict=True))
+        prompt, cached, completion = self.spent
+        spent = (
+            prompt + done.prompt_tokens,
+            cached + done.cached_tokens,
+            completion + done.completion_tokens,
+        )
         chosen = done.text.strip().rstrip(",")
         if done.finish_reason == "too_long" or chosen not in map(str, self.left()):
             return replace(self, spent=spent, broken=done)
@@ -68,7 +72,8 @@ class Chain:
         cities = ",".join(map(str, self.tour[1:]))
         if self.broken is None:
             return Completion(f"{lead}{cities}{close}", "stop", *self.spent)
-        reason = "too_long" if self.broken.finish_reason == "too_long" else "length"
+        too_long = self.broken.finish_reason == "too_long"
+        reason: FinishReason = "too_long" if too_long else "length"
         return Completion(f"{lead}{cities},{self.broken.text}", reason, *self.spent)
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def _distinct(path: Path, places: Iterable[Place]) -> list[tuple[float, float]]:
     return list(seen)
 
 
-def _coordinate(where: str, value: object) -> float:
+def _coordinate(where: str, value: Any) -> float:
     try:
         if isinstance(value, bool | list | dict | None):
             raise ValueError

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from opro_local.config.problem import LinearRegressionSettings, TspSettings
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card
 from opro_local.problems.numeric import tsp, tsp_points
@@ -24,7 +25,8 @@ def linear_regression_plan(config: Config) -> Plan:
     """w and b of a line; see make_plan."""
     cards = cards_of(config, ("optimizer",))
     form, constrained = _asked(config, cards["optimizer"])
-    problem = LinearRegression(config, constrained)
+    assert isinstance(config.problem, LinearRegressionSettings)
+    problem = LinearRegression(config, config.problem, constrained)
     return assemble(
         _minimizing(config, problem.target),
         problem,
@@ -39,8 +41,9 @@ def tsp_plan(config: Config) -> Plan:
     """A tour through points drawn or read from a file; see make_plan."""
     cards = cards_of(config, ("optimizer",))
     form, constrained = _asked(config, cards["optimizer"])
+    assert isinstance(config.problem, TspSettings)
     points = _points(config)
-    problem = tsp.Tsp(config, points, metaprompt.load(form), constrained)
+    problem = tsp.Tsp(config, config.problem, points, metaprompt.load(form), constrained)
     unknown = (
         f"the shortest tour through {problem.nodes} points is not known here: no gap can be given"
     )

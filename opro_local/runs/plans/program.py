@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from opro_local.config.problem import AgentFileSettings
 from opro_local.config.settings import Config
 from opro_local.errors import DataError, UsageError
 from opro_local.models.cards import Card
@@ -116,11 +117,11 @@ def agent_file_plan(config: Config) -> Plan:
     """A search for the file an agent does most tasks with. Raises UsageError, DataError,
     ModelError.
     """
-    settings, file = config.problem, Path(config.problem.file)
-    original, suite = (
-        read_text(file),
-        read_suite(Path(settings.suite), settings.split, settings.split_seed),
-    )
+    settings = config.problem
+    assert isinstance(settings, AgentFileSettings)
+    file = Path(settings.file)
+    original = read_text(file)
+    suite = read_suite(Path(settings.suite), settings.split, settings.split_seed)
     if not original.strip():
         raise DataError(f"{file}: the file is empty", "write the instructions to start from")
     if "seeds" in config.search.model_fields_set:
@@ -134,7 +135,7 @@ def agent_file_plan(config: Config) -> Plan:
     cards = cards_of(config, ("optimizer", "scorer") if asked else ("optimizer",))
     chosen = config.search.metaprompt
     form = form_for(cards["optimizer"], f"agent_{settings.edit}") if chosen == "auto" else chosen
-    problem = AgentFileProblem(original, suite, config, metaprompt.load(form))
+    problem = AgentFileProblem(original, suite, settings, config.search, metaprompt.load(form))
     return assemble(
         config,
         problem,
