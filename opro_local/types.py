@@ -301,7 +301,7 @@ class EngineSettings:
 
     Attributes:
         model: the model's local folder.
-        kind: which engine class hosts it.
+        kind: the engine that hosts it, a name in engines/kinds.py.
         max_model_len: context in tokens (prompt and reply together).
         kv_cache_bytes: memory for the KV cache in bytes; vLLM only.
         gpu_memory: share of the GPU vLLM may take, in (0, 1].
@@ -321,7 +321,7 @@ class EngineSettings:
     """
 
     model: str
-    kind: Literal["vllm", "transformers", "scripted", "embedding"]
+    kind: str
     dtype: str = "auto"
     max_model_len: int | None = None
     max_num_seqs: int | None = None

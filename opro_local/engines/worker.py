@@ -29,7 +29,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from opro_local.engines.kinds import engine_class
+from opro_local.engines.kinds import ENGINES, engine_class
 from opro_local.engines.wire import pack, pack_prompts, unpack, unpack_prompts
 from opro_local.errors import EngineError, ModelError, OproError, UsageError
 from opro_local.models.offline import SWITCHES
@@ -263,7 +263,7 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
     env.setdefault("VLLM_PLUGINS", "")  # third-party plugins run at import; none is needed
     if settings.tensor_parallel * settings.pipeline_parallel == 1:
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    if settings.kind == "scripted" or Path("/proc/driver/nvidia").exists():
+    if not ENGINES[settings.kind].reads_folder or Path("/proc/driver/nvidia").exists():
         return env
     env.setdefault(
         "OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.data_parallel))

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from opro_local.engines.gpus import Gpu, gpus, host_memory
-from opro_local.engines.kinds import resolve_kind
+from opro_local.engines.kinds import ENGINES, resolve_kind
 from opro_local.errors import EngineError
 from opro_local.models.footprint import footprint
 from opro_local.placement import choose
@@ -102,10 +102,12 @@ def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings
 
 
 def _runs_on_cuda(wanted: str) -> bool:
-    """Whether this comes to vLLM for a GPU; its CPU build is a package of another name, or says so
-    in its version.
+    """Whether this comes to an engine that shares GPUs by a plan, built for a GPU.
+
+    vLLM's CPU build is a package of another name, or says so in its version.
     """
+    kind = ENGINES[resolve_kind(wanted)]
     try:
-        return resolve_kind(wanted) == "vllm" and "cpu" not in metadata.version("vllm")
+        return kind.plans_gpu and not any("cpu" in metadata.version(p) for p in kind.packages)
     except metadata.PackageNotFoundError:
         return False

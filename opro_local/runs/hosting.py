@@ -16,6 +16,7 @@ from typing import Literal
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
 from opro_local.engines.gpus import Gpu
+from opro_local.engines.kinds import AUTO, caches_answers, reads_folder
 from opro_local.engines.pool import EnginePool
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
@@ -99,7 +100,7 @@ def folder_of(settings: ModelSettings) -> Path:
     Raises:
         ModelError: there is no such model on this machine.
     """
-    return Path() if settings.engine == "scripted" else offline.find_model(settings.model)
+    return offline.find_model(settings.model) if reads_folder(settings.engine) else Path()
 
 
 def hostings(
@@ -161,11 +162,12 @@ def embedder(folder: str) -> Hosting:
 
 
 def _host(settings: ModelSettings, folder: Path, card: Card) -> Hosting:
-    kind = settings.engine if settings.engine in ("scripted", "vllm") else "transformers"
+    # "auto" is settled when the engine starts; until then its settings name the fall-back.
+    kind = AUTO[-1] if settings.engine == "auto" else settings.engine
     return Hosting(
         settings.engine,
         EngineSettings(
-            model="" if kind == "scripted" else str(folder),
+            model=str(folder) if reads_folder(kind) else "",
             kind=kind,
             **{name: getattr(settings, name) for name in _HOSTING},
             template_args={**card.template_args, **settings.template_args},
@@ -261,13 +263,12 @@ class RunEngines(Mapping[Role, Engine]):
         cached.
 
         The engine runs by now: only a running one knows which of the engines it is, its version and
-        its device. A scripted engine is not cached, because it answers at once and its file is all
-        that is known of its code.
+        its device.
         """
         if self._cache is None or role in self._others or role not in CACHED:
             return None
         engine = self[role]
-        if engine.fingerprint["engine"] == "scripted":
+        if not caches_answers(engine.fingerprint["engine"]):
             return None
         settings = asdict(self._models[role].settings)
         deciding = {name: value for name, value in settings.items() if name not in _NOT_DECIDING}
@@ -338,7 +339,7 @@ class RunEngines(Mapping[Role, Engine]):
         if turns and turns.sleeping:
             # A start that fails beside sleepers must fail, not end in another kind: its place tries
             # without them.
-            wanted = "vllm" if wanted == "auto" else wanted
+            wanted = AUTO[0] if wanted == "auto" else wanted
         else:
             settings = replace(settings, sleep=0)
         engine, notice = start_engine(settings, wanted, self._store.folder / f"{role}.log", own)
