@@ -125,7 +125,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class BatchResult:
     """The answer to a Batch: one completion per request, in order, and the seconds the batch took
     when it ran first.
     """
@@ -185,7 +185,7 @@ class Score:
         failures: answers from which nothing could be extracted. They score 0.
         truncated: answers cut at max_tokens, whatever they scored.
         tokens: prompt and completion tokens spent on it.
-        beside: further figures shown beside the value, such as "strict", the value when only marked
+        metrics: further figures shown beside the value, such as "strict", the value when only marked
         answers count.
     """
 
@@ -194,7 +194,7 @@ class Score:
     failures: int = 0
     truncated: int = 0
     tokens: int = 0
-    beside: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     rows: np.ndarray | None = field(default=None, repr=False)
 
     @property
@@ -211,7 +211,7 @@ class Rejection:
     reason: str
 
 
-Asks = Generator[Batch, Reply, Any]
+Batches = Generator[Batch, BatchResult, Any]
 Progress = Callable[[int, int], None]
 
 
@@ -228,14 +228,14 @@ class Problem(Protocol):
     def seeds(self) -> Sequence[Solution]:
         """The solutions scored first; the first of them is the baseline."""
 
-    def ask(
+    def ask_optimizer(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
-    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+    ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         """Draw one reply to a meta-prompt per sampling: one Batch to the optimizer, unless the
         problem needs more.
         """
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """A proposed text as a solution, or the reason why it can't be one."""
 
     def evaluate(
@@ -244,7 +244,7 @@ class Problem(Protocol):
         split: Split,
         label: str,
         rows: Sequence[int] | None = None,
-    ) -> Generator[Batch, Reply, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """Score every solution on the examples of the split: one Score each, in order.
 
         All solutions go in one Batch per model or program involved. A text instead of a Score is
@@ -253,10 +253,10 @@ class Problem(Protocol):
         "prompt" are asked for a part, others need not take it.
         """
 
-    def show(self, value: float) -> str | None:
+    def format_score(self, value: float) -> str | None:
         """A score's value as meta-prompts and people read it; None hides it."""
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """The problem's own words for a meta-prompt (see metaprompt.render)."""
 
     def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:

@@ -51,7 +51,7 @@ from opro_local.runs.result import summarize as summary
 from opro_local.search.loop import Outcome, score, search
 from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Reply, Solution
+from opro_local.types import Batch, BatchResult, Solution
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = str(ROOT / "models" / "weights" / "smollm2-135m-instruct")
@@ -169,7 +169,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
 
 def random_draws(
     ready: Plan, seed: int, trajectory: Trajectory
-) -> Generator[Batch, Reply, Outcome]:
+) -> Generator[Batch, BatchResult, Outcome]:
     """The plain rival: draws without regard to anything, the best on validation."""
     problem, rng = ready.problem, np.random.default_rng((seed, 11))
     baseline = Solution(problem.seeds()[0].text)
@@ -187,7 +187,7 @@ def random_draws(
     return Outcome("drawn", baseline, best)
 
 
-def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
     """The default search whose meta-prompts show the scores in a random order."""
     card = cards_of(ready.config, ("optimizer",))["optimizer"]
     proposer = mixed(ready.config, ready.problem, card, ShuffledScores)(trajectory)
@@ -216,7 +216,7 @@ CURVE_ROWS = 50
 
 def with_curve(
     ready: Plan, asks: Search, trajectory: Trajectory
-) -> Generator[Batch, Reply, Outcome]:
+) -> Generator[Batch, BatchResult, Outcome]:
     """A search, and after its end the accuracy on the first test rows of what stood first at some
     points.
     """

@@ -26,7 +26,7 @@ from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 from opro_local.search.metaprompts import metaprompt
-from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Solution
+from opro_local.types import Batch, BatchResult, Completion, Prompt, Sampling, Solution
 
 AGENTS = (
     "---\ntitle: rules\n# not: a heading\n---\nRead this first.\n\n"
@@ -300,7 +300,7 @@ def answered(asks, *texts: str) -> tuple[Batch, object]:
     """Send a generator its one reply; gives its batch and what it returns."""
     batch = next(asks)
     with pytest.raises(StopIteration) as end:
-        asks.send(Reply([Completion(text, "stop", 1, 0, 1) for text in texts], 0.0))
+        asks.send(BatchResult([Completion(text, "stop", 1, 0, 1) for text in texts], 0.0))
     return batch, end.value.value
 
 
@@ -308,26 +308,26 @@ def test_sections_take_turns_and_each_shows_its_own_versions(tmp_path):
     problem = problem_of(tmp_path, edit="section", sections=["Style", "Last"])
     seed = problem.seeds()
     answered(problem.evaluate(seed, "train", "0/train"), "Red", "no")
-    batch, _ = answered(problem.ask("1/propose", Prompt("unused"), [Sampling(9)]), "x")
+    batch, _ = answered(problem.ask_optimizer("1/propose", Prompt("unused"), [Sampling(9)]), "x")
     shown = batch.requests[0].prompt.text
     assert "The section: Style" in shown and "<SECTION>\nBe brief.\n</SECTION>\nscore: 50" in shown
     assert "Task:\nSay blue" in shown and "Say red" not in shown and "# Build\n## Style" in shown
-    solution = problem.read("## Style\nBe kind.")
+    solution = problem.parse("## Style\nBe kind.")
     assert solution == Solution(AGENTS.replace("Be brief.", "Be kind."))
     answered(problem.evaluate([solution], "train", "1/train"), "red", "blue")
-    batch, _ = answered(problem.ask("2/propose", Prompt("unused"), [Sampling(9)]), "x")
+    batch, _ = answered(problem.ask_optimizer("2/propose", Prompt("unused"), [Sampling(9)]), "x")
     assert (
         "The section: Last" in batch.requests[0].prompt.text
         and "score: 100" in batch.requests[0].prompt.text
     )
-    better = problem.read("End.")  # in the best file so far
+    better = problem.parse("End.")  # in the best file so far
     assert better == Solution(solution.text.replace("No newline at the end", "End."))
-    batch, _ = answered(problem.ask("3/propose", Prompt("unused"), [Sampling(9)]), "x")
+    batch, _ = answered(problem.ask_optimizer("3/propose", Prompt("unused"), [Sampling(9)]), "x")
     shown = batch.requests[0].prompt.text
     assert shown.index("Be brief.\n</SECTION>\nscore: 50") < shown.index(
         "Be kind.\n</SECTION>\nscore: 100"
     )
-    assert problem.read("# A heading of its own").startswith("structure: ")
+    assert problem.parse("# A heading of its own").startswith("structure: ")
 
 
 def test_a_whole_file_keeps_line_endings_and_limits(tmp_path):
@@ -336,9 +336,9 @@ def test_a_whole_file_keeps_line_endings_and_limits(tmp_path):
     suite = read_suite(tmp_path / "suite.toml", (1, 0, 0), 0)
     form = metaprompt.load("agent_file")
     problem = AgentFileProblem(windows + "\r\n", suite, config.problem, config.search, form)
-    assert problem.read("# New\ntext\n") == Solution("# New\r\ntext\r\n")
-    assert problem.read("x" * 400).startswith("too long: the file would have ")
-    assert problem.read(" ") == "empty" and problem.read("\ud800").startswith("not text: ")
+    assert problem.parse("# New\ntext\n") == Solution("# New\r\ntext\r\n")
+    assert problem.parse("x" * 400).startswith("too long: the file would have ")
+    assert problem.parse(" ") == "empty" and problem.parse("\ud800").startswith("not text: ")
 
 
 def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
@@ -351,7 +351,7 @@ def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
         ("one", "Say red"), ("one", "Say blue"), ("two", "Say red"), ("two", "Say blue")
     ]  # fmt: skip
     second = asks.send(
-        Reply([Completion(t, "stop", 3, 0, 1) for t in ("Red!", "", "blue", "blue")], 0.0)
+        BatchResult([Completion(t, "stop", 3, 0, 1) for t in ("Red!", "", "blue", "blue")], 0.0)
     )
     assert (second.label, second.role) == ("4/train/programs", "program")
     assert [(r.prompt.system, r.prompt.text) for r in second.requests] == [
@@ -360,7 +360,7 @@ def test_all_files_and_tasks_go_in_one_batch_per_role(tmp_path):
     ]
     ran = [json.dumps({"exit": code, "ended": ended}) for code, ended in ((0, ""), (None, "time"))]
     with pytest.raises(StopIteration) as end:
-        asks.send(Reply([Completion(text, "stop", 0, 0, 0) for text in ran], 0.0))
+        asks.send(BatchResult([Completion(text, "stop", 0, 0, 0) for text in ran], 0.0))
     one, two = end.value.value
     assert one.values.tolist() == [1, 0, 1] and (one.failures, one.tokens) == (1, 8)
     assert two.values.tolist() == [0, 1, 0] and two.failures == 1

@@ -102,7 +102,7 @@ def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
     asks = problem.evaluate(problem.seeds(), "test", "x")
     first = next(asks)
     said = [Completion(f"Hm {i}. Q: more", "length", 5, 1, 3) for i in range(24)]
-    second = asks.send(type("Reply", (), {"completions": said}))
+    second = asks.send(type("BatchResult", (), {"completions": said}))
     assert (first.label, second.label, second.role) == ("x", "x/second", "scorer")
     request = second.requests[3]
     assert request.prompt == replace(
@@ -114,7 +114,7 @@ def test_the_second_round_goes_on_from_the_answer_and_is_what_is_scored(tables):
         for row in problem.rows["test"]
     ]
     with pytest.raises(StopIteration) as end:
-        asks.send(type("Reply", (), {"completions": finals}))
+        asks.send(type("BatchResult", (), {"completions": finals}))
     (score,) = end.value.value
     assert score.value == 1.0 and score.truncated == 24 and score.tokens == 24 * (5 + 3 + 9 + 4)
 
@@ -132,7 +132,7 @@ def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     # last.
     answers = [row.target if i < 12 else "neither" for i, row in enumerate(rows)]
     batch = asks.send(
-        type("Reply", (), {"completions": [Completion(a, "stop", 5, 0, 1) for a in answers]})
+        type("BatchResult", (), {"completions": [Completion(a, "stop", 5, 0, 1) for a in answers]})
     )
     assert (batch.label, batch.role) == ("x/judge", "judge")
     prompt = batch.requests[0].prompt
@@ -145,13 +145,17 @@ def test_the_judge_says_one_of_two_words_and_is_compared_with_the_rule(tables):
     said = ["correct"] * 18 + ["incorrect"] * 5 + ["perhaps"]
     with pytest.raises(StopIteration) as end:
         asks.send(
-            type("Reply", (), {"completions": [Completion(word, "stop", 5, 0, 1) for word in said]})
+            type(
+                "BatchResult",
+                (),
+                {"completions": [Completion(word, "stop", 5, 0, 1) for word in said]},
+            )
         )
     (score,) = end.value.value
     assert (
         score.value == 18 / 24
         and score.failures == 1
-        and score.beside == {"agreement": pytest.approx(18 / 24)}
+        and score.metrics == {"agreement": pytest.approx(18 / 24)}
     )
 
 
@@ -164,15 +168,19 @@ def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp
     rows = problem.rows["test"]
     next(asks)
     batch = asks.send(
-        type("Reply", (), {"completions": [Completion("Hm.", "stop", 5, 0, 1)] * len(rows)})
+        type("BatchResult", (), {"completions": [Completion("Hm.", "stop", 5, 0, 1)] * len(rows)})
     )
     assert "Reference answer" not in batch.requests[0].prompt.text
     with pytest.raises(StopIteration) as end:
         asks.send(
-            type("Reply", (), {"completions": [Completion("correct", "stop", 5, 0, 1)] * len(rows)})
+            type(
+                "BatchResult",
+                (),
+                {"completions": [Completion("correct", "stop", 5, 0, 1)] * len(rows)},
+            )
         )
     (score,) = end.value.value
-    assert score.value == 1.0 and score.beside == {}
+    assert score.value == 1.0 and score.metrics == {}
 
 
 def found_with(*accuracies, p_value, n=50, failures=0):

@@ -161,11 +161,13 @@ def test_a_first_text_without_a_score_ends_in_one_line(tmp_path):
 def test_negative_scores_are_shown_as_they_are(tmp_path):
     from opro_local.runs.plans import make_plan
     from opro_local.search.trajectory import Trajectory
-    from opro_local.types import Completion, Reply
+    from opro_local.types import BatchResult, Completion
 
     asks = make_plan(reading.build(tables(tmp_path))).search(Trajectory())
     next(asks)
-    proposing = asks.send(Reply([Completion(json.dumps({"score": -2.5}), "stop", 0, 0, 0)], 0.1))
+    proposing = asks.send(
+        BatchResult([Completion(json.dumps({"score": -2.5}), "stop", 0, 0, 0)], 0.1)
+    )
     assert proposing.label == "1/propose"
     assert proposing.requests[0].prompt.text == "Score: -2.5\nText: go\n\nScore: -2.5\nText:"
 

@@ -80,7 +80,7 @@ def test_the_first_seeds_give_the_instances_of_the_reference_code():
     ],
 )
 def test_replies_are_read(reply, text):
-    assert problem().read(reply) == Solution(text)
+    assert problem().parse(reply) == Solution(text)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_replies_are_read(reply, text):
     ],
 )
 def test_what_is_no_pair_is_refused_with_a_reason(reply, reason):
-    assert problem().read(reply).startswith(reason)
+    assert problem().parse(reply).startswith(reason)
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text):
-    found = READER.read(text)
-    assert isinstance(found, str) or READER.read(found.text) == found
+    found = READER.parse(text)
+    assert isinstance(found, str) or READER.parse(found.text) == found
 
 
 READER = problem()
@@ -115,7 +115,7 @@ READER = problem()
 def test_a_pair_on_the_grid_is_read_as_it_is_written(w, b, decimals):
     made = problem(f"problem.decimals={decimals}", "problem.points=2")
     text = made.solution(made.box.point(w, b)).text
-    assert made.read(text) == Solution(text)
+    assert made.parse(text) == Solution(text)
 
 
 def test_the_last_pair_counts_and_names_do_not():
@@ -132,13 +132,15 @@ def test_the_regex_of_numbers_up_to_a_bound_is_exact(largest, number):
 @given(st.integers(-70, 70), st.integers(-70, 70))
 def test_the_constraint_lets_exactly_the_range_through(w, b):
     allowed = re.fullmatch(pattern(-50, 50, 0), f"[{w}, {b}]") is not None
-    assert allowed == isinstance(READER.read(f"[{w}, {b}]"), Solution)
+    assert allowed == isinstance(READER.parse(f"[{w}, {b}]"), Solution)
 
 
 def test_constrained_asks_carry_the_constraint_and_free_ones_do_not():
     samplings = [Sampling(24, 1.0, seed=1), Sampling(24, 1.0, seed=2)]
     for constrained in (True, False):
-        batch = next(problem(constrained=constrained).ask("1/propose", Prompt("p"), samplings))
+        batch = next(
+            problem(constrained=constrained).ask_optimizer("1/propose", Prompt("p"), samplings)
+        )
         kinds = {
             request.sampling.constraint and request.sampling.constraint.kind
             for request in batch.requests
@@ -167,7 +169,7 @@ def test_forms_render_as_their_golden_files(name):
     view = metaprompt.View(
         [("[18, 15]", "393751"), ("[15, 10]", "837")], (), "ascending", "837", "[15, 10]"
     )
-    prompt = metaprompt.render(metaprompt.load(name), view, READER.words())
+    prompt = metaprompt.render(metaprompt.load(name), view, READER.prompt_variables())
     assert prompt.text == (GOLDEN / f"{name}.txt").read_text("utf-8")
 
 

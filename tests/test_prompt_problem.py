@@ -105,7 +105,7 @@ def test_scores_are_split_by_solution_and_count_failures_apart():
         np.array([1, 0, 0, 0], np.float32),
     )
     first, second = scores(done, 2, verdicts)
-    assert (first.beside, second.beside) == ({"strict": 0.5}, {"strict": 0.0})
+    assert (first.metrics, second.metrics) == ({"strict": 0.5}, {"strict": 0.0})
     assert (first.value, first.failures, first.truncated, first.tokens) == (0.5, 0, 1, 8)
     assert (second.value, second.failures, second.truncated, second.tokens) == (0.5, 1, 0, 13)
     assert second.values.tolist() == [0.0, 1.0]

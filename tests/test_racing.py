@@ -24,7 +24,7 @@ from opro_local.runs.plans import make_plan
 from opro_local.runs.store import open_store
 from opro_local.search import racing
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Reply, Score, Solution
+from opro_local.types import BatchResult, Score, Solution
 
 ALPHA = 0.01
 
@@ -183,8 +183,8 @@ def entry(score, text, step=1, position=0, dropped=False):
 
 def test_blocks_are_joined_in_the_order_of_the_split():
     blocks = [
-        part([1, 0], failures=1, tokens=5, beside={"strict": 0.5}),
-        part([0.5], truncated=1, beside={"strict": 0}),
+        part([1, 0], failures=1, tokens=5, metrics={"strict": 0.5}),
+        part([0.5], truncated=1, metrics={"strict": 0}),
     ]
     order = np.array([4, 1, 3, 0, 2])
     joined = racing.joined(blocks, order)
@@ -193,7 +193,7 @@ def test_blocks_are_joined_in_the_order_of_the_split():
         and joined.rows.tolist() == [1, 3, 4]
         and joined.value == 0.5
     )
-    assert (joined.failures, joined.truncated, joined.tokens, joined.beside["strict"]) == (
+    assert (joined.failures, joined.truncated, joined.tokens, joined.metrics["strict"]) == (
         1,
         1,
         5,
@@ -273,7 +273,7 @@ def test_a_race_scores_fewer_pairs_and_what_survives_as_a_full_run_would(tables)
     check = ready.problem.evaluate([e.solution for e in trajectory.entries], "train", "check")
     batch = next(check)
     with pytest.raises(StopIteration) as end:
-        check.send(Reply(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
+        check.send(BatchResult(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
     for e, full in zip(trajectory.entries, end.value.value, strict=True):
         asked = slice(None) if e.score.rows is None else e.score.rows
         assert e.score.values.tolist() == full.values[asked].tolist()

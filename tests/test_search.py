@@ -18,7 +18,7 @@ from opro_local.search.loop import _choose, climb, stop_reason
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Completion, Reply, Request, Sampling, Score, Solution
+from opro_local.types import Batch, BatchResult, Completion, Request, Sampling, Score, Solution
 
 
 class Numbers:
@@ -29,19 +29,19 @@ class Numbers:
     def seeds(self):
         return [Solution("0.1")]
 
-    def read(self, text):
+    def parse(self, text):
         return "bad" if text == "bad" else Solution(text)
 
     def evaluate(self, solutions, split, label):
         return [Score(float(s.text), np.array([float(s.text), 1.0])) for s in solutions]
         yield
 
-    ask = staticmethod(ask_once)
+    ask_optimizer = staticmethod(ask_once)
 
-    def show(self, value):
+    def format_score(self, value):
         return metaprompt.show_score(value, 100)
 
-    def words(self):
+    def prompt_variables(self):
         return {"place": "p", "noun": "number", "tag": "INS", "subject": "s"}
 
     def exemplars(self, indices):
@@ -70,7 +70,7 @@ def walk(config, replies, form="continuation", problem=None):
             batches.append(batch)
             texts = replies[len(batches) - 1]
             done = [Completion(text, "stop", 5, 0, 2) for text in texts]
-            batch = asks.send(Reply(done, 1.0))
+            batch = asks.send(BatchResult(done, 1.0))
     except StopIteration as end:
         return batches, trajectory, end.value
 
@@ -276,7 +276,7 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
         trajectory,
     )
     first = next(asks)
-    second = asks.send(Reply([Completion("", "too_long", 9000, 0, 0)], 0.1))
+    second = asks.send(BatchResult([Completion("", "too_long", 9000, 0, 0)], 0.1))
     assert (first.label, second.label) == ("1/propose", "1/propose/1")
 
 
@@ -310,7 +310,7 @@ def test_a_batch_label_never_repeats(tables):
     try:
         while True:
             labels.append(batch.label)
-            batch = asks.send(Reply(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
+            batch = asks.send(BatchResult(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
     except StopIteration:
         pass
     assert len(labels) == len(set(labels)) and labels[-1].endswith("/test")
@@ -330,7 +330,7 @@ def test_no_held_out_row_is_ever_in_a_meta_prompt(tables):
             if batch.role == "optimizer":
                 seen += 1
                 assert not [row for row in held_out if f"{row}\n" in batch.requests[0].prompt.text]
-            batch = asks.send(Reply(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
+            batch = asks.send(BatchResult(ScriptedEngine.of(answer).generate(batch.requests), 0.0))
     except StopIteration:
         pass
     assert seen == 4

@@ -15,7 +15,7 @@ from opro_local.runs.store import read_store
 from opro_local.search.proposing import shown_entries
 from opro_local.search.similarity import Similarity, ngrams
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Completion, Reply, Score, Solution
+from opro_local.types import BatchResult, Completion, Score, Solution
 
 COPY = "Read the review and say whether it is positive"
 
@@ -64,7 +64,9 @@ def test_an_embedding_model_is_asked_in_one_batch():
     assert [request.prompt.text for request in batch.requests] == ["a", "b"]
     with pytest.raises(StopIteration) as end:
         asks.send(
-            Reply([Completion(json.dumps(v), "stop", 1, 0, 0) for v in ([1, 0], [0.6, 0.8])], 0.1)
+            BatchResult(
+                [Completion(json.dumps(v), "stop", 1, 0, 0) for v in ([1, 0], [0.6, 0.8])], 0.1
+            )
         )
     assert end.value.value == [0.0, pytest.approx(0.6)]
 

@@ -19,10 +19,10 @@ from opro_local.runs.driver import request_digest
 from opro_local.search.trajectory import Entry
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Prompt,
     Rejection,
-    Reply,
     Request,
     Sampling,
     Score,
@@ -32,7 +32,9 @@ from opro_local.types import (
 BATCH = Batch(
     "1/train", "scorer", [Request(Prompt("a"), Sampling(4)), Request(Prompt("b"), Sampling(4))]
 )
-REPLY = Reply([Completion("x\ud800\0é", "stop", 3, 1, 2), Completion("", "too_long", 9, 0, 0)], 1.5)
+REPLY = BatchResult(
+    [Completion("x\ud800\0é", "stop", 3, 1, 2), Completion("", "too_long", 9, 0, 0)], 1.5
+)
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 def test_a_full_disk_ends_as_a_storage_error_and_leaves_a_sound_file(store):
     store._connection.execute("PRAGMA max_page_count=12")
-    big = Reply([Completion(os.urandom(200_000).hex(), "stop", 1, 0, 1)] * 2, 0.1)
+    big = BatchResult([Completion(os.urandom(200_000).hex(), "stop", 1, 0, 1)] * 2, 0.1)
     with pytest.raises(StoreError, match=r"full.*bytes free"):
         store.append(BATCH, request_digest(BATCH), big)
     assert store.reply(BATCH, request_digest(BATCH)) is None

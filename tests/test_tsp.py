@@ -24,7 +24,7 @@ from opro_local.runs.driver import drive
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Completion, Prompt, Reply, Sampling, Solution
+from opro_local.types import BatchResult, Completion, Prompt, Sampling, Solution
 
 GOLDEN = Path(__file__).parent / "golden"
 SCRIPTED = ('optimizer.engine="scripted"', 'optimizer.script="none.py:none"')
@@ -135,17 +135,17 @@ READER = square().problem
     ],
 )
 def test_replies_are_read_or_refused(reply, found):
-    assert READER.read(reply) == found
+    assert READER.parse(reply) == found
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text):
-    assert isinstance(READER.read(text), str | Solution)
+    assert isinstance(READER.parse(text), str | Solution)
 
 
 @pytest.mark.parametrize("name", ["tsp", "tsp-continuation"])
 def test_forms_render_as_their_golden_files(name):
-    words = {**READER.words(), "points": "(0): (1, 2), (1): (30, 40), (2): (-5, 6)"}
+    words = {**READER.prompt_variables(), "points": "(0): (1, 2), (1): (30, 40), (2): (-5, 6)"}
     view = metaprompt.View([("0,2,1", "150"), ("0,1,2", "140")], (), "ascending", "140", "0,1,2")
     prompt = metaprompt.render(metaprompt.load(name), view, words)
     assert prompt.text + prompt.prefill == (GOLDEN / f"{name}.txt").read_text("utf-8")
@@ -156,13 +156,13 @@ def asked(problem, replies):
     completions.
     """
     batches = []
-    asks = problem.ask("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
+    asks = problem.ask_optimizer("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
     try:
         batch = next(asks)
         while True:
             batches.append(batch)
             batch = asks.send(
-                Reply([Completion(replies(r), "stop", 3, 0, 1) for r in batch.requests], 0.1)
+                BatchResult([Completion(replies(r), "stop", 3, 0, 1) for r in batch.requests], 0.1)
             )
     except StopIteration as end:
         return batches, end.value
@@ -190,25 +190,29 @@ def test_a_constrained_tour_is_chosen_city_by_city_among_those_that_remain():
 
 def test_a_reply_that_is_no_city_ends_its_tour_alone():
     problem = planned(*CHOSEN, "problem.nodes=5").problem
-    first = problem.ask("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
+    first = problem.ask_optimizer(
+        "1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS
+    )
     next(first)
     batch = first.send(
-        Reply([Completion("4", "length", 3, 0, 1), Completion("7", "length", 3, 0, 1)], 0.1)
+        BatchResult([Completion("4", "length", 3, 0, 1), Completion("7", "length", 3, 0, 1)], 0.1)
     )
     assert len(batch.requests) == 1
-    first.send(Reply([Completion("1,", "stop", 3, 0, 1)], 0.1))
+    first.send(BatchResult([Completion("1,", "stop", 3, 0, 1)], 0.1))
     with pytest.raises(StopIteration) as end:
-        first.send(Reply([Completion("2,", "stop", 3, 0, 1)], 0.1))
+        first.send(BatchResult([Completion("2,", "stop", 3, 0, 1)], 0.1))
     good, bad = end.value.value
     assert good.text == "4,1,2,3\n" and bad.finish_reason == "length"
 
 
 def test_a_prompt_that_does_not_fit_is_told_to_the_search():
     problem = planned(*CHOSEN, "problem.nodes=5").problem
-    first = problem.ask("1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS)
+    first = problem.ask_optimizer(
+        "1/propose", Prompt("Tour:", prefill=" 0,", chat=False), SAMPLINGS
+    )
     next(first)
     with pytest.raises(StopIteration) as end:
-        first.send(Reply([Completion("", "too_long", 9000, 0, 0)] * 2, 0.1))
+        first.send(BatchResult([Completion("", "too_long", 9000, 0, 0)] * 2, 0.1))
     assert {done.finish_reason for done in end.value.value} == {"too_long"}
 
 

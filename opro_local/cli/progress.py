@@ -75,7 +75,7 @@ def score_words(ready: Plan) -> Callable[[float], str]:
     """
     if ready.shares:
         return lambda value: f"{100 * value:.1f} %"
-    return lambda value: ready.problem.show(value) or f"{value:.6g}"
+    return lambda value: ready.problem.format_score(value) or f"{value:.6g}"
 
 
 class _Progress:

@@ -20,9 +20,9 @@ from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt.problem import filters
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Prompt,
-    Reply,
     Request,
     Sampling,
     Score,
@@ -58,9 +58,9 @@ class FunctionProblem:
         """The starting texts as they were given; the first is the baseline."""
         return [Solution(text) for text in self._config.search.texts]
 
-    ask = staticmethod(ask_once)
+    ask_optimizer = staticmethod(ask_once)
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """A proposed text without the whitespace around it, if it passes the search's filters."""
         text = text.strip()
         if not text:
@@ -71,17 +71,17 @@ class FunctionProblem:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, Reply, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """One request per solution in one Batch to the role program."""
         reply = yield Batch(label, "program", [request(solution.text) for solution in solutions])
         found = [self._read_score(completion) for completion in reply.completions]
         return [what if isinstance(what, str) else Score(what, np.array([what])) for what in found]
 
-    def show(self, value: float) -> str | None:
+    def format_score(self, value: float) -> str | None:
         """The score as it is, to six digits; hidden where search.buckets is 0."""
         return f"{value:.6g}" if self._config.search.buckets else None
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """A text has no place in a prompt; `subject` is the user's description of it."""
         return {
             "place": "",

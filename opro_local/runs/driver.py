@@ -30,10 +30,10 @@ from opro_local.runs.store import Store
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Engine,
     Progress,
-    Reply,
     Request,
     Role,
     Sampling,
@@ -57,12 +57,12 @@ class EngineCall:
 
 # A run that goes from engine call to engine call. It is sent what each call gave, or is thrown the
 # error that it ended with, and returns what the run came to.
-RunSteps = Generator[EngineCall, Reply, Any]
+RunSteps = Generator[EngineCall, BatchResult, Any]
 FindShelf = Callable[[Role], Shelf | None]
 
 
 def drive(
-    search: Generator[Batch, Reply, Any],
+    search: Generator[Batch, BatchResult, Any],
     engines: Mapping[Role, Engine],
     trajectory: Trajectory,
     store: Store | None = None,
@@ -75,7 +75,7 @@ def drive(
 
 
 def drive_steps(
-    search: Generator[Batch, Reply, Any],
+    search: Generator[Batch, BatchResult, Any],
     engines: Mapping[Role, Engine],
     trajectory: Trajectory,
     store: Store | None = None,
@@ -102,7 +102,7 @@ def drive_steps(
     """
     growth = _Growth(trajectory, store, listener)
 
-    def next_batch(result: Reply | None) -> Batch:
+    def next_batch(result: BatchResult | None) -> Batch:
         try:
             return search.send(result)  # type: ignore[arg-type]  # None starts a generator
         finally:
@@ -138,11 +138,11 @@ def run_to_end(steps: RunSteps) -> Any:
         steps.close()
 
 
-def call_engine(engine: Engine, requests: Sequence[Request], progress: Progress) -> Reply:
+def call_engine(engine: Engine, requests: Sequence[Request], progress: Progress) -> BatchResult:
     """One engine call and the seconds it took. Raises EngineError."""
     started = time.monotonic()
     completions = engine.generate(requests, progress)
-    return Reply(completions, time.monotonic() - started)
+    return BatchResult(completions, time.monotonic() - started)
 
 
 class _Growth:
@@ -173,7 +173,7 @@ def _answer_batch(
     store: Store | None,
     listener: Listener,
     find_shelf: FindShelf,
-) -> Generator[EngineCall, Reply, Reply]:
+) -> Generator[EngineCall, BatchResult, BatchResult]:
     """The result of a batch, from store, cache or engine. It is on disk when this returns."""
     digest = request_digest(batch)
     stored = store.reply(batch, digest) if store else None
@@ -193,7 +193,7 @@ def _answer_batch(
         if completion is None
     ]
     hits = len(cached) - len(missing)
-    fresh = Reply((), 0.0)
+    fresh = BatchResult((), 0.0)
     if missing:
         fresh = yield EngineCall(
             engine,
@@ -205,7 +205,7 @@ def _answer_batch(
             f"{batch.label}: {len(fresh.completions)} completions for {len(missing)} requests"
         )
     rest = iter(fresh.completions)
-    result = Reply([completion or next(rest) for completion in cached], fresh.seconds)
+    result = BatchResult([completion or next(rest) for completion in cached], fresh.seconds)
     if store:
         _account(store, batch.label, [completion for completion in cached if completion])
         store.append(batch, digest, result)

@@ -32,7 +32,7 @@ from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
 from opro_local.search.loop import Outcome, score
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Completion, Reply, Split
+from opro_local.types import Batch, BatchResult, Completion, Split
 
 
 def varied(ready: Plan) -> list[str]:
@@ -60,7 +60,7 @@ def evaluation(config: Config) -> Plan:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
     solutions = list(dict.fromkeys(problem.seeds()))
 
-    def search(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
         yield from score(problem, trajectory, solutions, split, 0)
         best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
         return Outcome("evaluated", solutions[0], best)

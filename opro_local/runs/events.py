@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Rejection, Reply
+from opro_local.types import Batch, BatchResult, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class BatchAnswer:
     """
 
     batch: Batch
-    result: Reply
+    result: BatchResult
     replayed: bool
     from_cache: int = 0
 

@@ -20,7 +20,7 @@ from opro_local.runs.driver import EngineCall, RunSteps, call_engine
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan
 from opro_local.runs.run import run_steps
-from opro_local.types import Engine, Reply, Request
+from opro_local.types import BatchResult, Engine, Request
 
 # What a run came to: its result, or what ended it.
 RunEnd = Any | OproError | Interrupted
@@ -128,7 +128,7 @@ class _RunsTogether:
                     self.move(number, partial(run.throw, exception()))
 
 
-def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[Reply | OproError]:
+def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[BatchResult | OproError]:
     """One engine call for several runs; each gets its completions and its share of the seconds, by
     requests.
 
@@ -166,11 +166,12 @@ def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[Reply | O
         return [error] * len(calls) if all_failed else alone
     rest = map(shared.completions.__getitem__, wanted)
     return [
-        Reply([next(rest) for _ in range(size)], shared.seconds * size / total) for size in sizes
+        BatchResult([next(rest) for _ in range(size)], shared.seconds * size / total)
+        for size in sizes
     ]
 
 
-def _call_alone(engine: Engine, call: EngineCall) -> Reply | OproError:
+def _call_alone(engine: Engine, call: EngineCall) -> BatchResult | OproError:
     try:
         return call_engine(engine, call.requests, call.progress)
     except OproError as error:

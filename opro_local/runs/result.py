@@ -206,7 +206,7 @@ def figures_of(score: Score, alpha: float) -> dict[str, Any]:
         "interval": list(stats.mean_interval(score.values, alpha)),
         "extraction_failures": score.failures,
         "truncated": score.truncated,
-        **score.beside,
+        **score.metrics,
     }
 
 

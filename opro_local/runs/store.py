@@ -22,7 +22,7 @@ from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
 from opro_local.search.trajectory import Entry, Trajectory, fingerprint
-from opro_local.types import Batch, Completion, Rejection, Reply
+from opro_local.types import Batch, BatchResult, Completion, Rejection
 
 APPLICATION_ID = 0x4F50524F  # "OPRO"
 VERSION = 4
@@ -41,7 +41,7 @@ class Store:
         self._connection = connection
         self._lock = lock
 
-    def reply(self, batch: Batch, digest: bytes) -> Reply | None:
+    def reply(self, batch: Batch, digest: bytes) -> BatchResult | None:
         """The stored answer to a batch, or None. Raises UsageError if the label was answered for
         other requests.
         """
@@ -62,9 +62,9 @@ class Store:
                 f"{self.folder / FILE}: the completions of {batch.label} are damaged",
                 "restore a copy",
             )
-        return Reply(_unpack(row[1]), row[3])
+        return BatchResult(_unpack(row[1]), row[3])
 
-    def append(self, batch: Batch, digest: bytes, reply: Reply) -> None:
+    def append(self, batch: Batch, digest: bytes, reply: BatchResult) -> None:
         """Commit the completions of a batch; on return they survive a crash."""
         completions = reply.completions
         payload = _pack(completions)

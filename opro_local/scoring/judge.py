@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from opro_local.scoring.rule import Scorer, Verdicts
-from opro_local.types import Batch, Constraint, Example, Prompt, Reply, Request, Sampling
+from opro_local.types import Batch, BatchResult, Constraint, Example, Prompt, Request, Sampling
 
 VERDICTS = {"correct": 1.0, "incorrect": 0.0}
 RUBRIC = "An answer is correct if it says the same as the reference answer, however it is worded."
@@ -26,7 +26,7 @@ def judged(
     rule: Scorer | None,
     rubric: str | None,
     label: str,
-) -> Generator[Batch, Reply, Verdicts]:
+) -> Generator[Batch, BatchResult, Verdicts]:
     """Have every answer judged, all in one batch to the role "judge".
 
     Args:
@@ -64,5 +64,5 @@ def judge_prompt(row: Example, answer: str, rubric: str) -> Prompt:
     reference = f"Reference answer:\n{row.target}\n\n" if row.target.strip() else ""
     return Prompt(
         f"Question:\n{row.input}\n\n{reference}Answer to grade:\n{answer}\n\n{rubric}\n"
-        "Is the answer correct? Reply with one word: correct or incorrect."
+        "Is the answer correct? BatchResult with one word: correct or incorrect."
     )

@@ -22,7 +22,7 @@ from opro_local.search import chance, racing
 from opro_local.search.proposing import Proposer
 from opro_local.search.similarity import Similarity
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Asks, Batch, Problem, Rejection, Reply, Score, Solution, Split
+from opro_local.types import Batch, Batches, BatchResult, Problem, Rejection, Score, Solution, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Outcome:
 
 def search(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
-) -> Generator[Batch, Reply, Outcome]:
+) -> Generator[Batch, BatchResult, Outcome]:
     """Search on train, choose on validation, open test once for the chosen solution and the
     baseline.
 
@@ -77,7 +77,7 @@ def search(
 
 def climb(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
-) -> Generator[Batch, Reply, str]:
+) -> Generator[Batch, BatchResult, str]:
     """The OPRO loop alone. Returns why it stopped."""
     settings = config.search
     similarity = Similarity(settings)
@@ -116,7 +116,7 @@ def _grow(
     solutions: Sequence[Solution],
     step: int,
     similarity: Similarity,
-) -> Asks:
+) -> Batches:
     """Score a step's solutions on train, if any, as the config says, and say how close each is to
     those before it.
 
@@ -154,7 +154,7 @@ def _race(
     solutions: Sequence[Solution],
     step: int,
     similarities: Sequence[float],
-) -> Asks:
+) -> Batches:
     """Score solutions on the same blocks of train rows until all rows are scored or all solutions
     dropped.
 
@@ -241,7 +241,7 @@ def score(
     similarities: Sequence[float] = (),
     rows: np.ndarray | None = None,
     label: str = "",
-) -> Asks:
+) -> Batches:
     """Score solutions on a split, or on these rows of it, and append them; those that can't be
     scored are rejected.
 

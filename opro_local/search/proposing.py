@@ -15,7 +15,16 @@ from opro_local.config.settings import Config
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Asks, Batch, Completion, Problem, Rejection, Reply, Sampling, Solution
+from opro_local.types import (
+    Batch,
+    Batches,
+    BatchResult,
+    Completion,
+    Problem,
+    Rejection,
+    Sampling,
+    Solution,
+)
 
 WARMER = (
     0.2  # what asking again adds to the temperature: the same again would bring much of the same
@@ -25,10 +34,10 @@ WARMER = (
 class Proposer(Protocol):
     """Where a search's solutions come from."""
 
-    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+    def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """The solutions scored first; the first of them is the baseline."""
 
-    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+    def propose(self, step: int, most: int) -> Generator[Batch, BatchResult, list[Solution]]:
         """At most so many new solutions for a step; the replies that gave none are rejected in the
         trajectory.
         """
@@ -56,24 +65,26 @@ class Opro:
         )
         self._history = config.search.history + config.search.recent
 
-    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+    def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """The problem's own seeds."""
         return list(dict.fromkeys(self._problem.seeds()))
         yield
 
-    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+    def propose(self, step: int, most: int) -> Generator[Batch, BatchResult, list[Solution]]:
         """See Proposer.propose."""
         replies = yield from self._asked(step, most)
         return admit(self._problem, self._form, self._trajectory, step, replies)
 
-    def _asked(self, step: int, most: int) -> Generator[Batch, Reply, Sequence[Completion]]:
+    def _asked(self, step: int, most: int) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         problem, trajectory = self._problem, self._trajectory
         drawn = samplings(self._config, self._form, step, most)
 
-        def ask(view: View, halved: int) -> Asks:
-            prompt = render(self._form, view, problem.words())
+        def ask(view: View, halved: int) -> Batches:
+            prompt = render(self._form, view, problem.prompt_variables())
             return trajectory.counted(
-                problem.ask(f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn)
+                problem.ask_optimizer(
+                    f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn
+                )
             )
 
         def view_of(history: int) -> View:
@@ -84,8 +95,8 @@ class Opro:
 
 
 def within_context(
-    view_of: Callable[[int], View], ask: Callable[[View, int], Asks], history: int
-) -> Generator[Batch, Reply, tuple[View, Sequence[Completion], int]]:
+    view_of: Callable[[int], View], ask: Callable[[View, int], Batches], history: int
+) -> Generator[Batch, BatchResult, tuple[View, Sequence[Completion], int]]:
     """Ask; while every meta-prompt is over the context, ask again with half the history.
 
     Halving costs no generation, and the shorter history is kept for the steps after it.
@@ -176,10 +187,10 @@ def step_view(
     """
     settings = config.search
     entries = shown_entries(trajectory, config, step, history)
-    pairs = [(text, problem.show(value)) for text, value in listed(trajectory, entries)]
+    pairs = [(text, problem.format_score(value)) for text, value in listed(trajectory, entries)]
     rows = exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
-    target = problem.show(aim(trajectory.estimate(best))) or ""
+    target = problem.format_score(aim(trajectory.estimate(best))) or ""
     return View(
         pairs,
         problem.exemplars(rows),
@@ -254,9 +265,9 @@ def read(problem: Problem, form: Form, reply: Completion, opener: str = "") -> S
     """The solution in a reply begun with `opener`, or why there is none."""
     if reply.finish_reason == "too_long":
         return "the meta-prompt does not fit the optimizer's context"
-    text = parse(form, reply.text, problem.words(), opener)
+    text = parse(form, reply.text, problem.prompt_variables(), opener)
     if text is None:
         return f"unparsed: no text between {form.open!r} and {form.close!r}"
     if not form.open and reply.finish_reason == "length" and form.close not in reply.text:
         return "unfinished: cut at the token limit"
-    return problem.read(text)
+    return problem.parse(text)

@@ -168,8 +168,8 @@ def joined(parts: Sequence[Score], order: np.ndarray) -> Score:
         sum(part.truncated for part in parts),
         sum(part.tokens for part in parts),
         {
-            name: sum(part.beside[name] * part.n for part in parts) / len(values)
-            for name in parts[0].beside
+            name: sum(part.metrics[name] * part.n for part in parts) / len(values)
+            for name in parts[0].metrics
         },
         None if len(values) == len(order) else np.sort(order[: len(values)]),
     )

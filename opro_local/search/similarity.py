@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from opro_local.config.search import SearchSettings
-from opro_local.types import Batch, Prompt, Reply, Request, Sampling
+from opro_local.types import Batch, BatchResult, Prompt, Request, Sampling
 
 NGRAMS = "ngrams"
 FEATURES = 1 << 16
@@ -34,7 +34,9 @@ class Similarity:
         self._embeds = settings.similarity != NGRAMS
         self._known: np.ndarray | None = None
 
-    def measure(self, texts: Sequence[str], label: str) -> Generator[Batch, Reply, list[float]]:
+    def measure(
+        self, texts: Sequence[str], label: str
+    ) -> Generator[Batch, BatchResult, list[float]]:
         """Cosine similarities in [0, 1], one per text; texts of one call count as earlier for those
         after them.
 
@@ -107,7 +109,7 @@ def sparse_ngrams(texts: Sequence[str]) -> Any:
     return hashing.transform(texts)
 
 
-def embedded(texts: Sequence[str], label: str) -> Generator[Batch, Reply, np.ndarray]:
+def embedded(texts: Sequence[str], label: str) -> Generator[Batch, BatchResult, np.ndarray]:
     """Unit vectors of a sentence-embedding model; shape (texts, dimensions)."""
     requests = [Request(Prompt(text, chat=False), NO_SAMPLING) for text in texts]
     reply = yield Batch(f"{label}/embed", "embedder", requests)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from opro_local.types import Asks, Rejection, Score, Solution, Split
+from opro_local.types import Batches, Rejection, Score, Solution, Split
 
 Among = Literal["standing", "whole", "all"]
 
@@ -198,7 +198,7 @@ class Trajectory:
             found.setdefault(proposal.way, []).append(max(0.0, gain))
         return found
 
-    def counted(self, batches: Asks) -> Asks:
+    def counted(self, batches: Batches) -> Batches:
         """Pass batches through and count what their replies cost."""
         try:
             batch = next(batches)

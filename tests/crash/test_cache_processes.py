@@ -14,7 +14,7 @@ from opro_local.runs import cache as caches
 
 WRITERS = 6
 
-# Asks and keeps the same 300 prompts in an order of its own; says how many it found and of any that
+# Batches and keeps the same 300 prompts in an order of its own; says how many it found and of any that
 # were wrong.
 WRITER = """
 import random, sys

@@ -30,9 +30,9 @@ from opro_local.search.metaprompts.metaprompt import Form, View, render, show_sc
 from opro_local.search.proposing import aim
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Prompt,
-    Reply,
     Request,
     Role,
     Sampling,
@@ -86,9 +86,9 @@ class AgentFileProblem:
         """The file as it is."""
         return [Solution(self._original)]
 
-    def ask(
+    def ask_optimizer(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
-    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+    ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         """For the whole file as the search asks; for a section with the step's own meta-prompt.
 
         Sections take turns. When a meta-prompt does not fit, fewer versions are shown from then on.
@@ -96,13 +96,13 @@ class AgentFileProblem:
         if self._editable:
             step = int(label.partition("/")[0])
             self._section = self._editable[(step - 1) % len(self._editable)]
-            prompt = render(self._form, self._view(), self.words())
+            prompt = render(self._form, self._view(), self.prompt_variables())
         completions = yield from ask_once(label, prompt, samplings)
         if all(completion.finish_reason == "too_long" for completion in completions):
             self._history //= 2
         return completions
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """The whole file with the proposed text in it, unless that breaks a limit or another
         section.
         """
@@ -122,7 +122,7 @@ class AgentFileProblem:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, Reply, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """All files on all tasks of the split: one Batch to the model for all prompts, one for all
         programs.
         """
@@ -145,7 +145,7 @@ class AgentFileProblem:
 
     def _done(
         self, solutions: Sequence[Solution], tasks: Sequence[AgentTask], label: str, role: Role
-    ) -> Generator[Batch, Reply, dict[tuple[str, str], Completion]]:
+    ) -> Generator[Batch, BatchResult, dict[tuple[str, str], Completion]]:
         """One Batch to a role: what came of each file and task, by the file's text and the task's
         name.
         """
@@ -164,11 +164,11 @@ class AgentFileProblem:
             return request(text, task.name)
         return Request(Prompt(task.example.input, system=text), Sampling(task.max_tokens))
 
-    def show(self, value: float) -> str | None:
+    def format_score(self, value: float) -> str | None:
         """As accuracies are shown (see metaprompt.show_score)."""
         return show_score(value, self._search.buckets)
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """The noun of what is written, and for a section its heading and the headings of the file."""
         words = {
             "place": "",
@@ -218,10 +218,10 @@ class AgentFileProblem:
         best, score = self._best_tried()
         failed = np.flatnonzero(score.values < 1)[: self._search.exemplars]
         return View(
-            [(body, self.show(value)) for body, value in ranked],
+            [(body, self.format_score(value)) for body, value in ranked],
             self.exemplars([int(place) for place in failed]),
             order,
-            self.show(aim(score.value)) or "",
+            self.format_score(aim(score.value)) or "",
             _body(best, self._section),
             self._search.constraint,
         )

@@ -32,10 +32,10 @@ from opro_local.problems.numeric.numeric import Reference, completed
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Constraint,
     Prompt,
-    Reply,
     Sampling,
     Score,
     Solution,
@@ -111,15 +111,15 @@ class LinearRegression:
         """`search.seeds` where the config names some, else the random starts."""
         return self._seeds
 
-    def ask(
+    def ask_optimizer(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
-    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+    ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         """One Batch, each reply held to the form of a pair where decoding is constrained."""
         if self._constraint:
             samplings = [replace(sampling, constraint=self._constraint) for sampling in samplings]
         return (yield from ask_once(label, prompt, samplings))
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """The last pair in a reply, rounded to the grid (the paper rounds and evaluates what was
         rounded).
         """
@@ -142,17 +142,17 @@ class LinearRegression:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, Reply, list[Score]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """Minus the loss of each pair; asks nobody."""
         yield from ()
         losses = [self.loss(self.pair(solution.text)) for solution in solutions]
         return [Score(-loss, np.array([-loss], np.float32)) for loss in losses]
 
-    def show(self, value: float) -> str:
+    def format_score(self, value: float) -> str:
         """The loss, to as many decimals as pairs have."""
         return f"{abs(value):.{self._settings.decimals}f}"
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """For forms that are not this problem's own."""
         return {
             "place": "in the pair",
@@ -225,7 +225,7 @@ def _chosen(problem: LinearRegression, config: Config) -> list[Solution]:
         return []
     chosen = []
     for text in config.search.texts:
-        solution = problem.read(text)
+        solution = problem.parse(text)
         if isinstance(solution, str):
             raise UsageError(f"search.seeds: {solution}", 'write pairs, such as "[12, 18]"')
         chosen.append(solution)

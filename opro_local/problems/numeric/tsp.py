@@ -30,7 +30,16 @@ from opro_local.problems.numeric.tsp_points import Points
 from opro_local.problems.numeric.tsp_tours import Tour
 from opro_local.search.metaprompts.metaprompt import Form, parse
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Completion, Prompt, Reply, Sampling, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    BatchResult,
+    Completion,
+    Prompt,
+    Sampling,
+    Score,
+    Solution,
+    Split,
+)
 
 # Purposes of the seeds that draw the points and the starts; of chance.py's a tour's search uses 1
 # to 3.
@@ -83,9 +92,9 @@ class Tsp:
         """
         return self._seeds
 
-    def ask(
+    def ask_optimizer(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
-    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+    ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         """One tour per sampling.
 
         Free: replies that are no tour are asked for again, at most `attempts` times in all; every
@@ -111,7 +120,7 @@ class Tsp:
             failed = self._failed(more, again)
         return replies
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """The tour in a text: the numbers in it, every city once; a return to the first at the end
         is left away.
         """
@@ -125,17 +134,17 @@ class Tsp:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, Reply, list[Score]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """Minus the length of each tour; asks nobody."""
         yield from ()
         lengths = [self.length(tour_of(solution.text)) for solution in solutions]
         return [Score(-value, np.array([-value], np.float32)) for value in lengths]
 
-    def show(self, value: float) -> str:
+    def format_score(self, value: float) -> str:
         """The length, to as many decimals as the points have."""
         return f"{abs(value):.{self._settings.decimals}f}"
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """`points` as the paper lists them, and words for forms that are not this problem's own."""
         listed = ", ".join(
             f"({city}): ({x:.6g}, {y:.6g})" for city, (x, y) in enumerate(self._points.xy)
@@ -201,16 +210,16 @@ class Tsp:
         self, replies: Sequence[Completion], samplings: Sequence[Sampling]
     ) -> list[Sampling]:
         """The samplings whose replies are no tour."""
-        texts = [parse(self._form, reply.text, self.words()) for reply in replies]
+        texts = [parse(self._form, reply.text, self.prompt_variables()) for reply in replies]
         return [
             sampling
             for text, sampling in zip(texts, samplings, strict=True)
-            if text is None or isinstance(self.read(text), str)
+            if text is None or isinstance(self.parse(text), str)
         ]
 
     def _chain(
         self, label: str, prompt: Prompt, samplings: Sequence[Sampling]
-    ) -> Generator[Batch, Reply, Sequence[Completion]]:
+    ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
         """Tours city by city: at each position one Batch, each request with its tour so far and
         what remains of it.
         """
@@ -234,7 +243,7 @@ class Tsp:
 
     def _mark(self, source: str) -> str:
         """A form's open or close with this problem's tag in it."""
-        return source.replace("{{ tag }}", self.words()["tag"])
+        return source.replace("{{ tag }}", self.prompt_variables()["tag"])
 
 
 def written(tour: Tour) -> str:
@@ -253,7 +262,7 @@ def _chosen(problem: Tsp, config: Config) -> list[Solution]:
         return []
     chosen = []
     for text in config.search.texts:
-        solution = problem.read(text)
+        solution = problem.parse(text)
         if isinstance(solution, str):
             example = written(tuple(range(problem.nodes)))
             raise UsageError(f"search.seeds: {solution}", f"write tours, such as {example!r}")

@@ -20,7 +20,7 @@ from opro_local.types import Completion, Prompt, Sampling, Solution
 
 
 class Asking:
-    """Asks for texts.
+    """Batches for texts.
 
     Args:
         problem: whose texts they are.
@@ -34,7 +34,7 @@ class Asking:
 
     def __init__(self, problem: PromptProblem, config: Config, starts: Sequence[str]) -> None:
         self._problem, self._config, self._starts = problem, config, starts
-        self.variables = dict(problem.words())
+        self.variables = dict(problem.prompt_variables())
         self._openers: dict[tuple[str, ...], Iterator[str]] = {}
 
     def render(self, form: Form, view: View) -> Prompt:

@@ -24,11 +24,11 @@ from opro_local.search.metaprompts.metaprompt import Form, View
 from opro_local.search.proposing import each_text, step_view, within_context
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
-    Asks,
     Batch,
+    Batches,
+    BatchResult,
     Completion,
     Mistake,
-    Reply,
     Request,
     Sampling,
     Solution,
@@ -82,7 +82,7 @@ class Drafting:
         paragraphs = _paragraphs(slot.parent.solution.text)
         return replace(slot, paragraph=paragraphs[int(rng.integers(len(paragraphs)))])
 
-    def draft(self, step: int, slots: Sequence[Slot]) -> Generator[Batch, Reply, list[Slot]]:
+    def draft(self, step: int, slots: Sequence[Slot]) -> Generator[Batch, BatchResult, list[Slot]]:
         """Have a text written for each slot, all in one batch; returns the slots left without one.
 
         What gave nothing is asked again, `search.retries` times.
@@ -131,10 +131,10 @@ class Drafting:
 
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]
-    ) -> Generator[Batch, Reply, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
+    ) -> Generator[Batch, BatchResult, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
         """The rows that the slots' meta-prompts show, and one reply for each slot."""
 
-        def ask_with(view: View, halved: int) -> Asks:
+        def ask_with(view: View, halved: int) -> Batches:
             label = f"{step}/propose"
             label += f"/{attempt}" if attempt else ""
             label += f"/halved{halved}" if halved else ""
@@ -195,7 +195,7 @@ class Drafting:
         form = self._forms[slot.operator]
         written = self._asking.candidate(form, reply, [*exemplars, *wrong], slot.opener)
         if isinstance(written, Solution) and slot.paragraph:
-            written = self._problem.read(parent.text.replace(slot.paragraph, written.text, 1))
+            written = self._problem.parse(parent.text.replace(slot.paragraph, written.text, 1))
         if isinstance(written, str):
             return written
         candidate = replace(parent, text=written.text)

@@ -26,7 +26,7 @@ from opro_local.problems.prompt.selection import divide, parents
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Reply, Solution
+from opro_local.types import Batch, BatchResult, Solution
 
 # The gain hoped for before an operator was tried. Published and our own figures agree that worked
 # examples move open models more than wording does (docs/search.md).
@@ -65,11 +65,11 @@ class Mixed:
         self._seeding, self.drafting = Seeding(*shared), Drafting(*shared)
         self._moving = Moving(problem, config, admission)
 
-    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+    def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """See Proposer.start."""
         return (yield from self._seeding.start())
 
-    def propose(self, step: int, most: int) -> Generator[Batch, Reply, list[Solution]]:
+    def propose(self, step: int, most: int) -> Generator[Batch, BatchResult, list[Solution]]:
         """See Proposer.propose: one call of the optimizer for all text operators, then the moves."""
         search = self._config.search
         slots = self._slots(step, most * search.drafts_each)

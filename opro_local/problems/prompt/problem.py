@@ -26,10 +26,10 @@ from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
 from opro_local.types import (
     Batch,
+    BatchResult,
     Completion,
     Example,
     Prompt,
-    Reply,
     Request,
     Sampling,
     Score,
@@ -105,7 +105,7 @@ class PromptProblem:
         """Starting instructions that need no knowledge of the task but its labels."""
         return generic(self.labels)
 
-    def read(self, text: str) -> Solution | str:
+    def parse(self, text: str) -> Solution | str:
         """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter),
         then filter it.
         """
@@ -118,9 +118,9 @@ class PromptProblem:
                 return reason
         return Solution(text)
 
-    ask = staticmethod(ask_once)
+    ask_optimizer = staticmethod(ask_once)
 
-    def show(self, value: float) -> str | None:
+    def format_score(self, value: float) -> str | None:
         """As the paper shows accuracies (see metaprompt.show_score)."""
         return show_score(value, self._config.search.buckets)
 
@@ -130,7 +130,7 @@ class PromptProblem:
         split: Split,
         label: str,
         rows: Sequence[int] | None = None,
-    ) -> Generator[Batch, Reply, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """All solutions on all rows, or on those asked for, in one batch, by solution: shape
         (solutions, rows).
 
@@ -161,7 +161,7 @@ class PromptProblem:
         split: Split,
         label: str,
         rows: Sequence[int] | None = None,
-    ) -> Generator[Batch, Reply, list[Completion]]:
+    ) -> Generator[Batch, BatchResult, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
         rows = self._rows(split, rows)
         requests = [
@@ -222,7 +222,7 @@ class PromptProblem:
             "stop": request.sampling.stop,
         }
 
-    def words(self) -> Mapping[str, str]:
+    def prompt_variables(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
         opening = self.layout.position == "A_begin"
         task = self._config.task

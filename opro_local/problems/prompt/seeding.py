@@ -20,7 +20,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, parse
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Prompt, Reply, Request, Sampling, Solution
+from opro_local.types import Batch, BatchResult, Prompt, Request, Sampling, Solution
 
 FIRST_DRAWS = 3  # steps' worth of demonstrations in the first call
 DESCRIBED_ROWS = 6  # train rows that the describer, and each written text, is shown
@@ -52,7 +52,7 @@ class Seeding:
         self._problem, self._config, self._trajectory = problem, config, trajectory
         self._forms, self._asking, self._admission = forms, asking, admission
 
-    def start(self) -> Generator[Batch, Reply, list[Solution]]:
+    def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """The starting solutions, each once; the user's first one is the baseline.
 
         At most two batches to the optimizer: what the task is, and written texts.
@@ -88,7 +88,7 @@ class Seeding:
             for operator, solution in [*others, *repeated]
         ]
 
-    def _describe(self) -> Generator[Batch, Reply, None]:
+    def _describe(self) -> Generator[Batch, BatchResult, None]:
         """Ask once what the task is, where the user did not say and a form wants to know.
 
         The answer is shown in the result, for correction.
@@ -107,7 +107,7 @@ class Seeding:
         asked = (*self._forms.drafting.values(), self._forms.writer)
         return any("subject" in form.template for form in asked)
 
-    def _write(self) -> Generator[Batch, Reply, list[Start]]:
+    def _write(self) -> Generator[Batch, BatchResult, list[Start]]:
         """Starting texts written by the optimizer, each from rows of its own."""
         count, form = self._config.search.written_seeds, self._forms.writer
         if not count:

@@ -19,9 +19,9 @@ from opro_local.search.loop import Outcome, search
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Engine, Problem, Reply, Role
+from opro_local.types import Batch, BatchResult, Engine, Problem, Role
 
-Search = Callable[[Trajectory], Generator[Batch, Reply, Outcome]]
+Search = Callable[[Trajectory], Generator[Batch, BatchResult, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def assemble(
     chosen = config.search.metaprompt
     asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
 
-    def start(trajectory: Trajectory) -> Generator[Batch, Reply, Outcome]:
+    def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
         proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
         return search(problem, config, proposer, trajectory)
 
