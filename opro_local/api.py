@@ -243,7 +243,7 @@ class LateEngine:
     ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
         if self._engine is None:
-            self._engine, _ = start_engine(self._host.settings, self._host.wanted)
+            self._engine, _ = start_engine(self._host.settings, self._host.engine)
         return self._engine.generate(requests, progress)
 
     def close(self) -> None:

@@ -278,7 +278,7 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
     found = plan(
         [replace(scorer, copies=2), optimizer], [Gpu("a test GPU", 80 * GIB, 80 * GIB)] * 3
     )
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
     lines: list[str] = []
     config = two_scripted(tmp_path, "scorer.data_parallel=2")
     apart = run(make_plan(config), tmp_path / "apart", Listener(notify=lines.append))
@@ -301,7 +301,7 @@ def test_engines_whose_settings_come_to_the_same_stay_two(tmp_path, monkeypatch)
     )
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = plan(needs(10, 10), [gpu(80)] * 2)
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
     config = two_scripted(tmp_path, "scorer.max_model_len=4096", "scorer.gpu_memory=0.92")
     run(make_plan(config), tmp_path / "run")
     assert seen == ["0", "1"]

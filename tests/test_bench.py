@@ -147,7 +147,7 @@ def slow(monkeypatch):
         return drive(*given)
 
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (engine, "")
+        "opro_local.runs.run_engines.start_engine", lambda settings, wanted, log, own: (engine, "")
     )
     monkeypatch.setattr(bench, "time", engine.clock)
     monkeypatch.setattr(bench, "drive", driven)

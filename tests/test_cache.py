@@ -397,7 +397,7 @@ def engine(monkeypatch):
     """What every run of the test is answered by, in the place of a worker."""
     one = Counting()
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine", lambda settings, wanted, log, own: (one, "")
+        "opro_local.runs.run_engines.start_engine", lambda settings, wanted, log, own: (one, "")
     )
     return one
 

@@ -115,7 +115,7 @@ def test_one_real_model_for_both_is_loaded_once(tmp_path, monkeypatch):
     started = []
     start = start_engine
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine",
+        "opro_local.runs.run_engines.start_engine",
         lambda *given: started.append(given) or start(*given),
     )
 

@@ -115,9 +115,9 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
         return engine, notice
 
     apart = run(make_plan(two_scripted(tmp_path)), tmp_path / "apart")
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", counted)
+    monkeypatch.setattr("opro_local.runs.run_engines.start_engine", counted)
     monkeypatch.setattr(
-        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("swap")
+        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: as_planned("swap")
     )
     lines: list[str] = []
     turns = run(
@@ -141,9 +141,9 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
         started.append(settings)
         return start(settings, wanted, log, own)
 
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", kept)
+    monkeypatch.setattr("opro_local.runs.run_engines.start_engine", kept)
     monkeypatch.setattr(
-        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: as_planned("auto")
+        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: as_planned("auto")
     )
     lines: list[str] = []
     run(make_plan(two_scripted(tmp_path)), tmp_path / "run", Listener(notify=lines.append))
@@ -157,10 +157,10 @@ def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypat
     small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
     demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
     monkeypatch.setattr(
-        "opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: plan(demands, [small])
+        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: plan(demands, [small])
     )
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine", lambda *a: pytest.fail("an engine was started")
+        "opro_local.runs.run_engines.start_engine", lambda *a: pytest.fail("an engine was started")
     )
     with pytest.raises(
         EngineError, match=r"no place on a test GPU: 7\.5 GiB of 8\.0 GiB .* needs 12\.0 GiB"
@@ -172,7 +172,7 @@ def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_pat
     lines: list[str] = []
     run(make_plan(two_scripted(tmp_path)), tmp_path / "cpu", Listener(notify=lines.append))
     monkeypatch.setattr(
-        "opro_local.runs.hosting.plan_here", lambda *a: pytest.fail("a plan was made")
+        "opro_local.runs.run_engines.plan_here", lambda *a: pytest.fail("a plan was made")
     )
     run(
         make_plan(two_scripted(tmp_path, "run.placement=off")),

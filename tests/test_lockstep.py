@@ -80,7 +80,7 @@ def counted(monkeypatch) -> list[int]:
             return super().generate(requests, progress)
 
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine",
+        "opro_local.runs.run_engines.start_engine",
         lambda settings, wanted, log, own: (Counting(settings), ""),
     )
     return calls
@@ -120,7 +120,7 @@ def test_a_worker_is_shared_and_a_finished_lockstep_starts_none(seeds, tmp_path,
     runs = [(config, tmp_path / str(seed)) for seed, config in enumerate(seeds[:3])]
     found = run_many(runs)
     assert [(tmp_path / str(i) / "scorer.log").exists() for i in range(3)] == [True, False, False]
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", None)
+    monkeypatch.setattr("opro_local.runs.run_engines.start_engine", None)
     assert run_many(runs) == found
 
 
@@ -356,7 +356,7 @@ def test_ctrl_c_in_a_call_leaves_every_folder_in_order(seeds, tmp_path, monkeypa
             return super().generate(requests, progress)
 
     monkeypatch.setattr(
-        "opro_local.runs.hosting.start_engine",
+        "opro_local.runs.run_engines.start_engine",
         lambda settings, wanted, log, own: (Stopped(settings), ""),
     )
     runs = [(config, tmp_path / str(i)) for i, config in enumerate(seeds[:3])]

@@ -83,7 +83,7 @@ def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     found = plan([replace(needs(10)[0], roles="scorer and optimizer")], [gpu(24, free=4), gpu(24)])
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
     run(make_plan(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
     assert seen == ["5"]
 

@@ -23,10 +23,10 @@ from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import EngineError, ModelError
 from opro_local.placement.choose import Demand, plan
-from opro_local.runs import hosting
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
+from opro_local.runs.run_engines import RunEngines
 from opro_local.types import Completion
 
 
@@ -196,8 +196,8 @@ class Watched:
                 )
             return worker, notice
 
-        monkeypatch.setattr("opro_local.runs.hosting.start_engine", watched)
-        monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
+        monkeypatch.setattr("opro_local.runs.run_engines.start_engine", watched)
+        monkeypatch.setattr("opro_local.runs.run_engines.plan_here", sleeping_plan)
 
     def _noted(self, call, event, worker, meddle):
         def noted(*args):
@@ -334,16 +334,16 @@ def test_sleepers_die_with_a_parent_that_is_killed():
     assert all(gone(pid) for pid in children)
 
 
-def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[hosting.RunEngines, list[str]]:
+def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[RunEngines, list[str]]:
     """A run's engines where the planned models sleep and `start` starts them; and what the user is
     told.
     """
-    monkeypatch.setattr("opro_local.runs.hosting.start_engine", start)
-    monkeypatch.setattr("opro_local.runs.hosting.plan_here", sleeping_plan)
+    monkeypatch.setattr("opro_local.runs.run_engines.start_engine", start)
+    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", sleeping_plan)
     ready, lines = make_plan(two_scripted(tmp_path)), []
     store = SimpleNamespace(folder=tmp_path, get=lambda key: None, put=lambda **values: None)
-    models = {role: replace(host, wanted="auto") for role, host in ready.models.items()}
-    return hosting.RunEngines(
+    models = {role: replace(host, engine="auto") for role, host in ready.models.items()}
+    return RunEngines(
         models, {}, store, Listener(notify=lines.append), lambda engines: None, **more
     ), lines
 

@@ -31,9 +31,9 @@ from opro_local.errors import UsageError
 from opro_local.runs.driver import drive
 from opro_local.runs.evaluation import varied
 from opro_local.runs.events import SILENT, Listener
-from opro_local.runs.hosting import RunEngines
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
 from opro_local.search.loop import score
 from opro_local.search.trajectory import Trajectory

@@ -25,8 +25,8 @@ from opro_local.runs import result
 from opro_local.runs.cache import Cache
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.events import SILENT, Interrupted, Listener
-from opro_local.runs.hosting import RunEngines, notices
 from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 
@@ -100,7 +100,7 @@ def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> dict[str, Any]
         "engine": store.get("engine"),
         "rule": plan.rule,
         "shares": plan.shares,
-        "notices": [*plan.notices, *notices(store)],
+        "notices": [*plan.notices, *placement_notices(store)],
     }
     if "summary" not in found:
         found["summary"] = result.words(found)
