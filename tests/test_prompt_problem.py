@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.config import reading
+from opro_local.problems.filters import filters, read_constraint
 from opro_local.problems.prompt.layout import Layout
-from opro_local.problems.prompt.problem import filters, read_constraint, scores
+from opro_local.problems.prompt.problem import scores
 from opro_local.scoring.rule import Verdicts
 from opro_local.types import Completion, Example, Prompt
 

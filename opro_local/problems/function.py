@@ -1,7 +1,7 @@
 """Any text with a score of its own: a Python function or a program says what a solution is worth.
 
 For: asking for that score and refusing what is none. Not for: calling the function
-(engines/function.py) or running the program (engines/program.py).
+(programs/function.py) or running the program (programs/program.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from opro_local.config.settings import Config
 from opro_local.errors import DataError
 from opro_local.problems.ask import ask_once
-from opro_local.problems.prompt.problem import filters
+from opro_local.problems.filters import filters, first_reason
 from opro_local.types import (
     Batch,
     BatchResult,
@@ -65,17 +65,18 @@ class FunctionProblem:
         text = text.strip()
         if not text:
             return "empty"
-        return next(
-            (reason for check in self._filters if (reason := check(text))), None
-        ) or Solution(text)
+        return first_reason(self._filters, text) or Solution(text)
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
     ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """One request per solution in one Batch to the role program."""
         reply = yield Batch(label, "program", [request(solution.text) for solution in solutions])
-        found = [self._read_score(completion) for completion in reply.completions]
-        return [what if isinstance(what, str) else Score(what, np.array([what])) for what in found]
+        scores: list[Score | str] = []
+        for completion in reply.completions:
+            score = self._read_score(completion)
+            scores.append(score if isinstance(score, str) else Score(score, np.array([score])))
+        return scores
 
     def format_score(self, value: float) -> str | None:
         """The score as it is, to six digits; hidden where search.buckets is 0."""
@@ -102,8 +103,8 @@ def request(text: str, name: str | None = None) -> Request:
 
 def returned(completion: Completion) -> float | str:
     """The score in a completion of engines.function, or why there is none."""
-    told: Mapping[str, Any] = json.loads(completion.text)
-    return told.get("failed") or float(told["score"])
+    report: Mapping[str, Any] = json.loads(completion.text)
+    return report.get("failed") or float(report["score"])
 
 
 def file_digest(path: Path) -> str:

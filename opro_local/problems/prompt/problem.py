@@ -7,8 +7,7 @@ scoring rules, or talking to a model.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
@@ -17,10 +16,11 @@ import numpy as np
 
 from opro_local.config.settings import Config
 from opro_local.problems.ask import ask_once
+from opro_local.problems.filters import filters, first_reason
+from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.demonstrations import Demonstrations
 from opro_local.problems.prompt.generic import generic, labels_of
-from opro_local.problems.prompt.layout import PLACES, Layout
-from opro_local.scoring import opro
+from opro_local.problems.prompt.layout import PLACES, Layout, Worked
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
@@ -37,21 +37,9 @@ from opro_local.types import (
     Split,
 )
 
-PLACEHOLDER = re.compile(
-    r"</?(?:INS|Start|TEXT|instruction)>|\bINS\b|\{instruction\}", re.IGNORECASE
-)
-UNNATURAL = re.compile(r"[^\w\s.,;:!?'\"()\-–—’“”&%/$€£]|_|(.)\1{3}")
-LIMIT = re.compile(
-    r"(?:at most|no more than|under|up to|maximum of)\s+(\d+)\s+(words?|characters?)", re.IGNORECASE
-)
-
 # Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is
 # come to.
 SHORT = ("labels", "boolean", "exact", "contains", "json", "python")
-
-# The second round states an answer only; the reference asks for 50 tokens.
-SECOND_SAMPLING = Sampling(50, 0.0)
-TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 class PromptProblem:
@@ -86,15 +74,14 @@ class PromptProblem:
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
         }
-        own = config.search.demonstration_answers
-        self.demonstrations = Demonstrations(
-            rows.get("train", ()), own == "own" or (own == "auto" and rule.name not in SHORT)
-        )
+        answers = config.search.demonstration_answers
+        own = answers == "own" or (answers == "auto" and rule.name not in SHORT)
+        self.demonstrations = Demonstrations(rows.get("train", ()), own)
         for seed in config.search.starts:
             for key, answer in zip_longest(seed.demonstrations, seed.answers):
                 self.demonstrations.give(key, answer)
         self.labels = labels_of(row.target for row in rows.get("train", ()))
-        # Digits in an instruction are suspicious where targets are numbers (paper, section 5.1).
+        # Digits in an instruction may be an answer where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
 
     def seeds(self) -> list[Solution]:
@@ -113,10 +100,7 @@ class PromptProblem:
         text = text[:1].upper() + text[1:]
         if not text:
             return "empty"
-        for reason in (check(text) for check in self._filters):
-            if reason:
-                return reason
-        return Solution(text)
+        return first_reason(self._filters, text) or Solution(text)
 
     ask_optimizer = staticmethod(ask_once)
 
@@ -150,7 +134,7 @@ class PromptProblem:
             verdicts = scorer.both(texts)
         if split == "train" and self._config.is_mixed:
             self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
-        return scores(answers, len(solutions), verdicts)
+        return list(scores(answers, len(solutions), verdicts))
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
         return self.rows[split] if rows is None else [self.rows[split][row] for row in rows]
@@ -163,43 +147,37 @@ class PromptProblem:
         rows: Sequence[int] | None = None,
     ) -> Generator[Batch, BatchResult, list[Completion]]:
         """The scorer's answers, as they are scored: those of the second round where there is one."""
-        rows = self._rows(split, rows)
-        requests = [
-            request for solution in solutions for request in self.requests(solution, split, rows)
-        ]
-        reply = yield Batch(label, "scorer", requests)
+        examples = self._rows(split, rows)
+        requests: list[Request] = []
+        for solution in solutions:
+            requests += self.requests(solution, split, examples)
+        first = (yield Batch(label, "scorer", requests)).completions
         if not self._config.task.second_round:
-            return list(reply.completions)
-        asked = [
-            second_prompt(r.prompt, answer)
-            for r, answer in zip(requests, reply.completions, strict=True)
+            return list(first)
+        again = [
+            Request(second_round.asked_again(request.prompt, answer), second_round.SAMPLING)
+            for request, answer in zip(requests, first, strict=True)
         ]
-        last = yield Batch(
-            f"{label}/second", "scorer", [Request(prompt, SECOND_SAMPLING) for prompt in asked]
-        )
-        return [after(*pair) for pair in zip(reply.completions, last.completions, strict=True)]
+        second = (yield Batch(f"{label}/second", "scorer", again)).completions
+        return [second_round.combined(*pair) for pair in zip(first, second, strict=True)]
 
     def requests(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Request]:
         """A solution's request for each row. A train row is never shown its own answer (see
         Demonstrations.without).
         """
-        worked = self.demonstrations.worked(solution.demonstrations)
-        if split == "train" and worked:
-            shown = {example.input for example, _ in worked}
-            instead = self.demonstrations.without
-            prompts = self.layout.prompts(
-                solution.text,
-                worked,
-                rows,
-                lambda row: instead(row, solution.demonstrations) if row.input in shown else None,
-            )
-        else:
-            prompts = self.layout.prompts(solution.text, worked, rows)
-        sampling = self._sampling
-        if worked:
-            sampling = replace(
-                sampling, stop=(*sampling.stop, *self.layout.stop([answer for _, answer in worked]))
-            )
+        ids = solution.demonstrations
+        worked = self.demonstrations.worked(ids)
+        if not worked:
+            prompts = self.layout.prompts(solution.text, (), rows)
+            return [Request(prompt, self._sampling) for prompt in prompts]
+        shown = {example.input for example, _ in worked} if split == "train" else set()
+
+        def instead(row: Example) -> Worked | None:
+            return self.demonstrations.without(row, ids) if row.input in shown else None
+
+        ends = self.layout.stop([answer for _, answer in worked])
+        sampling = replace(self._sampling, stop=(*self._sampling.stop, *ends))
+        prompts = self.layout.prompts(solution.text, worked, rows, instead)
         return [Request(prompt, sampling) for prompt in prompts]
 
     def readable(self, solution: Solution) -> dict[str, Any]:
@@ -253,36 +231,14 @@ class PromptProblem:
 
 
 def _asked(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as JSON: messages for a chat, else one text."""
     if not prompt.chat:
         return {"prompt": prompt.text + prompt.prefill}
-    said = [("system", prompt.system or "")]
-    said += [
-        pair for user, answer in prompt.turns for pair in (("user", user), ("assistant", answer))
-    ]
-    said += [("user", prompt.text), ("assistant", prompt.prefill)]
-    return {"messages": [{"role": role, "content": text} for role, text in said if text]}
-
-
-def second_prompt(prompt: Prompt, answer: Completion) -> Prompt:
-    """The prompt of the second round: the first one, its answer, and "So the final answer is" (see
-    scoring/opro.py).
-
-    The answer becomes the beginning of the reply, so that a chat model goes on with its own words.
-    """
-    said = opro.second_prompt("", answer.text).lstrip()
-    before = prompt.prefill and prompt.prefill + " "
-    return replace(prompt, prefill=before + said if prompt.chat else f"{before or ' '}{said}")
-
-
-def after(first: Completion, second: Completion) -> Completion:
-    """The second round's answer, with the tokens of both rounds; truncated means that the first one
-    was cut.
-    """
-    spent = {name: getattr(first, name) + getattr(second, name) for name in TOKENS}
-    # The reference's trimming: what stands after a colon, to the end of the line or the next
-    # question.
-    text = second.text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
-    return replace(second, text=text, finish_reason=first.finish_reason, **spent)
+    turns = [("system", prompt.system or "")]
+    for user, answer in prompt.turns:
+        turns += [("user", user), ("assistant", answer)]
+    turns += [("user", prompt.text), ("assistant", prompt.prefill)]
+    return {"messages": [{"role": role, "content": text} for role, text in turns if text]}
 
 
 def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts) -> list[Score]:
@@ -296,64 +252,23 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
     tokens = np.fromiter(
         (c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions)
     )
-    columns = (verdicts.values, verdicts.failed, truncated, tokens)
-    table = zip(*(column.reshape(solutions, -1) for column in columns), strict=True)
-    beside = {
-        name: column.reshape(solutions, -1).mean(axis=1)
-        for name, column in _beside(verdicts).items()
+    shape = (solutions, -1)  # by solution, then by row
+    values, failed = verdicts.values.reshape(shape), verdicts.failed.reshape(shape)
+    truncated, tokens = truncated.reshape(shape), tokens.reshape(shape)
+    extra = {"strict": verdicts.strict, "agreement": verdicts.agreement}
+    means = {
+        name: column.reshape(shape).mean(axis=1)
+        for name, column in extra.items()
+        if column is not None
     }
     return [
         Score(
-            float(value.mean(dtype=np.float64)),
-            value,
-            int(bad.sum()),
-            int(cut.sum()),
-            int(spent.sum()),
-            {name: float(column[index]) for name, column in beside.items()},
+            float(values[index].mean(dtype=np.float64)),
+            values[index],
+            int(failed[index].sum()),
+            int(truncated[index].sum()),
+            int(tokens[index].sum()),
+            {name: float(column[index]) for name, column in means.items()},
         )
-        for index, (value, bad, cut, spent) in enumerate(table)
+        for index in range(solutions)
     ]
-
-
-def _beside(verdicts: Verdicts) -> dict[str, np.ndarray]:
-    columns = {"strict": verdicts.strict, "agreement": verdicts.agreement}
-    return {name: column for name, column in columns.items() if column is not None}
-
-
-def filters(config: Config, numeric: bool) -> list[Callable[[str], str | None]]:
-    """The checks a proposed instruction must pass; each gives the reason for a rejection or None."""
-    search = config.search
-    words, characters, natural = read_constraint(search.constraint)
-    words = min(filter(None, (words, search.max_words)), default=None)
-    characters = min(filter(None, (characters, search.max_characters)))
-    checks: list[Callable[[str], str | None]] = [
-        lambda text: (
-            f"too long: {len(text)} characters, at most {characters}"
-            if len(text) > characters
-            else None
-        ),
-        lambda text: "placeholder tag in it" if PLACEHOLDER.search(text) else None,
-    ]
-    if search.digits == "reject" or (search.digits == "auto" and numeric):
-        checks.append(lambda text: "digits in it" if any(map(str.isdigit, text)) else None)
-    if words:
-        checks.append(
-            lambda text: f"too long: over {words} words" if len(text.split()) > words else None
-        )
-    if natural:
-        checks.append(lambda text: "not natural wording" if UNNATURAL.search(text) else None)
-    if config.task.position == "template":
-        checks.append(lambda text: "braces in it" if "{" in text or "}" in text else None)
-    return checks
-
-
-def read_constraint(constraint: str) -> tuple[int | None, int | None, bool]:
-    """What of a constraint line can be enforced: most words, most characters, and whether wording
-    must be natural.
-
-    "at most 20 words, natural wording" gives (20, None, True). Natural wording means letters,
-    digits, spaces and ordinary punctuation, and no character four times in a row. The rest of the
-    line is shown to the optimizer only.
-    """
-    limits = {unit[0].lower(): int(count) for count, unit in LIMIT.findall(constraint)}
-    return limits.get("w"), limits.get("c"), "natural" in constraint.lower()
