@@ -46,22 +46,9 @@ class Card:
     tested: str = "not tested"
 
 
-def operators(card: Card) -> tuple[str, ...]:
-    """The forms of the mode "mixed": the card's own, or those for chat models or for models that
-    only continue.
-    """
-    if card.operators:
-        return tuple(card.operators)
-    suffix = style(card)
-    others = [f"{name}{suffix}" for name in ("paraphrase", "induction", "crossover", "reflection")]
-    return (card.metaprompt, *others, *(() if suffix else ("paragraph",)))
-
-
-def style(card: Card) -> str:
-    """What the names of the card's other forms end with: "_line" for models that continue, "" for
-    chat models.
-    """
-    return "_line" if card.metaprompt in CONTINUED else ""
+def continues(card: Card) -> bool:
+    """Whether the model is asked with lines to continue, as small and base models are."""
+    return card.metaprompt in CONTINUED
 
 
 def cards() -> list[Card]:

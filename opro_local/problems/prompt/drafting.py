@@ -17,7 +17,7 @@ from opro_local.config.settings import Config
 from opro_local.problems.ask import ask
 from opro_local.problems.prompt.admission import Admission
 from opro_local.problems.prompt.asking import Asking
-from opro_local.problems.prompt.operators import Forms, Slot
+from opro_local.problems.prompt.operators import Slot
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.selection import promise
 from opro_local.search.metaprompts.metaprompt import Form, View
@@ -48,7 +48,7 @@ class Drafting:
         problem: gives rows, mistakes and the checks of a text.
         config: `search`, `optimizer` and `run.seed` are read.
         trajectory: what was scored so far.
-        forms: the text operators (`drafting`).
+        forms: the text operators, by name.
         asking: how forms are asked with.
         admission: what is new, and where attempts are recorded.
     """
@@ -58,12 +58,12 @@ class Drafting:
         problem: PromptProblem,
         config: Config,
         trajectory: Trajectory,
-        forms: Forms,
+        forms: Mapping[str, Form],
         asking: Asking,
         admission: Admission,
     ) -> None:
         self._problem, self._config, self._trajectory = problem, config, trajectory
-        self._forms, self._asking, self._admission = forms.drafting, asking, admission
+        self._forms, self._asking, self._admission = forms, asking, admission
         self._history = config.search.history + config.search.recent
         self._waiting: dict[str, Solution] = {}
 

@@ -10,7 +10,7 @@ as demonstrations.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 
 from opro_local.config.settings import Config
@@ -24,7 +24,6 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.seeding import Seeding, generic_texts
 from opro_local.problems.prompt.selection import divide, parents
 from opro_local.search import chance
-from opro_local.search.metaprompts.metaprompt import Form
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Solution
 
@@ -39,8 +38,7 @@ class Mixed:
     Args:
         problem: the prompt problem.
         config: `search`, `optimizer`, `task.description` and `run.seed` are read.
-        forms: the text operators.
-        writer, describer: the forms that write starting texts and describe the task.
+        forms: the text operators, and those that write starting texts and describe the task.
         trajectory: what was scored so far; proposals and rejections are added.
 
     Attributes:
@@ -51,18 +49,15 @@ class Mixed:
         self,
         problem: PromptProblem,
         config: Config,
-        forms: Sequence[Form],
-        writer: Form,
-        describer: Form,
+        forms: Forms,
         trajectory: Trajectory,
     ) -> None:
-        self._config, self._trajectory = config, trajectory
-        self._forms = Forms({form.name: form for form in forms}, writer, describer)
+        self._config, self._trajectory, self._forms = config, trajectory, forms
         given = [solution.text for solution in problem.seeds()]
         asking = Asking(problem, config, [*given, *generic_texts(problem, config)])
         admission = Admission(trajectory, config.search.near_duplicate)
-        shared = (problem, config, trajectory, self._forms, asking, admission)
-        self._seeding, self.drafting = Seeding(*shared), Drafting(*shared)
+        self._seeding = Seeding(problem, config, trajectory, forms, asking, admission)
+        self.drafting = Drafting(problem, config, trajectory, forms.drafting, asking, admission)
         self._moving = Moving(problem, config, admission)
 
     def start(self) -> Generator[Batch, BatchResult, list[Solution]]:

@@ -1,8 +1,10 @@
-"""What a mixed search makes candidates with: the forms of its meta-prompts, and one slot a candidate.
+"""The operators of a mixed search: which forms write texts, and the slot that each of them fills.
 
-For: the plain data that travels between seeding, drafting and moving. Not for: what a form asks
-(search/metaprompts/), how a move on demonstrations works (moves.py), or which operator is chosen
-(selection.py).
+For: the table of the forms, and the plain data that travels between seeding, drafting and moving.
+Not for: what a form asks (search/metaprompts/), the moves on demonstrations (their table is in
+moves.py), or which operator is chosen (selection.py).
+
+A new form is a TOML file in search/metaprompts/ and its name in `FORMS`.
 """
 
 from __future__ import annotations
@@ -10,8 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opro_local.search.metaprompts.metaprompt import Form
+from opro_local.config.search import SearchSettings
+from opro_local.errors import UsageError
+from opro_local.models.cards import Card, continues
+from opro_local.search.metaprompts.metaprompt import Form, load
 from opro_local.search.trajectory import Entry
+
+# The forms that write texts beside the one that a model's card names, in the order in which they
+# stand in for another that a parent has too little for. Chat models are asked in words; small and
+# base models, which follow none, are given lines to continue.
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "chat": ("paraphrase", "induction", "crossover", "reflection", "paragraph"),
+    "line": ("paraphrase_line", "induction_line", "crossover_line", "reflection_line"),
+}
+WRITERS: Mapping[str, str] = {"chat": "induction", "line": "induction_line"}
+DESCRIBERS: Mapping[str, str] = {"chat": "description", "line": "description_line"}
 
 # Operators of starting solutions, as they are recorded: the user's own texts, those that need no
 # knowledge of the task, and those that the optimizer writes.
@@ -31,6 +46,32 @@ class Forms:
     drafting: Mapping[str, Form]
     writer: Form
     describer: Form
+
+
+def load_forms(search: SearchSettings, card: Card) -> Forms:
+    """The forms of a search: those that the config names, else the card's, else those of its kind.
+
+    Args:
+        search: `operators` and `metaprompt` are read.
+        card: of the optimizer.
+
+    Raises:
+        UsageError: a form is not there or wrong, or none of them can do with any one parent.
+    """
+    kind = "line" if continues(card) else "chat"
+    named = search.operators
+    if not named and search.metaprompt != "auto":
+        named = (search.metaprompt,)
+    names = named or card.operators or (card.metaprompt, *FORMS[kind])
+    forms = [load(name) for name in names]
+    if all(form.needs for form in forms):
+        listed = ", ".join(form.name for form in forms)
+        raise UsageError(
+            f"search.operators: each of {listed} needs more than one parent has",
+            "add a plain form",
+        )
+    drafting = {form.name: form for form in forms}
+    return Forms(drafting, load(WRITERS[kind]), load(DESCRIBERS[kind]))
 
 
 @dataclass(frozen=True, slots=True)

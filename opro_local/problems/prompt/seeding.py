@@ -7,7 +7,7 @@ For: the solutions of step 0. Not for: the steps after it (drafting.py, moving.p
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from opro_local.config.settings import Config
 from opro_local.problems.ask import ask
@@ -28,10 +28,11 @@ DESCRIBED_ROWS = 6  # train rows that the describer, and each written text, is s
 Start = tuple[str, Solution]  # the operator it is recorded under, and the starting solution
 
 
+@dataclass(frozen=True)
 class Seeding:
     """Makes the starting solutions.
 
-    Args:
+    Attributes:
         problem: gives the user's seeds, generic texts and rows.
         config: `search`, `optimizer` and `run.seed` are read.
         trajectory: tokens are counted in it, and it gets the description of the task.
@@ -40,17 +41,12 @@ class Seeding:
         admission: where starting solutions and refused texts are recorded.
     """
 
-    def __init__(
-        self,
-        problem: PromptProblem,
-        config: Config,
-        trajectory: Trajectory,
-        forms: Forms,
-        asking: Asking,
-        admission: Admission,
-    ) -> None:
-        self._problem, self._config, self._trajectory = problem, config, trajectory
-        self._forms, self._asking, self._admission = forms, asking, admission
+    problem: PromptProblem
+    config: Config
+    trajectory: Trajectory
+    forms: Forms
+    asking: Asking
+    admission: Admission
 
     def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """The starting solutions, each once; the user's first one is the baseline.
@@ -59,16 +55,16 @@ class Seeding:
         """
         yield from self._describe()
         written = yield from self._write()
-        given = [(GIVEN, solution) for solution in self._problem.seeds()]
-        generic = [(GENERIC, Solution(text)) for text in generic_texts(self._problem, self._config)]
+        given = [(GIVEN, solution) for solution in self.problem.seeds()]
+        generic = [(GENERIC, Solution(text)) for text in generic_texts(self.problem, self.config)]
         others = generic + written
-        if self._config.search.demonstrations:
+        if self.config.search.demonstrations:
             others = self._with_demonstrations(given, others)
         operators: dict[Solution, str] = {}
         for operator, solution in given + others:
             operators.setdefault(solution, operator)
         for solution, operator in operators.items():
-            self._admission.accept(0, operator, None, solution)
+            self.admission.accept(0, operator, None, solution)
         return list(operators)
 
     def _with_demonstrations(self, given: Sequence[Start], others: Sequence[Start]) -> list[Start]:
@@ -78,10 +74,10 @@ class Seeding:
         Most hangs on which demonstrations are drawn, and the steps after can only improve on what
         was.
         """
-        more = max(0, FIRST_DRAWS * self._config.search.candidates - len(others))
+        more = max(0, FIRST_DRAWS * self.config.search.candidates - len(others))
         repeated = [("draw", given[place % len(given)][1]) for place in range(more)]
-        rng = chance.generator(self._config, 0, chance.DRAWS)
-        known = pool(self._problem, self._config.search, (), rng)
+        rng = chance.generator(self.config, 0, chance.DRAWS)
+        known = pool(self.problem, self.config.search, (), rng)
         draw = MOVES["draw"]
         return [
             (operator, replace(solution, demonstrations=draw(known, (), ())))
@@ -93,53 +89,53 @@ class Seeding:
 
         The answer is shown in the result, for correction.
         """
-        variables, form = self._asking.variables, self._forms.describer
+        variables, form = self.asking.variables, self.forms.describer
         if variables["subject"] or not self._needs_description():
             return
         prompt = self._prompt(form, self._rows(0))
         sampling = Sampling(form.max_tokens, stop=form.stop)
         batches = ask("0/describe", [Request(prompt, sampling)])
-        replies = yield from self._trajectory.counted(batches)
+        replies = yield from self.trajectory.counted(batches)
         text = parse(form, replies[0].text, variables) or ""
-        self._trajectory.description = variables["subject"] = text.rstrip(".")
+        self.trajectory.description = variables["subject"] = text.rstrip(".")
 
     def _needs_description(self) -> bool:
-        asked = (*self._forms.drafting.values(), self._forms.writer)
+        asked = (*self.forms.drafting.values(), self.forms.writer)
         return any("subject" in form.template for form in asked)
 
     def _write(self) -> Generator[Batch, BatchResult, list[Start]]:
         """Starting texts written by the optimizer, each from rows of its own."""
-        count, form = self._config.search.written_seeds, self._forms.writer
+        count, form = self.config.search.written_seeds, self.forms.writer
         if not count:
             return []
-        samplings = self._asking.samplings(form, 0, count)
-        openers = [self._asking.opener(form) for _ in range(count)]
+        samplings = self.asking.samplings(form, 0, count)
+        openers = [self.asking.opener(form) for _ in range(count)]
         shown = [self._rows(number) for number in range(1, count + 1)]
         requests = [
             Request(self._prompt(form, rows, opener), sampling)
             for rows, opener, sampling in zip(shown, openers, samplings, strict=True)
         ]
-        replies = yield from self._trajectory.counted(ask("0/write", requests))
+        replies = yield from self.trajectory.counted(ask("0/write", requests))
         written = []
         for reply, rows, opener in zip(replies, shown, openers, strict=True):
-            candidate = self._asking.candidate(form, reply, rows, opener)
+            candidate = self.asking.candidate(form, reply, rows, opener)
             if isinstance(candidate, Solution):
                 written.append((WRITTEN, candidate))
             else:
-                self._admission.refuse(0, WRITTEN, None, reply.text, candidate)
+                self.admission.refuse(0, WRITTEN, None, reply.text, candidate)
         return written
 
     def _rows(self, number: int) -> list[dict[str, str]]:
         """Train rows for the task's description (number 0) and for each written text (from 1)."""
-        rng = chance.generator(self._config, number, chance.WRITTEN_FROM)
-        order = rng.permutation(len(self._problem.rows["train"]))
-        return self._problem.exemplars([int(row) for row in order[:DESCRIBED_ROWS]])
+        rng = chance.generator(self.config, number, chance.WRITTEN_FROM)
+        order = rng.permutation(len(self.problem.rows["train"]))
+        return self.problem.exemplars([int(row) for row in order[:DESCRIBED_ROWS]])
 
     def _prompt(self, form: Form, rows: Sequence[Mapping[str, str]], opener: str = "") -> Prompt:
         """A meta-prompt without a history."""
-        search, seed = self._config.search, self._problem.seeds()[0].text
+        search, seed = self.config.search, self.problem.seeds()[0].text
         view = View((), rows, search.order, "", seed, search.constraint, opener=opener)
-        return self._asking.render(form, view)
+        return self.asking.render(form, view)
 
 
 def generic_texts(problem: PromptProblem, config: Config) -> Sequence[str]:

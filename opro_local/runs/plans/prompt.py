@@ -15,15 +15,15 @@ from typing import Any
 
 from opro_local.config.settings import Config
 from opro_local.errors import DataError, UsageError
-from opro_local.models.cards import Card, operators, style
+from opro_local.models.cards import Card
 from opro_local.problems.function import file_digest
 from opro_local.problems.prompt.layout import Layout
 from opro_local.problems.prompt.mixed import Mixed
+from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.plans.plan import Plan, assemble, cards_of
 from opro_local.scoring import choosing
 from opro_local.scoring.rule import Rule
-from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
@@ -131,17 +131,8 @@ def mixed(
     config: Config, problem: PromptProblem, card: Card, kind: type[Mixed] = Mixed
 ) -> Callable[[Trajectory], Proposer]:
     """What makes the proposer of the mode "mixed" for an optimizer's card. Raises UsageError."""
-    own = [] if config.search.metaprompt == "auto" else [config.search.metaprompt]
-    forms = [metaprompt.load(name) for name in config.search.operators or own or operators(card)]
-    if all(form.needs for form in forms):
-        names = ", ".join(form.name for form in forms)
-        raise UsageError(
-            f"search.operators: each of {names} needs more than one parent has", "add a plain form"
-        )
-    writer, describer = (
-        metaprompt.load(name + style(card)) for name in ("induction", "description")
-    )
-    return lambda trajectory: kind(problem, config, forms, writer, describer, trajectory)
+    forms = load_forms(config.search, card)
+    return lambda trajectory: kind(problem, config, forms, trajectory)
 
 
 def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
