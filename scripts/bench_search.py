@@ -48,7 +48,7 @@ from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.plan import Search, cards_of
 from opro_local.runs.plans.prompt import mixed
 from opro_local.runs.result import summarize as summary
-from opro_local.search.loop import Outcome, score, search
+from opro_local.search.loop import SearchResult, score, search
 from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Solution
@@ -169,7 +169,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
 
 def random_draws(
     ready: Plan, seed: int, trajectory: Trajectory
-) -> Generator[Batch, BatchResult, Outcome]:
+) -> Generator[Batch, BatchResult, SearchResult]:
     """The plain rival: draws without regard to anything, the best on validation."""
     problem, rng = ready.problem, np.random.default_rng((seed, 11))
     baseline = Solution(problem.seeds()[0].text)
@@ -184,10 +184,10 @@ def random_draws(
     yield from score(problem, trajectory, solutions, "validation", 0)
     best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
     yield from score(problem, trajectory, [baseline, best], "test", 0)
-    return Outcome("drawn", baseline, best)
+    return SearchResult("drawn", baseline, best)
 
 
-def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
+def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
     """The default search whose meta-prompts show the scores in a random order."""
     card = cards_of(ready.config, ("optimizer",))["optimizer"]
     proposer = mixed(ready.config, ready.problem, card, ShuffledScores)(trajectory)
@@ -216,7 +216,7 @@ CURVE_ROWS = 50
 
 def with_curve(
     ready: Plan, asks: Search, trajectory: Trajectory
-) -> Generator[Batch, BatchResult, Outcome]:
+) -> Generator[Batch, BatchResult, SearchResult]:
     """A search, and after its end the accuracy on the first test rows of what stood first at some
     points.
     """
@@ -261,11 +261,11 @@ def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
 
 
 def summarize(
-    ready: Plan, trajectory: Trajectory, outcome: Outcome, alpha: float
+    ready: Plan, trajectory: Trajectory, outcome: SearchResult, alpha: float
 ) -> dict[str, Any]:
     """The run's result with what the table needs beside it."""
     held_out = sum(entry.score.n for entry in trajectory.held_out if entry.split == "validation")
-    replies = [p for p in trajectory.proposals if p.way not in (*MOVES, "given", "generic")]
+    replies = [p for p in trajectory.proposals if p.operator not in (*MOVES, "given", "generic")]
     return {
         **summary(trajectory, outcome, alpha),
         "scored": trajectory.pairs + held_out,

@@ -20,7 +20,13 @@ from opro_local.runs.driver import drive
 from opro_local.runs.events import BatchStart, Listener
 from opro_local.runs.plans import make_plan
 from opro_local.search import racing
-from opro_local.search.metaprompts.metaprompt import FORMS, held, load, parse, without_reasoning
+from opro_local.search.metaprompts.metaprompt import (
+    FORMS,
+    load,
+    parse,
+    reply_constraint,
+    without_reasoning,
+)
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Demonstration, Example, Solution
 
@@ -56,7 +62,7 @@ def test_a_step_asks_all_operators_in_one_call(tables):
     ]
     assert len(proposals) == 4
     assert any(len({request.prompt.text for request in batch.requests}) > 2 for batch in proposals)
-    ways = {proposal.way for proposal in trajectory.proposals}
+    ways = {proposal.operator for proposal in trajectory.proposals}
     assert {"given", "generic", "written"} < ways and len(ways) > 5
 
 
@@ -224,7 +230,7 @@ def test_a_text_that_comes_to_nothing_leaves_its_place_to_worked_examples(tables
     """All replies are empty, so all that a step scores are draws and moves."""
     search = mixed(tables, operators=["continuation"], demonstrations=4, steps=6, written_seeds=0)
     _, trajectory, _, _ = driven(search, writing(lambda: ""))
-    assert any(proposal.way == "continuation" for proposal in trajectory.proposals)
+    assert any(proposal.operator == "continuation" for proposal in trajectory.proposals)
     assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [
         6
     ] * 6
@@ -350,7 +356,7 @@ def test_forms_with_marks_are_held_to_them(name):
 
     words = {"tag": "INS", "noun": "instruction"}
     form = load(name)
-    limit = held(form, words)
+    limit = reply_constraint(form, words)
     if form.schema:
         assert (
             limit.kind == "json"
@@ -426,16 +432,16 @@ def test_one_paragraph_of_a_long_parent_is_written_anew(tables):
     )
     search["task"] = {**search["task"], "description": "reviews"}
     _, trajectory, batches, _ = driven(search, edits)
-    made = {p.key for p in trajectory.proposals if p.way == "paragraph" and p.key}
+    made = {p.key for p in trajectory.proposals if p.operator == "paragraph" and p.key}
     texts = [entry.solution.text for entry in trajectory.entries if entry.solution.key in made]
     assert texts
-    held = [
+    reply_constraint = [
         r.sampling.constraint
         for b in batches
         for r in b.requests
         if "Write only this paragraph" in r.prompt.text
     ]
-    assert held and all(limit.kind == "regex" for limit in held)
+    assert reply_constraint and all(limit.kind == "regex" for limit in reply_constraint)
     for text in texts:
         parts = text.split("\n\n")
         assert len(parts) == 3 and any(part.startswith("Changed") for part in parts)

@@ -14,7 +14,7 @@ from opro_local.engines.scripted import ScriptedEngine
 from opro_local.problems.ask import ask_once
 from opro_local.runs.driver import drive
 from opro_local.runs.events import BatchStart, Listener
-from opro_local.search.loop import _choose, climb, stop_reason
+from opro_local.search.loop import _choose, search_train, stop_reason
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
 from opro_local.search.trajectory import Entry, Trajectory
@@ -61,7 +61,7 @@ def walk(config, replies, form="continuation", problem=None):
     """
     trajectory, batches = Trajectory(), []
     problem = problem or Numbers()
-    asks = climb(
+    asks = search_train(
         problem, config, Opro(problem, config, metaprompt.load(form), trajectory), trajectory
     )
     try:
@@ -269,7 +269,7 @@ def test_patience_counts_steps_that_scored_nothing():
 def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
     config = settings(steps=1, candidates=1, history=4)
     trajectory = Trajectory()
-    asks = climb(
+    asks = search_train(
         Numbers(),
         config,
         Opro(Numbers(), config, metaprompt.load("continuation"), trajectory),

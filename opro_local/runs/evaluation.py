@@ -30,7 +30,7 @@ from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.result import difference_of, figures_of, shown_of
 from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
-from opro_local.search.loop import Outcome, score
+from opro_local.search.loop import SearchResult, score
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Split
 
@@ -60,10 +60,10 @@ def evaluation(config: Config) -> Plan:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
     solutions = list(dict.fromkeys(problem.seeds()))
 
-    def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
+    def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
         yield from score(problem, trajectory, solutions, split, 0)
         best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
-        return Outcome("evaluated", solutions[0], best)
+        return SearchResult("evaluated", solutions[0], best)
 
     return replace(
         ready,
@@ -80,7 +80,7 @@ def _entries(trajectory: Trajectory) -> list[Entry]:
     return [*trajectory.entries, *trajectory.held_out]
 
 
-def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+def summarize(trajectory: Trajectory, outcome: SearchResult, alpha: float) -> dict[str, Any]:
     """The result of an evaluation: JSON-able, its shape documented in docs/evaluate.md."""
     entries = _entries(trajectory)
     values = np.stack([entry.score.values for entry in entries])

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from opro_local import stats
-from opro_local.search.loop import Outcome
+from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Score, Solution
 
 SPLITS = ("train", "validation", "test")
 
 
-def summarize(trajectory: Trajectory, outcome: Outcome, alpha: float) -> dict[str, Any]:
+def summarize(trajectory: Trajectory, outcome: SearchResult, alpha: float) -> dict[str, Any]:
     """The result of a finished search: JSON-able, its shape documented in docs/result.md."""
     entries = [*trajectory.entries, *trajectory.held_out]
     found: dict[str, Any] = {
@@ -87,7 +87,7 @@ def ways(trajectory: Trajectory) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for proposal in trajectory.proposals:
         nothing = {"proposed": 0, "usable": 0, "scored": 0, "mean_gain": None, "best": None}
-        own = found.setdefault(proposal.way, nothing)
+        own = found.setdefault(proposal.operator, nothing)
         own["proposed"] += 1
         own["usable"] += proposal.key is not None
         if proposal.key is not None and proposal.key in last:
@@ -168,11 +168,13 @@ def _leader_words(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _roles(outcome: Outcome) -> tuple[tuple[str, Solution], ...]:
+def _roles(outcome: SearchResult) -> tuple[tuple[str, Solution], ...]:
     return ("baseline", outcome.baseline), ("best", outcome.best)
 
 
-def _test_pair(entries: Sequence[Entry], outcome: Outcome) -> tuple[Entry | None, Entry | None]:
+def _test_pair(
+    entries: Sequence[Entry], outcome: SearchResult
+) -> tuple[Entry | None, Entry | None]:
     return _last(entries, "test", outcome.baseline), _last(entries, "test", outcome.best)
 
 

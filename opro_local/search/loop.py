@@ -26,7 +26,7 @@ from opro_local.types import Batch, Batches, BatchResult, Problem, Rejection, Sc
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SearchResult:
     """How a search ended: why, its baseline (the first seed) and the solution it chose."""
 
     reason: str
@@ -36,7 +36,7 @@ class Outcome:
 
 def search(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
-) -> Generator[Batch, BatchResult, Outcome]:
+) -> Generator[Batch, BatchResult, SearchResult]:
     """Search on train, choose on validation, open test once for the chosen solution and the
     baseline.
 
@@ -50,7 +50,7 @@ def search(
         proposer: where the solutions come from.
         trajectory: empty; filled as the search goes.
     """
-    reason = yield from climb(problem, config, proposer, trajectory)
+    reason = yield from search_train(problem, config, proposer, trajectory)
     baseline = trajectory.entries[0].solution
     last = trajectory.entries[-1].step
     leaders = [entry for entry in trajectory.top(config.evaluation.finalists) if entry.partial]
@@ -72,10 +72,10 @@ def search(
         best = _choose(trajectory, baseline, finalists, config.evaluation.doubt)
     if "test" in problem.splits:
         yield from score(problem, trajectory, list(dict.fromkeys([baseline, best])), "test", last)
-    return Outcome(reason, baseline, best)
+    return SearchResult(reason, baseline, best)
 
 
-def climb(
+def search_train(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
 ) -> Generator[Batch, BatchResult, str]:
     """The OPRO loop alone. Returns why it stopped."""
@@ -127,7 +127,7 @@ def _grow(
         return
     trajectory.expect(solutions)
     texts = [solution.text for solution in solutions]
-    close = yield from trajectory.counted(similarity.measure(texts, f"{step}/train"))
+    close = yield from trajectory.count_costs(similarity.measure(texts, f"{step}/train"))
     mode = config.scoring if step else "full"
     if config.scoring == "halve" and not step and len(solutions) > 1:
         yield from score(problem, trajectory, solutions[:1], "train", 0, close[:1])
@@ -172,7 +172,7 @@ def _race(
         asked = problem.evaluate(
             [solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn
         )
-        found = yield from trajectory.counted(asked)
+        found = yield from trajectory.count_costs(asked)
         done, number = done + len(drawn), number + 1
         for i, result in zip(alive, found, strict=True):
             if isinstance(result, str):
@@ -253,7 +253,7 @@ def score(
         asked = problem.evaluate(solutions, split, label)
     else:
         asked = problem.evaluate(solutions, split, label, rows)
-    found = yield from trajectory.counted(asked)
+    found = yield from trajectory.count_costs(asked)
     if rows is not None:
         found = [
             result if isinstance(result, str) else replace(result, rows=rows) for result in found

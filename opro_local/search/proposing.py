@@ -81,7 +81,7 @@ class Opro:
 
         def ask(view: View, halved: int) -> Batches:
             prompt = render(self._form, view, problem.prompt_variables())
-            return trajectory.counted(
+            return trajectory.count_costs(
                 problem.ask_optimizer(
                     f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn
                 )

@@ -53,7 +53,7 @@ class Similarity:
         return [round(float(np.clip(value, 0, 1)), 6) for value in nearest]
 
 
-class Near:
+class NearDuplicates:
     """Finds near-duplicates among texts, by character n-grams.
 
     Args:

@@ -53,7 +53,7 @@ class Proposal:
     """
 
     step: int
-    way: str
+    operator: str
     parent: Entry | None
     key: str | None
 
@@ -195,10 +195,10 @@ class Trajectory:
             if proposal.parent is None or (proposal.key and not scored and proposal.step > step):
                 continue
             gain = self.estimate(scored) - self.estimate(proposal.parent) if scored else 0.0
-            found.setdefault(proposal.way, []).append(max(0.0, gain))
+            found.setdefault(proposal.operator, []).append(max(0.0, gain))
         return found
 
-    def counted(self, batches: Batches) -> Batches:
+    def count_costs(self, batches: Batches) -> Batches:
         """Pass batches through and count what their replies cost."""
         try:
             batch = next(batches)

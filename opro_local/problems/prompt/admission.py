@@ -6,7 +6,7 @@ makes a text unfit by itself (PromptProblem, leaks.py), or scoring.
 
 from __future__ import annotations
 
-from opro_local.search.similarity import Near
+from opro_local.search.similarity import NearDuplicates
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Rejection, Solution
 
@@ -21,7 +21,7 @@ class Admission:
 
     def __init__(self, trajectory: Trajectory, near_duplicate: float) -> None:
         self._trajectory = trajectory
-        self._texts = Near(near_duplicate)
+        self._texts = NearDuplicates(near_duplicate)
 
     def seen(self, candidate: Solution) -> bool:
         """Whether exactly this was scored or tried before."""

@@ -14,7 +14,7 @@ from opro_local.config.settings import Config
 from opro_local.problems.prompt.leaks import leak
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.search import chance
-from opro_local.search.metaprompts.metaprompt import Form, View, held, render
+from opro_local.search.metaprompts.metaprompt import Form, View, render, reply_constraint
 from opro_local.search.proposing import read, samplings
 from opro_local.types import Completion, Prompt, Sampling, Solution
 
@@ -42,8 +42,8 @@ class Asking:
         return render(form, view, self.variables)
 
     def samplings(self, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
-        """How so many replies are drawn: each with its own seed, and held to the form's shape."""
-        constraint = held(form, self.variables)
+        """How so many replies are drawn: each with its own seed, and reply_constraint to the form's shape."""
+        constraint = reply_constraint(form, self.variables)
         drawn = samplings(self._config, form, step, count, attempt)
         return [replace(sampling, constraint=constraint) for sampling in drawn]
 

@@ -138,7 +138,9 @@ class Drafting:
             label = f"{step}/propose"
             label += f"/{attempt}" if attempt else ""
             label += f"/halved{halved}" if halved else ""
-            return self._trajectory.counted(ask(label, self._requests(view, step, attempt, slots)))
+            return self._trajectory.count_costs(
+                ask(label, self._requests(view, step, attempt, slots))
+            )
 
         view, replies, self._history = yield from within_context(
             partial(self.view, step), ask_with, self._history

@@ -95,7 +95,7 @@ class Seeding:
         prompt = self._prompt(form, self._rows(0))
         sampling = Sampling(form.max_tokens, stop=form.stop)
         batches = ask("0/describe", [Request(prompt, sampling)])
-        replies = yield from self.trajectory.counted(batches)
+        replies = yield from self.trajectory.count_costs(batches)
         text = parse(form, replies[0].text, variables) or ""
         self.trajectory.description = variables["subject"] = text.rstrip(".")
 
@@ -115,7 +115,7 @@ class Seeding:
             Request(self._prompt(form, rows, opener), sampling)
             for rows, opener, sampling in zip(shown, openers, samplings, strict=True)
         ]
-        replies = yield from self.trajectory.counted(ask("0/write", requests))
+        replies = yield from self.trajectory.count_costs(ask("0/write", requests))
         written = []
         for reply, rows, opener in zip(replies, shown, openers, strict=True):
             candidate = self.asking.candidate(form, reply, rows, opener)

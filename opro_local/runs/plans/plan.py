@@ -15,13 +15,13 @@ from opro_local.models.cards import Card, card_for
 from opro_local.runs import hosting, result
 from opro_local.runs.hosting import Hosting
 from opro_local.search import similarity
-from opro_local.search.loop import Outcome, search
+from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Engine, Problem, Role
 
-Search = Callable[[Trajectory], Generator[Batch, BatchResult, Outcome]]
+Search = Callable[[Trajectory], Generator[Batch, BatchResult, SearchResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Plan:
     rule: str = ""
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
-    summarize: Callable[[Trajectory, Outcome, float], dict[str, Any]] = result.summarize
+    summarize: Callable[[Trajectory, SearchResult, float], dict[str, Any]] = result.summarize
     conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: (
         found
     )
@@ -87,7 +87,7 @@ def assemble(
     chosen = config.search.metaprompt
     asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
 
-    def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, Outcome]:
+    def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
         proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
         return search(problem, config, proposer, trajectory)
 
