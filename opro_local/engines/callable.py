@@ -15,12 +15,13 @@ from typing import Any
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import EngineError
 from opro_local.programs.function import describe_exception
-from opro_local.types import Completion, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
-DRAWN = ("temperature", "max_tokens", "top_p", "seed")
+# What a callable may take of a request's sampling.
+SAMPLING = ("temperature", "max_tokens", "top_p", "seed")
 
 
-class CallableEngine:
+class CallableEngine(Engine):
     """A model that is a Python callable.
 
     Called with one prompt as text it returns the reply's text; a callable whose first parameter is
@@ -37,8 +38,8 @@ class CallableEngine:
         self._model = getattr(model, "generate", model)
         self._name = name
         names = _parameters(self._model)
-        self._many = names[:1] == ["prompts"]
-        self._drawn = [key for key in DRAWN if key in names[1:]]
+        self._takes_batches = names[:1] == ["prompts"]
+        self._sampling = [key for key in SAMPLING if key in names[1:]]
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "callable", "engine_version": "1"}
 
@@ -50,9 +51,9 @@ class CallableEngine:
         Raises:
             EngineError: the callable raised, or gave something else than text.
         """
-        texts = self._together(requests) if self._many else []
+        texts = self._answer_batch(requests) if self._takes_batches else []
         for request in requests[len(texts) :]:
-            texts.append(self._called(plain_text(request.prompt), request))
+            texts.append(self._call(plain_text(request.prompt), request))
             if progress:
                 progress(len(texts), sum(map(_words, texts)))
         if len(texts) != len(requests) or not all(isinstance(text, str) for text in texts):
@@ -72,10 +73,11 @@ class CallableEngine:
     def close(self) -> None:
         """It is the caller's."""
 
-    def _together(self, requests: Sequence[Request]) -> list[Any]:
+    def _answer_batch(self, requests: Sequence[Request]) -> list[Any]:
         if not requests:
             return []
-        given = self._called([plain_text(request.prompt) for request in requests], requests[0])
+        # One call, so one sampling: a batch of the search shares all but its seeds.
+        given = self._call([plain_text(request.prompt) for request in requests], requests[0])
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != len(requests):
             raise EngineError(
                 f"{self._name} gave {given!r:.80} for {len(requests)} prompts",
@@ -83,19 +85,21 @@ class CallableEngine:
             )
         return list(given)
 
-    def _called(self, argument: Any, request: Request) -> Any:
-        drawn = {key: getattr(request.sampling, key) for key in self._drawn}
+    def _call(self, argument: Any, request: Request) -> Any:
+        sampling = {key: getattr(request.sampling, key) for key in self._sampling}
         # The boundary to the user's code: an error of it ends the run, which resumes.
         try:
+            # stdout is the result's.
             with contextlib.redirect_stdout(sys.stderr):
-                return self._model(argument, **drawn)
+                return self._model(argument, **sampling)
         except Exception as error:
             raise EngineError(
                 f"{self._name} raised {describe_exception(error)}", "the same call resumes the run"
             ) from error
 
 
-def _parameters(function: Callable) -> list[str]:
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """Names of what it takes; none for some callables written in C, which tell nothing."""
     try:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):

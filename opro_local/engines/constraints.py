@@ -1,5 +1,4 @@
-"""What a reply may be: constraints read, refused while the engine is still whole, and compiled for
-a tokenizer.
+"""What a reply may be: constraints checked before an engine is asked, and compiled for a tokenizer.
 
 For: one dialect for every engine, and the errors of a bad constraint. Not for: drawing tokens.
 
@@ -20,16 +19,31 @@ from opro_local.errors import EngineError, UsageError
 from opro_local.types import Constraint
 
 CACHE_BYTES = 128 << 20
-DEPTH = 20
-SHOWN = 80
-# The parts of a regex in which a dot, ^ or $ is an ordinary character.
-LITERAL = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]"
+DEPTH = 20  # of nested schemas
+SHOWN = 80  # characters of a constraint in a message
 # What xgrammar and Python read alike after a backslash, apart from signs.
 ESCAPES = "dDsSwWnrtfvxu"
+# The parts of a regex in which a dot, ^ or $ is an ordinary character.
+_LITERAL = r"""
+    \\.                             # an escaped character
+    | \[\^?\]?(?:\\.|[^\]\\])*\]     # a set; a ] that stands first belongs to it
+"""
+LITERAL = re.compile(_LITERAL, re.VERBOSE | re.DOTALL)
+LITERAL_OR_DOT = re.compile(rf"(?P<literal>{_LITERAL})|\.", re.VERBOSE | re.DOTALL)
+ESCAPE = re.compile(r"\\(?P<character>.)", re.DOTALL)
 ROOT = re.compile(r"^\s*root\s*::=", re.MULTILINE)
-HELD = {
-    *("type", "enum", "const", "anyOf", "$ref", "$defs", "definitions", "properties", "required"),
-    *(
+# JSON schema: the keywords that a reply can be held to, and those that ask nothing of it.
+ENFORCED = frozenset(
+    [
+        "type",
+        "enum",
+        "const",
+        "anyOf",
+        "$ref",
+        "$defs",
+        "definitions",
+        "properties",
+        "required",
         "additionalProperties",
         "items",
         "prefixItems",
@@ -38,12 +52,23 @@ HELD = {
         "pattern",
         "minLength",
         "maxLength",
-    ),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-}
-NOTES = {"title", "description", "default", "examples", "deprecated", "$schema", "$id", "$comment"}
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+    ]
+)
+NOTES = frozenset(
+    ["title", "description", "default", "examples", "deprecated", "$schema", "$id", "$comment"]
+)
 # xgrammar's errors begin with a time and a place in its own source.
-PLACE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
+SOURCE_PLACE = re.compile(
+    r"""
+    ^ \[ (?P<time>[\d:]+) \] [ ]
+    (?P<file>\S+) : (?P<line>\d+) : [ ]
+    """,
+    re.VERBOSE,
+)
 
 
 def check(constraint: Constraint) -> None:
@@ -54,11 +79,8 @@ def check(constraint: Constraint) -> None:
     """
     kind, value = constraint.kind, constraint.value
     texts = value if kind == "choice" else (value,)
-    if (
-        not isinstance(texts, tuple)
-        or not texts
-        or not all(isinstance(text, str) for text in texts)
-    ):
+    is_tuple = isinstance(texts, tuple) and len(texts) > 0
+    if not is_tuple or not all(isinstance(text, str) for text in texts):
         raise refusal(
             constraint, "not a text", "a choice takes a tuple of texts, every other kind one text"
         )
@@ -66,11 +88,12 @@ def check(constraint: Constraint) -> None:
         _check_regex(constraint)
     elif kind == "json":
         _check_schema(constraint)
-    elif kind == "grammar" and not ROOT.search(value):
-        raise refusal(
-            constraint, "no rule called root", 'write GBNF, such as root ::= "yes" | "no"'
-        )
-    elif kind not in ("choice", "grammar"):
+    elif kind == "grammar":
+        if not ROOT.search(_text(constraint)):
+            raise refusal(
+                constraint, "no rule called root", 'write GBNF, such as root ::= "yes" | "no"'
+            )
+    elif kind != "choice":
         raise refusal(constraint, "an unknown kind", "kinds: choice, regex, json, grammar")
 
 
@@ -84,21 +107,30 @@ def dialect(constraint: Constraint) -> tuple[str, str]:
         texts = (json.dumps(text, ensure_ascii=False) for text in dict.fromkeys(constraint.value))
         return "grammar", "root ::= " + " | ".join(texts)
     if constraint.kind == "regex":
-        return "regex", _exact_dot(constraint.value)
-    return constraint.kind, constraint.value
+        return "regex", _exact_dot(_text(constraint))
+    return constraint.kind, _text(constraint)
 
 
 def satisfies(constraint: Constraint, text: str) -> bool:
     """Whether the text is what a choice or a regex allows; the other kinds are not looked at."""
     if constraint.kind == "choice":
         return text in constraint.value
-    return constraint.kind != "regex" or re.fullmatch(constraint.value, text, re.ASCII) is not None
+    if constraint.kind == "regex":
+        return re.fullmatch(_text(constraint), text, re.ASCII) is not None
+    return True
+
+
+def _text(constraint: Constraint) -> str:
+    """The value of every kind but a choice."""
+    assert isinstance(constraint.value, str)  # `check` has refused anything else
+    return constraint.value
 
 
 def refusal(constraint: Constraint, why: str, hint: str) -> UsageError:
     """The error that names a constraint, shortened to one line."""
     shown = repr(constraint.value)
-    shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "..."
+    if len(shown) > SHOWN:
+        shown = shown[:SHOWN] + "..."
     return UsageError(f"{constraint.kind} constraint {shown}: {why}", hint)
 
 
@@ -117,7 +149,7 @@ class Grammars:
         self._compiler: Any = None
 
     def compiled(self, constraints: Iterable[Constraint | None]) -> Mapping[Constraint, Any]:
-        """The xgrammar.CompiledGrammar of each constraint among these.
+        """The xgrammar.CompiledGrammar of each constraint among these; None among them is skipped.
 
         Raises:
             UsageError: a constraint is malformed, can't be held exactly, or allows no reply at all.
@@ -145,8 +177,11 @@ class Grammars:
                 grammar = self._compiler.compile_grammar(text)
         except (RuntimeError, ValueError) as error:
             raise refusal(
-                constraint, PLACE.sub("", str(error)).strip(), "see docs/engines.md, Constraints"
+                constraint,
+                SOURCE_PLACE.sub("", str(error)).strip(),
+                "see docs/engines.md, Constraints",
             ) from error
+        # Which tokens a reply may begin with: one bit each.
         first = xgrammar.allocate_token_bitmask(1, self.vocabulary)
         xgrammar.GrammarMatcher(grammar).fill_next_token_bitmask(first)
         if not first.any():
@@ -174,16 +209,11 @@ def _xgrammar() -> Any:
 
 def _exact_dot(pattern: str) -> str:
     """The regex with each dot spelt out: xgrammar's own matches line ends too."""
-    return re.sub(
-        rf"{LITERAL}|\.",
-        lambda part: r"[^\n]" if part[0] == "." else part[0],
-        pattern,
-        flags=re.DOTALL,
-    )
+    return LITERAL_OR_DOT.sub(lambda part: part["literal"] or r"[^\n]", pattern)
 
 
 def _check_regex(constraint: Constraint) -> None:
-    pattern = constraint.value
+    pattern = _text(constraint)
     try:
         with warnings.catch_warnings():
             # Python warns where others read a set differently: [[:alpha:]], [a--b].
@@ -191,15 +221,15 @@ def _check_regex(constraint: Constraint) -> None:
             re.compile(pattern)
     except (re.error, RecursionError, OverflowError, FutureWarning) as error:
         raise refusal(constraint, f"not a regex: {error}", "write it in Python's syntax") from error
-    unknown = [escape for escape in re.findall(r"\\(.)", pattern, re.DOTALL) if escape.isalnum()]
-    unknown = [escape for escape in unknown if escape not in ESCAPES]
+    escapes = [escape for escape in ESCAPE.findall(pattern) if escape.isalnum()]
+    unknown = [escape for escape in escapes if escape not in ESCAPES]
     if unknown:
         raise refusal(
             constraint,
             f"\\{unknown[0]} can't be enforced",
             f"only the escapes {' '.join(ESCAPES)} can",
         )
-    bare = re.sub(LITERAL, "x", pattern, flags=re.DOTALL)
+    bare = LITERAL.sub("x", pattern)
     if "^" in bare[1:] or "$" in bare[:-1]:
         raise refusal(
             constraint, "^ or $ inside", "the whole reply has to match: leave the anchors out"
@@ -208,12 +238,12 @@ def _check_regex(constraint: Constraint) -> None:
 
 def _check_schema(constraint: Constraint) -> None:
     try:
-        fault = _fault(json.loads(constraint.value))
+        fault = _fault(json.loads(_text(constraint)))
     except (ValueError, RecursionError) as error:
         raise refusal(constraint, f"not JSON: {error}", "give a JSON schema as text") from error
     if fault:
         raise refusal(
-            constraint, fault, f"keywords that can be enforced: {', '.join(sorted(HELD))}"
+            constraint, fault, f"keywords that can be enforced: {', '.join(sorted(ENFORCED))}"
         )
 
 
@@ -225,30 +255,28 @@ def _fault(schema: Any, depth: int = 0) -> str:
         return f"{schema!r} is not a schema"
     if depth > DEPTH:
         return f"nested more than {DEPTH} deep"
-    unknown = sorted(schema.keys() - HELD - NOTES)
+    unknown = sorted(schema.keys() - ENFORCED - NOTES)
     if unknown:
         return f"{', '.join(unknown)} can't be enforced"
     if "pattern" in schema and schema.keys() & {"minLength", "maxLength"}:
         return "pattern can't be enforced together with a length"
-    named, asked = schema.get("properties", {}), schema.get("required", [])
-    if (
-        isinstance(named, dict)
-        and isinstance(asked, list)
-        and not set(map(str, asked)) <= named.keys()
-    ):
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    well_shaped = isinstance(properties, dict) and isinstance(required, list)
+    if well_shaped and not set(map(str, required)) <= properties.keys():
         return "required names a property that properties does not"
-    return next(filter(None, (_fault(inner, depth + 1) for inner in _inner(schema))), "")
+    faults = (_fault(inner, depth + 1) for inner in _inner_schemas(schema))
+    return next(filter(None, faults), "")
 
 
-def _inner(schema: Mapping[str, Any]) -> list[Any]:
+def _inner_schemas(schema: Mapping[str, Any]) -> list[Any]:
     """The schemas that stand directly inside a schema. A value of the wrong shape counts as one,
     and is refused so.
     """
-    found = [schema[name] for name in ("items", "additionalProperties") if name in schema]
+    inner = [schema[name] for name in ("items", "additionalProperties") if name in schema]
     for name in ("properties", "$defs", "definitions"):
         value = schema.get(name, {})
-        found += value.values() if isinstance(value, dict) else [value]
+        inner += value.values() if isinstance(value, dict) else [value]
     for name in ("anyOf", "prefixItems"):
         value = schema.get(name, [])
-        found += value if isinstance(value, list) else [value]
-    return found
+        inner += value if isinstance(value, list) else [value]
+    return inner

@@ -1,8 +1,7 @@
 """One model in several workers, each with GPUs of its own: data parallel.
 
 For: dividing a batch, running the parts at once, and ending all workers when one fails. Not for:
-starting workers (`engines.start`), or splitting one model over GPUs (vLLM's tensor and pipeline
-parallel).
+starting workers (start.py), or splitting one model over GPUs (vLLM's tensor and pipeline parallel).
 """
 
 from __future__ import annotations
@@ -16,18 +15,20 @@ from typing import Any, Protocol
 from opro_local.errors import UsageError
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
+Part = Callable[[int], list[Completion]]
 
-class Worker(Engine, Protocol):
+
+class EngineProcess(Engine, Protocol):
     """An engine in a process of its own."""
 
-    def end(self) -> None:
-        """Kill the process; whoever waits for its answer gets an EngineError."""
+    def kill(self) -> None:
+        """End the process at once; whoever waits for its answer gets an EngineError."""
 
 
-class DataParallelEngine:
+class DataParallelEngine(Engine):
     """Engines of the same model as one.
 
-    A batch is divide_prompts in the order of its texts, so that prompts with a common beginning go to one
+    A batch is divided in the order of its texts, so that prompts with a common beginning go to one
     worker and find it in that worker's cache: by solution where the instruction comes first, by
     question where the question does.
 
@@ -35,7 +36,7 @@ class DataParallelEngine:
         workers: at least one; all hosted alike.
     """
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(self, workers: Sequence[EngineProcess]) -> None:
         self._workers = workers
         self.fingerprint: Mapping[str, Any] = workers[0].fingerprint
         self.max_model_len = min(worker.max_model_len for worker in workers)
@@ -47,14 +48,14 @@ class DataParallelEngine:
         if not requests:
             return []
         parts = divide_prompts([request.prompt for request in requests], len(self._workers))
-        told = _Told(len(parts), progress)
+        joint = _JointProgress(len(parts), progress)
 
-        def part(index: int) -> list[Completion]:
+        def run_part(index: int) -> list[Completion]:
             own = [requests[place] for place in parts[index]]
-            return self._workers[index].generate(own, told.of(index))
+            return self._workers[index].generate(own, joint.of_part(index))
 
         done: dict[int, Completion] = {}
-        for places, completions in zip(parts, self._at_once(part, len(parts)), strict=True):
+        for places, completions in zip(parts, self._run_all(run_part, len(parts)), strict=True):
             done.update(zip(places, completions, strict=True))
         return [done[place] for place in range(len(requests))]
 
@@ -67,53 +68,56 @@ class DataParallelEngine:
         for worker in self._workers:
             worker.close()
 
-    def _at_once(
-        self, part: Callable[[int], list[Completion]], count: int
-    ) -> list[list[Completion]]:
+    def _run_all(self, run_part: Part, count: int) -> list[list[Completion]]:
         """All parts in threads, which do nothing but wait; what ends one ends all, the first error
         first.
         """
         with ThreadPoolExecutor(count) as threads:
-            running: list[Future[list[Completion]]] = [
-                threads.submit(part, index) for index in range(count)
-            ]
+            running = [threads.submit(run_part, index) for index in range(count)]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
-                failed = next(
-                    (one.exception() for one in running if one.done() and one.exception()), None
-                )
-                if isinstance(failed, UsageError):
+                error = _first_error(running)
+                if isinstance(error, UsageError):
                     wait(running)  # the engines live and are asked again
-                if failed:
-                    raise failed
+                if error:
+                    raise error
             except BaseException:
                 # The parts that still run would hold the run up, or answer a question that nobody
-                # asks any more.
-                for worker, one in zip(self._workers, running, strict=False):
-                    if not one.done():
-                        worker.end()
+                # asks any more. Ctrl-C comes here, too.
+                for worker, part in zip(self._workers, running, strict=False):
+                    if not part.done():
+                        worker.kill()
                 raise
-            return [one.result() for one in running]
+            return [part.result() for part in running]
 
 
-class _Told:
-    """Adds up what the workers tell of their progress."""
+def _first_error(running: Sequence[Future[list[Completion]]]) -> BaseException | None:
+    for part in running:
+        error = part.exception() if part.done() else None
+        if error:
+            return error
+    return None
+
+
+class _JointProgress:
+    """Adds up the progress of all workers; each reports from a thread of its own."""
 
     def __init__(self, count: int, progress: Progress | None) -> None:
         self._parts = [(0, 0)] * count
         self._progress = progress
         self._lock = threading.Lock()
 
-    def of(self, index: int) -> Progress:
+    def of_part(self, index: int) -> Progress:
         """The progress of one part."""
 
-        def tell(finished: int, tokens: int) -> None:
+        def report(finished: int, tokens: int) -> None:
             with self._lock:
                 self._parts[index] = (finished, tokens)
                 if self._progress:
-                    self._progress(*(sum(column) for column in zip(*self._parts, strict=True)))
+                    all_finished, all_tokens = zip(*self._parts, strict=True)
+                    self._progress(sum(all_finished), sum(all_tokens))
 
-        return tell
+        return report
 
 
 def divide_prompts(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
@@ -121,6 +125,8 @@ def divide_prompts(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
     none empty.
     """
     order = sorted(range(len(prompts)), key=lambda place: _text(prompts[place]))
+    # Each prompt goes to the part in which its last character falls, were all texts one text cut
+    # into equal lengths. One is added to each, so that empty texts count.
     ends = list(accumulate(len(_text(prompts[place])) + 1 for place in order))
     parts: list[list[int]] = [[] for _ in range(count)]
     for place, end in zip(order, ends, strict=True):
@@ -130,9 +136,8 @@ def divide_prompts(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
 
 def _text(prompt: Prompt) -> str:
     """What the model reads, in its order."""
-    return "\n".join(
-        [prompt.system or "", *(part for turn in prompt.turns for part in turn), prompt.text]
-    )
+    history = [part for turn in prompt.turns for part in turn]
+    return "\n".join([prompt.system or "", *history, prompt.text])
 
 
 def device_groups(visible: Sequence[str], size: int, count: int) -> list[str]:

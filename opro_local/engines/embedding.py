@@ -13,13 +13,13 @@ from typing import Any
 
 from opro_local.errors import ModelError
 from opro_local.models.offline import model_digest
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
 
-BATCH = 64
-DIGITS = 6
+BATCH = 64  # texts in one forward pass
+DIGITS = 6  # of each number of a vector: the store keeps them as text
 
 
-class EmbeddingEngine:
+class EmbeddingEngine(Engine):
     """An engine whose completions are vectors; see types.Engine. Sampling is not looked at.
 
     Raises:
@@ -60,9 +60,8 @@ class EmbeddingEngine:
         """One vector per request as a JSON list of numbers; texts longer than the context are cut."""
         done: list[Completion] = []
         for start in range(0, len(requests), BATCH):
-            done += self._embed(
-                [request.prompt.text for request in requests[start : start + BATCH]]
-            )
+            batch = requests[start : start + BATCH]
+            done += self._embed([request.prompt.text for request in batch])
             if progress:
                 progress(len(done), 0)
         return done
@@ -76,6 +75,7 @@ class EmbeddingEngine:
         with torch.inference_mode():
             states = self._model(**inputs).last_hidden_state.float()
         mask = inputs["attention_mask"].unsqueeze(-1)
+        # (texts, tokens, width) to (texts, width); the mean leaves padding out.
         pooled = states[:, 0] if self._first_token else (states * mask).sum(1) / mask.sum(1)
         vectors = torch.nn.functional.normalize(pooled, dim=1).cpu().tolist()
         lengths = inputs["attention_mask"].sum(1).tolist()
@@ -94,7 +94,8 @@ class EmbeddingEngine:
 
 
 def _pools_first_token(folder: Path) -> bool:
-    config = folder / "1_Pooling" / "config.json"
-    return config.is_file() and bool(
-        json.loads(config.read_text("utf-8")).get("pooling_mode_cls_token")
-    )
+    """Whether the text's vector is that of its first token (CLS), rather than the mean of all."""
+    file = folder / "1_Pooling" / "config.json"
+    if not file.is_file():
+        return False
+    return bool(json.loads(file.read_text("utf-8")).get("pooling_mode_cls_token"))

@@ -31,23 +31,24 @@ def gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; none where nvidia-smi is missing or
     can't tell.
     """
-    asked = visible_devices()
+    names = visible_devices()
     program = shutil.which("nvidia-smi")
-    if program is None or (asked is not None and asked[0] in ("", "-1")):
+    if program is None or (names is not None and names[0] in ("", "-1")):
         return ()
-    found = []
-    # One call per GPU: given a list, nvidia-smi answers in its own order.
-    for which in asked or [None]:
-        chosen = [] if which is None else ["-i", which]
+    # One call per GPU: given a list, nvidia-smi answers in its own order. Without names, one call
+    # tells of all.
+    selections = [["-i", name] for name in names or ()] or [[]]
+    found: list[Gpu] = []
+    for selection in selections:
         try:
-            told = subprocess.run(
-                [program, QUERY, "--format=csv,noheader,nounits", *chosen],
+            answer = subprocess.run(
+                [program, QUERY, "--format=csv,noheader,nounits", *selection],
                 capture_output=True,
                 text=True,
                 timeout=SECONDS,
                 check=True,
             )
-            found += [_gpu(line) for line in told.stdout.splitlines() if line.strip()]
+            found += [_gpu(line) for line in answer.stdout.splitlines() if line.strip()]
         except (OSError, subprocess.SubprocessError, ValueError):
             return ()
     return tuple(found)
@@ -56,13 +57,13 @@ def gpus() -> tuple[Gpu, ...]:
 def host_memory() -> int:
     """Bytes of the host's memory that this process could still take, within its container's limit."""
     lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
-    free = int(lines["MemAvailable"].split()[0]) << 10
+    free = int(lines["MemAvailable"].split()[0]) << 10  # the kernel counts in KiB
     try:
         limit, used = (
             (CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current")
         )
     except OSError:
-        return free
+        return free  # no container, or one without a memory limit of its own
     return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
 
 

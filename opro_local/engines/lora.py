@@ -17,6 +17,7 @@ from opro_local.models import offline
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def rank(folder: Path) -> int:
@@ -28,20 +29,20 @@ def rank(folder: Path) -> int:
     hint = "give a folder as PEFT writes it: adapter_config.json and adapter_model.safetensors"
     try:
         config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
-        found = max([int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())])
+        # Some layers may have ranks of their own; vLLM needs room for the largest.
+        others = (config.get("rank_pattern") or {}).values()
+        largest = max([int(config["r"]), *map(int, others)])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{folder}: not a LoRA adapter ({type(error).__name__}: {error})", hint
         ) from None
-    if not any(
-        (folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")
-    ):
+    if not any((folder / name).is_file() for name in WEIGHTS):
         raise ModelError(f"{folder}: a LoRA adapter without weights", hint)
-    if found > RANKS[-1]:
+    if largest > RANKS[-1]:
         raise ModelError(
-            f"{folder}: a LoRA adapter of rank {found}", f"vLLM takes ranks up to {RANKS[-1]}"
+            f"{folder}: a LoRA adapter of rank {largest}", f"vLLM takes ranks up to {RANKS[-1]}"
         )
-    return found
+    return largest
 
 
 def arguments(adapters: Sequence[str]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def requests(adapters: Sequence[str]) -> dict[str, Any]:
     }
 
 
-class AdapterEngine:
+class AdapterEngine(Engine):
     """An engine as a role with an adapter sees it; the engine may serve other roles with others, or
     without one.
 
@@ -93,9 +94,8 @@ class AdapterEngine:
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
         """One completion per request, with the adapter; see the Engine protocol."""
-        return self._engine.generate(
-            [replace(request, adapter=self._adapter) for request in requests], progress
-        )
+        own = [replace(request, adapter=self._adapter) for request in requests]
+        return self._engine.generate(own, progress)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each would take."""

@@ -10,39 +10,47 @@ from collections.abc import Mapping
 
 from opro_local.types import Engine, EngineSettings, Role
 
-Asked = Mapping[Role, tuple[tuple[EngineSettings, str], str]]
+# What a run asks for in each role: ((the engine's settings, the adapter), "auto" or a name).
+RoleRequests = Mapping[Role, tuple[tuple[EngineSettings, str], str]]
 
 
 class EnginePool:
     """Engines by what was asked for. Whoever made the pool closes it; runs only use it."""
 
     def __init__(self) -> None:
-        self._running: list[tuple[Asked, dict[Role, Engine]]] = []
+        self._running: list[tuple[RoleRequests, dict[Role, Engine]]] = []
 
-    def find(self, asked: Asked) -> dict[Role, Engine]:
+    def find(self, asked: RoleRequests) -> dict[Role, Engine]:
         """The engines of a run that asked for the same settings in each of these roles; empty if
         there is none.
 
         Args:
-            asked: the settings and the adapter of each role, and the engine wanted, "auto" or a
-                name; "auto" takes what runs.
+            asked: the settings and the adapter of each role, and the engine it names; "auto" takes
+                what runs.
         """
         for known, engines in self._running:
-            if all(
-                role in known
-                and known[role][0] == settings
-                and wanted in ("auto", known[role][1], engines[role].fingerprint["engine"])
-                for role, (settings, wanted) in asked.items()
-            ):
+            if all(_serves(known, engines, role, asked) for role in asked):
                 return {role: engines[role] for role in asked}
         return {}
 
-    def add(self, asked: Asked, engines: Mapping[Role, Engine]) -> None:
+    def add(self, asked: RoleRequests, engines: Mapping[Role, Engine]) -> None:
         """Take over engines that a run has started."""
         self._running.append((asked, dict(engines)))
 
     def close(self) -> None:
         """Stop all engines. Safe to call twice."""
         while self._running:
-            for engine in self._running.pop()[1].values():
+            _, engines = self._running.pop()
+            for engine in engines.values():
                 engine.close()
+
+
+def _serves(
+    known: RoleRequests, engines: Mapping[Role, Engine], role: Role, asked: RoleRequests
+) -> bool:
+    """Whether what runs in a role is what is asked for in it."""
+    if role not in known:
+        return False
+    (settings, choice), (known_settings, known_choice) = asked[role], known[role]
+    running = engines[role].fingerprint["engine"]
+    return settings == known_settings and choice in ("auto", known_choice, running)

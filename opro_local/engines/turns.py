@@ -1,21 +1,23 @@
 """Engines that take turns on one GPU: one is awake, the others sleep or are stopped meanwhile.
 
-For: handing the place from one engine to the next. Not for: whether engines have to take turns
+For: handing the GPU from one engine to the next. Not for: whether engines have to take turns
 (placement/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from opro_local.errors import EngineError
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 
+@runtime_checkable
 class SleepingEngine(Engine, Protocol):
-    """An engine that can leave the GPU without ending. Both raise EngineError, and then it can only
-    be closed.
+    """An engine that can leave the GPU without ending.
+
+    Both methods raise EngineError, and after that the engine can only be closed.
     """
 
     def sleep(self) -> None:
@@ -26,7 +28,7 @@ class SleepingEngine(Engine, Protocol):
 
 
 class GpuTurns:
-    """The one place that engines take turns in: who has it, and who sleeps meanwhile.
+    """Which of several engines has the GPU now, and which sleep meanwhile.
 
     Args:
         sleeping: engines sleep while it isn't their turn, instead of being stopped. When one can't
@@ -41,27 +43,29 @@ class GpuTurns:
     def __init__(self, sleeping: bool = False, notify: Callable[[str], None] | None = None) -> None:
         self.sleeping, self._notify = sleeping, notify
         self._owner: TurnTakingEngine | None = None
-        self._engines: dict[TurnTakingEngine, Engine | SleepingEngine] = {}
+        self._engines: dict[TurnTakingEngine, Engine] = {}
 
     def take(self, owner: TurnTakingEngine, start: Callable[[], Engine]) -> Engine:
-        """The owner's engine, awake; whoever else has the place leaves the memory first.
+        """The owner's engine, awake; whoever else has the GPU leaves its memory first.
 
         Raises:
             EngineError: it does not start, with nobody else in the memory.
         """
         if self._owner is not owner:
             try:
-                engine = self._changed(owner, start)
+                engine = self._hand_over(owner, start)
             except EngineError as error:
                 if not self.sleeping:
                     raise
+                # Sleepers keep some memory, and sleep mode is where vLLM fails most: the run goes
+                # on without it, slower.
                 self.sleeping = False
                 if self._notify:
                     why = error.message.splitlines()[0]
                     self._notify(
                         f"sleep mode failed, engines are stopped and started from now on: {why}"
                     )
-                engine = self._changed(owner, start)
+                engine = self._hand_over(owner, start)
             self._owner, self._engines[owner] = owner, engine
         return self._engines[owner]
 
@@ -72,25 +76,32 @@ class GpuTurns:
         if owner in self._engines:
             self._engines.pop(owner).close()
 
-    def _changed(self, owner: TurnTakingEngine, start: Callable[[], Engine]) -> Engine:
+    def _hand_over(self, owner: TurnTakingEngine, start: Callable[[], Engine]) -> Engine:
+        # Nobody has the GPU while it changes hands: if this fails, the next call starts clean.
         before, self._owner = self._owner, None
         if not self.sleeping:
             for other in tuple(self._engines):
                 self.leave(other)
         elif before:
-            self._engines[before].sleep()
+            _as_sleeping(self._engines[before]).sleep()
         if owner not in self._engines:
             return start()
-        self._engines[owner].wake()
+        _as_sleeping(self._engines[owner]).wake()
         return self._engines[owner]
 
 
-class TurnTakingEngine:
-    """An engine that is awake while it is asked and gives its place up to the next one asked; see
+def _as_sleeping(engine: Engine) -> SleepingEngine:
+    if not isinstance(engine, SleepingEngine):
+        raise EngineError(f"{engine.fingerprint['engine']} has no sleep mode")
+    return engine
+
+
+class TurnTakingEngine(Engine):
+    """An engine that is awake while it is asked and gives the GPU up to the next one asked; see
     the Engine protocol.
 
     Args:
-        turns: the place, the same for all that take turns.
+        turns: the GPU's, the same for all that take turns on it.
         start: starts the engine: once if it sleeps between its turns, or every time it comes back.
 
     Raises:
@@ -107,25 +118,26 @@ class TurnTakingEngine:
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
         """One completion per request; the engine wakes or starts first if it isn't its turn."""
-        return self._running().generate(requests, progress) if requests else []
+        return self._awake().generate(requests, progress) if requests else []
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each would take, chat template and special tokens included."""
-        return self._running().count_tokens(prompts) if prompts else []
+        return self._awake().count_tokens(prompts) if prompts else []
 
     def close(self) -> None:
         """End the engine, awake or asleep. Safe to call twice."""
         self._turns.leave(self)
 
-    def _running(self) -> Engine:
+    def _awake(self) -> Engine:
         engine = self._turns.take(self, self._start)
         now = dict(engine.fingerprint)
         if now != self.fingerprint:
+            # vLLM may have fallen back to transformers: its answers would not belong to this run.
             self.close()
             differing = ", ".join(
-                f"{k} was {v}, now {now.get(k)}"
-                for k, v in self.fingerprint.items()
-                if now.get(k) != v
+                f"{key} was {before}, now {now.get(key)}"
+                for key, before in self.fingerprint.items()
+                if now.get(key) != before
             )
             raise EngineError(
                 f"the engine came back as another one: {differing}", "name the engine with --engine"

@@ -1,47 +1,81 @@
-"""Requests as lists that JSON can hold, for the way between a run and its workers.
+"""How a run and its workers write down what they say to each other.
 
-For: writing them down once where many are alike, and reading them again. Not for: the pipe
-(worker.py).
+For: messages as frames of bytes, and requests as lists that JSON can hold. Not for: the pipes, or
+what is said when (worker.py, worker_process.py).
+
+A message is a JSON list behind its length in 8 bytes, so that a reader knows where it ends. A batch of thousands of requests has few samplings, few adapters and few chat histories. Each of
+these goes once into a table, and a request names its place there.
 """
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Sequence
+from typing import Any
 
 from opro_local.types import Constraint, Prompt, Request, Sampling
 
+LENGTH = struct.Struct("!Q")
+# A worker that is busy says so this often.
+HEARTBEAT_SECONDS = 1.0
 
-def pack(requests: Sequence[Request]) -> list:
-    """Requests as lists. Samplings go in a table: a batch has few, and they would be half of the
-    bytes.
+
+def encode_frame(message: list[Any]) -> bytes:
+    """A message as it goes through a pipe."""
+    # ASCII escapes carry lone surrogates, which UTF-8 can't. Mappings that are no dicts (frozen
+    # settings) are written as dicts.
+    data = json.dumps(message, separators=(",", ":"), default=dict).encode("ascii")
+    return LENGTH.pack(len(data)) + data
+
+
+def take_frame(received: bytearray) -> list[Any] | None:
+    """Take the first whole message off the bytes received so far; None if there is none yet."""
+    if len(received) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack_from(received)
+    end = LENGTH.size + length
+    if len(received) < end:
+        return None
+    message: list[Any] = json.loads(received[LENGTH.size : end])
+    del received[:end]
+    return message
+
+
+def pack(requests: Sequence[Request]) -> list[Any]:
+    """Requests as lists.
+
+    Returns:
+        the samplings, their constraints, each request's place among them, the prompts (see
+        pack_prompts), the adapters, and each request's place among those; None where all have the
+        same.
     """
     table: dict[Sampling, int] = {}
     places = [table.setdefault(request.sampling, len(table)) for request in requests]
     limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
     samplings = [(s.max_tokens, s.temperature, s.top_p, s.seed, s.stop) for s in table]
     prompts = pack_prompts([request.prompt for request in requests])
-    worn: dict[str, int] = {}
-    adapters = [worn.setdefault(request.adapter, len(worn)) for request in requests]
-    return [samplings, limits, places, prompts, list(worn), adapters if len(worn) > 1 else None]
+    folders: dict[str, int] = {}
+    adapters = [folders.setdefault(request.adapter, len(folders)) for request in requests]
+    places_of_adapters = adapters if len(folders) > 1 else None
+    return [samplings, limits, places, prompts, list(folders), places_of_adapters]
 
 
-def unpack(packed: list) -> list[Request]:
-    limits = [limit and _constraint(*limit) for limit in packed[1]]
-    samplings = [
-        Sampling(*row[:4], tuple(row[4]), limit)
-        for row, limit in zip(packed[0], limits, strict=True)
-    ]
-    places, prompts, worn = packed[2], unpack_prompts(packed[3]), packed[4]
-    adapters = packed[5] or [0] * len(prompts)
+def unpack(packed: list[Any]) -> list[Request]:
+    """What pack packed, with one object for equal samplings."""
+    rows, limits, places, packed_prompts, folders, places_of_adapters = packed
+    samplings = [_sampling(row, limit) for row, limit in zip(rows, limits, strict=True)]
+    prompts = unpack_prompts(packed_prompts)
+    adapters = places_of_adapters or [0] * len(prompts)
     return [
-        Request(prompt, samplings[place], worn[adapter])
+        Request(prompt, samplings[place], folders[adapter])
         for prompt, place, adapter in zip(prompts, places, adapters, strict=True)
     ]
 
 
-def pack_prompts(prompts: Sequence[Prompt]) -> list:
+def pack_prompts(prompts: Sequence[Prompt]) -> list[Any]:
     """Prompts as lists, their turns in a table: all rows of a solution have the same ones."""
-    table: dict[tuple, int] = {}
+    table: dict[tuple[tuple[str, str], ...], int] = {}
     rows = [
         (p.text, p.system, p.prefill, p.chat, table.setdefault(p.turns, len(table)))
         for p in prompts
@@ -49,11 +83,22 @@ def pack_prompts(prompts: Sequence[Prompt]) -> list:
     return [list(table), rows]
 
 
-def unpack_prompts(packed: list) -> list[Prompt]:
+def unpack_prompts(packed: list[Any]) -> list[Prompt]:
     """What pack_prompts packed, with one object for equal turns."""
-    chats = [tuple((user, assistant) for user, assistant in turns) for turns in packed[0]]
-    return [Prompt(*row[:4], chats[row[4]]) for row in packed[1]]
+    table, rows = packed
+    histories = [tuple((user, assistant) for user, assistant in turns) for turns in table]
+    return [
+        Prompt(text, system, prefill, chat, histories[place])
+        for text, system, prefill, chat, place in rows
+    ]
 
 
-def _constraint(kind: str, value: str | list[str]) -> Constraint:
+def _sampling(row: list[Any], limit: list[Any] | None) -> Sampling:
+    max_tokens, temperature, top_p, seed, stop = row
+    constraint = _constraint(*limit) if limit else None
+    return Sampling(max_tokens, temperature, top_p, seed, tuple(stop), constraint)
+
+
+def _constraint(kind: Any, value: str | list[str]) -> Constraint:
+    # JSON knows no tuples: a choice's texts arrive as a list.
     return Constraint(kind, tuple(value) if isinstance(value, list) else value)

@@ -1,51 +1,52 @@
 """Hosts an engine in a child process: the run stays light, and a dead or hung engine ends as an
 error.
 
-For: starting, watching and ending the child, and what the two sides say to each other. Not for:
-what an engine does, or how requests are written down (packing.py).
+For: starting, asking, watching and ending the child. Not for: the child's own side
+(worker_process.py), or how messages are written down (wire.py).
 
-Both sides send length-prefixed JSON lists over pipes. `WorkerEngine` is the parent's side; `python
--m opro_local.engines.worker` runs `main`, the child's.
+A process of its own costs nothing here that counts, and gives what an engine in this process can't:
+its GPU memory is certainly free when it is gone, a hang can be ended, and this process imports no
+torch.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
 import os
-import queue
 import select
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from opro_local.engines.kinds import ENGINES, engine_class
-from opro_local.engines.wire import pack, pack_prompts, unpack, unpack_prompts
-from opro_local.errors import EngineError, ModelError, OproError, UsageError
+from opro_local.engines.kinds import ENGINES
+from opro_local.engines.wire import (
+    HEARTBEAT_SECONDS,
+    encode_frame,
+    pack,
+    pack_prompts,
+    take_frame,
+)
+from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.models.offline import SWITCHES
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
 
-LENGTH = struct.Struct("!Q")
-BEAT_SECONDS = 1.0
+# A busy child that sends no heartbeat for this long hangs; so does one that reads nothing.
 SILENCE_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
-TAIL_LINES = 12
+TAIL_LINES, TAIL_BYTES = 12, 16384
 # Chatter that says nothing about why an engine died.
 NOISE = ("INFO ", "WARNING ", "DEBUG ")
-PR_SET_PDEATHSIG = 1
+AGAIN = "run the same command again to go on"
 
 
-class WorkerEngine:
+class WorkerEngine(Engine):
     """An engine of the settings' kind, in a process of its own.
 
     Args:
@@ -62,14 +63,19 @@ class WorkerEngine:
         self, settings: EngineSettings, log: Path | None = None, devices: str | None = None
     ) -> None:
         self._settings = settings
-        # Open as long as the engine is; _kill closes it.
-        self._log = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
-        self._logged = os.fstat(self._log.fileno()).st_size
+        # Open as long as the engine is; _end closes it.
+        self._log: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
+        self._log_start = os.fstat(self._log.fileno()).st_size
         self._child = _spawn(settings, self._log, devices)
+        stdin, stdout = self._child.stdin, self._child.stdout
+        assert stdin is not None and stdout is not None  # _spawn makes pipes of both
+        self._stdin, self._stdout = stdin, stdout
         self._received = bytearray()
-        os.set_blocking(self._child.stdin.fileno(), False)
-        os.set_blocking(self._child.stdout.fileno(), False)
-        ready = self._ask(["start", _plain_settings(settings)], settings.load_seconds, None)
+        os.set_blocking(stdin.fileno(), False)
+        os.set_blocking(stdout.fileno(), False)
+        self._loading = True
+        ready = self._ask(["start", _settings_as_dict(settings)], settings.load_seconds, None)
+        self._loading = False
         self.fingerprint: Mapping[str, Any] = ready[0]
         self.max_model_len: int = ready[1]
 
@@ -87,21 +93,23 @@ class WorkerEngine:
         replies = self._ask(["generate", pack(requests)], self._settings.stall_seconds, progress)[0]
         if len(replies) != len(requests):
             raise EngineError(
-                f"the {self._settings.kind} engine gave {len(replies)} completions for {len(requests)} requests",
+                f"the {self._settings.kind} engine gave {len(replies)} completions "
+                f"for {len(requests)} requests",
                 "this is a fault of the engine; run the same command again to go on",
             )
         completions = [Completion(*reply) for reply in replies]
         if progress:
-            progress(
-                len(completions), sum(completion.completion_tokens for completion in completions)
-            )
+            tokens = sum(completion.completion_tokens for completion in completions)
+            progress(len(completions), tokens)
         return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each would take, chat template and special tokens included."""
         if not prompts:
             return []
-        return self._ask(["count", pack_prompts(prompts)], self._settings.stall_seconds, None)[0]
+        answer = self._ask(["count", pack_prompts(prompts)], self._settings.stall_seconds, None)
+        counts: list[int] = answer[0]
+        return counts
 
     def sleep(self) -> None:
         """Leave the GPU to others until `wake`. Nothing may be asked meanwhile."""
@@ -111,7 +119,7 @@ class WorkerEngine:
         """Come back to where `sleep` was called, with an empty KV cache."""
         self._ask(["wake"], self._settings.stall_seconds, None)
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill the child from another thread than the one that waits for its answer; that one gets
         an EngineError.
         """
@@ -127,9 +135,9 @@ class WorkerEngine:
                 self._send(["close"], CLOSE_SECONDS)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(CLOSE_SECONDS)
-        self._kill()
+        self._end()
 
-    def _ask(self, message: list, patience: float, progress: Progress | None) -> list:
+    def _ask(self, message: list[Any], patience: float, progress: Progress | None) -> list[Any]:
         """Send a message and wait for its answer; anything but an answer or the engine's own error
         ends the child.
         """
@@ -144,111 +152,115 @@ class WorkerEngine:
             # Interrupted or failed: what the child still sends would be taken for the next
             # question's answer.
             if not settled:
-                self._kill()
+                self._end()
         if answer[0] == "error":
+            _, name, *message_and_hint = answer
             kinds = {kind.__name__: kind for kind in (EngineError, ModelError, UsageError)}
             if message[0] == "start":
-                self._kill()
-            raise kinds.get(answer[1], EngineError)(*answer[2:])
+                self._end()
+            raise kinds.get(name, EngineError)(*message_and_hint)
         return answer[1:]
 
-    def _wait(self, patience: float, progress: Progress | None) -> list:
-        loading = not hasattr(self, "fingerprint")
+    def _wait(self, patience: float, progress: Progress | None) -> list[Any]:
+        """The child's answer.
+
+        Two clocks run. A child without a heartbeat hangs as a whole; while it loads a model, that
+        may be C code that lets no other thread run, so only `patience` counts then. A child with
+        one may still hang in its GPU: it is ended when its progress stands still.
+        """
         heard = moved = time.monotonic()
         counter = -1
         while True:
-            message = self._receive(min(BEAT_SECONDS, patience))
+            message = self._receive(min(HEARTBEAT_SECONDS, patience))
             now = time.monotonic()
             if message is not None:
                 heard = now
                 if message[0] != "beat":
                     return message
-                if message[1] != counter and not loading:
-                    counter, moved = message[1], now
+                _, calls, finished, tokens = message
+                if calls != counter and not self._loading:
+                    counter, moved = calls, now
                     if progress:
-                        progress(message[2], message[3])
-            elif now - heard > SILENCE_SECONDS and not loading:
-                raise self._hung(f"the engine has been silent for {SILENCE_SECONDS:g} s")
+                        progress(finished, tokens)
+            elif now - heard > SILENCE_SECONDS and not self._loading:
+                raise self._hang_error(f"the engine has been silent for {SILENCE_SECONDS:g} s")
             if now - moved > patience:
-                what = "not ready" if loading else "without progress"
-                raise self._hung(
-                    f"the {self._settings.kind} engine was {what} for {patience:g} s", loading
+                what = "not ready" if self._loading else "without progress"
+                raise self._hang_error(
+                    f"the {self._settings.kind} engine was {what} for {patience:g} s"
                 )
 
-    def _hung(self, message: str, loading: bool = False) -> EngineError:
-        raised = "load_seconds" if loading else "stall_seconds"
-        hint = f"lower max_num_seqs or max_tokens, or raise {raised} if the machine is only slow"
-        return EngineError(f"{message} and was ended{self._tail()}", hint)
+    def _hang_error(self, message: str) -> EngineError:
+        setting = "load_seconds" if self._loading else "stall_seconds"
+        hint = f"lower max_num_seqs or max_tokens, or raise {setting} if the machine is only slow"
+        return EngineError(f"{message} and was ended{self._log_tail()}", hint)
 
-    def _died(self) -> EngineError:
+    def _death_error(self) -> EngineError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(CLOSE_SECONDS)
         code = self._child.returncode
         if code is None:
-            how, hint = "closed its pipe", "run the same command again to go on"
+            how, hint = "closed its pipe", AGAIN
         elif code >= 0:
-            how, hint = f"exited with status {code}", "run the same command again to go on"
+            how, hint = f"exited with status {code}", AGAIN
         else:
+            # A kill that nobody here asked for is nearly always the kernel's, out of memory.
             memory = ", usually out of memory" if code == -signal.SIGKILL else ""
             how = f"was killed by signal {-code}{memory}"
-            hint = "lower max_num_seqs, max_model_len or kv_cache_bytes, then run the same command again to go on"
-        return EngineError(f"the {self._settings.kind} engine {how}{self._tail()}", hint)
+            hint = f"lower max_num_seqs, max_model_len or kv_cache_bytes, then {AGAIN}"
+        return EngineError(f"the {self._settings.kind} engine {how}{self._log_tail()}", hint)
 
-    def _tail(self) -> str:
+    def _log_tail(self) -> str:
         """The log's last telling lines. Read by position: the child shares the file's offset."""
         size = os.fstat(self._log.fileno()).st_size
-        start = max(self._logged, size - 16384)
+        start = max(self._log_start, size - TAIL_BYTES)
         text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
-        lines = [
-            line.rstrip()
-            for line in text.splitlines()
-            if line.strip() and not line.startswith(NOISE)
-        ]
+        written = (line.rstrip() for line in text.splitlines())
+        lines = [line for line in written if line and not line.startswith(NOISE)]
         return "; its log ends:\n  " + "\n  ".join(lines[-TAIL_LINES:]) + "\n" if lines else ""
 
-    def _send(self, message: list, patience: float) -> None:
+    def _send(self, message: list[Any], patience: float) -> None:
         """Write without blocking for ever: a stopped child reads nothing."""
-        data = memoryview(_framed(message))
-        pipe = self._child.stdin.fileno()
+        data = memoryview(encode_frame(message))
+        pipe = self._stdin.fileno()
         poll = select.poll()
         poll.register(pipe, select.POLLOUT)
         while data:
             if not poll.poll(patience * 1000):
-                raise self._hung(f"the engine has read nothing for {patience:g} s")
+                raise self._hang_error(f"the engine has read nothing for {patience:g} s")
             try:
                 data = data[os.write(pipe, data) :]
             except BrokenPipeError as error:
-                raise self._died() from error
+                raise self._death_error() from error
 
-    def _receive(self, seconds: float) -> list | None:
+    def _receive(self, seconds: float) -> list[Any] | None:
         """The next message, or None when none came in time.
 
         Raises:
             EngineError: the child is gone.
         """
-        pipe = self._child.stdout.fileno()
+        pipe = self._stdout.fileno()
         poll = select.poll()
         poll.register(pipe, select.POLLIN)
-        while (message := _unframed(self._received)) is None:
+        while (message := take_frame(self._received)) is None:
             if not poll.poll(seconds * 1000):
                 # A process the child started may keep the pipe open after the child's death.
                 if self._child.poll() is not None:
-                    raise self._died()
+                    raise self._death_error()
                 return None
             data = os.read(pipe, 1 << 20)
             if not data:
-                raise self._died()
+                raise self._death_error()
             self._received += data
         return message
 
-    def _kill(self) -> None:
+    def _end(self) -> None:
         """End the child's whole process group, and wait: its memory is free when this returns."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+        self.kill()
         self._child.wait()
-        self._child.stdout.close()
+        self._stdout.close()
         with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.close()
+            self._stdin.close()
         self._log.close()
 
 
@@ -261,13 +273,15 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
         env["CUDA_VISIBLE_DEVICES"] = devices
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     env.setdefault("VLLM_PLUGINS", "")  # third-party plugins run at import; none is needed
-    if settings.tensor_parallel * settings.pipeline_parallel == 1:
+    if _is_one_process(settings):
+        # vLLM's core then runs inside the child: its start is four times faster, its schedule
+        # repeats, and no process of its own can outlive a kill.
         env.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     if not ENGINES[settings.kind].reads_folder or Path("/proc/driver/nvidia").exists():
         return env
-    env.setdefault(
-        "OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.data_parallel))
-    )
+    # Workers that share the processor share its cores.
+    cores = len(os.sched_getaffinity(0)) // settings.data_parallel
+    env.setdefault("OMP_NUM_THREADS", str(max(1, cores)))
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times
     # slower than Intel's, or than itself told not to spin.
@@ -279,13 +293,17 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
     return env
 
 
-def _spawn(settings: EngineSettings, log: Any, devices: str | None = None) -> subprocess.Popen:
+def _spawn(
+    settings: EngineSettings, log: IO[bytes], devices: str | None = None
+) -> subprocess.Popen[bytes]:
     # The kernel's signal comes when the starting *thread* ends, and it would orphan vLLM's own
     # processes at tensor or pipeline parallel above 1. In both cases the pipe alone has to do.
-    alone = settings.tensor_parallel * settings.pipeline_parallel == 1
-    bound = threading.current_thread() is threading.main_thread() and alone
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    bound = in_main_thread and _is_one_process(settings)
+    module = "opro_local.engines.worker_process"
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "opro_local.engines.worker", "bound" if bound else "free"],
+        # -P: a file in the working directory must not stand in for a module.
+        [sys.executable, "-P", "-m", module, "bound" if bound else "free"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -296,135 +314,11 @@ def _spawn(settings: EngineSettings, log: Any, devices: str | None = None) -> su
     )
 
 
-def _framed(message: list) -> bytes:
-    # ASCII escapes carry lone surrogates, which UTF-8 can't.
-    data = json.dumps(message, separators=(",", ":"), default=dict).encode("ascii")
-    return LENGTH.pack(len(data)) + data
+def _is_one_process(settings: EngineSettings) -> bool:
+    """Whether the child can host the whole model without processes of vLLM's own."""
+    return settings.tensor_parallel * settings.pipeline_parallel == 1
 
 
-def _unframed(received: bytearray) -> list | None:
-    """Take the first whole message off the bytes received so far."""
-    if len(received) < LENGTH.size:
-        return None
-    end = LENGTH.size + LENGTH.unpack_from(received)[0]
-    if len(received) < end:
-        return None
-    message = json.loads(received[LENGTH.size : end])
-    del received[:end]
-    return message
-
-
-def _plain_settings(settings: EngineSettings) -> dict[str, Any]:
+def _settings_as_dict(settings: EngineSettings) -> dict[str, Any]:
+    # Not dataclasses.asdict, which copies deeply and fails on frozen mappings.
     return {field.name: getattr(settings, field.name) for field in fields(settings)}
-
-
-class _Pipe:
-    """The child's end: answers, and a heartbeat while it works."""
-
-    def __init__(self, fd: int) -> None:
-        self._file = os.fdopen(fd, "wb", buffering=0)
-        self._lock = threading.Lock()
-        self._busy = False
-        self._state = [0, 0, 0]
-        threading.Thread(target=self._beat, daemon=True).start()
-
-    def progress(self, finished: int, tokens: int) -> None:
-        """Every call counts as progress, whatever the numbers."""
-        self._state = [self._state[0] + 1, finished, tokens]
-
-    def begin(self) -> None:
-        self._state = [0, 0, 0]
-        self._busy = True
-
-    def answer(self, message: list) -> None:
-        """Send the answer; no heartbeat follows it, as nobody reads between questions."""
-        with self._lock:
-            self._busy = False
-            self._write(message)
-
-    def _beat(self) -> None:
-        while True:
-            time.sleep(BEAT_SECONDS)
-            with self._lock:
-                if self._busy:
-                    self._write(["beat", *self._state])
-
-    def _write(self, message: list) -> None:
-        data = memoryview(_framed(message))
-        while data:
-            data = data[self._file.write(data) :]
-
-
-def main() -> None:
-    """The child: hosts the engine it is told to start until it is told to close or its parent is
-    gone.
-    """
-    if sys.argv[1:] == ["bound"]:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    commands: queue.SimpleQueue[list] = queue.SimpleQueue()
-    # Whatever the engine or a process it starts reads or prints must not meet the protocol.
-    source, target = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    threading.Thread(target=_listen, args=(source, commands), daemon=True).start()
-    _serve(commands, _Pipe(target))
-
-
-def _listen(fd: int, commands: queue.SimpleQueue[list]) -> None:
-    """Pass commands on; at the end of the pipe the parent is gone, and so is this process group."""
-    received = bytearray()
-    while data := os.read(fd, 1 << 20):
-        received += data
-        while (message := _unframed(received)) is not None:
-            commands.put(message)
-    os.killpg(0, signal.SIGKILL)
-
-
-def _serve(commands: queue.SimpleQueue[list], pipe: _Pipe) -> None:
-    engine = None
-    while (command := commands.get())[0] != "close":
-        pipe.begin()
-        # The one boundary of this process: whatever an engine raises has to reach the parent as a
-        # message.
-        try:
-            if command[0] == "start":
-                settings = EngineSettings(
-                    **{**command[1], "adapters": tuple(command[1]["adapters"])}
-                )
-                engine = engine_class(settings.kind)(settings)
-                answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
-            elif command[0] == "generate":
-                done = engine.generate(unpack(command[1]), pipe.progress)
-                answer = ["done", [_row(completion) for completion in done]]
-            elif command[0] == "sleep":
-                engine.sleep()
-                answer = ["done"]
-            elif command[0] == "wake":
-                engine.wake()
-                answer = ["done"]
-            else:
-                answer = ["counts", engine.count_tokens(unpack_prompts(command[1]))]
-        except OproError as error:
-            answer = ["error", type(error).__name__, error.message, error.hint]
-        except Exception as error:
-            traceback.print_exc()
-            line = (str(error).splitlines() or [""])[0]
-            answer = [
-                "error",
-                "EngineError",
-                f"{type(error).__name__}: {line}",
-                "the traceback is in the engine's log",
-            ]
-        pipe.answer(answer)
-    # No engine.close(): the process ends here, and that frees everything, faster and more surely.
-    os._exit(0)
-
-
-def _row(completion: Completion) -> tuple:
-    c = completion
-    return (c.text, c.finish_reason, c.prompt_tokens, c.cached_tokens, c.completion_tokens)
-
-
-if __name__ == "__main__":
-    main()
