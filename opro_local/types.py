@@ -1,7 +1,6 @@
-"""The plain data that travels between the rooms, and the two protocols everything hangs on.
+"""The plain data that travels between the wings, and the contracts of problems and engines.
 
-For: values and contracts. Not for: behaviour, I/O, or anything that imports the rest of the
-package.
+For: values and protocols. Not for: behaviour, I/O, or anything that imports the rest of the package.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -42,10 +41,10 @@ class Prompt:
         text: the user's turn of a chat, or the whole text when `chat` is false.
         system: the system message; None leaves the chat template's own default.
         prefill: the first words of the reply, which the model continues; they are not part of the
-        completion.
+            completion.
         chat: whether the text goes through the model's chat template.
         turns: what was said before in the chat, oldest first, as pairs (user, assistant): worked
-        examples.
+            examples.
     """
 
     text: str
@@ -180,13 +179,13 @@ class Score:
     Attributes:
         value: the mean of `values`.
         values: shape (n,), one score per example in the split's order; shape (1,) where there are
-        no examples.
+            no examples.
         rows: which examples of the split were scored, ascending, where not all were; None for all.
         failures: answers from which nothing could be extracted. They score 0.
         truncated: answers cut at max_tokens, whatever they scored.
         tokens: prompt and completion tokens spent on it.
-        metrics: further figures shown beside the value, such as "strict", the value when only marked
-        answers count.
+        metrics: further figures, by name, that are shown next to the value, such as "strict", the
+            value when only marked answers count.
     """
 
     value: float
@@ -199,6 +198,7 @@ class Score:
 
     @property
     def n(self) -> int:
+        """How many examples were scored."""
         return len(self.values)
 
 
@@ -211,7 +211,10 @@ class Rejection:
     reason: str
 
 
+# What a search is to its driver: it yields batches and is sent the result of each.
 Batches = Generator[Batch, BatchResult, Any]
+
+# Told while a batch runs: how many requests are finished, and how many tokens were written.
 Progress = Callable[[int, int], None]
 
 
@@ -219,11 +222,12 @@ class Problem(Protocol):
     """What is optimized.
 
     Every method is deterministic and does no I/O: whatever a model or a program must do is yielded
-    as batches. `splits` names the splits that exist, "train" always among them; numeric problems
-    have no other.
+    as batches. A class satisfies the protocol by having these methods; it need not inherit it.
     """
 
-    splits: tuple[Split, ...]
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that exist, "train" always among them; numeric problems have no other."""
 
     def seeds(self) -> Sequence[Solution]:
         """The solutions scored first; the first of them is the baseline."""
@@ -239,33 +243,47 @@ class Problem(Protocol):
         """A proposed text as a solution, or the reason why it can't be one."""
 
     def evaluate(
-        self,
-        solutions: Sequence[Solution],
-        split: Split,
-        label: str,
-        rows: Sequence[int] | None = None,
-    ) -> Generator[Batch, BatchResult, list[Score | str]]:
-        """Score every solution on the examples of the split: one Score each, in order.
+        self, solutions: Sequence[Solution], split: Split, label: str
+    ) -> Generator[Batch, BatchResult, Sequence[Score | str]]:
+        """Score every solution on all examples of the split: one Score each, in order.
 
         All solutions go in one Batch per model or program involved. A text instead of a Score is
-        the reason why the solution can't be scored; the search rejects it. `rows` are positions in
-        the split, in the order the values are wanted; None means all. Only problems of the kind
-        "prompt" are asked for a part, others need not take it.
+        the reason why the solution can't be scored; the search rejects it.
         """
 
     def format_score(self, value: float) -> str | None:
         """A score's value as meta-prompts and people read it; None hides it."""
 
     def prompt_variables(self) -> Mapping[str, str]:
-        """The problem's own words for a meta-prompt (see metaprompt.render)."""
+        """What a meta-prompt's template calls the problem's things (see metaprompt.render)."""
 
     def exemplars(self, indices: Sequence[int]) -> Sequence[Mapping[str, str]]:
-        """The train rows at these positions as meta-prompts show them."""
+        """The train rows at these positions as meta-prompts show them; empty where there are no
+        rows to show.
+        """
+
+
+@runtime_checkable
+class RowProblem(Problem, Protocol):
+    """A problem with rows of its own, so that a solution can be scored on a part of a split.
+
+    Schedules that score parts (search/schedules/) need one; all others take any Problem.
+    """
+
+    def evaluate(
+        self,
+        solutions: Sequence[Solution],
+        split: Split,
+        label: str,
+        rows: Sequence[int] | None = None,
+    ) -> Generator[Batch, BatchResult, Sequence[Score | str]]:
+        """As Problem.evaluate, on these rows of the split.
+
+        `rows` are positions in the split, in the order the values are wanted; None means all.
+        """
 
     def targets(self) -> Sequence[str]:
-        """The targets of the train rows, in order. Asked where evaluate is asked for a part, and
-        only there.
-        """
+        """The targets of the train rows, in order."""
 
 
 class Engine(Protocol):

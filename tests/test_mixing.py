@@ -435,13 +435,13 @@ def test_one_paragraph_of_a_long_parent_is_written_anew(tables):
     made = {p.key for p in trajectory.proposals if p.operator == "paragraph" and p.key}
     texts = [entry.solution.text for entry in trajectory.entries if entry.solution.key in made]
     assert texts
-    reply_constraint = [
+    held = [
         r.sampling.constraint
         for b in batches
         for r in b.requests
         if "Write only this paragraph" in r.prompt.text
     ]
-    assert reply_constraint and all(limit.kind == "regex" for limit in reply_constraint)
+    assert held and all(limit.kind == "regex" for limit in held)
     for text in texts:
         parts = text.split("\n\n")
         assert len(parts) == 3 and any(part.startswith("Changed") for part in parts)

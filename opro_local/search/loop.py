@@ -22,7 +22,17 @@ from opro_local.search import chance, racing
 from opro_local.search.proposing import Proposer
 from opro_local.search.similarity import Similarity
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, Batches, BatchResult, Problem, Rejection, Score, Solution, Split
+from opro_local.types import (
+    Batch,
+    Batches,
+    BatchResult,
+    Problem,
+    Rejection,
+    RowProblem,
+    Score,
+    Solution,
+    Split,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +179,9 @@ def _race(
     refused: dict[int, str] = {}
     while len(alive) and done < incumbent.n:
         drawn = order[done : done + _next_rows(config, len(alive), done, incumbent.n)]
+        assert isinstance(problem, RowProblem)
         asked = problem.evaluate(
-            [solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn
+            [solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn.tolist()
         )
         found = yield from trajectory.count_costs(asked)
         done, number = done + len(drawn), number + 1
@@ -199,6 +210,7 @@ def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarra
     """
     rng = chance.generator(config, step, chance.ROWS)
     if config.scoring == "halve":
+        assert isinstance(problem, RowProblem)
         return chance.in_proportion(problem.targets(), rng)
     return rng.permutation(total)
 
@@ -252,7 +264,8 @@ def score(
     if rows is None:
         asked = problem.evaluate(solutions, split, label)
     else:
-        asked = problem.evaluate(solutions, split, label, rows)
+        assert isinstance(problem, RowProblem)
+        asked = problem.evaluate(solutions, split, label, rows.tolist())
     found = yield from trajectory.count_costs(asked)
     if rows is not None:
         found = [

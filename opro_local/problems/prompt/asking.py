@@ -42,7 +42,7 @@ class Asking:
         return render(form, view, self.variables)
 
     def samplings(self, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
-        """How so many replies are drawn: each with its own seed, and reply_constraint to the form's shape."""
+        """How so many replies are drawn: each with its own seed, and held to the form's shape."""
         constraint = reply_constraint(form, self.variables)
         drawn = samplings(self._config, form, step, count, attempt)
         return [replace(sampling, constraint=constraint) for sampling in drawn]

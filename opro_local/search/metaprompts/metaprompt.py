@@ -44,7 +44,7 @@ class Form:
         max_tokens: new tokens asked for when the config doesn't say.
         needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows
             that the parent got wrong) or "paragraphs" (a parent of several); "" for nothing.
-        schema: a JSON schema of the reply, reply_constraint by constrained decoding; the text is its field
+        schema: a JSON schema of the reply, held by constrained decoding; the text is its field
         "instruction".
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the
