@@ -1,6 +1,6 @@
-"""What can be optimized: one module per problem, each with the protocol `types.Problem`.
+"""How most problems ask the optimizer: everything in one batch.
 
-For: the way most problems ask the optimizer. Not for: the problems themselves.
+For: `Problem.ask_optimizer` where a problem needs nothing else. Not for: the problems themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opro_local.types import Batch, BatchResult, Completion, Prompt, Request, Sa
 def ask_once(
     label: str, prompt: Prompt, samplings: Sequence[Sampling]
 ) -> Generator[Batch, BatchResult, Sequence[Completion]]:
-    """One Batch to the optimizer, the same prompt once per sampling (see types.Problem.ask_optimizer)."""
+    """One Batch to the optimizer, the same prompt once per sampling (see Problem.ask_optimizer)."""
     return (yield from ask(label, [Request(prompt, sampling) for sampling in samplings]))
 
 

@@ -1,7 +1,7 @@
 """Any program that scores a text: what its output says, and what of it identifies a run.
 
 For: the last line of stdout as a number, and a clear reason where there is none. Not for: running
-programs (engines/program.py).
+programs (programs/program.py).
 """
 
 from __future__ import annotations
@@ -19,32 +19,9 @@ from opro_local.errors import DataError, UsageError
 from opro_local.problems.function import file_digest
 from opro_local.types import Completion
 
-RUN = "run.sqlite"
+RUN = "run.sqlite"  # a folder with this file is a run's own
 
-
-def printed(completion: Completion) -> float | str:
-    """The score that a run of a command ended with, or why there is none.
-
-    The last line of stdout that is not blank is a number, or a JSON object whose `score` is one.
-    """
-    told: Mapping[str, Any] = json.loads(completion.text)
-    return failure(told) or _last_number(told)
-
-
-def failure(told: Mapping[str, Any]) -> str:
-    """Why a run said nothing, "" if it ended itself with status 0 and wrote text; the kind stands
-    before the colon.
-    """
-    last = _last_line(told["stderr"])[:200]
-    if told["ended"]:
-        return ENDED.get(told["ended"], told["ended"])
-    if told["exit"] < 0:
-        return f"killed: the program ended by signal {-told['exit']}{last and f': {last}'}"
-    if told["exit"]:
-        return f"exit code {told['exit']}{last and f': {last}'}"
-    return "not text: stdout is not UTF-8" if told["binary"] else ""
-
-
+# What a report's `ended` means: the program did not end by itself.
 ENDED = {
     "time": "timeout: the program ran longer than allowed",
     "output": "too much output: the program was ended",
@@ -52,8 +29,36 @@ ENDED = {
 }
 
 
-def _last_number(told: Mapping[str, Any]) -> float | str:
-    line = _last_line(told["stdout"])
+def printed(completion: Completion) -> float | str:
+    """The score that a run of a command ended with, or why there is none.
+
+    The last line of stdout that is not blank is a number, or a JSON object whose `score` is one.
+    """
+    report: Mapping[str, Any] = json.loads(completion.text)
+    return failure(report) or _last_number(report)
+
+
+def failure(report: Mapping[str, Any]) -> str:
+    """Why a run of a program gave nothing; "" if it ended itself with status 0 and wrote text.
+
+    The kind of failure stands before the colon.
+
+    Args:
+        report: `exit`, `ended`, `stdout`, `stderr` and `binary` (see programs/program.py).
+    """
+    last = _last_line(report["stderr"])[:200]
+    detail = f": {last}" if last else ""
+    if report["ended"]:
+        return ENDED.get(report["ended"], report["ended"])
+    if report["exit"] < 0:
+        return f"killed: the program ended by signal {-report['exit']}{detail}"
+    if report["exit"]:
+        return f"exit code {report['exit']}{detail}"
+    return "not text: stdout is not UTF-8" if report["binary"] else ""
+
+
+def _last_number(report: Mapping[str, Any]) -> float | str:
+    line = _last_line(report["stdout"])
     if not line:
         return "no number: nothing on stdout"
     try:
@@ -68,9 +73,9 @@ def _last_number(told: Mapping[str, Any]) -> float | str:
         score = float(value)
     except OverflowError:
         score = math.inf
-    return (
-        score if math.isfinite(score) else f"not finite: the last line of stdout is {line[:80]!r}"
-    )
+    if not math.isfinite(score):
+        return f"not finite: the last line of stdout is {line[:80]!r}"
+    return score
 
 
 def _plain_number(line: str) -> float | None:
@@ -82,7 +87,8 @@ def _plain_number(line: str) -> float | None:
 
 
 def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "")
+    """The last line that is not blank, without the whitespace around it; "" where there is none."""
+    return text.rstrip().rpartition("\n")[2].strip()
 
 
 def check_command(command: Sequence[str], folder: Path, where: str) -> None:
@@ -99,11 +105,12 @@ def check_command(command: Sequence[str], folder: Path, where: str) -> None:
     program = command[0]
     if "{" in program:
         return
-    found = shutil.which(program) if "/" not in program else shutil.which(folder / program)
-    if not found:
+    # As subprocess looks for it: a path starts from the working folder, a bare name from PATH.
+    if not shutil.which(folder / program if "/" in program else program):
         raise UsageError(
             f"{where}: there is no program {program!r}",
-            "no shell is used: give the program and its arguments as a list, or a path from the working folder",
+            "no shell is used: give the program and its arguments as a list, "
+            "or a path from the working folder",
         )
 
 
@@ -122,6 +129,7 @@ def command_digest(command: Sequence[str], folder: Path) -> str:
     digest = hashlib.sha256()
     for position, part in enumerate(command):
         path = folder / part
+        # The program itself is a file of the user's only where it is given as a path.
         own = path.is_file() and (position > 0 or "/" in part)
         digest.update(json.dumps([part, file_digest(path) if own else ""]).encode())
     return digest.hexdigest()[:16]
@@ -142,12 +150,10 @@ def folder_digest(folder: Path) -> str:
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name != ".git")
         for path in (Path(here) / name for name in sorted([*names, *links])):
-            content = (
-                str(path.readlink())
-                if path.is_symlink()
-                else file_digest(path)
-                if path.is_file()
-                else ""
-            )
+            content = ""
+            if path.is_symlink():
+                content = str(path.readlink())
+            elif path.is_file():
+                content = file_digest(path)
             digest.update(json.dumps([str(path.relative_to(folder)), content]).encode())
     return digest.hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Agent instruction files such as CLAUDE.md, by whole file or section, scored by a suite of tasks."""
+"""Agent instruction files such as CLAUDE.md, whole or by section, scored by a suite of tasks."""

@@ -169,7 +169,7 @@ class AgentFileProblem:
         return show_score(value, self._search.buckets)
 
     def prompt_variables(self) -> Mapping[str, str]:
-        """The noun of what is written, and for a section its heading and the headings of the file."""
+        """What is written, and for a section its heading and the headings of the file."""
         words = {
             "place": "",
             "noun": "file",
@@ -295,7 +295,7 @@ def _body(text: str, number: int) -> str:
 
 
 def _like(original: str, text: str) -> str:
-    """A rewritten file with the original's line endings and the whitespace it began and ended with."""
+    """A rewritten file with the line endings and the outer whitespace of the original."""
     lead = original[: len(original) - len(original.lstrip())]
     tail = original[len(original.rstrip()) :]
     return lead + with_endings(text.strip(), original) + tail

@@ -14,7 +14,8 @@ import numpy as np
 
 Tour = tuple[int, ...]
 EXACT = 100  # most points for which the optimum is looked for: half a minute at the most difficult
-NODES = 20_000  # branch-and-bound nodes after which the solver gives up; a count, so that every machine agrees
+# Branch-and-bound nodes after which the solver gives up; a count, so that every machine agrees.
+NODES = 20_000
 
 
 def length(tour: Sequence[int], distances: np.ndarray) -> float:
@@ -25,7 +26,7 @@ def length(tour: Sequence[int], distances: np.ndarray) -> float:
 
 
 def canonical(tour: Sequence[int]) -> Tour:
-    """The same closed tour from city 0 on, in the direction whose second city is the smaller one."""
+    """The same closed tour from city 0 on, in the direction whose second city is the smaller."""
     start = list(tour).index(0)
     turned = (*tour[start:], *tour[:start])
     return turned if turned[1] <= turned[-1] else (0, *reversed(turned[1:]))
@@ -77,8 +78,9 @@ def shortest(distances: np.ndarray) -> Tour | None:
     n = len(distances)
     if n > EXACT:
         return None
-    a, b = np.triu_indices(n, 1)
+    a, b = np.triu_indices(n, 1)  # the two ends of each edge
     edges = np.arange(len(a))
+    # A limit a row: first one for each city, whose edges number exactly two.
     rows = csr_array((np.ones(2 * len(a)), (np.r_[a, b], np.r_[edges, edges])), (n, len(a)))
     upper, whole = np.full(n, 2.0), False
     while True:
@@ -93,14 +95,14 @@ def shortest(distances: np.ndarray) -> Tour | None:
         if found.x is None or found.status != 0:
             return None
         used = found.x > 1e-6
-        parts, part = connected_components(
-            csr_array((np.ones(used.sum()), (a[used], b[used])), (n, n)), directed=False
-        )
+        graph = csr_array((np.ones(used.sum()), (a[used], b[used])), (n, n))
+        parts, part = connected_components(graph, directed=False)
         if parts > 1:
-            leaving = [
-                csr_array(((part[a] == k) != (part[b] == k)).astype(float)[None])
-                for k in range(parts)
-            ]
+            # For each part: the edges with one end in it number two or more.
+            leaving = []
+            for k in range(parts):
+                crosses = (part[a] == k) != (part[b] == k)
+                leaving.append(csr_array(crosses.astype(float)[None]))
             rows, upper = vstack([rows, *leaving]), np.r_[upper, np.full(parts, np.inf)]
         elif whole:
             return _follow(n, a[used], b[used])
@@ -109,11 +111,12 @@ def shortest(distances: np.ndarray) -> Tour | None:
 
 def _follow(n: int, a: np.ndarray, b: np.ndarray) -> Tour:
     """The tour that n edges make."""
-    beside: dict[int, list[int]] = {city: [] for city in range(n)}
+    neighbours: dict[int, list[int]] = {city: [] for city in range(n)}
     for one, other in zip(a.tolist(), b.tolist(), strict=True):
-        beside[one].append(other)
-        beside[other].append(one)
+        neighbours[one].append(other)
+        neighbours[other].append(one)
     tour = [0]
     while len(tour) < n:
-        tour.append(next(city for city in beside[tour[-1]] if city not in tour[-2:]))
+        # Of a city's two neighbours one is where the tour comes from.
+        tour.append(next(city for city in neighbours[tour[-1]] if city not in tour[-2:]))
     return canonical(tour)

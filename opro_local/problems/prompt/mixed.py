@@ -65,7 +65,7 @@ class Mixed:
         return (yield from self._seeding.start())
 
     def propose(self, step: int, most: int) -> Generator[Batch, BatchResult, list[Solution]]:
-        """See Proposer.propose: one call of the optimizer for all text operators, then the moves."""
+        """See Proposer.propose: one call of the optimizer for all texts, then the moves."""
         search = self._config.search
         slots = self._slots(step, most * search.drafts_each)
         texts = [slot for slot in slots if slot.operator in self._forms.drafting]

@@ -1,15 +1,16 @@
-"""Moves on demonstrations: how the worked examples of one solution are made from those of others.
+"""Moves on demonstrations: how those of one solution are made from those of others.
 
-For: which rows are shown and in what order, within a token budget. Not for: what a worked example
-looks like (problems/demonstrations.py) or which move is made (bandit.py).
+For: which rows are shown and in what order, within a token budget. Not for: what a demonstration
+looks like (demonstrations.py, layout.py), which move is made (selection.py), or making one until it
+gives something new (moving.py).
 
-Every move takes a `DemonstrationPool` and gives a tuple of row ids, without repetitions; it may give what it was
-given.
+Every move takes a pool and the demonstrations of two parents, and gives a tuple of row ids without
+repetitions; it may give what it was given. A new move is a function and a line in `MOVES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from opro_local.search.chance import in_turns
 from opro_local.types import Demonstration
 
-Ids = tuple[str, ...]
+Ids = tuple[str, ...]  # of train rows, in the order in which they are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,14 @@ class DemonstrationPool:
     Attributes:
         known: the rows that can be shown.
         most: how many a solution may show.
-        tokens: how many tokens they may add to a prompt together.
+        token_budget: how many tokens they may add to a prompt together.
         wrong: ids of rows that the parent got wrong.
         rng: the source of all chance.
     """
 
     known: Sequence[Demonstration]
     most: int
-    tokens: int
+    token_budget: int
     wrong: Sequence[str]
     rng: np.random.Generator
 
@@ -44,7 +45,7 @@ class DemonstrationPool:
         """
         cost = {row.id: row.tokens for row in self.known}
         chosen: list[str] = []
-        left = self.tokens
+        left = self.token_budget
         for key in dict.fromkeys(ids):
             if len(chosen) < self.most and cost[key] <= left:
                 chosen.append(key)
@@ -58,8 +59,8 @@ class DemonstrationPool:
 
 
 def draw(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
-    """New ones, half of the most or more, and the targets as equally frequent as their number
-    allows.
+    """New ones in random order: at least half as many as may be shown, each target as often as the
+    others as far as that goes.
     """
     count = int(pool.rng.integers((pool.most + 1) // 2, pool.most + 1))
     chosen = list(pool.fit(pool.balanced())[:count])
@@ -71,7 +72,8 @@ def alter(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """A small change: one is exchanged, one or two join, one leaves, or all change places."""
     if not parent:
         return draw(pool, parent, other)
-    change = (_exchange, _grow, _shrink, _reorder)[int(pool.rng.integers(4))]
+    changes = (_exchange, _grow, _shrink, _reorder)
+    change = changes[int(pool.rng.integers(len(changes)))]
     return change(pool, parent)
 
 
@@ -79,7 +81,8 @@ def cross(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """The parent's first ones and another solution's last ones."""
     if not parent or not other:
         return draw(pool, parent, other)
-    head, tail = (int(pool.rng.integers(1, len(ids) + 1)) for ids in (parent, other))
+    head = int(pool.rng.integers(1, len(parent) + 1))
+    tail = int(pool.rng.integers(1, len(other) + 1))
     return pool.fit((*parent[:head], *other[-tail:]))
 
 
@@ -87,19 +90,22 @@ def correct(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:
     """A row that the parent got wrong joins, in the place of one of its own where all places are
     taken.
     """
-    shown = {row.id for row in pool.known}
-    wrong = [key for key in pool.wrong if key in shown and key not in parent]
+    available = {row.id for row in pool.known}
+    wrong = [key for key in pool.wrong if key in available and key not in parent]
     if not parent or not wrong:
         return alter(pool, parent, other)
     key = wrong[int(pool.rng.integers(len(wrong)))]
-    full = len(parent) >= pool.most
-    place = int(pool.rng.integers(len(parent) + (not full)))
-    return pool.fit((*parent[:place], key, *parent[place + full :]))
+    if len(parent) < pool.most:
+        place = int(pool.rng.integers(len(parent) + 1))
+        return pool.fit((*parent[:place], key, *parent[place:]))
+    place = int(pool.rng.integers(len(parent)))
+    return pool.fit((*parent[:place], key, *parent[place + 1 :]))
 
 
-MOVES: dict[str, Callable[[DemonstrationPool, Ids, Ids], Ids]] = {
-    move.__name__: move for move in (draw, alter, cross, correct)
-}
+Move = Callable[[DemonstrationPool, Ids, Ids], Ids]
+
+# The names are recorded in stores and results, and their order decides which is drawn.
+MOVES: Mapping[str, Move] = {"draw": draw, "alter": alter, "cross": cross, "correct": correct}
 
 
 def _exchange(pool: DemonstrationPool, parent: Ids) -> Ids:

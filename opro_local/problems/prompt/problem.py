@@ -146,7 +146,7 @@ class PromptProblem:
         label: str,
         rows: Sequence[int] | None = None,
     ) -> Generator[Batch, BatchResult, list[Completion]]:
-        """The scorer's answers, as they are scored: those of the second round where there is one."""
+        """The scorer's answers as they are scored: those of the second round where there is one."""
         examples = self._rows(split, rows)
         requests: list[Request] = []
         for solution in solutions:

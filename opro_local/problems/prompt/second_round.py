@@ -28,7 +28,7 @@ def asked_again(prompt: Prompt, answer: Completion) -> Prompt:
 
 
 def combined(first: Completion, second: Completion) -> Completion:
-    """The second round's answer, with the tokens of both; truncated means that the first was cut."""
+    """The second round's answer with the tokens of both; truncated means that the first was cut."""
     # The reference's trimming: what stands after a colon, to the end of the line or the next
     # question.
     text = second.text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
