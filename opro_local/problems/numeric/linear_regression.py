@@ -1,4 +1,4 @@
-"""Linear regression (paper section 4.1): the optimizer proposes w and b of a line and is told the
+"""Linear regression (paper section 4.1): the optimizer proposes w and b of a line and is shown the
 squared error.
 
 For: the instance, reading pairs, their loss, and the known optimum. Not for: asking models, or the
@@ -42,12 +42,20 @@ from opro_local.types import (
     Split,
 )
 
+# What float() reads, without the underscores that it allows; nan and inf are refused by name later.
 NUMBER = re.compile(
-    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE
+    r"""
+    [+-]?
+    (?: (?: \d+ \.? \d* | \. \d+ ) (?: e [+-]? \d+ )?
+      | nan
+      | inf (?: inity )?
+    )
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
-NAMES = re.compile(r"\s*w\s*,\s*b\s*", re.IGNORECASE)
-NAME = re.compile(r"^\(?\s*[wb]\s*[=:]\s*", re.IGNORECASE)
+NAMES = re.compile(r"\s* w \s* , \s* b \s*", re.IGNORECASE | re.VERBOSE)  # as in "[w, b]"
+NAME = re.compile(r"^ \(? \s* [wb] \s* [=:] \s*", re.IGNORECASE | re.VERBOSE)  # as in "(w = 3"
 
 
 class LinearRegression:
@@ -71,24 +79,28 @@ class LinearRegression:
     ) -> None:
         self._settings = settings
         seed = config.run.seed + 1
+        # RandomState and the multiples of the seed are the reference code's, so that points and
+        # starts are too.
         self._x = np.arange(1.0, settings.points + 1)
         noise = np.random.RandomState(seed % 2**32).randn(settings.points)
         self._y = self._x * settings.w + settings.b + settings.noise * noise
         low, high = settings.range
         start_low, start_high = settings.start_range
         self.box = Box(low, high, settings.decimals, start_high - start_low)
-        starts = [
-            np.random.RandomState(seed * k % 2**32).uniform(start_low, start_high, settings.starts)
-            for k in (10, 100)
-        ]
+        w_random = np.random.RandomState(seed * 10 % 2**32)
+        b_random = np.random.RandomState(seed * 100 % 2**32)
+        w_starts = w_random.uniform(start_low, start_high, settings.starts)
+        b_starts = b_random.uniform(start_low, start_high, settings.starts)
         self._seeds = _chosen(self, config) or [
-            self.solution(self.box.point(w, b)) for w, b in zip(*starts, strict=True)
+            self.solution(self.box.point(w, b)) for w, b in zip(w_starts, b_starts, strict=True)
         ]
-        self._constraint = (
-            Constraint("regex", pattern(low, high, settings.decimals)) if constrained else None
-        )
+        self._constraint: Constraint | None = None
+        if constrained:
+            self._constraint = Constraint("regex", pattern(low, high, settings.decimals))
         self.truth = self.box.point(settings.w, settings.b)
         self.optimum = self._optimum()
+        # The search ends once a pair is no worse than the true one; where that is not on the grid,
+        # with the best pair that is.
         on_grid = self.truth == (settings.w, settings.b)
         self.target = -self.loss(self.truth if on_grid else self.pair(self.optimum.text))
 
@@ -142,7 +154,7 @@ class LinearRegression:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, BatchResult, list[Score]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """Minus the loss of each pair; asks nobody."""
         yield from ()
         losses = [self.loss(self.pair(solution.text)) for solution in solutions]
@@ -170,29 +182,22 @@ class LinearRegression:
         pairs.
         """
         starts = [self.pair(seed.text) for seed in self._seeds]
-        known = (self.loss, len(trajectory.entries), starts, self.optimum.value)
+        asked = (self.loss, len(trajectory.entries), starts, self.optimum.value)
         baselines = {
-            "cma_es": cma_es(*known, self.box),
-            "coordinate_search": coordinate_search(*known, self.box),
-            "random_search": random_search(*known, self.box.draw),
+            "cma_es": cma_es(*asked, self.box),
+            "coordinate_search": coordinate_search(*asked, self.box),
+            "random_search": random_search(*asked, self.box.draw),
         }
         result = completed(found, trajectory, self.optimum, baselines)
         w, b, least = self._least_squares()
-        proposed = self.solution(self.truth).text in {
-            entry.solution.text for entry in trajectory.entries
-        }
         result["least_squares"] = {"w": w, "b": b, "value": least}
-        result["truth"] = {
-            "text": self.solution(self.truth).text,
-            "value": -self.target,
-            "proposed": proposed,
-        }
+        truth = self.solution(self.truth).text
+        proposed = any(entry.solution.text == truth for entry in trajectory.entries)
+        result["truth"] = {"text": truth, "value": -self.target, "proposed": proposed}
         if found["reason"].startswith("target score"):
-            result["reason"] = (
-                "the true pair was proposed"
-                if proposed
-                else "a pair no worse than the true one was found"
-            )
+            result["reason"] = "a pair no worse than the true one was found"
+            if proposed:
+                result["reason"] = "the true pair was proposed"
         return result
 
     def _least_squares(self) -> tuple[float, float, float]:
@@ -210,6 +215,8 @@ class LinearRegression:
         x, y = self._x - self._x.mean(), self._y - self._y.mean()
         residual = self._y.mean() - w * self._x.mean()
         b = np.clip(np.round(residual, self.box.decimals), self.box.low, self.box.high)
+        # The sum of (y - w x - b)^2 over the points, for all w at once: what is left after the best
+        # real b, and how far the b on the grid is from it.
         losses = y @ y - 2 * w * (x @ y) + w**2 * (x @ x) + len(x) * (residual - b) ** 2
         best = self.box.point(w[losses.argmin()], b[losses.argmin()])
         return Reference(
@@ -238,9 +245,11 @@ def last_pair(text: str) -> tuple[str, str] | None:
 
     The reference code takes the last brackets too: a model that reasons ends with its answer.
     """
-    inside = [part for part in BRACKETS.findall(text) if not NAMES.fullmatch(part)]
-    for candidate in reversed(inside) if "[" in text else [text]:
-        parts = candidate.split(",")
+    insides = [text]
+    if "[" in text:
+        insides = [inside for inside in BRACKETS.findall(text) if not NAMES.fullmatch(inside)]
+    for inside in reversed(insides):
+        parts = inside.split(",")
         if len(parts) == 2 and all(part.strip() for part in parts):
             return parts[0], parts[1]
     return None
@@ -268,13 +277,16 @@ def pattern(low: float, high: float, decimals: int) -> str:
 def upto(largest: int) -> str:
     """The regex of the whole numbers from 0 to `largest` (at least 0), without leading zeros."""
     digits = str(largest)
-    parts = ["[0-9]"] if len(digits) > 1 else [f"[0-{digits}]"]
+    if len(digits) == 1:
+        return f"[0-{digits}]"
+    parts = ["[0-9]"]
+    # Shorter numbers, whatever their digits.
     parts += [f"[1-9][0-9]{{{length - 1}}}" for length in range(2, len(digits))]
-    for place, digit in enumerate(digits) if len(digits) > 1 else ():
+    # As long ones that agree up to a place and have a smaller digit there: 2[0-3][0-9] for 247.
+    for place, digit in enumerate(digits):
         least = 1 if place == 0 else 0
         if int(digit) > least:
             rest = len(digits) - place - 1
-            parts.append(
-                f"{digits[:place]}[{least}-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else "")
-            )
-    return f"(?:{'|'.join([*parts, digits])})" if len(digits) > 1 else parts[0]
+            tail = f"[0-9]{{{rest}}}" if rest else ""
+            parts.append(f"{digits[:place]}[{least}-{int(digit) - 1}]{tail}")
+    return f"(?:{'|'.join([*parts, digits])})"

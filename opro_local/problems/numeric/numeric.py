@@ -1,5 +1,5 @@
-"""What the numeric problems of the paper's section 4 share: what was proposed, and how a result
-reads beside baselines.
+"""What the numeric problems of the paper's section 4 share: what was proposed, and a result that is
+compared with baselines.
 
 For: the part of a result that a minimized objective has and an accuracy doesn't. Not for:
 objectives or baselines.
@@ -24,8 +24,8 @@ class Reference:
 
 
 def proposals(trajectory: Trajectory) -> dict[str, int]:
-    """How the optimizer's replies fared: new and scored (`valid`), known already, or no solution at
-    all.
+    """How many of the optimizer's replies were new and scored (`valid`), known already
+    (`duplicate`), or no solution at all (`invalid`).
     """
     scored = sum(entry.step > 0 for entry in trajectory.entries)
     refused = [rejection.reason for rejection in trajectory.rejections if rejection.step > 0]
@@ -55,6 +55,7 @@ def completed(
     value = -trajectory.top(1)[0].score.value
     optimum = None if reference is None else reference.value
     counts = proposals(trajectory)
+    known = None if reference is None else {"text": reference.text, "method": reference.method}
     steps = [entry.step for entry in trajectory.entries]
     steps += [rejection.step for rejection in trajectory.rejections]
     result = {
@@ -63,15 +64,13 @@ def completed(
         "best": {**found["best"], "value": value},
         "optimum": optimum,
         "gap": gap(value, optimum),
-        "reference": None
-        if reference is None
-        else {"text": reference.text, "method": reference.method},
+        "reference": known,
         "baselines": dict(baselines),
         "proposals": counts,
         "evaluations": len(trajectory.entries),
         "reached": optimum is not None and value <= optimum * (1 + 1e-9),
     }
-    return {**result, "summary": words(result)}
+    return {**result, "summary": summary(result)}
 
 
 def gap(value: float, optimum: float | None) -> float | None:
@@ -83,15 +82,13 @@ def gap(value: float, optimum: float | None) -> float | None:
     return value / optimum - 1 if optimum > 0 else None
 
 
-def words(result: Mapping[str, Any]) -> list[str]:
+def summary(result: Mapping[str, Any]) -> list[str]:
     """The replies and the best against the optimum, one line each."""
     counts, share = result["proposals"], result["gap"]
     asked = sum(counts.values())
     readable = f" ({100 * (asked - counts['invalid']) / asked:.0f} % valid)" if asked else ""
-    replies = (
-        f"{asked} replies{readable}: {counts['valid']} new, {counts['duplicate']} known already"
-    )
-    lines = [f"{replies}, {counts['invalid']} refused."]
+    new, known, refused = counts["valid"], counts["duplicate"], counts["invalid"]
+    lines = [f"{asked} replies{readable}: {new} new, {known} known already, {refused} refused."]
     if result["reached"]:
         return [*lines, "The optimum was reached."]
     if share is not None:

@@ -1,4 +1,4 @@
-"""The travelling salesman (paper section 4.2): the optimizer proposes tours and is told their
+"""The travelling salesman (paper section 4.2): the optimizer proposes tours and is shown their
 lengths.
 
 For: asking for tours, freely or city by city, reading and measuring them. Not for: points,
@@ -57,7 +57,7 @@ class Tsp:
         config: `search.seeds` is read, and `run.seed` draws the starts.
         settings: the config's `problem`.
         points: what is to be visited.
-        form: how the optimizer is asked; tells what stands around a tour.
+        form: how the optimizer is asked; says what stands around a tour in its replies.
         constrained: whether tours are built city by city, each chosen among those that remain.
 
     Raises:
@@ -79,7 +79,7 @@ class Tsp:
         if best:
             method = "integer programming (HiGHS), proven"
             self.optimum = Reference(written(best), self.length(best), method)
-            # Sums of the same lengths differ in their last bits.
+            # A little below the best score, so that rounding hides no shortest tour.
             self.target = -self.optimum.value * (1 + 1e-9)
 
     def length(self, tour: Tour) -> float:
@@ -134,7 +134,7 @@ class Tsp:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, BatchResult, list[Score]]:
+    ) -> Generator[Batch, BatchResult, list[Score | str]]:
         """Minus the length of each tour; asks nobody."""
         yield from ()
         lengths = [self.length(tour_of(solution.text)) for solution in solutions]
@@ -200,11 +200,9 @@ class Tsp:
             return f"not a tour: there is no city {unknown[0]}"
         twice = sum(count > 1 for count in visits.values())
         missing = self.nodes - len(visits)
-        return (
-            f"not a tour: {missing} cities missing, {twice} more than once"
-            if missing or twice
-            else ""
-        )
+        if missing or twice:
+            return f"not a tour: {missing} cities missing, {twice} more than once"
+        return ""
 
     def _failed(
         self, replies: Sequence[Completion], samplings: Sequence[Sampling]

@@ -114,9 +114,8 @@ def _csv(path: Path, text: str) -> Iterator[Place]:
     rows = csv.reader(text.splitlines())
     try:
         for row in rows:
-            header = rows.line_num == 1 and not any(
-                character.isdigit() for character in "".join(row)
-            )
+            has_digit = any(character.isdigit() for character in "".join(row))
+            header = rows.line_num == 1 and not has_digit
             if row and not header:
                 yield _pair(f"{path}:{rows.line_num}", [cell.strip() for cell in row])
     except csv.Error as error:
@@ -126,15 +125,12 @@ def _csv(path: Path, text: str) -> Iterator[Place]:
 def _json(path: Path, text: str) -> Iterator[Place]:
     try:
         rows = json.loads(text)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a number of thousands of digits is a plain ValueError
-        line, why = (
-            getattr(error, "lineno", 1),
-            getattr(error, "msg", "nested too deep, or a number too long"),
-        )
-        raise DataError(f"{path}:{line}: not JSON ({why})", FORMATS) from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg})", FORMATS) from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits is a plain ValueError.
+        why = "nested too deep, or a number too long"
+        raise DataError(f"{path}:1: not JSON ({why})", FORMATS) from None
     if not isinstance(rows, list):
         raise DataError(f"{path}:1: not a list", FORMATS)
     for position, row in enumerate(rows, 1):
