@@ -48,8 +48,9 @@ from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.plan import Search, cards_of
 from opro_local.runs.plans.prompt import mixed
 from opro_local.runs.result import summarize as summary
-from opro_local.search.loop import SearchResult, score, search
+from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts.metaprompt import View
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Solution
 
@@ -180,10 +181,11 @@ def random_draws(
         solutions.append(
             replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows))
         )
-    yield from score(problem, trajectory, [baseline], "train", 0)
-    yield from score(problem, trajectory, solutions, "validation", 0)
+    state = SearchState(problem, ready.config, trajectory)
+    yield from state.score([baseline], "train", 0)
+    yield from state.score(solutions, "validation", 0)
     best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
-    yield from score(problem, trajectory, [baseline, best], "test", 0)
+    yield from state.score([baseline, best], "test", 0)
     return SearchResult("drawn", baseline, best)
 
 

@@ -38,7 +38,7 @@ from opro_local.runs import bench
 from opro_local.runs.driver import drive
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.store import open_store
-from opro_local.search.loop import score
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import EngineSettings, Prompt, Request, Solution
 
@@ -175,7 +175,7 @@ def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
         timed.generate(requests)
     else:
         drive(
-            score(ready.problem, trajectory, solutions, "train", number),
+            SearchState(ready.problem, ready.config, trajectory).score(solutions, "train", number),
             {"scorer": timed},
             trajectory,
             store,

@@ -17,6 +17,7 @@ from opro_local.runs.events import BatchStart, Listener
 from opro_local.search.loop import _choose, search_train, stop_reason
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Request, Sampling, Score, Solution
 
@@ -62,7 +63,8 @@ def walk(config, replies, form="continuation", problem=None):
     trajectory, batches = Trajectory(), []
     problem = problem or Numbers()
     asks = search_train(
-        problem, config, Opro(problem, config, metaprompt.load(form), trajectory), trajectory
+        SearchState(problem, config, trajectory),
+        Opro(problem, config, metaprompt.load(form), trajectory),
     )
     try:
         batch = next(asks)
@@ -270,10 +272,8 @@ def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
     config = settings(steps=1, candidates=1, history=4)
     trajectory = Trajectory()
     asks = search_train(
-        Numbers(),
-        config,
+        SearchState(Numbers(), config, trajectory),
         Opro(Numbers(), config, metaprompt.load("continuation"), trajectory),
-        trajectory,
     )
     first = next(asks)
     second = asks.send(BatchResult([Completion("", "too_long", 9000, 0, 0)], 0.1))

@@ -35,7 +35,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
-from opro_local.search.loop import score
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Engine, Progress, Request, Role, Solution
 
@@ -192,7 +192,8 @@ class _Phases:
     def __init__(
         self, ready: Plan, solutions: Sequence[Solution], hosted: RunEngines, store: Store
     ) -> None:
-        self._problem, self._solutions, self._store = ready.problem, solutions, store
+        self._problem, self._config = ready.problem, ready.config
+        self._solutions, self._store = solutions, store
         self.examples = len(solutions) * len(ready.problem.rows["train"])
         self._engines: Mapping[Role, Engine] = {role: hosted[role] for role in ready.models}
         self._passes = count()
@@ -204,7 +205,8 @@ class _Phases:
         """
         timed = {role: Timed(engine) for role, engine in self._engines.items()}
         trajectory = Trajectory()
-        asks = score(self._problem, trajectory, self._solutions, "train", next(self._passes))
+        state = SearchState(self._problem, self._config, trajectory)
+        asks = state.score(self._solutions, "train", next(self._passes))
         begun = time.perf_counter()
         drive(asks, timed, trajectory, self._store)
         seconds = time.perf_counter() - begun

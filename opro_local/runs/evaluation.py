@@ -30,7 +30,8 @@ from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.result import difference_of, figures_of, shown_of
 from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
-from opro_local.search.loop import SearchResult, score
+from opro_local.search.loop import SearchResult
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Split
 
@@ -61,7 +62,7 @@ def evaluation(config: Config) -> Plan:
     solutions = list(dict.fromkeys(problem.seeds()))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        yield from score(problem, trajectory, solutions, split, 0)
+        yield from SearchState(problem, config, trajectory).score(solutions, split, 0)
         best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
         return SearchResult("evaluated", solutions[0], best)
 

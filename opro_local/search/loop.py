@@ -1,16 +1,14 @@
-"""OPRO's loop (arXiv 2309.03409, section 2 and algorithm of section 5) as a generator, and its stop
-rules.
+"""OPRO's loop (arXiv 2309.03409, section 2 and the algorithm of section 5) as a generator.
 
-For: deciding what to ask next from what was answered so far. Not for: I/O of any kind. The
-generator owns no engine,
-clock, file or random state: randomness is derived from (run seed, step, purpose), and time is what
-replies say.
+For: deciding what to ask next from what was answered so far, when to stop, and which solution to
+choose. Not for: I/O of any kind. The generator owns no engine, clock, file or random state:
+randomness is derived from (run seed, step, purpose), and time is what the answers say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,21 +16,12 @@ from opro_local import stats
 from opro_local.config.search import SearchSettings
 from opro_local.config.settings import Config
 from opro_local.errors import DataError
-from opro_local.search import chance, racing
 from opro_local.search.proposing import Proposer
+from opro_local.search.schedules.table import schedule_of
 from opro_local.search.similarity import Similarity
-from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import (
-    Batch,
-    Batches,
-    BatchResult,
-    Problem,
-    Rejection,
-    RowProblem,
-    Score,
-    Solution,
-    Split,
-)
+from opro_local.search.state import SearchState
+from opro_local.search.trajectory import Trajectory
+from opro_local.types import Batch, Batches, BatchResult, Problem, Solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +36,7 @@ class SearchResult:
 def search(
     problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
 ) -> Generator[Batch, BatchResult, SearchResult]:
-    """Search on train, choose on validation, open test once for the chosen solution and the
+    """Search on train, choose on validation, and open test once for the chosen solution and the
     baseline.
 
     At most two batches a step, one for the seeds, one for validation and one for test. A race has a
@@ -60,39 +49,28 @@ def search(
         proposer: where the solutions come from.
         trajectory: empty; filled as the search goes.
     """
-    reason = yield from search_train(problem, config, proposer, trajectory)
+    state = SearchState(problem, config, trajectory)
+    reason = yield from search_train(state, proposer)
     baseline = trajectory.entries[0].solution
-    last = trajectory.entries[-1].step
-    leaders = [entry for entry in trajectory.top(config.evaluation.finalists) if entry.partial]
-    if leaders:
-        again, close = (
-            [entry.solution for entry in leaders],
-            [entry.similarity for entry in leaders],
-        )
-        yield from score(
-            problem, trajectory, again, "train", last, close, label=f"{last}/train/leaders"
-        )
-    finalists = [
-        entry.solution for entry in trajectory.top(config.evaluation.finalists, among="whole")
-    ]
+    last_step = trajectory.entries[-1].step
+    yield from _complete_leaders(state, last_step)
+    leaders = trajectory.top(config.evaluation.finalists, among="whole")
+    finalists = [entry.solution for entry in leaders]
     best = finalists[0]
     if "validation" in problem.splits:
-        solutions = list(dict.fromkeys([baseline, *finalists]))
-        yield from score(problem, trajectory, solutions, "validation", last)
+        yield from state.score(_distinct([baseline, *finalists]), "validation", last_step)
         best = _choose(trajectory, baseline, finalists, config.evaluation.doubt)
     if "test" in problem.splits:
-        yield from score(problem, trajectory, list(dict.fromkeys([baseline, best])), "test", last)
+        yield from state.score(_distinct([baseline, best]), "test", last_step)
     return SearchResult(reason, baseline, best)
 
 
-def search_train(
-    problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
-) -> Generator[Batch, BatchResult, str]:
-    """The OPRO loop alone. Returns why it stopped."""
-    settings = config.search
+def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, str]:
+    """The OPRO loop alone: propose, score, keep. Returns why it stopped."""
+    settings, trajectory = state.config.search, state.trajectory
     similarity = Similarity(settings)
     seeds = yield from proposer.start()
-    yield from _grow(problem, config, trajectory, seeds, 0, similarity)
+    yield from _score_new(state, seeds, 0, similarity)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}",
@@ -102,124 +80,57 @@ def search_train(
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        fresh = yield from proposer.propose(step, _affordable(trajectory, config))
-        yield from _grow(problem, config, trajectory, fresh, step, similarity)
+        candidates = yield from proposer.propose(step, _affordable(state))
+        yield from _score_new(state, candidates, step, similarity)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
-def _affordable(trajectory: Trajectory, config: Config) -> int:
-    """How many candidates a step has: fewer than asked for where the budget of pairs ends within
-    it.
-    """
-    settings, rows = config.search, trajectory.entries[0].score.n
-    if settings.max_pairs is None:
-        return settings.candidates
-    left = settings.max_pairs - trajectory.pairs
-    cost = racing.cost if config.scoring == "halve" else lambda solutions, rows: solutions * rows
-    return max((n for n in range(1, settings.candidates + 1) if cost(n, rows) <= left), default=1)
-
-
-def _grow(
-    problem: Problem,
-    config: Config,
-    trajectory: Trajectory,
-    solutions: Sequence[Solution],
-    step: int,
-    similarity: Similarity,
+def _score_new(
+    state: SearchState, solutions: Sequence[Solution], step: int, similarity: Similarity
 ) -> Batches:
-    """Score a step's solutions on train, if any, as the config says, and say how close each is to
-    those before it.
-
-    The seeds are scored on all rows: the baseline is judged by them, and parts are compared with
-    them. Where halves are dropped, that holds for the first seed.
-    """
+    """Score new solutions on train, if any, and measure how close each is to those before it."""
     if not solutions:
         return
-    trajectory.expect(solutions)
+    state.trajectory.expect(solutions)
     texts = [solution.text for solution in solutions]
-    close = yield from trajectory.count_costs(similarity.measure(texts, f"{step}/train"))
-    mode = config.scoring if step else "full"
-    if config.scoring == "halve" and not step and len(solutions) > 1:
-        yield from score(problem, trajectory, solutions[:1], "train", 0, close[:1])
-        solutions, close, mode = solutions[1:], close[1:], "halve"
-    if mode in ("race", "halve"):
-        yield from _race(problem, config, trajectory, solutions, step, close)
+    measured = similarity.measure(texts, f"{step}/train")
+    similarities = yield from state.trajectory.count_costs(measured)
+    schedule = schedule_of(state.config)
+    if step == 0:
+        yield from schedule.score_seeds(state, solutions, similarities)
     else:
-        rows = _subset(config, trajectory, step) if mode == "subset" else None
-        yield from score(problem, trajectory, solutions, "train", step, close, rows)
+        yield from schedule.score_step(state, solutions, step, similarities)
 
 
-def _subset(config: Config, trajectory: Trajectory, step: int) -> np.ndarray | None:
-    """The train rows a step is scored on, ascending; None where that is all of them."""
-    total, count = trajectory.entries[0].score.n, config.evaluation.subset_rows
-    fresh = config.evaluation.subset_draw == "fresh"
-    drawn = chance.generator(config, step if fresh else 0, chance.ROWS).permutation(total)
-    return np.sort(drawn[:count]) if count < total else None
+def _complete_leaders(state: SearchState, step: int) -> Batches:
+    """Score on all rows those of the best that were scored on a part: finalists are compared."""
+    leaders = state.trajectory.top(state.config.evaluation.finalists)
+    partial = [entry for entry in leaders if entry.partial]
+    if not partial:
+        return
+    solutions = [entry.solution for entry in partial]
+    similarities = [entry.similarity for entry in partial]
+    yield from state.score(solutions, "train", step, similarities, label=f"{step}/train/leaders")
 
 
-def _race(
-    problem: Problem,
-    config: Config,
-    trajectory: Trajectory,
-    solutions: Sequence[Solution],
-    step: int,
-    similarities: Sequence[float],
-) -> Batches:
-    """Score solutions on the same blocks of train rows until all rows are scored or all solutions
-    dropped.
-
-    After each block but the last those are dropped that are not the best (see racing.beaten), or
-    the worse half.
+def _affordable(state: SearchState) -> int:
+    """How many candidates a step has: fewer than asked for where the budget of pairs ends in it,
+    but at least 1.
     """
-    incumbent, settings = trajectory.reference.score, config.evaluation
-    order = _order(problem, config, step, incumbent.n)
-    values = np.full((len(solutions), incumbent.n), np.nan)
-    parts: list[list[Score]] = [[] for _ in solutions]
-    alive, done, number = np.arange(len(solutions)), 0, 0
-    refused: dict[int, str] = {}
-    while len(alive) and done < incumbent.n:
-        drawn = order[done : done + _next_rows(config, len(alive), done, incumbent.n)]
-        assert isinstance(problem, RowProblem)
-        asked = problem.evaluate(
-            [solutions[i] for i in alive], "train", f"{step}/train/{number}", drawn.tolist()
-        )
-        found = yield from trajectory.count_costs(asked)
-        done, number = done + len(drawn), number + 1
-        for i, result in zip(alive, found, strict=True):
-            if isinstance(result, str):
-                refused[i] = result
-            else:
-                parts[i].append(result)
-                values[i, done - len(drawn) : done] = result.values
-        if done < incumbent.n:
-            known = incumbent.values[order[:done]]
-            if config.scoring == "halve":
-                out = racing.halved(values[:, :done])
-            else:
-                out = racing.beaten(values[:, :done], known, incumbent.n, settings.drop_alpha)
-            alive = alive[~out[alive]]
-    results = [refused.get(i) or racing.joined(part, order) for i, part in enumerate(parts)]
-    _append(trajectory, solutions, results, "train", step, similarities, dropping=True)
+    settings, rows = state.config.search, state.trajectory.entries[0].score.n
+    if settings.max_pairs is None:
+        return settings.candidates
+    left = settings.max_pairs - state.trajectory.pairs
+    schedule = schedule_of(state.config)
+    for count in range(settings.candidates, 1, -1):
+        if schedule.pairs(count, rows) <= left:
+            return count
+    return 1
 
 
-def _order(problem: Problem, config: Config, step: int, total: int) -> np.ndarray:
-    """The order in which a race draws its rows.
-
-    Halves are dropped on few rows. Had one label more than its share of these, a prompt that always
-    gives it would look better than it is.
-    """
-    rng = chance.generator(config, step, chance.ROWS)
-    if config.scoring == "halve":
-        assert isinstance(problem, RowProblem)
-        return chance.in_proportion(problem.targets(), rng)
-    return rng.permutation(total)
-
-
-def _next_rows(config: Config, alive: int, done: int, total: int) -> int:
-    """How many rows a race's next block has."""
-    if config.scoring == "halve":
-        return racing.part(done, total)
-    return racing.block(alive, total - done, config.evaluation.block)
+def _distinct(solutions: Sequence[Solution]) -> list[Solution]:
+    """The solutions in their order, each once."""
+    return list(dict.fromkeys(solutions))
 
 
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
@@ -242,57 +153,6 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
         if gain <= settings.min_gain:
             return f"no gain above {settings.min_gain:g} in {settings.patience} steps"
     return None
-
-
-def score(
-    problem: Problem,
-    trajectory: Trajectory,
-    solutions: Sequence[Solution],
-    split: Split,
-    step: int,
-    similarities: Sequence[float] = (),
-    rows: np.ndarray | None = None,
-    label: str = "",
-) -> Batches:
-    """Score solutions on a split, or on these rows of it, and append them; those that can't be
-    scored are rejected.
-
-    `similarities` is what Similarity.measure says of them, 0 where it is not asked; `label` is the
-    batch's, by default step and split.
-    """
-    label = label or f"{step}/{split}"
-    if rows is None:
-        asked = problem.evaluate(solutions, split, label)
-    else:
-        assert isinstance(problem, RowProblem)
-        asked = problem.evaluate(solutions, split, label, rows.tolist())
-    found = yield from trajectory.count_costs(asked)
-    if rows is not None:
-        found = [
-            result if isinstance(result, str) else replace(result, rows=rows) for result in found
-        ]
-    _append(trajectory, solutions, found, split, step, similarities)
-
-
-def _append(
-    trajectory: Trajectory,
-    solutions: Sequence[Solution],
-    results: Sequence[Score | str],
-    split: Split,
-    step: int,
-    similarities: Sequence[float],
-    dropping: bool = False,
-) -> None:
-    """Append what was scored and reject what was not; `dropping` marks partial scores as dropped."""
-    position = sum(entry.step == step for entry in trajectory.entries) if split == "train" else 0
-    similarities = similarities or [0.0] * len(solutions)
-    for solution, result, similarity in zip(solutions, results, similarities, strict=True):
-        if isinstance(result, str):
-            trajectory.reject(Rejection(step, solution.text, result))
-            continue
-        dropped = dropping and result.rows is not None
-        trajectory.add(Entry(split, step, position, solution, result, similarity, dropped))
-        position += 1
 
 
 def _choose(

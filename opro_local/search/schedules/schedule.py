@@ -1,0 +1,37 @@
+"""What a schedule is. For: the contract. Not for: any schedule's own work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from opro_local.search.state import SearchState
+from opro_local.types import Batches, Solution
+
+
+class Schedule(Protocol):
+    """Scores solutions on train.
+
+    A schedule has no state of its own: all it knows is in the search's state, so that a replayed
+    search asks for the same rows again. Both generators enter every solution in the trajectory, or
+    reject it.
+    """
+
+    def pairs(self, solutions: int, rows: int) -> int:
+        """At most how many pairs of a solution and a row a step with so many solutions costs."""
+
+    def score_seeds(
+        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
+    ) -> Batches:
+        """Score the starting solutions, at least one. The first is the baseline: it sees all rows,
+        and scores on a part of the rows are compared with those on all.
+        """
+
+    def score_step(
+        self,
+        state: SearchState,
+        solutions: Sequence[Solution],
+        step: int,
+        similarities: Sequence[float],
+    ) -> Batches:
+        """Score the solutions of a step, at least one."""
