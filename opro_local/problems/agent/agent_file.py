@@ -170,20 +170,20 @@ class AgentFileProblem:
 
     def prompt_variables(self) -> Mapping[str, str]:
         """What is written, and for a section its heading and the headings of the file."""
-        words = {
+        variables = {
             "place": "",
             "noun": "file",
             "tag": "FILE",
             "subject": self._settings.description.strip().rstrip("."),
         }
         if not self._editable:
-            return words
+            return variables
         listed = sections(self._original)
         headed = [section for section in listed if section.level]
         outline = "\n".join("#" * section.level + " " + section.title for section in headed)
         heading = listed[self._section].title or "(the part before the first heading)"
         return {
-            **words,
+            **variables,
             "noun": "section",
             "tag": "SECTION",
             "heading": heading,
@@ -238,7 +238,7 @@ class AgentFileProblem:
         )
 
     def _mark(self, task: AgentTask, completion: Completion) -> tuple[float, bool]:
-        """What a task earned, and whether it said nothing: an answer that can't be read, a run that
+        """What a task earned, and whether nothing could be read: an unreadable answer, a run that
         was ended.
         """
         if self.role(task) == "scorer":

@@ -103,10 +103,11 @@ def read_suite(path: Path, fractions: Sequence[float], seed: int) -> Suite:
 
 
 def _divided(
-    path: Path, found: list[tuple[AgentTask, Split | None]], fractions: Sequence[float], seed: int
+    path: Path, listed: list[tuple[AgentTask, Split | None]], fractions: Sequence[float], seed: int
 ) -> dict[Split, list[AgentTask]]:
-    without = [task for task, split in found if split is None]
-    if len(without) == len(found):
+    """The tasks of each split. Either all tasks name theirs, or none does."""
+    without = [task for task, split in listed if split is None]
+    if len(without) == len(listed):
         try:
             rows = loading.divide([task.example for task in without], fractions, seed)
         except DataError as error:
@@ -120,12 +121,17 @@ def _divided(
             f"{without[0].example.where}: no split, but other tasks have one",
             "give every task a split",
         )
-    names = [split for split in loading.SPLITS if any(own == split for _, own in found)]
+    named = {split for _, split in listed}
+    names = [split for split in loading.SPLITS if split in named]
     if names[0] != "train":
         raise DataError(
             f"{path}: no task has the split train", "the search needs tasks to score files on"
         )
-    return {name: [task for task, own in found if own == name] for name in names}
+    suite: dict[Split, list[AgentTask]] = {name: [] for name in names}
+    for task, split in listed:
+        if split is not None:
+            suite[split].append(task)
+    return suite
 
 
 def _tables(path: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -177,8 +177,8 @@ class LinearRegression:
         """There are no rows to show."""
         return ()
 
-    def conclude(self, found: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result beside the optimum, the true pair and the baselines at as many evaluated
+    def conclude(self, result: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
+        """The result with the optimum, the true pair and the baselines at as many evaluated
         pairs.
         """
         starts = [self.pair(seed.text) for seed in self._seeds]
@@ -188,13 +188,13 @@ class LinearRegression:
             "coordinate_search": coordinate_search(*asked, self.box),
             "random_search": random_search(*asked, self.box.draw),
         }
-        result = completed(found, trajectory, self.optimum, baselines)
+        result = completed(result, trajectory, self.optimum, baselines)
         w, b, least = self._least_squares()
         result["least_squares"] = {"w": w, "b": b, "value": least}
         truth = self.solution(self.truth).text
         proposed = any(entry.solution.text == truth for entry in trajectory.entries)
         result["truth"] = {"text": truth, "value": -self.target, "proposed": proposed}
-        if found["reason"].startswith("target score"):
+        if result["reason"].startswith("target score"):
             result["reason"] = "a pair no worse than the true one was found"
             if proposed:
                 result["reason"] = "the true pair was proposed"

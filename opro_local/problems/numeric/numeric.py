@@ -34,7 +34,7 @@ def proposals(trajectory: Trajectory) -> dict[str, int]:
 
 
 def completed(
-    found: Mapping[str, Any],
+    result: Mapping[str, Any],
     trajectory: Trajectory,
     reference: Reference | None,
     baselines: Mapping[str, float],
@@ -42,13 +42,13 @@ def completed(
     """A search's result with what a minimized objective adds to it.
 
     Args:
-        found: what result.summarize gives.
+        result: what result.summarize gives.
         trajectory: of a finished search; the objective is minus its scores.
         reference: the optimum; None where none is known.
         baselines: name to objective, each at as many evaluated points as the trajectory has.
 
     Returns:
-        `found`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`,
+        `result`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`,
         `gap` (best / optimum - 1; None without an optimum, or with one of 0 that was not reached),
         `reference`, `baselines`, `proposals`, `evaluations`, `reached` and `summary`.
     """
@@ -58,10 +58,10 @@ def completed(
     known = None if reference is None else {"text": reference.text, "method": reference.method}
     steps = [entry.step for entry in trajectory.entries]
     steps += [rejection.step for rejection in trajectory.rejections]
-    result = {
-        **found,
+    whole = {
+        **result,
         "steps": max(steps),
-        "best": {**found["best"], "value": value},
+        "best": {**result["best"], "value": value},
         "optimum": optimum,
         "gap": gap(value, optimum),
         "reference": known,
@@ -70,7 +70,7 @@ def completed(
         "evaluations": len(trajectory.entries),
         "reached": optimum is not None and value <= optimum * (1 + 1e-9),
     }
-    return {**result, "summary": summary(result)}
+    return {**whole, "summary": summary(whole)}
 
 
 def gap(value: float, optimum: float | None) -> float | None:

@@ -161,8 +161,8 @@ class Tsp:
         """There are no rows to show."""
         return ()
 
-    def conclude(self, found: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result beside the optimum, the heuristics and random tours, as many as were
+    def conclude(self, result: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
+        """The result with the optimum, the heuristics and random tours, as many as were
         evaluated.
         """
         starts = [tour_of(seed.text) for seed in self._seeds]
@@ -177,8 +177,8 @@ class Tsp:
             floor,
             lambda rng: tsp_tours.random_tour(self.nodes, rng),
         )
-        result = completed(found, trajectory, self.optimum, baselines)
-        if found["reason"].startswith("target score") and result["reached"]:
+        result = completed(result, trajectory, self.optimum, baselines)
+        if result["reason"].startswith("target score") and result["reached"]:
             result["reason"] = "a shortest tour was found"
         return result
 

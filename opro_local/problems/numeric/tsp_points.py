@@ -41,11 +41,11 @@ def draw(nodes: int, span: tuple[float, float], decimals: int, rng: np.random.Ge
     """Distinct points, uniform in a square and rounded (paper section 4.2: [-100, 100], whole
     numbers).
     """
-    found: dict[tuple[float, float], None] = {}
-    while len(found) < nodes:
+    places: dict[tuple[float, float], None] = {}  # in the order in which they were drawn
+    while len(places) < nodes:
         x, y = (round(float(value), decimals) + 0.0 for value in rng.uniform(*span, 2))
-        found[x, y] = None
-    return _points(list(found), rounded=False)
+        places[x, y] = None
+    return _points(list(places), rounded=False)
 
 
 def read(path: Path) -> Points:

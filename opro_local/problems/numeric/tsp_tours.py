@@ -1,8 +1,8 @@
 """Tours: their length and one way to write each, two heuristics, and the shortest by integer
 programming.
 
-For: what the travelling salesman problem needs beside a model (paper section 4.2). Not for: asking
-one.
+For: what the travelling salesman problem needs apart from a model (paper section 4.2). Not for:
+asking one.
 """
 
 from __future__ import annotations
@@ -85,16 +85,16 @@ def shortest(distances: np.ndarray) -> Tour | None:
     upper, whole = np.full(n, 2.0), False
     while True:
         limits = LinearConstraint(rows, np.full(len(upper), 2.0), upper)
-        found = milp(
+        program = milp(
             distances[a, b],
             constraints=limits,
             bounds=(0, 1),
             integrality=np.full(len(a), int(whole)),
             options={"mip_rel_gap": 0, "node_limit": NODES},
         )
-        if found.x is None or found.status != 0:
+        if program.x is None or program.status != 0:
             return None
-        used = found.x > 1e-6
+        used = program.x > 1e-6
         graph = csr_array((np.ones(used.sum()), (a[used], b[used])), (n, n))
         parts, part = connected_components(graph, directed=False)
         if parts > 1:

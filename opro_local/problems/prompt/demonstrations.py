@@ -1,8 +1,8 @@
-"""Worked examples for the scorer: train rows with an answer, shown before the row that is asked.
+"""Demonstrations for the scorer: train rows with an answer, shown before the row that is asked.
 
-For: which train rows can be shown, with which answer, what each costs, and what solutions said
+For: which train rows can be shown, with which answer, what each costs, and what solutions answered
 wrongly. Not for: which ones a solution should show (moves.py), or where they stand in a prompt
-(prompt.py).
+(layout.py).
 
 Everything here is derived from answers on train, so a resumed run comes to the same.
 """
@@ -16,12 +16,16 @@ import numpy as np
 
 from opro_local.types import Completion, Demonstration, Example, Mistake, Solution
 
-MISTAKES = 8
-CHARACTERS_PER_TOKEN = 2  # of a target: on the safe side
+MISTAKES = 8  # remembered of each solution
+CHARACTERS_PER_TOKEN = 2  # where no model counted: fewer than there are, to be on the safe side
 
 
 @dataclass(slots=True)
 class _Row:
+    """What is known of a train row: tokens of its question (0 before it was asked), the first right
+    answer, and the answer that the user gave.
+    """
+
     example: Example
     tokens: int = 0
     trace: Completion | None = None
@@ -69,14 +73,10 @@ class Demonstrations:
         for number, solution in enumerate(solutions):
             first = number * len(rows)
             wrong = self._mistakes.setdefault(solution.key, [])
-            said = zip(
-                rows,
-                answers[first : first + len(rows)],
-                values[first : first + len(rows)],
-                strict=True,
-            )
-            for row, answer, value in said:
-                known = self._rows[row.id]
+            for place, row in enumerate(rows):
+                known, answer = self._rows[row.id], answers[first + place]
+                value = values[first + place]
+                # An answer that was cut would teach the model to stop in the middle.
                 if value == 1 and known.trace is None and answer.finish_reason == "stop":
                     known.trace = answer
                 elif value < 1 and len(wrong) < MISTAKES:
@@ -86,13 +86,12 @@ class Demonstrations:
 
     def available(self) -> list[Demonstration]:
         """The rows that can be shown now, in order, with what each adds to a prompt in tokens."""
-        return [
-            Demonstration(
-                key, row.example.target, self._question_tokens(row) + self._answer_tokens(row)
-            )
-            for key, row in self._rows.items()
-            if self._is_available(row)
-        ]
+        demonstrations = []
+        for key, row in self._rows.items():
+            if self._is_available(row):
+                tokens = self._question_tokens(row) + self._answer_tokens(row)
+                demonstrations.append(Demonstration(key, row.example.target, tokens))
+        return demonstrations
 
     def _is_available(self, row: _Row) -> bool:
         return row.trace is not None or row.given is not None or not self._own
@@ -106,24 +105,14 @@ class Demonstrations:
         return [(self._rows[key].example, self._answer(self._rows[key])) for key in ids]
 
     def without(self, row: Example, ids: Sequence[str]) -> list[tuple[Example, str]]:
-        """Worked examples for a train row that is among them: in its place stands another with the
+        """Demonstrations for a train row that is among them: in its place stands another with the
         same target.
 
         Left out without a substitute, its target would be the rarer one among the rest, and the row
         would look harder than it is. The substitute is the next row after it that has the target;
         where there is none, one is missing.
         """
-        order = list(self._rows)
-        start = order.index(row.id)
-        shown = {self._rows[key].example.input for key in ids}
-        others = (
-            key
-            for key in (*order[start + 1 :], *order[:start])
-            if self._is_available(self._rows[key])
-            and self._rows[key].example.target == row.target
-            and self._rows[key].example.input not in shown
-        )
-        substitute = next(others, None)
+        substitute = self._substitute(row, ids)
         kept: list[str] = []
         for key in ids:
             if self._rows[key].example.input != row.input:
@@ -132,6 +121,20 @@ class Demonstrations:
                 kept.append(substitute)
                 substitute = None
         return self.worked(kept)
+
+    def _substitute(self, row: Example, ids: Sequence[str]) -> str | None:
+        order = list(self._rows)
+        start = order.index(row.id)
+        shown = {self._rows[key].example.input for key in ids}
+        for key in (*order[start + 1 :], *order[:start]):
+            other = self._rows[key]
+            if (
+                self._is_available(other)
+                and other.example.target == row.target
+                and other.example.input not in shown
+            ):
+                return key
+        return None
 
     def _answer(self, row: _Row) -> str:
         if row.given is not None:

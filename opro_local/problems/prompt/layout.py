@@ -1,6 +1,6 @@
-"""Where an instruction and its worked examples stand relative to the row that is asked.
+"""Where an instruction and its demonstrations stand relative to the row that is asked.
 
-For: turning (instruction, worked examples, row) into a prompt. Not for: choosing any of them.
+For: turning (instruction, demonstrations, row) into a prompt. Not for: choosing any of them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ PLACES = {
     "template": "in the prompt",
 }
 
-Worked = Sequence[tuple[Example, str]]
+COLUMN = re.compile(r"\{(?P<name>\w+)\}")  # a place in a template
+
+Worked = Sequence[tuple[Example, str]]  # demonstrations: rows, and the answer each is shown with
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the instruction stands relative to the row (paper section 5.1), and whether the scorer
-    is a chat model.
+    """Where the instruction stands relative to the row (paper section 5.1).
 
-    `qa` writes "Q:" and "A:" around the row, as for pre-trained models; chat models are asked
-    without them. `turns` shows worked examples as earlier turns of a chat; otherwise, and for
-    models that don't chat, they stand in one text that the model continues, with the row as the
-    last of them.
+    Attributes:
+        position: one of `PLACES`.
+        chat: whether the scorer is a chat model.
+        qa: whether "Q:" and "A:" are written around the row, as for pre-trained models.
+        template: for the position "template", the prompt with {instruction} and columns in it.
+        turns: whether demonstrations are earlier turns of a chat. Otherwise, and for models that
+            don't chat, they stand in one text that the model continues, the row as the last of
+            them.
     """
 
     position: str
@@ -45,15 +50,12 @@ class Layout:
         if self.position == "template":
             return Prompt(self._from_template(instruction, example), chat=self.chat)
         if self.position == "system":
-            return Prompt(
-                self._with("", example.input, ""), system=instruction or None, chat=self.chat
-            )
+            text = self._with("", example.input, "")
+            return Prompt(text, system=instruction or None, chat=self.chat)
         if self.position == "A_begin":
-            return Prompt(
-                self._with("", example.input, ""),
-                prefill=instruction and " " * self.qa + instruction,
-                chat=self.chat,
-            )
+            text = self._with("", example.input, "")
+            space = " " if self.qa and instruction else ""  # after "A:"
+            return Prompt(text, prefill=space + instruction, chat=self.chat)
         if self.position == "Q_end":
             return Prompt(self._with("", example.input, instruction), chat=self.chat)
         return Prompt(self._with(instruction, example.input, ""), chat=self.chat)
@@ -65,12 +67,12 @@ class Layout:
         examples: Sequence[Example],
         instead: Callable[[Example], Worked | None] = lambda example: None,
     ) -> list[Prompt]:
-        """The prompt for each row, with worked examples before it.
+        """The prompt for each row, with demonstrations before it.
 
         Args:
-            instruction, worked: the solution; no worked examples give what `prompt` gives.
+            instruction, worked: the solution; no demonstrations give what `prompt` gives.
             examples: the rows.
-            instead: the worked examples of a row that is asked with others; None for those of all.
+            instead: the demonstrations of a row that is asked with others; None for those of all.
         """
         if not worked:
             return [self.prompt(instruction, example) for example in examples]
@@ -91,11 +93,12 @@ class Layout:
         if self._as_turns:
             asked = [(self.prompt(instruction, example), answer) for example, answer in worked]
             return tuple((prompt.text, _spaced(prompt.prefill, answer)) for prompt, answer in asked)
+        # At these places the instruction is said once, before all rows; elsewhere with each row.
         once = instruction if self.position in ("Q_begin", "before_Q", "system") else ""
-        head = f"{once}\n\n" if once else ""
-        return head + "".join(
-            f"{_spaced(self._asked(instruction, row), answer)}\n\n" for row, answer in worked
-        )
+        text = f"{once}\n\n" if once else ""
+        for row, answer in worked:
+            text += f"{_spaced(self._asked(instruction, row), answer)}\n\n"
+        return text
 
     def _after(
         self, before: tuple[tuple[str, str], ...] | str, instruction: str, example: Example
@@ -105,7 +108,7 @@ class Layout:
         return replace(self.prompt(instruction, example), turns=before)
 
     def _asked(self, instruction: str, example: Example) -> str:
-        """A row in a text of worked examples, up to where its answer begins."""
+        """A row in a text of demonstrations, up to where its answer begins."""
         if self.position == "template":
             return self._from_template(instruction, example)
         tail = f"\n{instruction}" if self.position == "Q_end" and instruction else ""
@@ -123,15 +126,17 @@ class Layout:
 
     def _from_template(self, instruction: str, example: Example) -> str:
         names = {**example.columns, "instruction": instruction}
-        return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), self.template or "")
+        # Braces around anything else are text.
+        return COLUMN.sub(lambda place: names.get(place["name"], place[0]), self.template or "")
 
     def stop(self, answers: Sequence[str]) -> tuple[str, ...]:
-        """Strings that end an answer after worked examples: a text of them would go on with a next
-        one.
+        """Strings that end an answer after demonstrations; a text of them would go on with a next
+        row.
         """
         if self._as_turns:
             return ()
-        return ("\n",) if not any("\n" in answer.strip() for answer in answers) else ("\nQ:",)
+        several_lines = any("\n" in answer.strip() for answer in answers)
+        return ("\nQ:",) if several_lines else ("\n",)
 
 
 def _spaced(start: str, answer: str) -> str:

@@ -1,7 +1,6 @@
 """Whether a proposed instruction gives away rows that the optimizer was shown.
 
-For: one reason per text, or none. Not for: what else an instruction must not be
-(problems/prompt.py).
+For: one reason per text, or none. Not for: what else an instruction must not be (filters.py).
 """
 
 from __future__ import annotations
@@ -11,8 +10,13 @@ from collections.abc import Collection, Iterable, Mapping
 
 COPIED = 6  # words in a row that no instruction shares with a row by chance
 WHOLE = 3  # a row of so many words that stands in the text whole
+# How the meta-prompts introduce what they list.
 ECHO = re.compile(
-    r"(?:accuracy|score|text|input|answer|right answer|wrong answer|output)\s*:", re.IGNORECASE
+    r"""
+    (?: accuracy | score | text | input | answer | right\ answer | wrong\ answer | output )
+    \s* :
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
@@ -26,25 +30,30 @@ def leak(text: str, shown: Iterable[Mapping[str, str]], labels: Collection[str])
     """
     if ECHO.match(text):
         return "echo: it goes on with the list it was shown"
-    words = _words(text)
-    runs = _runs(words, COPIED)
-    known = {label.strip().lower() for label in labels}
+    tokens = _tokens(text)
+    ngrams = _ngrams(tokens, COPIED)
+    nameable = {label.strip().lower() for label in labels}
     for row in shown:
-        question, target = _words(row["question"]), row["target"].strip().lower()
-        if runs & _runs(question, COPIED) or (len(question) >= WHOLE and _within(question, words)):
+        question, target = _tokens(row["question"]), row["target"].strip().lower()
+        quoted = len(question) >= WHOLE and _within(question, tokens)
+        if quoted or ngrams & _ngrams(question, COPIED):
             return "copied: it quotes a row"
-        if target not in known and len(target) > 1 and _within(_words(target) or [target], words):
+        # A single letter or digit, such as a choice, stands in many a text by chance.
+        may_stand = target in nameable or len(target) <= 1
+        if not may_stand and _within(_tokens(target) or [target], tokens):
             return "leaked: it holds a row's answer"
     return None
 
 
-def _words(text: str) -> list[str]:
+def _tokens(text: str) -> list[str]:
+    """The words of a text without case and punctuation."""
     return re.findall(r"\w+", text.lower())
 
 
-def _runs(words: list[str], length: int) -> set[tuple[str, ...]]:
-    return {tuple(words[i : i + length]) for i in range(len(words) - length + 1)}
+def _ngrams(tokens: list[str], length: int) -> set[tuple[str, ...]]:
+    """All runs of so many words."""
+    return {tuple(tokens[i : i + length]) for i in range(len(tokens) - length + 1)}
 
 
-def _within(part: list[str], words: list[str]) -> bool:
-    return tuple(part) in _runs(words, len(part))
+def _within(part: list[str], tokens: list[str]) -> bool:
+    return tuple(part) in _ngrams(tokens, len(part))

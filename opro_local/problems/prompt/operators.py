@@ -18,7 +18,7 @@ from opro_local.models.cards import Card, continues
 from opro_local.search.metaprompts.metaprompt import Form, load
 from opro_local.search.trajectory import Entry
 
-# The forms that write texts beside the one that a model's card names, in the order in which they
+# The forms that write texts besides the one that a model's card names, in the order in which they
 # stand in for another that a parent has too little for. Chat models are asked in words; small and
 # base models, which follow none, are given lines to continue.
 FORMS: Mapping[str, tuple[str, ...]] = {
