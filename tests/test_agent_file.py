@@ -558,7 +558,7 @@ def test_the_recipes_are_configs(name):
 
 
 def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
-    from opro_local.runs.plans.program import _agent_identity
+    from opro_local.runs.plans.agent_file import agent_identity
 
     (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 1.0\n")
     tasks = "".join(
@@ -569,7 +569,7 @@ def test_a_changed_rule_of_a_suite_makes_another_run(tmp_path):
 
     def identity():
         suite = read_suite(tmp_path / "suite.toml", (0.5, 0.25, 0.25), 0)
-        return _agent_identity(tmp_path / "AGENTS.md", tmp_path / "suite.toml", {}, suite)
+        return agent_identity(tmp_path / "AGENTS.md", tmp_path / "suite.toml", {}, suite)
 
     before = identity()
     (tmp_path / "rule.py").write_text("def score(answer, target, columns):\n    return 0.0\n")

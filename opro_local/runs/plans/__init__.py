@@ -1,7 +1,8 @@
-"""From a config to a plan: one module per family of problems.
+"""From a config to a plan: one module per kind of problem, and the table that lists them.
 
-For: choosing the family. Everything that can be found wrong without a model in memory is found
-here, before anything is written. Not for: running a plan (run.py).
+For: choosing the kind. Everything that can be found wrong without a model in memory is found here,
+before anything is written. A new kind of problem is its settings in config/problem.py, a module in
+this folder, and one line in PLANS. Not for: running a plan (run.py).
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opro_local.config.settings import Config
-from opro_local.runs.plans.numeric import linear_regression_plan, tsp_plan
+from opro_local.runs.plans.agent_file import agent_file_plan
+from opro_local.runs.plans.command import command_plan
+from opro_local.runs.plans.function import function_plan
+from opro_local.runs.plans.linear_regression import linear_regression_plan
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.program import agent_file_plan, command_plan, function_plan
 from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.plans.tsp import tsp_plan
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["PLANS", "Plan", "make_plan"]
 
-_PLANS: Mapping[str, Callable[[Config], Plan]] = {
+# What `problem.kind` may be, and what makes its plan.
+PLANS: Mapping[str, Callable[[Config], Plan]] = {
     "prompt": prompt_plan,
     "linear_regression": linear_regression_plan,
     "tsp": tsp_plan,
@@ -32,4 +37,4 @@ def make_plan(config: Config) -> Plan:
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
-    return _PLANS[config.problem.kind](config)
+    return PLANS[config.problem.kind](config)

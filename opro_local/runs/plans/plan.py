@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card, card_for
@@ -63,6 +65,16 @@ class Plan:
     files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {
         "best.txt": found["best"]["text"] + "\n"
     }
+
+
+OwnSettings = TypeVar("OwnSettings", bound=BaseModel)
+
+
+def problem_settings(config: Config, kind: type[OwnSettings]) -> OwnSettings:
+    """`config.problem` as the settings of its own kind, for a plan that was chosen by that kind."""
+    if not isinstance(config.problem, kind):
+        raise TypeError(f"{type(config.problem).__name__} is not {kind.__name__}")
+    return config.problem
 
 
 def assemble(
