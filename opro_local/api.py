@@ -1,9 +1,9 @@
-"""The shortest way in from Python: an objective, a model, a number of iterations; and a winner put
-in its place.
+"""What Python users call: a search over data or a config, OPRO around a function of your own, and a
+winner put in its place.
 
-For: people who know OPRO as `OPRO(objective_fn, optimizer_llm).optimize("instruction")`, and
-`apply` for agent files.
-Not for: anything a config can't do; a facade's run is a run like any other (run.py).
+For: `optimize`; people who know OPRO as `OPRO(objective_fn, optimizer_llm).optimize("instruction")`;
+and `apply` for agent files. Not for: anything a config can't do; the runs made here are runs like
+any other (runs/run.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from opro_local.config import reading
+from opro_local.config.problem import FunctionSettings
 from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.start import start_engine
@@ -28,8 +30,8 @@ from opro_local.programs.function import FunctionEngine
 from opro_local.runs import hosting
 from opro_local.runs.events import Event, Listener
 from opro_local.runs.hosting import Hosting
-from opro_local.runs.plans.plan import Plan, cards_of
-from opro_local.runs.plans.program import form_for, scored_by
+from opro_local.runs.plans.function import form_for, plan_scored_by
+from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
@@ -110,15 +112,16 @@ class Optimized:
 class OPRO:
     """OPRO around your own function.
 
-        found = OPRO(objective_fn=lambda text: -abs(len(text) - 40),
-        optimizer_llm="./my-model").optimize("Buy now.") print(found.text, found.score)
+        opro = OPRO(objective_fn=lambda text: -abs(len(text) - 40), optimizer_llm="./my-model")
+        best = opro.optimize("Buy now.")
+        print(best.text, best.score)
 
     Args:
         objective_fn: takes a text, or a text and `scorer` where there is a `scorer_llm`; returns a
             finite number, larger is better. A text it raises on is rejected and listed in the
             result; the run goes on.
         optimizer_llm: a model (folder, imported name, repository id on disk) or a callable, see
-            engines.function.CallableEngine for what it may look like.
+            engines.callable.CallableEngine for what it may look like.
         scorer_llm: the same for `scorer`, which takes a list of prompts and returns the answers,
             greedily drawn in one batch. One model given for both is loaded once.
         n_iterations: steps.
@@ -156,15 +159,24 @@ class OPRO:
 
     def _plan(self, instruction: str) -> Plan:
         config = self._config(instruction)
-        own = self._engines(config)
-        objective = self._bound(config, own["scorer"]) if "scorer" in own else self._objective
-        models = [model for role, model in self._models().items() if role in own]
-        identity = {
-            "objective": _code_digest(self._objective),
-            **{f"model {name}": _digest(name) for name in models},
-        }
-        form = self._form(config) if "optimizer" in own else ""
-        return scored_by(config, FunctionEngine(objective), returned, identity, own, form)
+        engines = self._engines(config)
+        objective = self._objective
+        if "scorer" in engines:
+            objective = self._with_scorer(config, engines["scorer"])
+        identity = {"objective": _code_digest(self._objective)}
+        for role, model in self._models().items():
+            # The run itself says what the models are that it starts.
+            if role in engines:
+                identity[f"model {model}"] = offline.model_digest(offline.find_model(model))
+        return plan_scored_by(
+            config,
+            problem_settings(config, FunctionSettings),
+            FunctionEngine(objective),
+            returned,
+            identity,
+            engines,
+            self._form(config) if "optimizer" in engines else "",
+        )
 
     def _models(self) -> dict[Role, str]:
         """The roles that a model on disk was given for."""
@@ -196,19 +208,20 @@ class OPRO:
         """
         given: dict[Role, Any] = {"optimizer": self._optimizer, "scorer": self._scorer}
         models = list(self._models())
-        own: dict[Role, Engine] = {
+        engines: dict[Role, Engine] = {
             role: CallableEngine(model, f"{role}_llm")
             for role, model in given.items()
             if role not in models and model is not None
         }
         if "scorer" not in models:
-            return own
+            return engines
         folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in models}
-        hosts = hosting.hostings(config, cards_of(config, models), folders)
-        late = {role: LateEngine(host) for role, host in hosts.items()}
-        if hosts.get("optimizer") == hosts["scorer"]:
-            late["optimizer"] = late["scorer"]
-        return {**own, **late}
+        hostings = hosting.hostings(config, cards_of(config, models), folders)
+        lazy: dict[Role, Engine] = {role: LazyEngine(own) for role, own in hostings.items()}
+        if hostings.get("optimizer") == hostings["scorer"]:
+            lazy["optimizer"] = lazy["scorer"]
+        engines.update(lazy)
+        return engines
 
     def _form(self, config: Config) -> str:
         """Of a callable nothing is known; it is asked as a chat model is."""
@@ -216,56 +229,66 @@ class OPRO:
             return "text"
         return form_for(cards_of(config, ("optimizer",))["optimizer"], "text")
 
-    def _bound(self, config: Config, engine: Engine) -> Callable[[str], float]:
+    def _with_scorer(self, config: Config, engine: Engine) -> Callable[[str], float]:
         """The objective with `scorer` as its second argument."""
         sampling = Sampling(config.scorer.max_tokens or SCORER_TOKENS)
 
         def scorer(prompts: Sequence[str]) -> list[str]:
-            return [
-                reply.text
-                for reply in engine.generate(
-                    [Request(Prompt(prompt), sampling) for prompt in prompts]
-                )
-            ]
+            requests = [Request(Prompt(prompt), sampling) for prompt in prompts]
+            return [completion.text for completion in engine.generate(requests)]
 
         return lambda text: self._objective(text, scorer)
 
 
-class LateEngine:
-    """A model that is loaded when it is first asked, and serves whoever shares this object."""
+class LazyEngine:
+    """A model that is loaded when it is first needed, and serves whoever shares this object; see
+    the Engine protocol.
+    """
 
-    def __init__(self, host: Hosting) -> None:
-        self._host = host
-        self._engine: Engine | None = None
+    def __init__(self, hosting: Hosting) -> None:
+        self._hosting = hosting
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine, _ = start_engine(self._hosting.settings, self._hosting.engine)
+        return engine
+
+    @cached_property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Of the loaded engine."""
+        return self._engine.fingerprint
+
+    @cached_property
+    def max_model_len(self) -> int:
+        """Of the loaded engine."""
+        return self._engine.max_model_len
 
     def generate(
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
-        if self._engine is None:
-            self._engine, _ = start_engine(self._host.settings, self._host.engine)
         return self._engine.generate(requests, progress)
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Prompt tokens each would take, chat template and special tokens included."""
+        return self._engine.count_tokens(prompts)
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
-        if self._engine is not None:
+        # A cached property lies in the instance's __dict__ once it was read: nothing to free before.
+        if "_engine" in self.__dict__:
             self._engine.close()
 
 
-def _digest(model: str) -> str:
-    return offline.model_digest(offline.find_model(model))
-
-
-def _code_digest(function: Callable) -> str:
+def _code_digest(function: Callable[..., Any]) -> str:
     """16 hex digits over a function's source, or its bytecode where there is none; what it calls
     goes unseen.
     """
     try:
         code = inspect.getsource(function).encode()
     except (OSError, TypeError):
-        code = getattr(
-            getattr(function, "__code__", None), "co_code", type(function).__qualname__.encode()
-        )
+        name = type(function).__qualname__.encode()
+        code = getattr(getattr(function, "__code__", None), "co_code", name)
     return hashlib.sha256(code).hexdigest()[:16]
 
 
@@ -300,12 +323,8 @@ def apply(run: str | Path) -> Path:
     folder = Path(run)
     kept = read_store(folder)
     try:
-        config, result, identity = (
-            kept.get("config") or {},
-            kept.get("result"),
-            kept.get("identity") or {},
-        )
-        state = kept.get("state")
+        config, identity = kept.get("config") or {}, kept.get("identity") or {}
+        result, state = kept.get("result"), kept.get("state")
     finally:
         kept.close()
     problem = config.get("problem", {})

@@ -53,7 +53,7 @@ print(json.dumps(arguments(settings, AutoConfig.from_pretrained(settings.model),
 def ours(ready: Plan, scratch: Path) -> dict:
     """The whole search with a store, without loading the model."""
     engine, _ = start_engine(ready.models["scorer"].settings, "vllm")
-    store, trajectory, timed = open_store(scratch / "run"), Trajectory(), bench.Timed(engine)
+    store, trajectory, timed = open_store(scratch / "run"), Trajectory(), bench.TimedEngine(engine)
     try:
         begun = time.perf_counter()
         drive(ready.search(trajectory), {"optimizer": timed, "scorer": timed}, trajectory, store)

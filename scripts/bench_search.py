@@ -46,7 +46,7 @@ from opro_local.problems.prompt.moves import MOVES
 from opro_local.runs.lockstep import run_many
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.plan import Search, cards_of
-from opro_local.runs.plans.prompt import mixed
+from opro_local.runs.plans.prompt import mixed_proposer
 from opro_local.runs.result import summarize as summary
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts.metaprompt import View
@@ -192,7 +192,7 @@ def random_draws(
 def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
     """The default search whose meta-prompts show the scores in a random order."""
     card = cards_of(ready.config, ("optimizer",))["optimizer"]
-    proposer = mixed(ready.config, ready.problem, card, ShuffledScores)(trajectory)
+    proposer = mixed_proposer(ready.config, ready.problem, card, ShuffledScores)(trajectory)
     return search(ready.problem, ready.config, proposer, trajectory)
 
 

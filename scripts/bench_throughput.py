@@ -169,7 +169,7 @@ def measure(given: argparse.Namespace) -> dict[str, list[tuple[bench.Pass, float
 
 def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
     """One pass of the scoring phase, or of the worker alone."""
-    timed, trajectory = bench.Timed(worker), Trajectory()
+    timed, trajectory = bench.TimedEngine(worker), Trajectory()
     begun = time.perf_counter()
     if side == "worker":
         timed.generate(requests)

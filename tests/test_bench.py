@@ -157,9 +157,9 @@ def slow(monkeypatch):
 def test_both_sides_ask_the_same_and_every_second_pair_begins_with_raw(tables, slow, monkeypatch):
     sides = []
     for name in ("phase", "raw"):
-        whole = getattr(bench._Phases, name)
+        whole = getattr(bench._Sides, name)
         monkeypatch.setattr(
-            bench._Phases, name, lambda self, n=name, w=whole: sides.append(n) or w(self)
+            bench._Sides, name, lambda self, n=name, w=whole: sides.append(n) or w(self)
         )
     bench.bench(reading.build(tables), prompts=2, repeats=3)
     assert sides == ["phase", "phase", "raw", "raw", "phase", "phase", "raw"]

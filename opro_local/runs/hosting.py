@@ -38,6 +38,8 @@ _HOSTING = (
     "load_seconds",
 )
 
+# How several engines must share a GPU; see config.RunSettings.
+Sharing = Literal["auto", "split", "swap", "off"]
 # Of the GPU, what engines that share it without a plan may take together.
 SHARED_MEMORY = 0.9
 
@@ -58,7 +60,7 @@ class Hosting:
     engine: str
     settings: EngineSettings
     gpu_share: float | None = None
-    placement: Literal["auto", "split", "swap", "off"] = "off"
+    placement: Sharing = "off"
     adapter: str = ""
 
 

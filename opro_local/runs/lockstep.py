@@ -117,8 +117,10 @@ class _RunsTogether:
         results = call_together(engine, [self.calls[number] for number in numbers])
         for number, result in zip(numbers, results, strict=True):
             run = self._runs[number]
-            advance = run.throw if isinstance(result, OproError) else run.send
-            self.move(number, partial(advance, result))
+            if isinstance(result, OproError):
+                self.move(number, partial(run.throw, result))
+            else:
+                self.move(number, partial(run.send, result))
 
     def end_all(self, exception: type[BaseException]) -> None:
         """End every run that has not ended, so that each leaves its folder in order."""

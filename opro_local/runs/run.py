@@ -166,17 +166,18 @@ def _identify(store: Store, plan: Plan) -> None:
     or model.
     """
     now = json.loads(plan.config.canonical())
-    models = {role: host.settings.model for role, host in plan.models.items()}
-    identity = {
-        **plan.identity,
-        **{role: offline.model_digest(Path(folder)) for role, folder in models.items() if folder},
-    }
+    identity = dict(plan.identity)
+    for role, hosting in plan.models.items():
+        if hosting.settings.model:
+            identity[role] = offline.model_digest(Path(hosting.settings.model))
     before = store.get("config")
     if before is not None:
+        known = store.get("identity") or {}
         differing = reading.changes(before, now)
-        was = store.get("identity") or {}
         differing += [
-            f"{k} changed" for k in sorted({*was, *identity}) if was.get(k) != identity.get(k)
+            f"{name} changed"
+            for name in sorted({*known, *identity})
+            if known.get(name) != identity.get(name)
         ]
         if differing:
             raise UsageError(

@@ -20,7 +20,7 @@ from opro_local.errors import UsageError
 from opro_local.placement.plan import ORDER, devices_of, plan_here, settled
 from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.events import Listener
-from opro_local.runs.hosting import Hosting, asked_of
+from opro_local.runs.hosting import Hosting, Sharing, asked_of
 from opro_local.runs.store import Store
 from opro_local.types import Engine, EngineSettings, Role
 
@@ -215,7 +215,8 @@ class RunEngines(Mapping[Role, Engine]):
         run.placement off, there is none: each engine starts as the config says.
         """
         asked = asked_of(self._models)
-        wanted = next((hosting.placement for hosting in self._models.values()), "off")
+        # Any of them: all have the run's setting.
+        wanted: Sharing = next((one.placement for one in self._models.values()), "off")
         plan = None if wanted == "off" else plan_here(asked, choices, wanted)
         if plan is None:
             return _Start({role: hosting.settings for role, hosting in self._models.items()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from opro_local.config.problem import AgentFileSettings
@@ -19,7 +20,7 @@ from opro_local.problems.command import check_command, command_digest, folder_di
 from opro_local.problems.function import file_digest
 from opro_local.programs.program import Program, ProgramEngine
 from opro_local.runs.plans.function import form_for
-from opro_local.runs.plans.plan import Plan, assemble, cards_of, problem_settings
+from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.search.metaprompts import metaprompt
 from opro_local.types import Engine
 
@@ -46,11 +47,8 @@ def agent_file_plan(config: Config) -> Plan:
     if form == "auto":
         form = form_for(cards["optimizer"], f"agent_{settings.edit}")
     problem = AgentFileProblem(original, suite, settings, config.search, metaprompt.load(form))
-    return assemble(
-        config,
-        problem,
-        cards,
-        form,
+    return replace(
+        search_plan(config, problem, cards, form),
         others={"program": ProgramEngine(programs, settings.parallel)} if programs else {},
         identity=agent_identity(file, Path(settings.suite), programs, suite),
         check=lambda engines: _check_fit(problem, engines["scorer"]) if asks_scorer else None,

@@ -17,7 +17,7 @@ from opro_local.models.cards import Card
 from opro_local.problems.function import FunctionProblem, file_digest, returned
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
-from opro_local.runs.plans.plan import Plan, assemble, cards_of, problem_settings
+from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.types import Completion, Engine, Role
 
 
@@ -55,17 +55,16 @@ def plan_scored_by(
     """
     others = others or {}
     cards = {} if "optimizer" in others else cards_of(config, ("optimizer",))
-    plan = assemble(
-        _without_threshold(config),
-        FunctionProblem(config, settings.description, read_score),
-        cards,
-        form or form_for(cards["optimizer"], "text"),
+    problem = FunctionProblem(config, settings.description, read_score)
+    form = form or form_for(cards["optimizer"], "text")
+    return replace(
+        search_plan(_without_threshold(config), problem, cards, form),
+        # The run is kept under the config as it was given: the one above follows from it.
+        config=config,
         others={"program": engine, **others},
         identity=identity,
         shares=False,
     )
-    # The run is kept under the config as it was given: the change above follows from it.
-    return replace(plan, config=config)
 
 
 def form_for(card: Card, form: str) -> str:

@@ -6,11 +6,13 @@ For: from a config to a plan that ends when the optimum is found. Not for: the p
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opro_local.config.problem import LinearRegressionSettings
 from opro_local.config.settings import Config
 from opro_local.problems.numeric.linear_regression import LinearRegression
 from opro_local.runs.plans.numeric import form_and_constraint, minimizing
-from opro_local.runs.plans.plan import Plan, assemble, cards_of, problem_settings
+from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 
 
 def linear_regression_plan(config: Config) -> Plan:
@@ -19,11 +21,8 @@ def linear_regression_plan(config: Config) -> Plan:
     cards = cards_of(config, ("optimizer",))
     form, constrained = form_and_constraint(config, settings, cards["optimizer"])
     problem = LinearRegression(config, settings, constrained)
-    return assemble(
-        minimizing(config, problem.target),
-        problem,
-        cards,
-        form=form,
+    return replace(
+        search_plan(minimizing(config, problem.target), problem, cards, form),
         shares=False,
         conclude=problem.conclude,
     )

@@ -2,6 +2,9 @@
 
 For: the type `Plan` and the part that every kind of problem shares. Not for: any one kind (its
 neighbours), running a plan (run.py) or hosting models (hosting.py).
+
+    plan = search_plan(config, problem, cards_of(config, ("optimizer", "scorer")))
+    result = run(plan, folder)
 """
 
 from __future__ import annotations
@@ -77,36 +80,36 @@ def problem_settings(config: Config, kind: type[OwnSettings]) -> OwnSettings:
     return config.problem
 
 
-def assemble(
+def search_plan(
     config: Config,
     problem: Problem,
     cards: Mapping[Role, Card],
     form: str = "",
     propose: Callable[[Trajectory], Proposer] | None = None,
-    **others: Any,
 ) -> Plan:
-    """A plan that searches.
+    """A plan that searches. What else a problem's plan says, it adds with `replace`.
 
     Args:
         config: what was asked for.
         problem: what is optimized.
         cards: the card of each role that a model answers; see `cards_of`.
         form: the problem's own meta-prompt form; "" leaves the choice to the optimizer's card.
-        propose: makes the proposer; the paper's own where there is none.
-        others: further fields of the Plan.
+        propose: makes the proposer over a trajectory; the paper's own where there is none.
     """
     folders = {role: hosting.folder_of(hosting.settings_of(config, role)) for role in cards}
-    chosen = config.search.metaprompt
-    asked = metaprompt.load((form or cards["optimizer"].metaprompt) if chosen == "auto" else chosen)
+    name = config.search.metaprompt
+    if name == "auto":
+        name = form or cards["optimizer"].metaprompt
+    chosen = metaprompt.load(name)
 
     def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        proposer = propose(trajectory) if propose else Opro(problem, config, asked, trajectory)
+        proposer = propose(trajectory) if propose else Opro(problem, config, chosen, trajectory)
         return search(problem, config, proposer, trajectory)
 
     models = hosting.hostings(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:
         models["embedder"] = hosting.embedder(config.search.similarity)
-    return Plan(config, problem, start, models, **others)
+    return Plan(config, problem, start, models)
 
 
 def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:

@@ -2,7 +2,7 @@
 the scorer.
 
 For: everything that can be found wrong with a task before a model is loaded. Not for: the problem
-itself (problems/prompt.py).
+itself (problems/prompt/).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opro_local.config.settings import Config
@@ -21,14 +22,14 @@ from opro_local.problems.prompt.layout import Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
-from opro_local.runs.plans.plan import Plan, assemble, cards_of
+from opro_local.runs.plans.plan import Plan, cards_of, search_plan
 from opro_local.scoring import choosing
 from opro_local.scoring.rule import Rule
 from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Engine, Example, Prompt, Solution
+from opro_local.types import Engine, Example, Role, Solution
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many
 # (paper section 5.1).
@@ -41,8 +42,10 @@ ANSWER_TOKENS = {
     "json": 512,
     "python": 512,
 }
-REASONED = 1024
-PLACES = re.compile(r"\{(\w+)\}")  # of columns in task.template
+# New tokens per answer under any other rule.
+WORKED_SOLUTION_TOKENS = 1024
+# A column's place in task.template.
+COLUMN_PLACE = re.compile(r"\{(\w+)\}")
 
 
 def prompt_plan(config: Config, training: bool = True) -> Plan:
@@ -57,42 +60,55 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
     task = loading.load(config.task, training)
-    judge = task.rule == "judge"
+    is_judged = task.rule == "judge"
     rule = choosing.task_rule(task, config.task)
-    if not judge:
+    if not is_judged:
         choosing.check_gold(task, rule)
-    cards = cards_of(config, ("optimizer", "scorer", "judge") if judge else ("optimizer", "scorer"))
-    chat = cards["scorer"].chat if config.scorer.chat is None else config.scorer.chat
-    max_tokens = (
-        config.scorer.max_tokens or task.max_tokens or ANSWER_TOKENS.get(rule.name, REASONED)
-    )
-    problem = PromptProblem(
-        task.splits,
-        config,
-        _layout(config, cards["scorer"], chat, task),
-        max_tokens,
-        rule,
-        task.stop,
-    )
-    _check_seeds(config, problem)
-    return assemble(
-        config,
-        problem,
-        cards,
-        propose=mixed(config, problem, cards["optimizer"]) if config.is_mixed else None,
+    roles: tuple[Role, ...] = ("optimizer", "scorer")
+    cards = cards_of(config, (*roles, "judge") if is_judged else roles)
+    max_tokens = _answer_tokens(config, task, rule)
+    layout = _layout(config, cards["scorer"], task)
+    problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop)
+    _check_seeds(problem)
+    propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
+    return replace(
+        search_plan(config, problem, cards, propose=propose),
         identity=_identity(config, task, rule),
         notices=(*task.notices, *choosing.rare_labels(task, config.task, rule)),
-        rule="judge" if judge else rule.name,
+        rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
         conclude=lambda found, trajectory: _with_prompt(found, problem),
         files=_files,
     )
 
 
-def _check_seeds(config: Config, problem: PromptProblem) -> None:
+def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
+    """A plan's problem where it must be one with rows.
+
+    Args:
+        plan: any plan.
+        hint: what to do instead with a problem of another kind.
+
+    Raises:
+        UsageError: it is of another kind.
+    """
+    if not isinstance(plan.problem, PromptProblem):
+        kind = plan.config.problem.kind
+        raise UsageError(f"a problem of kind {kind} has no rows to evaluate on", hint)
+    return plan.problem
+
+
+def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
+    """New tokens per answer: as the config says, else the task, else what the rule's answers need."""
+    given = config.scorer.max_tokens or task.max_tokens
+    return given or ANSWER_TOKENS.get(rule.name, WORKED_SOLUTION_TOKENS)
+
+
+def _check_seeds(problem: PromptProblem) -> None:
+    """Every worked example that a seed shows must be a train row. Raises UsageError."""
     known = {row.id for row in problem.rows.get("train", ())}
     for seed in problem.seeds():
-        unknown = [key for key in seed.demonstrations if key not in known]
+        unknown = [id for id in seed.demonstrations if id not in known]
         if unknown:
             raise UsageError(
                 f"search.seeds: there is no train row {unknown[0]!r} to show as a worked example",
@@ -105,29 +121,22 @@ def _with_prompt(found: dict[str, Any], problem: PromptProblem) -> dict[str, Any
     best = found["best"]
     if "demonstrations" not in best:
         return found
-    return {
-        **found,
-        "best": {**best, **problem.readable(Solution(best["text"], tuple(best["demonstrations"])))},
-    }
+    solution = Solution(best["text"], tuple(best["demonstrations"]))
+    return {**found, "best": {**best, **problem.readable(solution)}}
 
 
 def _files(found: dict[str, Any]) -> dict[str, str]:
     """The best instruction as text; with worked examples also the whole prompt."""
     best = found["best"]
-    whole = {
-        key: best[key]
-        for key in ("text", "demonstrations", "messages", "prompt", "stop")
-        if key in best
-    }
+    keys = ("text", "demonstrations", "messages", "prompt", "stop")
+    whole = {key: best[key] for key in keys if key in best}
     files = {"best.txt": best["text"] + "\n"}
-    return files | (
-        {"best.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n"}
-        if len(whole) > 1
-        else {}
-    )
+    if len(whole) > 1:
+        files["best.json"] = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return files
 
 
-def mixed(
+def mixed_proposer(
     config: Config, problem: PromptProblem, card: Card, kind: type[Mixed] = Mixed
 ) -> Callable[[Trajectory], Proposer]:
     """What makes the proposer of the mode "mixed" for an optimizer's card. Raises UsageError."""
@@ -137,45 +146,49 @@ def mixed(
 
 def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
-    pattern, shown = (
-        config.task.pattern or task.pattern or "",
-        PLACES.findall(config.task.template or ""),
-    )
+    template_columns = COLUMN_PLACE.findall(config.task.template or "")
 
-    def told(row: Example) -> list[str]:
+    def contents(row: Example) -> list[str]:
         """What is asked or scored of a row; a user's own function is given all columns."""
-        columns = (
-            sorted(row.columns) if rule.source else [name for name in shown if name in row.columns]
-        )
-        return [row.input, row.target, *(row.columns[name] for name in columns)]
+        names = [name for name in template_columns if name in row.columns]
+        if rule.source:
+            names = sorted(row.columns)
+        return [row.input, row.target, *(row.columns[name] for name in names)]
 
     rows = [
-        [split, [told(row) for row in examples]] for split, examples in sorted(task.splits.items())
+        [split, [contents(row) for row in examples]]
+        for split, examples in sorted(task.splits.items())
     ]
-    return {
-        "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
-        **({"content": task.content} if task.content else {}),
-        **({"rule": file_digest(rule.source)} if rule.source else {}),
-        **(
-            {"rule": hashlib.sha256(pattern.encode()).hexdigest()[:16]}
-            if task.rule == "harness"
-            else {}
-        ),
-    }
+    identity = {"data": _short_digest(json.dumps(rows))}
+    if task.content:
+        identity["content"] = task.content
+    if rule.source:
+        identity["rule"] = file_digest(rule.source)
+    if task.rule == "harness":
+        identity["rule"] = _short_digest(config.task.pattern or task.pattern or "")
+    return identity
 
 
-def _layout(config: Config, card: Card, chat: bool, task: Task) -> Layout:
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _layout(config: Config, card: Card, task: Task) -> Layout:
+    """Where instruction and row stand in a prompt, as the config says or the scorer's card."""
     settings = config.task
-    if settings.template is not None:
-        _check_template(settings.template, task)
-    position = "template" if settings.template is not None else settings.position
-    qa = (not chat) if settings.qa is None else settings.qa
-    return Layout(position, chat, qa, settings.template, card.demonstrations == "turns")
+    is_chat = card.chat if config.scorer.chat is None else config.scorer.chat
+    with_qa = (not is_chat) if settings.qa is None else settings.qa
+    as_turns = card.demonstrations == "turns"
+    if settings.template is None:
+        return Layout(settings.position, is_chat, with_qa, None, as_turns)
+    _check_template(settings.template, task)
+    return Layout("template", is_chat, with_qa, settings.template, as_turns)
 
 
 def _check_template(template: str, task: Task) -> None:
+    """Every place in the template must be the instruction's or a column's. Raises UsageError."""
     columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
-    unknown = [name for name in PLACES.findall(template) if name not in columns]
+    unknown = [name for name in COLUMN_PLACE.findall(template) if name not in columns]
     if unknown:
         raise UsageError(
             f"task.template: there is no column {unknown[0]!r}",
@@ -184,23 +197,22 @@ def _check_template(template: str, task: Task) -> None:
 
 
 def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: Engine) -> None:
-    """Every row must fit the scorer's context with the longest instruction allowed; names the first
-    that doesn't.
+    """Every row must fit the scorer's context with the longest instruction allowed.
+
+    Raises:
+        DataError: names the first row that doesn't.
     """
-    rows: list[Example] = [row for examples in problem.rows.values() for row in examples]
+    rows = [row for examples in problem.rows.values() for row in examples]
     longest = max((seed.text for seed in problem.seeds()), key=len)
-    room = "x " * (
-        (config.search.max_characters - len(longest)) // 8
-    )  # a token has some four letters
-    prompts: list[Prompt] = [problem.layout.prompt(longest + room, row) for row in rows]
+    # Stands for the text that the search may add: "x " is one or two tokens, and stands for eight
+    # letters, since a token of plain text has some four.
+    room = "x " * ((config.search.max_characters - len(longest)) // 8)
+    prompts = [problem.layout.prompt(longest + room, row) for row in rows]
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
         if tokens + max_tokens > engine.max_model_len:
             raise DataError(
-                f"{row.where}: row too long: {tokens} tokens with the longest instruction and {max_tokens} for "
-                f"the answer, the scorer's context has {engine.max_model_len}",
-                "drop the row, lower scorer.max_tokens or search.max_characters, or raise scorer.max_model_len",
+                f"{row.where}: row too long: {tokens} tokens with the longest instruction and "
+                f"{max_tokens} for the answer, the scorer's context has {engine.max_model_len}",
+                "drop the row, lower scorer.max_tokens or search.max_characters, "
+                "or raise scorer.max_model_len",
             )
-
-
-# These import their modules where they are asked for: they build on `assemble`, and most runs need
-# none of them.

@@ -7,6 +7,7 @@ problem itself (problems/numeric/tsp.py).
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from opro_local.config.problem import TspSettings
 from opro_local.config.settings import Config
 from opro_local.problems.numeric import tsp, tsp_points
 from opro_local.runs.plans.numeric import form_and_constraint, minimizing
-from opro_local.runs.plans.plan import Plan, assemble, cards_of, problem_settings
+from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.search.metaprompts import metaprompt
 
 
@@ -31,11 +32,8 @@ def tsp_plan(config: Config) -> Plan:
     unknown = (
         f"the shortest tour through {problem.nodes} points is not known here: no gap can be given"
     )
-    return assemble(
-        minimizing(config, problem.target),
-        problem,
-        cards,
-        form=form,
+    return replace(
+        search_plan(minimizing(config, problem.target), problem, cards, form),
         identity={"points": hashlib.sha256(points.distances.tobytes()).hexdigest()[:16]},
         notices=() if problem.optimum else (unknown,),
         shares=False,
