@@ -14,7 +14,6 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -240,44 +239,37 @@ class OPRO:
         return lambda text: self._objective(text, scorer)
 
 
-class LazyEngine:
-    """A model that is loaded when it is first needed, and serves whoever shares this object; see
-    the Engine protocol.
+class LazyEngine(Engine):
+    """A model that is loaded when it is first asked, and serves whoever shares this object.
+
+    `fingerprint` and `max_model_len` are set when it is loaded, not before.
     """
 
     def __init__(self, hosting: Hosting) -> None:
         self._hosting = hosting
-
-    @cached_property
-    def _engine(self) -> Engine:
-        engine, _ = start_engine(self._hosting.settings, self._hosting.engine)
-        return engine
-
-    @cached_property
-    def fingerprint(self) -> Mapping[str, Any]:
-        """Of the loaded engine."""
-        return self._engine.fingerprint
-
-    @cached_property
-    def max_model_len(self) -> int:
-        """Of the loaded engine."""
-        return self._engine.max_model_len
+        self._engine: Engine | None = None
 
     def generate(
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
         """One completion per request; see the Engine protocol."""
-        return self._engine.generate(requests, progress)
+        return self._loaded().generate(requests, progress)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each would take, chat template and special tokens included."""
-        return self._engine.count_tokens(prompts)
+        return self._loaded().count_tokens(prompts)
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
-        # A cached property lies in the instance's __dict__ once it was read: nothing to free before.
-        if "_engine" in self.__dict__:
+        if self._engine is not None:
             self._engine.close()
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine, _ = start_engine(self._hosting.settings, self._hosting.engine)
+            self.fingerprint = self._engine.fingerprint
+            self.max_model_len = self._engine.max_model_len
+        return self._engine
 
 
 def _code_digest(function: Callable[..., Any]) -> str:

@@ -157,7 +157,7 @@ def rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
 
 
 def _replayed(
-    search: Generator[Batch, BatchResult, Outcome], folder: Path
+    search: Generator[Batch, BatchResult, SearchResult], folder: Path
 ) -> dict[str, Sequence[Completion]]:
     """Drive a search from its store alone; returns the completions of each batch by its label."""
     completions: dict[str, Sequence[Completion]] = {}
