@@ -230,7 +230,8 @@ def test_a_vllm_that_failed_refuses_instead_of_waiting_for_what_it_left_behind()
     real("vllm")
     from types import SimpleNamespace
 
-    from opro_local.engines.vllm import VllmEngine, _Bar
+    from opro_local.engines.vllm import VllmEngine
+    from opro_local.engines.vllm_progress import ProgressBar
     from opro_local.types import Sampling
 
     calls = []
@@ -241,12 +242,12 @@ def test_a_vllm_that_failed_refuses_instead_of_waiting_for_what_it_left_behind()
 
     engine = VllmEngine.__new__(VllmEngine)
     engine._llm = SimpleNamespace(llm_engine=SimpleNamespace(step=lambda: None), generate=fail)
-    engine._failed, engine._adapters = "", {}
+    engine._failure, engine._adapters = "", {}
     for _ in range(2):
         with pytest.raises(
             EngineError, match="vLLM failed: AssertionError: a fault in its scheduler"
         ):
-            engine._run([[1]], [Sampling(1)], _Bar(None, 0), "")
+            engine._run([[1]], [Sampling(1)], ProgressBar(None, 0), "")
     assert len(calls) == 1
 
 

@@ -70,13 +70,8 @@ def vllm_engine(monkeypatch):
 
     def made(level: int) -> tuple[VllmEngine, FakeLlm]:
         engine = VllmEngine.__new__(VllmEngine)
-        engine._llm, engine._level, engine._said, engine._failed, engine._adapters = (
-            FakeLlm(),
-            level,
-            [],
-            "",
-            {},
-        )
+        engine._llm, engine._sleep_level, engine._first_probe = FakeLlm(), level, []
+        engine._failure, engine._adapters = "", {}
         engine._prompts = SimpleNamespace(tokenizer=SimpleNamespace(encode=lambda text: [1, 2, 3]))
         return engine, engine._llm
 

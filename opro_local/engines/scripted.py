@@ -2,8 +2,7 @@
 model.
 
 For: deterministic replies at about a microsecond each, and faults on demand to show what a run does
-about them.
-Not for: imitating a model; it counts words as tokens.
+about them. Not for: imitating a model; it counts words as tokens.
 
 The environment variable OPRO_FAULT="name:n" breaks the n-th generate call (from 1): `die` kills the
 process after half the batch, `hang` sleeps for ever, `short` leaves the last completion out,
@@ -23,14 +22,14 @@ from pathlib import Path
 from opro_local.engines.constraints import check, satisfies
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
 from opro_local.programs import load
-from opro_local.types import Completion, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
 MAX_MODEL_LEN = 8192
 FAULTS = ("die", "hang", "short", "raise", "slow")
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """Answers each request with `script(request)`: a text, or a whole Completion.
 
     A text is cut at the first stop string and after `max_tokens` words, as a model's reply would
@@ -72,13 +71,14 @@ class ScriptedEngine:
         """One completion per request; see the Engine protocol."""
         if not requests:
             return []
-        self._be(asleep=False)
+        self._require(asleep=False)
         self._calls += 1
         fault = self._fault[0] if self._fault[1] == self._calls else ""
         if fault:
             self._break(fault, requests)
-        for constraint in {request.sampling.constraint for request in requests} - {None}:
-            check(constraint)
+        for constraint in {request.sampling.constraint for request in requests}:
+            if constraint:
+                check(constraint)
         completions = [self._answer(request) for request in requests]
         if progress:
             progress(len(requests), sum(completion.completion_tokens for completion in completions))
@@ -86,27 +86,26 @@ class ScriptedEngine:
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Words of each prompt; at least one, as no real prompt takes none."""
-        self._be(asleep=False)
+        self._require(asleep=False)
         return [_words(prompt) for prompt in prompts]
 
     def sleep(self) -> None:
         """Free nothing, but refuse to answer until `wake`: it shows who is asked when."""
-        self._be(asleep=False)
+        self._require(asleep=False)
         self._asleep = True
 
     def wake(self) -> None:
         """Answer again."""
-        self._be(asleep=True)
+        self._require(asleep=True)
         self._asleep = False
 
     def close(self) -> None:
         """Nothing to free."""
 
-    def _be(self, asleep: bool) -> None:
+    def _require(self, asleep: bool) -> None:
         if self._asleep != asleep:
-            raise EngineError(
-                f"the scripted engine is {'asleep' if self._asleep else 'awake already'}"
-            )
+            state = "asleep" if self._asleep else "awake already"
+            raise EngineError(f"the scripted engine is {state}")
 
     def _answer(self, request: Request) -> Completion:
         sampling = request.sampling
@@ -114,22 +113,22 @@ class ScriptedEngine:
         if size + sampling.max_tokens > self.max_model_len:
             return Completion("", "too_long", size, 0, 0)
         reply = self._script(request)
-        whole = reply if isinstance(reply, str) else reply.text
-        cut = not isinstance(reply, str) and reply.finish_reason != "stop"
-        if sampling.constraint and not cut and not satisfies(sampling.constraint, whole):
+        text = reply if isinstance(reply, str) else reply.text
+        # A reply that the script calls cut need not be whole.
+        is_cut = not isinstance(reply, str) and reply.finish_reason != "stop"
+        if sampling.constraint and not is_cut and not satisfies(sampling.constraint, text):
             raise EngineError(
-                f"the script's reply {whole!r} breaks {sampling.constraint}", "correct the script"
+                f"the script's reply {text!r} breaks {sampling.constraint}", "correct the script"
             )
         if not isinstance(reply, str):
             return reply
         for stop in sampling.stop:
-            reply = reply.partition(stop)[0]
-        count = len(reply.split())
-        if count <= sampling.max_tokens:
-            return Completion(reply, "stop", size, 0, count)
-        return Completion(
-            " ".join(reply.split()[: sampling.max_tokens]), "length", size, 0, sampling.max_tokens
-        )
+            text = text.partition(stop)[0]
+        words = text.split()
+        if len(words) <= sampling.max_tokens:
+            return Completion(text, "stop", size, 0, len(words))
+        shortened = " ".join(words[: sampling.max_tokens])
+        return Completion(shortened, "length", size, 0, sampling.max_tokens)
 
     def _break(self, fault: str, requests: Sequence[Request]) -> None:
         if fault == "die":
@@ -153,6 +152,7 @@ def _load(script: str | None) -> Script:
 
 
 def _words(prompt: Prompt) -> int:
+    # The benchmark of the host's own time calls this for every example: most prompts are a text.
     count = len(prompt.text.split())
     if prompt.system or prompt.prefill:
         count += len((prompt.system or "").split()) + len(prompt.prefill.split())
@@ -163,12 +163,12 @@ def _words(prompt: Prompt) -> int:
 
 def _fault() -> tuple[str, int]:
     """What OPRO_FAULT asks for: the fault and the number of the call it breaks."""
-    wanted = os.environ.get("OPRO_FAULT", "")
-    if not wanted:
+    fault = os.environ.get("OPRO_FAULT", "")
+    if not fault:
         return "", 0
-    name, _, number = wanted.partition(":")
+    name, _, number = fault.partition(":")
     if name not in FAULTS or not number.isdigit():
-        raise EngineError(f"OPRO_FAULT={wanted!r} is not name:n", f"names: {', '.join(FAULTS)}")
+        raise EngineError(f"OPRO_FAULT={fault!r} is not name:n", f"names: {', '.join(FAULTS)}")
     return name, int(number)
 
 

@@ -10,18 +10,22 @@ proven to give the same text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Prompt
 
-SENTINEL = "OPROSENTINELOPRO"
-SHAPES = 1024
+SENTINEL = "OPROSENTINELOPRO"  # stands for the user's text; no template or vocabulary has it
+SHAPES = 1024  # kept at most: a mixed search makes new turns all the time
+
+# What a shape depends on: the system message, the prefill and the turns before.
+ShapeKey = tuple[str | None, str, tuple[tuple[str, str], ...]]
 
 
-class Shape(NamedTuple):
+class TemplateShape(NamedTuple):
     """What a template puts around the user's text, and whether it strips the text.
 
     `ids` are the tokens of the head up to its last special token, `rest` is the text of the head
@@ -61,7 +65,7 @@ class PromptTokenizer:
         self._tokenizer = tokenizer
         self._args = dict(template_args or {})
         self._bos = bos
-        self._shapes: dict[tuple, Shape | None] = {}
+        self._shapes: dict[ShapeKey, TemplateShape | None] = {}
         filler = [bos, tokenizer.bos_token_id, tokenizer.eos_token_id, 0]
         # No engine takes a prompt of no tokens at all.
         self._nothing = [next(token for token in filler if token is not None)]
@@ -89,18 +93,14 @@ class PromptTokenizer:
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids of each prompt, in order; never empty."""
-        chat = self._tokenizer.chat_template is not None
-        as_chat = [chat and prompt.chat for prompt in prompts]
-        chats = [self._split(prompt) for prompt, c in zip(prompts, as_chat, strict=True) if c]
-        rendered = iter(self._ids([_encodable(text) for _, text in chats], special=False))
-        whole = iter([*head, *next(rendered)] if head else next(rendered) for head, _ in chats)
-        texts = [
-            _encodable(plain_text(prompt))
-            for prompt, c in zip(prompts, as_chat, strict=True)
-            if not c
+        has_template = self._tokenizer.chat_template is not None
+        chats = [prompt for prompt in prompts if has_template and prompt.chat]
+        texts = [prompt for prompt in prompts if not (has_template and prompt.chat)]
+        # Two calls of the tokenizer for the whole batch, then the prompts' order again.
+        chat_ids, text_ids = iter(self._encode_chats(chats)), iter(self._encode_texts(texts))
+        return [
+            next(chat_ids) if has_template and prompt.chat else next(text_ids) for prompt in prompts
         ]
-        raw = iter(self._ids(texts, special=True))
-        return [next(whole) if c else self._begun(next(raw)) for c in as_chat]
 
     def decode(self, tails: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]) -> list[str]:
         """The text of each reply as it reads after its prompt's last tokens.
@@ -111,15 +111,28 @@ class PromptTokenizer:
         before = self._texts([list(tail) for tail in tails])
         whole = self._texts([[*tail, *reply] for tail, reply in zip(tails, replies, strict=True)])
         alone = self._texts([list(reply) for reply in replies])
+        # A reply may change how its tail reads, where a character takes several tokens: then it is
+        # read alone.
         return [
-            w[len(b) :] if w.startswith(b) else a
-            for b, w, a in zip(before, whole, alone, strict=True)
+            text[len(tail) :] if text.startswith(tail) else reply
+            for tail, text, reply in zip(before, whole, alone, strict=True)
         ]
 
+    def _encode_chats(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        parts = [self._split(prompt) for prompt in prompts]
+        rest = self._ids([_encodable(text) for _, text in parts], special=False)
+        # No copy where there is nothing to put before.
+        return [[*head, *ids] if head else ids for (head, _), ids in zip(parts, rest, strict=True)]
+
+    def _encode_texts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        ids = self._ids([_encodable(plain_text(prompt)) for prompt in prompts], special=True)
+        return [self._with_beginning(one) for one in ids]
+
     def _texts(self, ids: list[list[int]]) -> list[str]:
-        return self._tokenizer.batch_decode(
+        texts: list[str] = self._tokenizer.batch_decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        return texts
 
     def _ids(self, texts: list[str], special: bool) -> list[list[int]]:
         if not texts:
@@ -129,7 +142,7 @@ class PromptTokenizer:
         )
         return [ids or self._nothing for ids in encoded["input_ids"]]
 
-    def _begun(self, ids: list[int]) -> list[int]:
+    def _with_beginning(self, ids: list[int]) -> list[int]:
         """The ids with one beginning-of-text token where the model uses one."""
         bos = self._tokenizer.bos_token_id if self._bos is None else self._bos
         # A text that spells the token out, given to a tokenizer that adds it, would begin with two.
@@ -143,10 +156,10 @@ class PromptTokenizer:
         """
         shape = self._shape_of(prompt)
         if shape is None:
-            return (), self._true(prompt, prompt.text) + prompt.prefill
+            return (), self._render(prompt, prompt.text) + prompt.prefill
         return shape.ids, shape.after_ids(prompt.text)
 
-    def _shape_of(self, prompt: Prompt) -> Shape | None:
+    def _shape_of(self, prompt: Prompt) -> TemplateShape | None:
         key = (prompt.system, prompt.prefill, prompt.turns)
         if key not in self._shapes:
             if len(self._shapes) >= SHAPES:
@@ -154,28 +167,26 @@ class PromptTokenizer:
             self._shapes[key] = self._shape(prompt)
         return self._shapes[key]
 
-    def _shape(self, prompt: Prompt) -> Shape | None:
+    def _shape(self, prompt: Prompt) -> TemplateShape | None:
         """Split the template at the user's text; None where the split does not reproduce the
         template.
         """
-        parts = self._true(prompt, SENTINEL).split(SENTINEL)
+        parts = self._render(prompt, SENTINEL).split(SENTINEL)
         if len(parts) != 2:
             return None
         samples = [prompt.text, f" \n{prompt.text}\n "]
-        true = [self._true(prompt, text) for text in samples]
+        rendered = [self._render(prompt, text) for text in samples]
         for strips in (False, True):
-            shape = Shape(parts[0], parts[1], strips)
-            if [shape.around(text) for text in samples] == true:
+            shape = TemplateShape(parts[0], parts[1], strips)
+            if [shape.around(text) for text in samples] == rendered:
                 return self._with_ids(shape._replace(tail=shape.tail + prompt.prefill), samples)
         return None
 
-    def _with_ids(self, shape: Shape, samples: list[str]) -> Shape:
+    def _with_ids(self, shape: TemplateShape, samples: list[str]) -> TemplateShape:
         """The shape with the head tokenized once, where that is proven to give the same tokens."""
-        special = self._tokenizer.all_special_tokens
-        end = max(
-            (shape.head.rfind(token) + len(token) for token in special if token in shape.head),
-            default=0,
-        )
+        special = [token for token in self._tokenizer.all_special_tokens if token in shape.head]
+        # Where the last of them ends.
+        end = max((shape.head.rfind(token) + len(token) for token in special), default=0)
         if not end:
             return shape._replace(rest=shape.head)
         ids = tuple(self._ids([_encodable(shape.head[:end])], special=False)[0])
@@ -185,33 +196,35 @@ class PromptTokenizer:
         same = [[*ids, *part] for part in parts] == whole
         return cut if same else shape._replace(rest=shape.head)
 
-    def _true(self, prompt: Prompt, text: str) -> str:
+    def _render(self, prompt: Prompt, text: str) -> str:
         """The template's own rendering of the prompt, with this text as its last turn, up to where
         the reply begins.
         """
         from jinja2 import TemplateError
 
-        system, said = prompt.system, [*(part for turn in prompt.turns for part in turn), text]
+        system = prompt.system
+        contents = [part for turn in prompt.turns for part in turn] + [text]
         messages = [
-            {"role": ("user", "assistant")[i % 2], "content": part} for i, part in enumerate(said)
+            {"role": ("user", "assistant")[i % 2], "content": content}
+            for i, content in enumerate(contents)
         ]
         if system is None:
             return self._apply(messages)
         # An empty system message still silences the template's default one.
-        merged = [
-            {"role": "user", "content": f"{system}\n\n{said[0]}" if system else said[0]},
-            *messages[1:],
-        ]
+        first = f"{system}\n\n{contents[0]}" if system else contents[0]
+        merged = [{"role": "user", "content": first}, *messages[1:]]
         try:
             rendered = self._apply([{"role": "system", "content": system}, *messages])
         except TemplateError:
             return self._apply(merged)
+        # Some templates drop the system message without a word.
         return rendered if system.strip() in rendered else self._apply(merged)
 
     def _apply(self, messages: list[dict[str, str]]) -> str:
-        return self._tokenizer.apply_chat_template(
+        text: str = self._tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, **self._args
         )
+        return text
 
 
 def _read(folder: Path) -> Any:
@@ -228,8 +241,10 @@ def _read(folder: Path) -> Any:
     tokenizer = reader.from_pretrained(str(folder), local_files_only=True)
     if type(tokenizer).__name__ == "MistralCommonBackend":
         raise ModelError(
-            f"{folder}: only Mistral's own tokenizer is in it, which has no chat template; tokenizer.json is missing",
-            "add tokenizer.json, tokenizer_config.json and chat_template.jinja from a copy for transformers",
+            f"{folder}: only Mistral's own tokenizer is in it, which has no chat template; "
+            "tokenizer.json is missing",
+            "add tokenizer.json, tokenizer_config.json and chat_template.jinja from a copy for "
+            "transformers",
         )
     return tokenizer
 
@@ -238,31 +253,26 @@ def plain_text(prompt: Prompt) -> str:
     """The prompt as one text: as it is, or, for a chat that has no template, its parts joined by
     blank lines.
     """
-    said = [part for turn in prompt.turns for part in turn]
+    history = [part for turn in prompt.turns for part in turn]
+    before = [part for part in (prompt.system, *history) if part]
     if prompt.chat:
-        return "\n\n".join(
-            part for part in (prompt.system, *said, prompt.text, prompt.prefill) if part
-        )
-    return (
-        "".join(f"{part}\n\n" for part in (prompt.system, *said) if part)
-        + prompt.text
-        + prompt.prefill
-    )
+        own = [part for part in (prompt.text, prompt.prefill) if part]
+        return "\n\n".join([*before, *own])
+    # A text that is no chat is taken to the letter: its prefill follows without a break.
+    return "".join(f"{part}\n\n" for part in before) + prompt.text + prompt.prefill
 
 
 def beginning_token(tokenizer: Any, config: Any) -> int | None:
     """The id that has to begin every plain text, or None.
 
     The config must name the token too, it must not double as the end, and the chat template must
-    not use it to mark
-    every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's `<|endoftext|>`
-    don't.
+    not use it to mark every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's
+    `<|endoftext|>` don't.
     """
     bos = tokenizer.bos_token_id
-    named = {
-        getattr(part, "bos_token_id", None)
-        for part in (config, getattr(config, "text_config", None))
-    }
+    # A model for texts and images keeps the settings of its text part apart.
+    configs = (config, getattr(config, "text_config", None))
+    named = {getattr(part, "bos_token_id", None) for part in configs}
     if bos is None or bos not in named or bos == tokenizer.eos_token_id:
         return None
     return None if _marks_turns(tokenizer) else bos
@@ -276,13 +286,16 @@ def _marks_turns(tokenizer: Any) -> bool:
         return False
     turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
     try:
-        return tokenizer.apply_chat_template(turns, tokenize=False).count(tokenizer.bos_token) > 1
+        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
     except TemplateError:
         return False
+    return rendered.count(tokenizer.bos_token) > 1
 
 
-def explain_template_errors(call: Callable[[], Any], folder: str) -> Any:
-    """Run a template or tokenizer call; what the model's own files raise comes back as one line.
+@contextlib.contextmanager
+def explain_template_errors(folder: str) -> Iterator[None]:
+    """Around calls that render a chat template: what the model's own template raises comes back as
+    one line.
 
     Raises:
         EngineError: the model's chat template refuses the prompt.
@@ -290,7 +303,7 @@ def explain_template_errors(call: Callable[[], Any], folder: str) -> Any:
     from jinja2 import TemplateError
 
     try:
-        return call()
+        yield
     except TemplateError as error:
         raise EngineError(
             f"{folder}: the chat template refuses the prompt: {error}", "use chat = false"

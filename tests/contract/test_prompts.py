@@ -105,10 +105,10 @@ def test_the_split_equals_the_template(template, first, system, turns):
     texts = [first, "b", " c", "d\n\n", "", "  ", "{{ x }}", "e" * 50, "x", prompts.SENTINEL]
     for given in texts:
         prompt = Prompt(given, system, "pre", turns=turns)
-        whole = prompts.PromptTokenizer(made)._true(prompt, given) + "pre"
+        whole = prompts.PromptTokenizer(made)._render(prompt, given) + "pre"
         shape = reader._shape_of(prompt)
         assert (
-            reader._true(prompt, given) + "pre" if shape is None else shape.around(given)
+            reader._render(prompt, given) + "pre" if shape is None else shape.around(given)
         ) == whole
         assert reader.encode([prompt])[0] == made(whole, add_special_tokens=False)["input_ids"]
 
@@ -127,8 +127,8 @@ def test_turns_stand_between_the_system_message_and_the_text():
 def test_the_template_is_rendered_once_per_shape():
     reader = prompts.PromptTokenizer(tokenizer(PLAIN))
     count = []
-    true = reader._true
-    reader._true = lambda *args: count.append(args) or true(*args)
+    true = reader._render
+    reader._render = lambda *args: count.append(args) or true(*args)
     reader.encode([Prompt(f"q{i}", "s") for i in range(100)])
     assert len(count) <= 4
 
