@@ -122,7 +122,7 @@ class AgentFileProblem:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, BatchResult, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """All files on all tasks of the split: one Batch to the model for all prompts, one for all
         programs.
         """
@@ -135,7 +135,7 @@ class AgentFileProblem:
         if run:
             name = f"{label}/programs" if asked else label
             outcomes |= yield from self._done(solutions, run, name, "program")
-        scores: list[Score | str] = []
+        scores = []
         for solution in solutions:
             score = self._score([outcomes[solution.text, task.name] for task in tasks], tasks)
             scores.append(score)
@@ -215,11 +215,12 @@ class AgentFileProblem:
         order = "descending" if self._search.order == "descending" else "ascending"
         if order == "ascending":
             ranked.reverse()
+        shown = [(body, self.format_score(value)) for body, value in ranked]
         best, score = self._best_tried()
         failed = np.flatnonzero(score.values < 1)[: self._search.exemplars]
         return View(
-            [(body, self.format_score(value)) for body, value in ranked],
-            self.exemplars([int(place) for place in failed]),
+            shown,
+            self.exemplars(failed.tolist()),
             order,
             self.format_score(aim(score.value)) or "",
             _body(best, self._section),
@@ -229,13 +230,10 @@ class AgentFileProblem:
     def _score(self, done: Sequence[Completion], tasks: Sequence[AgentTask]) -> Score:
         marks = [self._mark(task, completion) for task, completion in zip(tasks, done, strict=True)]
         values = np.array([value for value, _ in marks], np.float32)
-        return Score(
-            float(values.mean(dtype=np.float64)),
-            values,
-            sum(failed for _, failed in marks),
-            sum(completion.finish_reason == "length" for completion in done),
-            sum(completion.prompt_tokens + completion.completion_tokens for completion in done),
-        )
+        failures = sum(failed for _, failed in marks)
+        truncated = sum(completion.finish_reason == "length" for completion in done)
+        tokens = sum(completion.prompt_tokens + completion.completion_tokens for completion in done)
+        return Score(float(values.mean(dtype=np.float64)), values, failures, truncated, tokens)
 
     def _mark(self, task: AgentTask, completion: Completion) -> tuple[float, bool]:
         """What a task earned, and whether nothing could be read: an unreadable answer, a run that

@@ -82,10 +82,11 @@ def with_endings(text: str, file: str) -> str:
 
 def _others(text: str, number: int) -> list[tuple[str, int, str]]:
     """All sections, the chosen one without its body."""
-    return [
-        (section.title, section.level, "" if place == number else text[section.start : section.end])
-        for place, section in enumerate(sections(text))
-    ]
+    others = []
+    for place, section in enumerate(sections(text)):
+        body = "" if place == number else text[section.start : section.end]
+        others.append((section.title, section.level, body))
+    return others
 
 
 def _section(text: str, title: str, level: int, start: int, end: int) -> MarkdownSection:

@@ -71,6 +71,7 @@ class AgentTask:
 
     @property
     def name(self) -> str:
+        """What it is called, unique within the suite."""
         return self.example.id
 
 
@@ -115,7 +116,10 @@ def _divided(
                 f"{path}: {error.message}", "add tasks, or change problem.split"
             ) from None
         by_name = {task.name: task for task in without}
-        return {split: [by_name[row.id] for row in examples] for split, examples in rows.items()}
+        divided: dict[Split, list[AgentTask]] = {}
+        for split, examples in rows.items():
+            divided[split] = [by_name[row.id] for row in examples]
+        return divided
     if without:
         raise DataError(
             f"{without[0].example.where}: no split, but other tasks have one",
@@ -128,9 +132,9 @@ def _divided(
             f"{path}: no task has the split train", "the search needs tasks to score files on"
         )
     suite: dict[Split, list[AgentTask]] = {name: [] for name in names}
-    for task, split in listed:
-        if split is not None:
-            suite[split].append(task)
+    for task, own in listed:
+        if own is not None:
+            suite[own].append(task)
     return suite
 
 

@@ -154,7 +154,7 @@ class LinearRegression:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, BatchResult, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """Minus the loss of each pair; asks nobody."""
         yield from ()
         losses = [self.loss(self.pair(solution.text)) for solution in solutions]

@@ -134,7 +134,7 @@ class Tsp:
 
     def evaluate(
         self, solutions: Sequence[Solution], split: Split, label: str
-    ) -> Generator[Batch, BatchResult, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """Minus the length of each tour; asks nobody."""
         yield from ()
         lengths = [self.length(tour_of(solution.text)) for solution in solutions]
@@ -232,10 +232,11 @@ class Tsp:
             reply = yield Batch(
                 part, "optimizer", [chain.request(prompt, lead) for chain in growing]
             )
-            grown = (
-                chain.grown(done) for chain, done in zip(growing, reply.completions, strict=True)
-            )
-            chains = [next(grown) if chain.broken is None else chain for chain in chains]
+            # One completion for each chain that was asked, in the same order.
+            completions = iter(reply.completions)
+            for place, chain in enumerate(chains):
+                if chain.broken is None:
+                    chains[place] = chain.grown(next(completions))
         lead, close = lead.removeprefix(self._form.prefill), self._mark(self._form.close)
         return [chain.completion(lead, close) for chain in chains]
 

@@ -55,7 +55,8 @@ class DemonstrationPool:
     def balanced(self, without: Sequence[str] = ()) -> list[str]:
         """All rows in an order drawn at random, in which the targets take turns."""
         rows = [row for row in self.known if row.id not in without]
-        return [rows[place].id for place in in_turns([row.target for row in rows], self.rng)]
+        order = in_turns([row.target for row in rows], self.rng)
+        return [rows[place].id for place in order]
 
 
 def draw(pool: DemonstrationPool, parent: Ids, other: Ids) -> Ids:

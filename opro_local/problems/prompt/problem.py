@@ -114,7 +114,7 @@ class PromptProblem:
         split: Split,
         label: str,
         rows: Sequence[int] | None = None,
-    ) -> Generator[Batch, BatchResult, list[Score | str]]:
+    ) -> Generator[Batch, BatchResult, list[Score]]:
         """All solutions on all rows, or on those asked for, in one batch, by solution: shape
         (solutions, rows).
 
@@ -128,16 +128,19 @@ class PromptProblem:
         if self._config.task.rule == "judge":
             asked = list(self._rows(split, rows)) * len(solutions)
             # A judge is compared with the rule that the targets suggest, where there are targets.
-            compared = scorer if all(row.target.strip() for row in asked) else None
+            has_targets = all(row.target.strip() for row in asked)
+            compared = scorer if has_targets else None
             verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
         else:
             verdicts = scorer.both(texts)
         if split == "train" and self._config.is_mixed:
             self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
-        return list(scores(answers, len(solutions), verdicts))
+        return scores(answers, len(solutions), verdicts)
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
-        return self.rows[split] if rows is None else [self.rows[split][row] for row in rows]
+        if rows is None:
+            return self.rows[split]
+        return [self.rows[split][row] for row in rows]
 
     def answers(
         self,
@@ -170,10 +173,12 @@ class PromptProblem:
         if not worked:
             prompts = self.layout.prompts(solution.text, (), rows)
             return [Request(prompt, self._sampling) for prompt in prompts]
-        shown = {example.input for example, _ in worked} if split == "train" else set()
+        shown = {example.input for example, _ in worked}
 
         def instead(row: Example) -> Worked | None:
-            return self.demonstrations.without(row, ids) if row.input in shown else None
+            if split == "train" and row.input in shown:
+                return self.demonstrations.without(row, ids)
+            return None
 
         ends = self.layout.stop([answer for _, answer in worked])
         sampling = replace(self._sampling, stop=(*self._sampling.stop, *ends))
@@ -202,14 +207,15 @@ class PromptProblem:
 
     def prompt_variables(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
-        opening = self.layout.position == "A_begin"
         task = self._config.task
-        return {
-            "place": PLACES[self.layout.position],
-            "noun": "answer starting sentence" if opening else "instruction",
-            "tag": "Start" if opening else "INS",
-            "subject": task.description or ("grade school math" if task.name == "gsm8k" else ""),
-        }
+        subject = task.description
+        if not subject and task.name == "gsm8k":
+            subject = "grade school math"  # as the paper's meta-prompt calls it
+        noun, tag = "instruction", "INS"
+        if self.layout.position == "A_begin":
+            noun, tag = "answer starting sentence", "Start"
+        place = PLACES[self.layout.position]
+        return {"place": place, "noun": noun, "tag": tag, "subject": subject}
 
     def exemplars(self, indices: Sequence[int]) -> list[dict[str, str]]:
         """Train rows: `input` with the instruction's place marked, the bare `question`, and the
@@ -226,6 +232,7 @@ class PromptProblem:
         return [row.target for row in self.rows["train"]]
 
     def _shown(self, row: Example) -> str:
+        """The prompt of a row as a meta-prompt shows it, the instruction's place marked."""
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
 
@@ -261,8 +268,9 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
         for name, column in extra.items()
         if column is not None
     }
-    return [
-        Score(
+    earned = []
+    for index in range(solutions):
+        score = Score(
             float(values[index].mean(dtype=np.float64)),
             values[index],
             int(failed[index].sum()),
@@ -270,5 +278,5 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
             int(tokens[index].sum()),
             {name: float(column[index]) for name, column in means.items()},
         )
-        for index in range(solutions)
-    ]
+        earned.append(score)
+    return earned

@@ -9,6 +9,7 @@ from (drafting.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def divide(kinds: Sequence[tuple[float, Gains]], count: int, rng: np.random.Gene
         rng: the source of chance.
     """
     hopes = [hope for hope, _ in kinds]
-    pooled = [[gain for own in gains.values() for gain in own] for _, gains in kinds]
+    pooled = [list(chain.from_iterable(gains.values())) for _, gains in kinds]
     chosen = _highest(hopes, pooled, count, rng)
     # Drawn for every candidate in every kind, so that what one kind gained moves no other's draws.
     within = []
