@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -313,6 +314,12 @@ class Engine(Protocol):
         """Free the model. Safe to call twice."""
 
 
+# Marks a setting that decides no answer, or that a running engine names better (a digest for the
+# folder, the real context). Every other one is a part of the key that cached answers are found by:
+# a setting that is new and not marked can only cost a miss.
+NOT_IN_CACHE_KEY: Mapping[str, bool] = MappingProxyType({"in_cache_key": False})
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How one model is hosted. None means that the engine decides.
@@ -338,21 +345,21 @@ class EngineSettings:
         load_seconds: a model not ready after this long ends as an EngineError.
     """
 
-    model: str
-    kind: str
-    dtype: str = "auto"
-    max_model_len: int | None = None
-    max_num_seqs: int | None = None
-    kv_cache_bytes: int | None = None
-    gpu_memory: float | None = None
+    model: str = field(metadata=NOT_IN_CACHE_KEY)
+    kind: str = field(metadata=NOT_IN_CACHE_KEY)
+    dtype: str = field(default="auto", metadata=NOT_IN_CACHE_KEY)
+    max_model_len: int | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    max_num_seqs: int | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    kv_cache_bytes: int | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    gpu_memory: float | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
-    data_parallel: int = 1
-    sleep: Literal[0, 1, 2] = 0
-    batch_tokens: int = 8192
-    adapters: tuple[str, ...] = ()
+    data_parallel: int = field(default=1, metadata=NOT_IN_CACHE_KEY)
+    sleep: Literal[0, 1, 2] = field(default=0, metadata=NOT_IN_CACHE_KEY)
+    batch_tokens: int = field(default=8192, metadata=NOT_IN_CACHE_KEY)
+    adapters: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
     template_args: Mapping[str, Any] = field(default_factory=dict)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
-    script: str | None = None
-    stall_seconds: float = 900.0
-    load_seconds: float = 1800.0
+    script: str | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    stall_seconds: float = field(default=900.0, metadata=NOT_IN_CACHE_KEY)
+    load_seconds: float = field(default=1800.0, metadata=NOT_IN_CACHE_KEY)

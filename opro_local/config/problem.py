@@ -9,6 +9,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from opro_local.config.facts import Facts
+
 
 class Section(BaseModel):
     """A part of a config: frozen, without unknown settings."""
@@ -71,7 +73,7 @@ class TspSettings(Section):
 
     kind: Literal["tsp"]
     nodes: int = Field(10, ge=3, le=500)
-    data_file: str | None = None
+    data_file: Annotated[str | None, Facts(free=True, path="any")] = None
     span: tuple[float, float] = (-100.0, 100.0)
     decimals: int = Field(0, ge=0, le=3)
     starts: int = Field(5, ge=1)
@@ -93,7 +95,7 @@ class FunctionSettings(Section):
     """`[problem]` for a Python function of the text, "file.py:function"; larger is better."""
 
     kind: Literal["function"]
-    function: str
+    function: Annotated[str, Facts(path="function")]
     description: str = ""
 
 
@@ -103,11 +105,11 @@ class CommandSettings(Section):
     kind: Literal["command"]
     command: tuple[str, ...] = Field(min_length=1)
     description: str = ""
-    folder: str = ""
+    folder: Annotated[str, Facts(free=True, path="any")] = ""
     file_name: str = Field("solution.txt", pattern=r"^[^/]+$")
     environment: dict[str, str] = {}
     timeout: float = Field(60.0, gt=0)
-    parallel: int | None = Field(None, ge=1)
+    parallel: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
     output_limit: int = Field(1_000_000, ge=1)
 
 
@@ -115,8 +117,8 @@ class AgentFileSettings(Section):
     """`[problem]` for an agent's instruction file and a suite of tasks."""
 
     kind: Literal["agent_file"]
-    file: str
-    suite: str
+    file: Annotated[str, Facts(free=True, path="any")]
+    suite: Annotated[str, Facts(free=True, path="any")]
     description: str = ""
     edit: Literal["file", "section"] = "file"
     sections: tuple[str, ...] = ()
@@ -126,7 +128,7 @@ class AgentFileSettings(Section):
     max_characters: int = Field(20_000, ge=1)
     max_growth: float = Field(1.5, ge=1)
     timeout: float = Field(300.0, gt=0)
-    parallel: int | None = Field(None, ge=1)
+    parallel: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
     output_limit: int = Field(1_000_000, ge=1)
 
 

@@ -9,50 +9,44 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from opro_local.config.problem import PROBLEMS
-from opro_local.config.settings import Config
-from opro_local.errors import UsageError
-
-# A run may be continued with other values of these: stop rules only decide where it ends, the rest
-# how it is hosted. What they stand for (data, models) is held by digests of its own in the store.
-FREE = frozenset(
-    {"run.name", "run.cache", "run.cache_bytes", "run.placement"}
-    | {f"search.{k}" for k in ("steps", "patience", "min_gain", "target_score")}
-    | {f"search.{k}" for k in ("max_tokens", "max_seconds")}
-    | {f"problem.{k}" for k in ("file", "suite", "data_file", "folder", "parallel")}
-    | {f"task.{k}" for k in ("data", "train", "validation", "test", "data_dir")}
-    | {
-        f"{role}.{k}"
-        for role in ("optimizer", "scorer", "judge")
-        for k in (
-            "model",
-            "adapter",
-            "script",
-            "max_num_seqs",
-            "kv_cache_bytes",
-            "gpu_memory",
-            "batch_tokens",
-        )
-        + ("tensor_parallel", "pipeline_parallel", "data_parallel", "stall_seconds", "load_seconds")
-    }
+from opro_local.config.facts import Facts, PathKind, settings_with_facts
+from opro_local.config.problem import PROBLEMS, Section
+from opro_local.config.search import SearchSettings
+from opro_local.config.settings import (
+    Config,
+    EvaluationSettings,
+    JudgeSettings,
+    ModelSettings,
+    OptimizerSettings,
+    RunSettings,
+    TaskSettings,
 )
+from opro_local.errors import UsageError
 
 # Settings of earlier versions, with their defaults. A stored run that has the default is the run it
 # is without the setting, and goes on; one that has another value can't be repeated here.
 REMOVED: Mapping[str, Any] = {"search.pipelined": False}
 
 FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
-PATHS = {
-    "task": ("data", "train", "validation", "test", "data_dir", "rule", "pattern"),
-    "search": ("metaprompt", "operators", "similarity"),
-    **{role: ("model", "adapter", "script") for role in ("optimizer", "scorer", "judge")},
-    "problem": ("file", "suite", "data_file", "folder", "function"),
+
+ROLES = ("optimizer", "scorer", "judge")
+
+# The classes behind each section: one, or for [problem] one a kind.
+SECTIONS: Mapping[str, Sequence[type[Section]]] = {
+    "problem": tuple(PROBLEMS.values()),
+    "task": (TaskSettings,),
+    "optimizer": (OptimizerSettings,),
+    "scorer": (ModelSettings,),
+    "judge": (JudgeSettings,),
+    "search": (SearchSettings,),
+    "evaluation": (EvaluationSettings,),
+    "run": (RunSettings,),
 }
 
 
@@ -71,17 +65,23 @@ def build(
         UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest
         name.
     """
-    merged = {
-        name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()
-    }
+    merged: dict[str, Any] = {name: _copied(table) for name, table in tables.items()}
     _resolve_paths(merged, base or Path.cwd())
     for override in overrides:
         _apply(merged, override)
     _resolve_paths(merged, Path.cwd())
+    _use_model_tables(merged)
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
         raise UsageError(_explain(error)) from None
+
+
+def _copied(value: Any) -> Any:
+    """A table with its tables copied, so that a caller's own stay as they are."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _copied(inner) for key, inner in value.items()}
 
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -127,7 +127,20 @@ def is_free(name: str, config: Mapping[str, Any]) -> bool:
     temperature's schedule.
     """
     scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
-    return name in FREE and not scheduled
+    return name in free_settings() and not scheduled
+
+
+def free_settings() -> frozenset[str]:
+    """The settings that a run may be continued with other values of, as "section.key"."""
+    return frozenset(name for name, facts in _all_facts() if facts.free)
+
+
+def _all_facts() -> Iterator[tuple[str, Facts]]:
+    """Every setting as "section.key" with what is true of it; those of all kinds of problem."""
+    for section, kinds in SECTIONS.items():
+        for kind in kinds:
+            for name, facts in settings_with_facts(kind):
+                yield f"{section}.{name}", facts
 
 
 def _of_its_own(value: Any) -> Any:
@@ -151,6 +164,9 @@ def _apply(tables: dict[str, Any], override: str) -> None:
             "for example --set search.steps=10",
         )
     table = tables.setdefault(section, {})
+    if section == "models" and "." in key and isinstance(table, dict):
+        model, _, key = key.partition(".")
+        table = table.setdefault(model, {})
     if not isinstance(table, dict):
         raise UsageError(f"--set {override}: {section} is not a section")
     table[key] = _value(value)
@@ -164,35 +180,84 @@ def _value(text: str) -> Any:
 
 
 def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
-    for section, keys in PATHS.items():
-        table = tables.get(section)
-        for key in keys if isinstance(table, dict) else ():
-            if isinstance(table.get(key), list):
-                table[key] = [_resolved(table, key, value, base) for value in table[key]]
-            elif key in table:
-                table[key] = _resolved(table, key, table[key], base)
+    """Let every path in the tables start from the base folder."""
+    for section, kinds in SECTIONS.items():
+        _resolve_table(tables.get(section), kinds, base)
+    for table in _model_tables(tables).values():
+        _resolve_table(table, (ModelSettings,), base)
 
 
-def _resolved(table: Mapping[str, Any], key: str, value: Any, base: Path) -> Any:
-    is_path = isinstance(value, str) and value and _is_path(table, key, value)
+def _resolve_table(table: Any, kinds: Sequence[type[Section]], base: Path) -> None:
+    if not isinstance(table, dict):
+        return
+    paths = {name: facts.path for kind in kinds for name, facts in settings_with_facts(kind)}
+    for key in table.keys() & paths.keys():
+        value = table[key]
+        if isinstance(value, list):
+            table[key] = [_resolved(table, key, one, paths[key], base) for one in value]
+        else:
+            table[key] = _resolved(table, key, value, paths[key], base)
+
+
+def _resolved(table: Mapping[str, Any], key: str, value: Any, kind: PathKind, base: Path) -> Any:
+    # A pattern names a function only under the rule that calls one.
+    if key == "pattern" and table.get("rule") != "python":
+        return value
+    is_path = isinstance(value, str) and value and _is_path(value, kind)
     return str(base / Path(value).expanduser()) if is_path else value
 
 
-def _is_path(table: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether a value is a path: a rule or a form only with a file of its own, a model where it is
-    written as one.
-    """
-    if key in ("rule", "pattern", "function"):
-        return FUNCTION.fullmatch(value) is not None and (
-            key != "pattern" or table.get("rule") == "python"
-        )
-    if key in ("metaprompt", "operators"):
+def _is_path(value: str, kind: PathKind) -> bool:
+    """Whether a value is a path, by what kind of paths its setting takes."""
+    if kind == "marked":
+        return value in (".", "..") or value.startswith(("./", "../", "~"))
+    if kind == "function":
+        return FUNCTION.fullmatch(value) is not None
+    if kind == "form":
         return value.endswith(".toml")
-    return (
-        key not in ("model", "similarity")
-        or value in (".", "..")
-        or value.startswith(("./", "../", "~"))
-    )
+    return kind == "any"
+
+
+def _model_tables(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `[models.NAME]` tables; empty where there are none."""
+    models = tables.get("models", {})
+    if not isinstance(models, dict) or not all(isinstance(one, dict) for one in models.values()):
+        raise UsageError("models: a table for each model is wanted", "for example [models.big]")
+    return models
+
+
+def _use_model_tables(tables: dict[str, Any]) -> None:
+    """Give each role that names a `[models.NAME]` table its settings; the role's own go before.
+
+    What is left is a config as it is without such tables, so that stored runs know no difference.
+    """
+    models = _model_tables(tables)
+    tables.pop("models", None)
+    for name, table in models.items():
+        _check_model_table(name, table)
+    for role in ROLES:
+        own = tables.get(role)
+        if not isinstance(own, dict):
+            continue
+        chosen = own.get("model")
+        if isinstance(chosen, str) and chosen in models:
+            tables[role] = {**models[chosen], **_without(own, "model")}
+
+
+def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != key}
+
+
+def _check_model_table(name: str, table: Mapping[str, Any]) -> None:
+    """Refuse a table without a model, or with a setting that no model has."""
+    fields = ModelSettings.model_fields
+    for key in table:
+        if key not in fields:
+            raise UsageError(
+                f"unknown setting models.{name}.{key}{_nearest(['models', name, key], fields)}"
+            )
+    if not (table.get("model") or table.get("script")):
+        raise UsageError(f"models.{name} names no model", f"set models.{name}.model")
 
 
 def _explain(error: ValidationError) -> str:

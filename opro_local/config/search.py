@@ -5,10 +5,11 @@ For: names, types, ranges and defaults. Not for: reading a config (config.py).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from opro_local.config.facts import Facts
 from opro_local.config.problem import Section
 
 
@@ -37,7 +38,7 @@ class SearchSettings(Section):
 
     mode: Literal["auto", "opro", "mixed"] = "auto"
     seeds: tuple[str | SeedSettings, ...] = ("Let's solve the problem.",)
-    steps: int = Field(20, ge=0)
+    steps: Annotated[int, Facts(free=True)] = Field(20, ge=0)
     candidates: int = Field(8, ge=1)
     history: int = Field(20, ge=0)
     recent: int = Field(0, ge=0)
@@ -46,7 +47,7 @@ class SearchSettings(Section):
     threshold: float = 0.0
     exemplars: int = Field(3, ge=0)
     exemplar_choice: Literal["random", "constant", "most_wrong", "shown_wrong"] = "random"
-    metaprompt: str = "auto"
+    metaprompt: Annotated[str, Facts(path="form")] = "auto"
     schedule: Literal["constant", "linear"] = "constant"
     temperature_end: float | None = Field(None, ge=0, le=2)
     max_characters: int = Field(500, ge=1)
@@ -54,14 +55,14 @@ class SearchSettings(Section):
     digits: Literal["auto", "allow", "reject"] = "auto"
     constraint: str = ""
     exploration: float = Field(0.0, ge=0)
-    similarity: str = "ngrams"
-    patience: int = Field(0, ge=0)
-    min_gain: float = Field(0.0, ge=0)
-    target_score: float | None = None
-    max_tokens: int | None = Field(None, ge=1)
-    max_seconds: float | None = Field(None, gt=0)
+    similarity: Annotated[str, Facts(path="marked")] = "ngrams"
+    patience: Annotated[int, Facts(free=True)] = Field(0, ge=0)
+    min_gain: Annotated[float, Facts(free=True)] = Field(0.0, ge=0)
+    target_score: Annotated[float | None, Facts(free=True)] = None
+    max_tokens: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
+    max_seconds: Annotated[float | None, Facts(free=True)] = Field(None, gt=0)
     max_pairs: int | None = Field(None, ge=1)
-    operators: tuple[str, ...] = ()
+    operators: Annotated[tuple[str, ...], Facts(path="form")] = ()
     drafts: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0)
     near_duplicate: float = Field(0.98, gt=0, le=1)

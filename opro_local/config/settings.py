@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
+from opro_local.config.facts import Facts
 from opro_local.config.problem import ProblemSettings, PromptSettings, Section, Shares
 from opro_local.config.search import SearchSettings, SeedSettings
 from opro_local.engines.kinds import CHOICES
@@ -25,11 +26,11 @@ class TaskSettings(Section):
     """`[task]`: the examples, how they are split, shown and scored."""
 
     name: str = "table"
-    data: str | None = None
-    train: str | None = None
-    validation: str | None = None
-    test: str | None = None
-    data_dir: str | None = None
+    data: Annotated[str | None, Facts(free=True, path="any")] = None
+    train: Annotated[str | None, Facts(free=True, path="any")] = None
+    validation: Annotated[str | None, Facts(free=True, path="any")] = None
+    test: Annotated[str | None, Facts(free=True, path="any")] = None
+    data_dir: Annotated[str | None, Facts(free=True, path="any")] = None
     input: str | None = None
     target: str | None = None
     split: Shares = (0.4, 0.2, 0.4)
@@ -37,9 +38,9 @@ class TaskSettings(Section):
     train_rows: int | None = Field(None, ge=1)
     validation_rows: int | None = Field(None, ge=0)
     test_rows: int | None = Field(None, ge=0)
-    rule: str = "auto"
+    rule: Annotated[str, Facts(path="function")] = "auto"
     labels: tuple[str, ...] = ()
-    pattern: str | None = None
+    pattern: Annotated[str | None, Facts(path="function")] = None
     kind: Literal["auto", "number", "boolean", "choice", "text"] = "auto"
     second_round: bool = False
     description: str = ""
@@ -59,27 +60,27 @@ class TaskSettings(Section):
 class ModelSettings(Section):
     """`[optimizer]` and `[scorer]`: a model, the engine that hosts it, and how it is sampled."""
 
-    model: str = ""
-    adapter: str = ""
+    model: Annotated[str, Facts(free=True, path="marked")] = ""
+    adapter: Annotated[str, Facts(free=True, path="any")] = ""
     engine: str = "auto"
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int | None = Field(None, ge=1)
     chat: bool | None = None
-    dtype: str = "auto"
-    max_model_len: int | None = Field(None, ge=16)
-    max_num_seqs: int | None = Field(None, ge=1)
-    kv_cache_bytes: int | None = Field(None, ge=1)
-    gpu_memory: float | None = Field(None, gt=0, le=1)
-    tensor_parallel: int = Field(1, ge=1)
-    pipeline_parallel: int = Field(1, ge=1)
-    data_parallel: int = Field(1, ge=1)
-    batch_tokens: int = Field(8192, ge=64)
+    dtype: Annotated[str, Facts(to_engine=True)] = "auto"
+    max_model_len: Annotated[int | None, Facts(to_engine=True)] = Field(None, ge=16)
+    max_num_seqs: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(None, ge=1)
+    kv_cache_bytes: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(None, ge=1)
+    gpu_memory: Annotated[float | None, Facts(free=True, to_engine=True)] = Field(None, gt=0, le=1)
+    tensor_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
+    pipeline_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
+    data_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
+    batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(8192, ge=64)
     template_args: dict[str, Any] = Field(default_factory=dict)
-    engine_args: dict[str, Any] = Field(default_factory=dict)
-    script: str | None = None
-    stall_seconds: float = Field(900.0, gt=0)
-    load_seconds: float = Field(1800.0, gt=0)
+    engine_args: Annotated[dict[str, Any], Facts(to_engine=True)] = Field(default_factory=dict)
+    script: Annotated[str | None, Facts(free=True, path="any", to_engine=True)] = None
+    stall_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(900.0, gt=0)
+    load_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(1800.0, gt=0)
 
     @field_validator("engine", mode="before")
     @classmethod
@@ -97,7 +98,8 @@ class OptimizerSettings(ModelSettings):
     the scorer's.
     """
 
-    temperature: float | None = Field(None, ge=0, le=2)
+    # None is the form's; a scorer always has a number.
+    temperature: float | None = Field(None, ge=0, le=2)  # type: ignore[assignment]
 
 
 class JudgeSettings(ModelSettings):
@@ -123,11 +125,11 @@ class EvaluationSettings(Section):
 class RunSettings(Section):
     """`[run]`: name and seed, and the cache that all runs share."""
 
-    name: str = "run"
+    name: Annotated[str, Facts(free=True)] = "run"
     seed: int = Field(0, ge=0)
-    cache: bool = True
-    cache_bytes: int = Field(1 << 30, ge=1 << 20)
-    placement: Literal["auto", "split", "swap", "off"] = "auto"
+    cache: Annotated[bool, Facts(free=True)] = True
+    cache_bytes: Annotated[int, Facts(free=True)] = Field(1 << 30, ge=1 << 20)
+    placement: Annotated[Literal["auto", "split", "swap", "off"], Facts(free=True)] = "auto"
 
 
 class Config(Section):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from opro_local.config.facts import settings_with_facts
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
 from opro_local.engines.gpus import Gpu
@@ -21,25 +22,9 @@ from opro_local.placement.choose import Placement
 from opro_local.placement.plan import plan_of
 from opro_local.types import EngineSettings, Role
 
-# The settings of a model that its engine takes as they are.
-_HOSTING = (
-    "dtype",
-    "max_model_len",
-    "max_num_seqs",
-    "kv_cache_bytes",
-    "gpu_memory",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "data_parallel",
-    "batch_tokens",
-    "engine_args",
-    "script",
-    "stall_seconds",
-    "load_seconds",
-)
-
 # How several engines must share a GPU; see config.RunSettings.
 Sharing = Literal["auto", "split", "swap", "off"]
+
 # Of the GPU, what engines that share it without a plan may take together.
 SHARED_MEMORY = 0.9
 
@@ -110,6 +95,12 @@ def hostings(
     return {role: _with_share(hosting, share) for role, hosting in by_role.items()}
 
 
+def _engine_settings(settings: ModelSettings) -> dict[str, Any]:
+    """The settings of a model that its engine takes as they are."""
+    facts = settings_with_facts(ModelSettings)
+    return {name: getattr(settings, name) for name, known in facts if known.to_engine}
+
+
 def _with_share(hosting: Hosting, share: float) -> Hosting:
     """The hosting with this share of the GPU, unless its config asks for another."""
     memory = hosting.settings.gpu_memory or share
@@ -151,7 +142,7 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
         EngineSettings(
             model=str(folder) if reads_folder(kind) else "",
             kind=kind,
-            **{name: getattr(settings, name) for name in _HOSTING},
+            **_engine_settings(settings),
             template_args={**card.template_args, **settings.template_args},
         ),
         gpu_share=settings.gpu_memory,

@@ -8,7 +8,7 @@ is hosted with (hosting.py), the engines themselves, or what they are asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 
 from opro_local.engines import lora
@@ -26,25 +26,12 @@ from opro_local.types import Engine, EngineSettings, Role
 
 # The roles whose greedy answers are texts of a model.
 CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")
-# Settings that decide no answer, or that the running engine names better (a digest for the folder,
-# the real context). A setting that is not named here is a part of the cache's key: a new one can
-# only cost a miss.
-_NOT_DECIDING = (
-    "model",
-    "adapters",
-    "kind",
-    "dtype",
-    "max_model_len",
-    "script",
-    "max_num_seqs",
-    "kv_cache_bytes",
-    "gpu_memory",
-    "data_parallel",
-    "sleep",
-    "batch_tokens",
-    "stall_seconds",
-    "load_seconds",
-)
+
+
+def cache_key_settings() -> list[str]:
+    """The engine's settings that decide answers, so that cached ones are found by them."""
+    known = fields(EngineSettings)
+    return [setting.name for setting in known if setting.metadata.get("in_cache_key", True)]
 
 
 def placement_notices(store: Store) -> list[str]:
@@ -128,8 +115,8 @@ class RunEngines(Mapping[Role, Engine]):
         engine = self[role]
         if not caches_answers(engine.fingerprint["engine"]):
             return None
-        settings = asdict(self._models[role].settings)
-        deciding = {name: value for name, value in settings.items() if name not in _NOT_DECIDING}
+        settings = self._models[role].settings
+        deciding = {name: asdict(settings)[name] for name in cache_key_settings()}
         return self._cache.shelf(
             {
                 "engine": dict(engine.fingerprint),
