@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 
 from opro_local.config import reading
 from opro_local.problems.filters import filters, read_constraint
+from opro_local.problems.prompt.generic import generic
 from opro_local.problems.prompt.layout import Layout
 from opro_local.problems.prompt.problem import scores
+from opro_local.scoring.judge import judge_prompt
 from opro_local.scoring.rule import Verdicts
 from opro_local.types import Completion, Example, Prompt
 
@@ -110,3 +114,16 @@ def test_scores_are_split_by_solution_and_count_failures_apart():
     assert (first.value, first.failures, first.truncated, first.tokens) == (0.5, 0, 1, 8)
     assert (second.value, second.failures, second.truncated, second.tokens) == (0.5, 1, 0, 13)
     assert second.values.tolist() == [0.0, 1.0]
+
+
+def test_texts_that_models_are_sent_are_what_stored_runs_were_asked_with():
+    """Any other letter would change the digests of requests, and no stored run could go on."""
+    assert (
+        hashlib.sha256("\n".join(generic(["a", "b"])).encode()).hexdigest()[:16]
+        == "29bcc2eaa56ed92f"
+    )
+    row = Example("1", {}, "1 + 1?", "2", "")
+    assert judge_prompt(row, "3", "Be strict.").text == (
+        "Question:\n1 + 1?\n\nReference answer:\n2\n\nAnswer to grade:\n3\n\nBe strict.\n"
+        "Is the answer correct? Reply with one word: correct or incorrect."
+    )

@@ -64,5 +64,5 @@ def judge_prompt(row: Example, answer: str, rubric: str) -> Prompt:
     reference = f"Reference answer:\n{row.target}\n\n" if row.target.strip() else ""
     return Prompt(
         f"Question:\n{row.input}\n\n{reference}Answer to grade:\n{answer}\n\n{rubric}\n"
-        "Is the answer correct? BatchResult with one word: correct or incorrect."
+        "Is the answer correct? Reply with one word: correct or incorrect."
     )

@@ -16,7 +16,7 @@ VARIED = (
     "Let's think step by step.",
     "Take a deep breath and work on this problem step-by-step.",
     "You are an expert. Read carefully and give the correct answer.",
-    "BatchResult with the answer only.",
+    "Reply with the answer only.",
     "End your reply with the words: The answer is",
     "Think about it, check your result, then answer.",
 )
