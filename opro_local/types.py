@@ -1,6 +1,6 @@
 """The plain data that travels between the wings, and the contracts of problems and engines.
 
-For: values and protocols. Not for: behaviour, I/O, or anything that imports the rest of the package.
+For: values and protocols. Not for: behaviour, I/O, or what imports the rest of the package.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResul
     """The default search whose meta-prompts show the scores in a random order."""
     card = cards_of(ready.config, ("optimizer",))["optimizer"]
     proposer = mixed_proposer(ready.config, ready.problem, card, ShuffledScores)(trajectory)
-    return search(ready.problem, ready.config, proposer, trajectory)
+    return search(SearchState(ready.problem, ready.config, trajectory), proposer)
 
 
 class ShuffledScores(Mixed):

@@ -62,10 +62,8 @@ def walk(config, replies, form="continuation", problem=None):
     """
     trajectory, batches = Trajectory(), []
     problem = problem or Numbers()
-    asks = search_train(
-        SearchState(problem, config, trajectory),
-        Opro(problem, config, metaprompt.load(form), trajectory),
-    )
+    state = SearchState(problem, config, trajectory)
+    asks = search_train(state, Opro(state, metaprompt.load(form)))
     try:
         batch = next(asks)
         while True:
@@ -226,7 +224,7 @@ def test_linear_schedule_runs_from_start_to_end():
 
 def exemplars_shown(choice, trajectory, step=1, k=2):
     config = settings(exemplar_choice=choice, exemplars=k)
-    return exemplar_rows(Numbers(), config, trajectory, trajectory.top(1), step)
+    return exemplar_rows(config, trajectory, trajectory.top(1), step)
 
 
 def test_exemplars_are_drawn_as_chosen():
@@ -271,10 +269,8 @@ def test_patience_counts_steps_that_scored_nothing():
 def test_a_meta_prompt_over_the_context_is_asked_again_with_half_the_history():
     config = settings(steps=1, candidates=1, history=4)
     trajectory = Trajectory()
-    asks = search_train(
-        SearchState(Numbers(), config, trajectory),
-        Opro(Numbers(), config, metaprompt.load("continuation"), trajectory),
-    )
+    state = SearchState(Numbers(), config, trajectory)
+    asks = search_train(state, Opro(state, metaprompt.load("continuation")))
     first = next(asks)
     second = asks.send(BatchResult([Completion("", "too_long", 9000, 0, 0)], 0.1))
     assert (first.label, second.label) == ("1/propose", "1/propose/1")

@@ -18,6 +18,18 @@ from opro_local.config.facts import Facts
 from opro_local.config.problem import ProblemSettings, PromptSettings, Section, Shares
 from opro_local.config.search import SearchSettings, SeedSettings
 from opro_local.engines.kinds import CHOICES
+from opro_local.search.schedules.table import SCHEDULES
+
+
+def _one_of(names: Sequence[str], value: Any) -> Any:
+    """The value, if it is one of the names in a table; else pydantic's own complaint about a
+    Literal, so that all settings complain alike.
+    """
+    if value not in names:
+        *others, last = map(repr, names)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return value
+
 
 Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "template"]
 
@@ -85,12 +97,7 @@ class ModelSettings(Section):
     @field_validator("engine", mode="before")
     @classmethod
     def _engine_is_in_the_table(cls, value: Any) -> Any:
-        # pydantic's own complaint about a Literal, so that all settings complain alike.
-        if value not in CHOICES:
-            *names, last = map(repr, CHOICES)
-            expected = f"{', '.join(names)} or {last}"
-            raise PydanticKnownError("literal_error", {"expected": expected})
-        return value
+        return _one_of(CHOICES, value)
 
 
 class OptimizerSettings(ModelSettings):
@@ -115,11 +122,16 @@ class EvaluationSettings(Section):
     finalists: int = Field(8, ge=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
     doubt: float = Field(0.5, gt=0, le=1)
-    mode: Literal["auto", "full", "race", "halve", "subset"] = "auto"
+    mode: str = "auto"
     block: int = Field(256, ge=1)
     drop_alpha: float = Field(0.01, gt=0, lt=0.5)
     subset_rows: int = Field(50, ge=1)
     subset_draw: Literal["fixed", "fresh"] = "fixed"
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _mode_is_in_the_table(cls, value: Any) -> Any:
+        return _one_of(("auto", *SCHEDULES), value)
 
 
 class RunSettings(Section):
@@ -146,7 +158,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _parts_need_rows(self) -> Config:
-        if self.evaluation.mode not in ("auto", "full") and self.problem.kind != "prompt":
+        schedule = SCHEDULES.get(self.evaluation.mode)
+        if schedule and schedule.needs_rows and self.problem.kind != "prompt":
             raise ValueError(
                 f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"'
             )
@@ -161,8 +174,8 @@ class Config(Section):
         return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
 
     @property
-    def scoring(self) -> Literal["full", "race", "halve", "subset"]:
-        """How a step's solutions are scored on train."""
+    def scoring_schedule(self) -> str:
+        """How a step's solutions are scored on train: a name in SCHEDULES."""
         if self.evaluation.mode != "auto":
             return self.evaluation.mode
         return "halve" if self.is_mixed else "full"

@@ -3,6 +3,12 @@
 For: deciding what to ask next from what was answered so far, when to stop, and which solution to
 choose. Not for: I/O of any kind. The generator owns no engine, clock, file or random state:
 randomness is derived from (run seed, step, purpose), and time is what the answers say.
+
+    state = SearchState(problem, config, Trajectory())
+    batches = search(state, Opro(state, form))
+    batch = next(batches)
+    while True:  # until StopIteration, whose value is the SearchResult; see runs/driver.py
+        batch = batches.send(BatchResult(engine.generate(batch.requests), seconds))
 """
 
 from __future__ import annotations
@@ -14,28 +20,31 @@ import numpy as np
 
 from opro_local import stats
 from opro_local.config.search import SearchSettings
-from opro_local.config.settings import Config
 from opro_local.errors import DataError
 from opro_local.search.proposing import Proposer
-from opro_local.search.schedules.table import schedule_of
+from opro_local.search.schedules.schedule import Schedule, make_schedule
 from opro_local.search.similarity import Similarity
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Batches, BatchResult, Problem, Solution
+from opro_local.types import Batch, Batches, BatchResult, Solution
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """How a search ended: why, its baseline (the first seed) and the solution it chose."""
+    """How a search ended.
+
+    Attributes:
+        reason: why it stopped, in words.
+        baseline: the first seed.
+        best: the solution it chose; the baseline where none is reliably better.
+    """
 
     reason: str
     baseline: Solution
     best: Solution
 
 
-def search(
-    problem: Problem, config: Config, proposer: Proposer, trajectory: Trajectory
-) -> Generator[Batch, BatchResult, SearchResult]:
+def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, SearchResult]:
     """Search on train, choose on validation, and open test once for the chosen solution and the
     baseline.
 
@@ -44,33 +53,38 @@ def search(
     on all of it in one batch more.
 
     Args:
-        problem: what is optimized.
-        config: `search`, `evaluation`, `optimizer` and `run.seed` are read.
-        proposer: where the solutions come from.
-        trajectory: empty; filled as the search goes.
+        state: of its config `search`, `evaluation`, `optimizer` and `run.seed` are read; its
+            trajectory is empty and filled as the search goes.
+        proposer: where the solutions come from; it reads the same trajectory.
     """
-    state = SearchState(problem, config, trajectory)
+    splits, trajectory, settings = state.problem.splits, state.trajectory, state.config.evaluation
     reason = yield from search_train(state, proposer)
     baseline = trajectory.entries[0].solution
     last_step = trajectory.entries[-1].step
     yield from _complete_leaders(state, last_step)
-    leaders = trajectory.top(config.evaluation.finalists, among="whole")
+    leaders = trajectory.top(settings.finalists, among="whole")
     finalists = [entry.solution for entry in leaders]
     best = finalists[0]
-    if "validation" in problem.splits:
+    if "validation" in splits:
         yield from state.score(_distinct([baseline, *finalists]), "validation", last_step)
-        best = _choose(trajectory, baseline, finalists, config.evaluation.doubt)
-    if "test" in problem.splits:
+        best = _choose(trajectory, baseline, finalists, settings.doubt)
+    if "test" in splits:
         yield from state.score(_distinct([baseline, best]), "test", last_step)
     return SearchResult(reason, baseline, best)
 
 
 def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, str]:
-    """The OPRO loop alone: propose, score, keep. Returns why it stopped."""
+    """The OPRO loop alone: propose, score, keep. Returns why it stopped.
+
+    Raises:
+        DataError: no seed can be scored.
+    """
     settings, trajectory = state.config.search, state.trajectory
-    similarity = Similarity(settings)
+    schedule, similarity = make_schedule(state.config), Similarity(settings)
     seeds = yield from proposer.start()
-    yield from _score_new(state, seeds, 0, similarity)
+    if seeds:
+        similarities = yield from _measure(state, seeds, 0, similarity)
+        yield from schedule.score_seeds(state, seeds, similarities)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}",
@@ -80,26 +94,22 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        candidates = yield from proposer.propose(step, _affordable(state))
-        yield from _score_new(state, candidates, step, similarity)
+        candidates = yield from proposer.propose(step, _affordable(state, schedule))
+        if candidates:
+            similarities = yield from _measure(state, candidates, step, similarity)
+            yield from schedule.score_step(state, candidates, step, similarities)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
-def _score_new(
+def _measure(
     state: SearchState, solutions: Sequence[Solution], step: int, similarity: Similarity
-) -> Batches:
-    """Score new solutions on train, if any, and measure how close each is to those before it."""
-    if not solutions:
-        return
+) -> Generator[Batch, BatchResult, list[float]]:
+    """How close each new solution is to those before it; from now on they count as seen."""
     state.trajectory.expect(solutions)
     texts = [solution.text for solution in solutions]
     measured = similarity.measure(texts, f"{step}/train")
-    similarities = yield from state.trajectory.count_costs(measured)
-    schedule = schedule_of(state.config)
-    if step == 0:
-        yield from schedule.score_seeds(state, solutions, similarities)
-    else:
-        yield from schedule.score_step(state, solutions, step, similarities)
+    similarities: list[float] = yield from state.trajectory.count_costs(measured)
+    return similarities
 
 
 def _complete_leaders(state: SearchState, step: int) -> Batches:
@@ -113,7 +123,7 @@ def _complete_leaders(state: SearchState, step: int) -> Batches:
     yield from state.score(solutions, "train", step, similarities, label=f"{step}/train/leaders")
 
 
-def _affordable(state: SearchState) -> int:
+def _affordable(state: SearchState, schedule: Schedule) -> int:
     """How many candidates a step has: fewer than asked for where the budget of pairs ends in it,
     but at least 1.
     """
@@ -121,7 +131,6 @@ def _affordable(state: SearchState) -> int:
     if settings.max_pairs is None:
         return settings.candidates
     left = settings.max_pairs - state.trajectory.pairs
-    schedule = schedule_of(state.config)
     for count in range(settings.candidates, 1, -1):
         if schedule.pairs(count, rows) <= left:
             return count
@@ -136,6 +145,7 @@ def _distinct(solutions: Sequence[Solution]) -> list[Solution]:
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
     """Why the search should end after this step, or None."""
     best = trajectory.best_by_step()
+    # A step that scored nothing left the best as it was.
     best += best[-1:] * (step + 1 - len(best))
     if settings.target_score is not None and best[-1] >= settings.target_score:
         return f"target score {settings.target_score:g} reached"
@@ -143,10 +153,8 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
         return f"token budget of {settings.max_tokens} used"
     if settings.max_seconds is not None and trajectory.seconds >= settings.max_seconds:
         return f"time budget of {settings.max_seconds:g} s used"
-    if (
-        settings.max_pairs is not None
-        and trajectory.pairs + trajectory.entries[0].score.n > settings.max_pairs
-    ):
+    rows = trajectory.entries[0].score.n
+    if settings.max_pairs is not None and trajectory.pairs + rows > settings.max_pairs:
         return f"budget of {settings.max_pairs} scored pairs used"
     if settings.patience and step >= settings.patience:
         gain = best[step] - best[step - settings.patience]
@@ -171,11 +179,8 @@ def _choose(
     }
 
     def pooled(solution: Solution) -> float:
-        return float(
-            np.concatenate([train[solution].values, held_out[solution].values]).mean(
-                dtype=np.float64
-            )
-        )
+        values = np.concatenate([train[solution].values, held_out[solution].values])
+        return float(values.mean(dtype=np.float64))
 
     # Of equals the one that is better on validation stands first: luck on train is what it was
     # selected by.

@@ -1,7 +1,7 @@
 """What the optimizer is asked in a step, and which of its replies are new solutions.
 
 For: the paper's way to propose: one meta-prompt, asked as often as candidates are wanted. Not for:
-scoring, or the loop (search.py).
+scoring, or the loop (loop.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from opro_local.config.settings import Config
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import (
     Batch,
@@ -26,9 +27,8 @@ from opro_local.types import (
     Solution,
 )
 
-WARMER = (
-    0.2  # what asking again adds to the temperature: the same again would bring much of the same
-)
+# What asking again adds to the temperature: the same again would bring much of the same.
+WARMER = 0.2
 
 
 class Proposer(Protocol):
@@ -48,47 +48,36 @@ class Opro:
     in one batch.
 
     Args:
-        problem: what is optimized.
-        config: `search`, `optimizer` and `run.seed` are read.
+        state: the search; of its config `search`, `optimizer` and `run.seed` are read. The proposer
+            rejects replies in its trajectory.
         form: how the optimizer is asked.
-        trajectory: what was scored so far; the proposer rejects replies in it.
     """
 
-    def __init__(
-        self, problem: Problem, config: Config, form: Form, trajectory: Trajectory
-    ) -> None:
-        self._problem, self._config, self._form, self._trajectory = (
-            problem,
-            config,
-            form,
-            trajectory,
-        )
-        self._history = config.search.history + config.search.recent
+    def __init__(self, state: SearchState, form: Form) -> None:
+        self._state, self._form = state, form
+        self._history = state.config.search.history + state.config.search.recent
 
     def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """The problem's own seeds."""
-        return list(dict.fromkeys(self._problem.seeds()))
-        yield
+        yield from ()
+        return list(dict.fromkeys(self._state.problem.seeds()))
 
     def propose(self, step: int, most: int) -> Generator[Batch, BatchResult, list[Solution]]:
         """See Proposer.propose."""
-        replies = yield from self._asked(step, most)
-        return admit(self._problem, self._form, self._trajectory, step, replies)
+        replies = yield from self._ask(step, most)
+        return admit(self._state, self._form, step, replies)
 
-    def _asked(self, step: int, most: int) -> Generator[Batch, BatchResult, Sequence[Completion]]:
-        problem, trajectory = self._problem, self._trajectory
-        drawn = samplings(self._config, self._form, step, most)
+    def _ask(self, step: int, most: int) -> Generator[Batch, BatchResult, Sequence[Completion]]:
+        state, form = self._state, self._form
+        drawn = samplings(state.config, form, step, most)
 
         def ask(view: View, halved: int) -> Batches:
-            prompt = render(self._form, view, problem.prompt_variables())
-            return trajectory.count_costs(
-                problem.ask_optimizer(
-                    f"{step}/propose" + (f"/{halved}" if halved else ""), prompt, drawn
-                )
-            )
+            label = f"{step}/propose/{halved}" if halved else f"{step}/propose"
+            prompt = render(form, view, state.problem.prompt_variables())
+            return state.trajectory.count_costs(state.problem.ask_optimizer(label, prompt, drawn))
 
         def view_of(history: int) -> View:
-            return step_view(problem, self._config, trajectory, step, history, each_entry)
+            return step_view(state, step, history, each_entry)
 
         _, completions, self._history = yield from within_context(view_of, ask, self._history)
         return completions
@@ -113,9 +102,8 @@ def within_context(
     while True:
         view = view_of(history)
         completions = yield from ask(view, halved)
-        if history == 0 or any(
-            completion.finish_reason != "too_long" for completion in completions
-        ):
+        fits = any(completion.finish_reason != "too_long" for completion in completions)
+        if fits or history == 0:
             return view, completions, history
         history, halved = history // 2, halved + 1
 
@@ -123,11 +111,13 @@ def within_context(
 def samplings(
     config: Config, form: Form, step: int, count: int, attempt: int = 0
 ) -> list[Sampling]:
-    """How so many replies to a form are drawn in a step: alike, but each with a seed of its own."""
+    """How so many replies to a form are drawn in a step: alike, but each with a seed of its own.
+
+    Every attempt has seeds of its own too, the next `count` of the same sequence, and is warmer.
+    """
     optimizer = config.optimizer
-    states = chance.seeds(config, step, chance.SAMPLING).generate_state(count * (attempt + 1))[
-        count * attempt :
-    ]
+    sequence = chance.seeds(config, step, chance.SAMPLING)
+    states = sequence.generate_state(count * (attempt + 1))[count * attempt :]
     temperature = temperature_at(config, step, form)
     if temperature:
         temperature += attempt * WARMER
@@ -149,13 +139,14 @@ def temperature_at(config: Config, step: int, form: Form) -> float:
     """
     start, end = config.optimizer.temperature, config.search.temperature_end
     start = form.temperature if start is None else start
-    if config.search.schedule == "constant" or end is None or config.search.steps < 2:
+    steps = config.search.steps
+    if config.search.schedule == "constant" or end is None or steps < 2:
         return start
-    return start + (end - start) * (max(step, 1) - 1) / (
-        config.search.steps - 1
-    )  # seeds are written in step 0
+    # Seeds are written in step 0, as warm as the first step.
+    return start + (end - start) * (max(step, 1) - 1) / (steps - 1)
 
 
+# Makes texts with their scores of the entries that a meta-prompt shows.
 Listed = Callable[[Trajectory, Sequence[Entry]], Iterable[tuple[str, float]]]
 
 
@@ -174,30 +165,21 @@ def each_text(trajectory: Trajectory, entries: Sequence[Entry]) -> list[tuple[st
     return list(best.items())
 
 
-def step_view(
-    problem: Problem,
-    config: Config,
-    trajectory: Trajectory,
-    step: int,
-    history: int,
-    listed: Listed,
-) -> View:
+def step_view(state: SearchState, step: int, history: int, listed: Listed) -> View:
     """What a step's meta-prompts show; `listed` makes texts with scores of the entries in the
     history.
     """
-    settings = config.search
+    problem, config, trajectory = state.problem, state.config, state.trajectory
     entries = shown_entries(trajectory, config, step, history)
     pairs = [(text, problem.format_score(value)) for text, value in listed(trajectory, entries)]
-    rows = exemplar_rows(problem, config, trajectory, entries, step)
     best = trajectory.top(1)[0]
-    target = problem.format_score(aim(trajectory.estimate(best))) or ""
     return View(
         pairs,
-        problem.exemplars(rows),
-        settings.order,
-        target,
+        problem.exemplars(exemplar_rows(config, trajectory, entries, step)),
+        config.search.order,
+        problem.format_score(aim(trajectory.estimate(best))) or "",
         best.solution.text,
-        settings.constraint,
+        config.search.constraint,
     )
 
 
@@ -230,38 +212,38 @@ def shown_entries(trajectory: Trajectory, config: Config, step: int, history: in
 
 
 def exemplar_rows(
-    problem: Problem, config: Config, trajectory: Trajectory, entries: list[Entry], step: int
-) -> Sequence[int]:
+    config: Config, trajectory: Trajectory, entries: Sequence[Entry], step: int
+) -> list[int]:
     """Which train rows the meta-prompt shows; ties among the wrong counts are broken at random."""
     rows = trajectory.entries[0].score.n
     choice, k = config.search.exemplar_choice, min(config.search.exemplars, rows)
-    draw = chance.generator(config, 0 if choice == "constant" else step, chance.EXEMPLARS)
-    order = draw.permutation(rows)
+    rng = chance.generator(config, 0 if choice == "constant" else step, chance.EXEMPLARS)
+    order = rng.permutation(rows)
     if choice in ("most_wrong", "shown_wrong"):
-        wrong = trajectory.share_wrong(
-            trajectory.entries if choice == "most_wrong" or not entries else entries, rows
-        )
+        shown = choice == "shown_wrong" and entries
+        wrong = trajectory.share_wrong(entries if shown else trajectory.entries, rows)
         order = order[np.argsort(-wrong[order], kind="stable")]
     return [int(row) for row in order[:k]]
 
 
 def admit(
-    problem: Problem, form: Form, trajectory: Trajectory, step: int, replies: Sequence[Completion]
+    state: SearchState, form: Form, step: int, replies: Sequence[Completion]
 ) -> list[Solution]:
     """The new solutions among the replies; every other reply is rejected with its reason."""
     fresh: dict[str, Solution] = {}
     for reply in replies:
-        solution = read(problem, form, reply)
-        if isinstance(solution, Solution) and (trajectory.seen(solution) or solution.key in fresh):
-            solution = f"duplicate: {solution.text}"
+        solution = read_reply(state.problem, form, reply)
         if isinstance(solution, Solution):
-            fresh[solution.key] = solution
-        else:
-            trajectory.reject(Rejection(step, reply.text, solution))
+            known = state.trajectory.seen(solution) or solution.key in fresh
+            if not known:
+                fresh[solution.key] = solution
+                continue
+            solution = f"duplicate: {solution.text}"
+        state.trajectory.reject(Rejection(step, reply.text, solution))
     return list(fresh.values())
 
 
-def read(problem: Problem, form: Form, reply: Completion, opener: str = "") -> Solution | str:
+def read_reply(problem: Problem, form: Form, reply: Completion, opener: str = "") -> Solution | str:
     """The solution in a reply begun with `opener`, or why there is none."""
     if reply.finish_reason == "too_long":
         return "the meta-prompt does not fit the optimizer's context"

@@ -132,7 +132,7 @@ def block(solutions: int, left: int, prompts: int) -> int:
 
 
 def part(done: int, total: int) -> int:
-    """How many rows come next in a race of halves: those up to the next look, or all that are left."""
+    """How many rows come next in a race of halves: up to the next look, or all that are left."""
     looks = (math.ceil(share * total) for share in LOOKS)
     return next((look for look in looks if look > done), total) - done
 

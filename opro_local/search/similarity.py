@@ -68,7 +68,7 @@ class NearDuplicates:
         self._vectors: Any = None
 
     def find(self, text: str) -> str | None:
-        """A text added before that this one nearly is, the first of several; None if there is none."""
+        """The first of the texts added before that this one nearly is; None if there is none."""
         if self._vectors is None:
             return None
         cosines = (self._vectors @ sparse_ngrams([text]).T).toarray().ravel()

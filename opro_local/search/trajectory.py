@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -168,7 +168,7 @@ class Trajectory:
                 best[-1] = max(best[-1], self.estimate(entry))
         return best
 
-    def share_wrong(self, entries: list[Entry], examples: int) -> np.ndarray:
+    def share_wrong(self, entries: Sequence[Entry], examples: int) -> np.ndarray:
         """For each train example the share of the entries scored on it that earned less than 1;
         shape (examples,).
 

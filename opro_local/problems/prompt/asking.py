@@ -15,7 +15,7 @@ from opro_local.problems.prompt.leaks import leak
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, render, reply_constraint
-from opro_local.search.proposing import read, samplings
+from opro_local.search.proposing import read_reply, samplings
 from opro_local.types import Completion, Prompt, Sampling, Solution
 
 
@@ -70,7 +70,7 @@ class Asking:
                 them away is no instruction for others.
             opener: how the reply was begun.
         """
-        solution = read(self._problem, form, reply, opener)
+        solution = read_reply(self._problem, form, reply, opener)
         if isinstance(solution, str):
             return solution
         return leak(solution.text, shown, self._problem.labels) or solution

@@ -22,6 +22,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.selection import promise
 from opro_local.search.metaprompts.metaprompt import Form, View
 from opro_local.search.proposing import each_text, step_view, within_context
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
     Batch,
@@ -114,7 +115,8 @@ class Drafting:
 
     def view(self, step: int, history: int) -> View:
         """What all forms of a step are shown: each text once, with the best that it earned."""
-        return step_view(self._problem, self._config, self._trajectory, step, history, each_text)
+        state = SearchState(self._problem, self._config, self._trajectory)
+        return step_view(state, step, history, each_text)
 
     def _suits(self, form: Form, slot: Slot) -> bool:
         """Whether the slot's parents have what the form can't do without (see Form.needs)."""

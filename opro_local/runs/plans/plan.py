@@ -23,6 +23,7 @@ from opro_local.search import similarity
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, Proposer
+from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Engine, Problem, Role
 
@@ -103,8 +104,9 @@ def search_plan(
     chosen = metaprompt.load(name)
 
     def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        proposer = propose(trajectory) if propose else Opro(problem, config, chosen, trajectory)
-        return search(problem, config, proposer, trajectory)
+        state = SearchState(problem, config, trajectory)
+        proposer = propose(trajectory) if propose else Opro(state, chosen)
+        return search(state, proposer)
 
     models = hosting.hostings(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:

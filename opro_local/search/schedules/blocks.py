@@ -60,27 +60,65 @@ def score_in_blocks(
         raise ValueError("a race needs a solution that was scored on all rows before")
     incumbent = reference.score
     order = rules.order(state, step, incumbent.n)
-    values = np.full((len(solutions), incumbent.n), np.nan)
-    parts: list[list[Score]] = [[] for _ in solutions]
-    refusals: dict[int, str] = {}
-    alive = np.arange(len(solutions))
-    done = block = 0
-    while len(alive) and done < incumbent.n:
-        rows = order[done : done + rules.next_rows(state, len(alive), done, incumbent.n)]
-        batches = state.row_problem.evaluate(
-            [solutions[i] for i in alive], "train", f"{step}/train/{block}", rows.tolist()
-        )
+    race = _Race(len(solutions), order)
+    block = 0
+    while race.alive and race.done < incumbent.n:
+        count = rules.next_rows(state, len(race.alive), race.done, incumbent.n)
+        rows = order[race.done : race.done + count]
+        asked = [solutions[i] for i in race.alive]
+        label = f"{step}/train/{block}"
+        batches = state.row_problem.evaluate(asked, "train", label, rows.tolist())
         results = yield from state.trajectory.count_costs(batches)
-        done, block = done + len(rows), block + 1
-        for i, result in zip(alive, results, strict=True):
+        race.add(results, len(rows))
+        block += 1
+        if race.done < incumbent.n:
+            on_same_rows = incumbent.values[order[: race.done]]
+            race.drop(rules.losers(state, race.values, on_same_rows, incumbent.n))
+    state.enter(solutions, race.results(), "train", step, similarities, dropping=True)
+
+
+class _Race:
+    """What the solutions of one race have earned so far.
+
+    Attributes:
+        alive: positions of the solutions that are still scored, ascending.
+        done: how many rows were drawn.
+    """
+
+    def __init__(self, solutions: int, order: np.ndarray) -> None:
+        self.alive = list(range(solutions))
+        self.done = 0
+        self._order = order
+        self._values = np.full((solutions, len(order)), np.nan)
+        self._parts: list[list[Score]] = [[] for _ in range(solutions)]
+        self._refusals: dict[int, str] = {}
+
+    @property
+    def values(self) -> np.ndarray:
+        """Shape (solutions, done), in the order drawn; NaN where a solution was not scored."""
+        return self._values[:, : self.done]
+
+    def add(self, results: Sequence[Score | str], rows: int) -> None:
+        """Take in a block of so many rows: for each solution alive its score, or why it has none.
+
+        A solution that can't be scored stays NaN, which the rules count as dropped.
+        """
+        block = slice(self.done, self.done + rows)
+        self.done += rows
+        for i, result in zip(self.alive, results, strict=True):
             if isinstance(result, str):
-                refusals[int(i)] = result
+                self._refusals[i] = result
             else:
-                parts[i].append(result)
-                values[i, done - len(rows) : done] = result.values
-        if done < incumbent.n:
-            known = incumbent.values[order[:done]]
-            out = rules.losers(state, values[:, :done], known, incumbent.n)
-            alive = alive[~out[alive]]
-    joined = [refusals.get(i) or racing.joined(part, order) for i, part in enumerate(parts)]
-    state.enter(solutions, joined, "train", step, similarities, dropping=True)
+                self._parts[i].append(result)
+                self._values[i, block] = result.values
+
+    def drop(self, losers: np.ndarray) -> None:
+        """Score these no further; shape (solutions,), bool."""
+        self.alive = [i for i in self.alive if not losers[i]]
+
+    def results(self) -> list[Score | str]:
+        """For each solution its score on all that it was scored on, or why it has none."""
+        return [
+            self._refusals.get(i) or racing.joined(parts, self._order)
+            for i, parts in enumerate(self._parts)
+        ]

@@ -25,9 +25,12 @@ class Halve:
     def score_seeds(
         self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
     ) -> Batches:
-        """The baseline on all rows, and then the other seeds as a step's solutions are."""
+        """The baseline on all rows, and then the other seeds as a step's solutions are.
+
+        A baseline that can't be scored leaves nothing to compare them with.
+        """
         yield from state.score(seeds[:1], "train", 0, similarities[:1])
-        if len(seeds) > 1:
+        if len(seeds) > 1 and state.trajectory.reference:
             yield from score_in_blocks(self, state, seeds[1:], 0, similarities[1:])
 
     def score_step(

@@ -1,10 +1,16 @@
-"""What a schedule is. For: the contract. Not for: any schedule's own work."""
+"""What a schedule is, and how the one that a config asks for is made.
+
+For: the contract. Not for: any schedule's own work, or which there are (table.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import Protocol
 
+from opro_local.config.settings import Config
+from opro_local.search.schedules.table import SCHEDULES
 from opro_local.search.state import SearchState
 from opro_local.types import Batches, Solution
 
@@ -35,3 +41,9 @@ class Schedule(Protocol):
         similarities: Sequence[float],
     ) -> Batches:
         """Score the solutions of a step, at least one."""
+
+
+def make_schedule(config: Config) -> Schedule:
+    """The schedule that a config asks for; where it says "auto", the one that suits its search."""
+    schedule: Schedule = resolve_name(SCHEDULES[config.scoring_schedule].location)()
+    return schedule
