@@ -31,7 +31,7 @@ from opro_local.engines.worker import environment
 from opro_local.placement import choose
 from opro_local.placement.choose import HEADROOM, plan, usable
 from opro_local.placement.demand import Demand
-from opro_local.placement.plan import devices_of, plan_of, settled
+from opro_local.placement.plan import devices_of, plan_for, settings_by_role
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
@@ -107,7 +107,9 @@ def test_the_fullest_of_an_engines_own_gpus_decides_for_it_and_for_no_other():
         40 * GIB,
         80 * GIB,
     ] and found.gpu.free == 40 * GIB
-    shares = [found.settled(index, EngineSettings("m", "vllm")).gpu_memory for index in range(2)]
+    shares = [
+        found.settings_for(index, EngineSettings("m", "vllm")).gpu_memory for index in range(2)
+    ]
     assert shares == [0.4937, 0.92]  # 39.5 of 80 GiB, rounded down; vLLM's own where all is free
 
 
@@ -115,7 +117,9 @@ def test_a_share_is_one_of_the_engines_own_gpu():
     scorer, optimizer = needs(20, 5)
     found = plan([scorer, optimizer], [gpu(40, free=20), gpu(80, free=30)])
     assert where(found) == [(1,), (0,)]
-    shares = [found.settled(index, EngineSettings("m", "vllm")).gpu_memory for index in range(2)]
+    shares = [
+        found.settings_for(index, EngineSettings("m", "vllm")).gpu_memory for index in range(2)
+    ]
     assert shares == [0.3687, 0.4875]  # 29.5 of 80 and 19.5 of 40 GiB
 
 
@@ -170,8 +174,8 @@ def test_what_the_user_wants_stays(wanted):
 def test_one_engine_for_all_roles_stays_as_it_is(models):
     one = settings(models["llama"])
     for asked in ({"scorer": one}, {"optimizer": one, "scorer": one}):
-        found = plan_of(asked, [gpu(80)] * 4)
-        assert found == plan_of(asked, [gpu(80)])
+        found = plan_for(asked, [gpu(80)] * 4)
+        assert found == plan_for(asked, [gpu(80)])
         assert set(devices_of(asked, found).values()) == {()}
 
 
@@ -181,17 +185,17 @@ def test_each_role_starts_with_the_gpus_of_its_engine_and_sizes_its_own_cache(mo
         settings(models["qwen"], max_num_seqs=16),
     )
     asked = {"optimizer": other, "scorer": large, "judge": other}
-    found = plan_of(asked, [gpu(24)] * 3)
+    found = plan_for(asked, [gpu(24)] * 3)
     assert [part.demand.weights for part in found.parts] == [
         LLAMA_PARAMETERS,
         2 * QWEN_7B_PARAMETERS,
     ]
     assert devices_of(asked, found) == {"scorer": (0, 1), "optimizer": (2,), "judge": (2,)}
-    told = settled(asked, found)
+    told = settings_by_role(asked, found)
     assert told["optimizer"] == told["judge"] == replace(other, gpu_memory=0.92)
     assert told["scorer"] == replace(large, gpu_memory=0.92)
     kept = {**asked, "scorer": replace(large, gpu_memory=0.5, kv_cache_bytes=GIB)}
-    assert settled(kept, plan_of(kept, [gpu(24)] * 3))["scorer"] == kept["scorer"]
+    assert settings_by_role(kept, plan_for(kept, [gpu(24)] * 3))["scorer"] == kept["scorer"]
 
 
 def test_data_parallel_is_counted_in_gpus(models):
@@ -199,11 +203,11 @@ def test_data_parallel_is_counted_in_gpus(models):
         "optimizer": settings(models["qwen"]),
         "scorer": settings(models["llama"], data_parallel=3),
     }
-    assert devices_of(asked, plan_of(asked, [gpu(80)] * 4)) == {
+    assert devices_of(asked, plan_for(asked, [gpu(80)] * 4)) == {
         "scorer": (0, 1, 2),
         "optimizer": (3,),
     }
-    assert plan_of(asked, [gpu(80)] * 3).choice == "split"
+    assert plan_for(asked, [gpu(80)] * 3).choice == "split"
 
 
 NEEDS = st.tuples(st.integers(1, 60), st.integers(1, 2), st.integers(1, 2))
@@ -278,7 +282,9 @@ def test_a_run_starts_each_engine_on_its_own_gpus_and_finds_the_same(tmp_path, m
     found = plan(
         [replace(scorer, copies=2), optimizer], [Gpu("a test GPU", 80 * GIB, 80 * GIB)] * 3
     )
-    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.plan_for_this_machine", lambda asked, kinds, wanted: found
+    )
     lines: list[str] = []
     config = two_scripted(tmp_path, "scorer.data_parallel=2")
     apart = run(make_plan(config), tmp_path / "apart", Listener(notify=lines.append))
@@ -301,7 +307,9 @@ def test_engines_whose_settings_come_to_the_same_stay_two(tmp_path, monkeypatch)
     )
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = plan(needs(10, 10), [gpu(80)] * 2)
-    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.plan_for_this_machine", lambda asked, kinds, wanted: found
+    )
     config = two_scripted(tmp_path, "scorer.max_model_len=4096", "scorer.gpu_memory=0.92")
     run(make_plan(config), tmp_path / "run")
     assert seen == ["0", "1"]

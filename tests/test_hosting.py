@@ -15,7 +15,7 @@ from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.engines.vllm import arguments
 from opro_local.errors import EngineError
 from opro_local.placement.choose import Demand, plan
-from opro_local.placement.plan import metadata, plan_here
+from opro_local.placement.plan import metadata, plan_for_this_machine
 from opro_local.runs import hosting
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
@@ -117,7 +117,8 @@ def test_a_run_whose_models_take_turns_finds_what_it_finds_without(tmp_path, mon
     apart = run(make_plan(two_scripted(tmp_path)), tmp_path / "apart")
     monkeypatch.setattr("opro_local.runs.run_engines.start_engine", counted)
     monkeypatch.setattr(
-        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: as_planned("swap")
+        "opro_local.runs.run_engines.plan_for_this_machine",
+        lambda asked, kinds, wanted: as_planned("swap"),
     )
     lines: list[str] = []
     turns = run(
@@ -143,7 +144,8 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
 
     monkeypatch.setattr("opro_local.runs.run_engines.start_engine", kept)
     monkeypatch.setattr(
-        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: as_planned("auto")
+        "opro_local.runs.run_engines.plan_for_this_machine",
+        lambda asked, kinds, wanted: as_planned("auto"),
     )
     lines: list[str] = []
     run(make_plan(two_scripted(tmp_path)), tmp_path / "run", Listener(notify=lines.append))
@@ -157,7 +159,8 @@ def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypat
     small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
     demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
     monkeypatch.setattr(
-        "opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: plan(demands, [small])
+        "opro_local.runs.run_engines.plan_for_this_machine",
+        lambda asked, kinds, wanted: plan(demands, [small]),
     )
     monkeypatch.setattr(
         "opro_local.runs.run_engines.start_engine", lambda *a: pytest.fail("an engine was started")
@@ -172,7 +175,8 @@ def test_placement_off_plans_nothing_and_a_machine_without_a_gpu_neither(tmp_pat
     lines: list[str] = []
     run(make_plan(two_scripted(tmp_path)), tmp_path / "cpu", Listener(notify=lines.append))
     monkeypatch.setattr(
-        "opro_local.runs.run_engines.plan_here", lambda *a: pytest.fail("a plan was made")
+        "opro_local.runs.run_engines.plan_for_this_machine",
+        lambda *a: pytest.fail("a plan was made"),
     )
     run(
         make_plan(two_scripted(tmp_path, "run.placement=off")),
@@ -189,13 +193,15 @@ def test_only_vllm_for_a_gpu_is_planned(monkeypatch):
         "opro_local.placement.plan.resolve_kind",
         lambda wanted: "vllm" if wanted == "auto" else wanted,
     )
-    monkeypatch.setattr("opro_local.placement.plan.plan_of", lambda asked, there, wanted: "planned")
+    monkeypatch.setattr(
+        "opro_local.placement.plan.plan_for", lambda asked, there, wanted: "planned"
+    )
     versions = {"vllm": "0.26.0"}
     monkeypatch.setattr(metadata, "version", lambda name: versions[name])
-    assert plan_here(asked, {"scorer": "auto"}) == "planned"
-    assert plan_here(asked, {"scorer": "transformers"}) is None
+    assert plan_for_this_machine(asked, {"scorer": "auto"}) == "planned"
+    assert plan_for_this_machine(asked, {"scorer": "transformers"}) is None
     versions["vllm"] = "0.26.0+cpu"
-    assert plan_here(asked, {"scorer": "auto"}) is None
+    assert plan_for_this_machine(asked, {"scorer": "auto"}) is None
 
 
 def test_the_plan_sees_the_configs_own_share_not_the_default_one(tmp_path):

@@ -18,7 +18,7 @@ from opro_local.errors import EngineError, ModelError
 from opro_local.models.footprint import footprint, header_bytes
 from opro_local.placement.choose import HEADROOM, plan, usable
 from opro_local.placement.demand import CONTEXT_AND_GRAPHS, Demand, demand
-from opro_local.placement.plan import plan_of, settled
+from opro_local.placement.plan import plan_for, settings_by_role
 from opro_local.types import EngineSettings
 
 GIB = 1 << 30
@@ -320,13 +320,13 @@ def settings(model: Path, **more) -> EngineSettings:
 
 def test_equal_settings_share_one_engine(models):
     one = settings(models["llama"])
-    found = plan_of({"optimizer": one, "scorer": one}, [gpu(80)])
+    found = plan_for({"optimizer": one, "scorer": one}, [gpu(80)])
     assert found.choice == "shared" and len(found.parts) == 1
     assert found.parts[0].memory == 80 * GIB - HEADROOM
-    told = settled({"optimizer": one, "scorer": one}, found)
+    told = settings_by_role({"optimizer": one, "scorer": one}, found)
     assert told["optimizer"] == told["scorer"] and told["scorer"].gpu_memory == 0.92
     assert told["scorer"].kv_cache_bytes is None
-    assert plan_of({"scorer": one}, [gpu(80)]).choice == "single"
+    assert plan_for({"scorer": one}, [gpu(80)]).choice == "single"
 
 
 def test_two_models_split_a_large_gpu_with_caches_in_bytes(models):
@@ -334,13 +334,13 @@ def test_two_models_split_a_large_gpu_with_caches_in_bytes(models):
         "optimizer": settings(models["qwen"]),
         "scorer": settings(models["llama"], max_model_len=4096),
     }
-    found = plan_of(asked, [gpu(80)])
+    found = plan_for(asked, [gpu(80)])
     assert found.choice == "split"
     scorer, optimizer = found.parts
     assert (scorer.demand.roles, scorer.demand.weights) == ("scorer", 2 * LLAMA_PARAMETERS)
     assert (scorer.demand.sequence, optimizer.demand.sequence) == (GIB // 2, 57_344 * 8192)
     assert scorer.memory + optimizer.memory <= usable(gpu(80))
-    told = settled(asked, found)
+    told = settings_by_role(asked, found)
     assert told["scorer"].kv_cache_bytes == scorer.cache > 8 * GIB // 2
     assert told["scorer"].gpu_memory + told["optimizer"].gpu_memory <= 1
     assert told["scorer"].gpu_memory == pytest.approx(scorer.memory / (80 * GIB), abs=2e-4)
@@ -353,17 +353,17 @@ def test_two_models_split_a_large_gpu_with_caches_in_bytes(models):
 
 def test_two_models_that_do_not_fit_side_by_side_take_turns_and_then_are_refused(models):
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
-    turns = plan_of(asked, [gpu(24)])
+    turns = plan_for(asked, [gpu(24)])
     assert turns.choice == "swap" and "as they don't fit side by side" in turns.why
     assert [part.memory for part in turns.parts] == [24 * GIB - HEADROOM - CONTEXT_AND_GRAPHS] * 2
-    assert settled(asked, turns)["scorer"].gpu_memory == 0.92
-    assert "as asked for" in plan_of(asked, [gpu(80)], "swap").why
-    for refused in (plan_of(asked, [gpu(16)]), plan_of(asked, [gpu(24)], "split")):
+    assert settings_by_role(asked, turns)["scorer"].gpu_memory == 0.92
+    assert "as asked for" in plan_for(asked, [gpu(80)], "swap").why
+    for refused in (plan_for(asked, [gpu(16)]), plan_for(asked, [gpu(24)], "split")):
         assert refused.choice == "none" and refused.parts == ()
         with pytest.raises(
             EngineError, match=r"scorer needs .*weights 15\.0 GiB, cache 1\.0 GiB for one sequence"
         ) as e:
-            settled(asked, refused)
+            settings_by_role(asked, refused)
         assert e.value.exit_code == 3 and "\n" not in str(e.value)
 
 
@@ -379,7 +379,7 @@ def test_engines_that_take_turns_leave_room_for_what_sleepers_keep():
     room = 80 * GIB - HEADROOM - CONTEXT_AND_GRAPHS
     assert [part.memory for part in found.parts] == [room] * 2
     assert found.parts[0].cache == room - 11 * GIB
-    told = found.settled(0, EngineSettings("m", "vllm"))
+    told = found.settings_for(0, EngineSettings("m", "vllm"))
     assert (told.sleep, told.gpu_memory) == (1, 0.92)
     assert (
         "the others sleep meanwhile, their weights in host memory, as the host has 40.0 GiB free"
@@ -388,7 +388,7 @@ def test_engines_that_take_turns_leave_room_for_what_sleepers_keep():
     three = on(20, count=3)
     assert three.parts[0].memory == 20 * GIB - HEADROOM - 2 * CONTEXT_AND_GRAPHS
     # 17 of 20 GiB: rounded down, so that it is never more than what is free beside two sleepers.
-    assert three.settled(0, EngineSettings("m", "vllm")).gpu_memory == 0.85
+    assert three.settings_for(0, EngineSettings("m", "vllm")).gpu_memory == 0.85
     assert (found.described()["sleep"], on(80, sleepless="of a test").described()["sleep"]) == (
         1,
         0,
@@ -430,7 +430,7 @@ def test_where_sleepers_leave_too_little_or_cannot_sleep_engines_are_stopped(gib
     assert [part.memory for part in found.parts] == [
         min(free, int(share * gib * GIB)) if share else free
     ] * 2
-    assert found.settled(0, EngineSettings("m", "vllm")).sleep == 0
+    assert found.settings_for(0, EngineSettings("m", "vllm")).sleep == 0
 
 
 def test_thirteen_and_three_quarters_is_the_least_with_one_sleeper():
@@ -454,7 +454,7 @@ def test_what_keeps_an_engine_from_sleeping(models, more, reason):
         == reason
     )
     asked = {"optimizer": settings(models["qwen"], **more), "scorer": settings(models["llama"])}
-    found = plan_of(asked, [gpu(24)])
+    found = plan_for(asked, [gpu(24)])
     assert found.sleep == 0 if reason else found.sleep > 0
     assert reason in found.why
 
@@ -463,15 +463,19 @@ def test_the_level_is_chosen_by_this_hosts_memory(models, monkeypatch):
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
     for gib, level in ((60, 1), (50, 2)):
         monkeypatch.setattr("opro_local.placement.plan.host_memory", lambda gib=gib: gib * GIB)
-        assert settled(asked, plan_of(asked, [gpu(24)]))["optimizer"].sleep == level
+        assert settings_by_role(asked, plan_for(asked, [gpu(24)]))["optimizer"].sleep == level
 
 
 def test_only_a_swap_lets_engines_sleep(models):
     asked = {"optimizer": settings(models["qwen"]), "scorer": settings(models["llama"])}
-    found = plan_of(asked, [gpu(80)])
-    assert (found.choice, found.sleep, settled(asked, found)["scorer"].sleep) == ("split", 0, 0)
+    found = plan_for(asked, [gpu(80)])
+    assert (found.choice, found.sleep, settings_by_role(asked, found)["scorer"].sleep) == (
+        "split",
+        0,
+        0,
+    )
     one = {"scorer": settings(models["llama"])}
-    assert settled(one, plan_of(one, [gpu(80)]))["scorer"].sleep == 0
+    assert settings_by_role(one, plan_for(one, [gpu(80)]))["scorer"].sleep == 0
 
 
 def test_the_hosts_memory_is_what_the_kernel_and_the_container_leave(tmp_path, monkeypatch):
@@ -492,10 +496,10 @@ def test_what_others_hold_is_not_planned_with(models):
         "optimizer": settings(models["small"]),
         "scorer": settings(models["small"], max_model_len=2048),
     }
-    assert plan_of(small, [gpu(80)]).choice == "split"
-    assert plan_of(small, [gpu(80, free=4)]).choice == "swap"
-    alone = plan_of({"scorer": settings(models["small"])}, [gpu(80, free=40)])
-    assert alone.settled(0, settings(models["small"])).gpu_memory == pytest.approx(
+    assert plan_for(small, [gpu(80)]).choice == "split"
+    assert plan_for(small, [gpu(80, free=4)]).choice == "swap"
+    alone = plan_for({"scorer": settings(models["small"])}, [gpu(80, free=40)])
+    assert alone.settings_for(0, settings(models["small"])).gpu_memory == pytest.approx(
         39.5 / 80, abs=1e-4
     )
 
@@ -507,22 +511,22 @@ def test_what_the_user_set_stays(models):
             models["llama"], kv_cache_bytes=3 * GIB, engine_args={"max_num_batched_tokens": 2048}
         ),
     }
-    told = settled(asked, plan_of(asked, [gpu(80)]))
+    told = settings_by_role(asked, plan_for(asked, [gpu(80)]))
     assert (told["optimizer"].gpu_memory, told["optimizer"].max_num_seqs) == (0.3, 16)
     assert told["scorer"].kv_cache_bytes == 3 * GIB
     assert told["scorer"].engine_args == {"max_num_batched_tokens": 2048}
     too_much = {**asked, "scorer": settings(models["llama"], kv_cache_bytes=70 * GIB)}
-    assert "cache 70.0 GiB as set" in plan_of(too_much, [gpu(80)]).why
+    assert "cache 70.0 GiB as set" in plan_for(too_much, [gpu(80)]).why
 
 
 def test_ranks_divide_what_a_gpu_holds_and_missing_gpus_are_named(models):
     one = settings(models["llama"], tensor_parallel=2, pipeline_parallel=2)
-    found = plan_of({"scorer": one}, [gpu(24)] * 4)
+    found = plan_for({"scorer": one}, [gpu(24)] * 4)
     assert found.parts[0].demand.weights == LLAMA_PARAMETERS // 2
     assert found.parts[0].demand.sequence == GIB // 4
-    fullest = plan_of({"scorer": one}, [gpu(24), gpu(24, free=10), gpu(24), gpu(24)])
+    fullest = plan_for({"scorer": one}, [gpu(24), gpu(24, free=10), gpu(24), gpu(24)])
     assert fullest.gpu.free == 10 * GIB
-    short = plan_of({"scorer": one}, [gpu(24)] * 2)
+    short = plan_for({"scorer": one}, [gpu(24)] * 2)
     assert (
         short.choice == "none"
         and short.why.startswith("4 GPUs are asked for")
@@ -587,7 +591,7 @@ def test_a_plans_parts_never_exceed_what_is_free(demands, shares, total, taken):
     if found.choice == "split":
         asked = [EngineSettings(model=str(i), kind="vllm") for i in range(len(demands))]
         assert (
-            sum(found.settled(i, one).gpu_memory for i, one in enumerate(asked))
+            sum(found.settings_for(i, one).gpu_memory for i, one in enumerate(asked))
             <= usable(there) / total + 1e-9
         )
 

@@ -17,7 +17,7 @@ from opro_local.errors import EngineError
 from opro_local.models.footprint import footprint
 from opro_local.placement.choose import HEADROOM, Placement, plan
 from opro_local.placement.demand import GIB, demand
-from opro_local.placement.plan import devices_of, plan_of, settled
+from opro_local.placement.plan import devices_of, plan_for, settings_by_role
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
 
@@ -31,7 +31,7 @@ def llama(tmp_path_factory) -> Path:
 
 def on(llama: Path, gib: float, **engine_args) -> Placement:
     """The plan for one engine of an 8B model, 15.0 GiB at 16 bits, on a GPU of this size."""
-    return plan_of({"scorer": settings(llama, engine_args=engine_args)}, [gpu(gib)])
+    return plan_for({"scorer": settings(llama, engine_args=engine_args)}, [gpu(gib)])
 
 
 @pytest.mark.parametrize("first", [gpu(48, free=2), gpu(2)])
@@ -41,7 +41,7 @@ def test_where_the_first_gpu_holds_too_little_the_freest_is_taken(first, llama):
         ({"scorer": one}, "single"),
         ({"optimizer": one, "scorer": one}, "shared"),
     ):
-        found = plan_of(asked, [first, gpu(24), gpu(48)])
+        found = plan_for(asked, [first, gpu(24), gpu(48)])
         assert (found.choice, where(found), found.gpu) == (choice, [(2,)], gpu(48))
         assert found.parts[0].memory == 48 * GIB - HEADROOM and found.described()["engines"][0][
             "devices"
@@ -71,7 +71,7 @@ def test_a_refusal_tells_of_all_gpus_and_how_to_choose_one():
     )
     assert "elsewhere" not in plan(needs(30), [gpu(24)]).why
     with pytest.raises(EngineError, match="or choose another GPU with CUDA_VISIBLE_DEVICES"):
-        settled({}, found)
+        settings_by_role({}, found)
 
 
 def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
@@ -83,7 +83,9 @@ def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     found = plan([replace(needs(10)[0], roles="scorer and optimizer")], [gpu(24, free=4), gpu(24)])
-    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", lambda asked, kinds, wanted: found)
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.plan_for_this_machine", lambda asked, kinds, wanted: found
+    )
     run(make_plan(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
     assert seen == ["5"]
 
@@ -115,7 +117,7 @@ def test_weights_quantized_otherwise_are_left_to_vllm(llama):
         "scorer": settings(llama, engine_args={"quantization": "bitsandbytes"}),
         "optimizer": settings(llama),
     }
-    assert plan_of(asked, [gpu(30)]).choice == "swap"
+    assert plan_for(asked, [gpu(30)]).choice == "swap"
 
 
 def test_a_folder_that_is_quantized_counts_as_it_is_stored(tmp_path):

@@ -197,7 +197,7 @@ class Watched:
             return worker, notice
 
         monkeypatch.setattr("opro_local.runs.run_engines.start_engine", watched)
-        monkeypatch.setattr("opro_local.runs.run_engines.plan_here", sleeping_plan)
+        monkeypatch.setattr("opro_local.runs.run_engines.plan_for_this_machine", sleeping_plan)
 
     def _noted(self, call, event, worker, meddle):
         def noted(*args):
@@ -339,7 +339,7 @@ def hosted_by(start, tmp_path, monkeypatch, **more) -> tuple[RunEngines, list[st
     told.
     """
     monkeypatch.setattr("opro_local.runs.run_engines.start_engine", start)
-    monkeypatch.setattr("opro_local.runs.run_engines.plan_here", sleeping_plan)
+    monkeypatch.setattr("opro_local.runs.run_engines.plan_for_this_machine", sleeping_plan)
     ready, lines = make_plan(two_scripted(tmp_path)), []
     store = SimpleNamespace(folder=tmp_path, get=lambda key: None, put=lambda **values: None)
     models = {role: replace(host, engine="auto") for role, host in ready.models.items()}

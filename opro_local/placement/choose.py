@@ -69,7 +69,7 @@ class Placement:
     why: str
     sleep: Literal[0, 1, 2] = 0
 
-    def settled(self, index: int, settings: EngineSettings) -> EngineSettings:
+    def settings_for(self, index: int, settings: EngineSettings) -> EngineSettings:
         """The settings of the engine of this part: what its user has set stays.
 
         Alone on the GPU, vLLM sizes its cache itself. Beside others it can't: it takes their memory
@@ -141,12 +141,12 @@ def plan(
     # one holds all.
     if apart and (not side or _fit_by_estimate(apart)):
         fullest = min((part.gpu for part in apart), key=lambda gpu: gpu.free)
-        return Placement("apart", fullest, apart, tuple(demands), _told_apart(apart))
+        return Placement("apart", fullest, apart, tuple(demands), _sentence_apart(apart))
     if side:
         return Placement(
-            "split", gpu, side, tuple(demands), _told("split", gpu, side, "side by side")
+            "split", gpu, side, tuple(demands), _sentence("split", gpu, side, "side by side")
         )
-    alone = tuple(part for d in demands if (part := _alone(d, gpu)))
+    alone = tuple(part for d in demands if (part := _part_alone(d, gpu)))
     if not alone and len(demands) == 1:
         # Where there are too few for all copies, the one that holds too little is among them.
         alone = _handed_out(demands, gpus, _freest_first(gpus))
@@ -172,7 +172,7 @@ def _one_engine(part: Part) -> Placement:
     if part.devices:
         how += f"; on GPU {', '.join(map(str, part.devices))}, as the first holds too little"
     return Placement(
-        choice, part.gpu, (part,), (part.demand,), _told(choice, part.gpu, (part,), how)
+        choice, part.gpu, (part,), (part.demand,), _sentence(choice, part.gpu, (part,), how)
     )
 
 
@@ -215,7 +215,7 @@ def _handed_out(
     for d in demands:
         own = tuple(places[taken : taken + d.gpus * d.copies])
         taken += len(own)
-        part = _alone(d, min((gpus[place] for place in own), key=lambda gpu: gpu.free))
+        part = _part_alone(d, min((gpus[place] for place in own), key=lambda gpu: gpu.free))
         if part is None:
             return ()
         parts.append(replace(part, devices=own))
@@ -239,8 +239,8 @@ def _swap(
         hindrance = f"sleeping ones would keep about {_gib(kept)} here, which leaves too little"
     if hindrance:
         how = f"{why}: every change of role starts an engine, as {hindrance}"
-        return Placement("swap", gpu, alone, tuple(demands), _told("swap", gpu, alone, how))
-    parts = tuple(part for d in demands if (part := _alone(d, beside)))
+        return Placement("swap", gpu, alone, tuple(demands), _sentence("swap", gpu, alone, how))
+    parts = tuple(part for d in demands if (part := _part_alone(d, beside)))
     weights = sum(d.weights * d.gpus for d in demands)
     level: Literal[1, 2] = 1 if PINNED * weights <= host else 2
     kept_where = (
@@ -252,10 +252,10 @@ def _swap(
         f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for {_gib(weights)} of "
         f"weights; asleep they keep about {_gib(kept)} here"
     )
-    return Placement("swap", gpu, parts, tuple(demands), _told("swap", gpu, parts, how), level)
+    return Placement("swap", gpu, parts, tuple(demands), _sentence("swap", gpu, parts, how), level)
 
 
-def _alone(demand: Demand, gpu: Gpu) -> Part | None:
+def _part_alone(demand: Demand, gpu: Gpu) -> Part | None:
     memory = usable(gpu)
     if demand.share is not None:
         memory = min(memory, int(demand.share * gpu.total))
@@ -298,21 +298,21 @@ def _share(memory: int, gpu: Gpu) -> float:
     return math.floor(10_000 * memory / gpu.total) / 10_000
 
 
-def _told(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
-    each = "; ".join(f"{part.demand.roles} {_held(part)}" for part in parts)
+def _sentence(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
+    each = "; ".join(f"{part.demand.roles} {_contents(part)}" for part in parts)
     return f"{choice} on {gpu.name}, {_gib(gpu.free)} free ({how}): {each}"
 
 
-def _told_apart(parts: Sequence[Part]) -> str:
+def _sentence_apart(parts: Sequence[Part]) -> str:
     each = "; ".join(
         f"{part.demand.roles} on GPU {', '.join(map(str, part.devices))} ({part.gpu.name}, {_gib(part.gpu.free)} free) "
-        f"{_held(part)}"
+        f"{_contents(part)}"
         for part in parts
     )
     return f"apart, with GPUs of its own for each engine: {each}"
 
 
-def _held(part: Part) -> str:
+def _contents(part: Part) -> str:
     loading = part.demand.quantizing and f" before {part.demand.quantizing}"
     return (
         f"{_gib(part.demand.weights)} of weights{loading} and {_gib(part.cache)} of cache, "

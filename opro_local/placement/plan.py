@@ -30,7 +30,7 @@ LOWER = (
 )
 
 
-def plan_of(
+def plan_for(
     asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: Wanted = "auto"
 ) -> Placement:
     """How engines with these settings would share these GPUs; roles with equal settings share an
@@ -43,7 +43,7 @@ def plan_of(
     return choose.plan(demands, there, wanted, host_memory())
 
 
-def plan_here(
+def plan_for_this_machine(
     asked: Mapping[Role, EngineSettings], kinds: Mapping[Role, str], wanted: Wanted = "auto"
 ) -> Placement | None:
     """The plan for this machine; None without a GPU, or where an engine is not vLLM built for one.
@@ -58,10 +58,12 @@ def plan_here(
         EngineError: an engine's packages are missing.
     """
     there = gpus() if asked and all(_runs_on_cuda(kind) for kind in kinds.values()) else ()
-    return plan_of(asked, there, wanted) if there else None
+    return plan_for(asked, there, wanted) if there else None
 
 
-def settled(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role, EngineSettings]:
+def settings_by_role(
+    asked: Mapping[Role, EngineSettings], plan: Placement
+) -> dict[Role, EngineSettings]:
     """The settings that each role's engine starts with under this plan.
 
     Raises:
@@ -70,7 +72,7 @@ def settled(asked: Mapping[Role, EngineSettings], plan: Placement) -> dict[Role,
     if plan.choice == "none":
         raise EngineError(plan.why, LOWER)
     return {
-        role: plan.settled(index, one)
+        role: plan.settings_for(index, one)
         for index, (one, roles) in enumerate(_distinct(asked))
         for role in sorted(roles)
     }

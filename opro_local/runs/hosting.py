@@ -19,7 +19,7 @@ from opro_local.engines.kinds import AUTO, reads_folder
 from opro_local.models import offline
 from opro_local.models.cards import Card, card_for
 from opro_local.placement.choose import Placement
-from opro_local.placement.plan import plan_of
+from opro_local.placement.plan import plan_for
 from opro_local.types import EngineSettings, Role
 
 # How several engines must share a GPU; see config.RunSettings.
@@ -178,4 +178,4 @@ def placement_of(config: Config, gpus: Sequence[Gpu], alike: bool = False) -> Pl
         most = max(one.tensor_parallel * one.pipeline_parallel for one in asked.values())
         gpus = (gpus[0],) * most
     wanted = config.run.placement
-    return plan_of(asked, gpus, "auto" if wanted == "off" else wanted)
+    return plan_for(asked, gpus, "auto" if wanted == "off" else wanted)

@@ -17,7 +17,7 @@ from opro_local.engines.pool import EnginePool
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import UsageError
-from opro_local.placement.plan import ORDER, devices_of, plan_here, settled
+from opro_local.placement.plan import ORDER, devices_of, plan_for_this_machine, settings_by_role
 from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.events import Listener
 from opro_local.runs.hosting import Hosting, Sharing, asked_of
@@ -204,10 +204,10 @@ class RunEngines(Mapping[Role, Engine]):
         asked = asked_of(self._models)
         # Any of them: all have the run's setting.
         wanted: Sharing = next((one.placement for one in self._models.values()), "off")
-        plan = None if wanted == "off" else plan_here(asked, choices, wanted)
+        plan = None if wanted == "off" else plan_for_this_machine(asked, choices, wanted)
         if plan is None:
             return _Start({role: hosting.settings for role, hosting in self._models.items()})
-        settings = settled(asked, plan)
+        settings = settings_by_role(asked, plan)
         self._store.put(placement=plan.described())
         for line in placement_notices(self._store):
             self._listener.notify(line)
