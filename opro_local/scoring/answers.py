@@ -26,7 +26,10 @@ from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
 
-ROW_HINT = 'a row is {"target": "...", "answer": "..."}, with "kind" and "prompt" where the rule needs them'
+ROW_HINT = (
+    'a row is {"target": "...", "answer": "..."}, '
+    'with "kind" and "prompt" where the rule needs them'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,15 @@ class Earned:
         """
         failed = np.isnan(self.values)
         values = np.where(failed, 0.0, self.values)
-        found = {
+        figures = {
             "accuracy": float(values.mean()),
             "n": len(values),
             "interval": list(mean_interval(values)),
             "extraction_failures": int(failed.sum()),
         }
-        return found | ({"strict": float(np.nan_to_num(self.strict).mean())} if self.strict else {})
+        if self.strict:
+            figures["strict"] = float(np.nan_to_num(self.strict).mean())
+        return figures
 
 
 def score_file(
@@ -188,12 +193,13 @@ def _row(line: bytes, where: str) -> Row:
         raise DataError(f"{where}: no JSON: {error}", "write one object a line") from None
     if not isinstance(fields, dict):
         raise DataError(f"{where}: {_shown(fields)} is no JSON object", ROW_HINT)
-    target, answer = (_text(fields, name, where) for name in ("target", "answer"))
-    prompt, kind = (
-        None if fields.get(name) is None else _text(fields, name, where)
-        for name in ("prompt", "kind")
-    )
+    target, answer = _text(fields, "target", where), _text(fields, "answer", where)
+    prompt, kind = _optional(fields, "prompt", where), _optional(fields, "kind", where)
     return Row(fields, where, target, answer, prompt, kind)
+
+
+def _optional(fields: dict[str, Any], name: str, where: str) -> str | None:
+    return None if fields.get(name) is None else _text(fields, name, where)
 
 
 def _text(fields: dict[str, Any], name: str, where: str) -> str:
@@ -254,9 +260,7 @@ def _opro_rules(file: Path, kind: str | None) -> RuleOf:
 
 def _line(row: Row, rule: Rule, gold: Any, value: float) -> bytes:
     failed = math.isnan(value)
-    parsed = (
-        rule.extract(row.answer) if rule.extract_for is None else rule.extract_for(row.answer, gold)
-    )
+    parsed = rule.read(row.answer, gold)
     if failed and parsed:
         # A user's function may find nothing in an answer that is there.
         parsed = None
@@ -274,18 +278,25 @@ def _output(file: Path, output: Path | None) -> Path | None:
         return None
     place = Path(os.path.realpath(output))
     try:
-        same = place.exists() and file.exists() and place.samefile(file)
-        wrong = (
-            (same and "is the input")
-            or (place.is_dir() and "is a folder")
-            or (place.exists() and not place.is_file() and "is no regular file")
-            or (not place.parent.is_dir() and "is in a folder that does not exist")
-        )
+        wrong = _unfit(place, file)
     except OSError as error:
         wrong = f"can't be used ({error.strerror})"
     if wrong:
         raise UsageError(f"the output {output} {wrong}", "name a file of its own")
     return place
+
+
+def _unfit(place: Path, file: Path) -> str | None:
+    """Why the output can't be written to a place; None where it can."""
+    if place.exists() and file.exists() and place.samefile(file):
+        return "is the input"
+    if place.is_dir():
+        return "is a folder"
+    if place.exists() and not place.is_file():
+        return "is no regular file"
+    if not place.parent.is_dir():
+        return "is in a folder that does not exist"
+    return None
 
 
 @contextmanager

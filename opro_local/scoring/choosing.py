@@ -1,7 +1,7 @@
-"""Scoring rules: what an answer earns against a row's target.
+"""Which rule scores a task's answers: the table of rules, and the choice among them.
 
-For: choosing a rule by name, by the targets or for a task, and checking that gold answers score 1.
-Not for: the rules themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql.py) or
+For: making a rule by its name, by the targets or for a task, and checking that gold answers score
+1. Not for: the rules themselves (rules.py, fields.py, function.py, opro.py, harness.py, sql/) or
 statistics. A failed extraction scores 0, is counted, and equals nothing.
 """
 
@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 
 MAX_LABELS = 20
 
-# Two names of `task.rule` that are no rules of their own: the targets decide which rule it is, and a
-# model judges the answers (judge.py).
+# Two names of `task.rule` that are no rules of their own: the targets decide which rule it is, and
+# a model judges the answers (judge.py).
 AUTO, JUDGE = "auto", "judge"
+
+
+# The rules for which a pattern says what to read in an answer. A target is not written that way, so
+# one that can't be read is taken as it is.
+PARTIAL = ("regex", "json", "harness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +179,9 @@ def _distinct(targets: Sequence[str], others: Sequence[Example]) -> tuple[str, .
     check_gold says so.
     """
     own = tuple(dict.fromkeys(targets))
-    found = tuple(dict.fromkeys([*own, *sorted({example.target for example in others})]))
-    return found if len(found) <= max(MAX_LABELS, 2 * len(own)) else own
+    further = sorted({example.target for example in others})
+    distinct = tuple(dict.fromkeys([*own, *further]))
+    return distinct if len(distinct) <= max(MAX_LABELS, 2 * len(own)) else own
 
 
 def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
@@ -184,7 +190,7 @@ def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
     """
     if rule.name != "labels" or settings.labels or task.labels:
         return []
-    train, *others = ({example.target for example in rows} for rows in task.splits.values())
+    train, *others = [{example.target for example in rows} for rows in task.splits.values()]
     rare = sorted(set().union(*others) - train)
     return [f"labels that no train row has: {', '.join(map(repr, rare))}"] if rare else []
 
@@ -201,9 +207,10 @@ def _choose(
         return ("python" if ".py:" in pattern else "regex"), pattern
     if examples and all(map(_is_listed, examples)):
         return "choice", None
-    for comma in (pattern,) if pattern else (None, ","):
-        if targets and all(is_number(target, comma == ",") for target in targets):
-            return "number", comma
+    # Here a pattern can only be the decimal comma; without one both signs are tried.
+    for decimal in (pattern,) if pattern else (None, ","):
+        if targets and all(is_number(target, decimal == ",") for target in targets):
+            return "number", decimal
     if len(distinct) > 1 and all(map(choices.is_choice, targets)):
         return "choice", None
     if len(distinct) == 2 and booleans.pair_of(targets):
@@ -230,20 +237,24 @@ def check_gold(task: Task, rule: Rule) -> None:
     wrong: list[Example] = []
     for examples in task.splits.values():
         values, failed = rule.score([example.target for example in examples], examples)
-        skipped = (
-            failed if rule.name in ("regex", "json", "harness") else np.zeros(len(examples), bool)
-        )
-        failing = [examples[index] for index in np.flatnonzero((values != 1) & ~skipped)]
+        unchecked = failed & (rule.name in PARTIAL)
+        failing = [examples[index] for index in np.flatnonzero((values != 1) & ~unchecked)]
         wrong += [example for example in failing if example.id not in task.faults]
     if not wrong:
         return
     first = wrong[0]
-    found = None if rule.name == "python" else rule.parsed(first.target, first)
-    said = (
-        ""
-        if rule.name == "python"
-        else f" (extracted: {'nothing' if found is None else repr(found[:60])})"
-    )
     more = f"; so do {len(wrong) - 1} more" if len(wrong) > 1 else ""
-    message = f"{first.where}: the target {first.target[:60]!r} fails its own rule {rule.name}{said}{more}"
-    raise DataError(message, "correct the rows, or set task.rule (and task.labels or task.pattern)")
+    raise DataError(
+        f"{first.where}: the target {first.target[:60]!r} fails its own rule {rule.name}"
+        f"{_extracted(rule, first)}{more}",
+        "correct the rows, or set task.rule (and task.labels or task.pattern)",
+    )
+
+
+def _extracted(rule: Rule, example: Example) -> str:
+    """What the rule reads in the example's own target, for the message that it fails."""
+    if rule.name == "python":
+        # What a user's function reads is its own secret.
+        return ""
+    said = rule.parsed(example.target, example)
+    return f" (extracted: {'nothing' if said is None else repr(said[:60])})"

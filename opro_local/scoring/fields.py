@@ -21,6 +21,7 @@ from opro_local.types import Example
 
 # Numbers stay as they are written: an integer of a million digits is no reason to fail or to wait.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+# How an object begins: with its first name, or its end.
 OPENING = re.compile(r"\{\s{0,200}[\"}]")
 MOST_ERRORS = 1000
 
@@ -50,18 +51,23 @@ def json_field(path: str | None) -> Rule:
 
     def gold(example: Example) -> tuple[str | None, float | None]:
         target = example.target
-        return whole(target), whole_number(target) if is_number(target) else None
+        return whole(target), _number(target)
 
     def verdict(answer: str, gold: tuple[str | None, float | None]) -> float:
-        found = extract(answer)
-        if found is None:
+        field = extract(answer)
+        if field is None:
             return FAILED
         text, number = gold
-        if number is None or not is_number(found):
-            return float(found == text)
-        return float(same_number(whole_number(found), number))
+        # The field is read as a number only where the target is one: that takes time.
+        value = None if number is None else _number(field)
+        return float(field == text if value is None else same_number(value, number))
 
     return Rule("json", extract, gold, verdict)
+
+
+def _number(text: str) -> float | None:
+    """The number that a text is and nothing else."""
+    return whole_number(text) if is_number(text) else None
 
 
 def field_reader(names: list[str]) -> Callable[[str], str | None]:
@@ -70,15 +76,10 @@ def field_reader(names: list[str]) -> Callable[[str], str | None]:
     def read(answer: str) -> str | None:
         value: Any = first_object(answer)
         for name in names:
-            if (
-                isinstance(value, list)
-                and name.isdecimal()
-                and len(name) < 9
-                and int(name) < len(value)
-            ):
-                value = value[int(name)]
-            elif isinstance(value, dict):
+            if isinstance(value, dict):
                 value = value.get(name)
+            elif isinstance(value, list) and _is_place(name, value):
+                value = value[int(name)]
             else:
                 return None
         if isinstance(value, bool):
@@ -88,6 +89,11 @@ def field_reader(names: list[str]) -> Callable[[str], str | None]:
     return read
 
 
+def _is_place(name: str, values: list[Any]) -> bool:
+    """Whether a name is the number of one of these values."""
+    return name.isdecimal() and len(name) < 9 and int(name) < len(values)
+
+
 def first_object(answer: str) -> dict[str, Any] | None:
     """The first valid JSON object in a text; None without one.
 
@@ -95,14 +101,15 @@ def first_object(answer: str) -> dict[str, Any] | None:
     one is not mistaken for the answer. After 1,000 objects that are none it gives up: every error
     costs a look through the whole text.
     """
-    found = OPENING.search(answer)
+    opening = OPENING.search(answer)
     for _ in range(MOST_ERRORS):
-        if not found:
+        if not opening:
             return None
         try:
-            return DECODER.raw_decode(answer, found.start())[0]
+            value: dict[str, Any] = DECODER.raw_decode(answer, opening.start())[0]
+            return value
         except json.JSONDecodeError as error:
-            found = OPENING.search(answer, max(found.end() - 1, error.pos))
+            opening = OPENING.search(answer, max(opening.end() - 1, error.pos))
         except RecursionError:
             return None
     return None

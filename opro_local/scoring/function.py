@@ -48,7 +48,8 @@ def python(spec: str | None) -> Rule:
         DataError: the file or function can't be loaded; while scoring, the function raised or
         returned something else.
     """
-    function: Function = load.load(spec or "", "task.pattern", "answer, target, columns")
+    place = spec or ""
+    function: Function = load.load(place, "task.pattern", "answer, target, columns")
 
     def verdict(answer: str, example: Example) -> float:
         try:
@@ -60,7 +61,7 @@ def python(spec: str | None) -> Rule:
             ) from error
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
-    return Rule("python", whole, lambda example: example, verdict, source=load.file_of(spec))
+    return Rule("python", whole, lambda example: example, verdict, source=load.file_of(place))
 
 
 def _checked(value: Any, where: str) -> float:

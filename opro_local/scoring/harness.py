@@ -19,6 +19,13 @@ from opro_local.scoring.rule import FAILED, Rule
 # is nothing left.
 Filter = Callable[[str], tuple[str | None, bool]]
 
+# The filters that always find something.
+CHANGES: Mapping[str, Callable[[str], str]] = {
+    "remove_whitespace": str.strip,
+    "lowercase": str.lower,
+    "uppercase": str.upper,
+}
+
 
 def harness(pattern: str | None) -> Rule:
     """The answer, filtered, equals the target once both are normalised as the YAML says.
@@ -42,10 +49,10 @@ def harness(pattern: str | None) -> Rule:
     def read(answer: str) -> tuple[str | None, bool]:
         text, clear = answer, True
         for step in filters:
-            text, found = step(text)
-            clear = clear and found
-            if text is None:
+            filtered, matched = step(text)
+            if filtered is None:
                 return None, False
+            text, clear = filtered, clear and matched
         return text, clear
 
     def extract(answer: str) -> str | None:
@@ -67,9 +74,7 @@ def _filter(said: Mapping[str, Any]) -> Filter:
         return _regex(re.compile(said["regex_pattern"]), said["group_select"], said["fallback"])
     if function == "map":
         return _map(said["mapping_dict"], said["default_value"])
-    change = {"remove_whitespace": str.strip, "lowercase": str.lower, "uppercase": str.upper}[
-        function
-    ]
+    change = CHANGES[function]
     return lambda text: (change(text), True)
 
 
@@ -79,7 +84,8 @@ def _regex(expression: re.Pattern[str], select: int, fallback: str) -> Filter:
         if not -len(matches) <= select < len(matches):
             return fallback, False
         # With several groups, the first that holds something.
-        groups = matches[select] if isinstance(matches[select], tuple) else (matches[select],)
+        match = matches[select]
+        groups = match if isinstance(match, tuple) else (match,)
         if len(groups) > 1 and not any(groups):
             return fallback.strip(), False
         return next(filter(None, groups), "").strip(), True
@@ -94,9 +100,11 @@ def _map(names: Mapping[str, str], default: str | None) -> Filter:
 def _normaliser(said: Mapping[str, Any]) -> Callable[[str], str]:
     """What exact_match does to both sides, in its order: regexes, case, punctuation, digits."""
     ignored = [re.compile(pattern) for pattern in said["regexes_to_ignore"]]
-    dropped = (string.punctuation if said["ignore_punctuation"] else "") + (
-        string.digits if said["ignore_numbers"] else ""
-    )
+    dropped = ""
+    if said["ignore_punctuation"]:
+        dropped += string.punctuation
+    if said["ignore_numbers"]:
+        dropped += string.digits
     table = str.maketrans("", "", dropped)
 
     def normal(text: str) -> str:

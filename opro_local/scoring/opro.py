@@ -2,9 +2,9 @@
 paper's numbers.
 
 For: what an answer earns under the rule of arXiv 2309.03409, and its second prompting round. Not
-for: users' own data, where the default rules (scoring/__init__.py) judge better: here "not sure" is
+for: users' own data, where the default rules (rules.py) judge better: here "not sure" is
 a right "no", because that is what the paper's accuracies rest on. How answers are read is in
-opro_reading.py; docs/scoring-opro.md has the rule in prose.
+reading/paper.py; docs/scoring-opro.md has the rule in prose.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a scoring rule is: how an answer is read, what a row expects, and what the one earns against
 the other.
 
-For: the types every rule shares. Not for: any rule of its own (scoring/__init__.py and its
-neighbours).
+For: the types every rule shares. Not for: any rule of its own (rules.py and its neighbours).
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ class Rule:
     """How answers are scored.
 
     Attributes:
-        name: one of `scoring.RULES`.
+        name: one of `choosing.RULES`.
         extract: what an answer says in the rule's own normal form, or None when it says nothing
         clear.
         gold: what an example expects, in the form `verdict` compares with (see says_nothing for one
@@ -137,8 +136,11 @@ class Rule:
 
     def parsed(self, answer: str, example: Example) -> str | None:
         """What the answer says in the rule's own normal form, read as an answer to this example."""
-        return (
-            self.extract(answer)
-            if self.extract_for is None
-            else self.extract_for(answer, self.gold(example))
-        )
+        if self.extract_for is None:
+            # The gold may be costly to read, and most rules don't need it for this.
+            return self.extract(answer)
+        return self.extract_for(answer, self.gold(example))
+
+    def read(self, answer: str, gold: Any) -> str | None:
+        """`parsed` for an example whose gold is at hand."""
+        return self.extract(answer) if self.extract_for is None else self.extract_for(answer, gold)

@@ -1,8 +1,8 @@
 """The rules that read what they compare with the readers of this package.
 
 For: each rule's normal form, its verdict, and what it does not normalise. Not for: reading text
-(the *_reading modules and extract.py), or rules with programs or files behind them (fields.py,
-function.py, opro.py, harness.py, sql.py).
+(reading/), or rules with programs or files behind them (fields.py,
+function.py, opro.py, harness.py, sql/).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def _equal(answer: Callable[[str], Any]) -> Verdict:
     """A verdict that compares what is extracted with the gold."""
 
     def verdict(text: str, gold: Any) -> float:
-        found = answer(text)
-        return FAILED if found is None else float(found == gold)
+        said = answer(text)
+        return FAILED if said is None else float(said == gold)
 
     return verdict
 
@@ -65,7 +65,7 @@ def number(decimal: str | None = None) -> Rule:
     Strict reads marked numbers only. Whole numbers are equal when they are the same; otherwise a
     relative difference of 1e-6 is allowed. Not normalised: units ("3 dozen" and "5 km" are 3 and
     5), % (50% is 50, not 0.5), rounding, powers and roots, 5k, plain spaces as separators, decimal
-    commas unless asked for (see number_reading.py). Two numbers of equal standing ("5 or 6", "3 +
+    commas unless asked for (see reading/numbers.py). Two numbers of equal standing ("5 or 6", "3 +
     4") are a failed extraction.
 
     Args:
@@ -93,23 +93,25 @@ def number(decimal: str | None = None) -> Rule:
 
 def _number_verdict(answer: Callable[[str], float | None]) -> Verdict:
     def verdict(text: str, gold: float | None) -> float:
-        found = answer(text)
-        # number_reading.AMBIGUOUS is NaN, as FAILED is.
-        return FAILED if found is None or math.isnan(found) else float(same_number(found, gold))
+        said = answer(text)
+        if said is None or math.isnan(said):
+            # numbers.AMBIGUOUS is NaN, as FAILED is.
+            return FAILED
+        return float(same_number(said, gold))
 
     return verdict
 
 
-def same_number(found: float, gold: float | None) -> bool:
+def same_number(said: float, gold: float | None) -> bool:
     """Whether two numbers are the same answer: equal, or within 1e-6 of each other where not both
     are whole.
     """
-    if found == gold:
+    if said == gold:
         return True
-    if gold is None or (found.is_integer() and gold.is_integer()):
+    if gold is None or (said.is_integer() and gold.is_integer()):
         # 1,000,000 and 1,000,001 differ by 1e-6 and are not the same answer.
         return False
-    return math.isclose(found, gold, rel_tol=1e-6)
+    return math.isclose(said, gold, rel_tol=1e-6)
 
 
 def choice() -> Rule:
@@ -121,14 +123,15 @@ def choice() -> Rule:
     answers that are nothing but a choice. Not
     normalised: letters in running text, abbreviated or reworded options. Two different choices of
     equal standing, or a letter beside another option's text, are a failed extraction (see
-    choice_reading.py).
+    reading/choices.py).
     """
 
     def verdict(reader: Callable[[str, choices.Options], str | None]) -> Verdict:
         def compare(answer: str, gold: tuple[str | None, choices.Options]) -> float:
             letter, listed = gold
-            found = reader(answer, listed)
-            return float(found == letter) if found else FAILED
+            said = reader(answer, listed)
+            # choices.AMBIGUOUS is the empty text.
+            return float(said == letter) if said else FAILED
 
         return compare
 
@@ -163,18 +166,23 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
     Args:
         targets: from which the own words are taken; empty for no preference.
     """
-    own = {word for target in targets if (word := read.folded(target)) in booleans.TRUTH}
+    own = {read.folded(target) for target in targets} & booleans.TRUTH.keys()
     words = [word for pair in booleans.PAIRS if own & set(pair) for word in pair]
     reader = booleans.reader(words)
 
     def extract(answer: str) -> str | None:
-        return {1.0: "true", 0.0: "false"}.get(reader(answer, False))
+        said = reader(answer, False)
+        if said is None or math.isnan(said):
+            return None
+        return "true" if said else "false"
 
     def verdict(strict: bool) -> Verdict:
         def compare(answer: str, gold: float | None) -> float:
-            found = reader(answer, strict)
-            # boolean_reading.AMBIGUOUS is NaN, as FAILED is.
-            return FAILED if found is None or math.isnan(found) else float(found == gold)
+            said = reader(answer, strict)
+            if said is None or math.isnan(said):
+                # booleans.AMBIGUOUS is NaN, as FAILED is.
+                return FAILED
+            return float(said == gold)
 
         return compare
 
@@ -195,8 +203,8 @@ def contains() -> Rule:
     """
 
     def verdict(answer: str, gold: str | None) -> float:
-        found = read.whole(answer)
-        return FAILED if found is None else float(gold is not None and gold in found)
+        text = read.whole(answer)
+        return FAILED if text is None else float(gold is not None and gold in text)
 
     return Rule("contains", read.whole, lambda example: read.whole(example.target), verdict)
 
@@ -225,7 +233,9 @@ def regex(pattern: str | None) -> Rule:
     group = 1 if compiled.groups else 0
 
     def extract(answer: str) -> str | None:
-        found = compiled.search(answer)
-        return read.whole(found[group]) if found and found[group] is not None else None
+        match = compiled.search(answer)
+        if not match or match[group] is None:
+            return None
+        return read.whole(match[group])
 
     return Rule("regex", extract, lambda example: read.whole(example.target), _equal(extract))

@@ -28,24 +28,77 @@ SHORT = {"y": 1.0, "n": 0.0, "t": 1.0, "f": 0.0}
 TRUTH = {word: float(index == 0) for pair in PAIRS for index, word in enumerate(pair)}
 EVERY = tuple(TRUTH)
 
-_ADVERBS = "a|an|the|at all|quite|really|actually|be|been|logically|deductively|completely|factually|in fact|a"
-NEGATED = re.compile(
-    rf"(?:\bnot|n['’]t|\bnever|\bcannot be|\bfar from)\s(?:(?:{_ADVERBS})\s){{0,2}}[*_\"'`(]{{0,4}}$"
+# What may stand between "not" and the word it denies.
+_ADVERBS = (
+    "a|an|the|at[ ]all|quite|really|actually|be|been|logically|deductively|completely|factually"
+    "|in[ ]fact"
 )
+# What a text before a word ends with where the word is denied: "is not really ", "isn't a ".
+NEGATED = re.compile(
+    rf"""
+    (?: \b not | n['’]t | \b never | \b cannot[ ]be | \b far[ ]from ) \s
+    (?: (?: {_ADVERBS} ) \s ){{0,2}}
+    [*_"'`(]{{0,4}}         # "not **true**"
+    $
+    """,
+    re.VERBOSE,
+)
+# ... and where it is neither said nor denied: "not necessarily ", "isn't clear whether it is ".
 HEDGED = re.compile(
-    r"(?:\b(?:not|never)|n['’]t)\s(?:necessarily|always|only|just|merely|entirely|sure|clear|certain|known|both"
-    r"|the case)\b[^.;!?\n]{0,30}$"
+    r"""
+    (?: \b (?: not | never ) | n['’]t ) \s
+    (?:
+        necessarily | always | only | just | merely | entirely
+      | sure | clear | certain | known
+      | both | the[ ]case
+    ) \b
+    [^.;!?\n]{0,30}         # the rest of the same clause
+    $
+    """,
+    re.VERBOSE,
 )
 # What may follow "no" where it is an answer, and not "no one" or "no evidence".
 AFTER_NO = re.compile(
-    r"\s{0,9}(?:[^\w\s]|$)|\s+(?:because|since|as|it|this|that|the|he|she|they|there|and|or|but)\b"
+    r"""
+    \s{0,9} (?: [^\w\s] | $ )       # "No.", "no (it is not)", the end
+  |
+    \s+ (?:                         # "no because it can't"
+        because | since | as | it | this | that | the | he | she | they | there | and | or | but
+    ) \b
+    """,
+    re.VERBOSE,
 )
+# What a text before a word ends with where something is said to be it: "is ", "seems really ".
 SAID_OF = re.compile(
-    r"(?:\b(?:is|are|was|were|be|seems?|as|not)|n['’]t|['’]s|:)\s(?:(?:\w{1,15}ly|quite|really|a|an)\s)?[*_\"'`(]{0,4}$"
+    r"""
+    (?: \b (?: is | are | was | were | be | seems? | as | not ) | n['’]t | ['’]s | : ) \s
+    (?: (?: \w{1,15}ly | quite | really | a | an ) \s )?    # "is clearly true"
+    [*_"'`(]{0,4}
+    $
+    """,
+    re.VERBOSE,
 )
-LEADING = re.compile(r"[\s*_\"'`#>,-]{0,12}(\w{2,12})[*_\"'`]{0,4}\s{0,2}(?:[.,;:!—–-]|$|\n)")
-BESIDE = re.compile(
-    r"[*_\"'`)]{0,4}\s?(?:or|and|/|&|,)\s?(?:perhaps |maybe |not )?[*_\"'`(]{0,4}(\w+)"
+# A word with which an answer begins and which is a statement of its own: "**Yes**, because ...".
+LEADING = re.compile(
+    r"""
+    [\s*_"'`#>,-]{0,12}
+    (?P<word> \w{2,12} )
+    [*_"'`]{0,4}
+    \s{0,2}
+    (?: [.,;:!—–-] | $ | \n )
+    """,
+    re.VERBOSE,
+)
+# Another word beside one, which may say the opposite: "yes or no", "true / perhaps false".
+OTHER_WORD = re.compile(
+    r"""
+    [*_"'`)]{0,4} \s?
+    (?: or | and | / | & | , ) \s?
+    (?: perhaps[ ] | maybe[ ] | not[ ] )?
+    [*_"'`(]{0,4}
+    (?P<word> \w+ )
+    """,
+    re.VERBOSE,
 )
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST = 100
@@ -58,13 +111,15 @@ def pair_of(targets: Sequence[str]) -> tuple[str, str] | None:
 
 
 def truth(text: str) -> float | None:
-    """What a text of one word, or "not" and one word, stands for: 1.0 or 0.0; None for any other."""
+    """What a text of one word, or of "not" and one word, stands for: 1.0, 0.0, or None."""
     if len(text) > LONGEST:
         return None
     words = text.casefold().strip(EDGES).split()
+    if len(words) == 1:
+        return TRUTH.get(words[0], SHORT.get(words[0]))
     if len(words) == 2 and words[0] == "not" and words[1] in TRUTH:
         return 1 - TRUTH[words[1]]
-    return TRUTH.get(words[0], SHORT.get(words[0])) if len(words) == 1 else None
+    return None
 
 
 def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
@@ -85,17 +140,17 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
     rest = _finder([word for word in EVERY if word not in own]) if own else None
 
     def read(answer: str, strict: bool) -> float | None:
-        found = truth(answer)
-        if found is None:
-            found = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
-        if found is None:
+        value = truth(answer)
+        if value is None:
+            value = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
+        if value is None:
             answer = marks.standing(answer)
-            found = _leading(answer)
-        if found is None and not strict:
-            found = _agreed(answer, first, bool(own))
-            if found is None and rest:
-                found = _agreed(answer, rest, False)
-        return found
+            value = _leading(answer)
+        if value is None and not strict:
+            value = _agreed(answer, first, bool(own))
+            if value is None and rest:
+                value = _agreed(answer, rest, False)
+        return value
 
     return read
 
@@ -111,50 +166,56 @@ def _at_mark(
     mark: marks.Mark, first: re.Pattern[str], rest: re.Pattern[str] | None
 ) -> float | None:
     text = marks.sentence(mark.text)
-    if (found := truth(text)) is not None:
-        return found
+    if (value := truth(text)) is not None:
+        return value
     for finder in (first, rest) if rest else (first,):
         for word in finder.finditer(text):
             if _is_answer(text, word):
-                return AMBIGUOUS if _beside(text, word) else _said(text, word)
+                return AMBIGUOUS if _has_rival(text, word) else _said(text, word)
     return None
 
 
 def _leading(answer: str) -> float | None:
-    found = LEADING.match(answer)
-    if not found or found[1].casefold() not in TRUTH:
+    """What the word says with which the answer begins, where it stands by itself."""
+    match = LEADING.match(answer)
+    if not match or match["word"].casefold() not in TRUTH:
         return None
-    value = TRUTH[found[1].casefold()]
-    beside = BESIDE.match(answer, found.end(1))
-    other = TRUTH.get(beside[1].casefold(), value) if beside else value
-    return value if other == value else AMBIGUOUS
+    value = TRUTH[match["word"].casefold()]
+    return value if _beside(answer, match.end("word"), value) == value else AMBIGUOUS
 
 
 def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
-    """What all the words say; those that are not the targets' own count only as what something is
-    said to be.
+    """What all the words say that the finder finds; `AMBIGUOUS` where they differ.
+
+    Words that are not the targets' own count only as what something is said to be.
     """
-    found = None
+    agreed = None
     for word in finder.finditer(answer):
-        if not _is_answer(answer, word) or not (
-            own or SAID_OF.search(answer[max(0, word.start() - 30) : word.start()])
-        ):
+        if not _is_answer(answer, word):
+            continue
+        if not own and not SAID_OF.search(answer[max(0, word.start() - 30) : word.start()]):
             continue
         value = _said(answer, word)
-        if (found is not None and value != found) or math.isnan(value):
+        if (agreed is not None and value != agreed) or math.isnan(value):
             return AMBIGUOUS
-        found = value
-    return found
+        agreed = value
+    return agreed
 
 
 def _is_answer(text: str, word: re.Match[str]) -> bool:
     return word[0].casefold() != "no" or AFTER_NO.match(text, word.end()) is not None
 
 
-def _beside(text: str, word: re.Match[str]) -> bool:
-    beside = BESIDE.match(text, word.end())
+def _has_rival(text: str, word: re.Match[str]) -> bool:
+    """Whether a word that says the opposite stands right after this one."""
     value = TRUTH[word[0].casefold()]
-    return beside is not None and TRUTH.get(beside[1].casefold(), value) != value
+    return _beside(text, word.end(), value) != value
+
+
+def _beside(text: str, at: int, value: float) -> float:
+    """What the word beside the one that ends here says, or that one's value where none does."""
+    other = OTHER_WORD.match(text, at)
+    return TRUTH.get(other["word"].casefold(), value) if other else value
 
 
 def _said(text: str, word: re.Match[str]) -> float:

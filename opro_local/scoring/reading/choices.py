@@ -21,37 +21,109 @@ from opro_local.scoring.reading.labels import folded
 
 AMBIGUOUS = ""
 
-# "(A) foo", "A) foo", and at the start of a line "A. foo" or "A: foo".
+# What stands before an option's text in a question.
 OPTION = re.compile(
-    r"(?<![^\s,;])(?:\(([A-Za-z])\)|([A-Za-z])\)|(?m:^)[ \t]*([A-Z])[.:])[ \t]*(?=\S)"
+    r"""
+    (?<! [^\s,;] )                          # after a space, a comma, or at the start
+    (?:
+        \( (?P<enclosed> [A-Za-z] ) \)      # "(A) foo"
+      | (?P<closed> [A-Za-z] ) \)           # "A) foo"
+      | (?m: ^ ) [ \t]* (?P<line> [A-Z] ) [.:]      # "A. foo", "A: foo", only where a line starts
+    )
+    [ \t]*
+    (?= \S )
+    """,
+    re.VERBOSE,
 )
-# A letter right after the phrase; a small one counts only in parentheses ("the answer is a dog"),
-# and "A" or "I" before a small word is no choice ("the answer is A dog") unless the word goes on
-# with the sentence ("A because").
+# A letter right after "the answer is".
 PHRASE_CHOICE = re.compile(
-    r"[\s:*_\"'`$\\{\[]{0,12}"
-    r"(?:(?:the|[Oo]ption|[Cc]hoice|[Ll]etter|text\{|most|likely|probably|clearly|therefore|indeed|definitely|correct)\b"
-    r"[\s:*_]{0,4}){0,3}[*_\"'`$\\(]{0,4}?"
-    r"(?:\(([A-Za-z])\)|([A-Z])(?![\w'’])(?!(?<=[AI])\s{1,3}(?!(?:or|and|because|since|as|for|but|which|with)\b)[a-z]))"
+    r"""
+    [\s:*_"'`$\\{\[]{0,12}
+    (?:                                     # "the answer is most likely the option B"
+        (?:
+            the | [Oo]ption | [Cc]hoice | [Ll]etter | text\{
+          | most | likely | probably | clearly | therefore | indeed | definitely | correct
+        ) \b
+        [\s:*_]{0,4}
+    ){0,3}
+    [*_"'`$\\(]{0,4}?
+    (?:
+        \( (?P<enclosed> [A-Za-z] ) \)      # a small letter only here: "the answer is a dog"
+      |
+        (?P<bare> [A-Z] )
+        (?! [\w'’] )                        # not "Apples", not "C's"
+        (?!                                 # not "A dog", "I think": a small word follows "A", "I"
+            (?<= [AI] ) \s{1,3}
+            (?! (?: or | and | because | since | as | for | but | which | with ) \b )   # "A or B"
+            [a-z]
+        )
+    )
+    """,
+    re.VERBOSE,
 )
+# A second letter beside the first: "A or B", "A & option C".
 OTHER_CHOICE = re.compile(
-    r"\W{0,4}(?:(?:and|or|AND|OR)\b|[&/,])[\s*]{0,3}(?:[Oo]ption\s)?\(?[A-Z](?!\w)"
+    r"""
+    \W{0,4}
+    (?: (?: and | or | AND | OR ) \b | [&/,] )
+    [\s*]{0,3}
+    (?: [Oo]ption \s )?
+    \(? [A-Z] (?! \w )
+    """,
+    re.VERBOSE,
 )
+# What a box holds: "B", "(B)", "\text{B}", "B. Paris".
 BOXED_CHOICE = re.compile(
-    r"(?:\\(?:text|textbf|mathrm|mathbf)\{)?[\s(*]{0,3}([A-Za-z])(?:[)\s*]{0,3}\}?|[).:]\s.*)", re.S
+    r"""
+    (?: \\ (?: text | textbf | mathrm | mathbf ) \{ )?
+    [\s(*]{0,3}
+    (?P<letter> [A-Za-z] )
+    (?:
+        [)\s*]{0,3} \}?
+      | [).:] \s .*
+    )
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-# "(B)" anywhere, or "B.", "B)" or "B" alone at the start of a line, or "option B".
+# A letter that is clearly a choice, wherever it stands.
 MARKED_CHOICE = re.compile(
-    r"(?<!\w)\(([A-Za-z])\)|^[ \t*_\"'`>-]{0,8}(?:A:[ \t]{0,3})?([A-Z])(?:[.)](?!\w)|[ \t*_\"'`]{0,8}$)"
-    r"|\b(?:[Oo]ption|[Cc]hoice|[Ll]etter)(?: is|:)? [*_\"'`]{0,3}([A-Z])(?![\w'’])",
-    re.M,
+    r"""
+    (?<! \w ) \( (?P<enclosed> [A-Za-z] ) \)        # "(B)" anywhere
+  |
+    ^ [ \t*_"'`>-]{0,8}
+    (?: A: [ \t]{0,3} )?                            # "A: B", where A stands for answer
+    (?P<line> [A-Z] )
+    (?: [.)] (?! \w ) | [ \t*_"'`]{0,8} $ )         # "B.", "B)" or "B" alone where a line starts
+  |
+    \b (?: [Oo]ption | [Cc]hoice | [Ll]etter ) (?: [ ]is | : )? [ ]
+    [*_"'`]{0,3}
+    (?P<named> [A-Z] )                              # "option B", "choice: **B**"
+    (?! [\w'’] )
+    """,
+    re.MULTILINE | re.VERBOSE,
 )
-LONE_CHOICE = re.compile(r"[\s*_\"'`$(]{0,20}([A-Za-z])[\s*_\"'`$).:]{0,20}")
+# A text that is one letter and no more, however it is decorated: "**(B).**"
+LONE_CHOICE = re.compile(
+    r"""
+    [\s*_"'`$(]{0,20}
+    (?P<letter> [A-Za-z] )
+    [\s*_"'`$).:]{0,20}
+    """,
+    re.VERBOSE,
+)
 PARENTHESES = re.compile(r"(?<!\w)\(([A-Za-z])\)")
+# "The answer is not B", "... clearly neither".
 NOT = re.compile(
-    r"\W{0,6}(?:(?:definitely|clearly|certainly) )?(?:not|never|neither)\b", re.IGNORECASE
+    r"""
+    \W{0,6}
+    (?: (?: definitely | clearly | certainly ) [ ] )?
+    (?: not | never | neither ) \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-TARGET = re.compile(r"\(?([A-J])\)?[.:]?")
+# What a target looks like that is a letter: "B", "(B)", "B."
+TARGET = re.compile(r"\(?(?P<letter>[A-J])\)?[.:]?")
+# A text with a word in it, so that naming it says something: "12" and "a, b" have none.
 WORDY = re.compile(r"[^\W\d_]{3}")
 EDGES = " \t*_`\"'.,;:!$()[]{}\\"
 LONGEST = 4000
@@ -66,59 +138,68 @@ def options(question: str) -> dict[str, str]:
     Where it lists several times (worked examples before the question), the last list counts.
     """
     runs: list[list[re.Match[str]]] = []
-    for found in OPTION.finditer(question):
-        if _letter(found) == "A":
-            runs.append([found])
-        elif (
-            runs
-            and _letter(found) == chr(ord("A") + len(runs[-1]))
-            and _style(found) == _style(runs[-1][-1])
-        ):
-            runs[-1].append(found)
+    for mark in OPTION.finditer(question):
+        if _letter(mark) == "A":
+            runs.append([mark])
+        elif runs and _continues(runs[-1], mark):
+            runs[-1].append(mark)
     lists = [run for run in runs if len(run) > 1]
     if not lists:
         return {}
-    starts = [found.start() for found in lists[-1][1:]]
-    end = question.find("\n", lists[-1][-1].end())
-    ends = [*starts, len(question) if end < 0 else end]
-    texts = (
-        (_letter(found), question[found.end() : end])
-        for found, end in zip(lists[-1], ends, strict=True)
-    )
-    return {letter: folded(text).strip(",; ") for letter, text in texts}
+    last = lists[-1]
+    # An option's text ends where the next one starts, the last one's with its line.
+    line_end = question.find("\n", last[-1].end())
+    ends = [mark.start() for mark in last[1:]]
+    ends.append(len(question) if line_end < 0 else line_end)
+    listed = {}
+    for mark, end in zip(last, ends, strict=True):
+        listed[_letter(mark)] = folded(question[mark.end() : end]).strip(",; ")
+    return listed
 
 
-def _letter(found: re.Match[str]) -> str:
-    return found[found.lastindex].upper()
+def _continues(run: list[re.Match[str]], mark: re.Match[str]) -> bool:
+    """Whether a mark has the next letter of a list, written as the list's others are."""
+    return _letter(mark) == chr(ord("A") + len(run)) and _style(mark) == _style(run[-1])
 
 
-def _style(found: re.Match[str]) -> tuple[int, bool]:
-    return found.lastindex, found[found.lastindex].isupper()
+def _raw_letter(match: re.Match[str]) -> str:
+    """The letter of an expression whose groups exclude each other: the one that took part."""
+    return match[match.lastindex or 0]
+
+
+def _letter(match: re.Match[str]) -> str:
+    return _raw_letter(match).upper()
+
+
+def _style(match: re.Match[str]) -> tuple[str | None, bool]:
+    return match.lastgroup, _raw_letter(match).isupper()
 
 
 def target_letter(target: str, listed: Options) -> str | None:
     """The letter a target stands for: itself, or the one whose option's text it is; None where it
     is neither.
     """
+    match = TARGET.fullmatch(target.strip()) or LONE_CHOICE.fullmatch(target)
+    if match and (not listed or match["letter"].upper() in listed):
+        return match["letter"].upper()
     text = folded(target)
-    named = [
-        letter
-        for letter, option in listed.items()
-        if option == text or option.strip(EDGES) == text.strip(EDGES)
-    ]
-    found = TARGET.fullmatch(target.strip()) or LONE_CHOICE.fullmatch(target)
-    if found and (not listed or found[1].upper() in listed):
-        return found[1].upper()
+    bare = text.strip(EDGES)
+    named = [letter for letter, option in listed.items() if option == text or _bare(option) == bare]
     return named[0] if len(named) == 1 else _lettered(target, listed)
+
+
+def _bare(option: str) -> str:
+    return option.strip(EDGES)
 
 
 def _lettered(text: str, listed: Options) -> str | None:
     """The letter of "(B) Paris", where B is Paris."""
-    found = OPTION.match(text.strip(" *_"))
-    if not found or (letter := _letter(found)) not in listed:
+    text = text.strip(" *_")
+    mark = OPTION.match(text)
+    if not mark or (letter := _letter(mark)) not in listed:
         return None
-    rest = folded(text.strip(" *_")[found.end() :]).strip(EDGES)
-    return letter if rest == listed[letter].strip(EDGES) else None
+    rest = _bare(folded(text[mark.end() :]))
+    return letter if rest == _bare(listed[letter]) else None
 
 
 def strict(answer: str, listed: Options) -> str | None:
@@ -132,8 +213,8 @@ def strict(answer: str, listed: Options) -> str | None:
     Returns:
         A capital letter; None without one; `AMBIGUOUS` where a marked place names two.
     """
-    if len(answer) <= LONGEST and (found := _alone(answer, listed)):
-        return found
+    if len(answer) <= LONGEST and (letter := _alone(answer, listed)):
+        return letter
     return marks.read_marked(answer, lambda mark: _at_mark(mark, listed))
 
 
@@ -141,70 +222,75 @@ def lenient(answer: str, listed: Options) -> str | None:
     """`strict`, and where nothing is marked the one letter, or else the one option's text, that the
     answer names.
     """
-    found = strict(answer, listed)
-    if found is not None:
-        return found
+    marked = strict(answer, listed)
+    if marked is not None:
+        return marked
     answer = marks.standing(answer)
-    letters, last = set(), None
-    for last in MARKED_CHOICE.finditer(answer):
-        letters.add(last[last.lastindex].upper())
-    letters = letters & listed.keys() if listed else letters
-    if (
-        len(letters) == 1
-        and listed
-        and _contradicted(answer[last.end() : last.end() + LONGEST], listed, *letters)
-    ):
+    letters, end = set(), 0
+    for match in MARKED_CHOICE.finditer(answer):
+        letters.add(_letter(match))
+        end = match.end()
+    if not listed:
+        return _only(letters)
+    letters &= listed.keys()
+    if not letters:
+        wordy = {letter: text for letter, text in listed.items() if WORDY.search(text)}
+        return _only(_named(folded(answer), wordy))
+    after = answer[end : end + LONGEST]
+    if len(letters) == 1 and _contradicted(after, listed, *letters):
         return AMBIGUOUS
-    if not letters and listed:
-        letters = _named(
-            folded(answer), {letter: text for letter, text in listed.items() if WORDY.search(text)}
-        )
     return _only(letters)
 
 
 def _alone(answer: str, listed: Options) -> str | None:
-    if found := LONE_CHOICE.fullmatch(answer):
-        letter = found[1].upper()
+    """The letter that a text is and nothing else, by itself, by its text, or both."""
+    if match := LONE_CHOICE.fullmatch(answer):
+        letter = match["letter"].upper()
         return letter if not listed or letter in listed else None
     if not listed:
         return None
-    text = folded(answer).strip(EDGES)
-    named = [letter for letter, option in listed.items() if option.strip(EDGES) == text]
+    text = _bare(folded(answer))
+    named = [letter for letter, option in listed.items() if _bare(option) == text]
     return named[0] if len(named) == 1 else _lettered(answer, listed)
 
 
 def _at_mark(mark: marks.Mark, listed: Options) -> str | None:
     if mark.kind == "phrase":
         return _after_phrase(mark.text, listed)
-    found = (BOXED_CHOICE if mark.kind == "box" else LONE_CHOICE).fullmatch(mark.text)
-    if found and (not listed or found[1].upper() in listed):
-        return found[1].upper()
-    return _alone(mark.text, listed) or _only(
-        _named(folded(mark.text), listed) | _parenthesised(mark.text, listed)
-    )
+    expression = BOXED_CHOICE if mark.kind == "box" else LONE_CHOICE
+    match = expression.fullmatch(mark.text)
+    if match and (not listed or match["letter"].upper() in listed):
+        return match["letter"].upper()
+    return _in_text(mark.text, listed)
+
+
+def _in_text(text: str, listed: Options) -> str | None:
+    """The one option that a short text is, or that it names by its text or in parentheses."""
+    if letter := _alone(text, listed):
+        return letter
+    return _only(_named(folded(text), listed) | _parenthesised(text, listed))
 
 
 def _after_phrase(text: str, listed: Options) -> str | None:
+    """The choice in what follows "the answer is"."""
     if NOT.match(text):
         return AMBIGUOUS
-    found = PHRASE_CHOICE.match(text)
-    letter = (found[1] or found[2]).upper() if found else None
-    if letter and (not listed or letter in listed):
-        if OTHER_CHOICE.match(text, found.end()):
-            return AMBIGUOUS
-        rest = folded(text).lstrip(EDGES)
-        if texts := [
-            other
-            for other, option in listed.items()
-            if WORDY.search(option) and _begins(rest, option)
-        ]:
-            # "B. F. Skinner" is a text, whatever its first letter.
-            return _only(set(texts))
-        return AMBIGUOUS if _contradicted(text[found.end() :], listed, letter) else letter
-    text = marks.sentence(text)
-    return _alone(text, listed) or _only(
-        _named(folded(text), listed) | _parenthesised(text, listed)
-    )
+    match = PHRASE_CHOICE.match(text)
+    if not match:
+        return _in_text(marks.sentence(text), listed)
+    letter = _letter(match)
+    if listed and letter not in listed:
+        return _in_text(marks.sentence(text), listed)
+    if OTHER_CHOICE.match(text, match.end()):
+        return AMBIGUOUS
+    # "B. F. Skinner" is a text, whatever its first letter.
+    rest = folded(text).lstrip(EDGES)
+    begun = {
+        name for name, option in listed.items() if WORDY.search(option) and _begins(rest, option)
+    }
+    if begun:
+        return _only(begun)
+    return AMBIGUOUS if _contradicted(text[match.end() :], listed, letter) else letter
 
 
 def _contradicted(text: str, listed: Options, letter: str) -> bool:
@@ -215,15 +301,14 @@ def _contradicted(text: str, listed: Options, letter: str) -> bool:
 
 
 def _begins(text: str, option: str) -> bool:
-    option = option.strip(EDGES)
-    return (
-        bool(option)
-        and text.startswith(option)
-        and not text[len(option) : len(option) + 1].isalnum()
-    )
+    """Whether a folded text begins with an option's, as whole words."""
+    option = _bare(option)
+    after = text[len(option) : len(option) + 1]
+    return bool(option) and text.startswith(option) and not after.isalnum()
 
 
 def _parenthesised(text: str, listed: Options) -> set[str]:
+    """The letters in parentheses, "(B)", that are options'."""
     letters = {letter.upper() for letter in PARENTHESES.findall(text)}
     return letters & listed.keys() if listed else letters
 
@@ -234,7 +319,7 @@ def _named(text: str, listed: Options) -> set[str]:
     """
     letters = set()
     for letter, option in sorted(listed.items(), key=lambda item: -len(item[1])):
-        option = option.strip(EDGES)
+        option = _bare(option)
         if option and _has(text, option):
             letters.add(letter)
             text = text.replace(option, "\0")
@@ -242,18 +327,18 @@ def _named(text: str, listed: Options) -> set[str]:
 
 
 def _has(text: str, words: str) -> bool:
+    """Whether a text holds these words with no letter or digit right before or after them."""
     at = text.find(words)
     while at >= 0:
-        if (
-            not text[max(0, at - 1) : at].isalnum()
-            and not text[at + len(words) : at + len(words) + 1].isalnum()
-        ):
+        end = at + len(words)
+        if not text[max(0, at - 1) : at].isalnum() and not text[end : end + 1].isalnum():
             return True
-        at = text.find(words, at + len(words))
+        at = text.find(words, end)
     return False
 
 
 def _only(letters: set[str]) -> str | None:
+    """The one letter of a set; None for an empty one, `AMBIGUOUS` for several."""
     if len(letters) > 1:
         return AMBIGUOUS
     return letters.pop() if letters else None

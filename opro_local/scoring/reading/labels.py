@@ -1,7 +1,7 @@
 """What an answer says as plain text: the whole of it, or the one label it names.
 
 For: folding text, and finding labels in time linear in the text. Not for: numbers, choices, truth
-values (number_reading.py and its neighbours), comparing with a target (rules.py). A reader that
+values (numbers.py and its neighbours), comparing with a target (scoring/rules.py). A reader that
 finds nothing, or two different things, returns None; it never guesses.
 """
 
@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 
 from opro_local.scoring.reading import marks
-
-# The rule opro looks for it here.
 
 
 def folded(text: str) -> str:

@@ -1,7 +1,7 @@
 r"""Where an answer says that it gives the answer: `####`, `\boxed{}`, "the answer is", "Answer:".
 
 For: finding those places from the end, in time linear in the text. Not for: what stands there
-(number.py, choice.py, boolean.py).
+(numbers.py, choices.py, booleans.py).
 """
 
 from __future__ import annotations
@@ -20,31 +20,76 @@ MARKS = 3
 
 # What stands after "answer": the scan has found "nswer" already.
 SAYS = re.compile(
-    r"nswers?(?:\s(?:choice|option|letter))?[*_\"'`)\]]{0,4}"
-    r"(?:[ \t]{0,4}(?:[:：=→]|->)"
-    r"|(?:[ \t]{1,4}(?:to|for|of|in)\s[^.:\n]{0,80}?)?\s{1,20}"
-    r"(?:is|are|was|(?:would|should|must|will)\s(?:then\s)?be|equals)\b"
-    r"|[*_#]{0,4}[ \t]{0,4}\n)",
-    re.IGNORECASE,
+    r"""
+    nswers?
+    (?: \s (?: choice | option | letter ) )?    # "answer choice"
+    [*_"'`)\]]{0,4}                             # "**Answer**", "(my answer)"
+    (?:
+        [ \t]{0,4} (?: [:：=→] | -> )            # "Answer: 5", "answer -> 5"
+      |
+        (?:                                     # "answer to the second question is 5"
+            [ \t]{1,4} (?: to | for | of | in ) \s
+            [^.:\n]{0,80}?
+        )?
+        \s{1,20}
+        (?:
+            is | are | was | equals             # "answer is 5"
+          | (?: would | should | must | will ) \s (?: then \s )? be     # "answer should then be 5"
+        ) \b
+      |
+        [*_#]{0,4} [ \t]{0,4} \n                # "### Answer" alone on its line
+    )
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-# The end of a sentence. "approx. 5" and "Rs. 500" go on.
-SENTENCE = re.compile(r"[.!?][*_\"')\]]{0,4}\s{1,20}(?=[^\W\d_a-z])")
+# The end of a sentence, before a capital or a sign. "approx. 5" and "Rs. 500" go on.
+SENTENCE = re.compile(
+    r"""
+    [.!?]
+    [*_"')\]]{0,4}          # "(It is 5.) Then", "**It is 5.** Then"
+    \s{1,20}
+    (?= [^\W\d_a-z] )       # a letter that is no small Latin one
+    """,
+    re.VERBOSE,
+)
 SPACES = re.compile(r"\s{0,40}")
 BLANK = " \t\r*_$:#>\"'`"
-BOXES_JOINED = re.compile(r"\}?[\s$,]{0,8}(?:or|and|,)[\s$\\]{0,8}")
+# What may stand between two boxes that are one answer: "\boxed{3} or \boxed{4}".
+BOXES_JOINED = re.compile(
+    r"""
+    \}?                     # the brace of the first box
+    [\s$,]{0,8}
+    (?: or | and | , )
+    [\s$\\]{0,8}
+    """,
+    re.VERBOSE,
+)
 # Words by which a model takes back what it said before.
 WITHDRAWN = re.compile(
-    r"\b(?:[Ww]ait(?=[,.!…—–-]|\s(?:no|that|actually|I)\b)|[Ss]orry\b|[Cc]orrection\b|[Ss]cratch that"
-    r"|[Oo]n second thought|[Mm]ade (?:a|an) (?:mistake|error)"
-    r"|[Ll]et me (?:re|correct|fix))"
+    r"""
+    \b (?:
+        [Ww]ait (?= [,.!…—–-] | \s (?: no | that | actually | I ) \b )  # "Wait, ...", "wait no"
+      | [Ss]orry \b
+      | [Cc]orrection \b
+      | [Ss]cratch [ ] that
+      | [Oo]n [ ] second [ ] thought
+      | [Mm]ade [ ] (?: a | an ) [ ] (?: mistake | error )              # "I made a mistake"
+      | [Ll]et [ ] me [ ] (?: re | correct | fix )                      # "Let me recalculate"
+    )
+    """,
+    re.VERBOSE,
 )
-# A part of each of them, because looking for plain text is ten times as fast.
+# A part of each of these, because looking for plain text is ten times as fast.
 HINTS = ("ait", "orry", "orrection", "cratch that", "econd thought", "mistake", "error", "et me ")
 
 
 class Mark(NamedTuple):
-    """One marked place: its kind ("hashes", "box" or "phrase"), where the text after it starts, and
-    that text.
+    """One marked place.
+
+    Attributes:
+        kind: how it is marked: "hashes", "box" or "phrase".
+        at: where the text after the mark starts.
+        text: that text: the content of a box, or else the rest of the line.
     """
 
     kind: str
@@ -64,9 +109,9 @@ def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
     for mark in places:
         if WITHDRAWN.search(answer, mark.at, mark.at + LONGEST_LINE):
             return None
-        found = read(mark)
-        if found is not None:
-            return found
+        said = read(mark)
+        if said is not None:
+            return said
     return None
 
 
@@ -74,40 +119,50 @@ def standing(answer: str) -> str:
     """What is left of an answer after the last words that take something back."""
     if not any(hint in answer for hint in HINTS):
         return answer
-    found = None
-    for found in WITHDRAWN.finditer(answer):  # noqa: B007
-        pass
-    return answer[found.end() :] if found else answer
+    end = 0
+    for withdrawn in WITHDRAWN.finditer(answer):
+        end = withdrawn.end()
+    return answer[end:]
 
 
 def _hashes(answer: str) -> Iterator[Mark]:
     at = answer.rfind("####")
     if at >= 0:
-        start = SPACES.match(answer, at + 4).end()
+        start = _after_spaces(answer, at + 4)
         yield Mark("hashes", start, _line(answer, start))
 
 
+def _after_spaces(text: str, at: int) -> int:
+    spaces = SPACES.match(text, at)
+    # It matches everywhere, if only no space at all.
+    return spaces.end() if spaces else at
+
+
 def _boxes(answer: str) -> Iterator[Mark]:
-    at, later = answer.rfind("boxed{"), None
+    later: Mark | None = None
+    at = answer.rfind("boxed{")
     for _ in range(MARKS):
         if at < 0:
             break
-        content = braced(answer, at + 6)
-        if later and BOXES_JOINED.fullmatch(
-            answer, at + 6 + len(content), _backslash(answer, later.at - 6)
-        ):
+        start = at + len("boxed{")
+        content = braced(answer, start)
+        if later and _is_joined(answer, start + len(content), later):
             # Two boxes side by side are one answer that says two things.
             content = f"{content} or {later.text}"
         elif later:
             yield later
-        later = Mark("box", at + 6, content)
+        later = Mark("box", start, content)
         at = answer.rfind("boxed{", 0, at)
     if later:
         yield later
 
 
-def _backslash(answer: str, at: int) -> int:
-    return at - 1 if answer[at - 1 : at] == "\\" else at
+def _is_joined(answer: str, end: int, later: Mark) -> bool:
+    """Whether only "or" or its like stands between the end of a box's content and a later box."""
+    start = later.at - len("boxed{")
+    if answer[start - 1 : start] == "\\":
+        start -= 1
+    return BOXES_JOINED.fullmatch(answer, end, start) is not None
 
 
 def _phrases(answer: str) -> Iterator[Mark]:
@@ -122,10 +177,10 @@ def _phrases(answer: str) -> Iterator[Mark]:
 
 
 def _line(text: str, at: int, below: bool = False) -> str:
-    """The rest of the line; with `below` the next line with text where nothing is left of this one."""
+    """The rest of the line; with `below`, the next line with text if nothing is left of it."""
     end = _line_end(text, at)
     if below and not text[at:end].strip(BLANK):
-        at = SPACES.match(text, end).end()
+        at = _after_spaces(text, end)
         end = _line_end(text, at)
     return text[at:end]
 

@@ -1,6 +1,6 @@
 """English number words: "forty-two", "three hundred and five", "a dozen", "two and a half".
 
-For: finding them and their values. Not for: digits (number_reading.py), ordinals ("third"), other
+For: finding them and their values. Not for: digits (notation.py), ordinals ("third"), other
 languages.
 """
 
@@ -10,8 +10,8 @@ import math
 import re
 
 _ONES = (
-    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
-    "|eighteen|nineteen"
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    "|sixteen|seventeen|eighteen|nineteen"
 )
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 ONES, TENS = _ONES.split("|"), _TENS.split("|")
@@ -36,14 +36,28 @@ PLURALS = {"halves": 2} | {f"{word}s": n for word, n in PARTS.items() if word !=
 _FIRST = "|".join(sorted([*ONES, *TENS], key=len, reverse=True))
 _SCALE = "|".join(SCALES)
 _PART = "|".join([*PLURALS, *PARTS])
-_SEPARATOR = r"(?:[ \t\xa0‑-]{1,2}|,[ ]|[ ]and[ ]|-and-)"
-# group-free, so that it can be part of another expression
+# Between two words: "forty-two", "two hundred, five", "five and six".
+_SEPARATOR = r"(?: [ \t\xa0‑-]{1,2} | ,[ ] | [ ]and[ ] | -and- )"
+# A number in words. It has no groups, so that it can be part of another expression.
 NUMERAL = re.compile(
-    rf"\b(?:(?:minus|negative)[ ])?"
-    rf"(?:half[ ]an?[ ]dozen|an?[ ](?:{_SCALE}|dozen|half|third|quarter)|dozen|half|{_FIRST})"
-    rf"(?:{_SEPARATOR}(?:an?[ ](?=half|third|quarter))?(?:{_FIRST}|{_SCALE}|dozen|point|{_PART})\b){{0,20}}"
-    r"(?!\w|[-‑]\w)",
-    re.IGNORECASE,
+    rf"""
+    \b
+    (?: (?: minus | negative ) [ ] )?
+    (?:                                             # the first word
+        half [ ] an? [ ] dozen                      # "half a dozen"
+      | an? [ ] (?: {_SCALE} | dozen | half | third | quarter )     # "a hundred", "a half"
+      | dozen
+      | half
+      | {_FIRST}                                    # "forty", "five"
+    )
+    (?:                                             # the others: "-two", " hundred", " point"
+        {_SEPARATOR}
+        (?: an? [ ] (?= half | third | quarter ) )?     # "two and a half"
+        (?: {_FIRST} | {_SCALE} | dozen | point | {_PART} ) \b
+    ){{0,20}}
+    (?! \w | [-‑] \w )                              # not "fivefold", "five-year"
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 WORD = re.compile(r"[a-z]+")
 

@@ -3,7 +3,7 @@ to what it compares.
 
 For: reading answers exactly as the paper's evaluation did (commit e81b2f57), oddities included, in
 linear time. Not
-for: verdicts (opro.py), or reading answers well (extract.py). Every reading is in lower case and
+for: verdicts (opro.py), or reading answers well (numbers.py and its neighbours). Every reading is in lower case and
 may be empty.
 """
 

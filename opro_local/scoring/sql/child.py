@@ -1,6 +1,6 @@
 """Runs one SQL statement after another that a model wrote, in a process that can do nothing else.
 
-For: the child's side of sql_process.py. It is started as a file of its own, not imported, so that
+For: the child's side of process.py. It is started as a file of its own, not imported, so that
 it holds the standard library alone and starts in a few hundredths of a second. Not for: comparing
 results, or reading answers.
 
@@ -25,6 +25,7 @@ import sqlite3
 import sys
 import time
 from pathlib import Path
+from typing import Any, TypedDict
 
 # Steps between two looks at the limits: 20 to 50 microseconds of ordinary work.
 INTERVAL = 1000
@@ -35,24 +36,41 @@ BUILD_SECONDS = 60.0
 # How much later than the progress handler the kernel ends a statement.
 GRACE_SECONDS = 0.5
 
-# No transactions of Python's own; and a statement kept for reuse would go on with the step count of
-# its last use.
-PLAIN = {"isolation_level": None, "cached_statements": 0}
 
+class PlainConnection(TypedDict):
+    """What `sqlite3.connect` is told for every connection.
+
+    No transactions of Python's own; and a statement kept for reuse would go on with the step count
+    of its last use.
+    """
+
+    isolation_level: None
+    cached_statements: int
+
+
+PLAIN: PlainConnection = {"isolation_level": None, "cached_statements": 0}
+
+# A statement that reads, behind spaces and comments.
 STATEMENT = re.compile(
-    r"(?>\s|--[^\n]*(?:\n|\Z)|/\*(?>.*?\*/))*+(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL
+    r"""
+    (?> \s | -- [^\n]* (?: \n | \Z ) | /\* (?> .*? \*/ ) )*+
+    (?: SELECT | WITH | VALUES ) \b
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 
 # All that is deterministic and harmless; a name that is missing here is refused.
 FUNCTION_NAMES = """
-    abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce concat concat_ws cos cosh count cume_dist
-    date datetime degrees dense_rank exp first_value floor format glob group_concat hex if ifnull iif instr json
-    json_array json_array_length json_extract json_group_array json_group_object json_insert json_object json_patch
-    json_quote json_remove json_replace json_set json_type json_valid julianday lag last_value lead length like
-    likelihood likely ln log log10 log2 lower ltrim max median min mod nth_value ntile nullif octet_length percent_rank
-    percentile percentile_cont percentile_disc pi pow power printf quote radians rank replace round row_number rtrim
-    sign sin sinh soundex sqrt strftime string_agg substr substring sum tan tanh time total trim trunc typeof unhex
-    unicode unixepoch unlikely upper zeroblob -> ->>
+    abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce concat concat_ws
+    cos cosh count cume_dist date datetime degrees dense_rank exp first_value floor format glob
+    group_concat hex if ifnull iif instr json json_array json_array_length json_extract
+    json_group_array json_group_object json_insert json_object json_patch json_quote json_remove
+    json_replace json_set json_type json_valid julianday lag last_value lead length like
+    likelihood likely ln log log10 log2 lower ltrim max median min mod nth_value ntile nullif
+    octet_length percent_rank percentile percentile_cont percentile_disc pi pow power printf
+    quote radians rank replace round row_number rtrim sign sin sinh soundex sqrt strftime
+    string_agg substr substring sum tan tanh time total trim trunc typeof unhex unicode
+    unixepoch unlikely upper zeroblob -> ->>
 """
 FUNCTIONS = frozenset(FUNCTION_NAMES.split())
 # Of these, the value at this position is a time, and a missing one is now.
@@ -71,7 +89,7 @@ class Database:
 
     Args:
         path: the database, or an .sql file from which it is built in memory.
-        limits: as sql_process.Limits, a dict.
+        limits: as process.Limits, a dict.
     """
 
     def __init__(self, path: Path, limits: dict) -> None:
@@ -109,16 +127,14 @@ class Database:
         self.ticks, self.deadline = 0, time.process_time() + self.limits["cpu_seconds"]
         cursor = self.connection.execute(sql)
         try:
-            rows, size = [], 0
+            rows: list[list[object]] = []
+            size = 0
             for row in cursor:
-                size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
-                if len(rows) == self.limits["rows"] or size > self.limits["result_bytes"]:
-                    raise Refused(
-                        f"over {self.limits['rows']} rows or {self.limits['result_bytes']} bytes of result"
-                    )
-                rows.append(
-                    [{"blob": value.hex()} if isinstance(value, bytes) else value for value in row]
-                )
+                size += sum(map(_size, row))
+                most_rows, most_bytes = self.limits["rows"], self.limits["result_bytes"]
+                if len(rows) == most_rows or size > most_bytes:
+                    raise Refused(f"over {most_rows} rows or {most_bytes} bytes of result")
+                rows.append([_as_json(value) for value in row])
             return {"columns": len(cursor.description), "rows": rows}
         finally:
             cursor.close()
@@ -141,6 +157,14 @@ class Database:
         return sqlite3.SQLITE_DENY
 
 
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else 8
+
+
+def _as_json(value: object) -> object:
+    return {"blob": value.hex()} if isinstance(value, bytes) else value
+
+
 def _tables(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
     """The names that may be read, and those of virtual tables, SQLite's own included, which are
     code and not data.
@@ -149,14 +173,13 @@ def _tables(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
     """
     # With these words in front, SQLite writes down what a table or view is.
     plain = "sql LIKE 'CREATE TABLE %' OR sql LIKE 'CREATE VIEW %'"
-    found = connection.execute(
+    listed = connection.execute(
         f"SELECT name, {plain} FROM sqlite_master WHERE type IN ('table', 'view')"
     ).fetchall()
-    virtual = [name for name, is_plain in found if not is_plain]
-    virtual += [name for (name,) in connection.execute("PRAGMA module_list")]
-    return {name.lower() for name, is_plain in found if is_plain} | SCHEMA, set(
-        map(str.lower, virtual)
-    )
+    readable = {name.lower() for name, is_plain in listed if is_plain}
+    virtual = {name.lower() for name, is_plain in listed if not is_plain}
+    virtual.update(name.lower() for (name,) in connection.execute("PRAGMA module_list"))
+    return readable | SCHEMA, virtual
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -181,7 +204,7 @@ def _timeless(connection: sqlite3.Connection) -> None:
     plain = sqlite3.connect(":memory:")
 
     def register(name: str, position: int) -> None:
-        def call(*values: object) -> object:
+        def call(*values: Any) -> Any:
             if len(values) <= position or _said_time(values[position]) in NOW:
                 raise Refused("reads the clock")
             marks = ", ".join("?" * len(values))
@@ -250,24 +273,18 @@ def _answer(databases: dict[str, Database], path: str, sql: str, limits: dict) -
         RecursionError,
         MemoryError,
     ) as error:
-        over = str(error) == "interrupted"
-        return {
-            "error": f"over {limits['steps']} steps or {limits['cpu_seconds']} s"
-            if over
-            else _said(error)
-        }
+        if str(error) == "interrupted":
+            return {"error": f"over {limits['steps']} steps or {limits['cpu_seconds']} s"}
+        return {"error": _said(error)}
 
 
 def _said(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory"
-    # The only functions of our own are those that read no clock.
-    raised = "user-defined function raised exception" in str(error)
-    return (
-        "a date function that reads the clock, or fails"
-        if raised
-        else str(error)[:300] or type(error).__name__
-    )
+    if "user-defined function raised exception" in str(error):
+        # The only functions of our own are those that read no clock.
+        return "a date function that reads the clock, or fails"
+    return str(error)[:300] or type(error).__name__
 
 
 def main() -> None:

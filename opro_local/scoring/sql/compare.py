@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from opro_local.scoring.sql.process import Result
@@ -22,7 +22,7 @@ WORK = 5_000_000
 Column = tuple[Hashable, ...]
 
 
-def same(found: Result, gold: Result, ordered: bool) -> bool:
+def same(answer: Result, gold: Result, ordered: bool) -> bool:
     """Whether two results are equal up to the order of columns and, unless `ordered`, of rows.
 
     Duplicate rows count. NULL equals NULL and nothing else; texts and blobs are equal byte by byte,
@@ -32,11 +32,11 @@ def same(found: Result, gold: Result, ordered: bool) -> bool:
     holds for all rows: it is looked for within a bounded amount of work, and a result that needs
     more (many columns with the same values in different rows) is taken as different.
     """
-    if (found.columns, len(found.rows)) != (gold.columns, len(gold.rows)):
+    if (answer.columns, len(answer.rows)) != (gold.columns, len(gold.rows)):
         return False
     if not gold.rows:
         return True
-    ours, theirs = _columns(found, gold)
+    ours, theirs = _columns(answer, gold)
     if sorted(map(_tally, ours)) != sorted(map(_tally, theirs)):
         return False
     # Equal as sequences, column by column, is equal in any order of the rows, too.
@@ -45,21 +45,22 @@ def same(found: Result, gold: Result, ordered: bool) -> bool:
     return not ordered and _matches(ours, theirs)
 
 
-def _columns(found: Result, gold: Result) -> tuple[list[Column], list[Column]]:
+def _columns(answer: Result, gold: Result) -> tuple[list[Column], list[Column]]:
     """Both results by column, with a small number for each distinct value: equal values have equal
     numbers.
     """
-    every = {value for rows in (found.rows, gold.rows) for row in rows for value in row}
+    every = {value for rows in (answer.rows, gold.rows) for row in rows for value in row}
     numbers = sorted(value for value in every if isinstance(value, (int, float)))
     code: dict[Any, int] = {}
     for last, value in zip([None, *numbers], numbers, strict=False):
         code[value] = code[last] if last is not None and is_close(last, value) else len(code)
     for value in every:
         code.setdefault(value, len(code))
-    return tuple(
-        [tuple(code[row[at]] for row in rows) for at in range(gold.columns)]
-        for rows in (found.rows, gold.rows)
-    )
+    return _coded(answer, code), _coded(gold, code)
+
+
+def _coded(result: Result, code: Mapping[Any, int]) -> list[Column]:
+    return [tuple(code[row[at]] for row in result.rows) for at in range(result.columns)]
 
 
 def is_close(a: float, b: float) -> bool:

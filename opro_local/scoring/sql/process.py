@@ -1,7 +1,7 @@
 """Runs SQL in a child process that can only read, and comes back whatever the statement does.
 
 For: starting the child, asking it, and starting it again when a statement killed it. Not for: what
-the child allows (sql_child.py) or what its results mean.
+the child allows (child.py) or what its results mean.
 
 A process of its own, because SQLite can't be interrupted inside one piece of work: in-process, a
 statement of a hundred characters held the step counter off for minutes and took all memory
@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from opro_local.errors import DataError
 
@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement returned: rows of None, int, float, str or bytes, each of `columns` values."""
+    """What a statement returned: rows of `columns` values, each None, int, float, str or bytes."""
 
     columns: int
     rows: Sequence[tuple[Any, ...]]
@@ -104,13 +104,13 @@ class SqlProcess:
         self._child = self._end = None
 
     def _ask(self, line: bytes) -> bytes:
-        child = self._child or self._start()
+        questions, replies = _pipes(self._child or self._start())
         try:
-            child.stdin.write(line)
-            child.stdin.flush()
+            questions.write(line)
+            questions.flush()
         except BrokenPipeError:
             return b""
-        return child.stdout.readline()
+        return replies.readline()
 
     def _start(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
@@ -130,12 +130,20 @@ class SqlProcess:
         return child
 
 
+def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Our ends of the child's pipes: one line of JSON in, one line of JSON out."""
+    if child.stdin is None or child.stdout is None:
+        raise ValueError("the child was started without pipes")
+    return child.stdin, child.stdout
+
+
 def _stop(child: subprocess.Popen[bytes]) -> None:
+    questions, replies = _pipes(child)
     child.kill()
-    child.stdout.close()
+    replies.close()
     child.wait()
     try:
-        child.stdin.close()
+        questions.close()
     except BrokenPipeError:
         # A request that the dead child had not read yet.
         return

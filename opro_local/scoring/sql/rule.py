@@ -1,7 +1,7 @@
 """The scoring rule sql: an answer is right when its SQL returns what the gold SQL returns.
 
-For: reading the statement (sql_reading.py), running it safely (sql_process.py) and comparing
-results (sql_compare.py).
+For: reading the statement (reading.py), running it safely (process.py) and comparing
+results (compare.py).
 Not for: rewarding SQL that only looks like the gold. Version 1; the rules are written down in
 docs/sql.md.
 """
@@ -39,9 +39,9 @@ def sql(limits: Limits | None = None) -> Rule:
     """The answer's SQL, run on the row's database, returns the result of the gold SQL.
 
     Rows compare as a multiset, or in order where the gold has an ORDER BY of its own; columns in
-    any order; see sql_compare.same for values. SQL that fails, is refused or runs over a limit
+    any order; see compare.same for values. SQL that fails, is refused or runs over a limit
     earns 0; an answer without SQL is a failed extraction. Only the first statement of an answer is
-    read (see sql_reading.statement). Not normalised: texts (case, spaces), numbers written as
+    read (see reading.statement). Not normalised: texts (case, spaces), numbers written as
     texts, the order of rows that an ORDER BY leaves open.
 
     Args:
@@ -61,21 +61,21 @@ def sql(limits: Limits | None = None) -> Rule:
         result = process.run(gold.database, query)
         return float(not isinstance(result, str) and same(result, gold.result, gold.ordered))
 
-    def gold(example: Example) -> Gold:
+    def gold_of(example: Example) -> Gold:
         if "database" not in example.columns:
             raise DataError(
                 f"{example.where}: no column 'database'",
                 "the rule sql needs the task sql (docs/sql.md)",
             )
-        found = expected(example.columns["database"], example.target.strip().rstrip(";"))
-        if isinstance(found, str):
+        gold = expected(example.columns["database"], example.target.strip().rstrip(";"))
+        if isinstance(gold, str):
             raise DataError(
-                f"{example.where}: the gold SQL does not run: {found}", "correct the query"
+                f"{example.where}: the gold SQL does not run: {gold}", "correct the query"
             )
-        return found
+        return gold
 
     def verdict(answer: str, gold: Gold) -> float:
         query = statement(answer)
         return FAILED if query is None else earned(gold, query)
 
-    return Rule("sql", statement, gold, verdict)
+    return Rule("sql", statement, gold_of, verdict)

@@ -1,0 +1,239 @@
+"""How numbers are written in digits: the expression that finds them, and what a match stands for.
+
+For: signs, separators, decimals, exponents, fractions, scale words, currencies, and the LaTeX for
+all of these. Not for: which of an answer's numbers is its answer (numbers.py), or number words
+(numerals.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+
+from opro_local.scoring.reading import numerals
+
+AMBIGUOUS = math.nan
+
+CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|INR|HKD|SGD|KRW|MXN|BRL|SEK|NOK|DKK|PLN|ZAR|AED"
+# "$", "US$", "\$" as LaTeX writes it, "EUR", "Rs.", "kr"
+MONEY = rf"(?: (?:US|CA|AU|NZ|HK)? \\? [$€£¥₹₩₽₺₪₫฿] | {CODES} | Rs\.? | RM | kr\.? )"
+
+# A look back from a number's first digit. The 2 of CO2, m2, x_2, m^2 and √2 is no number of its
+# own, nor is that of 2^-2, 2^{2} and \sqrt{2}; but USD5 and Rs5 are amounts.
+_STARTS_HERE = rf"""
+    (?:
+        (?<! [A-Za-z_^√\d] . ) (?<! \^ [-−+{{] . ) (?<! \\sqrt \{{ . )
+      | (?<= \b (?: {CODES} ) . )
+      | (?<= \b (?: Rs | RM | kr ) . )
+    )
+"""
+# The digits behind the first one, with their separators, decimals and exponent.
+_MORE_DIGITS = r"""
+    (?:
+        \d{0,2} (?: \. \d{3} )+ , (?: \d{1,2} | \d{4,} ) (?! [\d,.] )   # 1.234,56
+      |
+        \d{0,2} (?: \. \d{3} ){2,} (?! [\d.] \d | \d )                  # 1.234.567
+      |
+        (?:
+            \d{0,2} (?P<separator> [,'’_\u00a0\u202f\u2009] ) \d{3}     # 1,234,567; 1'234; 1_000
+            (?: (?P=separator) \d{3} )* (?! \d )
+          | \d? (?: , \d{2} )+ , \d{3} (?! \d )                         # 12,34,567
+          | \d*
+        )
+        (?: \. \d+ )?                                                   # 3.14
+        (?: [eE] [+-]? \d{1,3} (?! \w ) )?                              # 2e5
+    )
+"""
+# What may follow the digits and changes the value.
+_REST = r"""
+    (?:
+        [ ] (?: and [ ] )? (?P<top> \d{1,9} ) / (?P<bottom> \d{1,9} ) (?! [\d/] )   # 1 1/2
+      |
+        [ ]? / [ ]? (?P<denominator> \d+ (?: \. \d+ )? ) (?! [\d/] )                # 3/4
+      |
+        [ ]? (?: [×x*·] | \\times | \\cdot ) [ ]?                                   # 6 × 10^5
+        10 \^ \{? (?P<power> [-−+]? \d{1,3} ) (?! \d ) \}?
+    )?
+    (?: [ ] (?P<scale> hundred | thousand | million | billion | trillion ) \b )?    # 5 million
+    (?: [ ] and [ ] a [ ] (?P<part> half | quarter ) \b )?                          # 2 and a half
+"""
+# It starts with a digit, so that the scan is fast; what stands before that digit is looked up after
+# it.
+NUMBER = re.compile(rf"(?P<digits> \d {_STARTS_HERE} {_MORE_DIGITS} ) {_REST}", re.VERBOSE)
+
+# What most marked places hold, read without further ado: "42", "**$1,234.50**.", "-3".
+PLAIN = re.compile(
+    r"""
+    [ *]{0,8}
+    (?P<sign> -? ) \$?
+    (?P<digits> \d{1,3} (?: , \d{3} )+ | \d+ )
+    (?P<decimals> \. \d+ )?
+    [ .*]{0,8}
+    """,
+    re.ASCII | re.VERBOSE,
+)
+# A number and nothing else but its sign, its currency and its unit of %, as targets are written.
+BARE = re.compile(
+    rf"""
+    [-−–+]? (?: {MONEY} [ ]? )?         # "-$5"
+    [-−–+]? \.?                         # "$-5", ".5"
+    (?: {NUMBER.pattern} )
+    (?: [ ]? (?: % | percent \b | ° | {MONEY} ) )?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# An accountant's negative: "($500)", "$ (1,234)".
+ACCOUNTING = re.compile(
+    rf"""
+    (?: (?P<money> {MONEY} ) [ ]? )?
+    \( [ ]?
+    (?: (?P<money_inside> {MONEY} ) [ ]? )?
+    (?P<amount> [\d,.'’]{{1,40}} )
+    [ ]? \)
+    """,
+    re.VERBOSE,
+)
+# What a text before a number ends with: "US$ " and "minus ".
+BEFORE_MONEY = re.compile(rf"(?<! [A-Za-z] ) {MONEY} [ ]? $", re.VERBOSE)
+BEFORE_WORD = re.compile(r"(?<!\w)(?:minus|negative)[ ]$", re.IGNORECASE)
+MINUS = frozenset("-−–")
+
+# "\frac{3}{4}", "\dfrac34"
+FRACTION = r"""
+    \\ [dt]? frac \s?
+    (?:
+        \{ (?P<top> -? \d{1,30} ) \} \s? \{ (?P<bottom> \d{1,30} ) \}
+      | (?P<top_digit> \d ) (?P<bottom_digit> \d )
+    )
+"""
+_AS_PLAIN_FRACTION = r"\g<top>\g<top_digit>/\g<bottom>\g<bottom_digit>"
+# LaTeX and what takes its place, in this order.
+LATEX: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    # Thousands: "1{,}234", "1\!234", "1\,234".
+    (re.compile(r"\{,\}|\\!|\\,(?=\d{3})"), lambda match: "," if match[0] == "{,}" else ""),
+    # "\$5", "5\%".
+    (re.compile(r"\\(?P<sign>[$%])"), r"\g<sign>"),
+    # "\text{ apples}" loses its beginning; spaces and the brackets of formulas become spaces.
+    (
+        re.compile(
+            r"""
+            \\ (?: text | mathrm | mathbf | textbf | mbox ) \{
+          | \\ [,;: ()\[\]]
+          | \\ q?quad \b
+          | ~
+            """,
+            re.VERBOSE,
+        ),
+        " ",
+    ),
+    # Degrees: "5^\circ", "5^{\circ}".
+    (re.compile(r"\^\s?\{?\\circ\}?"), "°"),
+    # "x_{2}" and "2^{3}" begin as "x_2" and "2^3" do.
+    (re.compile(r"(?P<sign>[_^])\{"), r"\g<sign>"),
+    (re.compile(r"\\boxed\{"), " "),
+    # A mixed number: "2\frac{1}{2}" is "2 1/2".
+    (re.compile(rf"(?<= \d ) {FRACTION}", re.VERBOSE), f" {_AS_PLAIN_FRACTION}"),
+    (re.compile(FRACTION, re.VERBOSE), _AS_PLAIN_FRACTION),
+)
+VULGAR = re.compile("[¼½¾⅐-⅞]")
+BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,](?=\d)")
+
+
+def value_of_plain(match: re.Match[str]) -> float | None:
+    sign, digits, decimals = match.groups("")
+    value = float(sign + digits.replace(",", "") + decimals)
+    return value if math.isfinite(value) else None
+
+
+def plain(text: str, comma: bool) -> str:
+    """A short text without the notations that stand for plainer ones: LaTeX, ½, ⁄, decimal commas
+    where said.
+    """
+    if not text.isascii():
+        text = text.replace("⁄", "/").replace("∕", "/").replace("٫", ".").replace("٬", ",")
+        text = VULGAR.sub(_vulgar, text)
+    if "\\" in text or "{" in text:
+        for pattern, plain in LATEX:
+            text = pattern.sub(plain, text)
+    if comma:
+        text = BETWEEN_DIGITS.sub(lambda match: "," if match[0] == "." else ".", text)
+    return text
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", match[0]).partition("⁄")
+    return f" {top}/{bottom}"
+
+
+def accounting(text: str) -> float | None:
+    """The negative of an accountant, "($1,234)": in parentheses, with a currency or a separator,
+    and alone.
+    """
+    match = ACCOUNTING.fullmatch(text)
+    if not match:
+        return None
+    amount = match["amount"]
+    if not (match["money"] or match["money_inside"] or re.search("[,.'’]", amount)):
+        return None
+    digits = NUMBER.fullmatch(amount)
+    value = value_of(amount, digits) if digits else None
+    return None if value is None else -value
+
+
+def value_of(text: str, match: re.Match[str]) -> float | None:
+    """What a match of `NUMBER` stands for; None for an infinite number, `AMBIGUOUS` for "1 5/3"."""
+    # All at once, because this is the hottest function of the rule number.
+    digits, separator, top, bottom, denominator, power, scale, part = match.groups()
+    start = match.start()
+    value = _decimal(digits, separator)
+    if digits.isdecimal() and _follows_point(text, start):
+        value, start = float("0." + digits), start - 1
+    if bottom:
+        if not 0 < int(top) < int(bottom):
+            return AMBIGUOUS
+        value += int(top) / int(bottom)
+    if denominator:
+        value = value / float(denominator) if float(denominator) else math.inf
+    if power:
+        value *= 10.0 ** int(power.replace("−", "-"))
+    if scale:
+        value *= numerals.SCALES[scale]
+    if part:
+        value += 1 / numerals.PARTS[part]
+    if not math.isfinite(value):
+        return None
+    return -value if _negative(text, start) else value
+
+
+def _follows_point(text: str, at: int) -> bool:
+    """Whether a decimal point stands right before a first digit, as in ".5" and not in "a.5"."""
+    return text[at - 1 : at] == "." and not text[max(0, at - 2) : at - 1].isalnum()
+
+
+def _decimal(body: str, separator: str | None) -> float:
+    if body.count(".") > 1 or (body.count(".") == 1 and body.find(",") > body.find(".")):
+        return float(body.replace(".", "").replace(",", "."))
+    return float(body.replace(separator, "") if separator else body.replace(",", ""))
+
+
+def _negative(text: str, at: int) -> bool:
+    """Whether the sign before a number is a minus and not the dash of "5-3", "10 - 4" or "pages
+    3-5".
+    """
+    before = text[max(0, at - 48) : at]
+    before = BEFORE_MONEY.sub("", before)
+    if BEFORE_WORD.search(before):
+        return True
+    if not before or before[-1] not in MINUS:
+        return False
+    left = BEFORE_MONEY.sub("", before[:-1])
+    # A space on the left and none on the right: "is -5". After an operand it would be a
+    # subtraction: "8 -5".
+    operand = left.rstrip(" ")
+    if not operand:
+        return True
+    if operand[-1].isdigit() or operand[-1] in ")]}%-−–":
+        return False
+    return operand != left or not operand[-1].isalpha()
