@@ -19,6 +19,7 @@ from opro_local.errors import DataError
 from opro_local.tasks import published, table
 from opro_local.tasks.rows import Row, Table
 from opro_local.tasks.task import Benchmark, Task
+from opro_local.types import Split
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
@@ -51,16 +52,14 @@ def load(settings: TaskSettings) -> Task:
         DataError: no known layout in `data_dir`, or a malformed row.
         UsageError: `data_dir` is not set.
     """
-    asked = {"train": settings.train_rows, "validation": settings.validation_rows}
-    tables = _read(settings, [split for split, rows in asked.items() if rows])
+    tables = _read(settings, [*published.asked_beside_test(settings)])
     read = {
         split: tuple(published.examples(split, rows.rows, _parts)) for split, rows in tables.items()
     }
-    test = read.pop("test")
-    drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
-    splits = {**read, **published.divided(test, *drawn)}
-    other = f"aqua: {len(test)} test rows where the benchmark has {PAPER_ROWS}"
-    notices = () if len(test) == PAPER_ROWS else (other,)
+    splits = published.drawn_from_test(read, settings)
+    rows = len(read["test"])
+    other = f"aqua: {rows} test rows where the benchmark has {PAPER_ROWS}"
+    notices = () if rows == PAPER_ROWS else (other,)
     return Task(
         "aqua", splits, "choice", "question", "correct", "choice", notices=notices, version=VERSION
     )
@@ -69,7 +68,7 @@ def load(settings: TaskSettings) -> Task:
 BENCHMARK = Benchmark(load, VERSION, paper=True)
 
 
-def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:
+def _read(settings: TaskSettings, also: list[Split]) -> dict[Split, Table]:
     folders = published.places(settings, FOLDERS, EXPECTED)
     if path := published.file_in(folders, "AQuA.json"):
         return {"test": table.read(str(path), typed=True)[""]}
@@ -81,9 +80,8 @@ def _read(settings: TaskSettings, also: list[str]) -> dict[str, Table]:
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:
-    question, correct = (
-        published.text(row.where, row.columns, name) for name in ("question", "correct")
-    )
+    question = published.text(row.where, row.columns, "question")
+    correct = published.text(row.where, row.columns, "correct")
     options = row.columns.get("options")
     if not isinstance(options, list) or not options:
         raise DataError(
@@ -103,7 +101,13 @@ def _parts(row: Row) -> tuple[dict[str, str], str, str]:
         raise DataError(
             f"{row.where}: correct is {correct[:40]!r}, the options are {there}", "restore the file"
         )
+    # An option is "A)11" and is shown as "(A)11".
     shown = question + "".join(f"\n({option}" for option in options) + ASK
     rationale = row.columns.get("rationale")
-    columns = {"question": question, "options": "\n".join(options), "correct": correct}
-    return columns | {"rationale": rationale if isinstance(rationale, str) else ""}, shown, correct
+    columns = {
+        "question": question,
+        "options": "\n".join(options),
+        "correct": correct,
+        "rationale": rationale if isinstance(rationale, str) else "",
+    }
+    return columns, shown, correct

@@ -5,8 +5,10 @@ rule (task.rule = "opro" takes it, with the kind given here).
 """
 
 # One row of sports_understanding.json, which is {"canary": ..., "examples": [...]} on one line:
-# {"input": "Is the following sentence plausible? \"Elias Lindholm beat the buzzer.\"", "target":
-# "no"} The same row at Hugging Face (lukaemon/bbh): input = "Is the following ...", target = "no"
+#   {"input": "Is the following sentence plausible? \"Elias Lindholm beat the buzzer.\"",
+#    "target": "no"}
+# The same row at Hugging Face (lukaemon/bbh):
+#   input = "Is the following ...", target = "no"
 
 from __future__ import annotations
 
@@ -36,23 +38,27 @@ WORDS = {
     "web_of_lies": ("Yes", "No"),
 }
 CHOICES = (
-    *(
-        "date_understanding",
-        "disambiguation_qa",
-        "geometric_shapes",
-        "hyperbaton",
-        "movie_recommendation",
-    ),
-    *(f"logical_deduction_{size}_objects" for size in ("three", "five", "seven")),
-    *(
-        "penguins_in_a_table",
-        "reasoning_about_colored_objects",
-        "ruin_names",
-        "salient_translation_error_detection",
-    ),
-    *("snarks", "temporal_sequences"),
-    *(f"tracking_shuffled_objects_{size}_objects" for size in ("three", "five", "seven")),
+    "date_understanding",
+    "disambiguation_qa",
+    "geometric_shapes",
+    "hyperbaton",
+    "logical_deduction_three_objects",
+    "logical_deduction_five_objects",
+    "logical_deduction_seven_objects",
+    "movie_recommendation",
+    "penguins_in_a_table",
+    "reasoning_about_colored_objects",
+    "ruin_names",
+    "salient_translation_error_detection",
+    "snarks",
+    "temporal_sequences",
+    "tracking_shuffled_objects_three_objects",
+    "tracking_shuffled_objects_five_objects",
+    "tracking_shuffled_objects_seven_objects",
 )
+# What the targets of CHOICES and NUMBERS look like: "(A)", "-3".
+LETTER = re.compile(r"\([A-Z]\)")
+WHOLE_NUMBER = re.compile(r"-?\d+")
 TASKS = tuple(sorted((*NUMBERS, *TEXTS, *WORDS, *CHOICES)))
 
 WHY = "the published row's option was cut at its commas, so that no letter is right"
@@ -130,40 +136,41 @@ def _read(settings: TaskSettings, name: str) -> list[Example]:
 
 def _from_file(path: Path) -> list[Row]:
     whole = table.document(path)
-    found = whole.get("examples") if isinstance(whole, dict) else None
-    if not isinstance(found, list):
+    examples = whole.get("examples") if isinstance(whole, dict) else None
+    if not isinstance(examples, list):
         raise DataError(
             f"{path}:1: no list called examples", 'the file is {"canary": ..., "examples": [...]}'
         )
-    if not found:
+    if not examples:
         raise DataError(f"{path}:1: examples is empty", "restore the file")
-    for number, row in enumerate(found, 1):
+    for number, row in enumerate(examples, 1):
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}:{number}: {row!r:.40} where an object is expected",
                 "a row has input and target",
             )
-    return [Row(f"{path}:{number}", row) for number, row in enumerate(found, 1)]
+    return [Row(f"{path}:{number}", row) for number, row in enumerate(examples, 1)]
 
 
 def _parts(row: Row) -> tuple[dict[str, str], str, str]:
-    question, target = (
-        published.text(row.where, row.columns, name) for name in ("input", "target")
-    )
+    question = published.text(row.where, row.columns, "input")
+    target = published.text(row.where, row.columns, "target")
     return {"input": question, "target": target}, question, target
 
 
 def _checked(row: Example, name: str) -> Example:
     """The row, if its target is one of those that the task has."""
     if name in CHOICES:
-        lettered = re.fullmatch(r"\([A-Z]\)", row.target) and row.target in row.input
-        right = lettered or FAULTS.get(row.id) == row.target
+        is_option = LETTER.fullmatch(row.target) is not None and row.target in row.input
+        right = is_option or FAULTS.get(row.id) == row.target
         expected = "the letter of one of the options, such as (A)"
     elif name in NUMBERS:
-        right, expected = re.fullmatch(r"-?\d+", row.target), "a whole number"
+        right = WHOLE_NUMBER.fullmatch(row.target) is not None
+        expected = "a whole number"
     else:
         words = WORDS.get(name)
-        right, expected = words is None or row.target in words, f"one of {words}"
+        right = words is None or row.target in words
+        expected = f"one of {words}"
     if right:
         return row
     raise DataError(

@@ -1,6 +1,6 @@
 """Dividing a table's rows into train, validation and test at random.
 
-For: rows without splits of their own. Not for: the paper's splits (layout.py).
+For: rows without splits of their own. Not for: the paper's splits (published.py).
 """
 
 from __future__ import annotations
@@ -37,12 +37,7 @@ def divide(
         DataError: a split with a share above 0 would get no row.
         UsageError: the fractions are not shares.
     """
-    if (
-        len(fractions) != 3
-        or not fractions[0] > 0
-        or min(fractions) < 0
-        or sum(fractions) > 1 + 1e-9
-    ):
+    if not _are_shares(fractions):
         raise UsageError(
             f"task.split is {tuple(fractions)}",
             "give three shares of at least 0, at most 1 together",
@@ -58,12 +53,20 @@ def divide(
     for group in order:
         chosen[int(np.searchsorted(bounds, placed, side="right"))] += members[group]
         placed += len(members[group])
-    counts = [len(part) for part in chosen[:3]]
-    if any(share > 0 and not count for share, count in zip(fractions, counts, strict=True)):
+    # The fourth part is what the shares leave over.
+    parts = dict(zip(SPLITS, chosen[:3], strict=True))
+    if any(share > 0 and not part for share, part in zip(fractions, chosen[:3], strict=True)):
+        counts = ", ".join(f"{split} {len(part)}" for split, part in parts.items())
         raise DataError(
-            f"{len(rows)} rows ({len(members)} different inputs) are too few for the split {tuple(fractions)}: "
-            f"train {counts[0]}, validation {counts[1]}, test {counts[2]}",
+            f"{len(rows)} rows ({len(members)} different inputs) are too few for the split "
+            f"{tuple(fractions)}: {counts}",
             "add rows or change task.split",
         )
-    parts = zip(SPLITS, chosen[:3], strict=True)
-    return {split: [rows[index] for index in sorted(part)] for split, part in parts if part}
+    return {split: [rows[index] for index in sorted(part)] for split, part in parts.items() if part}
+
+
+def _are_shares(fractions: Sequence[float]) -> bool:
+    """Whether these are three shares, the first above 0, together at most 1 but for rounding."""
+    if len(fractions) != 3 or not fractions[0] > 0:
+        return False
+    return min(fractions) >= 0 and sum(fractions) <= 1 + 1e-9

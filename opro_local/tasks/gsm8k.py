@@ -4,11 +4,11 @@ does.
 For: rows and the paper's split. Not for: capping, or scoring (the rule is `number`).
 """
 
-# One row of gsm_train.tsv (no header; the worked solution is a Python bytes literal):   Weng earns
-# $12 an hour for babysitting. Yesterday, she just did 50 minutes of babysitting. How much did she
-# earn?   <tab>10<tab>b'Weng earns 12/60 = $<<12/60=0.2>>0.2 per minute.\nWorking 50 minutes, she
-# earned 0.2 x 50 = ...' The same row at Hugging Face: question = "Weng earns ...", answer = "Weng
-# earns 12/60 = ...\n#### 10"
+# One row of gsm_train.tsv (no header; the worked solution is a Python bytes literal):
+#   Weng earns $12 an hour for babysitting. Yesterday, she just did 50 minutes of babysitting. How
+#   much did she earn?<tab>10<tab>b'Weng earns 12/60 = $<<12/60=0.2>>0.2 per minute.\nWorking ...'
+# The same row at Hugging Face:
+#   question = "Weng earns ...", answer = "Weng earns 12/60 = ...\n#### 10"
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ VERSION = 1
 PAPER_ROWS = 7473
 COLUMNS = ("question", "answer")
 FOLDERS = ("gsm_data", "gsm8k", "main", "gsm8k/main", "openai/gsm8k", "openai/gsm8k/main")
-EXPECTED = "gsm_train.tsv and gsm_test.tsv, Parquet files train*.parquet and test*.parquet, or a saved dataset"
+EXPECTED = (
+    "gsm_train.tsv and gsm_test.tsv, Parquet files train*.parquet and test*.parquet, "
+    "or a saved dataset"
+)
+# An answer as the files write it: "42", "-3", "1,234.50".
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
@@ -54,7 +58,10 @@ def load(settings: TaskSettings) -> Task:
         taken = set(chosen)
         splits["validation"] = tuple(row for index, row in enumerate(train) if index not in taken)
     splits["test"] = tuple(test)
-    other = f"gsm8k: {len(train)} train rows where the benchmark has {PAPER_ROWS}: not the paper's split"
+    other = (
+        f"gsm8k: {len(train)} train rows where the benchmark has {PAPER_ROWS}: "
+        "not the paper's split"
+    )
     notices = () if len(train) == PAPER_ROWS else (other,)
     return Task(
         "gsm8k", splits, "number", "question", "answer", "number", notices=notices, version=VERSION
@@ -73,15 +80,12 @@ def paper_split(rows: int) -> list[int]:
 
 def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
     folders = published.places(settings, FOLDERS, EXPECTED)
-    if train := published.file_in(folders, "gsm_train.tsv"):
-        return _read_tsv(train, "train"), _read_tsv(train.with_name("gsm_test.tsv"), "test")
-    if tables := published.hub_tables(
-        folders, ("train", "test"), COLUMNS, shared=published.unnamed(settings)
-    ):
-        train, test = (
-            published.examples(split, tables[split].rows, _from_hub) for split in ("train", "test")
-        )
-        return train, test
+    if file := published.file_in(folders, "gsm_train.tsv"):
+        return _read_tsv(file, "train"), _read_tsv(file.with_name("gsm_test.tsv"), "test")
+    shared = published.unnamed(settings)
+    if tables := published.hub_tables(folders, ("train", "test"), COLUMNS, shared=shared):
+        train = published.examples("train", tables["train"].rows, _from_hub)
+        return train, published.examples("test", tables["test"].rows, _from_hub)
     raise published.NotFound(f"{settings.data_dir}: no GSM8K here", f"expected {EXPECTED}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.tasks import benchmarks, published, table
 from opro_local.tasks.benchmarks import names, versions
 from opro_local.tasks.division import CAP, divide, folded
+from opro_local.tasks.rows import Table
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
@@ -42,8 +43,8 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
     if training and "train" not in task.splits:
         hint = "set task.train_rows to how many rows to draw for it"
         raise UsageError(f"{task.name} has no rows to train on, as in the paper", hint)
-    capped, notices = _cap(task.splits, settings)
-    notices = (*task.notices, *notices, *_repeats(capped), *_shared(capped))
+    capped, unreached = _cap(task.splits, settings)
+    notices = (*task.notices, *unreached, *_repeats(capped), *_shared(capped))
     rule = task.rule if settings.rule == "auto" else settings.rule
     return replace(
         task,
@@ -74,35 +75,42 @@ def _load_table(settings: TaskSettings) -> Task:
     return Task("table", splits, settings.rule, input_column, target_column, notices=tuple(notices))
 
 
-def _table_splits(settings: TaskSettings, input_column: str, target_column: str):
-    files = {split: getattr(settings, split) for split in SPLITS if getattr(settings, split)}
+def _table_splits(
+    settings: TaskSettings, input_column: str, target_column: str
+) -> tuple[Mapping[Split, tuple[Example, ...]], list[str]]:
+    """The splits of a user's table, and notices."""
+    tables, notices = _tables(settings)
+    # A judge may do without reference answers.
+    targets = settings.rule != "judge"
+    splits: dict[Split, Sequence[Example]] = {}
+    for split, rows in tables.items():
+        examples = table.examples(rows, split or "data", input_column, target_column, targets)
+        if split:
+            splits[split] = examples
+        else:
+            splits.update(divide(examples, settings.split, settings.split_seed))
+    return {split: tuple(examples) for split, examples in splits.items()}, notices
+
+
+def _tables(settings: TaskSettings) -> tuple[dict[Split | Literal[""], Table], list[str]]:
+    """The tables by split, and notices; "" means one table that is still to be divided."""
+    files = {split: path for split in SPLITS if (path := getattr(settings, split))}
     if settings.data and files:
         raise UsageError(
             f"task.data and task.{next(iter(files))} exclude each other",
             "give one file or one per split",
         )
-    if not settings.data and "train" not in files:
+    if settings.data:
+        return _named_tables(settings.data)
+    if "train" not in files:
         raise UsageError(
             "the task has no data",
             "set task.data to one file, or task.train (and validation, test)",
         )
-    notices: list[str] = []
-    if files:
-        tables = {split: _only_table(path) for split, path in files.items()}
-    else:
-        tables, notices = _named_tables(settings.data)
-    splits = {}
-    for split, rows in tables.items():
-        prefix = split or "data"
-        splits[split] = table.examples(
-            rows, prefix, input_column, target_column, targets=settings.rule != "judge"
-        )
-    if "" in splits:
-        splits = divide(splits[""], settings.split, settings.split_seed)
-    return splits, notices
+    return {split: _only_table(path) for split, path in files.items()}, []
 
 
-def _only_table(path: str) -> table.Table:
+def _only_table(path: str) -> Table:
     tables = table.read(path)
     if len(tables) > 1:
         raise DataError(
@@ -111,25 +119,29 @@ def _only_table(path: str) -> table.Table:
     return next(iter(tables.values()))
 
 
-def _named_tables(path: str) -> tuple[dict[str, table.Table], list[str]]:
-    """The tables of `task.data` by split name; the name "" means one table that is still to be
-    divided.
-    """
+def _named_tables(path: str) -> tuple[dict[Split | Literal[""], Table], list[str]]:
+    """The tables of `task.data`, as `_tables` gives them."""
     tables = table.read(path)
     if len(tables) == 1:
         return {"": next(iter(tables.values()))}, []
     if "train" not in tables:
         raise DataError(f"{path}: no split is called train", f"its splits are: {', '.join(tables)}")
-    known = {split: tables[split] for split in SPLITS if split in tables}
-    others = ", ".join(name for name in tables if name not in known)
+    known: dict[Split | Literal[""], Table] = {
+        split: tables[split] for split in SPLITS if split in tables
+    }
+    others = ", ".join(name for name in tables if name not in SPLITS)
     return known, [f"{path}: not used: the splits {others}"] if others else []
 
 
-def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:
-    """At most the asked number of rows per split, at random; 0 drops it, a larger cap contains a
-    smaller one's rows.
+def _cap(
+    splits: Mapping[Split, tuple[Example, ...]], settings: TaskSettings
+) -> tuple[dict[Split, tuple[Example, ...]], list[str]]:
+    """At most the asked number of rows per split, at random, and notices where there are fewer.
+
+    A cap of 0 drops the split. The rows of a smaller cap are among those of a larger one.
     """
-    capped, notices = {}, []
+    capped: dict[Split, tuple[Example, ...]] = {}
+    notices = []
     for purpose, split in enumerate(SPLITS):
         cap = getattr(settings, f"{split}_rows")
         if split not in splits or cap == 0:
@@ -139,31 +151,36 @@ def _cap(splits, settings: TaskSettings) -> tuple[dict[Split, tuple[Example, ...
             notices.append(f"{split}: {cap} rows asked for, {len(rows)} there")
         elif cap is not None:
             stream = np.random.SeedSequence((settings.split_seed, CAP, purpose))
-            rows = [
-                rows[index]
-                for index in sorted(np.random.default_rng(stream).permutation(len(rows))[:cap])
-            ]
-        capped[split] = tuple(rows)
+            drawn = np.random.default_rng(stream).permutation(len(rows))[:cap]
+            rows = tuple(rows[index] for index in sorted(drawn))
+        capped[split] = rows
     return capped, notices
 
 
 def _repeats(splits: Mapping[Split, Sequence[Example]]) -> list[str]:
+    """A notice for every split in which rows repeat the input of another row."""
     notices = []
     for split, rows in splits.items():
         first: dict[str, Example] = {}
-        twins = [(first.setdefault(folded(row.input), row), row) for row in rows]
-        twins = [(a, b) for a, b in twins if a is not b]
+        twins = []
+        for row in rows:
+            before = first.setdefault(folded(row.input), row)
+            if before is not row:
+                twins.append((before, row))
         if twins:
-            other = sum(folded(a.target) != folded(b.target) for a, b in twins)
-            contradiction = f", {other} of them with another target" if other else ""
-            example = f"{twins[0][1].where} repeats {twins[0][0].where}"
-            notices.append(
-                f"{split}: {len(twins)} of {len(rows)} rows repeat an input{contradiction} ({example})"
-            )
+            notices.append(f"{split}: {len(twins)} of {len(rows)} rows {_repeated(twins)}")
     return notices
 
 
+def _repeated(twins: Sequence[tuple[Example, Example]]) -> str:
+    other = sum(folded(a.target) != folded(b.target) for a, b in twins)
+    contradiction = f", {other} of them with another target" if other else ""
+    before, row = twins[0]
+    return f"repeat an input{contradiction} ({row.where} repeats {before.where})"
+
+
 def _shared(splits: Mapping[Split, Sequence[Example]]) -> list[str]:
+    """A notice for every two splits that have rows with the same input."""
     notices = []
     seen: dict[str, tuple[Split, Example]] = {}
     for split, rows in splits.items():
@@ -172,9 +189,10 @@ def _shared(splits: Mapping[Split, Sequence[Example]]) -> list[str]:
             before, twin = seen.setdefault(folded(row.input), (split, row))
             if before != split:
                 pairs.setdefault(before, []).append((twin, row))
-        for before, found in pairs.items():
-            example = f"{found[0][0].where} and {found[0][1].where}"
+        for before, twins in pairs.items():
+            twin, row = twins[0]
             notices.append(
-                f"{before} and {split} share {len(found)} rows ({example}): the score on {split} is too good"
+                f"{before} and {split} share {len(twins)} rows ({twin.where} and {row.where}): "
+                f"the score on {split} is too good"
             )
     return notices

@@ -4,10 +4,10 @@ For: rows as the reference shows them, and its split. Not for: few-shot prompts;
 are read.
 """
 
-# One row of anatomy_test.csv (no header: question, four options, letter):   Which of the following
-# best describes the structure that collects urine in the body?,Bladder,Kidney,Ureter,Urethra,A The
-# same row at Hugging Face (cais/mmlu): question = "Which ...", subject = "anatomy", choices =
-# ["Bladder", ...], answer = 0
+# One row of anatomy_test.csv (no header: question, four options, letter):
+#   Which of the following ... collects urine in the body?,Bladder,Kidney,Ureter,Urethra,A
+# The same row at Hugging Face (cais/mmlu):
+#   question = "Which ...", subject = "anatomy", choices = ["Bladder", ...], answer = 0
 
 from __future__ import annotations
 
@@ -33,19 +33,29 @@ ASK = "\nWhat's the answer in (A) (B) (C) (D)?"
 # The four categories (Hendrycks et al., table of subjects;
 # opro/optimization/optimize_instructions.py).
 SUBJECTS_OF = {
-    "STEM": """abstract_algebra astronomy college_biology college_chemistry college_computer_science
-        college_mathematics college_physics computer_security conceptual_physics electrical_engineering
-        elementary_mathematics high_school_biology high_school_chemistry high_school_computer_science
-        high_school_mathematics high_school_physics high_school_statistics machine_learning""",
-    "humanities": """formal_logic high_school_european_history high_school_us_history high_school_world_history
-        international_law jurisprudence logical_fallacies moral_disputes moral_scenarios philosophy prehistory
-        professional_law world_religions""",
-    "social sciences": """econometrics high_school_geography high_school_government_and_politics
-        high_school_macroeconomics high_school_microeconomics high_school_psychology human_sexuality
-        professional_psychology public_relations security_studies sociology us_foreign_policy""",
-    "other": """anatomy business_ethics clinical_knowledge college_medicine global_facts human_aging management
-        marketing medical_genetics miscellaneous nutrition professional_accounting professional_medicine
-        virology""",
+    "STEM": """
+        abstract_algebra astronomy college_biology college_chemistry college_computer_science
+        college_mathematics college_physics computer_security conceptual_physics
+        electrical_engineering elementary_mathematics high_school_biology high_school_chemistry
+        high_school_computer_science high_school_mathematics high_school_physics
+        high_school_statistics machine_learning
+    """,
+    "humanities": """
+        formal_logic high_school_european_history high_school_us_history
+        high_school_world_history international_law jurisprudence logical_fallacies
+        moral_disputes moral_scenarios philosophy prehistory professional_law world_religions
+    """,
+    "social sciences": """
+        econometrics high_school_geography high_school_government_and_politics
+        high_school_macroeconomics high_school_microeconomics high_school_psychology
+        human_sexuality professional_psychology public_relations security_studies sociology
+        us_foreign_policy
+    """,
+    "other": """
+        anatomy business_ethics clinical_knowledge college_medicine global_facts human_aging
+        management marketing medical_genetics miscellaneous nutrition professional_accounting
+        professional_medicine virology
+    """,
 }
 CATEGORIES = {name: sorted(subjects.split()) for name, subjects in SUBJECTS_OF.items()}
 SUBJECTS = tuple(sorted(subject for subjects in CATEGORIES.values() for subject in subjects))
@@ -65,19 +75,22 @@ def load(settings: TaskSettings) -> Task:
     subjects = _subjects(settings.name)
     expected = "<subject>_test.csv, or a folder per subject with Parquet files or a saved dataset"
     folders = published.places(settings, FOLDERS, expected)
-    found = _read(folders, subjects, published.unnamed(settings))
-    if not found:
+    read = _read(folders, subjects, published.unnamed(settings))
+    if not read:
         raise published.NotFound(
             f"{settings.data_dir}: no {settings.name} here", f"expected {expected}"
         )
-    rows = [row for part in found.values() for row in part]
+    rows = [row for part in read.values() for row in part]
     splits = published.divided(rows, int(0.8 * len(rows)), settings.validation_rows or 0)
     if "train" not in splits:
         raise DataError(
             f"{rows[0].where}: {len(rows)} rows are too few", "80 % of them must be a row"
         )
-    fewer = f"{settings.name}: {len(found)} of its {len(subjects)} subjects are here: not the paper's split"
-    notices = () if len(found) == len(subjects) else (fewer,)
+    fewer = (
+        f"{settings.name}: {len(read)} of its {len(subjects)} subjects are here: "
+        "not the paper's split"
+    )
+    notices = () if len(read) == len(subjects) else (fewer,)
     return Task(
         settings.name,
         splits,

@@ -43,13 +43,11 @@ def load(settings: TaskSettings) -> Task:
         DataError: no known layout in `data_dir`, or a malformed row.
         UsageError: `data_dir` is not set.
     """
-    asked = {"train": settings.train_rows, "validation": settings.validation_rows}
-    read = _read(settings, [split for split, rows in asked.items() if rows])
-    test = read.pop("test")
-    drawn = [0 if split in read else rows or 0 for split, rows in asked.items()]
-    splits = {**read, **published.divided(test, *drawn)}
-    other = f"multiarith: {len(test)} test rows where the paper has {PAPER_ROWS}"
-    notices = () if len(test) == PAPER_ROWS else (other,)
+    read = _read(settings, [*published.asked_beside_test(settings)])
+    splits = published.drawn_from_test(read, settings)
+    rows = len(read["test"])
+    other = f"multiarith: {rows} test rows where the paper has {PAPER_ROWS}"
+    notices = () if rows == PAPER_ROWS else (other,)
     return Task(
         "multiarith",
         splits,
@@ -65,20 +63,17 @@ def load(settings: TaskSettings) -> Task:
 BENCHMARK = Benchmark(load, VERSION, paper=True)
 
 
-def _read(settings: TaskSettings, also: list[str]) -> dict[Split, tuple[Example, ...]]:
+def _read(settings: TaskSettings, also: list[Split]) -> dict[Split, tuple[Example, ...]]:
     folders = published.places(settings, FOLDERS, EXPECTED)
     if path := published.file_in(folders, "MultiArith.json"):
-        return {
-            "test": tuple(
-                published.examples("test", table.read(str(path), typed=True)[""].rows, _from_file)
-            )
-        }
+        rows = table.read(str(path), typed=True)[""].rows
+        return {"test": tuple(published.examples("test", rows, _from_file))}
     if tables := published.hub_tables(
         folders, ("test",), COLUMNS, also, published.unnamed(settings)
     ):
         return {
-            split: tuple(published.examples(split, rows.rows, _from_hub))
-            for split, rows in tables.items()
+            split: tuple(published.examples(split, part.rows, _from_hub))
+            for split, part in tables.items()
         }
     raise published.NotFound(f"{settings.data_dir}: no MultiArith here", f"expected {EXPECTED}")
 

@@ -2,8 +2,7 @@
 to draw rows.
 
 For: both layouts (google-deepmind/opro's `data` folder, Hugging Face's folders) and the reference's
-row indices. Not
-for: any one benchmark, or a user's own tables.
+row indices. Not for: any one benchmark, or a user's own tables.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import table
 from opro_local.tasks.rows import Row, Table
+from opro_local.tasks.task import SPLITS
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def places(settings: TaskSettings, names: Iterable[str], expected: str) -> list[
         DataError: it is no folder.
     """
     if not settings.data_dir:
-        hint = f"set task.data_dir (--set task.data_dir=DIR, or --data-dir) to their folder: {expected}"
+        hint = (
+            "set task.data_dir (--set task.data_dir=DIR, or --data-dir) to their folder: "
+            f"{expected}"
+        )
         raise UsageError(f"{settings.name} needs its files", hint)
     folder, names = existing(settings.data_dir), tuple(names)
     return [root / name for root in (folder, folder / "data") for name in ("", *names)]
@@ -69,11 +72,11 @@ def unnamed(settings: TaskSettings) -> tuple[Path, Path]:
 
 def hub_tables(
     folders: Iterable[Path],
-    splits: Sequence[str],
+    splits: Sequence[Split],
     columns: Sequence[str],
-    also: Sequence[str] = (),
+    also: Sequence[Split] = (),
     shared: Collection[Path] = (),
-) -> dict[str, Table] | None:
+) -> dict[Split, Table] | None:
     """The tables of the first folder that holds Parquet files or a saved dataset with these splits,
     by split.
 
@@ -108,10 +111,40 @@ def hub_tables(
                 raise
             foreign = foreign or NotFound(error.message, error.hint)
             continue
-        return tables
+        return {split: tables[split] for split in (*splits, *also) if split in tables}
     if foreign:
         raise foreign
     return None
+
+
+def asked_beside_test(settings: TaskSettings) -> dict[Split, int]:
+    """How many rows the user asks for in train and validation, for a benchmark that is a test set
+    in the paper; only the splits that are asked for.
+    """
+    asked: dict[Split, int] = {}
+    if settings.train_rows:
+        asked["train"] = settings.train_rows
+    if settings.validation_rows:
+        asked["validation"] = settings.validation_rows
+    return asked
+
+
+def drawn_from_test(
+    splits: Mapping[Split, tuple[Example, ...]], settings: TaskSettings
+) -> dict[Split, tuple[Example, ...]]:
+    """The splits, with the train and validation that are asked for and not there drawn from test.
+
+    Raises:
+        DataError: test has too few rows.
+    """
+    own: dict[Split, tuple[Example, ...]] = {
+        split: rows for split, rows in splits.items() if split != "test"
+    }
+    asked = asked_beside_test(settings)
+    train, validation = (
+        0 if split in own else asked.get(split, 0) for split in ("train", "validation")
+    )
+    return {**own, **divided(splits["test"], train, validation)}
 
 
 def need_columns(rows: Table, columns: Sequence[str]) -> None:
@@ -173,11 +206,9 @@ def paper_split(
     stream = np.random.RandomState(0)
     chosen = np.sort(stream.choice(rows, size=train, replace=False))
     others = np.setdiff1d(np.arange(rows), chosen)
-    kept = (
-        np.sort(stream.choice(others, size=min(validation, len(others)), replace=False))
-        if validation
-        else others[:0]
-    )
+    kept = others[:0]
+    if validation:
+        kept = np.sort(stream.choice(others, size=min(validation, len(others)), replace=False))
     return chosen.tolist(), kept.tolist(), np.setdiff1d(others, kept).tolist()
 
 
@@ -194,7 +225,5 @@ def divided(
             f"{rows[0].where}: {len(rows)} rows, {train} wanted for train",
             "set task.train_rows lower",
         )
-    parts = zip(
-        ("train", "validation", "test"), paper_split(len(rows), train, validation), strict=True
-    )
+    parts = zip(SPLITS, paper_split(len(rows), train, validation), strict=True)
     return {split: tuple(rows[index] for index in part) for split, part in parts if part}

@@ -2,9 +2,8 @@
 to what it compares.
 
 For: reading answers exactly as the paper's evaluation did (commit e81b2f57), oddities included, in
-linear time. Not
-for: verdicts (opro.py), or reading answers well (numbers.py and its neighbours). Every reading is in lower case and
-may be empty.
+linear time. Not for: verdicts (opro.py), or reading answers well (numbers.py and its neighbours).
+Every reading is in lower case and may be empty.
 """
 
 from __future__ import annotations
@@ -16,63 +15,69 @@ from itertools import chain
 # A model that goes on with a question of its own has finished its answer; the words for it in the
 # paper's languages.
 NEXT_QUESTION = (
-    *("q:", "question:", "question :", "frage:", "pregunta:", "swali:", "задача:"),
-    *("প্রশ্ন:", "ప్రశ్న:", "โจทย์:", "問題：", "问题："),
+    "q:",
+    "question:",
+    "question :",
+    "frage:",
+    "pregunta:",
+    "swali:",
+    "задача:",
+    "প্রশ্ন:",
+    "ప్రశ్న:",
+    "โจทย์:",
+    "問題：",
+    "问题：",
 )
 
 # What stands before an answer. Each is looked for in what the one before it left, so the order
 # matters.
 ANSWER_HEADINGS = (
-    *(
-        "ধাপে ধাপে উত্তর: ",
-        "schritt-für-schritt-antwort: ",
-        "step-by-step answer: ",
-        "respuesta paso a paso: ",
-    ),
-    *(
-        "réponse étape par étape : ",
-        "ステップごとの答え：",
-        "пошаговое решение: ",
-        "jibu la hatua kwa hatua: ",
-    ),
-    *("దశలవారీగా సమాధానం: ", "คำตอบทีละขั้นตอน: ", "逐步解答：", "#### "),
+    "ধাপে ধাপে উত্তর: ",
+    "schritt-für-schritt-antwort: ",
+    "step-by-step answer: ",
+    "respuesta paso a paso: ",
+    "réponse étape par étape : ",
+    "ステップごとの答え：",
+    "пошаговое решение: ",
+    "jibu la hatua kwa hatua: ",
+    "దశలవారీగా సమాధానం: ",
+    "คำตอบทีละขั้นตอน: ",
+    "逐步解答：",
+    "#### ",
 )
 ANSWER_PHRASES = ("answer is ", "answer: ", "answer is: ")
 WEAK_PHRASES = ("is: ", "are: ")
 # What stands after an answer.
 CLOSING_PHRASES = (
-    *(" is the correct answer", " is the right answer", " is the final answer", " is the answer"),
+    " is the correct answer",
+    " is the right answer",
+    " is the final answer",
+    " is the answer",
 )
 RATIONALE = "this is the solution:"
 
 # In this order, as text and not as words: "none" holds a "one" and "seventeen" a "seven". Longer
 # words that start with an earlier one ("sixty", "fourteen") never get their turn.
 NUMBER_WORDS = (
-    *(
-        ("zero", "0"),
-        ("one", "1"),
-        ("two", "2"),
-        ("three", "3"),
-        ("four", "4"),
-        ("five", "5"),
-        ("six", "6"),
-    ),
-    *(
-        ("seven", "7"),
-        ("eight", "8"),
-        ("nine", "9"),
-        ("ten", "10"),
-        ("eleven", "11"),
-        ("twelve", "12"),
-    ),
-    *(
-        ("thirteen", "13"),
-        ("fifteen", "15"),
-        ("twenty", "20"),
-        ("thirty", "30"),
-        ("forty", "40"),
-        ("fifty", "50"),
-    ),
+    ("zero", "0"),
+    ("one", "1"),
+    ("two", "2"),
+    ("three", "3"),
+    ("four", "4"),
+    ("five", "5"),
+    ("six", "6"),
+    ("seven", "7"),
+    ("eight", "8"),
+    ("nine", "9"),
+    ("ten", "10"),
+    ("eleven", "11"),
+    ("twelve", "12"),
+    ("thirteen", "13"),
+    ("fifteen", "15"),
+    ("twenty", "20"),
+    ("thirty", "30"),
+    ("forty", "40"),
+    ("fifty", "50"),
 )
 NUMBER_SIGNS = re.compile("[$,%€£]")
 DIGITS = re.compile(r"\d+")
@@ -138,18 +143,19 @@ def statement(answer: str) -> tuple[str, bool]:
     """
     # The choice of phrases looks at the answer as written, the search for them at small letters:
     # after "Answer: 5" alone, "answer: " is no phrase.
-    phrases = ANSWER_PHRASES if any(phrase in answer for phrase in ANSWER_PHRASES) else WEAK_PHRASES
+    is_clear = any(phrase in answer for phrase in ANSWER_PHRASES)
+    phrases = ANSWER_PHRASES if is_clear else WEAK_PHRASES
     said = answer.lower().strip()
     for opening in NEXT_QUESTION:
         said = said.partition(opening)[0]
     announced = False
     for phrase in chain(ANSWER_HEADINGS, phrases):
-        _, found, after = said.rpartition(phrase)
-        if found:
+        _, announcement, after = said.rpartition(phrase)
+        if announcement:
             said, announced = after, True
     for phrase in CLOSING_PHRASES:
-        said, found, _ = said.partition(phrase)
-        announced = announced or bool(found)
+        said, closing, _ = said.partition(phrase)
+        announced = announced or bool(closing)
     said = said.strip().partition(RATIONALE)[0].rstrip(".").rstrip("'")
     return only_bracket(said), announced
 
