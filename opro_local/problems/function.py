@@ -102,7 +102,7 @@ def request(text: str, name: str | None = None) -> Request:
 
 
 def returned(completion: Completion) -> float | str:
-    """The score in a completion of engines.function, or why there is none."""
+    """The score in a completion of programs/function.py, or why there is none."""
     report: Mapping[str, Any] = json.loads(completion.text)
     return report.get("failed") or float(report["score"])
 

@@ -5,8 +5,8 @@ For: whole-file and section edits, and a file's score on tasks. Not for: reading
 
 A solution is the whole file, whichever way it is edited, so that the search and the store know
 nothing of sections. When one section is edited a step, the problem asks with a meta-prompt of its
-own: the best file so far lends the other sections, and the versions of the chosen one are shown
-with the scores of the files that had them.
+own: it shows the versions of that section with the scores of the files that had them, and a new
+version takes its place in the best file so far.
 """
 
 from __future__ import annotations

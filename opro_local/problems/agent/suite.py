@@ -83,7 +83,7 @@ def read_suite(path: Path, fractions: Sequence[float], seed: int) -> Suite:
 
     Args:
         path: a .toml file with [[task]] tables, or a .jsonl file with one task a line.
-        fractions, seed: see tasks.divide.
+        fractions, seed: see tasks.loading.divide.
 
     Raises:
         DataError: `file:line` or `file: task n`, and what is wrong.

@@ -69,10 +69,10 @@ class Drafting:
         self._waiting: dict[str, Solution] = {}
 
     def fitted(self, slot: Slot, rng: np.random.Generator) -> Slot:
-        """The slot with a form that its parents have all for, and a paragraph where the form edits
-        one.
+        """The slot with a form that these parents are enough for, and a paragraph where the form
+        edits one.
 
-        A form that can't do without what these parents lack gives its place to the first that can.
+        A form that needs what they lack gives its place to the first form that needs nothing.
         """
         form = self._forms[slot.operator]
         if not self._suits(form, slot):
@@ -129,6 +129,7 @@ class Drafting:
         }[form.needs]
 
     def _begun(self, slot: Slot) -> Slot:
+        """The slot with the next opener of its form."""
         return replace(slot, opener=self._asking.opener(self._forms[slot.operator]))
 
     def _ask(
@@ -176,6 +177,7 @@ class Drafting:
         )
 
     def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
+        """Rows that the slot's parent got wrong, as many as a meta-prompt shows."""
         return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
     def _take(
@@ -210,4 +212,5 @@ class Drafting:
 
 
 def _paragraphs(text: str) -> list[str]:
+    """The parts of a text between blank lines."""
     return [part.strip() for part in text.split("\n\n") if part.strip()]
