@@ -184,7 +184,7 @@ def test_processes_that_cross_the_cap_together_evict_no_more_than_one(tmp_path, 
         [request(str(i)) for i in range(200)], [reply("x" * 500)] * 200
     )
     crossing = [Cache(tmp_path, most_bytes=100_000) for _ in range(8)]
-    transaction = caches._transaction
+    transaction = caches.transaction
 
     def after_the_others(connection):
         """All have seen the same size when the first of them may write."""
@@ -193,7 +193,7 @@ def test_processes_that_cross_the_cap_together_evict_no_more_than_one(tmp_path, 
             other._attempt(other._evict)
         return transaction(connection)
 
-    monkeypatch.setattr(caches, "_transaction", after_the_others)
+    monkeypatch.setattr(caches, "transaction", after_the_others)
     first = crossing.pop()
     first._attempt(first._evict)
     assert 88_000 < caches.stat(tmp_path)["bytes"] <= 90_000 and not crossing

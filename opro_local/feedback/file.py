@@ -6,16 +6,15 @@ For: the file. Not for: what is in it (feedback.py).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
-import threading
 from pathlib import Path
 
 from opro_local.errors import StoreError
+from opro_local.runs.database import Format, connect, create_linked, marks_of
 
-APPLICATION_ID = 0x4F504642  # "OPFB"
 VERSION = 1
+FORMAT = Format(0x4F504642, VERSION, Path(__file__).with_name("schema.sql"))  # "OPFB"
 BUSY_SECONDS = 60.0  # every transaction is short; a writer that waits longer meets a stuck process, not a queue
 
 
@@ -25,28 +24,16 @@ def create(path: Path) -> None:
 
     Where another process was quicker, its file stays. Raises StoreError.
     """
-    schema = (Path(__file__).parent / "schema.sql").read_text("utf-8")
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
-        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(
-                f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
-            )
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)
+        create_linked(path, FORMAT)
         _keep_name(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"{path}: can't make the feedback store ({error})", "choose a place that is writable"
         ) from None
-    finally:
-        for left in (part, Path(f"{part}-wal"), Path(f"{part}-shm")):
-            with contextlib.suppress(OSError):
-                left.unlink()
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def open_file(path: Path) -> sqlite3.Connection:
     """Open an existing store. Raises StoreError: missing, something else, or of another version; it
     is not changed.
     """
@@ -57,10 +44,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "give the file with --feedback; opro-local feedback register makes a new one",
         )
     try:
-        uri = f"{path.resolve().as_uri()}?mode=rw"
-        connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
-        )
+        connection = connect(path, "rw", BUSY_SECONDS, one_thread=False)
     except sqlite3.Error as error:
         raise explain(path, error) from error
     try:
@@ -91,14 +75,14 @@ def _keep_name(folder: Path) -> None:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    marks = marks_of(connection)
+    if marks.application_id != FORMAT.application_id:
         raise StoreError(
             f"{path}: not a feedback store of opro-local", "choose another --feedback file"
         )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if marks.version != VERSION:
         raise StoreError(
-            f"{path}: written by another version (schema {version}, this is {VERSION})",
+            f"{path}: written by another version (schema {marks.version}, this is {VERSION})",
             "use that version's opro-local",
         )
 

@@ -26,8 +26,9 @@ from typing import Any, Literal
 
 from opro_local.errors import DataError, UsageError
 from opro_local.feedback.experiment import Experiment, Judgement, Terms, count, judge
-from opro_local.feedback.file import connect, create, explain
+from opro_local.feedback.file import create, explain, open_file
 from opro_local.feedback.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
+from opro_local.runs.database import transaction
 
 REGISTER = "register its text first: opro-local feedback register TEXT"
 
@@ -71,7 +72,7 @@ class Feedback:
         self.path = Path(path)
         if new and not self.path.exists():
             create(self.path)
-        self._connection = connect(self.path)
+        self._connection = open_file(self.path)
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -365,17 +366,8 @@ class Feedback:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
-        with self._reading() as cursor:
-            # IMMEDIATE: the busy timeout holds for taking the lock, not for a reader that later
-            # wants to write.
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    cursor.execute("ROLLBACK")
-                raise
+        with self._reading() as cursor, transaction(self._connection):
+            yield cursor
 
 
 def _state(cursor: sqlite3.Cursor) -> State | None:

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import StoreError
+from opro_local.runs.database import (
+    Format,
+    Marks,
+    connect,
+    create_linked,
+    files_of,
+    marks_of,
+    transaction,
+)
 from opro_local.types import Completion, Request
 
-APPLICATION_ID = 0x4F504743  # "OPGC"
-VERSION = 1
+FORMAT = Format(0x4F504743, 1, Path(__file__).with_name("cache_schema.sql"))  # "OPGC"
 FILE = "completions.sqlite"
 BUSY_SECONDS = 5.0
 AT_ONCE = 500  # keys in one question; SQLite's oldest limit on parameters is 999
@@ -79,7 +86,7 @@ class Cache:
                     stale.append((now, key))
 
         def note(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.executemany("DELETE FROM completion WHERE key = ?", damaged)
                 connection.executemany("UPDATE completion SET used = ? WHERE key = ?", stale)
 
@@ -96,7 +103,7 @@ class Cache:
         ]
 
         def insert(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.executemany(
                     "INSERT OR IGNORE INTO completion (key, payload, digest, used) VALUES (?, ?, ?, ?)",
                     rows,
@@ -138,7 +145,7 @@ class Cache:
             return
         goal = int(AFTER_EVICTION * self._most)
         while True:
-            with _transaction(connection):
+            with transaction(connection):
                 count, size = _total(connection)
                 if size <= goal or not count:
                     return
@@ -215,7 +222,7 @@ def stat(folder: Path) -> dict[str, Any]:
     if file.exists():
         with _explained(file), contextlib.closing(_opened(folder)) as connection:
             count, size = _total(connection)
-    whole = sum(part.stat().st_size for part in _parts(file) if part.exists())
+    whole = sum(part.stat().st_size for part in files_of(file) if part.exists())
     return {"path": str(file), "completions": count, "bytes": size, "file_bytes": whole}
 
 
@@ -239,7 +246,7 @@ def clear(folder: Path) -> int:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
-            for part in _parts(file):
+            for part in files_of(file):
                 part.unlink(missing_ok=True)
             return 0
 
@@ -254,24 +261,15 @@ def _explained(file: Path) -> Iterator[None]:
         ) from None
 
 
-def _parts(file: Path) -> tuple[Path, Path, Path]:
-    return file, Path(f"{file}-wal"), Path(f"{file}-shm")
-
-
 def _opened(folder: Path) -> sqlite3.Connection:
     """The cache's file, made where it is missing. Raises sqlite3.Error, OSError, StoreError."""
     file = folder / FILE
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts may be private
-        _create(file)
-    uri = f"{file.resolve().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+        create_linked(file, FORMAT)
+    connection = connect(file, "rw", BUSY_SECONDS)
     try:
-        found = [
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        ]
-        if found != [APPLICATION_ID, VERSION]:
+        if marks_of(connection) != Marks(FORMAT.application_id, FORMAT.version):
             raise StoreError(
                 f"{file}: not a generation cache of this version",
                 "name another folder in OPRO_CACHE",
@@ -282,37 +280,6 @@ def _opened(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _create(file: Path) -> None:
-    """Make an empty cache beside the path and link it there whole: no process ever sees half of
-    one.
-    """
-    schema = (Path(__file__).parent / "cache_schema.sql").read_text("utf-8")
-    part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.new")
-    try:
-        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(
-                f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
-            )
-        with contextlib.suppress(FileExistsError):
-            os.link(part, file)
-    finally:
-        for left in _parts(part):
-            left.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _total(connection: sqlite3.Connection) -> tuple[int, int]:

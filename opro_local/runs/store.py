@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
+from opro_local.runs.database import Format, connect, marks_of, transaction, write_schema
 from opro_local.search.trajectory import Entry, Trajectory, fingerprint
 from opro_local.types import Batch, BatchResult, Completion, Rejection
 
-APPLICATION_ID = 0x4F50524F  # "OPRO"
 VERSION = 4
+FORMAT = Format(0x4F50524F, VERSION, Path(__file__).with_name("schema.sql"))  # "OPRO"
 FILE = "run.sqlite"
+BUSY_SECONDS = 10.0  # a reader waits so long for a writer's checkpoint
 LOCK = "lock"
 FINISH = ("stop", "length", "too_long", "failed")
 
@@ -95,14 +97,14 @@ class Store:
 
         Rows already there are replaced: a replay derives the same ones again.
         """
-        with self._guarded(), self._transaction():
+        with self._guarded(), transaction(self._connection):
             self._insert(entries, rejections, first_rejection)
 
     def settle(self, trajectory: Trajectory) -> None:
         """Leave the derived rows of this trajectory only: a search that ended elsewhere before may
         have left others.
         """
-        with self._guarded(), self._transaction():
+        with self._guarded(), transaction(self._connection):
             self._connection.execute("DELETE FROM solution")
             self._connection.execute("DELETE FROM rejection")
             self._insert([*trajectory.entries, *trajectory.held_out], trajectory.rejections, 0)
@@ -179,19 +181,8 @@ class Store:
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _write(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        with self._guarded(), self._transaction():
+        with self._guarded(), transaction(self._connection):
             self._connection.executemany(sql, rows)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -217,7 +208,7 @@ def open_store(folder: Path) -> Store:
         ) from None
     _take(folder, lock)
     try:
-        connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=10)
+        connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=BUSY_SECONDS)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         _prepare(folder, connection)
@@ -235,9 +226,7 @@ def read_store(folder: Path) -> Store:
     if not (folder / FILE).is_file():
         raise StoreError(f"{folder}: there is no run here", "opro-local list shows the runs")
     try:
-        connection = sqlite3.connect(
-            f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=10
-        )
+        connection = connect(folder / FILE, "ro", BUSY_SECONDS)
         _check(folder, connection)
     except sqlite3.Error as error:
         raise _explain(folder, error) from error
@@ -265,19 +254,17 @@ def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         _check(folder, connection)
         return
-    schema = (Path(__file__).parent / "schema.sql").read_text("utf-8")
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
-    )
+    write_schema(connection, FORMAT)
 
 
 def _check(folder: Path, connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    marks = marks_of(connection)
+    if marks.application_id != FORMAT.application_id:
         raise StoreError(f"{folder / FILE}: not a run of opro-local", "choose another --run folder")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if marks.version != VERSION:
         raise StoreError(
-            f"{folder / FILE}: written by another version (schema {version}, this is {VERSION})"
+            f"{folder / FILE}: written by another version (schema {marks.version}, this is "
+            f"{VERSION})"
         )
 
 
