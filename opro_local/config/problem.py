@@ -32,7 +32,9 @@ Shares = Annotated[tuple[float, float, float], AfterValidator(_shares)]
 class PromptSettings(Section):
     """`[problem]` for instructions scored on a task."""
 
-    kind: Literal["prompt"] = "prompt"
+    kind: Literal["prompt"] = Field(
+        "prompt", description="What is optimized: an instruction for a task."
+    )
 
 
 class LinearRegressionSettings(Section):
@@ -40,16 +42,24 @@ class LinearRegressionSettings(Section):
     for either.
     """
 
-    kind: Literal["linear_regression"]
-    w: float = 15.0
-    b: float = 14.0
-    points: int = Field(50, ge=2, le=10_000)
-    noise: float = Field(1.0, ge=0, allow_inf_nan=False)
-    decimals: int = Field(0, ge=0, le=3)
-    range: tuple[float, float] = (-50.0, 50.0)
-    starts: int = Field(5, ge=1)
-    start_range: tuple[float, float] = (10.0, 20.0)
-    decoding: Literal["auto", "free", "constrained"] = "auto"
+    kind: Literal["linear_regression"] = Field(description="What is optimized: w and b of a line.")
+    w: float = Field(15.0, description="The slope of the true line.")
+    b: float = Field(14.0, description="The intercept of the true line.")
+    points: int = Field(50, ge=2, le=10_000, description="How many points are drawn.")
+    noise: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="Standard deviation of the points' noise."
+    )
+    decimals: int = Field(0, ge=0, le=3, description="Digits after the point in a proposal.")
+    range: tuple[float, float] = Field(
+        (-50.0, 50.0), description="What may be proposed for w and for b."
+    )
+    starts: int = Field(5, ge=1, description="How many starting pairs are drawn.")
+    start_range: tuple[float, float] = Field(
+        (10.0, 20.0), description="Where the starting pairs are drawn from."
+    )
+    decoding: Literal["auto", "free", "constrained"] = Field(
+        "auto", description="Whether replies are free text or held to the form of a pair."
+    )
 
     @model_validator(mode="after")
     def _inside(self) -> LinearRegressionSettings:
@@ -71,15 +81,25 @@ class LinearRegressionSettings(Section):
 class TspSettings(Section):
     """`[problem]` for the shortest tour through points (paper section 4.2), drawn or from a file."""
 
-    kind: Literal["tsp"]
-    nodes: int = Field(10, ge=3, le=500)
-    data_file: Annotated[str | None, Facts(free=True, path="any")] = None
-    span: tuple[float, float] = (-100.0, 100.0)
-    decimals: int = Field(0, ge=0, le=3)
-    starts: int = Field(5, ge=1)
-    start: Literal["random", "nearest_neighbour", "farthest_insertion"] = "random"
-    decoding: Literal["auto", "free", "constrained"] = "auto"
-    attempts: int = Field(3, ge=1, le=20)
+    kind: Literal["tsp"] = Field(description="What is optimized: a tour through points.")
+    nodes: int = Field(10, ge=3, le=500, description="How many points are drawn.")
+    data_file: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="A CSV, JSON or TSPLIB file with the points; none draws them."
+    )
+    span: tuple[float, float] = Field(
+        (-100.0, 100.0), description="The lower and upper bound of both coordinates."
+    )
+    decimals: int = Field(0, ge=0, le=3, description="Digits after the point in a coordinate.")
+    starts: int = Field(5, ge=1, description="How many starting tours there are.")
+    start: Literal["random", "nearest_neighbour", "farthest_insertion"] = Field(
+        "random", description="How starting tours are made."
+    )
+    decoding: Literal["auto", "free", "constrained"] = Field(
+        "auto", description="Whether replies are free text or held to the form of a tour."
+    )
+    attempts: int = Field(
+        3, ge=1, le=20, description="How often a step without a valid tour asks again."
+    )
 
     @field_validator("span")
     @classmethod
@@ -94,42 +114,68 @@ class TspSettings(Section):
 class FunctionSettings(Section):
     """`[problem]` for a Python function of the text, "file.py:function"; larger is better."""
 
-    kind: Literal["function"]
-    function: Annotated[str, Facts(path="function")]
-    description: str = ""
+    kind: Literal["function"] = Field(
+        description="What is optimized: a text that a Python function scores."
+    )
+    function: Annotated[str, Facts(path="function")] = Field(
+        description="The function, as file.py:name; it takes the text and returns its score."
+    )
+    description: str = Field("", description="What the text is for, in words for the optimizer.")
 
 
 class CommandSettings(Section):
     """`[problem]` for a program that scores the text; see engines.program.Program."""
 
-    kind: Literal["command"]
-    command: tuple[str, ...] = Field(min_length=1)
-    description: str = ""
-    folder: Annotated[str, Facts(free=True, path="any")] = ""
-    file_name: str = Field("solution.txt", pattern=r"^[^/]+$")
-    environment: dict[str, str] = {}
-    timeout: float = Field(60.0, gt=0)
-    parallel: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
-    output_limit: int = Field(1_000_000, ge=1)
+    kind: Literal["command"] = Field(description="What is optimized: a text that a program scores.")
+    command: tuple[str, ...] = Field(min_length=1, description="The program and its arguments.")
+    description: str = Field("", description="What the text is for, in words for the optimizer.")
+    folder: Annotated[str, Facts(free=True, path="any")] = Field(
+        "", description="Where the program runs; a copy of it for each text."
+    )
+    file_name: str = Field(
+        "solution.txt", pattern=r"^[^/]+$", description="The file the text is put in."
+    )
+    environment: dict[str, str] = Field({}, description="Variables of the program's environment.")
+    timeout: float = Field(60.0, gt=0, description="Seconds that one run of the program may take.")
+    parallel: Annotated[int | None, Facts(free=True)] = Field(
+        None, ge=1, description="How many runs of the program go at once; none: one a core."
+    )
+    output_limit: int = Field(
+        1_000_000, ge=1, description="Bytes of output that one run may write."
+    )
 
 
 class AgentFileSettings(Section):
     """`[problem]` for an agent's instruction file and a suite of tasks."""
 
-    kind: Literal["agent_file"]
-    file: Annotated[str, Facts(free=True, path="any")]
-    suite: Annotated[str, Facts(free=True, path="any")]
-    description: str = ""
-    edit: Literal["file", "section"] = "file"
-    sections: tuple[str, ...] = ()
-    agent: tuple[str, ...] = ()
-    split: Shares = (0.4, 0.2, 0.4)
-    split_seed: int = Field(0, ge=0)
-    max_characters: int = Field(20_000, ge=1)
-    max_growth: float = Field(1.5, ge=1)
-    timeout: float = Field(300.0, gt=0)
-    parallel: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
-    output_limit: int = Field(1_000_000, ge=1)
+    kind: Literal["agent_file"] = Field(
+        description="What is optimized: an agent's instruction file."
+    )
+    file: Annotated[str, Facts(free=True, path="any")] = Field(description="The Markdown file.")
+    suite: Annotated[str, Facts(free=True, path="any")] = Field(description="The agent's tasks.")
+    description: str = Field("", description="What the file is for, in words for the optimizer.")
+    edit: Literal["file", "section"] = Field(
+        "file", description="Whether a proposal rewrites the file or one section."
+    )
+    sections: tuple[str, ...] = Field((), description="The sections that may change; none: all.")
+    agent: tuple[str, ...] = Field(
+        (), description="The command that is the agent for tasks that are prompts."
+    )
+    split: Shares = Field(
+        (0.4, 0.2, 0.4), description="Parts of the tasks for train, validation and test."
+    )
+    split_seed: int = Field(0, ge=0, description="Decides which task is in which part.")
+    max_characters: int = Field(20_000, ge=1, description="The most characters the file may have.")
+    max_growth: float = Field(
+        1.5, ge=1, description="The most the file may grow, as a multiple of the original."
+    )
+    timeout: float = Field(300.0, gt=0, description="Seconds that one task may take.")
+    parallel: Annotated[int | None, Facts(free=True)] = Field(
+        None, ge=1, description="How many tasks run at once; none: one a core."
+    )
+    output_limit: int = Field(
+        1_000_000, ge=1, description="Bytes of output that one task may write."
+    )
 
 
 ProblemSettings = Annotated[

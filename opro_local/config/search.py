@@ -20,9 +20,13 @@ class SeedSettings(Section):
     `answers` are what the rows are shown with, one for each; without them it is their targets.
     """
 
-    text: str
-    demonstrations: tuple[str, ...] = ()
-    answers: tuple[str, ...] = ()
+    text: str = Field(description="The instruction.")
+    demonstrations: tuple[str, ...] = Field(
+        (), description="Ids of the train rows shown with it, in order."
+    )
+    answers: tuple[str, ...] = Field(
+        (), description="What each of them is shown with; none: its target."
+    )
 
     @model_validator(mode="after")
     def _an_answer_for_each(self) -> SeedSettings:
@@ -36,41 +40,95 @@ class SearchSettings(Section):
     beyond it.
     """
 
-    mode: Literal["auto", "opro", "mixed"] = "auto"
-    seeds: tuple[str | SeedSettings, ...] = ("Let's solve the problem.",)
-    steps: Annotated[int, Facts(free=True)] = Field(20, ge=0)
-    candidates: int = Field(8, ge=1)
-    history: int = Field(20, ge=0)
-    recent: int = Field(0, ge=0)
-    order: Literal["ascending", "descending", "random"] = "ascending"
-    buckets: int = Field(100, ge=0)
-    threshold: float = 0.0
-    exemplars: int = Field(3, ge=0)
-    exemplar_choice: Literal["random", "constant", "most_wrong", "shown_wrong"] = "random"
-    metaprompt: Annotated[str, Facts(path="form")] = "auto"
-    schedule: Literal["constant", "linear"] = "constant"
-    temperature_end: float | None = Field(None, ge=0, le=2)
-    max_characters: int = Field(500, ge=1)
-    max_words: int | None = Field(None, ge=1)
-    digits: Literal["auto", "allow", "reject"] = "auto"
-    constraint: str = ""
-    exploration: float = Field(0.0, ge=0)
-    similarity: Annotated[str, Facts(path="marked")] = "ngrams"
-    patience: Annotated[int, Facts(free=True)] = Field(0, ge=0)
-    min_gain: Annotated[float, Facts(free=True)] = Field(0.0, ge=0)
-    target_score: Annotated[float | None, Facts(free=True)] = None
-    max_tokens: Annotated[int | None, Facts(free=True)] = Field(None, ge=1)
-    max_seconds: Annotated[float | None, Facts(free=True)] = Field(None, gt=0)
-    max_pairs: int | None = Field(None, ge=1)
-    operators: Annotated[tuple[str, ...], Facts(path="form")] = ()
-    drafts: int | None = Field(None, ge=1)
-    retries: int = Field(2, ge=0)
-    near_duplicate: float = Field(0.98, gt=0, le=1)
-    generic_seeds: int = Field(4, ge=0)
-    written_seeds: int = Field(1, ge=0)
-    demonstrations: int = Field(8, ge=0)
-    demonstration_tokens: int = Field(1024, ge=1)
-    demonstration_answers: Literal["auto", "own", "target"] = "auto"
+    mode: Literal["auto", "opro", "mixed"] = Field(
+        "auto",
+        description="Where new solutions come from: one form as in the paper, or several ways.",
+    )
+    seeds: tuple[str | SeedSettings, ...] = Field(
+        ("Let's solve the problem.",), description="Starting solutions; the first is the baseline."
+    )
+    steps: Annotated[int, Facts(free=True)] = Field(
+        20, ge=0, description="How many steps the search takes at most."
+    )
+    candidates: int = Field(8, ge=1, description="Solutions scored a step, proposed in one call.")
+    history: int = Field(
+        20, ge=0, description="How many of the best solutions a meta-prompt shows."
+    )
+    recent: int = Field(
+        0, ge=0, description="How many of the most recent solutions it shows as well."
+    )
+    order: Literal["ascending", "descending", "random"] = Field(
+        "ascending", description="How the shown solutions are sorted by score."
+    )
+    buckets: int = Field(100, ge=0, description="Steps of the shown score; 0 hides it.")
+    threshold: float = Field(0.0, description="Solutions with a lower score are not shown.")
+    exemplars: int = Field(3, ge=0, description="How many train rows a meta-prompt shows.")
+    exemplar_choice: Literal["random", "constant", "most_wrong", "shown_wrong"] = Field(
+        "random", description="How the shown rows are chosen."
+    )
+    metaprompt: Annotated[str, Facts(path="form")] = Field(
+        "auto", description="The form's name, or a TOML file with one."
+    )
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="How the optimizer's temperature changes over the steps."
+    )
+    temperature_end: float | None = Field(
+        None, ge=0, le=2, description="Where a linear schedule ends."
+    )
+    max_characters: int = Field(500, ge=1, description="Longer proposals are rejected.")
+    max_words: int | None = Field(None, ge=1, description="Proposals of more words are rejected.")
+    digits: Literal["auto", "allow", "reject"] = Field(
+        "auto", description="Whether proposals with digits are rejected."
+    )
+    constraint: str = Field("", description="A further line of the meta-prompt.")
+    exploration: float = Field(
+        0.0, ge=0, description="What a solution's similarity to earlier ones costs in its rank."
+    )
+    similarity: Annotated[str, Facts(path="marked")] = Field(
+        "ngrams", description="How similarity is measured: n-grams, or a model's folder."
+    )
+    patience: Annotated[int, Facts(free=True)] = Field(
+        0, ge=0, description="Stop after so many steps without a gain; 0: never."
+    )
+    min_gain: Annotated[float, Facts(free=True)] = Field(
+        0.0, ge=0, description="What counts as no gain, up to and including."
+    )
+    target_score: Annotated[float | None, Facts(free=True)] = Field(
+        None, description="Stop when the score on train reaches it."
+    )
+    max_tokens: Annotated[int | None, Facts(free=True)] = Field(
+        None, ge=1, description="Stop when all roles together have used so many tokens."
+    )
+    max_seconds: Annotated[float | None, Facts(free=True)] = Field(
+        None, gt=0, description="Stop after so many seconds."
+    )
+    max_pairs: int | None = Field(
+        None, ge=1, description="Stop when so many pairs of solution and train row are scored."
+    )
+    operators: Annotated[tuple[str, ...], Facts(path="form")] = Field(
+        (), description="The forms that proposals are divided among."
+    )
+    drafts: int | None = Field(None, ge=1, description="Texts asked for each that is scored.")
+    retries: int = Field(
+        2, ge=0, description="How often a reply that came to nothing is asked again."
+    )
+    near_duplicate: float = Field(
+        0.98, gt=0, le=1, description="The similarity from which a reply counts as seen before."
+    )
+    generic_seeds: int = Field(
+        4, ge=0, description="How many generic instructions are further seeds."
+    )
+    written_seeds: int = Field(1, ge=0, description="How many further seeds the optimizer writes.")
+    demonstrations: int = Field(
+        8, ge=0, description="The most worked examples a solution may show."
+    )
+    demonstration_tokens: int = Field(
+        1024, ge=1, description="The most tokens they may add to a prompt."
+    )
+    demonstration_answers: Literal["auto", "own", "target"] = Field(
+        "auto",
+        description="What worked examples answer: targets, or the model's own right answers.",
+    )
 
     @field_validator("seeds")
     @classmethod

@@ -37,28 +37,56 @@ Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "templat
 class TaskSettings(Section):
     """`[task]`: the examples, how they are split, shown and scored."""
 
-    name: str = "table"
-    data: Annotated[str | None, Facts(free=True, path="any")] = None
-    train: Annotated[str | None, Facts(free=True, path="any")] = None
-    validation: Annotated[str | None, Facts(free=True, path="any")] = None
-    test: Annotated[str | None, Facts(free=True, path="any")] = None
-    data_dir: Annotated[str | None, Facts(free=True, path="any")] = None
-    input: str | None = None
-    target: str | None = None
-    split: Shares = (0.4, 0.2, 0.4)
-    split_seed: int = Field(0, ge=0)
-    train_rows: int | None = Field(None, ge=1)
-    validation_rows: int | None = Field(None, ge=0)
-    test_rows: int | None = Field(None, ge=0)
-    rule: Annotated[str, Facts(path="function")] = "auto"
-    labels: tuple[str, ...] = ()
-    pattern: Annotated[str | None, Facts(path="function")] = None
-    kind: Literal["auto", "number", "boolean", "choice", "text"] = "auto"
-    second_round: bool = False
-    description: str = ""
-    position: Position = "Q_begin"
-    template: str | None = None
-    qa: bool | None = None
+    name: str = Field("table", description="The task: your own table, or a benchmark.")
+    data: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="One file or folder, divided by `split`."
+    )
+    train: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="A file with the train rows."
+    )
+    validation: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="A file with the validation rows."
+    )
+    test: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="A file with the test rows."
+    )
+    data_dir: Annotated[str | None, Facts(free=True, path="any")] = Field(
+        None, description="The folder with a benchmark's files."
+    )
+    input: str | None = Field(None, description="The column with what is asked.")
+    target: str | None = Field(None, description="The column with what counts as right.")
+    split: Shares = Field(
+        (0.4, 0.2, 0.4), description="Parts of the rows for train, validation and test."
+    )
+    split_seed: int = Field(0, ge=0, description="Decides which row is in which part.")
+    train_rows: int | None = Field(None, ge=1, description="The most train rows, a seeded subset.")
+    validation_rows: int | None = Field(
+        None, ge=0, description="The most validation rows, a seeded subset."
+    )
+    test_rows: int | None = Field(None, ge=0, description="The most test rows, a seeded subset.")
+    rule: Annotated[str, Facts(path="function")] = Field(
+        "auto", description="How answers are scored."
+    )
+    labels: tuple[str, ...] = Field(
+        (), description="The labels there are; none: the distinct targets."
+    )
+    pattern: Annotated[str | None, Facts(path="function")] = Field(
+        None, description="What a rule needs: an expression, a function or a field's path."
+    )
+    kind: Literal["auto", "number", "boolean", "choice", "text"] = Field(
+        "auto", description="What answers are, for the rule `opro`."
+    )
+    second_round: bool = Field(
+        False, description="Ask again with the first answer, and score that."
+    )
+    description: str = Field("", description="The task in a few words, for meta-prompts.")
+    position: Position = Field("Q_begin", description="Where in the prompt the instruction stands.")
+    template: str | None = Field(
+        None, description="Your own prompt with {instruction} and columns in braces."
+    )
+    qa: bool | None = Field(
+        None, description="Whether rows are written with Q: and A:; none: not for chat models."
+    )
 
     @model_validator(mode="after")
     def _template_has_its_place(self) -> TaskSettings:
@@ -72,27 +100,65 @@ class TaskSettings(Section):
 class ModelSettings(Section):
     """`[optimizer]` and `[scorer]`: a model, the engine that hosts it, and how it is sampled."""
 
-    model: Annotated[str, Facts(free=True, path="marked")] = ""
-    adapter: Annotated[str, Facts(free=True, path="any")] = ""
-    engine: str = "auto"
-    temperature: float = Field(0.0, ge=0, le=2)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
-    chat: bool | None = None
-    dtype: Annotated[str, Facts(to_engine=True)] = "auto"
-    max_model_len: Annotated[int | None, Facts(to_engine=True)] = Field(None, ge=16)
-    max_num_seqs: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(None, ge=1)
-    kv_cache_bytes: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(None, ge=1)
-    gpu_memory: Annotated[float | None, Facts(free=True, to_engine=True)] = Field(None, gt=0, le=1)
-    tensor_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
-    pipeline_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
-    data_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(1, ge=1)
-    batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(8192, ge=64)
-    template_args: dict[str, Any] = Field(default_factory=dict)
-    engine_args: Annotated[dict[str, Any], Facts(to_engine=True)] = Field(default_factory=dict)
-    script: Annotated[str | None, Facts(free=True, path="any", to_engine=True)] = None
-    stall_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(900.0, gt=0)
-    load_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(1800.0, gt=0)
+    model: Annotated[str, Facts(free=True, path="marked")] = Field(
+        "", description="A folder, an imported model's name or a repository id on disk."
+    )
+    adapter: Annotated[str, Facts(free=True, path="any")] = Field(
+        "", description="The folder of a LoRA adapter."
+    )
+    engine: str = Field("auto", description="Which engine hosts it.")
+    temperature: float = Field(0.0, ge=0, le=2, description="Of sampling; scoring always takes 0.")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Of sampling: the most likely tokens up to this share."
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="New tokens per answer; none: by the rule or the form."
+    )
+    chat: bool | None = Field(
+        None, description="Whether to use the chat template; none: as the card says."
+    )
+    dtype: Annotated[str, Facts(to_engine=True)] = Field(
+        "auto", description="The type of number that the model computes in."
+    )
+    max_model_len: Annotated[int | None, Facts(to_engine=True)] = Field(
+        None, ge=16, description="Context in tokens, prompt and answer together."
+    )
+    max_num_seqs: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(
+        None, ge=1, description="The most sequences that run at once."
+    )
+    kv_cache_bytes: Annotated[int | None, Facts(free=True, to_engine=True)] = Field(
+        None, ge=1, description="Memory of the KV cache."
+    )
+    gpu_memory: Annotated[float | None, Facts(free=True, to_engine=True)] = Field(
+        None, gt=0, le=1, description="The share of the GPU that the engine may take."
+    )
+    tensor_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
+        1, ge=1, description="GPUs that every layer is spread over."
+    )
+    pipeline_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
+        1, ge=1, description="Groups of GPUs that the layers are divided between."
+    )
+    data_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
+        1, ge=1, description="Workers with a copy of the model each."
+    )
+    batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(
+        8192, ge=64, description="Padded tokens per batch of the transformers engine."
+    )
+    template_args: dict[str, Any] = Field(
+        default_factory=dict, description="Switches of the chat template."
+    )
+    engine_args: Annotated[dict[str, Any], Facts(to_engine=True)] = Field(
+        default_factory=dict, description="Anything else for the engine's constructor."
+    )
+    script: Annotated[str | None, Facts(free=True, path="any", to_engine=True)] = Field(
+        None, description="The scripted engine's function, as file.py:name."
+    )
+    stall_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(
+        900.0, gt=0, description="A call without progress for so long ends the run."
+    )
+    load_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(
+        1800.0, gt=0, description="Loading without progress for so long ends the run."
+    )
 
     @field_validator("engine", mode="before")
     @classmethod
@@ -106,27 +172,46 @@ class OptimizerSettings(ModelSettings):
     """
 
     # None is the form's; a scorer always has a number.
-    temperature: float | None = Field(None, ge=0, le=2)  # type: ignore[assignment]
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Of sampling; none: the form's."
+    )  # type: ignore[assignment]
 
 
 class JudgeSettings(ModelSettings):
     """`[judge]`: the model of the rule judge. An empty model means the scorer's."""
 
-    rubric: str | None = None
+    rubric: str | None = Field(
+        None, description="What a right answer is; none: one that agrees with the target."
+    )
 
 
 class EvaluationSettings(Section):
-    """`[evaluation]`: how a winner is chosen and judged, and the split that `evaluate` scores on."""
+    """`[evaluation]`: how a winner is chosen and judged, and what the verb `evaluate` scores on."""
 
-    split: Literal["train", "validation", "test"] = "test"
-    finalists: int = Field(8, ge=1)
-    alpha: float = Field(0.05, gt=0, lt=0.5)
-    doubt: float = Field(0.5, gt=0, le=1)
-    mode: str = "auto"
-    block: int = Field(256, ge=1)
-    drop_alpha: float = Field(0.01, gt=0, lt=0.5)
-    subset_rows: int = Field(50, ge=1)
-    subset_draw: Literal["fixed", "fresh"] = "fixed"
+    split: Literal["train", "validation", "test"] = Field(
+        "test", description="The rows that the verb evaluate scores on."
+    )
+    finalists: int = Field(
+        8, ge=1, description="How many of the best on train are scored on validation."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Level of intervals and of the verdict.")
+    doubt: float = Field(
+        0.5, gt=0, le=1, description="The p-value on validation above which the baseline stays."
+    )
+    mode: str = Field("auto", description="How a step's solutions are scored on train.")
+    block: int = Field(256, ge=1, description="race: prompts in one call.")
+    drop_alpha: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="race: the chance to drop a solution although it is the best.",
+    )
+    subset_rows: int = Field(
+        50, ge=1, description="subset: how many train rows a step is scored on."
+    )
+    subset_draw: Literal["fixed", "fresh"] = Field(
+        "fixed", description="subset: the same rows in every step, or fresh ones."
+    )
 
     @field_validator("mode", mode="before")
     @classmethod
@@ -137,11 +222,21 @@ class EvaluationSettings(Section):
 class RunSettings(Section):
     """`[run]`: name and seed, and the cache that all runs share."""
 
-    name: Annotated[str, Facts(free=True)] = "run"
-    seed: int = Field(0, ge=0)
-    cache: Annotated[bool, Facts(free=True)] = True
-    cache_bytes: Annotated[int, Facts(free=True)] = Field(1 << 30, ge=1 << 20)
-    placement: Annotated[Literal["auto", "split", "swap", "off"], Facts(free=True)] = "auto"
+    name: Annotated[str, Facts(free=True)] = Field(
+        "run", description="The run's name, for its folder and for readers."
+    )
+    seed: int = Field(0, ge=0, description="Everything random is derived from it.")
+    cache: Annotated[bool, Facts(free=True)] = Field(
+        True, description="Whether answers that another run asked for are taken from the cache."
+    )
+    cache_bytes: Annotated[int, Facts(free=True)] = Field(
+        1 << 30,
+        ge=1 << 20,
+        description="The cache's size, above which the least recently used answers go.",
+    )
+    placement: Annotated[Literal["auto", "split", "swap", "off"], Facts(free=True)] = Field(
+        "auto", description="How several models share GPUs."
+    )
 
 
 class Config(Section):
