@@ -34,11 +34,14 @@ def in_turns(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
     """
     turns = _by_kind(kinds, rng)
     longest = max(map(len, turns), default=0)
-    return [own[turn] for turn in range(longest) for own in turns if turn < len(own)]
+    order = []
+    for turn in range(longest):
+        order += [own[turn] for own in turns if turn < len(own)]
+    return order
 
 
 def in_proportion(kinds: Sequence[Hashable], rng: np.random.Generator) -> np.ndarray:
-    """All positions of `kinds` in a random order in which every beginning has each kind's share of
+    """All positions of `kinds` in a random order of which every beginning has each kind's share of
     the whole.
 
     Within one of it: each kind's positions are spread evenly over the order (systematic sampling).
@@ -54,6 +57,6 @@ def _by_kind(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[list[i
     places: dict[Hashable, list[int]] = {}
     for place in rng.permutation(len(kinds)):
         places.setdefault(kinds[int(place)], []).append(int(place))
-    found = list(places.values())
-    rng.shuffle(found)
-    return found
+    kinds_in_order = list(places.values())
+    rng.shuffle(kinds_in_order)
+    return kinds_in_order

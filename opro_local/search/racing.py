@@ -1,14 +1,13 @@
 """Racing: which solutions need no more rows, and how many rows come next.
 
 For: the evidence that a solution is not the best, and the decision to stop scoring it. Not for:
-asking a model (search.py), or saying how large a difference is (stats.py).
+asking a model (schedules/), or saying how large a difference is (stats.py).
 
 The train split is a fixed list of numbers for every solution; what is random is the order in which
 a race draws its rows, anew in every step. So nothing is assumed about rows or scores but that they
-lie in [0, 1], and the guarantee is
-about the very choice that full scoring would make: a solution with the best mean on all rows of the
-split, among those of its race and the incumbent, is dropped with a chance of at most `alpha`,
-however often one looks.
+lie in [0, 1], and the guarantee is about the very choice that full scoring would make: a solution
+with the best mean on all rows of the split, among those of its race and the incumbent, is dropped
+with a chance of at most `alpha`, however often one looks.
 """
 
 from __future__ import annotations
@@ -67,9 +66,9 @@ def beaten(values: np.ndarray, incumbent: np.ndarray, total: int, alpha: float) 
 
     For each solution the evidence of all its rivals is averaged with weights that are fixed
     beforehand. While the solution is the best, each of them is a supermartingale, and so is their
-    average, whatever they have to do with
-    each other: one threshold, 1 / alpha, holds for all rivals and all looks together. It is met at
-    the latest where a Bonferroni correction for the rivals would meet it.
+    average, whatever they have to do with each other: one threshold, 1 / alpha, holds for all
+    rivals and all looks together. It is met at the latest where a Bonferroni correction for the
+    rivals would meet it.
 
     Args:
         values: shape (solutions, n), each in [0, 1], columns in the order drawn; NaN from where a
@@ -81,11 +80,14 @@ def beaten(values: np.ndarray, incumbent: np.ndarray, total: int, alpha: float) 
     Returns:
         Shape (solutions,), bool; true for those dropped before.
     """
-    found = np.isnan(values[:, -1])
+    out = np.isnan(values[:, -1])
+    alive = ~out
     rivals = np.vstack([values, incumbent])
-    gaps = rivals[None] - values[~found, None]
-    found[~found] = (evidence(gaps, total) * _weights(len(values))[~found]).sum(axis=1) >= 1 / alpha
-    return found
+    # Shape (alive, rivals, n): by how much each rival is ahead of each solution, row by row.
+    gaps = rivals[None] - values[alive, None]
+    against = (evidence(gaps, total) * _weights(len(values))[alive]).sum(axis=1)
+    out[alive] = against >= 1 / alpha
+    return out
 
 
 def halved(values: np.ndarray) -> np.ndarray:
@@ -160,16 +162,16 @@ def joined(parts: Sequence[Score], order: np.ndarray) -> Score:
         order.
     """
     values = np.concatenate([part.values for part in parts])
-    places = np.argsort(order[: len(values)])
+    drawn = order[: len(values)]
+    metrics = {}
+    for name in parts[0].metrics:
+        metrics[name] = sum(part.metrics[name] * part.n for part in parts) / len(values)
     return Score(
         float(values.mean(dtype=np.float64)),
-        values[places],
+        values[np.argsort(drawn)],
         sum(part.failures for part in parts),
         sum(part.truncated for part in parts),
         sum(part.tokens for part in parts),
-        {
-            name: sum(part.metrics[name] * part.n for part in parts) / len(values)
-            for name in parts[0].metrics
-        },
-        None if len(values) == len(order) else np.sort(order[: len(values)]),
+        metrics,
+        None if len(values) == len(order) else np.sort(drawn),
     )

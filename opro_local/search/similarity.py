@@ -1,7 +1,7 @@
 """How close a new solution is to those before it: the exploration bonus's other half.
 
 For: cosine similarity of texts, by character n-grams or by a local sentence-embedding model. Not
-for: deciding what a similarity costs (search.py), or loading a model (engines/embedding.py).
+for: deciding what a similarity costs (trajectory.py), or loading a model (engines/embedding.py).
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Similarity:
 
 
 class NearDuplicates:
-    """Finds near-duplicates among texts, by character n-grams.
+    """Texts, and the question whether another one is nearly one of them, by character n-grams.
 
     Args:
         limit: the cosine from which two texts are near-duplicates, in (0, 1]; only equal n-grams
-        reach 1.
+            reach 1.
     """
 
     def __init__(self, limit: float) -> None:

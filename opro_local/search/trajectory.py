@@ -1,8 +1,7 @@
 """Scored solutions in the order they came, and the questions a search asks of them.
 
 For: an append-only record; nothing in it is ever changed or removed, so whoever watches it reads
-only its tail.
-Not for: rendering, storing, or deciding what to do next.
+only its tail. Not for: rendering, storing, or deciding what to do next.
 """
 
 from __future__ import annotations
@@ -45,11 +44,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One attempt at a new solution: its step, the way it was made, its parent, and its solution's
-    key if there is one.
+    """One attempt at a new solution.
 
-    The way is a meta-prompt form's name or a move's (moves.py). `parent` is None for starting
-    solutions.
+    Attributes:
+        step: when it was made.
+        operator: how it was made: the name of a meta-prompt form, or of a move on demonstrations.
+        parent: what it was made from; None for starting solutions.
+        key: the key of the solution that came of it, if one did.
     """
 
     step: int
@@ -67,8 +68,8 @@ class Trajectory:
         any.
         held_out: solutions scored on validation or test, in order.
         rejections: replies that did not become solutions, in order.
-        proposals: where solutions came from, in order; empty in the mode opro, which has one way
-        only.
+        proposals: where solutions came from, in order; empty in the mode opro, which has one
+            operator only.
         description: the task in a few words, where the optimizer was asked for them; else "".
         pairs: (solution, row) pairs scored on train so far.
         tokens: prompt and completion tokens spent so far, by both roles.
@@ -143,13 +144,16 @@ class Trajectory:
             among: "standing" leaves out what races dropped, "whole" also what was not scored on all
             rows.
         """
-        last = {entry.solution.key: entry for entry in self.entries}.values()
-        chosen = [
-            e for e in last if among == "all" or not (e.dropped or (among == "whole" and e.partial))
-        ]
-        return sorted(
-            chosen, key=lambda entry: exploration * entry.similarity - self.estimate(entry)
-        )[:k]
+        entries = list({entry.solution.key: entry for entry in self.entries}.values())
+        if among != "all":
+            entries = [entry for entry in entries if not entry.dropped]
+        if among == "whole":
+            entries = [entry for entry in entries if not entry.partial]
+
+        def cost(entry: Entry) -> float:
+            return exploration * entry.similarity - self.estimate(entry)
+
+        return sorted(entries, key=cost)[:k]
 
     def recent(self, k: int) -> list[Entry]:
         """The last k train entries, oldest first."""
@@ -161,9 +165,9 @@ class Trajectory:
         """
         best: list[float] = []
         for entry in self.entries:
-            best.extend(
-                best[-1:] * (entry.step + 1 - len(best)) or [-np.inf] * (entry.step + 1 - len(best))
-            )
+            # Steps that scored nothing leave the best as it was.
+            missing = entry.step + 1 - len(best)
+            best += (best[-1:] or [-np.inf]) * missing
             if not entry.dropped:
                 best[-1] = max(best[-1], self.estimate(entry))
         return best
@@ -182,31 +186,35 @@ class Trajectory:
         return wrong / np.maximum(asked, 1)
 
     def gains(self) -> dict[str, list[float]]:
-        """What the proposals of each way gained on their parents, in order.
+        """What the proposals of each operator gained on their parents, in order, by its name.
 
         At least 0, and 0 for those that came to nothing or still wait when others of their step are
         scored. Proposals of steps that were not scored yet are left out.
         """
         last = {entry.solution.key: entry for entry in self.entries}
         step = self.entries[-1].step if self.entries else 0
-        found: dict[str, list[float]] = {}
+        gains: dict[str, list[float]] = {}
         for proposal in self.proposals:
             scored = last.get(proposal.key or "")
             if proposal.parent is None or (proposal.key and not scored and proposal.step > step):
                 continue
             gain = self.estimate(scored) - self.estimate(proposal.parent) if scored else 0.0
-            found.setdefault(proposal.operator, []).append(max(0.0, gain))
-        return found
+            gains.setdefault(proposal.operator, []).append(max(0.0, gain))
+        return gains
 
     def count_costs(self, batches: Batches) -> Batches:
-        """Pass batches through and count what their replies cost."""
+        """Pass batches through to whoever answers them, and count what the answers cost.
+
+        Returns what the generator returns.
+        """
         try:
             batch = next(batches)
             while True:
-                reply = yield batch
-                self.seconds += reply.seconds
-                self.tokens += sum(c.prompt_tokens + c.completion_tokens for c in reply.completions)
-                batch = batches.send(reply)
+                result = yield batch
+                self.seconds += result.seconds
+                for completion in result.completions:
+                    self.tokens += completion.prompt_tokens + completion.completion_tokens
+                batch = batches.send(result)
         except StopIteration as end:
             return end.value
 
@@ -221,11 +229,11 @@ def fingerprint(entry: Entry) -> str:
         np.ascontiguousarray(entry.score.values, dtype="<f4").tobytes()
     ).hexdigest()
     score = entry.score
-    part = [] if score.rows is None else [[int(row) for row in score.rows], entry.dropped]
-    return json.dumps(
-        [entry.split, entry.step, entry.position, entry.solution.key, repr(score.value)]
-        + [score.n, score.failures, score.truncated, values, *part]
-    )
+    # An entry scored on all rows says nothing of rows, so that digests of stored runs stay.
+    part = [] if score.rows is None else [score.rows.tolist(), entry.dropped]
+    place = [entry.split, entry.step, entry.position, entry.solution.key]
+    counts = [score.n, score.failures, score.truncated]
+    return json.dumps([*place, repr(score.value), *counts, values, *part])
 
 
 def chained(fingerprints: Iterable[str]) -> str:

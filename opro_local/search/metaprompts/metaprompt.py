@@ -20,7 +20,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from opro_local.errors import UsageError
 from opro_local.types import Constraint, Mistake, Prompt
 
+# The folder of the forms that are shipped: what lies in it is what there is.
 FORMS = Path(__file__).parent
+
+# Stands in an exemplar's input where the instruction goes; no real text has it.
 MARK = "\x00INS\x00"
 
 ARRANGED = {
@@ -45,10 +48,10 @@ class Form:
         needs: what the template can't do without: "pair" (two different parents), "mistakes" (rows
             that the parent got wrong) or "paragraphs" (a parent of several); "" for nothing.
         schema: a JSON schema of the reply, held by constrained decoding; the text is its field
-        "instruction".
+            "instruction".
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the
-        template shows.
+            template shows.
         openers: words that a text may be begun with, another for each reply: a small model that
             begins alike goes on alike. In the file either a list or the name of a text file beside
             it, one opener a line.
@@ -117,8 +120,9 @@ def load(name: str) -> Form:
         openers = table.get("openers", ())
         if isinstance(openers, str):
             openers = (path.parent / openers).read_text("utf-8-sig").splitlines()
-        openers = tuple(words for line in openers if (words := line.strip()))
-        return CHECKED.validate_python({"name": path.stem, **table, "openers": openers})
+        stripped = [line.strip() for line in openers]
+        table["openers"] = tuple(opener for opener in stripped if opener)
+        return CHECKED.validate_python({"name": path.stem, **table})
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
@@ -140,19 +144,19 @@ def show_score(value: float, buckets: int) -> str | None:
     return str(round(round(value * buckets) / buckets * 100))
 
 
-def render(form: Form, view: View, words: Mapping[str, str]) -> Prompt:
+def render(form: Form, view: View, variables: Mapping[str, str]) -> Prompt:
     """The prompt that asks for one new solution.
 
     Args:
         form: how to ask.
         view: what to show.
-        words: the problem's own words (see Problem.words).
+        variables: what the problem adds to the template's names (see Problem.prompt_variables).
 
     Raises:
         UsageError: the form's template does not render.
     """
     names = {
-        **words,
+        **variables,
         "shown": view.shown,
         "exemplars": view.exemplars,
         "arranged": ARRANGED[view.order],
@@ -178,18 +182,18 @@ def _spaced(before: str, opener: str) -> str:
     return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
 
 
-def parse(form: Form, reply: str, words: Mapping[str, str], opener: str = "") -> str | None:
+def parse(form: Form, reply: str, variables: Mapping[str, str], opener: str = "") -> str | None:
     """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks
     are not there.
     """
     text = form.prefill + opener + without_reasoning(reply)
     if form.schema:
         return _field(text)
-    start = _fill(form, form.open, words)
-    end = _fill(form, form.close, words)
+    start = _fill(form, form.open, variables)
+    end = _fill(form, form.close, variables)
     if start:
-        _, found, text = text.partition(start)
-        if not found or end not in text:
+        _, mark, text = text.partition(start)
+        if not mark or end not in text:
             return None
     else:
         text = text.lstrip()
@@ -204,7 +208,7 @@ def without_reasoning(reply: str) -> str:
     return answer if thought else reply.partition("<think>")[0]
 
 
-def reply_constraint(form: Form, words: Mapping[str, str]) -> Constraint | None:
+def reply_constraint(form: Form, variables: Mapping[str, str]) -> Constraint | None:
     """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between
     them.
 
@@ -212,7 +216,7 @@ def reply_constraint(form: Form, words: Mapping[str, str]) -> Constraint | None:
     """
     if form.schema:
         return Constraint("json", form.schema)
-    start, end = _fill(form, form.open, words), _fill(form, form.close, words)
+    start, end = _fill(form, form.open, variables), _fill(form, form.close, variables)
     if not start or form.prefill:
         return None
     return Constraint(
@@ -226,10 +230,12 @@ def _quoted(mark: str) -> str:
 
 
 def _inside(character: str) -> str:
+    """A character as it is written between the brackets of a character class."""
     return f"\\{character}" if character in "[]^-\\" else character
 
 
 def _field(text: str) -> str | None:
+    """The text in a JSON reply, or None where the reply is not what was asked for."""
     try:
         return str(json.loads(text)["instruction"]).strip()
     except (ValueError, KeyError, TypeError):
@@ -237,6 +243,7 @@ def _field(text: str) -> str | None:
 
 
 def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
+    """A Jinja template of the form with its names filled in."""
     from jinja2 import TemplateError
 
     try:
