@@ -228,7 +228,7 @@ def test_a_judge_is_measured_too(tables, tmp_path):
 def invoked(*arguments: str):
     app = typer.Typer()
     app.callback()(lambda: None)
-    verb.register(app)
+    app.command()(verb.bench)
     return CliRunner().invoke(app, ["bench", *arguments])
 
 

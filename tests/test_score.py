@@ -42,7 +42,7 @@ def read(path: Path) -> list[dict]:
 
 def run(*arguments: object):
     app = typer.Typer()
-    verb.register(app)
+    app.command()(verb.score)
     return CliRunner().invoke(
         app, [str(argument) for argument in arguments], catch_exceptions=False
     )

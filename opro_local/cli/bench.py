@@ -23,14 +23,9 @@ from opro_local.cli.options import (
 )
 
 RowsOption = Annotated[
-    int | None, typer.Option("--rows", min=1, help="Train rows in the batch [default: up to 100].")
+    int | None, typer.Option("--rows", min=1, help="Train rows in the batch (default: up to 100).")
 ]
 KINDS = {"phase": "scoring phase", "raw": "raw engine", "cold": "first pass, cold"}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the program."""
-    app.command()(bench)
 
 
 def bench(

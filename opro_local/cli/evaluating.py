@@ -36,7 +36,7 @@ PromptsOption = Annotated[
     Path | None, typer.Option("--prompts", help="A file: an instruction a line, or .json.")
 ]
 SplitOption = Annotated[
-    str | None, typer.Option("--split", help="train, validation or test [default: test].")
+    str | None, typer.Option("--split", help="train, validation or test (default: test).")
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")
@@ -45,12 +45,6 @@ CompareOption = Annotated[
     tuple[int, int] | None,
     typer.Option("--compare", help="Two prompts by number: the rows on which they differ."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the program."""
-    app.command()(evaluate)
-    app.command()(check)
 
 
 def evaluate(

@@ -34,7 +34,7 @@ UNBALANCED = "no interval, since the arms' sizes don't fit the share"
 def register(
     text: Annotated[str, typer.Argument(help="The prompt's whole text.")],
     id: Annotated[
-        str | None, typer.Option("--id", help="A name for it [default: a digest of the text].")
+        str | None, typer.Option("--id", help="A name for it (default: a digest of the text).")
     ] = None,
     feedback: FeedbackOption = STORE,
     as_json: JsonOption = False,
@@ -132,7 +132,7 @@ def reoptimize(
         str | None, typer.Option(help="Another model to write the prompts.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Fresh labelled rows [default: logged targets].")
+        Path | None, typer.Option("--data", help="Fresh labelled rows (default: logged targets).")
     ] = None,
     input_: Annotated[str | None, typer.Option("--input", help="The column that is asked.")] = None,
     target: Annotated[
@@ -149,7 +149,7 @@ def reoptimize(
     ] = False,
     share: ShareOption = 0.5,
     run: Annotated[
-        Path | None, typer.Option("--run", help="The run's folder [default: runs/feedback-<id>].")
+        Path | None, typer.Option("--run", help="The run's folder (default: runs/feedback-<id>).")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")] = None,
     engine: Annotated[
@@ -292,7 +292,7 @@ def assign(
 @app.command("promote")
 def promote(
     prompt: Annotated[
-        str | None, typer.Argument(help="A prompt's id [default: the challenger].")
+        str | None, typer.Argument(help="A prompt's id (default: the challenger).")
     ] = None,
     reason: ReasonOption = "",
     feedback: FeedbackOption = STORE,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RunOption = Annotated[
     Path | None,
-    typer.Option("--run", help="The run's folder [default: in runs/, by its name and settings]."),
+    typer.Option("--run", help="The run's folder (default: in runs/, by its name and settings)."),
 ]
 # Settings that a run may change and that yet tell two commands apart.
 TELLING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))

@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the program."""
-    for verb in (demo, run, optimize, show, apply):
-        app.command()(verb)
-    app.command("list")(list_)
-
-
 def demo(
     run: RunOption = None,
     seed: SeedOption = None,

@@ -16,11 +16,6 @@ KIND_HELP = "Kind of the rows that name none; for opro number, boolean, choice, 
 PATTERN_HELP = "What the rule needs besides its name, such as regex's expression."
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the program."""
-    app.command()(score)
-
-
 def score(
     file: Annotated[
         Path,

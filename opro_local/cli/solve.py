@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from opro_local.config.settings import Config
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the program."""
-    app.command()(solve)
-
-
 def solve(
     problem: Annotated[str, typer.Argument(help="linear-regression or tsp.")],
     model: Annotated[
