@@ -18,8 +18,13 @@ from running import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGE = ROOT / "opro_local"
-# Modules whose distribution has another name.
-DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "markdown_it": "markdown-it-py"}
+# Modules that come with a distribution of another name.
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "sklearn": "scikit-learn",
+    "markdown_it": "markdown-it-py",
+    "pydantic_core": "pydantic",  # each release pins its own
+}
 # What transformers or vllm brings, as it needs it itself, and our own tests check for with importorskip.
 BROUGHT_BY_AN_ENGINE = {"tokenizers", "huggingface_hub", "safetensors", "mistral_common", "vllm"}
 
@@ -83,7 +88,7 @@ def test_the_wheel_has_every_page_and_card_and_nothing_of_the_clone(wheel):
     for page in (ROOT / "docs").rglob("*.md"):
         assert f"opro_local/docs/{page.relative_to(ROOT / 'docs')}" in packed
     for card in (ROOT / "models").glob("*.toml"):
-        assert f"opro_local/cards/{card.name}" in packed
+        assert f"opro_local/data/cards/{card.name}" in packed
     tops = {name.partition("/")[0] for name in packed}
     assert len(tops) == 2 and "opro_local" in tops, tops
     assert not [name for name in packed if "weights" in name or name.endswith((".pyc", ".gguf"))]

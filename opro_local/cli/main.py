@@ -128,7 +128,7 @@ def main() -> None:
 
 def _explained(error: Any) -> str:
     """What is wrong with the arguments, and whose help says what is right; nothing where the help was shown instead."""
-    message = error.format_message().rstrip(".")
+    message = str(error.format_message()).rstrip(".")
     if not message or error.ctx is None:
         return message
     joint = " See" if message.endswith("?") else "; see"
