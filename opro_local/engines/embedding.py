@@ -57,7 +57,7 @@ class EmbeddingEngine(Engine):
     def generate(
         self, requests: Sequence[Request], progress: Progress | None = None
     ) -> list[Completion]:
-        """One vector per request as a JSON list of numbers; texts longer than the context are cut."""
+        """One vector per request as a JSON list of numbers; texts beyond the context are cut."""
         done: list[Completion] = []
         for start in range(0, len(requests), BATCH):
             batch = requests[start : start + BATCH]

@@ -55,7 +55,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def host_memory() -> int:
-    """Bytes of the host's memory that this process could still take, within its container's limit."""
+    """Bytes of host memory that this process could still take, within its container's limit."""
     lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
     free = int(lines["MemAvailable"].split()[0]) << 10  # the kernel counts in KiB
     try:

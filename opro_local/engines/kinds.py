@@ -1,8 +1,8 @@
 """The table of engines: each engine's name, its class, and what is known of it before it starts.
 
-For: the one place that lists engines. A new engine is a file in this folder and one line in ENGINES;
-config, messages, placement and the cache read the rest from there. Not for: starting an engine
-(start.py). Nothing heavy is imported here, because the command line and the config read the table.
+For: the one place that lists engines. A new engine is a file in this folder and one line in
+ENGINES; config, messages, placement and the cache read the rest from there. Not for: starting an
+engine (start.py). Nothing heavy is imported here, because the config reads the table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class EngineKind:
     """What is known of an engine before any of its code is imported.
 
     Attributes:
-        location: "module:Class"; the class is called with EngineSettings and satisfies types.Engine.
+        location: "module:Class"; called with EngineSettings, it makes a types.Engine.
         packages: modules that must be importable.
         install: the command that installs them, for messages.
         reads_folder: whether it hosts a model from a folder; the scripted engine has none.

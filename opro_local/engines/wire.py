@@ -3,8 +3,9 @@
 For: messages as frames of bytes, and requests as lists that JSON can hold. Not for: the pipes, or
 what is said when (worker.py, worker_process.py).
 
-A message is a JSON list behind its length in 8 bytes, so that a reader knows where it ends. A batch of thousands of requests has few samplings, few adapters and few chat histories. Each of
-these goes once into a table, and a request names its place there.
+A message is a JSON list behind its length in 8 bytes, so that a reader knows where it ends. A batch
+of thousands of requests has few samplings, few adapters and few chat histories: each of these goes
+once into a table, and a request names its place there.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from numbers import Real
 from typing import Any
 
 from opro_local.errors import OproError
-from opro_local.types import Completion, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 
-class FunctionEngine:
+class FunctionEngine(Engine):
     """Answers each request with {"score": function(text)} as JSON, or with {"failed": why}, finish
     reason "failed".
 
@@ -44,15 +44,15 @@ class FunctionEngine:
         """One completion per request; see the Engine protocol. `progress` counts finished calls and
         no tokens.
         """
-        found = []
+        completions = []
         for request in requests:
             text = request.prompt.text
             if text not in self._known:
                 self._known[text] = self._call(text)
-            found.append(self._known[text])
+            completions.append(self._known[text])
             if progress:
-                progress(len(found), 0)
-        return found
+                progress(len(completions), 0)
+        return completions
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Functions read no tokens."""
@@ -67,20 +67,20 @@ class FunctionEngine:
             with contextlib.redirect_stdout(sys.stderr):
                 value = self._function(text)
         except OproError:
-            raise  # a model that the function asked has failed, which says nothing about the solution
+            # A model that the function asked has failed, which says nothing about the solution.
+            raise
         except (Exception, SystemExit) as error:
             return _answer(failed=f"exception: {describe_exception(error)}")
         if isinstance(value, bool) or not isinstance(value, Real):
             return _answer(failed=f"no number: the function returned {value!r:.80}")
         score = _finite(value)
-        return (
-            _answer(failed=f"not finite: the function returned {value!r:.40}")
-            if score is None
-            else _answer(score)
-        )
+        if score is None:
+            return _answer(failed=f"not finite: the function returned {value!r:.40}")
+        return _answer(score)
 
 
 def _finite(value: Real) -> float | None:
+    """The value as a float; None where it is infinite, no number, or an integer too large."""
     try:
         score = float(value)
     except OverflowError:
@@ -89,8 +89,9 @@ def _finite(value: Real) -> float | None:
 
 
 def _answer(score: float | None = None, failed: str = "") -> Completion:
-    told = {"failed": failed} if failed else {"score": score}
-    return Completion(json.dumps(told), "failed" if failed else "stop", 0, 0, 0)
+    if failed:
+        return Completion(json.dumps({"failed": failed}), "failed", 0, 0, 0)
+    return Completion(json.dumps({"score": score}), "stop", 0, 0, 0)
 
 
 def describe_exception(error: BaseException) -> str:
@@ -99,7 +100,8 @@ def describe_exception(error: BaseException) -> str:
     """
     message = (str(error).splitlines() or [""])[0]
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is ours
-    place = (
-        f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
-    )
+    place = ""
+    if frames:
+        last = frames[-1]
+        place = f" ({last.filename.rpartition('/')[2]}, line {last.lineno})"
     return f"{type(error).__name__}: {message}{place}"[:300]

@@ -39,17 +39,18 @@ def load(spec: str, setting: str, parameters: str) -> Callable[..., Any]:
     path = file_of(spec)
     if not path.is_file():
         raise DataError(f"{file}: no such file", f"it should define {name}({parameters})")
-    found = importlib.util.spec_from_file_location(f"opro_local_user_{path.stem}", path)
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses look their module up there
+    module_spec = importlib.util.spec_from_file_location(f"opro_local_user_{path.stem}", path)
+    assert module_spec is not None and module_spec.loader is not None  # it ends in .py
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module  # dataclasses look their module up there
     # The boundary to the user's code: whatever it raises while it loads is the user's to read, in
     # one line.
     try:
-        found.loader.exec_module(module)
+        module_spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise DataError(f"{file}: does not load: {what}", "correct the file") from error
-    function = getattr(module, name, None)
+    function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):
         raise DataError(f"{file}: defines no function {name!r}", "check the name after the colon")
     return function

@@ -36,10 +36,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opro_local.types import Completion, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
-CLOSE_SECONDS = 8.0
+CLOSE_SECONDS = 8.0  # more than the supervisor takes to end what a program has started
+# A {name} in a command.
+PLACEHOLDER = re.compile(r"\{(?P<name>\w+)\}")
+
+# A program's name, and the solution's text.
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Program:
     output_limit: int = 1_000_000
 
 
-class ProgramEngine:
+class ProgramEngine(Engine):
     """Answers each request by running a program (see the module's docstring).
 
     Runs of one batch with the same program and solution are one run, and a run that ended itself is
@@ -84,7 +89,7 @@ class ProgramEngine:
     def __init__(self, programs: Mapping[str, Program], parallel: int | None = None) -> None:
         self._programs = programs
         self._parallel = parallel or len(os.sched_getaffinity(0))
-        self._known: dict[tuple[str, str], Completion] = {}
+        self._known: dict[Key, Completion] = {}
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "program", "engine_version": "1"}
 
@@ -95,17 +100,18 @@ class ProgramEngine:
         no tokens.
         """
         asked = [(request.prompt.system or "", request.prompt.text) for request in requests]
-        found = {key: self._known[key] for key in asked if key in self._known}
-        with contextlib.closing(
-            self._run([key for key in dict.fromkeys(asked) if key not in found])
-        ) as ended:
+        done = {key: self._known[key] for key in asked if key in self._known}
+        missing = [key for key in dict.fromkeys(asked) if key not in done]
+        # Closed even when Ctrl-C leaves the loop: the generator then ends what still runs.
+        with contextlib.closing(self._run(missing)) as ended:
             for key, completion in ended:
-                found[key] = completion
+                done[key] = completion
+                # A run that was ended from outside might go better next time: not remembered.
                 if json.loads(completion.text)["exit"] is not None:
                     self._known[key] = completion
                 if progress:
-                    progress(sum(key in found for key in asked), 0)
-        return [found[key] for key in asked]
+                    progress(sum(key in done for key in asked), 0)
+        return [done[key] for key in asked]
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Programs read no tokens."""
@@ -114,14 +120,12 @@ class ProgramEngine:
     def close(self) -> None:
         """Nothing outlives a batch."""
 
-    def _run(
-        self, waiting: list[tuple[str, str]]
-    ) -> Generator[tuple[tuple[str, str], Completion], None, None]:
+    def _run(self, waiting: list[Key]) -> Generator[tuple[Key, Completion], None, None]:
         """Yield (key, completion) as the runs end. Left early, by Ctrl-C or an error, it ends those
         that run.
         """
         selector = selectors.DefaultSelector()
-        waiting.reverse()
+        waiting.reverse()  # taken from its end
         running: list[_Run] = []
         try:
             while waiting or running:
@@ -129,28 +133,28 @@ class ProgramEngine:
                     name, text = waiting.pop()
                     run = _Run((name, text), self._programs[name])
                     running.append(run)
-                    selector.register(run.supervisor.stdout, selectors.EVENT_READ, run)
+                    selector.register(run.stdout, selectors.EVENT_READ, run)
                 for chosen, _ in selector.select():
                     run = chosen.data
-                    if not run.hear():
-                        selector.unregister(run.supervisor.stdout)
+                    if not run.read():
+                        selector.unregister(run.stdout)
                         running.remove(run)
                         yield run.key, run.completion()
         finally:
             selector.close()
             for run in running:
-                run.supervisor.stdin.close()  # tells all supervisors at once
+                run.stdin.close()  # tells all supervisors at once
             for run in running:
                 run.end()
 
 
 class _Run:
-    """A supervisor at work."""
+    """One run of a program: its supervisor at work, and what that has said so far."""
 
-    def __init__(self, key: tuple[str, str], program: Program) -> None:
+    def __init__(self, key: Key, program: Program) -> None:
         self.key = key
-        self._heard = b""
-        self.supervisor = subprocess.Popen(
+        self._answer = b""
+        self._supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", SUPERVISOR],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -158,62 +162,66 @@ class _Run:
             # Ctrl-C in the terminal is the run's business.
             start_new_session=True,
         )
-        order = _order(program, *key)
-        self._place = order["place"]
-        data = memoryview(json.dumps(order).encode("ascii") + b"\n")
+        stdin, stdout = self._supervisor.stdin, self._supervisor.stdout
+        assert stdin is not None and stdout is not None  # both are pipes
+        self.stdin, self.stdout = stdin, stdout
+        job = _job(program, *key)
+        self._place = job["place"]
+        # An unbuffered file may take a part only: a pipe holds 64 KiB.
+        data = memoryview(json.dumps(job).encode("ascii") + b"\n")
         while data:
-            data = data[self.supervisor.stdin.write(data) :]
+            data = data[self.stdin.write(data) :]
 
-    def hear(self) -> bool:
+    def read(self) -> bool:
         """Read on; false when the supervisor has said everything."""
-        data = self.supervisor.stdout.read(1 << 16)
-        self._heard += data
+        data = self.stdout.read(1 << 16)
+        self._answer += data
         return bool(data)
 
     def completion(self) -> Completion:
         """What came of it."""
         self.end()
-        lost = {"exit": None, "ended": "lost", "stdout": "", "stderr": "", "written": 0}
-        told = json.loads(self._heard) if self._heard.endswith(b"}") else lost
-        out, binary = _decoded(told["stdout"], told.pop("written"))
-        told |= {
-            "stdout": out,
-            "binary": binary,
-            "stderr": _decoded(told["stderr"], sys.maxsize)[0],
-        }
-        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
-        return Completion(text, "stop" if told["exit"] == 0 else "failed", 0, 0, 0)
+        outcome: dict[str, Any] = {"exit": None, "ended": "lost", "stdout": "", "stderr": ""}
+        written = 0
+        # An answer that is not whole comes from a supervisor that was killed.
+        if self._answer.endswith(b"}"):
+            outcome = json.loads(self._answer)
+            written = outcome.pop("written")
+        outcome["stdout"], outcome["binary"] = _decoded(outcome["stdout"], written)
+        # How much of stderr is left out is not known; its beginning is taken for cut.
+        outcome["stderr"], _ = _decoded(outcome["stderr"], sys.maxsize)
+        text = json.dumps(outcome, sort_keys=True, separators=(",", ":"))
+        return Completion(text, "stop" if outcome["exit"] == 0 else "failed", 0, 0, 0)
 
     def end(self) -> None:
-        """Leave only when the supervisor is gone; a supervisor whose stdin ends takes its program with it."""
-        self.supervisor.stdin.close()
+        """Leave only when the supervisor is gone; one whose stdin ends takes its program along."""
+        self.stdin.close()
         try:
-            self.supervisor.wait(CLOSE_SECONDS)
+            self._supervisor.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            self.supervisor.kill()
-            self.supervisor.wait()
-        self.supervisor.stdout.close()
+            self._supervisor.kill()
+            self._supervisor.wait()
+        self.stdout.close()
         shutil.rmtree(self._place, ignore_errors=True)  # there only when the supervisor was killed
 
 
-def _order(program: Program, name: str, text: str) -> dict[str, Any]:
-    """What a supervisor is told to do."""
+def _job(program: Program, name: str, text: str) -> dict[str, Any]:
+    """What a supervisor has to do, as the JSON that it reads."""
     place = os.path.join(tempfile.gettempdir(), f"opro-local-{secrets.token_hex(8)}")
     workspace = os.path.join(place, "workspace") if program.workspace else ""
     file = os.path.join(workspace or place, program.place)
-    names = {
-        "file": file,
-        "workspace": workspace,
-        "task": name,
-        **({"prompt": program.prompt} if program.prompt else {}),
+    names = {"file": file, "workspace": workspace, "task": name}
+    if program.prompt:
+        names["prompt"] = program.prompt
+    own = {
+        "OPRO_LOCAL_FILE": file,
+        "OPRO_LOCAL_TASK": name,
+        "OPRO_LOCAL_WORKSPACE": workspace,
     }
     return {
         "command": [_filled(part, names) for part in program.command],
         "copy": program.workspace,
-        "environment": {
-            **program.environment,
-            **{"OPRO_LOCAL_FILE": file, "OPRO_LOCAL_TASK": name, "OPRO_LOCAL_WORKSPACE": workspace},
-        },
+        "environment": {**program.environment, **own},
         "file": file,
         "folder": workspace or program.folder or os.getcwd(),
         "limit": program.output_limit,
@@ -227,7 +235,7 @@ def _order(program: Program, name: str, text: str) -> dict[str, Any]:
 
 def _filled(part: str, names: Mapping[str, str]) -> str:
     """In one pass: a {file} that stands in a prompt is the prompt's own."""
-    return re.sub(r"\{(\w+)\}", lambda match: names.get(match[1], match[0]), part)
+    return PLACEHOLDER.sub(lambda match: names.get(match["name"], match[0]), part)
 
 
 def _decoded(latin: str, written: int) -> tuple[str, bool]:
@@ -236,7 +244,9 @@ def _decoded(latin: str, written: int) -> tuple[str, bool]:
     """
     data = latin.encode("latin-1")
     if written > len(data):
-        data = data[next((i for i in range(min(4, len(data))) if data[i] & 0xC0 != 0x80), 0) :]
+        # In UTF-8 all bytes of a character but its first begin with the bits 10.
+        firsts = (i for i in range(min(4, len(data))) if data[i] & 0xC0 != 0x80)
+        data = data[next(firsts, 0) :]
     try:
         return data.decode("utf-8"), False
     except UnicodeDecodeError:

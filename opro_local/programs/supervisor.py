@@ -9,7 +9,7 @@ grandchild that calls setsid is found and ended too. It watches its stdin: the e
 means that the run is gone, and then the program goes as well. This is tidiness, not a sandbox: a
 program that means harm has its user's rights, and may end its supervisor first.
 
-Reads one JSON line, made by program._order, and writes one JSON object: `exit` (the status,
+Reads one JSON line, made by program._job, and writes one JSON object: `exit` (the status,
 negative for a signal, null when it was ended), `ended` (why, "" when it ended itself), `stdout` and
 `stderr` (their last bytes as latin-1 text) and `written` (bytes in all).
 """
@@ -27,9 +27,9 @@ import sys
 import time
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-PIECE = 1 << 16
-STDOUT_TAIL, STDERR_TAIL = 1 << 16, 1 << 12
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # from <sys/prctl.h>
+PIECE = 1 << 16  # bytes read at once
+STDOUT_TAIL, STDERR_TAIL = 1 << 16, 1 << 12  # bytes kept
 ENDING_SECONDS = 5.0
 
 LIBC = ctypes.CDLL(None)
@@ -57,14 +57,14 @@ class Tail:
 
 
 def main() -> None:
-    """Run what stdin says, tell what came of it, and leave only when nothing of it is left."""
+    """Run what stdin says, write what came of it, and leave only when nothing of it is left."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    order = json.loads(_line())
-    place = order["place"]
+    job = json.loads(_line())
+    place = job["place"]
     try:
-        told = _run(order)
+        outcome = _run(job)
     except (OSError, ValueError, shutil.Error) as error:
-        told = {
+        outcome = {
             "exit": None,
             "ended": f"not started: {error}",
             "stdout": "",
@@ -74,12 +74,13 @@ def main() -> None:
     finally:
         _end_all()
         shutil.rmtree(place, ignore_errors=True)
-    if told["ended"] != "orphan":
+    if outcome["ended"] != "orphan":  # nobody is left to read it
         with os.fdopen(1, "wb") as answer:
-            answer.write(json.dumps(told).encode("ascii"))
+            answer.write(json.dumps(outcome).encode("ascii"))
 
 
 def _line() -> bytes:
+    # By the descriptor: a buffered reader might take more, and `_watch` polls the rest.
     line = b""
     while not line.endswith(b"\n"):
         data = os.read(0, PIECE)
@@ -89,52 +90,55 @@ def _line() -> bytes:
     return line
 
 
-def _run(order: dict[str, Any]) -> dict[str, Any]:
+def _run(job: dict[str, Any]) -> dict[str, Any]:
     """Make the program's folder, start it and watch it."""
-    os.mkdir(order["place"], 0o700)
-    if order["copy"]:
-        shutil.copytree(order["copy"], order["workspace"], symlinks=True, ignore=_runs)
-    os.makedirs(os.path.dirname(order["file"]), exist_ok=True)
-    if os.path.islink(order["file"]):
-        os.unlink(order["file"])  # a link in the workspace may lead out of the copy
-    with open(order["file"], "wb") as file:
-        file.write(order["text"].encode("utf-8", "replace"))
-    with open(order["file"] if order["stdin"] else os.devnull, "rb") as source:
+    os.mkdir(job["place"], 0o700)
+    if job["copy"]:
+        shutil.copytree(job["copy"], job["workspace"], symlinks=True, ignore=_ignore_runs)
+    os.makedirs(os.path.dirname(job["file"]), exist_ok=True)
+    if os.path.islink(job["file"]):
+        os.unlink(job["file"])  # a link in the workspace may lead out of the copy
+    with open(job["file"], "wb") as file:
+        file.write(job["text"].encode("utf-8", "replace"))
+    with open(job["file"] if job["stdin"] else os.devnull, "rb") as source:
         child = subprocess.Popen(
-            order["command"],
-            cwd=order["folder"],
+            job["command"],
+            cwd=job["folder"],
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **order["environment"]},
+            env={**os.environ, **job["environment"]},
             start_new_session=True,
-            preexec_fn=_bind,
+            preexec_fn=_die_with_supervisor,
         )
     out, err = Tail(child.stdout, STDOUT_TAIL), Tail(child.stderr, STDERR_TAIL)
-    ended = _watch(child, (out, err), time.monotonic() + order["timeout"], order["limit"])
+    ended = _watch(child, (out, err), time.monotonic() + job["timeout"], job["limit"])
     if ended:
         _end_all()
     status = child.wait()
+    # What the pipes still hold; `|`, so that both are read each time.
     while not ended and (out.read() | err.read()):
-        if out.total + err.total > order["limit"]:
+        if out.total + err.total > job["limit"]:
             ended = "output"
     texts = {"stdout": out.kept.decode("latin-1"), "stderr": err.kept.decode("latin-1")}
     return {"exit": None if ended else status, "ended": ended, **texts, "written": out.total}
 
 
-def _runs(_: str, names: list[str]) -> list[str]:
+def _ignore_runs(_: str, names: list[str]) -> list[str]:
     """Leave out runs that are kept in the workspace, such as the one this is for."""
     return names if "run.sqlite" in names else []
 
 
-def _bind() -> None:
-    """In the child, before it becomes the program: die when the supervisor is killed."""
+def _die_with_supervisor() -> None:
+    """In the child, before it becomes the program: the kernel ends it when this process ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _watch(child: subprocess.Popen, tails: tuple[Tail, Tail], deadline: float, limit: int) -> str:
+def _watch(
+    child: subprocess.Popen[bytes], tails: tuple[Tail, Tail], deadline: float, limit: int
+) -> str:
     """Read until the program ends: "", or why it must not go on: "time", "output" or "orphan"."""
-    over = os.pidfd_open(child.pid)
+    over = os.pidfd_open(child.pid)  # readable when the program has ended
     poll = select.poll()
     by_number = {tail.stream.fileno(): tail for tail in tails}
     for number in (0, over, *by_number):
@@ -180,21 +184,25 @@ def _has_children() -> bool:
 
 
 def _descendants() -> set[int]:
+    """The living processes below this one, as the kernel's list has them now."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as stat:
+                    # The name in parentheses may hold anything, even ")"; after it come the state
+                    # and the parent.
                     fields = stat.read().rpartition(b")")[2].split()
             except OSError:
-                continue
+                continue  # it has ended meanwhile
             if fields[0] != b"Z":
                 children.setdefault(int(fields[1]), []).append(int(name))
-    found, layer = set(), [os.getpid()]
+    below: set[int] = set()
+    layer = [os.getpid()]
     while layer:
         layer = [child for parent in layer for child in children.get(parent, ())]
-        found.update(layer)
-    return found
+        below.update(layer)
+    return below
 
 
 def _signal(pids: set[int], number: int) -> None:
