@@ -27,6 +27,12 @@ def fields(section):
     return [(name, field) for kind in kinds for name, field in kind.model_fields.items()]
 
 
+def default(field):
+    """A field's default, as TOML would give it."""
+    value = field.get_default(call_default_factory=True)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def literals(cell):
     """The values in a cell, as far as they are written as in TOML; words say what no value does."""
     word = re.fullmatch(r"`(\w+)`", cell)
@@ -55,8 +61,7 @@ def test_the_reference_has_the_fields_defaults(section):
         if len(values) != len(names):
             continue
         for name, value in zip(names, values, strict=True):
-            defaults = [field.get_default() for known, field in fields(section) if known == name]
-            plain = [list(one) if isinstance(one, tuple) else one for one in defaults]
+            plain = [default(field) for known, field in fields(section) if known == name]
             # A default of None is said in words: what the setting comes to then.
             if plain != [None] and value not in (plain[0], str(plain[0])):
                 pytest.fail(f"{section}.{name}: {value!r} in the reference, {plain} in the code")
