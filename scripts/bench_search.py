@@ -50,7 +50,7 @@ from opro_local.runs.plans.prompt import mixed_proposer
 from opro_local.runs.result import summarize as summary
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts.metaprompt import View
-from opro_local.search.state import SearchState
+from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Solution
 
@@ -182,10 +182,10 @@ def random_draws(
             replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows))
         )
     state = SearchState(problem, ready.config, trajectory)
-    yield from state.score([baseline], "train", 0)
-    yield from state.score(solutions, "validation", 0)
+    yield from state.score(Candidates([baseline], 0), "train")
+    yield from state.score(Candidates(solutions, 0), "validation")
     best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
-    yield from state.score([baseline, best], "test", 0)
+    yield from state.score(Candidates([baseline, best], 0), "test")
     return SearchResult("drawn", baseline, best)
 
 

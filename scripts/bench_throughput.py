@@ -38,7 +38,7 @@ from opro_local.runs import bench
 from opro_local.runs.driver import drive
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.store import open_store
-from opro_local.search.state import SearchState
+from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import EngineSettings, Prompt, Request, Solution
 
@@ -174,8 +174,9 @@ def ours(side, ready, solutions, requests, worker, store, number) -> bench.Pass:
     if side == "worker":
         timed.generate(requests)
     else:
+        state = SearchState(ready.problem, ready.config, trajectory)
         drive(
-            SearchState(ready.problem, ready.config, trajectory).score(solutions, "train", number),
+            state.score(Candidates(solutions, number), "train"),
             {"scorer": timed},
             trajectory,
             store,

@@ -35,7 +35,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
-from opro_local.search.state import SearchState
+from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Solution
 
@@ -224,7 +224,7 @@ class _Sides:
         timed = self._timed()
         trajectory = Trajectory()
         state = SearchState(self._problem, self._config, trajectory)
-        search = state.score(self._solutions, "train", next(self._steps))
+        search = state.score(Candidates(self._solutions, next(self._steps)), "train")
         begun = time.perf_counter()
         drive(search, timed, trajectory, self._store)
         seconds = time.perf_counter() - begun

@@ -31,7 +31,7 @@ from opro_local.runs.result import difference_of, figures_of, shown_of
 from opro_local.runs.run import write_whole
 from opro_local.runs.store import read_store
 from opro_local.search.loop import SearchResult
-from opro_local.search.state import SearchState
+from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Split
 
@@ -63,7 +63,8 @@ def evaluation(config: Config) -> Plan:
     solutions = list(dict.fromkeys(problem.seeds()))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        yield from SearchState(problem, config, trajectory).score(solutions, split, 0)
+        state = SearchState(problem, config, trajectory)
+        yield from state.score(Candidates(solutions, 0), split)
         best = max(_entries(trajectory), key=lambda entry: entry.score.value).solution
         return SearchResult("evaluated", solutions[0], best)
 

@@ -24,7 +24,7 @@ from opro_local.errors import DataError
 from opro_local.search.proposing import Proposer
 from opro_local.search.schedules.schedule import Schedule, make_schedule
 from opro_local.search.similarity import Similarity
-from opro_local.search.state import SearchState
+from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Batches, BatchResult, Solution
 
@@ -66,10 +66,12 @@ def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResu
     finalists = [entry.solution for entry in leaders]
     best = finalists[0]
     if "validation" in splits:
-        yield from state.score(_distinct([baseline, *finalists]), "validation", last_step)
+        yield from state.score(
+            Candidates(_distinct([baseline, *finalists]), last_step), "validation"
+        )
         best = _choose(trajectory, baseline, finalists, settings.doubt)
     if "test" in splits:
-        yield from state.score(_distinct([baseline, best]), "test", last_step)
+        yield from state.score(Candidates(_distinct([baseline, best]), last_step), "test")
     return SearchResult(reason, baseline, best)
 
 
@@ -83,8 +85,8 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
     schedule, similarity = make_schedule(state.config), Similarity(settings)
     seeds = yield from proposer.start()
     if seeds:
-        similarities = yield from _measure(state, seeds, 0, similarity)
-        yield from schedule.score_seeds(state, seeds, similarities)
+        measured = yield from _measure(state, seeds, 0, similarity)
+        yield from schedule.score_seeds(state, measured)
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}",
@@ -94,22 +96,22 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
         reason = stop_reason(trajectory, settings, step - 1)
         if reason:
             return reason
-        candidates = yield from proposer.propose(step, _affordable(state, schedule))
-        if candidates:
-            similarities = yield from _measure(state, candidates, step, similarity)
-            yield from schedule.score_step(state, candidates, step, similarities)
+        proposed = yield from proposer.propose(step, _affordable(state, schedule))
+        if proposed:
+            measured = yield from _measure(state, proposed, step, similarity)
+            yield from schedule.score_step(state, measured)
     return stop_reason(trajectory, settings, settings.steps) or f"all {settings.steps} steps done"
 
 
 def _measure(
     state: SearchState, solutions: Sequence[Solution], step: int, similarity: Similarity
-) -> Generator[Batch, BatchResult, list[float]]:
-    """How close each new solution is to those before it; from now on they count as seen."""
+) -> Generator[Batch, BatchResult, Candidates]:
+    """New solutions with how close each is to those before it; from now on they count as seen."""
     state.trajectory.expect(solutions)
     texts = [solution.text for solution in solutions]
     measured = similarity.measure(texts, f"{step}/train")
-    similarities: list[float] = yield from state.trajectory.count_costs(measured)
-    return similarities
+    similarities = yield from state.trajectory.count_costs(measured)
+    return Candidates(solutions, step, similarities)
 
 
 def _complete_leaders(state: SearchState, step: int) -> Batches:
@@ -120,7 +122,8 @@ def _complete_leaders(state: SearchState, step: int) -> Batches:
         return
     solutions = [entry.solution for entry in partial]
     similarities = [entry.similarity for entry in partial]
-    yield from state.score(solutions, "train", step, similarities, label=f"{step}/train/leaders")
+    candidates = Candidates(solutions, step, similarities)
+    yield from state.score(candidates, "train", label=f"{step}/train/leaders")
 
 
 def _affordable(state: SearchState, schedule: Schedule) -> int:

@@ -17,6 +17,25 @@ from opro_local.types import Batches, Problem, Rejection, RowProblem, Score, Sol
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """Solutions that are scored together.
+
+    Attributes:
+        solutions: in the order in which they enter the trajectory.
+        step: the step that their entries belong to.
+        similarities: what Similarity.measure says of each; () where it is not asked.
+    """
+
+    solutions: Sequence[Solution]
+    step: int
+    similarities: Sequence[float] = ()
+
+    def part(self, start: int, stop: int | None = None) -> Candidates:
+        """Those at the positions from `start` up to `stop`, or to the end."""
+        return Candidates(self.solutions[start:stop], self.step, self.similarities[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
 class SearchState:
     """One search on its way.
 
@@ -41,54 +60,50 @@ class SearchState:
 
     def score(
         self,
-        solutions: Sequence[Solution],
+        candidates: Candidates,
         split: Split,
-        step: int,
-        similarities: Sequence[float] = (),
         rows: np.ndarray | None = None,
         label: str = "",
     ) -> Batches:
         """Score solutions on a split with one batch, and enter them in the trajectory.
 
         Args:
-            solutions: at least one.
+            candidates: at least one.
             split: which examples.
-            step: the step that the entries belong to.
-            similarities: what Similarity.measure says of the solutions; () where it is not asked.
             rows: shape (n,), ascending positions in the split; None means all.
             label: the batch's; by default step and split.
         """
-        label = label or f"{step}/{split}"
+        label = label or f"{candidates.step}/{split}"
         if rows is None:
-            batches = self.problem.evaluate(solutions, split, label)
+            batches = self.problem.evaluate(candidates.solutions, split, label)
         else:
+            solutions = candidates.solutions
             batches = self.row_problem.evaluate(solutions, split, label, rows.tolist())
         results: list[Score | str] = yield from self.trajectory.count_costs(batches)
         if rows is not None:
             results = [_of_rows(result, rows) for result in results]
-        self.enter(solutions, results, split, step, similarities)
+        self.enter(candidates, results, split)
 
     def enter(
         self,
-        solutions: Sequence[Solution],
+        candidates: Candidates,
         results: Sequence[Score | str],
         split: Split,
-        step: int,
-        similarities: Sequence[float] = (),
         dropping: bool = False,
     ) -> None:
         """Append what was scored to the trajectory, and reject what could not be.
 
         Args:
-            solutions: what was scored.
+            candidates: what was scored.
             results: one for each: its score, or the reason why it has none.
-            split, step, similarities: see `score`.
+            split: where.
             dropping: whether a score on a part of the rows means that a race dropped the solution.
         """
+        solutions, step = candidates.solutions, candidates.step
         position = 0
         if split == "train":
             position = sum(entry.step == step for entry in self.trajectory.entries)
-        similarities = similarities or [0.0] * len(solutions)
+        similarities = candidates.similarities or [0.0] * len(solutions)
         for solution, result, similarity in zip(solutions, results, similarities, strict=True):
             if isinstance(result, str):
                 self.trajectory.reject(Rejection(step, solution.text, result))

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from opro_local.search import racing
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Score, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches, Score
 
 
 class RaceRules(Protocol):
@@ -38,35 +38,27 @@ class RaceRules(Protocol):
         """
 
 
-def score_in_blocks(
-    rules: RaceRules,
-    state: SearchState,
-    solutions: Sequence[Solution],
-    step: int,
-    similarities: Sequence[float],
-) -> Batches:
+def score_in_blocks(rules: RaceRules, state: SearchState, candidates: Candidates) -> Batches:
     """Score solutions on the same blocks of train rows until all rows are scored, or no solution is
     left. After each block but the last the rules say who is dropped.
 
     Args:
         rules: the race's.
         state: the search; its trajectory has a reference, the incumbent.
-        solutions: those of the step.
-        step: the step.
-        similarities: one for each solution.
+        candidates: those of the step.
     """
     reference = state.trajectory.reference
     if reference is None:
         raise ValueError("a race needs a solution that was scored on all rows before")
     incumbent = reference.score
-    order = rules.order(state, step, incumbent.n)
-    race = _Race(len(solutions), order)
+    order = rules.order(state, candidates.step, incumbent.n)
+    race = _Race(len(candidates.solutions), order)
     block = 0
     while race.alive and race.done < incumbent.n:
         count = rules.next_rows(state, len(race.alive), race.done, incumbent.n)
         rows = order[race.done : race.done + count]
-        asked = [solutions[i] for i in race.alive]
-        label = f"{step}/train/{block}"
+        asked = [candidates.solutions[i] for i in race.alive]
+        label = f"{candidates.step}/train/{block}"
         batches = state.row_problem.evaluate(asked, "train", label, rows.tolist())
         results = yield from state.trajectory.count_costs(batches)
         race.add(results, len(rows))
@@ -74,7 +66,7 @@ def score_in_blocks(
         if race.done < incumbent.n:
             on_same_rows = incumbent.values[order[: race.done]]
             race.drop(rules.losers(state, race.values, on_same_rows, incumbent.n))
-    state.enter(solutions, race.results(), "train", step, similarities, dropping=True)
+    state.enter(candidates, race.results(), "train", dropping=True)
 
 
 class _Race:

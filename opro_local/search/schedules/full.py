@@ -5,10 +5,8 @@ For: the plainest schedule, and how the others score their seeds. Not for: savin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches
 
 
 class Full:
@@ -18,18 +16,10 @@ class Full:
         """See Schedule.pairs."""
         return solutions * rows
 
-    def score_seeds(
-        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
-    ) -> Batches:
+    def score_seeds(self, state: SearchState, seeds: Candidates) -> Batches:
         """See Schedule.score_seeds."""
-        yield from state.score(seeds, "train", 0, similarities)
+        return state.score(seeds, "train")
 
-    def score_step(
-        self,
-        state: SearchState,
-        solutions: Sequence[Solution],
-        step: int,
-        similarities: Sequence[float],
-    ) -> Batches:
+    def score_step(self, state: SearchState, candidates: Candidates) -> Batches:
         """See Schedule.score_step."""
-        yield from state.score(solutions, "train", step, similarities)
+        return state.score(candidates, "train")

@@ -5,14 +5,12 @@ For: the schedule "halve", the default of a mixed search. Not for: where to look
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from opro_local.search import chance, racing
 from opro_local.search.schedules.blocks import score_in_blocks
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches
 
 
 class Halve:
@@ -22,26 +20,19 @@ class Halve:
         """See Schedule.pairs."""
         return racing.cost(solutions, rows)
 
-    def score_seeds(
-        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
-    ) -> Batches:
+    def score_seeds(self, state: SearchState, seeds: Candidates) -> Batches:
         """The baseline on all rows, and then the other seeds as a step's solutions are.
 
         A baseline that can't be scored leaves nothing to compare them with.
         """
-        yield from state.score(seeds[:1], "train", 0, similarities[:1])
-        if len(seeds) > 1 and state.trajectory.reference:
-            yield from score_in_blocks(self, state, seeds[1:], 0, similarities[1:])
+        yield from state.score(seeds.part(0, 1), "train")
+        others = seeds.part(1)
+        if others.solutions and state.trajectory.reference:
+            yield from score_in_blocks(self, state, others)
 
-    def score_step(
-        self,
-        state: SearchState,
-        solutions: Sequence[Solution],
-        step: int,
-        similarities: Sequence[float],
-    ) -> Batches:
+    def score_step(self, state: SearchState, candidates: Candidates) -> Batches:
         """See Schedule.score_step."""
-        yield from score_in_blocks(self, state, solutions, step, similarities)
+        return score_in_blocks(self, state, candidates)
 
     def order(self, state: SearchState, step: int, total: int) -> np.ndarray:
         """With every label in its share.

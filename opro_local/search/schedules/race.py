@@ -6,14 +6,12 @@ For: the schedule "race". Not for: the test itself (../racing.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from opro_local.search import chance, racing
 from opro_local.search.schedules.blocks import score_in_blocks
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches
 
 
 class Race:
@@ -23,21 +21,13 @@ class Race:
         """See Schedule.pairs: a race may have to score everything."""
         return solutions * rows
 
-    def score_seeds(
-        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
-    ) -> Batches:
+    def score_seeds(self, state: SearchState, seeds: Candidates) -> Batches:
         """See Schedule.score_seeds."""
-        yield from state.score(seeds, "train", 0, similarities)
+        return state.score(seeds, "train")
 
-    def score_step(
-        self,
-        state: SearchState,
-        solutions: Sequence[Solution],
-        step: int,
-        similarities: Sequence[float],
-    ) -> Batches:
+    def score_step(self, state: SearchState, candidates: Candidates) -> Batches:
         """See Schedule.score_step."""
-        yield from score_in_blocks(self, state, solutions, step, similarities)
+        return score_in_blocks(self, state, candidates)
 
     def order(self, state: SearchState, step: int, total: int) -> np.ndarray:
         """At random, anew in every step: nothing is assumed about rows but this order."""

@@ -5,14 +5,13 @@ For: the contract. Not for: any schedule's own work, or which there are (table.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import Protocol
 
 from opro_local.config.settings import Config
 from opro_local.search.schedules.table import SCHEDULES
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches
 
 
 class Schedule(Protocol):
@@ -26,21 +25,13 @@ class Schedule(Protocol):
     def pairs(self, solutions: int, rows: int) -> int:
         """At most how many pairs of a solution and a row a step with so many solutions costs."""
 
-    def score_seeds(
-        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
-    ) -> Batches:
+    def score_seeds(self, state: SearchState, seeds: Candidates) -> Batches:
         """Score the starting solutions, at least one. The first is the baseline: it sees all rows,
         and scores on a part of the rows are compared with those on all.
         """
 
-    def score_step(
-        self,
-        state: SearchState,
-        solutions: Sequence[Solution],
-        step: int,
-        similarities: Sequence[float],
-    ) -> Batches:
-        """Score the solutions of a step, at least one."""
+    def score_step(self, state: SearchState, candidates: Candidates) -> Batches:
+        """Score the candidates of a later step, at least one."""
 
 
 def make_schedule(config: Config) -> Schedule:

@@ -5,13 +5,11 @@ For: drawing the rows, once for all steps or anew for each. Not for: races, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from opro_local.search import chance
-from opro_local.search.state import SearchState
-from opro_local.types import Batches, Solution
+from opro_local.search.state import Candidates, SearchState
+from opro_local.types import Batches
 
 
 class Subset:
@@ -21,21 +19,13 @@ class Subset:
         """See Schedule.pairs; a bound, as the rows of a step may be fewer."""
         return solutions * rows
 
-    def score_seeds(
-        self, state: SearchState, seeds: Sequence[Solution], similarities: Sequence[float]
-    ) -> Batches:
+    def score_seeds(self, state: SearchState, seeds: Candidates) -> Batches:
         """See Schedule.score_seeds."""
-        yield from state.score(seeds, "train", 0, similarities)
+        return state.score(seeds, "train")
 
-    def score_step(
-        self,
-        state: SearchState,
-        solutions: Sequence[Solution],
-        step: int,
-        similarities: Sequence[float],
-    ) -> Batches:
+    def score_step(self, state: SearchState, candidates: Candidates) -> Batches:
         """See Schedule.score_step."""
-        yield from state.score(solutions, "train", step, similarities, _rows(state, step))
+        return state.score(candidates, "train", _rows(state, candidates.step))
 
 
 def _rows(state: SearchState, step: int) -> np.ndarray | None:
