@@ -27,9 +27,11 @@ KINDS = ("number", "boolean", "choice", "text")
 SECOND_ROUND = "So the final answer is"
 SECOND_ROUND_TOKENS = 50
 
+# What divides a prompt into its options: "(A)" or "A:", anywhere.
 OPTION = re.compile(r"\([A-Z]\)|A:")
 SYMBOL = re.compile(r"\([A-Z]\)")
-LETTER = re.compile(r"\(([a-z])\)|([a-z])")
+# A letter in small type, as a target or a reading is: "(b)" or "b".
+LETTER = re.compile(r"\((?P<enclosed>[a-z])\)|(?P<bare>[a-z])")
 # These are spelled out ("<PERIOD>") where an option's text is compared, so that they never equal
 # it.
 SENTENCE_ENDS = re.compile("[!?.]")
@@ -162,28 +164,28 @@ def options(prompt: str, target: str) -> Options | None:
     option.
 
     An option reaches from its "(A)" to the next such mark or "A:" and to the end of the line. They
-    are counted, not
-    read: the second mark in the prompt starts option B, whatever its letter. The paper's code
-    scores 0 where the target is no letter, and fails with an IndexError where the target has no
-    option; here that scores 0 as well.
+    are counted, not read: the second mark in the prompt starts option B, whatever its letter. The
+    paper's code scores 0 where the target is no letter, and fails with an IndexError where the
+    target has no option; here that scores 0 as well.
     """
     target = target.lower()
-    found = LETTER.fullmatch(target)
-    if not found:
+    match = LETTER.fullmatch(target)
+    if not match:
         return None
-    letter = found[1] or found[2]
+    letter = match["enclosed"] or match["bare"]
     index = ord(letter) - ord("a")
     texts = [part.strip().lower().partition("\n")[0] for part in OPTION.split(prompt)[1:]]
     if index >= len(texts):
         return None
     shown = set(SYMBOL.findall(prompt))
-    last = next(
-        (at for at, name in enumerate(string.ascii_uppercase) if f"({name})" not in shown), 26
-    )
+    # The paper's code counts letters from A on until one is missing.
+    last = 0
+    while last < 26 and f"({string.ascii_uppercase[last]})" in shown:
+        last += 1
+    right = texts[index]
     others = tuple(text for at, text in enumerate(texts[:last]) if at != index)
-    return Options(
-        target, letter, texts[index], others, not any(texts[index] in other for other in others)
-    )
+    distinct = not any(right in other for other in others)
+    return Options(target, letter, right, others, distinct)
 
 
 def kind_of(targets: Sequence[str]) -> str:

@@ -5,10 +5,11 @@ For: rows as the reference shows them; the paper only evaluates on AQuA (section
 the rationales, which are kept as a column and shown to nobody.
 """
 
-# One row of AQuA.json (one object a line; the 254 rows of the published test split):   {"question":
-# "How many of the numbers ...?", "options": ["A)11", "B)12", "C)13", "D)14", "E)15"],
-# "rationale": "Explanation : ...", "correct": "C"} At Hugging Face (deepmind/aqua_rat) the columns
-# are the same.
+# One row of AQuA.json (one object a line; the 254 rows of the published test split):
+#   {"question": "How many of the numbers ...?",
+#    "options": ["A)11", "B)12", "C)13", "D)14", "E)15"],
+#    "rationale": "Explanation : ...", "correct": "C"}
+# At Hugging Face (deepmind/aqua_rat) the columns are the same.
 
 from __future__ import annotations
 

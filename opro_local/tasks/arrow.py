@@ -31,11 +31,12 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
     try:
         saved = datasets.load_from_disk(str(place))
         parts = saved if isinstance(saved, datasets.DatasetDict) else {"": saved}
-        parts = {
-            name: part
-            for name, part in parts.items()
-            if not (name and only) or SPLIT_NAMES.get(name, name) in only
-        }
+        if only:
+            parts = {
+                name: part
+                for name, part in parts.items()
+                if not name or SPLIT_NAMES.get(name, name) in only
+            }
         tables = {name: part.with_format("arrow")[:] for name, part in parts.items()}
     except (
         OSError,
@@ -48,17 +49,17 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
         raise DataError(
             f"{place}: no readable dataset: {_first_line(error)}", "save it again"
         ) from None
-    found = {}
+    read = {}
     for name, part in parts.items():
         names = {
             column: feature.names
             for column, feature in part.features.items()
             if hasattr(feature, "names")
         }
-        found[SPLIT_NAMES.get(name, name)] = _arrow_table(
+        read[SPLIT_NAMES.get(name, name)] = _arrow_table(
             tables[name], str(place / name), None if typed else names
         )
-    return found
+    return read
 
 
 def read_parquet(path: Path, typed: bool = False) -> Table:

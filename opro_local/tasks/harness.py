@@ -5,12 +5,18 @@ For: rows, stop texts and filters as that project would use them with no few-sho
 what the YAML may say (harness_yaml.py) or the verdicts (scoring/harness.py).
 """
 
-# What such a file looks like (lm_eval/tasks/gsm8k/gsm8k.yaml has this shape):   dataset_path: json
-# dataset_kwargs: {data_files: {train: sums_train.jsonl, test: sums_test.jsonl}}   training_split:
-# train   test_split: test   doc_to_text: "Question: {{question}}\nAnswer:"   doc_to_target:
-# "{{answer}}"   generation_kwargs: {until: ["Question:"], max_gen_toks: 64}   filter_list: [{name:
-# strict, filter: [{function: regex, regex_pattern: "#### (-?\\d+)"}, {function: take_first}]}]
-# metric_list: [{metric: exact_match, ignore_case: true}]
+# What such a file looks like (lm_eval/tasks/gsm8k/gsm8k.yaml has this shape):
+#   dataset_path: json
+#   dataset_kwargs: {data_files: {train: sums_train.jsonl, test: sums_test.jsonl}}
+#   training_split: train
+#   test_split: test
+#   doc_to_text: "Question: {{question}}\nAnswer:"
+#   doc_to_target: "{{answer}}"
+#   generation_kwargs: {until: ["Question:"], max_gen_toks: 64}
+#   filter_list:
+#     - name: strict
+#       filter: [{function: regex, regex_pattern: "#### (-?\\d+)"}, {function: take_first}]
+#   metric_list: [{metric: exact_match, ignore_case: true}]
 
 from __future__ import annotations
 
@@ -105,17 +111,15 @@ def _splits(
         )
     tables = _tables(path, said, settings, list(named.values()))
     render = _renderer(path, said)
+    notices: list[str] = []
     rows = {
         split: published.examples(split, tables[name].rows, render) for split, name in named.items()
     }
     if len(rows) == 1 and "train" not in rows:
         ((split, only),) = rows.items()
-        parts = divide(only, settings.split, settings.split_seed)
-        return {name: tuple(part) for name, part in parts.items()}, [
-            f"{path}: no training_split: {split} is divided"
-        ]
-    notices = []
-    if "train" not in rows:
+        rows = divide(only, settings.split, settings.split_seed)
+        notices.append(f"{path}: no training_split: {split} is divided")
+    elif "train" not in rows:
         rows = {"train": rows["validation"], "test": rows["test"]}
         notices.append(f"{path}: no training_split: validation is trained on")
     elif "test" not in rows and "validation" in rows:
@@ -136,49 +140,42 @@ def _tables(
     local = said["dataset_path"] in BUILDERS
     files = options.pop("data_files", None) if local else None
     if options:
-        supported = (
-            "data_files"
-            if local
-            else f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
-        )
+        supported = "data_files"
+        if not local:
+            supported = f"none, or data_files with a dataset_path of {', '.join(BUILDERS)}"
         raise DataError(
             f"{path}: dataset_kwargs: {next(iter(options))} is not supported",
             f"supported: {supported}",
         )
     base = Path(settings.data_dir) if settings.data_dir else path.parent
-    found = _data_files(path, base, files) if local else _hub_folder(path, settings, said, wanted)
+    there = _data_files(path, base, files) if local else _hub_folder(path, settings, said, wanted)
     tables = {}
     for name in wanted:
-        table_name = name if name in found else SPLIT_NAMES.get(name, name)
-        if table_name not in found:
+        own_name = name if name in there else SPLIT_NAMES.get(name, name)
+        if own_name not in there:
             raise DataError(
                 f"{path}: the data has no split {name!r}",
-                f"its splits are: {', '.join(found) or 'none'}",
+                f"its splits are: {', '.join(there) or 'none'}",
             )
-        tables[name] = found[table_name]
+        tables[name] = there[own_name]
     return tables
 
 
 def _data_files(path: Path, base: Path, files: Any) -> dict[str, Table]:
     # `datasets` calls the split of files without a name train.
     named = files if isinstance(files, dict) else {"train": files}
-    found = {}
+    read = {}
     for split, listed in named.items():
         parts = [listed] if isinstance(listed, str) else listed
-        if (
-            not isinstance(parts, list)
-            or not parts
-            or not all(isinstance(name, str) for name in parts)
-        ):
+        if not (isinstance(parts, list) and parts and harness_yaml.are_texts(parts)):
             hint = "supported: a file, a list of files, or either by split"
             raise DataError(f"{path}: dataset_kwargs: data_files is {files!r:.60}", hint)
         tables = [
             one for name in parts for one in table.read(str(base / name), typed=True).values()
         ]
-        found[split] = Table(
-            tables[0].where, tables[0].columns, [row for one in tables for row in one.rows]
-        )
-    return found
+        first = tables[0]
+        read[split] = Table(first.where, first.columns, [row for one in tables for row in one.rows])
+    return read
 
 
 def _hub_folder(
@@ -190,12 +187,11 @@ def _hub_folder(
     dataset, config = said["dataset_path"], said.get("dataset_name") or ""
     last = Path(dataset).name
     names = [f"{dataset}/{config}", dataset, f"{last}/{config}", last]
-    # Next to the YAML file, only a folder of the dataset's name is meant.
-    base, names = (
-        (Path(settings.data_dir), [*names, config, ""])
-        if settings.data_dir
-        else (path.parent, names)
-    )
+    base = path.parent
+    if settings.data_dir:
+        # Next to the YAML file, only a folder of the dataset's name is meant.
+        base = Path(settings.data_dir)
+        names += [config, ""]
     for folder in (base / name for name in names):
         if table.is_folder_of_rows(folder):
             return table.read(str(folder), typed=True)
@@ -207,7 +203,10 @@ def _hub_folder(
         }
         if files:
             return {name: table.read(str(file), typed=True)[""] for name, file in files.items()}
-    hint = f"set task.data_dir to the folder with {dataset}: Parquet, JSON Lines or CSV by split, or a saved dataset"
+    hint = (
+        f"set task.data_dir to the folder with {dataset}: "
+        "Parquet, JSON Lines or CSV by split, or a saved dataset"
+    )
     raise DataError(f"{path}: dataset_path: {dataset} is not in {base}", hint)
 
 

@@ -9,7 +9,7 @@ Nothing in the file is executed: `!function` is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +66,25 @@ def read(path: Path) -> dict[str, Any]:
         DataError: the file is no YAML mapping, or holds a key or value that is not supported; the
         key is named.
     """
-    found = _merged(path, 0)
-    for key, value in found.items():
+    settings = _merged(path, 0)
+    for key, value in settings.items():
         if key not in KEYS and key not in WITHOUT_EFFECT and value is not None:
             raise DataError(f"{path}: {key} is not supported", f"supported: {', '.join(KEYS)}")
-    if (kind := found.get("output_type", "generate_until")) != "generate_until":
+    if (kind := settings.get("output_type", "generate_until")) != "generate_until":
         raise DataError(f"{path}: output_type is {kind!r}", "supported: generate_until")
-    if found.get("repeats") not in (None, 1):
-        raise DataError(f"{path}: repeats is {found['repeats']!r}", "supported: 1")
+    if settings.get("repeats") not in (None, 1):
+        raise DataError(f"{path}: repeats is {settings['repeats']!r}", "supported: 1")
     for key in ("dataset_path", "doc_to_text", "doc_to_target"):
-        if not isinstance(found.get(key), str) or not found[key]:
-            raise DataError(f"{path}: {key} is {found.get(key)!r:.60}", "supported: a text")
-    if not isinstance(found.get("dataset_kwargs"), dict | None):
+        if not isinstance(settings.get(key), str) or not settings[key]:
+            raise DataError(f"{path}: {key} is {settings.get(key)!r:.60}", "supported: a text")
+    if not isinstance(settings.get("dataset_kwargs"), dict | None):
         raise DataError(
-            f"{path}: dataset_kwargs is {found['dataset_kwargs']!r:.60}", "supported: a mapping"
+            f"{path}: dataset_kwargs is {settings['dataset_kwargs']!r:.60}", "supported: a mapping"
         )
     for key in ("dataset_name", *SPLIT_KEYS, "description", "fewshot_delimiter"):
-        if not isinstance(found.get(key), str | None):
-            raise DataError(f"{path}: {key} is {found[key]!r:.60}", "supported: a text")
-    return found
+        if not isinstance(settings.get(key), str | None):
+            raise DataError(f"{path}: {key} is {settings[key]!r:.60}", "supported: a text")
+    return settings
 
 
 def _merged(path: Path, depth: int) -> dict[str, Any]:
@@ -92,15 +92,20 @@ def _merged(path: Path, depth: int) -> dict[str, Any]:
     included = said.pop("include", None) or []
     if depth == DEEPEST:
         raise DataError(f"{path}: include goes {DEEPEST} files deep", "does a file include itself?")
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     names = [included] if isinstance(included, str) else included
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not (isinstance(names, list) and are_texts(names)):
         raise DataError(
             f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list"
         )
     for name in names:
-        found |= _merged(path.parent / name, depth + 1)
-    return found | said
+        merged |= _merged(path.parent / name, depth + 1)
+    return merged | said
+
+
+def are_texts(values: Iterable[Any]) -> bool:
+    """Whether all of these are texts; true where there are none."""
+    return all(isinstance(value, str) for value in values)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
     Loader.add_multi_constructor("!", refuse)
     try:
-        found = yaml.load(read_text(path), Loader)
+        settings = yaml.load(read_text(path), Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(f"{path}:{line}: no YAML: {error.problem}", "correct the file") from None
@@ -123,9 +128,9 @@ def _mapping(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}:1: no YAML: {str(error).splitlines()[0]}", "correct the file"
         ) from None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+    if not (isinstance(settings, dict) and are_texts(settings)):
         raise DataError(f"{path}:1: no mapping of settings", "give the YAML file of one task")
-    return found
+    return settings
 
 
 def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], int | None]:
@@ -137,10 +142,8 @@ def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], in
     if not isinstance(options, dict):
         raise DataError(f"{path}: generation_kwargs is {options!r:.60}", "supported: a mapping")
     for key, value in options.items():
-        if (key, value) in (("do_sample", False), ("temperature", 0)) or key in (
-            "until",
-            "max_gen_toks",
-        ):
+        is_greedy = (key, value) in (("do_sample", False), ("temperature", 0))
+        if is_greedy or key in ("until", "max_gen_toks"):
             continue
         supported = "until, max_gen_toks, do_sample false, temperature 0"
         raise DataError(
@@ -170,17 +173,13 @@ def filters(path: Path, said: Mapping[str, Any]) -> tuple[list[dict[str, Any]], 
     pipelines = said.get("filter_list")
     if pipelines is None:
         return [], []
-    if (
-        not isinstance(pipelines, list)
-        or not pipelines
-        or not all(isinstance(one, dict) for one in pipelines)
-    ):
+    if not pipelines or not _are_mappings(pipelines):
         raise DataError(
             f"{path}: filter_list is {pipelines!r:.60}",
             "supported: a list of filters, each name, filter",
         )
     steps = pipelines[0].get("filter")
-    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+    if not _are_mappings(steps):
         raise DataError(
             f"{path}: filter_list: filter is {steps!r:.60}", "supported: a list of functions"
         )
@@ -189,6 +188,10 @@ def filters(path: Path, said: Mapping[str, Any]) -> tuple[list[dict[str, Any]], 
         raise DataError(f"{path}: filter_list: take_first is not the last function", "put it last")
     names = [str(one.get("name", number)) for number, one in enumerate(pipelines, 1)]
     return [step for step in known if step["function"] != "take_first"], names
+
+
+def _are_mappings(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, dict) for value in values)
 
 
 def _step(path: Path, step: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,16 +218,17 @@ def _option(path: Path, function: str, key: str, value: Any) -> Any:
         return _expression(value, where)
     if key == "group_select" and (not isinstance(value, int) or isinstance(value, bool)):
         raise DataError(f"{where} is {value!r:.60}", "supported: a whole number")
-    if key in ("fallback", "default_value") and not (
-        isinstance(value, str) or (key != "fallback" and value is None)
-    ):
+    if key == "fallback" and not isinstance(value, str):
         raise DataError(f"{where} is {value!r:.60}", "supported: a text; quote it")
-    if key == "mapping_dict" and not (
-        isinstance(value, dict)
-        and all(isinstance(text, str) for pair in value.items() for text in pair)
-    ):
+    if key == "default_value" and not isinstance(value, str | None):
+        raise DataError(f"{where} is {value!r:.60}", "supported: a text; quote it")
+    if key == "mapping_dict" and not _are_texts_to_texts(value):
         raise DataError(f"{where} is {value!r:.60}", "supported: texts to texts; quote them")
     return value
+
+
+def _are_texts_to_texts(value: Any) -> bool:
+    return isinstance(value, dict) and are_texts(value) and are_texts(value.values())
 
 
 def _expression(value: Any, where: str) -> str:

@@ -6,9 +6,10 @@ for: the equations.
 """
 
 # One row of MultiArith.json (a list of objects; 600 rows), with iIndex and lAlignments left out:
-# {"sQuestion": " Paul was collecting cans for recycling. ... how many cans did he pick up total? ",
-# "lSolutions": [72.0], "lEquations": ["X=(8.0*(6.0+3.0))"]} The same row at Hugging Face
-# (ChilleD/MultiArith; 420 for train, 180 for test): question = "Paul was ...", final_ans = "72"
+#   {"sQuestion": " Paul was collecting cans ... how many cans did he pick up total? ",
+#    "lSolutions": [72.0], "lEquations": ["X=(8.0*(6.0+3.0))"]}
+# The same row at Hugging Face (ChilleD/MultiArith; 420 for train, 180 for test):
+#   question = "Paul was ...", final_ans = "72"
 
 from __future__ import annotations
 

@@ -5,11 +5,13 @@ For: questions with their database's schema, gold SQL and the path of the databa
 SQL (the rule sql does).
 """
 
-# One row of dev.json (query_toks and others are not read), and what tables.json says about its
-# database:   {"db_id": "library", "question": "How many books are there?", "query": "SELECT
-# count(*) FROM book"}   {"db_id": "library", "table_names_original": ["book", ...],
-# "column_names_original": [[-1, "*"], [0, "id"], ...],    "column_types": ["text", "number", ...],
-# "primary_keys": [1, ...], "foreign_keys": [[9, 1], ...]}
+# One row of dev.json (query_toks and others are not read):
+#   {"db_id": "library", "question": "How many books are there?",
+#    "query": "SELECT count(*) FROM book"}
+# And what tables.json says about its database:
+#   {"db_id": "library", "table_names_original": ["book", ...],
+#    "column_names_original": [[-1, "*"], [0, "id"], ...], "column_types": ["text", "number", ...],
+#    "primary_keys": [1, ...], "foreign_keys": [[9, 1], ...]}
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ VERSION = 1
 SHIPPED = Path(__file__).parents[1] / "data" / "sql"
 FOLDERS = ("", "spider", "spider_data", "data")
 TRAIN = ("train.json", "train_spider.json", "train_others.json")
-EXPECTED = "expected tables.json, dev.json and database/<db_id>/<db_id>.sqlite (or schema.sql), as Spider has them"
+EXPECTED = (
+    "expected tables.json, dev.json and database/<db_id>/<db_id>.sqlite (or schema.sql), "
+    "as Spider has them"
+)
+# A name that needs no quotes.
 PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
@@ -52,24 +58,15 @@ def load(settings: TaskSettings) -> Task:
     """
     folder = _folder(Path(settings.data_dir)) if settings.data_dir else SHIPPED
     schemas = _schemas(folder)
-    found = {
-        name: folder / name
-        for name in (*TRAIN, "dev.json", "test.json")
-        if (folder / name).is_file()
-    }
-    parts: dict[Split, list[Path]] = {"train": [found[name] for name in TRAIN if name in found]}
-    parts["validation" if "test.json" in found else "test"] = (
-        [found["dev.json"]] if "dev.json" in found else []
-    )
-    if "test.json" in found:
-        parts["test"] = [found["test.json"]]
-    splits = {
-        split: _examples(split, paths, folder, schemas) for split, paths in parts.items() if paths
+    splits: dict[Split, list[Example]] = {
+        split: _examples(split, paths, folder, schemas)
+        for split, paths in _files(folder).items()
+        if paths
     }
     if not splits:
         raise DataError(f"{folder}: no questions here", EXPECTED)
     if set(splits) == {"test"}:
-        splits = _divided(splits["test"], settings)
+        splits = divide(splits["test"], settings.split, settings.split_seed)
     whole = {split: tuple(rows) for split, rows in splits.items()}
     return Task("sql", whole, "sql", "question", "query", version=VERSION, content=_content(whole))
 
@@ -77,15 +74,22 @@ def load(settings: TaskSettings) -> Task:
 BENCHMARK = Benchmark(load, VERSION)
 
 
+def _files(folder: Path) -> dict[Split, list[Path]]:
+    """The files of each split, of those that there are."""
+    train, dev, test = (
+        [folder / name for name in names if (folder / name).is_file()]
+        for names in (TRAIN, ("dev.json",), ("test.json",))
+    )
+    if test:
+        return {"train": train, "validation": dev, "test": test}
+    return {"train": train, "test": dev}
+
+
 def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
     """16 hex digits over the databases that the rows name."""
     files = {row.columns["database"] for rows in splits.values() for row in rows}
     digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in sorted(files)]
     return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
-
-
-def _divided(rows: Sequence[Example], settings: TaskSettings) -> dict[Split, list[Example]]:
-    return divide(rows, settings.split, settings.split_seed)
 
 
 def _folder(place: Path) -> Path:
@@ -118,9 +122,9 @@ def _example(
     folder: Path,
 ) -> Example:
     where = row.where
-    db_id, question, query = (
+    db_id, question, query = [
         text(where, row.columns, key) for key in ("db_id", "question", "query")
-    )
+    ]
     if db_id not in schemas:
         raise DataError(
             f"{where}: the db_id {db_id!r} is not in tables.json", f"there are {_listed(schemas)}"
@@ -135,7 +139,8 @@ def _example(
 
 
 def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(list(names)[:10]) + (", ..." if len(names) > 10 else "")
+    listed = ", ".join(list(names)[:10])
+    return f"{listed}, ..." if len(names) > 10 else listed
 
 
 def _database(folder: Path, db_id: str) -> Path | None:
@@ -153,7 +158,7 @@ def _schemas(folder: Path) -> dict[str, str]:
     rows = list(_rows(folder / "tables.json"))
     if (folder / "test_tables.json").is_file():
         rows += _rows(folder / "test_tables.json")
-    found = {}
+    schemas = {}
     for row in rows:
         db_id = text(row.where, row.columns, "db_id")
         if not FOLDER_NAME.fullmatch(db_id):
@@ -161,17 +166,15 @@ def _schemas(folder: Path) -> dict[str, str]:
                 f"{row.where}: the db_id {db_id!r} is no name of a folder", "restore the file"
             )
         try:
-            found[db_id] = "\n".join(_create(row.columns))
+            schemas[db_id] = "\n".join(_create(row.columns))
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            what = (
-                f"no {error}"
-                if isinstance(error, KeyError)
-                else "its lists of tables, columns and keys disagree"
-            )
+            what = "its lists of tables, columns and keys disagree"
+            if isinstance(error, KeyError):
+                what = f"no {error}"
             raise DataError(
                 f"{row.where}: the schema of {db_id!r} is malformed: {what}", "restore the file"
             ) from None
-    return found
+    return schemas
 
 
 def _create(schema: Mapping[str, Any]) -> list[str]:

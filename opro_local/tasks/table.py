@@ -23,7 +23,14 @@ from opro_local.tasks.arrow import read_parquet, read_saved
 from opro_local.tasks.rows import MAX_FIELD, SPLIT_NAMES, Row, Table, text_of
 from opro_local.types import Example
 
-KINDS = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet, or a folder of Parquet files or saved by datasets"
+KINDS = (
+    ".csv, .tsv, .jsonl, .ndjson, .json, .parquet, "
+    "or a folder of Parquet files or saved by datasets"
+)
+# What a file's name begins with, which names its split: "train-00000-of-00002.parquet".
+SPLIT_OF_FILE = re.compile("[A-Za-z]*")
+# What JSON takes for space between two values of an array.
+SPACE = re.compile(r"[ \t\r\n]*")
 QUOTE_HINT = 'double the quotes inside a quoted field ("") and close it with one quote'
 LINES_HINT = "write one object a line"
 
@@ -81,7 +88,7 @@ def examples(
             raise DataError(
                 f"{table.where}: no column {column!r}", column_hint(column, table.columns)
             )
-    found = []
+    made = []
     for index, row in enumerate(table.rows):
         columns = {name: row.columns.get(name) or "" for name in table.columns}
         for column in needed:
@@ -90,24 +97,27 @@ def examples(
                     f"{row.where}: nothing in the column {column!r}", "fill it in or remove the row"
                 )
         target = columns.get(target_column, "")
-        found.append(
-            Example(f"{prefix}:{index}", columns, columns[input_column], target, row.where)
-        )
-    return found
+        made.append(Example(f"{prefix}:{index}", columns, columns[input_column], target, row.where))
+    return made
 
 
 def column_hint(column: str, columns: Sequence[str]) -> str:
     """What to say after "no column": the columns there are, and the nearest."""
-    there = ", ".join(repr(name[:60]) for name in columns[:30]) + (
-        ", ..." if len(columns) > 30 else ""
-    )
-    if len(columns) == 1 and (found := re.search("[;\t|,]", columns[0])):
-        return f"the only column is {there}: it seems divided by {found.group()!r}, a .csv by ',' and a .tsv by tabs"
+    there = ", ".join(repr(name[:60]) for name in columns[:30])
+    if len(columns) > 30:
+        there += ", ..."
+    if len(columns) == 1 and (sign := re.search("[;\t|,]", columns[0])):
+        return (
+            f"the only column is {there}: it seems divided by {sign[0]!r}, "
+            "a .csv by ',' and a .tsv by tabs"
+        )
     near = difflib.get_close_matches(
         column.casefold(), [name.casefold() for name in columns], 1, 0.5
     )
-    guess = next((name for name in columns if near and name.casefold() == near[0]), None)
-    return f"the columns are {there}" + (f"; did you mean {guess!r}?" if guess is not None else "")
+    for name in columns:
+        if near and name.casefold() == near[0]:
+            return f"the columns are {there}; did you mean {name!r}?"
+    return f"the columns are {there}"
 
 
 def read_text(path: Path) -> str:
@@ -174,8 +184,8 @@ def _read_csv(path: Path, delimiter: str) -> Table:
         return _csv_table(path, _csv_records(path, text, delimiter))
 
 
-def _csv_table(path: Path, found: Iterator[tuple[int, list[str]]]) -> Table:
-    line, header = next(found)
+def _csv_table(path: Path, lines: Iterator[tuple[int, list[str]]]) -> Table:
+    line, header = next(lines)
     header = [name.strip() for name in header]
     for name in header:
         if header.count(name) > 1:
@@ -183,13 +193,11 @@ def _csv_table(path: Path, found: Iterator[tuple[int, list[str]]]) -> Table:
                 f"{path}:{line}: {header.count(name)} columns are called {name!r}", "rename them"
             )
     rows = []
-    for number, fields in found:
+    for number, fields in lines:
         if len(fields) != len(header):
-            hint = (
-                "quote fields that hold the separator"
-                if len(fields) > len(header)
-                else "add what is missing"
-            )
+            hint = "add what is missing"
+            if len(fields) > len(header):
+                hint = "quote fields that hold the separator"
             raise DataError(
                 f"{path}:{number}: {len(fields)} fields where the header has {len(header)}", hint
             )
@@ -228,7 +236,8 @@ def _read_json(path: Path, kind: str, typed: bool) -> Table:
         raise DataError(
             f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json"
         )
-    rows = list((_array_rows if is_array else _line_rows)(path, text, typed))
+    read_rows = _array_rows if is_array else _line_rows
+    rows = list(read_rows(path, text, typed))
     columns = tuple(dict.fromkeys(name for row in rows for name in row.columns))
     return Table(f"{path}:1", columns, rows)
 
@@ -248,9 +257,11 @@ def _line_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
 
 
 def _array_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
-    space = re.compile(r"[ \t\r\n]*")
     decoder = _decoder(typed)
-    at, line, counted, comma = space.match(text, text.index("[") + 1).end(), 1, 0, False
+    at = _after_space(text, text.index("[") + 1)
+    # Lines are counted up to a place, so that none is counted twice.
+    line, counted = 1, 0
+    comma = False
     while text[at : at + 1] not in ("]", ""):
         line, counted = line + text.count("\n", counted, at), at
         try:
@@ -258,13 +269,13 @@ def _array_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
             yield Row(f"{path}:{line}", _json_columns(value, text[at:end], typed))
         except (ValueError, RecursionError) as error:
             raise _json_error(f"{path}:{getattr(error, 'lineno', line)}", error) from None
-        at = space.match(text, end).end()
+        at = _after_space(text, end)
         comma = text[at : at + 1] == ","
         if not comma:
             break
-        at = space.match(text, at + 1).end()
+        at = _after_space(text, at + 1)
     closed = text[at : at + 1] == "]" and not comma
-    rest = space.match(text, at + 1).end() if closed else at
+    rest = _after_space(text, at + 1) if closed else at
     if not closed or rest < len(text):
         expected = (
             "an object expected after ','" if comma else "a ',' or the end of the array expected"
@@ -272,6 +283,12 @@ def _array_rows(path: Path, text: str, typed: bool) -> Iterator[Row]:
         raise DataError(
             f"{path}:{text.count(chr(10), 0, rest) + 1}: no JSON: {expected}", "correct the file"
         )
+
+
+def _after_space(text: str, at: int) -> int:
+    space = SPACE.match(text, at)
+    # It matches everywhere, if only no space at all.
+    return space.end() if space else at
 
 
 def document(path: Path) -> Any:
@@ -293,13 +310,12 @@ def _decoder(typed: bool) -> json.JSONDecoder:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(
-            f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice"
-        )
-    return found
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} appears twice")
+    return values
 
 
 def _constant(name: str) -> None:
@@ -321,15 +337,12 @@ def _json_columns(value: Any, raw: str, typed: bool) -> dict[str, Any]:
         plain = dict.fromkeys((str, int, float), "a string or a number")
         kind = {list: "an array", bool: "true or false", **plain}.get(type(value), "null")
         raise ValueError(f"{kind} where an object with named columns is expected")
-    nested = (
-        {}
-        if typed
-        else {name: item for name, item in value.items() if isinstance(item, (dict, list))}
-    )
-    if nested:
+    nested = [name for name, item in value.items() if isinstance(item, (dict, list))]
+    if nested and not typed:
         # Nested values become JSON text; parsed again, because the first pass made strings of their
         # numbers.
-        value |= {name: item for name, item in json.loads(raw).items() if name in nested}
+        again = json.loads(raw)
+        value |= {name: again[name] for name in nested}
     columns = {name: text_of(item) for name, item in value.items()}
     if "\\u" in raw:
         for name, item in columns.items():
@@ -361,8 +374,8 @@ def _read_folder(place: Path, typed: bool, only: Collection[str]) -> dict[str, T
         )
     named: dict[str, list[Path]] = {}
     for file in files:
-        # train-00000-of-00002.parquet, test.parquet
-        name = re.match("[A-Za-z]*", file.name).group().lower()
+        word = SPLIT_OF_FILE.match(file.name)
+        name = word[0].lower() if word else ""
         named.setdefault(SPLIT_NAMES.get(name, name), []).append(file)
     if not set(named) & set(SPLIT_NAMES.values()):
         return {"": _joined([read_parquet(file, typed) for file in files])}
@@ -380,6 +393,5 @@ def _joined(tables: list[Table]) -> Table:
             raise DataError(
                 f"{table.where}: other columns than {tables[0].where}: {there}", "make them agree"
             )
-    return Table(
-        tables[0].where, tables[0].columns, [row for table in tables for row in table.rows]
-    )
+    first = tables[0]
+    return Table(first.where, first.columns, [row for table in tables for row in table.rows])

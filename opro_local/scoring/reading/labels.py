@@ -47,18 +47,17 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     spaced = any(" " in label for label in labels)
 
     def named(text: str) -> str | None:
-        found = find(folded(text) if spaced else text.casefold())
-        if not found:
+        """The one label that a text names; None where it names none, "" where it names several."""
+        named_labels = find(folded(text) if spaced else text.casefold())
+        if not named_labels:
             return None
-        first = found[0]
-        return first if len(found) == 1 or found.count(first) == len(found) else ""
+        first: str = named_labels[0]
+        return first if named_labels.count(first) == len(named_labels) else ""
 
     def read(answer: str) -> str | None:
-        found = named(answer)
-        return found or (
-            marks.read_marked(answer, lambda mark: named(mark.text)) or None
-            if found == ""
-            else None
-        )
+        label = named(answer)
+        if label == "":
+            label = marks.read_marked(answer, lambda mark: named(mark.text))
+        return label or None
 
     return read

@@ -69,10 +69,10 @@ def value(text: str) -> float | None:
     sign = -1.0 if words[0] in ("minus", "negative") else 1.0
     words = words[1:] if sign < 0 else words
     words = ["one" if word in ("a", "an") else word for word in words]
-    found = _unsigned(words)
-    if found is None:
+    number = _unsigned(words)
+    if number is None:
         return None if words[-1] in PARTS else math.nan
-    return sign * found
+    return sign * number
 
 
 def _unsigned(words: list[str]) -> float | None:
@@ -84,14 +84,16 @@ def _unsigned(words: list[str]) -> float | None:
         return None if count is None else 12.0 * count
     if "point" in words:
         at = words.index("point")
-        whole, digits = _whole(words[:at]), [VALUES.get(word, 10) for word in words[at + 1 :]]
+        whole = _whole(words[:at])
+        # 10 stands for a word that is no digit.
+        digits = [VALUES.get(word, 10) for word in words[at + 1 :]]
         if whole is None or not digits or max(digits) > 9:
             return None
         return float(f"{whole}.{''.join(map(str, digits))}")
     if words[-1] in PARTS or words[-1] in PLURALS:
         return _with_part(words)
-    found = _whole(words)
-    return None if found is None else float(found)
+    number = _whole(words)
+    return None if number is None else float(number)
 
 
 def _with_part(words: list[str]) -> float | None:
@@ -109,6 +111,12 @@ def _with_part(words: list[str]) -> float | None:
 
 
 def _whole(words: list[str]) -> int | None:
+    """The whole number that these words are in this order; None where they are none or several.
+
+    "two thousand three hundred five": `group` is what has been said since the last scale word,
+    `room` what the next word must stay below for it to be the same number ("twenty" leaves room for
+    a digit, "five" for nothing), and `scale` the last scale word, which the next must stay below.
+    """
     total, group, room, scale = 0, 0, 1000, 10**15
     before = ""
     for word in words:
