@@ -3,7 +3,9 @@
 For: which settings a run may be continued with, which are paths, and which reach the engine. Not
 for: types, ranges and defaults, which pydantic holds.
 
-A field says so in its annotation: `data: Annotated[str | None, Facts(free=True, path="any")] = None`
+A field says so in its annotation:
+
+    data: Annotated[str | None, Facts(free=True, path="any")] = None
 """
 
 from __future__ import annotations

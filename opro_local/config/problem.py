@@ -79,7 +79,7 @@ class LinearRegressionSettings(Section):
 
 
 class TspSettings(Section):
-    """`[problem]` for the shortest tour through points (paper section 4.2), drawn or from a file."""
+    """`[problem]` for the shortest tour through points (paper section 4.2), drawn or read."""
 
     kind: Literal["tsp"] = Field(description="What is optimized: a tour through points.")
     nodes: int = Field(10, ge=3, le=500, description="How many points are drawn.")

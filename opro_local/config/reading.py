@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from opro_local.config.facts import Facts, PathKind, settings_with_facts
 from opro_local.config.problem import PROBLEMS, Section
@@ -85,7 +86,7 @@ def _copied(value: Any) -> Any:
 
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config from a TOML file; see `build`. Raises UsageError if it is missing or not TOML."""
+    """Read a config from a TOML file; see `build`. UsageError if it is missing or not TOML."""
     try:
         tables = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
@@ -104,22 +105,22 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     A setting that the old one does not have is newer than it and stood at its default; one that was
     removed since must have stood at its default, too.
     """
-    found = []
+    differences = []
     defaults = Config().model_dump(mode="json")
     for section in sorted(set(old) | set(new)):
         before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
+            was, now = before.get(key), after.get(key)
             if name in REMOVED and key not in after:
-                if before[key] != REMOVED[name]:
-                    found.append(
-                        f"{name} was {before[key]!r} and is removed: finish it with the version that made it"
+                if was != REMOVED[name]:
+                    differences.append(
+                        f"{name} was {was!r} and is removed: "
+                        "finish it with the version that made it"
                     )
-            elif not is_free(name, new) and _of_its_own(before.get(key)) != _of_its_own(
-                after.get(key)
-            ):
-                found.append(f"{name} was {before.get(key)!r}, now {after.get(key)!r}")
-    return found
+            elif not is_free(name, new) and _of_its_own(was) != _of_its_own(now):
+                differences.append(f"{name} was {was!r}, now {now!r}")
+    return differences
 
 
 def is_free(name: str, config: Mapping[str, Any]) -> bool:
@@ -261,24 +262,18 @@ def _check_model_table(name: str, table: Mapping[str, Any]) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    # Where a seed may be a text or a table, the complaint about the one that was not meant comes
-    # first.
-    found = error.errors(include_url=False)
-    first = next(
-        (one for one in found if one["loc"][-1:] != ("str",) or not isinstance(one["input"], dict)),
-        found[0],
-    )
-    where = [
-        str(part) for part in first["loc"] if part != "str" and "SeedSettings" not in str(part)
-    ]
+    """One line about the first thing that is wrong: where, what is accepted, and the value seen."""
+    first = _first_meant(error.errors(include_url=False))
+    # pydantic names the type it tried as a part of the place.
+    where = [str(part) for part in first["loc"]]
+    where = [part for part in where if part != "str" and "SeedSettings" not in part]
     if first["type"].startswith("union_tag"):
         kind = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
         return f"problem.kind: accepted: {', '.join(PROBLEMS)}, got {kind!r}"
     section: Mapping[str, Any] = Config.model_fields
     if where[:1] == ["problem"] and len(where) > 1:
-        section = PROBLEMS[
-            where.pop(1)
-        ].model_fields  # pydantic names the kind as a part of the place
+        kind = where.pop(1)  # pydantic names the kind as a part of the place
+        section = PROBLEMS[kind].model_fields
     elif len(where) > 1 and where[0] in section:
         section = section[where[0]].annotation.model_fields
     name = ".".join(where)
@@ -291,10 +286,21 @@ def _explain(error: ValidationError) -> str:
     return f"{name}: {text[0].lower()}{text[1:]}{value}" if name else text
 
 
+def _first_meant(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+    """The first error, but of a seed, which may be a text or a table, the one about what was meant.
+
+    pydantic tries both and complains of both; that a table is no text helps nobody.
+    """
+    for one in errors:
+        is_no_text = one["loc"][-1:] == ("str",)
+        if not (is_no_text and isinstance(one["input"], dict)):
+            return one
+    return errors[0]
+
+
 def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
+    """The end of a message about an unknown name: the nearest one there is, or all of them."""
     close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
-    return (
-        f"; did you mean {'.'.join([*where[:-1], close[0]])}?"
-        if close
-        else f"; accepted: {', '.join(fields)}"
-    )
+    if not close:
+        return f"; accepted: {', '.join(fields)}"
+    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?"

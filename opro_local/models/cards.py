@@ -54,14 +54,10 @@ def continues(card: Card) -> bool:
 def cards() -> list[Card]:
     """Every card, by name: those in a checkout's models/, or those shipped in the wheel."""
     package = Path(__file__).resolve().parents[1]
-    folder = (
-        package.parent / "models"
-        if (package.parent / "pyproject.toml").is_file()
-        else package / "data" / "cards"
-    )
-    return [
-        Card(**tomllib.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.toml"))
-    ]
+    is_checkout = (package.parent / "pyproject.toml").is_file()
+    folder = package.parent / "models" if is_checkout else package / "data" / "cards"
+    files = sorted(folder.glob("*.toml"))
+    return [Card(**tomllib.loads(file.read_text("utf-8"))) for file in files]
 
 
 def card_for(folder: Path) -> Card:
@@ -72,23 +68,22 @@ def card_for(folder: Path) -> Card:
     rewording, models that do not chat by continuation (docs/metaprompts.md says why). A template
     that can switch thinking off does.
     """
-    names = {
-        folder.name.lower(),
-        *(part.lower() for part in folder.parts if part.startswith("models--")),
-    }
+    # The hub's cache has models in models--OWNER--NAME/snapshots/COMMIT: a parent has the name.
+    in_hub_cache = {part.lower() for part in folder.parts if part.startswith("models--")}
+    names = {folder.name.lower(), *in_hub_cache}
     for card in cards():
-        if names & {
-            card.name,
-            card.repository.rpartition("/")[2].lower(),
-            _cache_name(card.repository),
-        }:
+        last_part = card.repository.rpartition("/")[2].lower()
+        if names & {card.name, last_part, _cache_name(card.repository)}:
             return card
     template = _chat_template(folder)
     chat = bool(template)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    form = "brackets" if chat and weights >= SMALL else "rewording" if chat else "continuation"
-    quiet = {"enable_thinking": False} if "enable_thinking" in template else {}
-    return Card(folder.name, chat=chat, metaprompt=form, template_args=quiet)
+    form = "continuation"
+    if chat:
+        form = "brackets" if weights >= SMALL else "rewording"
+    # Thoughts cost tokens and are cut off at max_tokens before the answer comes.
+    no_thinking = {"enable_thinking": False} if "enable_thinking" in template else {}
+    return Card(folder.name, chat=chat, metaprompt=form, template_args=no_thinking)
 
 
 def _cache_name(repository: str) -> str:
@@ -105,5 +100,8 @@ def _chat_template(folder: Path) -> str:
     if files:
         return "\n".join(file.read_text("utf-8", "replace") for file in files)
     config = folder / "tokenizer_config.json"
-    found = json.loads(config.read_text("utf-8")).get("chat_template") if config.is_file() else None
-    return found if isinstance(found, str) else json.dumps(found) if found else ""
+    if not config.is_file():
+        return ""
+    template = json.loads(config.read_text("utf-8")).get("chat_template") or ""
+    # A list of named templates is only looked into for words, so its JSON does.
+    return template if isinstance(template, str) else json.dumps(template)

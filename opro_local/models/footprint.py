@@ -1,8 +1,8 @@
 """How much memory a model takes, read from its folder before anything is loaded.
 
 For: weights from the headers of the safetensors files, and KV cache from config.json. Not for: what
-else an engine takes, or where it fits; that is `placement.py`. No torch is imported and no weight
-is read.
+else an engine takes, or where it fits; that is the wing `placement`. No torch is imported and no
+weight is read.
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Footprint:
         if self.quantized:
             return sum(self.stored.values())
         size = DTYPES.get(dtype, 2)
-        return sum(
-            n // FLOATS[kind] * size if kind in FLOATS else n for kind, n in self.stored.items()
-        )
+        total = 0
+        for kind, stored_bytes in self.stored.items():
+            # Whole numbers (indices, packed weights) are not cast when a model is loaded.
+            is_cast = kind in FLOATS
+            total += stored_bytes // FLOATS[kind] * size if is_cast else stored_bytes
+        return total
 
     def kv_bytes(self, tokens: int, size: int = 2, ahead: int = 8192) -> int:
         """Bytes of KV cache for one sequence.
@@ -76,8 +79,8 @@ class Footprint:
             size: bytes of one cached number.
             ahead: tokens of one forward batch; a sliding layer holds them beside its window.
         """
-        slid = min(tokens, self.window + ahead) if self.window else 0
-        return size * (self.full * tokens + self.sliding * slid)
+        in_window = min(tokens, self.window + ahead) if self.window else 0
+        return size * (self.full * tokens + self.sliding * in_window)
 
 
 def footprint(folder: Path) -> Footprint:
@@ -140,15 +143,15 @@ def stored_bytes(folder: Path) -> dict[str, int]:
     Raises:
         ModelError: a header is broken, a file is cut off, or one that the index names is missing.
     """
-    found: Counter[str] = Counter()
+    stored: Counter[str] = Counter()
     for file in _weight_files(folder):
         if file.suffix == ".safetensors":
-            found.update(header_bytes(file))
+            stored.update(header_bytes(file))
         else:
-            found["file"] += file.stat().st_size
-    if not found:
+            stored["file"] += file.stat().st_size
+    if not stored:
         raise ModelError(f"{folder}: no weights in it (*.safetensors)", AGAIN)
-    return dict(found)
+    return dict(stored)
 
 
 def header_bytes(file: Path) -> dict[str, int]:
@@ -162,7 +165,9 @@ def header_bytes(file: Path) -> dict[str, int]:
         size = file.stat().st_size
         with file.open("rb") as stream:
             first = stream.read(LENGTH.size)
+            # -1, where not even the length is there, is refused like any other impossible one.
             length = LENGTH.unpack(first)[0] if len(first) == LENGTH.size else -1
+            # The limit comes before the read: a damaged length must not fill the memory.
             if not 2 <= length <= min(MOST_HEADER, size - LENGTH.size):
                 raise ModelError(
                     f"{file}: not a safetensors file, or cut off: it has {size} bytes", AGAIN
@@ -180,19 +185,20 @@ def header_bytes(file: Path) -> dict[str, int]:
         raise ModelError(
             f"{file}: its safetensors header is broken ({type(error).__name__})", AGAIN
         ) from None
-    told = max((end for _, _, end in spans), default=0)
-    there = size - LENGTH.size - length
-    if told > there or any(
-        start < 0 or n < 0 for (_, start, _), (_, n) in zip(spans, kinds, strict=True)
-    ):
+    # Offsets count from the end of the table, so the largest one is how many bytes must follow it.
+    promised = max((end for _, _, end in spans), default=0)
+    present = size - LENGTH.size - length
+    is_impossible = any(not 0 <= start <= end for _, start, end in spans)
+    if promised > present or is_impossible:
         raise ModelError(
-            f"{file}: cut off: its header tells of {told} bytes of tensors, {there} are there",
+            f"{file}: cut off: its header tells of {promised} bytes of tensors, "
+            f"{present} are there",
             AGAIN,
         )
-    found: Counter[str] = Counter()
-    for kind, n in kinds:
-        found[kind] += n
-    return dict(found)
+    stored: Counter[str] = Counter()
+    for kind, tensor_bytes in kinds:
+        stored[kind] += tensor_bytes
+    return dict(stored)
 
 
 def _weight_files(folder: Path) -> Sequence[Path]:
@@ -205,13 +211,13 @@ def _weight_files(folder: Path) -> Sequence[Path]:
         if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
             raise ModelError(f"{index}: no weight_map in it", AGAIN)
         return [folder / name for name in sorted(set(names.values()))]
+    # The first format that is there is what a loader takes; others hold the same weights again.
     for pattern in ("*.safetensors", "*.bin", "*.gguf"):
         files = sorted(folder.glob(pattern))
-        own = [
-            file for file in files if not file.name.startswith(("consolidated", "training_args"))
-        ]
         if files:
-            return own or files
+            copies = ("consolidated", "training_args")
+            # Where there is nothing but Mistral's own format, it is what a loader takes.
+            return [file for file in files if not file.name.startswith(copies)] or files
     return ()
 
 
@@ -239,10 +245,16 @@ def _windows(config: Mapping[str, Any], layers: int) -> tuple[int, int, tuple[st
 
 
 def _number(config: Mapping[str, Any], *names: str, default: int | None = None) -> int:
-    """The first of these settings that is there, a positive whole number."""
+    """The first of these settings that is there, a positive whole number.
+
+    Raises:
+        KeyError: none is there, and there is no default.
+        ValueError: it is something else.
+    """
     for name in names:
         value = config.get(name)
         if value is not None:
+            # True is an int to Python, and no number of layers.
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}")
             return value
@@ -253,11 +265,11 @@ def _number(config: Mapping[str, Any], *names: str, default: int | None = None) 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror})", AGAIN) from None
     except (ValueError, RecursionError):
         raise ModelError(f"{path}: not a JSON file", AGAIN) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ModelError(f"{path}: not a JSON object", AGAIN)
-    return found
+    return value

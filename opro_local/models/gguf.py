@@ -142,6 +142,7 @@ def _dequantize(gguf: Path, folder: Path) -> None:
     model.config.quantization_config = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+    # Weights beyond float16's range would become infinite; such a model stays float32 on disk.
     limit = torch.finfo(torch.float16).max
     if all(weight.abs().max() < limit for weight in model.parameters()):
         model.half()

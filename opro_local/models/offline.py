@@ -30,7 +30,15 @@ VERSION = b"model digest 2\0"
 WHOLE, EDGE, PIECE, SAMPLES = 2 << 20, 1 << 16, 1 << 12, 256
 LARGE = 64 << 20  # no other files are as large, but weights in further formats (.pth, .onnx)
 MOST_HEADER = 100_000_000  # bytes; the safetensors format allows no longer one
-SPAN = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]')
+# Where a tensor begins and ends, in a safetensors header. Eighteen digits, so that a damaged header
+# makes no number too large for an offset.
+SPAN = re.compile(
+    rb"""
+    "data_offsets" \s* : \s*
+    \[ \s* (?P<start>\d{1,18}) \s* , \s* (?P<end>\d{1,18}) \s* \]
+    """,
+    re.VERBOSE,
+)
 
 
 def switch_off_network() -> None:
@@ -74,9 +82,10 @@ def find_model(reference: str) -> Path:
             return _complete(place.resolve())
     for place in _hub_snapshots(reference):
         return _complete(place)
-    looked = ", ".join(dict.fromkeys(str(place) for place in [*places, _hub_cache()]))
+    # A dict keeps the order and drops a place that comes twice.
+    looked_in = ", ".join(dict.fromkeys(str(place) for place in [*places, _hub_cache()]))
     raise ModelError(
-        f"model {reference!r} is not on disk; looked in {looked}", _how_to_get(reference)
+        f"model {reference!r} is not on disk; looked in {looked_in}", _how_to_get(reference)
     )
 
 
@@ -105,10 +114,10 @@ def _files(folder: Path) -> list[Path]:
     """A model's files; a sentence-embedding model, which has a list of modules, keeps some in
     folders of its own.
     """
-    found = folder.rglob("*") if (folder / "modules.json").is_file() else folder.iterdir()
-    return sorted(
-        path for path in found if path.is_file() and not _is_hidden(path.relative_to(folder))
-    )
+    has_modules = (folder / "modules.json").is_file()
+    paths = folder.rglob("*") if has_modules else folder.iterdir()
+    files = (path for path in paths if path.is_file())
+    return sorted(path for path in files if not _is_hidden(path.relative_to(folder)))
 
 
 def _is_hidden(path: Path) -> bool:
@@ -124,9 +133,11 @@ def _pieces(file: int, size: int) -> list[tuple[int, int]]:
     """
     header = int.from_bytes(os.pread(file, 8, 0), "little")
     header = header if header < min(size, MOST_HEADER) else 0
-    spans = SPAN.findall(os.pread(file, header, 8))
-    middles = (8 + header + (int(first) + int(last) - PIECE) // 2 for first, last in spans)
-    starts = {*range(0, size, size // SAMPLES), *(min(max(0, middle), size) for middle in middles)}
+    starts = set(range(0, size, size // SAMPLES))
+    for span in SPAN.finditer(os.pread(file, header, 8)):
+        middle = (int(span["start"]) + int(span["end"]) - PIECE) // 2
+        # A damaged header may point anywhere; what is read must lie in the file.
+        starts.add(min(max(0, 8 + header + middle), size))
     return [
         (0, EDGE),
         (size - EDGE, EDGE),
@@ -176,5 +187,6 @@ def _how_to_get(reference: str) -> str:
         )
     name = _last_part(reference)
     if reference.count("/") == 1 and name and not reference.startswith((".", "/", "~")):
-        return f"on a machine with internet: hf download {reference} --local-dir {models_folder() / name}"
+        folder = models_folder() / name
+        return f"on a machine with internet: hf download {reference} --local-dir {folder}"
     return "check the path"

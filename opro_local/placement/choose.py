@@ -2,7 +2,7 @@
 side or in turns.
 
 For: the choice and its reasons in numbers. Not for: what each engine needs (`demand.py`), reading
-model folders (`footprint.py`) or GPUs (`gpus.py`), or starting engines (hosting.py).
+model folders (models/footprint.py) or GPUs (engines/gpus.py), or starting engines (runs/).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ Wanted = Literal["auto", "split", "swap"]
 
 HEADROOM = GIB // 2
 SHARE = 0.92  # vLLM's own
-PINNED = 2  # host memory that sleeping weights take, in their size: PyTorch rounds it up to powers of two
-MOST_SEQUENCES = 64  # cache beyond that was never seen to help, and free memory makes a start safer
+# Host memory that sleeping weights take, in their size: PyTorch rounds it up to powers of two.
+PINNED = 2
+# Cache beyond that was never seen to help, and free memory makes a start safer.
+MOST_SEQUENCES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,10 @@ def plan(
     used = max(d.gpus for d in demands)
     gpu = min(gpus[:used], key=lambda gpu: gpu.free)
     if len(gpus) < used:
-        why = f"{used} GPUs are asked for by tensor_parallel and pipeline_parallel, {len(gpus)} are there"
+        why = (
+            f"{used} GPUs are asked for by tensor_parallel and pipeline_parallel, "
+            f"{len(gpus)} are there"
+        )
         return Placement("none", gpu, (), tuple(demands), why)
     side = _side_by_side(demands, gpu) if len(demands) > 1 and wanted != "swap" else ()
     apart = _apart(demands, gpus) if wanted == "auto" else ()
@@ -154,7 +159,8 @@ def plan(
         why = _refusal(demands, gpu)
         if wanted == "auto" and _enough(demands, gpus) and len(gpus) > used:
             nor = "apart" if len(demands) > 1 else "elsewhere"
-            why += f"; nor {nor}: of GPU 0, 1 and so on {', '.join(_gib(usable(gpu)) for gpu in gpus)} can be used"
+            memories = ", ".join(_gib(usable(gpu)) for gpu in gpus)
+            why += f"; nor {nor}: of GPU 0, 1 and so on {memories} can be used"
         return Placement("none", gpu, (), tuple(demands), why)
     if len(demands) > 1:
         why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
@@ -233,14 +239,16 @@ def _swap(
     start at most.
     """
     kept = (len(demands) - 1) * CONTEXT_AND_GRAPHS
-    beside = replace(gpu, free=max(0, gpu.free - kept))
+    # The GPU as an engine that is awake has it: less what the sleeping ones keep.
+    remaining = replace(gpu, free=max(0, gpu.free - kept))
     hindrance = next((d.sleepless for d in demands if d.sleepless), "")
-    if not hindrance and not all(d.least <= _least(d, beside) <= usable(beside) for d in demands):
+    fits = all(d.least <= _least(d, remaining) <= usable(remaining) for d in demands)
+    if not hindrance and not fits:
         hindrance = f"sleeping ones would keep about {_gib(kept)} here, which leaves too little"
     if hindrance:
         how = f"{why}: every change of role starts an engine, as {hindrance}"
         return Placement("swap", gpu, alone, tuple(demands), _sentence("swap", gpu, alone, how))
-    parts = tuple(part for d in demands if (part := _part_alone(d, beside)))
+    parts = tuple(part for d in demands if (part := _part_alone(d, remaining)))
     weights = sum(d.weights * d.gpus for d in demands)
     level: Literal[1, 2] = 1 if PINNED * weights <= host else 2
     kept_where = (
@@ -249,8 +257,8 @@ def _swap(
         else "and read their weights again when they wake"
     )
     how = (
-        f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for {_gib(weights)} of "
-        f"weights; asleep they keep about {_gib(kept)} here"
+        f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for "
+        f"{_gib(weights)} of weights; asleep they keep about {_gib(kept)} here"
     )
     return Placement("swap", gpu, parts, tuple(demands), _sentence("swap", gpu, parts, how), level)
 
@@ -261,10 +269,11 @@ def _part_alone(demand: Demand, gpu: Gpu) -> Part | None:
         memory = min(memory, int(demand.share * gpu.total))
     if demand.least_alone > memory:
         return None
-    left = memory - demand.weights - demand.working
-    return Part(
-        demand, memory, max(left, demand.least_cache) if demand.cache is None else demand.cache, gpu
-    )
+    cache = demand.cache
+    if cache is None:
+        # Working memory is an estimate and may leave less than nothing; vLLM measures it then.
+        cache = max(memory - demand.weights - demand.working, demand.least_cache)
+    return Part(demand, memory, cache, gpu)
 
 
 def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
@@ -273,9 +282,7 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
     left = usable(gpu) - sum(least)
     if left < 0 or any(d.least > part for d, part in zip(demands, least, strict=True)):
         return ()
-    wishes = [
-        d.concurrency * d.sequence if d.share is None and d.cache is None else 0 for d in demands
-    ]
+    wishes = [_wish(d) for d in demands]
     parts = []
     for d, part, wish in zip(demands, least, wishes, strict=True):
         cache = d.cache if d.cache is not None else part - d.weights - d.working
@@ -284,6 +291,12 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
             cache = min(cache + left * wish // sum(wishes), most)
         parts.append(Part(d, d.weights + d.working + cache, cache, gpu))
     return tuple(parts)
+
+
+def _wish(demand: Demand) -> int:
+    """The cache an engine would like, in bytes; 0 if its user has said what it gets."""
+    is_open = demand.share is None and demand.cache is None
+    return demand.concurrency * demand.sequence if is_open else 0
 
 
 def _least(demand: Demand, gpu: Gpu) -> int:
@@ -304,12 +317,14 @@ def _sentence(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
 
 
 def _sentence_apart(parts: Sequence[Part]) -> str:
-    each = "; ".join(
-        f"{part.demand.roles} on GPU {', '.join(map(str, part.devices))} ({part.gpu.name}, {_gib(part.gpu.free)} free) "
-        f"{_contents(part)}"
-        for part in parts
-    )
+    each = "; ".join(_part_apart(part) for part in parts)
     return f"apart, with GPUs of its own for each engine: {each}"
+
+
+def _part_apart(part: Part) -> str:
+    devices = ", ".join(map(str, part.devices))
+    gpu = f"{part.gpu.name}, {_gib(part.gpu.free)} free"
+    return f"{part.demand.roles} on GPU {devices} ({gpu}) {_contents(part)}"
 
 
 def _contents(part: Part) -> str:
@@ -321,13 +336,19 @@ def _contents(part: Part) -> str:
 
 
 def _refusal(demands: Sequence[Demand], gpu: Gpu) -> str:
-    each = "; ".join(
-        f"{d.roles} needs {_gib(d.least)} (weights {_gib(d.weights)}, cache {_gib(d.least_cache)} "
-        f"{'as set' if d.cache is not None else f'for one sequence of {d.context} tokens'}, "
-        f"working memory about {_gib(d.working)}){f', gpu_memory is {d.share:g}' if d.share is not None else ''}"
-        for d in demands
-    )
+    each = "; ".join(_needs(demand) for demand in demands)
     return f"no place on {gpu.name}: {_gib(usable(gpu))} of {_gib(gpu.total)} can be used; {each}"
+
+
+def _needs(demand: Demand) -> str:
+    is_set = demand.cache is not None
+    cache = "as set" if is_set else f"for one sequence of {demand.context} tokens"
+    share = "" if demand.share is None else f", gpu_memory is {demand.share:g}"
+    return (
+        f"{demand.roles} needs {_gib(demand.least)} (weights {_gib(demand.weights)}, "
+        f"cache {_gib(demand.least_cache)} {cache}, "
+        f"working memory about {_gib(demand.working)}){share}"
+    )
 
 
 def _row(demand: Demand, part: Part | None) -> dict[str, Any]:

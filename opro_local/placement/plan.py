@@ -24,14 +24,14 @@ from opro_local.types import EngineSettings, Role
 # config.
 ORDER: tuple[Role, ...] = ("scorer", "optimizer", "judge", "embedder")
 LOWER = (
-    "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, free the GPU, or choose "
-    "another GPU with CUDA_VISIBLE_DEVICES; "
+    "lower max_model_len, max_num_seqs or kv_cache_bytes, take a smaller or quantized model, "
+    "free the GPU, or choose another GPU with CUDA_VISIBLE_DEVICES; "
     'run.placement = "off" starts without a plan'
 )
 
 
 def plan_for(
-    asked: Mapping[Role, EngineSettings], there: Sequence[Gpu], wanted: Wanted = "auto"
+    asked: Mapping[Role, EngineSettings], available: Sequence[Gpu], wanted: Wanted = "auto"
 ) -> Placement:
     """How engines with these settings would share these GPUs; roles with equal settings share an
     engine.
@@ -40,7 +40,7 @@ def plan_for(
         ModelError: a model's folder does not tell what it needs.
     """
     demands = [demand(roles, one, footprint(Path(one.model))) for one, roles in _distinct(asked)]
-    return choose.plan(demands, there, wanted, host_memory())
+    return choose.plan(demands, available, wanted, host_memory())
 
 
 def plan_for_this_machine(
@@ -57,8 +57,10 @@ def plan_for_this_machine(
         ModelError: a model's folder does not tell what it needs.
         EngineError: an engine's packages are missing.
     """
-    there = gpus() if asked and all(_runs_on_cuda(kind) for kind in kinds.values()) else ()
-    return plan_for(asked, there, wanted) if there else None
+    # Of an engine that holds no cache in advance nobody knows what it will take: no plan then.
+    can_plan = asked and all(_runs_on_cuda(kind) for kind in kinds.values())
+    available = gpus() if can_plan else ()
+    return plan_for(asked, available, wanted) if available else None
 
 
 def settings_by_role(
@@ -93,14 +95,15 @@ def devices_of(
 
 def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings, list[Role]]]:
     """The engines that serve these roles, the first to start first."""
-    found: list[tuple[EngineSettings, list[Role]]] = []
+    # A list, because settings hold mappings and so can't be the keys of a dict.
+    engines: list[tuple[EngineSettings, list[Role]]] = []
     for role in sorted(asked, key=ORDER.index):
-        roles = next((roles for one, roles in found if one == asked[role]), None)
+        roles = next((roles for settings, roles in engines if settings == asked[role]), None)
         if roles is None:
-            found.append((asked[role], [role]))
+            engines.append((asked[role], [role]))
         else:
             roles.append(role)
-    return found
+    return engines
 
 
 def _runs_on_cuda(wanted: str) -> bool:
