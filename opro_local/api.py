@@ -33,6 +33,7 @@ from opro_local.runs.plans.function import form_for, plan_scored_by
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run import write_whole
+from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import read_store
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
@@ -48,7 +49,7 @@ def optimize(
     model: str | None = None,
     set: tuple[str, ...] | list[str] = (),
     report: Callable[[Event], None] = lambda event: None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Improve a prompt. Giving the same call again resumes the run, or returns its result when it
     is finished.
 
@@ -62,7 +63,7 @@ def optimize(
         report: called with the events of the run, see runs/events.py.
 
     Returns:
-        the result, as docs/result.md describes it.
+        the result: attributes as in runs/run_result.py, and keys as docs/result.md describes them.
 
     Raises:
         OproError: see errors.py; UsageError also where a whole Config comes with more settings.

@@ -8,6 +8,7 @@ import copy
 import fcntl
 import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,9 @@ def stored(folder: Path) -> dict:
 
 
 def without_times(value):
-    return {k: v for k, v in value.items() if k not in TIMES} if isinstance(value, dict) else value
+    return (
+        {k: v for k, v in value.items() if k not in TIMES} if isinstance(value, Mapping) else value
+    )
 
 
 @pytest.fixture

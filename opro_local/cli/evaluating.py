@@ -84,7 +84,9 @@ def evaluate(
         evaluation.write_rows(output, rows)
     flipped = evaluation.flipped(rows, *compare) if compare else None
     if as_json:
-        typer.echo(json.dumps(found | ({} if flipped is None else {"flipped": flipped}), indent=2))
+        typer.echo(
+            json.dumps({**found, **({} if flipped is None else {"flipped": flipped})}, indent=2)
+        )
         return
     _print(found, folder, output)
     if flipped is not None:
@@ -125,14 +127,16 @@ def check(
     _, folder, found = _evaluated(settings, run, "headroom")
     verdict = evaluation.headroom(found)
     if as_json:
-        typer.echo(json.dumps(found | {"headroom": verdict}, indent=2))
+        typer.echo(json.dumps({**found, "headroom": verdict}, indent=2))
         return
     _print(found, folder, None)
     for line in verdict["words"]:
         typer.echo(line)
 
 
-def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, dict[str, Any]]:
+def _evaluated(
+    settings: Config, run: Path | None, verb: str
+) -> tuple[Plan, Path, Mapping[str, Any]]:
     from opro_local.cli.progress import watched
     from opro_local.runs.evaluation import evaluation
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -29,11 +28,12 @@ from opro_local.runs.events import (
 )
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run import run
+from opro_local.runs.run_result import RunResult
 
 PLAIN_SECONDS = 30.0
 
 
-def watched(ready: Plan, folder: Path) -> dict[str, Any]:
+def watched(ready: Plan, folder: Path) -> RunResult:
     """Run a plan with progress on stderr, and return its result.
 
     The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -159,7 +158,7 @@ def show(
         typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
 
 
-def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str, Any]:
+def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
@@ -167,11 +166,12 @@ def _execute(config: Config, folder: Path | None, as_json: bool) -> Mapping[str,
     ready, folder = make_plan(config), run_folder(config, folder)
     found = watched(ready, folder)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(found.to_json(), indent=2))
     else:
         print_result(found)
-        typer.echo(f"Saved in {folder}: {', '.join(sorted({*ready.files(found), 'result.json'}))}")
-    return found
+        typer.echo(
+            f"Saved in {folder}: {', '.join(sorted({*ready.files(found.to_json()), 'result.json'}))}"
+        )
 
 
 NEXT = """

@@ -64,13 +64,13 @@ def solve(
     runs = solving.repetitions(config, folder, repetitions)
     found = solving.combined([_execute(*each) for each in runs])
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(dict(found), indent=2))
         return
     _print(found)
     typer.echo(f"Saved in {folder}")
 
 
-def _execute(config: Config, folder: Path) -> dict[str, Any]:
+def _execute(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
 

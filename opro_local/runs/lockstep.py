@@ -20,6 +20,7 @@ from opro_local.runs.driver import EngineCall, RunSteps, call_engine
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan
 from opro_local.runs.run import run_steps
+from opro_local.runs.run_result import RunResult
 from opro_local.types import BatchResult, Engine, Request
 
 # What a run came to: its result, or what ended it.
@@ -28,7 +29,7 @@ RunEnd = Any | OproError | Interrupted
 
 def run_many(
     runs: Sequence[tuple[Config | Plan, Path]], listeners: Sequence[Listener] = ()
-) -> list[dict[str, Any] | OproError | Interrupted]:
+) -> list[RunResult | OproError | Interrupted]:
     """Run or resume searches in lockstep; engines are shared between runs with equal settings.
 
     Args:

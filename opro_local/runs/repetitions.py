@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def repetitions(config: Config, folder: Path, count: int) -> list[tuple[Config, 
     ]
 
 
-def combined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def combined(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """What several repetitions come to, in the shape of one.
 
     Returns:

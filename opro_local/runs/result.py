@@ -40,8 +40,13 @@ def summarize(trajectory: Trajectory, outcome: SearchResult, alpha: float) -> di
     }
     for split in SPLITS:
         pair = {role: _last(entries, split, solution) for role, solution in _roles(outcome)}
-        if all(pair.values()):
-            found[split] = {role: figures_of(entry.score, alpha) for role, entry in pair.items()}
+        sides = {
+            role: figures_of(entry.score, alpha)
+            for role, entry in pair.items()
+            if entry is not None
+        }
+        if len(sides) == len(pair):
+            found[split] = sides
     found |= _judge(found, _test_pair(entries, outcome), alpha)
     return found
 

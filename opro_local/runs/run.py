@@ -27,11 +27,12 @@ from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
+from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 
 
-def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> dict[str, Any]:
+def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> RunResult:
     """Run or resume a search in its folder and return its result.
 
     Args:
@@ -44,7 +45,8 @@ def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> dict[
         OproError: see errors.py. A new folder is removed again when nothing was answered yet.
         Interrupted: the listener stopped it; the same call resumes.
     """
-    return run_to_end(run_steps(work, folder, listener))
+    ended: RunResult = run_to_end(run_steps(work, folder, listener))
+    return ended
 
 
 def run_steps(
@@ -90,7 +92,7 @@ def run_steps(
         return _conclude(store, plan, plan.conclude(found, trajectory))
 
 
-def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> dict[str, Any]:
+def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> RunResult:
     """Complete the result with what only the store knows, and leave it in the folder as files."""
     found = {
         "name": plan.config.run.name,
@@ -110,7 +112,7 @@ def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> dict[str, Any]
         "result.json": json.dumps(found, indent=2) + "\n",
     }.items():
         write_whole(store.folder / name, text)
-    return found
+    return RunResult(found)
 
 
 def accounts(store: Store) -> dict[str, Any]:

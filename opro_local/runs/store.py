@@ -23,14 +23,14 @@ from typing import Any
 from opro_local.errors import LockedError, StoreError, UsageError
 from opro_local.runs.database import Format, connect, marks_of, transaction, write_schema
 from opro_local.search.trajectory import Entry, Trajectory, fingerprint
-from opro_local.types import Batch, BatchResult, Completion, Rejection
+from opro_local.types import Batch, BatchResult, Completion, FinishReason, Rejection
 
 VERSION = 4
 FORMAT = Format(0x4F50524F, VERSION, Path(__file__).with_name("schema.sql"))  # "OPRO"
 FILE = "run.sqlite"
 BUSY_SECONDS = 10.0  # a reader waits so long for a writer's checkpoint
 LOCK = "lock"
-FINISH = ("stop", "length", "too_long", "failed")
+FINISH: tuple[FinishReason, ...] = ("stop", "length", "too_long", "failed")
 
 
 class Store:
