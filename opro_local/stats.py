@@ -70,7 +70,7 @@ def share_interval(total: float, n: int, alpha: float = 0.05) -> tuple[float, fl
 
 
 def _resampled_interval(values: np.ndarray, alpha: float) -> tuple[float, float]:
-    """BCa; above 2,000 values the normal interval, because BCa takes memory quadratic in n there."""
+    """BCa; above 2,000 values the normal one, as BCa takes memory quadratic in n."""
     from scipy import stats
 
     if len(values) < 2 or np.ptp(values) == 0:

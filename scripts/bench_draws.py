@@ -41,7 +41,10 @@ from opro_local.types import EngineSettings, Solution
 RECORDED = Path(__file__).with_name("draw_scores.json")
 SPLITS = ("train", "validation", "test")
 RIVALS, BEST, FINALISTS = 24, 8, 5
-ABOUT = "0/1 scores of worked examples for scripts/bench_draws.py; each line of scores and shown is bits in hex"
+ABOUT = (
+    "0/1 scores of worked examples for scripts/bench_draws.py; each line of scores and shown is "
+    "bits in hex"
+)
 CHANGES = (("alter", 4), ("cross", 3), ("correct", 2))
 
 
@@ -273,7 +276,8 @@ def guard(recordings: list[Recording], orders: int) -> None:
             ]
             kept = 100 * np.mean([end == base for end in ends])
             print(
-                f"| {100 * base:.0f} | {doubt} | {100 * np.mean(ends):.1f} | {kept:.0f} % | {under[0]:.1f} % "
+                f"| {100 * base:.0f} | {doubt} | {100 * np.mean(ends):.1f} | {kept:.0f} % | "
+                f"{under[0]:.1f} % "
                 f"| {under[1]:.1f} % |"
             )
 

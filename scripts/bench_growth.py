@@ -149,7 +149,8 @@ def main() -> None:
     )
     print(f"resumed run equal: {'yes' if again['digest'] == grown[-1]['digest'] else 'NO'}")
     print(
-        f"host time per example differs by {100 * (max(costs) / min(costs) - 1):.0f} % (under 20 wanted)"
+        f"host time per example differs by {100 * (max(costs) / min(costs) - 1):.0f} % "
+        f"(under 20 wanted)"
     )
 
 

@@ -26,8 +26,8 @@ from opro_local.search.trajectory import Trajectory
 STEPS, CANDIDATES, ROWS = 20, 8, 261
 ROUNDS = 5
 WORDED = (
-    "Let us work through it. There are {n} boxes, and every box holds three pens, so we multiply and then add.\n"
-    * 4
+    "Let us work through it. There are {n} boxes, and every box holds three pens, so we "
+    "multiply and then add.\n" * 4
 )
 
 

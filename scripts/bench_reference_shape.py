@@ -97,7 +97,8 @@ def main() -> None:
     print(row("one batch", 1, batches))
     ratios = [single[0] / batch[0] for single, batch in zip(singles, batches, strict=True)]
     print(
-        f"same answers: {equal} of {len(requests)}; pairs: {' '.join(f'{ratio:.2f}' for ratio in ratios)}"
+        f"same answers: {equal} of {len(requests)}; pairs: "
+        f"{' '.join(f'{ratio:.2f}' for ratio in ratios)}"
     )
     print(
         json.dumps(

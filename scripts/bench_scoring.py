@@ -20,11 +20,16 @@ from opro_local.types import Example
 
 ANSWERS = 100_000
 STEPS = (
-    "Let us take it step by step, because there are {a} shelves in the room and every one of them holds {b} jars. ",
-    "Multiplying the two gives {a} * {b} = {c} jars, before anything was sold or broken on the way. ",
-    "The shop then sold a few of them in the morning, and the rest stayed where they were until the evening. ",
-    "We compare this with what the options say, and leave out what the story tells only to distract us. ",
-    "Nothing else in the text changes the amount, the colour or the place of the jars, so we can conclude now.\n",
+    "Let us take it step by step, because there are {a} shelves in the room and every one of "
+    "them holds {b} jars. ",
+    "Multiplying the two gives {a} * {b} = {c} jars, before anything was sold or broken on "
+    "the way. ",
+    "The shop then sold a few of them in the morning, and the rest stayed where they were "
+    "until the evening. ",
+    "We compare this with what the options say, and leave out what the story tells only to "
+    "distract us. ",
+    "Nothing else in the text changes the amount, the colour or the place of the jars, so we "
+    "can conclude now.\n",
 )
 ENDS = {
     "number": (

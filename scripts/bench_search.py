@@ -367,7 +367,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         )
         pairs = f"{np.mean([row['scored'] for row in own]):.0f}"
         lines.append(
-            f"| {mode} | {' | '.join(interval([part]) for part in tests)} | {interval(tests)} | {100 * worst:+.1f} "
+            f"| {mode} | {' | '.join(interval([part]) for part in tests)} | "
+            f"{interval(tests)} | {100 * worst:+.1f} "
             f"| {share} | {pairs} |"
         )
     return "\n".join(lines)

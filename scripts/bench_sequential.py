@@ -136,7 +136,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     print(
-        f"{given.experiments:,} experiments each, alpha = {ALPHA}, a look after every user, baseline mean 0.70"
+        f"{given.experiments:,} experiments each, alpha = {ALPHA}, a look after every user, "
+        f"baseline mean 0.70"
     )
     looks = "".join(f"{look:8,}" for look in LOOKS if look <= given.users)
     print(f"{'% promoted within':24}{looks}  95 % interval    median  repeated z-test")

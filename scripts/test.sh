@@ -4,8 +4,10 @@
 # Of the two processes one has all tests that run a real model (tests/conftest.py); `-n 0` does with one.
 . "$(dirname "$0")/setup.sh"
 set_up
-say "ruff and import-linter"
+say "ruff, import-linter and mypy"
 .venv/bin/ruff check opro_local tests scripts
+.venv/bin/ruff format --check -q opro_local tests scripts
 .venv/bin/lint-imports --no-cache
+.venv/bin/mypy
 say "pytest $*"
 exec .venv/bin/python -m pytest -n 2 --dist loadgroup "$@"

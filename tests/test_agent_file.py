@@ -426,7 +426,10 @@ def test_commands_work_in_a_fresh_copy_of_the_workspace(tmp_path):
 
 
 def test_any_command_can_be_the_agent(tmp_path):
-    agent = "import sys; rules = open(sys.argv[1]).read(); print(sys.argv[2] if 'obey' in rules else 'no')"
+    agent = (
+        "import sys; rules = open(sys.argv[1]).read(); print(sys.argv[2] if 'obey' in rules "
+        "else 'no')"
+    )
     (tmp_path / "agent.py").write_text(agent)
     tables = desk(
         tmp_path, agent=[sys.executable, str(tmp_path / "agent.py"), "{file}", "{prompt}"]

@@ -158,7 +158,10 @@ def test_one_that_forks_fifty_sleepers_is_gone_with_all_of_them():
 
 
 def test_one_that_breeds_until_it_is_stopped():
-    source = f"import os  # {MARK}.03\nfor n in range(6): os.fork()\nwhile True:\n    os.fork() or os._exit(0)\n"
+    source = (
+        f"import os  # {MARK}.03\nfor n in range(6): os.fork()\nwhile True:\n    os.fork() or "
+        f"os._exit(0)\n"
+    )
     assert python(source, timeout=0.5)["score"].startswith("timeout")
     assert not processes(f"{MARK}.03")
 
@@ -213,7 +216,10 @@ def test_runs_are_parallel_up_to_the_limit_in_order_and_leave_no_files(tmp_path)
 
 def test_a_run_that_was_ended_is_not_remembered_as_an_answer(tmp_path):
     flag = tmp_path / "flag"
-    source = f"import pathlib, time; p = pathlib.Path({str(flag)!r}); p.exists() or (p.touch(), time.sleep(30)); print(1)"
+    source = (
+        f"import pathlib, time; p = pathlib.Path({str(flag)!r}); p.exists() or (p.touch(), "
+        f"time.sleep(30)); print(1)"
+    )
     engine = ProgramEngine({"": Program((PYTHON, "-c", source), timeout=1.0)})
     assert printed(engine.generate([request("x")])[0]).startswith("timeout")
     assert printed(engine.generate([request("x")])[0]) == 1

@@ -47,7 +47,10 @@ def log_odd_rows(feedback: Feedback) -> int:
     with sqlite3.connect(feedback.path) as older:
         for input, target in odd:
             values = (input, target, "2099-01-01T00:00:00.000000+00:00")
-            sql = "INSERT INTO outcome (prompt, input, output, score, target, time) VALUES ('old', ?, '', 1, ?, ?)"
+            sql = (
+                "INSERT INTO outcome (prompt, input, output, score, target, time) VALUES ('old', "
+                "?, '', 1, ?, ?)"
+            )
             older.execute(sql, values)
     return len(odd)
 

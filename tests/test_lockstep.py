@@ -311,7 +311,8 @@ def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
     other = copy.deepcopy(tables)
     broken = tmp_path / "broken.py"
     broken.write_text(
-        "def answer(request):\n    from opro_local.errors import EngineError\n    raise EngineError('no')\n"
+        "def answer(request):\n    from opro_local.errors import EngineError\n    raise "
+        "EngineError('no')\n"
     )
     for role in ("scorer", "optimizer"):
         other[role]["script"] = f"{broken}:answer"

@@ -68,7 +68,8 @@ def test_the_benchmark():
     assert (task.rule, task.kind, task.notices, task.version) == ("choice", "choice", (), 1)
     row = task.splits["train"][2]
     assert row.input == (
-        "Which of the following best describes the structure that collects urine in the body?\n(A) Bladder\n"
+        "Which of the following best describes the structure that collects urine in the "
+        "body?\n(A) Bladder\n"
         "(B) Kidney\n(C) Ureter\n(D) Urethra\nWhat's the answer in (A) (B) (C) (D)?"
     )
     assert (row.target, row.columns["B"], row.columns["subject"]) == ("A", "Kidney", "anatomy")

@@ -25,7 +25,8 @@ DISTRIBUTIONS = {
     "markdown_it": "markdown-it-py",
     "pydantic_core": "pydantic",  # each release pins its own
 }
-# What transformers or vllm brings, as it needs it itself, and our own tests check for with importorskip.
+# What transformers or vllm brings, as it needs it itself, and our own tests check for with
+# importorskip.
 BROUGHT_BY_AN_ENGINE = {"tokenizers", "huggingface_hub", "safetensors", "mistral_common", "vllm"}
 
 

@@ -403,8 +403,8 @@ def test_weights_sleep_in_host_memory_where_it_holds_them_twice():
     assert plan(spread, [gpu(80)] * 2, "swap", 80 * GIB).sleep == 1
     why = on(80, host=39).why
     assert (
-        "read their weights again when they wake, as the host has 39.0 GiB free for 20.0 GiB of weights"
-        in why
+        "read their weights again when they wake, as the host has 39.0 GiB free for 20.0 GiB "
+        "of weights" in why
     )
 
 

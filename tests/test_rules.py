@@ -327,7 +327,8 @@ def test_gold_that_fails_names_the_first_row_and_counts_the_rest():
     with pytest.raises(DataError) as caught:
         check_gold(task("1", "2 or 3", "3", "four cats and five dogs"), make_rule("number"))
     assert str(caught.value) == (
-        "f.csv:3: the target '2 or 3' fails its own rule number (extracted: nothing); so do 1 more; "
+        "f.csv:3: the target '2 or 3' fails its own rule number (extracted: nothing); so do "
+        "1 more; "
         "correct the rows, or set task.rule (and task.labels or task.pattern)"
     )
 

@@ -125,7 +125,8 @@ def test_auto_labels_pattern_and_function(tmp_path):
     assert score_file(file, "labels", labels=("red", "blue"))["accuracy"] == 1.0
     assert score_file(file, "regex", pattern=r"is (\w+)")["accuracy"] == 1.0
     (tmp_path / "half.py").write_text(
-        "def f(answer, target, columns):\n    return None if target == 'red' else len(columns) / 8\n"
+        "def f(answer, target, columns):\n    return None if target == 'red' else "
+        "len(columns) / 8\n"
     )
     found = score_file(file, f"{tmp_path / 'half.py'}:f", tmp_path / "out.jsonl")
     assert (found["accuracy"], found["extraction_failures"]) == (0.125, 3)
@@ -282,7 +283,8 @@ def test_what_is_printed(file, tmp_path):
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == (
-        "rule opro: 50.0 % of 4 answers are right (95 % interval 15.0 to 85.0), 1 extraction failures"
+        "rule opro: 50.0 % of 4 answers are right (95 % interval 15.0 to 85.0), 1 extraction "
+        "failures"
     )
     assert [line.split(":")[0] for line in lines[1:4]] == ["  number", "  boolean", "  choice"]
     assert lines[4] == f"Saved in {tmp_path / 'out.jsonl'}"

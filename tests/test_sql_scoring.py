@@ -256,9 +256,8 @@ def test_ordinary_sql_runs(shop):
         "SELECT datetime('2020-01-01 10:00', 'localtime')": [("2020-01-01 10:00:00",)],
         "SELECT count(*) FROM all_items": [(4,)],
         "SELECT value FROM json_each('[1, null]')": [(1,), (None,)],
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3) SELECT max(x) FROM c": [
-            (3,)
-        ],
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3) SELECT "
+        "max(x) FROM c": [(3,)],
         "SELECT rank() OVER (ORDER BY price) FROM item LIMIT 1": [(1,)],
         "SELECT 'é', x'00ff', 1e999, NULL, CAST(x'ff' AS TEXT)": [
             ("é", b"\x00\xff", math.inf, None, "\udcff")

@@ -188,7 +188,8 @@ def test_a_commit_is_synced_before_it_is_acknowledged(store):
 
 def test_the_lock_goes_with_its_holder(tmp_path):
     code = (
-        f"from opro_local.runs.store import open_store; open_store(__import__('pathlib').Path({str(tmp_path)!r})); "
+        f"from opro_local.runs.store import open_store; "
+        f"open_store(__import__('pathlib').Path({str(tmp_path)!r})); "
         + ("print('held', flush=True); __import__('time').sleep(60)")
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:

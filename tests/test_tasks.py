@@ -74,7 +74,10 @@ def test_rows_with_the_same_input_share_a_split(tmp_path):
 
 def test_too_few_rows(tmp_path):
     path = write_csv(tmp_path / "t.csv", [("q1", "a"), ("q2", "b")])
-    message = r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, validation 0, test 1"
+    message = (
+        r"2 rows \(2 different inputs\) are too few for the split \(0\.4, 0\.2, 0\.4\): train 1, "
+        r"validation 0, test 1"
+    )
     with pytest.raises(DataError, match=message):
         loading.load(settings(data=path))
     path = write_csv(tmp_path / "t.csv", [("q1", "a")] * 50)
@@ -129,7 +132,8 @@ def test_notices_name_repeated_and_shared_rows(tmp_path):
     train = write_csv(tmp_path / "a.csv", [("q 1", "a"), ("q2", "b"), ("q  1", "a"), ("q 1", "c")])
     test = write_csv(tmp_path / "b.csv", [("q3", "a"), (" q2", "b")])
     assert loading.load(settings(train=train, test=test)).notices == (
-        f"train: 2 of 4 rows repeat an input, 1 of them with another target ({train}:4 repeats {train}:2)",
+        f"train: 2 of 4 rows repeat an input, 1 of them with another target ({train}:4 "
+        f"repeats {train}:2)",
         f"train and test share 1 rows ({train}:3 and {test}:3): the score on test is too good",
     )
 

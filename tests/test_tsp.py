@@ -283,7 +283,10 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-TSPLIB = "NAME : t\nTYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE : {}\nNODE_COORD_SECTION\n1 0 0\n2 1.5 0\n3 0 2e0\nEOF\n"
+TSPLIB = (
+    "NAME : t\nTYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE : {}\nNODE_COORD_SECTION\n1 0 0\n2 1.5 "
+    "0\n3 0 2e0\nEOF\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,10 @@ def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
 
 
 def test_the_parent_imports_nothing_heavy():
-    program = "import opro_local.engines.worker, sys; print({'torch', 'vllm', 'transformers'} & set(sys.modules))"
+    program = (
+        "import opro_local.engines.worker, sys; print({'torch', 'vllm', 'transformers'} & "
+        "set(sys.modules))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
         == "set()\n"
@@ -320,8 +323,10 @@ def test_when_the_second_engine_fails_too_the_first_reason_leads(failing):
     with pytest.raises(EngineError) as caught:
         start_engine(EngineSettings("m", "vllm"), "auto")
     assert str(caught.value) == (
-        "vLLM does not start: Free memory on device cuda:0 is less than desired; lower gpu_memory; the transformers "
-        "engine, tried next, did not start either: the model does not fit the GPU; use a smaller model or dtype"
+        "vLLM does not start: Free memory on device cuda:0 is less than desired; lower "
+        "gpu_memory; the transformers "
+        "engine, tried next, did not start either: the model does not fit the GPU; use a "
+        "smaller model or dtype"
     )
 
 
@@ -342,7 +347,8 @@ def test_an_engine_with_adapters_falls_back_on_none(failing):
 def test_the_notice_of_a_fall_back_says_what_would_help(failing):
     failing(FULL)
     assert start_engine(EngineSettings("m", "vllm"), "auto")[1] == (
-        "vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less than desired; lower "
+        "vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less than "
+        "desired; lower "
         "gpu_memory); using transformers, which is slower"
     )
 

@@ -86,12 +86,15 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     ]
     phase = found["phase"]
     return [
-        f"{found['name']}: {batch['prompts']} prompts x {batch['rows']} rows = {batch['examples']} examples",
-        f"{'median of ' + str(batch['repeats']):<18}{'seconds':>9}{'tok/s in':>12}{'tok/s out':>12}{'cached %':>9}"
+        f"{found['name']}: {batch['prompts']} prompts x {batch['rows']} rows = "
+        f"{batch['examples']} examples",
+        f"{'median of ' + str(batch['repeats']):<18}{'seconds':>9}{'tok/s in':>12}{'tok/s out':>12}{'cached %':>9}"  # noqa: E501
         f"{'calls':>7}",
         *table,
-        f"phase/raw throughput {ratio['value']:.3f} (pairs from {ratio['lowest']:.3f} to {ratio['highest']:.3f})",
-        f"engine busy {100 * phase['engine_busy']:.2f} %; host {phase['host_us_per_example']:.1f} us per example; "
+        f"phase/raw throughput {ratio['value']:.3f} (pairs from {ratio['lowest']:.3f} to "
+        f"{ratio['highest']:.3f})",
+        f"engine busy {100 * phase['engine_busy']:.2f} %; host "
+        f"{phase['host_us_per_example']:.1f} us per example; "
         f"tokenizing {encoding['us_per_prompt']:.0f} us per prompt, {share:.2f} % of a phase",
         *_machine(found),
     ]
@@ -102,7 +105,8 @@ def _machine(found: Mapping[str, Any]) -> list[str]:
     cards = f", {', '.join(machine['gpu'])}" if machine["gpu"] else ""
     loads = " to ".join(f"{machine['load_average'][when][0]:.2f}" for when in ("before", "after"))
     engines = [
-        f"{role}: {engine['engine']} {engine['engine_version']} on {engine['device']}, model {engine['model']}"
+        f"{role}: {engine['engine']} {engine['engine_version']} on {engine['device']}, model "
+        f"{engine['model']}"
         for role, engine in found["engine"].items()
     ]
     return [f"{machine['cpu']}, {machine['cores']} cores{cards}; load average {loads}", *engines]

@@ -27,7 +27,8 @@ def stat(as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(found, indent=2))
         return
     typer.echo(
-        f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} bytes on disk"
+        f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} "
+        f"bytes on disk"
     )
 
 

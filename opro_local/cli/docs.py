@@ -1,6 +1,7 @@
 """`opro-local docs`: the documentation of this very version, without a network.
 
-For: finding a page by its name and showing it. Not for: writing pages (docs/ in a clone) or searching in them.
+For: finding a page by its name and showing it. Not for: writing pages (docs/ in a clone) or
+searching in them.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def read_page(page: str) -> tuple[str, str]:
     """A page's name and its Markdown text.
 
     Args:
-        page: a page's name, as in "search" or "benchmarks/2026-11-gpu"; also its last part alone, and
-            the file as messages and other pages name it ("docs/search.md").
+        page: a page's name, as in "search" or "benchmarks/2026-11-gpu"; also its last part alone,
+            and the file as messages and other pages name it ("docs/search.md").
 
     Raises:
         UsageError: there is no such page; the message names the nearest.

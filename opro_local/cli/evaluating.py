@@ -82,15 +82,14 @@ def evaluate(
     rows = evaluation.rows(ready, folder) if output or compare else []
     if output:
         evaluation.write_rows(output, rows)
-    flipped = evaluation.flipped(rows, *compare) if compare else None
+    flipped = evaluation.flipped(rows, compare[0], compare[1]) if compare else None
+    more = {} if flipped is None else {"flipped": flipped}
     if as_json:
-        typer.echo(
-            json.dumps({**found, **({} if flipped is None else {"flipped": flipped})}, indent=2)
-        )
+        typer.echo(json.dumps({**found, **more}, indent=2))
         return
     _print(found, folder, output)
-    if flipped is not None:
-        _print_flipped(flipped, *compare)
+    if flipped is not None and compare:
+        _print_flipped(flipped, compare[0], compare[1])
 
 
 def check(

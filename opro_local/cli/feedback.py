@@ -102,7 +102,8 @@ def import_(
         "errors": list(done.skipped),
     }
     lines = [
-        f"{done.stored:,} outcomes stored, {done.known:,} known already, {len(done.skipped):,} lines skipped"
+        f"{done.stored:,} outcomes stored, {done.known:,} known already, "
+        f"{len(done.skipped):,} lines skipped"
     ]
     _print(found, as_json, [*done.skipped, *lines])
 
@@ -171,7 +172,11 @@ def reoptimize(
 
     Terms(share=share)  # a wrong share is told now, not after the search
     task = {"data": None if data is None else str(data), "input": input_, "target": target}
-    tables = {"task": task, "scorer": {"model": model}, "optimizer": {"model": optimizer or ""}}
+    tables: dict[str, dict[str, Any]] = {
+        "task": task,
+        "scorer": {"model": model},
+        "optimizer": {"model": optimizer or ""},
+    }
     overrides = [] if seed is None else [f"run.seed={seed}"]
     overrides += [
         f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer") if engine
@@ -233,7 +238,10 @@ def challenge(
         "champion": experiment.champion,
         "challenger": experiment.challenger,
     }
-    line = f"{experiment.challenger} is compared with {experiment.champion}: {share:.0%} of the users get it"
+    line = (
+        f"{experiment.challenger} is compared with {experiment.champion}: {share:.0%} of the "
+        f"users get it"
+    )
     _print(found, as_json, [line])
 
 
@@ -372,7 +380,10 @@ def _standing(row: Mapping[str, Any]) -> str:
     low, high = row["interval"]
     score = f"{_percent(row['mean'])} ({_percent(low)} to {_percent(high)})"
     days = f"{row['first'][:10]} to {row['last'][:10]}"
-    return f"{row['id']:14} {role:10} {row['n']:>7,} x {score}, {days}, trend {row['trend']['word']}  {text!r}"
+    return (
+        f"{row['id']:14} {role:10} {row['n']:>7,} x {score}, {days}, trend "
+        f"{row['trend']['word']}  {text!r}"
+    )
 
 
 def _judged(numbers: Mapping[str, Any], action: str, reason: str) -> list[str]:
@@ -400,4 +411,7 @@ def _percent(value: float | None) -> str:
 def _decision(row: Mapping[str, Any]) -> str:
     by = "test" if row["automatic"] else "hand"
     challenger = f"challenger {row['challenger']}, " if row["challenger"] else ""
-    return f"{row['time'][:19]} {row['action']:9} by {by}: {row['reason']}; {challenger}champion now {row['champion']}"
+    return (
+        f"{row['time'][:19]} {row['action']:9} by {by}: {row['reason']}; {challenger}champion "
+        f"now {row['champion']}"
+    )

@@ -1,4 +1,5 @@
-"""The program `opro-local`: its verbs, its exit codes, and the boundary where errors become one line.
+"""The program `opro-local`: its verbs, its exit codes, and the boundary where errors become one
+line.
 
 For: arguments in, one library call, text out. Not for: any work of its own. Heavy imports happen
 inside the verbs.
@@ -29,8 +30,8 @@ from opro_local.cli import (
 from opro_local.errors import OproError
 from opro_local.models.offline import switch_off_network
 
-# Every verb, by the panel of the help that shows it. A new verb is a function or a Typer app in a file
-# of its own, and a line here.
+# Every verb, by the panel of the help that shows it. A new verb is a function or a Typer app in a
+# file of its own, and a line here.
 VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     "Optimize": {
         "demo": runs.demo,
@@ -115,7 +116,9 @@ app = _program()
 
 
 def main() -> None:
-    """Run the program; every OproError and every wrong argument ends as one line on stderr and its exit code."""
+    """Run the program; every OproError and every wrong argument ends as one line on stderr and its
+    exit code.
+    """
     switch_off_network()
     try:
         # Not "standalone": Typer would print a usage error as a frame of several lines.
@@ -127,7 +130,9 @@ def main() -> None:
 
 
 def _explained(error: Any) -> str:
-    """What is wrong with the arguments, and whose help says what is right; nothing where the help was shown instead."""
+    """What is wrong with the arguments, and whose help says what is right; nothing where the help
+    was shown instead.
+    """
     message = str(error.format_message()).rstrip(".")
     if not message or error.ctx is None:
         return message

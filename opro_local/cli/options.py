@@ -83,8 +83,8 @@ def config_from(
                 f"a config file and {given[0]} exclude each other", "use --set to change a setting"
             )
         return read_config(config, changes)
-    missing = [name for name, value in named.items() if value is None]
-    if missing:
+    if data is None or input_ is None or target is None or model is None:
+        missing = [name for name, value in named.items() if value is None]
         raise UsageError(f"{missing[0]} is missing", f"give a config file, or {', '.join(named)}")
     return reading.build(tables(data, input_, target, model), changes)
 

@@ -79,7 +79,8 @@ def _short(text: str, most: int = 500) -> str:
 
 def _evaluation_heading(result: Mapping[str, Any]) -> str:
     return (
-        f"{result['name']}: {len(result['prompts'])} prompts on {result['prompts'][0]['n']} {result['split']} rows, "
+        f"{result['name']}: {len(result['prompts'])} prompts on {result['prompts'][0]['n']} "
+        f"{result['split']} rows, "
         f"rule {result['rule']}; {_costs(result)}"
     )
 
@@ -125,7 +126,7 @@ def _prompts_table(result: Mapping[str, Any]) -> Table:
 def _telling(
     pairs: Sequence[Mapping[str, Any]], alpha: float, few: int = 6, most: int = 20
 ) -> list[Mapping[str, Any]]:
-    """The pairs worth a line: all where they are few, else those with p < alpha, the surest first."""
+    """The pairs worth a line: all where they are few, else those under alpha, surest first."""
     ordered = sorted(pairs, key=lambda pair: pair["p_value"])
     return (
         ordered
@@ -158,7 +159,8 @@ def _accuracy(figures: Mapping[str, Any]) -> tuple[str, str]:
 def _heading(result: Mapping[str, Any]) -> str:
     return (
         f"{result['name']}: {result['state']} after {result['steps']} steps ({result['reason']}); "
-        f"{result['solutions']} solutions, {sum(result['rejections'].values())} replies rejected; {_costs(result)}"
+        f"{result['solutions']} solutions, {sum(result['rejections'].values())} replies "
+        f"rejected; {_costs(result)}"
     )
 
 

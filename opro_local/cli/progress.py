@@ -166,7 +166,10 @@ class _Progress:
         elapsed = now - self._asked
         rate = f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.5 else ""
         best = f" | best {self._shown(self._best[0])} {self._best[1]!r}" if self._best[1] else ""
-        return f"{now - self._begun:.0f} s | {self._label}: {self._done}/{self._size} prompts{rate}{self._left()}{best}"
+        return (
+            f"{now - self._begun:.0f} s | {self._label}: {self._done}/{self._size} "
+            f"prompts{rate}{self._left()}{best}"
+        )
 
     def _left(self) -> str:
         remaining = self._steps - self._step

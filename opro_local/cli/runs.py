@@ -170,11 +170,12 @@ def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
     else:
         print_result(found)
         typer.echo(
-            f"Saved in {folder}: {', '.join(sorted({*ready.files(found.to_json()), 'result.json'}))}"
+            f"Saved in {folder}: "
+            f"{', '.join(sorted({*ready.files(found.to_json()), 'result.json'}))}"
         )
 
 
 NEXT = """
 Next, with your own data and model (a CSV with a header, a model folder):
   opro-local optimize --data your.csv --input COLUMN --target COLUMN --model /path/to/model --prompt "Your prompt"
-"""
+"""  # noqa: E501

@@ -49,7 +49,8 @@ def score(
             typer.echo(f"  {name}: {_said(part)}")
     if found["unreadable_targets"]:
         typer.echo(
-            f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer to them is right"
+            f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer "
+            f"to them is right"
         )
     if output is not None:
         typer.echo(f"Saved in {output}")
@@ -62,5 +63,6 @@ def _said(part: Mapping[str, Any]) -> str:
     )
     return (
         f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
-        f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} extraction failures"
+        f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} "
+        f"extraction failures"
     )

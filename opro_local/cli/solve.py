@@ -62,7 +62,8 @@ def solve(
     config = solving.config_of(problem, [*changes, *(set_ or ())])
     folder = run_folder(config, run)
     runs = solving.repetitions(config, folder, repetitions)
-    found = solving.combined([_execute(*each) for each in runs])
+    results: list[Mapping[str, Any]] = [_execute(config, folder) for config, folder in runs]
+    found = solving.combined(results)
     if as_json:
         typer.echo(json.dumps(dict(found), indent=2))
         return
@@ -82,8 +83,10 @@ def _print(found: Mapping[str, Any]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"{found['name']}: {found['evaluations']} solutions scored in {found['steps']} steps ({found['reason']}); "
-        f"{found['calls']['optimizer']} optimizer calls, {found['tokens']['completion']:,} tokens written, "
+        f"{found['name']}: {found['evaluations']} solutions scored in {found['steps']} steps "
+        f"({found['reason']}); "
+        f"{found['calls']['optimizer']} optimizer calls, {found['tokens']['completion']:,} "
+        f"tokens written, "
         f"{found['seconds']:.0f} s",
         markup=False,
     )
@@ -118,7 +121,8 @@ def _repeated(together: Mapping[str, Any] | None) -> list[str]:
     if together is None:
         return []
     lines = [
-        f"Above: the repetition with the smallest gap. {together['reached']} of {len(together['runs'])} reached it."
+        f"Above: the repetition with the smallest gap. {together['reached']} of "
+        f"{len(together['runs'])} reached it."
     ]
     for name, unit in (("steps", "steps"), ("evaluations", "solutions scored")):
         spread = together[name]
@@ -126,6 +130,7 @@ def _repeated(together: Mapping[str, Any] | None) -> list[str]:
             lines.append(f"Those that did took {spread['mean']:.1f} +- {spread['std']:.1f} {unit}.")
     if together["gap"]:
         lines.append(
-            f"Gap over all: {100 * together['gap']['mean']:.1f} +- {100 * together['gap']['std']:.1f} %."
+            f"Gap over all: {100 * together['gap']['mean']:.1f} +- "
+            f"{100 * together['gap']['std']:.1f} %."
         )
     return lines

@@ -78,7 +78,8 @@ def show(
         return
     sizes = ", ".join(f"{split} {size}" for split, size in found["splits"].items())
     typer.echo(
-        f"{found['name']}  version {found['version']}  rule {found['rule']}  kind {found['kind']}  {sizes}"
+        f"{found['name']}  version {found['version']}  rule {found['rule']}  kind "
+        f"{found['kind']}  {sizes}"
     )
     for notice in found["notices"]:
         typer.echo(f"note: {notice}")

@@ -23,7 +23,8 @@ Action = Literal["promote", "rollback", "keep", "continue"]
 
 OUTSIDE = "logged for a time outside the experiment"
 LOST = (
-    "the arms' sizes don't fit the share, so nothing is promoted: outcomes of one arm get lost, or are logged "
+    "the arms' sizes don't fit the share, so nothing is promoted: outcomes of one arm get "
+    "lost, or are logged "
     "under another key than the assigned one"
 )
 
@@ -139,7 +140,7 @@ def count(experiment: Experiment, rows: Iterable[tuple[str, str | None, float, s
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the counted outcomes say: the action, the reason in words, and the numbers (JSON-able)."""
+    """What the counted outcomes say: the action, the reason in words, and the numbers."""
 
     action: Action
     reason: str

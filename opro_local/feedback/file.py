@@ -15,7 +15,8 @@ from opro_local.runs.database import Format, connect, create_linked, marks_of
 
 VERSION = 1
 FORMAT = Format(0x4F504642, VERSION, Path(__file__).with_name("schema.sql"))  # "OPFB"
-BUSY_SECONDS = 60.0  # every transaction is short; a writer that waits longer meets a stuck process, not a queue
+# Every transaction is short: a writer that waits longer meets a stuck process, not a queue.
+BUSY_SECONDS = 60.0
 
 
 def create(path: Path) -> None:

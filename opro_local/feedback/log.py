@@ -56,7 +56,7 @@ class State:
 
 
 class Feedback:
-    """The open feedback store. Threads may share it; a process opens its own, after it was forked."""
+    """The open feedback store. Threads may share it; a forked process opens its own."""
 
     def __init__(self, path: str | Path, new: bool = True) -> None:
         """Open the store.
@@ -195,7 +195,8 @@ class Feedback:
             if state.experiment:
                 raise UsageError(
                     f"{state.experiment.challenger} is being compared already",
-                    "decide that first: opro-local feedback compare --apply, promote, keep or rollback",
+                    "decide that first: opro-local feedback compare --apply, promote, keep "
+                    "or rollback",
                 )
             if challenger == state.champion:
                 raise UsageError(
@@ -277,7 +278,8 @@ class Feedback:
         numbers.
         """
         found = self.rows(
-            "SELECT d.time, d.action, d.automatic, d.reason, d.champion, e.challenger, d.experiment, d.numbers "
+            "SELECT d.time, d.action, d.automatic, d.reason, d.champion, e.challenger, "
+            "d.experiment, d.numbers "
             "FROM decision d LEFT JOIN experiment e ON e.id = d.experiment ORDER BY d.number"
         )
         return [
@@ -338,7 +340,10 @@ class Feedback:
 
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
         marks = ", ".join("?" * len(COLUMNS))
-        sql = f"INSERT INTO outcome ({', '.join(COLUMNS)}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
+        sql = (
+            f"INSERT INTO outcome ({', '.join(COLUMNS)}) VALUES ({marks}) ON CONFLICT (id) DO "
+            f"NOTHING"
+        )
         with self._writing() as cursor:
             before = self._connection.total_changes
             try:
@@ -406,7 +411,8 @@ def _record(
     automatic: bool = False,
 ) -> None:
     cursor.execute(
-        "INSERT INTO decision (time, action, automatic, reason, champion, running, experiment, numbers) "
+        "INSERT INTO decision (time, action, automatic, reason, champion, running, "
+        "experiment, numbers) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             stamp(),

@@ -135,7 +135,7 @@ def read_record(score: str, prompt: str, record: str) -> Outcome:
 
 
 def _scored(text: str) -> Any:
-    """A score as typed: true, false or a number; anything else stays text and is refused as such."""
+    """A score as typed: true, false or a number; all else stays text and is refused as such."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

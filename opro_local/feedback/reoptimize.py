@@ -70,8 +70,10 @@ def labelled(feedback: Feedback, most: int) -> tuple[list[dict[str, str]], int]:
     if len(newest) < FEWEST:
         without = f" ({left_out} {LEFT_OUT})" if left_out else ""
         raise DataError(
-            f"{feedback.path}: {len(newest)} different logged inputs carry a target{without}, {FEWEST} are needed",
-            "log outcomes with a target, or give labelled rows: --data FILE --input COLUMN --target COLUMN",
+            f"{feedback.path}: {len(newest)} different logged inputs carry a "
+            f"target{without}, {FEWEST} are needed",
+            "log outcomes with a target, or give labelled rows: --data FILE --input COLUMN "
+            "--target COLUMN",
         )
     return list(newest.values())[::-1], left_out
 
@@ -144,7 +146,8 @@ def plan(
     if running:
         raise UsageError(
             f"{running.challenger} is still being compared with the champion",
-            "see opro-local feedback compare; end it with compare --apply, promote, keep or rollback",
+            "see opro-local feedback compare; end it with compare --apply, promote, keep or "
+            "rollback",
         )
     task = dict(tables.get("task", {}))
     search = {"seeds": seeds(feedback, most_seeds), "demonstrations": 0}
@@ -170,7 +173,8 @@ def _refuse_examples(config: Config) -> None:
     search = config.search
     if search.demonstrations or any(seed.demonstrations for seed in search.starts):
         raise UsageError(
-            "worked examples in a search from feedback: a logged prompt is a text, the service would not show them",
+            "worked examples in a search from feedback: a logged prompt is a text, the "
+            "service would not show them",
             "leave search.demonstrations at 0 and search.seeds without demonstrations",
         )
 
@@ -212,7 +216,8 @@ def challenge(
     ):
         return (
             None,
-            f"no challenger: {id} was compared before; --anyway or feedback challenge {id} does it again",
+            f"no challenger: {id} was compared before; --anyway or feedback challenge {id} "
+            f"does it again",
         )
     feedback.challenge(id, Terms(share=share), f"{verdict} in {run}")
     return id, f"the challenger {id} is compared with the champion from now on"

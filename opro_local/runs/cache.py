@@ -105,7 +105,8 @@ class Cache:
         def insert(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.executemany(
-                    "INSERT OR IGNORE INTO completion (key, payload, digest, used) VALUES (?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO completion (key, payload, digest, used) VALUES "
+                    "(?, ?, ?, ?)",
                     rows,
                 )
             self._evict(connection)
@@ -150,7 +151,8 @@ class Cache:
                 if size <= goal or not count:
                     return
                 connection.execute(
-                    "DELETE FROM completion WHERE id IN (SELECT id FROM completion ORDER BY used, id LIMIT ?)",
+                    "DELETE FROM completion WHERE id IN (SELECT id FROM completion ORDER BY "
+                    "used, id LIMIT ?)",
                     (min(math.ceil(count * (1 - goal / size)), EVICTED_AT_ONCE),),
                 )
 

@@ -103,7 +103,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     IMMEDIATE: the busy timeout holds for taking the lock at the beginning, not for a reader that
     wants to write later.
 
-    Whatever ends it early, a full disk at the end too, is raised again after the rollback, KeyboardInterrupt included.
+    Whatever ends it early, a full disk at the end too, is raised again after the rollback,
+    KeyboardInterrupt included.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -268,7 +268,8 @@ def words(found: Mapping[str, Any]) -> list[str]:
         alpha, pairs = found["alpha"], found["pairs"]
         sure = sum(pair["p_holm"] < alpha for pair in pairs)
         lines.append(
-            f"{sure} of {len(pairs)} pairs differ reliably (paired tests, Holm's correction, p < {alpha:g})."
+            f"{sure} of {len(pairs)} pairs differ reliably (paired tests, Holm's correction, "
+            f"p < {alpha:g})."
         )
         lines.append(
             f"Whoever picks the best of these {len(found['prompts'])} should expect it to do "
@@ -284,7 +285,8 @@ def _judge_words(prompts: Sequence[Mapping[str, Any]]) -> list[str]:
     mean = sum(agreement) / len(agreement)
     doubt = "" if mean >= 0.9 else ": too little to trust the judge where the rule can be used"
     return [
-        f"The judge agrees with the rule that the targets suggest on {100 * mean:.0f} % of the answers{doubt}."
+        f"The judge agrees with the rule that the targets suggest on {100 * mean:.0f} % of "
+        f"the answers{doubt}."
     ]
 
 
@@ -320,20 +322,26 @@ def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int)
     p_value = figures["p_value"]
     test = "" if p_value is None else f" (Cochran's Q, p = {p_value:.2g})"
     first = (
-        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to {100 * max(scores):.1f} % on {n} "
+        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to "
+        f"{100 * max(scores):.1f} % on {n} "
         f"train rows; the first seed {100 * scores[0]:.1f} %."
     )
     if figures["verdict"] == "nothing left to gain":
         return [
             first,
-            "The first seed answers all but at most one row: a search can't show a gain on these rows.",
+            "The first seed answers all but at most one row: a search can't show a gain on "
+            "these rows.",
         ]
     if figures["verdict"] == "yes":
-        gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
+        gain = (
+            f"the best is {100 * figures['gain']:.1f} points above the first seed after "
+            f"correction for luck"
+        )
         return [first, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
     return [
         first,
-        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, another "
+        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: "
+        f"use more rows, another "
         "layout (task.position) or another model before a long search.",
     ]
 
@@ -347,7 +355,8 @@ def _unread_words(figures: Mapping[str, Any]) -> list[str]:
         else ""
     )
     return [
-        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected answers in the "
+        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the "
+        f"expected answers in the "
         "seed, check task.rule, or raise scorer.max_tokens."
     ]
 

@@ -81,7 +81,7 @@ def rejected(folder: Path) -> list[dict[str, Any]]:
 
 
 def scored(folder: Path) -> list[dict[str, Any]]:
-    """Every scored solution: split, step, text, score, rows, and its similarity to those before it."""
+    """Every scored solution: split, step, text, score, rows, and similarity to those before."""
     opened = store.read_store(folder)
     try:
         rows = [row for split in ("train", "validation", "test") for row in opened.solutions(split)]

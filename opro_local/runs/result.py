@@ -63,7 +63,7 @@ def optimism(trajectory: Trajectory) -> float:
 
 
 def leaders(trajectory: Trajectory, alpha: float) -> list[dict[str, Any]]:
-    """The solutions confirmed on validation, best first by it: train and validation side by side."""
+    """The solutions confirmed on validation, best first: train and validation side by side."""
     train = {entry.solution: entry.score for entry in trajectory.entries}
     held_out = {
         entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"
@@ -116,7 +116,8 @@ def words(result: Mapping[str, Any]) -> list[str]:
     if not result.get("shares", True):
         first, best = (result["train"][role]["accuracy"] for role in ("baseline", "best"))
         return [
-            f"Best score {best:.6g}, the first solution's {first:.6g}. Each solution was measured once: measure both "
+            f"Best score {best:.6g}, the first solution's {first:.6g}. Each solution was "
+            f"measured once: measure both "
             "again where the objective is noisy."
         ]
     if not test:
@@ -148,7 +149,8 @@ def _train_words(result: Mapping[str, Any]) -> list[str]:
     if not train or luck < 0.05:
         return []
     return [
-        f"The highest of {result['solutions']} train scores on {train['best']['n']} rows is likely some {luck:.1f} "
+        f"The highest of {result['solutions']} train scores on {train['best']['n']} rows is "
+        f"likely some {luck:.1f} "
         "points too high, for being the highest."
     ]
 
@@ -168,7 +170,8 @@ def _leader_words(result: Mapping[str, Any]) -> list[str]:
         for split in ("train", "validation")
     )
     return [
-        f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected on, and {held_out:.1f} % on "
+        f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected "
+        f"on, and {held_out:.1f} % on "
         "the validation rows they were not."
     ]
 
@@ -263,4 +266,7 @@ def percent(figures: Mapping[str, Any]) -> str:
         for key in ("extraction_failures", "truncated")
         if figures[key]
     ]
-    return f"{100 * figures['accuracy']:.1f} % ({low:.0f} to {high:.0f}{''.join(', ' + note for note in notes)})"
+    return (
+        f"{100 * figures['accuracy']:.1f} % ({low:.0f} to "
+        f"{high:.0f}{''.join(', ' + note for note in notes)})"
+    )

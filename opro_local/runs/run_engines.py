@@ -35,7 +35,7 @@ def cache_key_settings() -> list[str]:
 
 
 def placement_notices(store: Store) -> list[str]:
-    """What a run's user was told of how its models share the GPU; empty where nothing was planned."""
+    """How the models share the GPU, in a line; empty where nothing was planned."""
     kept = store.get("placement")
     return [f"placement: {kept['why']}"] if kept else []
 

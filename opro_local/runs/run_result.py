@@ -118,7 +118,9 @@ class RunResult(Mapping[str, Any]):
 
     @property
     def verdict(self) -> str:
-        """One of "reliable gain", "no reliable gain", "reliable loss: keep the baseline" or "not tested"."""
+        """One of "reliable gain", "no reliable gain", "reliable loss: keep the baseline" or "not
+        tested".
+        """
         return str(self.record["verdict"])
 
     @property

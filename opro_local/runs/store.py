@@ -57,7 +57,8 @@ class Store:
         if row[0] != digest:
             raise UsageError(
                 f"{self.folder}: the requests of {batch.label} differ from the ones stored there",
-                "the data, a model's settings or the program changed since; choose another --run folder",
+                "the data, a model's settings or the program changed since; choose another "
+                "--run folder",
             )
         if hashlib.sha256(row[1]).digest() != row[2]:
             raise StoreError(
@@ -84,8 +85,10 @@ class Store:
             sum(c.completion_tokens for c in completions),
         )
         self._write(
-            "INSERT INTO call (label, role, requests, request_digest, payload, payload_digest, seconds, prompt_tokens, "
-            "cached_tokens, completion_tokens, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO call (label, role, requests, request_digest, payload, "
+            "payload_digest, seconds, prompt_tokens, "
+            "cached_tokens, completion_tokens, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?)",
             [(*values, reply.seconds, *tokens, datetime.now(UTC).isoformat(timespec="seconds"))],
         )
 
@@ -153,7 +156,8 @@ class Store:
     def calls(self) -> list[dict[str, Any]]:
         """The engine calls without their completions, in order."""
         return self._rows(
-            "SELECT label, role, requests, seconds, prompt_tokens, cached_tokens, completion_tokens FROM call "
+            "SELECT label, role, requests, seconds, prompt_tokens, cached_tokens, "
+            "completion_tokens FROM call "
             "ORDER BY id",
             (),
         )

@@ -11,11 +11,14 @@ MARKS = ["<bos>", "<eos>", "<u>", "<a>", "<s>", "</t>"]
 GEMMA = (
     "{{ bos_token }}{% for m in messages %}"
     "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    "{{ '<u>' + m.content | trim + '</t>' }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
+    "{{ '<u>' + m.content | trim + '</t>' }}{% endfor %}{% if add_generation_prompt %}<a>{% "
+    "endif %}"
 )
 PLAIN = (
-    "{{ bos_token }}{% for m in messages %}{{ ('<s>' if m.role == 'system' else '<u>') + m.content + '</t>' }}"
-    "{% endfor %}{% if add_generation_prompt %}<a>{% endif %}{% if thinking is false %}<a>{% endif %}"
+    "{{ bos_token }}{% for m in messages %}{{ ('<s>' if m.role == 'system' else '<u>') + "
+    "m.content + '</t>' }}"
+    "{% endfor %}{% if add_generation_prompt %}<a>{% endif %}{% if thinking is false %}<a>{% "
+    "endif %}"
 )
 TWICE = "<u>{{ messages[-1].content }}</t>{{ messages[-1].content | length }}<a>"
 DEAF = "<u>{{ messages[-1].content }}</t><a>"

@@ -14,8 +14,8 @@ from opro_local.runs import cache as caches
 
 WRITERS = 6
 
-# Batches and keeps the same 300 prompts in an order of its own; says how many it found and of any that
-# were wrong.
+# Batches and keeps the same 300 prompts in an order of its own; says how many it found and of any
+# that were wrong.
 WRITER = """
 import random, sys
 from opro_local.runs.cache import Cache

@@ -56,7 +56,10 @@ def test_help_is_quick_and_loads_nothing_heavy():
         assert program("--help").returncode == 0
         best = min(best, time.perf_counter() - begun)
     assert best < 0.5
-    heavy = "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') if m in sys.modules])"
+    heavy = (
+        "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') "
+        "if m in sys.modules])"
+    )
     assert (
         subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
         == "[]"

@@ -37,7 +37,8 @@ class Plan:
     Attributes:
         config: what was asked for.
         problem: what is optimized.
-        search: makes the generator to drive, over an empty trajectory: a search unless a verb replaces it.
+        search: makes the generator to drive, over an empty trajectory: a search unless a verb
+        replaces it.
         models: the roles that models answer, and how each is hosted.
         others: the roles that this process answers itself.
         identity: digests of what the config only names (data, programs); a run continues only while

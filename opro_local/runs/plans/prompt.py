@@ -99,7 +99,7 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
 
 
 def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
-    """New tokens per answer: as the config says, else the task, else what the rule's answers need."""
+    """New tokens per answer: as the config says, else the task, else what the rule needs."""
     given = config.scorer.max_tokens or task.max_tokens
     return given or ANSWER_TOKENS.get(rule.name, WORKED_SOLUTION_TOKENS)
 
