@@ -32,9 +32,9 @@ from opro_local.runs.hosting import Hosting
 from opro_local.runs.plans.function import form_for, plan_scored_by
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
 from opro_local.runs.run import run as start_run
-from opro_local.runs.run import write_whole
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import read_store
+from opro_local.runs.whole_file import write_whole
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256

@@ -13,9 +13,11 @@ from running import program
 
 from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
-from opro_local.runs import evaluation
+from opro_local.runs import evaluated_rows, prompt_file
 from opro_local.runs.events import BatchStart, Listener
+from opro_local.runs.headroom import headroom
 from opro_local.runs.plans import make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan, varied_instructions
 from opro_local.runs.run import run
 from opro_local.types import Completion, Prompt
 
@@ -25,7 +27,7 @@ PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
 @pytest.fixture
 def ready(tables):
     tables["search"]["seeds"] = PROMPTS
-    return evaluation.evaluation(reading.build(tables))
+    return evaluation_plan(reading.build(tables))
 
 
 def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
@@ -54,7 +56,7 @@ def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
 
 def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
     found = run(ready, tmp_path / "run")
-    rows = evaluation.rows(ready, tmp_path / "run")
+    rows = evaluated_rows.read_rows(ready, tmp_path / "run")
     assert len(rows) == 72 and [row["prompt"] for row in rows] == [1] * 24 + [2] * 24 + [3] * 24
     for prompt in found["prompts"]:
         mine = [row for row in rows if row["prompt"] == prompt["prompt"]]
@@ -64,7 +66,7 @@ def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
             "positive",
             "negative",
         )
-    changed = evaluation.flipped(rows, 1, 2)
+    changed = evaluated_rows.find_flipped(rows, 1, 2)
     differing = sum(
         a["correct"] != b["correct"] for a, b in zip(rows[:24], rows[24:48], strict=True)
     )
@@ -72,22 +74,22 @@ def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
     gains = [row["b"]["correct"] > row["a"]["correct"] for row in changed]
     assert gains == sorted(gains, reverse=True)
     with pytest.raises(UsageError, match=r"no prompt 4.*numbered 1 to 3"):
-        evaluation.flipped(rows, 1, 4)
+        evaluated_rows.find_flipped(rows, 1, 4)
 
 
 def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
     from pyarrow import parquet
 
     run(ready, tmp_path / "run")
-    rows = evaluation.rows(ready, tmp_path / "run")
-    evaluation.write_rows(tmp_path / "a.jsonl", rows)
-    evaluation.write_rows(tmp_path / "a.parquet", rows)
+    rows = evaluated_rows.read_rows(ready, tmp_path / "run")
+    evaluated_rows.write_rows(tmp_path / "a.jsonl", rows)
+    evaluated_rows.write_rows(tmp_path / "a.parquet", rows)
     assert [
         json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()
     ] == rows
     assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == rows
     with pytest.raises(UsageError, match=r"accepted: \.jsonl, \.parquet"):
-        evaluation.check_kind(tmp_path / "a.xlsx")
+        evaluated_rows.check_kind(tmp_path / "a.xlsx")
 
 
 def test_a_search_folder_is_not_taken_for_an_evaluation(tables, ready, tmp_path):
@@ -198,21 +200,16 @@ def found_with(*accuracies, p_value, n=50, failures=0):
 
 
 def test_headroom_needs_more_than_noise():
-    assert evaluation.headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["verdict"] == "yes"
-    assert evaluation.headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["gain"] == pytest.approx(
-        0.18
-    )
-    assert evaluation.headroom(found_with(0.5, 0.54, p_value=0.4))["verdict"] == "no sign of it"
-    assert (
-        evaluation.headroom(found_with(0.98, 0.2, p_value=1e-9))["verdict"]
-        == "nothing left to gain"
-    )
-    words = evaluation.headroom(found_with(0.0, 0.02, p_value=0.6, failures=49))["words"]
+    assert headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["verdict"] == "yes"
+    assert headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["gain"] == pytest.approx(0.18)
+    assert headroom(found_with(0.5, 0.54, p_value=0.4))["verdict"] == "no sign of it"
+    assert headroom(found_with(0.98, 0.2, p_value=1e-9))["verdict"] == "nothing left to gain"
+    words = headroom(found_with(0.0, 0.02, p_value=0.6, failures=49))["words"]
     assert "98 % of the answers could not be read; 98 % were cut" in words[-1]
 
 
 def test_varied_instructions_name_the_targets_where_they_are_few(tables):
-    texts = evaluation.varied(make_plan(reading.build(tables)))
+    texts = varied_instructions(make_plan(reading.build(tables)))
     assert texts[0] == "What is it?" and len(texts) == len(set(texts)) == 1 + 4 + 7 + 1
     assert any(
         "positive or negative" in text or "negative or positive" in text for text in texts[1:3]
@@ -288,12 +285,12 @@ def test_bad_arguments_end_in_one_line(arguments, message, tmp_path):
 def test_prompts_that_are_none_are_refused(text, tmp_path):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(DataError, match=r"p\.json: can't be read"):
-        evaluation.read_prompts(tmp_path / "p.json")
+        prompt_file.read_prompts(tmp_path / "p.json")
 
 
 def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path):
     (tmp_path / "p.txt").write_text("\ufeffIs this urgent?\nOr not?\n", "utf-8")
-    assert evaluation.read_prompts(tmp_path / "p.txt") == ["Is this urgent?", "Or not?"]
+    assert prompt_file.read_prompts(tmp_path / "p.txt") == ["Is this urgent?", "Or not?"]
 
 
 def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
@@ -303,6 +300,6 @@ def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
     found = run(make_plan(reading.build(tables)), tmp_path / "run")
     assert found["alpha"] == 0.3 and "70 % interval" in found["summary"][0]
     tables["search"]["seeds"] = PROMPTS
-    print_result(run(evaluation.evaluation(reading.build(tables)), tmp_path / "other"))
+    print_result(run(evaluation_plan(reading.build(tables)), tmp_path / "other"))
     said = capsys.readouterr().out
     assert said.count("70 % interval") == 2 and "95 %" not in said and "p < 0.3" in said

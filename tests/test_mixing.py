@@ -488,7 +488,8 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
     """Also where the examples show the model's own answers, which an evaluation alone does not
     know.
     """
-    from opro_local.runs.evaluation import evaluation, read_prompts
+    from opro_local.runs.plans.evaluation import evaluation_plan
+    from opro_local.runs.prompt_file import read_prompts
     from opro_local.runs.run import run
 
     search = mixed(
@@ -509,7 +510,7 @@ def test_a_runs_best_json_is_evaluated_as_the_run_asked(tables, tmp_path):
         }
         (folder / "best.json").write_text(json.dumps(best))
     config = reading.build(tables).starting_from(read_prompts(folder / "best.json"))
-    ready = evaluation(config)
+    ready = evaluation_plan(config)
     solution = ready.problem.seeds()[0]
     shown = ready.problem.demonstrations.worked(solution.demonstrations)
     assert [answer for _, answer in shown] == [row["answer"] for row in best["demonstrations"]]

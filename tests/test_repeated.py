@@ -15,9 +15,9 @@ from opro_local.cli.main import app
 from opro_local.cli.options import run_folder
 from opro_local.config import reading
 from opro_local.errors import UsageError
-from opro_local.runs.evaluation import evaluation
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import describe, overview
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
@@ -50,10 +50,10 @@ def test_a_changed_rule_file_is_refused_and_the_result_stays(tables, ruled, tmp_
 
 
 def test_a_changed_rule_file_is_refused_by_an_evaluation(tables, ruled, tmp_path):
-    run(evaluation(reading.build(tables)), tmp_path / "run")
+    run(evaluation_plan(reading.build(tables)), tmp_path / "run")
     ruled.write_text(RULE.replace("answer.strip() == target", "True"))
     with pytest.raises(UsageError, match="rule changed"):
-        run(evaluation(reading.build(tables)), tmp_path / "run")
+        run(evaluation_plan(reading.build(tables)), tmp_path / "run")
 
 
 def test_a_changed_column_is_refused_where_it_is_shown(tables, reviews, tmp_path):

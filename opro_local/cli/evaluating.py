@@ -69,20 +69,21 @@ def evaluate(
     Example: opro-local evaluate --data mails.csv --input text --target label --model
     ./Qwen2.5-7B-Instruct --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
     """
-    from opro_local.runs import evaluation
+    from opro_local.runs import evaluated_rows
+    from opro_local.runs.prompt_file import read_prompts
 
-    seeds = [*(prompt or ()), *(evaluation.read_prompts(prompts) if prompts else ())]
+    seeds = [*(prompt or ()), *(read_prompts(prompts) if prompts else ())]
     changes = overrides(seed, engine, None)
     changes += [f"evaluation.split={json.dumps(split)}"] if split else []
     settings = config_from(config, data, input_, target, model, [*changes, *(set_ or ())])
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
-        evaluation.check_kind(output)
+        evaluated_rows.check_kind(output)
     ready, folder, found = _evaluated(settings, run, "evaluate")
-    rows = evaluation.rows(ready, folder) if output or compare else []
+    rows = evaluated_rows.read_rows(ready, folder) if output or compare else []
     if output:
-        evaluation.write_rows(output, rows)
-    flipped = evaluation.flipped(rows, compare[0], compare[1]) if compare else None
+        evaluated_rows.write_rows(output, rows)
+    flipped = evaluated_rows.find_flipped(rows, compare[0], compare[1]) if compare else None
     more = {} if flipped is None else {"flipped": flipped}
     if as_json:
         typer.echo(json.dumps({**found, **more}, indent=2))
@@ -112,19 +113,20 @@ def check(
     Example: opro-local check --headroom --data mails.csv --input text --target label --model
     ./Qwen2.5-7B-Instruct
     """
-    from opro_local.runs import evaluation
+    from opro_local.runs import headroom as probe
     from opro_local.runs.plans import make_plan
+    from opro_local.runs.plans.evaluation import varied_instructions
 
     settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
     if not headroom:
         _print_checked(settings, as_json)
         return
-    texts = evaluation.varied(make_plan(settings))
+    texts = varied_instructions(make_plan(settings))
     settings = settings.starting_from(texts).model_copy(
         update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
     )
     _, folder, found = _evaluated(settings, run, "headroom")
-    verdict = evaluation.headroom(found)
+    verdict = probe.headroom(found)
     if as_json:
         typer.echo(json.dumps({**found, "headroom": verdict}, indent=2))
         return
@@ -137,9 +139,9 @@ def _evaluated(
     settings: Config, run: Path | None, verb: str
 ) -> tuple[Plan, Path, Mapping[str, Any]]:
     from opro_local.cli.progress import watched
-    from opro_local.runs.evaluation import evaluation
+    from opro_local.runs.plans.evaluation import evaluation_plan
 
-    ready, folder = evaluation(settings), run_folder(settings, run, verb)
+    ready, folder = evaluation_plan(settings), run_folder(settings, run, verb)
     return ready, folder, watched(ready, folder)
 
 

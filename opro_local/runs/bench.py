@@ -29,8 +29,8 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.runs.driver import drive
-from opro_local.runs.evaluation import varied
 from opro_local.runs.events import SILENT, Listener
+from opro_local.runs.plans.evaluation import varied_instructions
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.run_engines import RunEngines
@@ -151,7 +151,7 @@ def instructions(plan: Plan, number: int) -> list[str]:
     """So many different instructions: the config's seeds, varied ones, then these again with a
     number.
     """
-    known = varied(plan)
+    known = varied_instructions(plan)
     numbered = (f"{text} ({round_})" for round_ in count(2) for text in known)
     return [*known[:number], *islice(numbered, max(0, number - len(known)))]
 

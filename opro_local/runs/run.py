@@ -8,7 +8,6 @@ work. Not for: any part's own work, or printing.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import Store, open_store
+from opro_local.runs.whole_file import write_whole
 from opro_local.search.trajectory import Trajectory
 
 
@@ -187,13 +187,3 @@ def _identify(store: Store, plan: Plan) -> None:
                 "choose another --run folder",
             )
     store.put(config=now, identity=identity, shares=plan.shares, state="running")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_suffix(path.suffix + ".part")
-    try:
-        part.write_text(text.encode("utf-8", "replace").decode(), "utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise StoreError(f"{path}: can't be written ({error.strerror})") from None

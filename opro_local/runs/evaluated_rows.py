@@ -1,0 +1,149 @@
+"""Every answer of an evaluation beside its row, for looking closely.
+
+For: reading the answers back from a run's store, which of them differ between two instructions, and
+writing them to a file. Not for: figures over all rows (evaluation.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from opro_local.errors import StoreError, UsageError
+from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.runs.driver import request_digest
+from opro_local.runs.evaluation import all_entries
+from opro_local.runs.plans.evaluation import evaluation_plan
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.plans.prompt import prompt_problem
+from opro_local.runs.store import read_store
+from opro_local.runs.whole_file import write_whole
+from opro_local.search.loop import SearchResult
+from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.types import Batch, BatchResult, Completion, Split
+
+
+def read_rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
+    """Every answer of a finished evaluation with its row, what was read in it and what it earned.
+
+    The evaluation is replayed from its store; no engine is started.
+
+    Args:
+        plan: what was run, made by `evaluation_plan`.
+        folder: where.
+
+    Raises:
+        StoreError: the evaluation is not finished.
+    """
+    # Made anew: the problem that was run has seen the model's answers, and its prompts may show
+    # them; those that were asked did not yet.
+    plan = evaluation_plan(plan.config)
+    trajectory = Trajectory()
+    completions = _replayed(plan.search(trajectory), folder)
+    problem, split = prompt_problem(plan), plan.config.evaluation.split
+    # Where the task asks for the answer in a second round, that round has it.
+    answers = completions.get(f"0/{split}/second") or completions[f"0/{split}"]
+    return list(_joined(problem, split, all_entries(trajectory), answers))
+
+
+def _replayed(
+    search: Generator[Batch, BatchResult, SearchResult], folder: Path
+) -> dict[str, Sequence[Completion]]:
+    """Drive a search from its store alone; returns the completions of each batch by its label."""
+    completions: dict[str, Sequence[Completion]] = {}
+    store = read_store(folder)
+    try:
+        batch = next(search)
+        while True:
+            result = store.reply(batch, request_digest(batch))
+            if result is None:
+                raise StoreError(
+                    f"{folder}: the evaluation is not finished",
+                    "give the command again to resume it",
+                )
+            completions[batch.label] = result.completions
+            batch = search.send(result)
+    except StopIteration:
+        return completions
+    finally:
+        store.close()
+
+
+def _joined(
+    problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]
+) -> Iterator[dict[str, Any]]:
+    """Every answer with its row and its score; the answers are in order of entries, then rows."""
+    examples = problem.rows[split]
+    for number, entry in enumerate(entries):
+        own = answers[number * len(examples) : (number + 1) * len(examples)]
+        for example, answer, value in zip(examples, own, entry.score.values, strict=True):
+            yield {
+                "prompt": number + 1,
+                "instruction": entry.solution.text,
+                "id": example.id,
+                "where": example.where,
+                "input": example.input,
+                "target": example.target,
+                "answer": answer.text,
+                "parsed": problem.rule.parsed(answer.text, example),
+                "correct": float(value),
+                "finish_reason": answer.finish_reason,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+            }
+
+
+def find_flipped(rows: Sequence[Mapping[str, Any]], a: int, b: int) -> list[dict[str, Any]]:
+    """The rows on which prompts a and b (numbers from 1) earned different scores, those that b
+    gained first.
+
+    Raises:
+        UsageError: there is no prompt of that number.
+    """
+    by_prompt = {
+        number: {row["id"]: row for row in rows if row["prompt"] == number} for number in (a, b)
+    }
+    for number in (a, b):
+        if not by_prompt[number]:
+            count = max(row["prompt"] for row in rows)
+            raise UsageError(
+                f"--compare: there is no prompt {number}", f"the prompts are numbered 1 to {count}"
+            )
+    changed = [
+        {
+            **{key: row[key] for key in ("id", "where", "input", "target")},
+            "a": {key: row[key] for key in ("answer", "parsed", "correct")},
+            "b": {key: other[key] for key in ("answer", "parsed", "correct")},
+        }
+        for row, other in zip(by_prompt[a].values(), by_prompt[b].values(), strict=True)
+        if row["correct"] != other["correct"]
+    ]
+    return sorted(changed, key=lambda row: row["a"]["correct"] - row["b"]["correct"])
+
+
+def check_kind(path: Path) -> None:
+    """Raise UsageError if `write_rows` can't write a file of this ending."""
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise UsageError(
+            f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet"
+        )
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises
+    StoreError.
+    """
+    if path.suffix == ".jsonl":
+        write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        return
+    import pyarrow
+    from pyarrow import parquet
+
+    part = path.with_suffix(".parquet.part")
+    try:
+        parquet.write_table(pyarrow.Table.from_pylist(list(rows)), part)
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: can't be written ({error.strerror})") from None

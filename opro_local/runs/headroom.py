@@ -1,0 +1,74 @@
+"""Whether the wording of an instruction makes a difference on a task, before a long search.
+
+For: a verdict on the evaluation of varied instructions. Not for: running that evaluation
+(plans/evaluation.py), or saying how much a search will gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def headroom(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether instructions make a difference here, from an evaluation of varied ones on train.
+
+    Returns:
+        verdict ("yes", "no sign of it" or "nothing left to gain"), spread (best minus worst), gain
+        (best minus the first seed, less the optimism of picking the best), p_value (of "all do
+        equally well"), unread (the share of answers from which nothing could be extracted),
+        truncated (the share cut short), and words.
+    """
+    prompts, p_value = result["prompts"], result["equal_p_value"]
+    scores, n = [prompt["accuracy"] for prompt in prompts], prompts[0]["n"]
+    if scores[0] >= 1 - 1 / n:
+        verdict = "nothing left to gain"
+    elif p_value is not None and p_value < 0.05:
+        verdict = "yes"
+    else:
+        verdict = "no sign of it"
+    figures = {
+        "verdict": verdict,
+        "spread": max(scores) - min(scores),
+        "gain": max(0.0, max(scores) - scores[0] - result["optimism"]),
+        "p_value": p_value,
+        "unread": sum(prompt["extraction_failures"] for prompt in prompts) / (n * len(prompts)),
+        "truncated": sum(prompt["truncated"] for prompt in prompts) / (n * len(prompts)),
+    }
+    return {**figures, "words": [*_headroom_words(figures, scores, n), *_unread_words(figures)]}
+
+
+def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int) -> list[str]:
+    p_value = figures["p_value"]
+    test = "" if p_value is None else f" (Cochran's Q, p = {p_value:.2g})"
+    first = (
+        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to {100 * max(scores):.1f} % on {n} "
+        f"train rows; the first seed {100 * scores[0]:.1f} %."
+    )
+    if figures["verdict"] == "nothing left to gain":
+        return [
+            first,
+            "The first seed answers all but at most one row: a search can't show a gain on these rows.",
+        ]
+    if figures["verdict"] == "yes":
+        gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
+        return [first, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
+    return [
+        first,
+        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, another "
+        "layout (task.position) or another model before a long search.",
+    ]
+
+
+def _unread_words(figures: Mapping[str, Any]) -> list[str]:
+    if figures["unread"] < 0.2:
+        return []
+    cut = (
+        f"; {100 * figures['truncated']:.0f} % were cut at the token limit"
+        if figures["truncated"] > 0.2
+        else ""
+    )
+    return [
+        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected answers in the "
+        "seed, check task.rule, or raise scorer.max_tokens."
+    ]

@@ -1,0 +1,66 @@
+"""Plans of evaluations: given instructions on one split, every one scored in a single batch.
+
+For: `evaluate` and the headroom check; a run without a search, with the same store, resume and
+engines. Not for: what the scores come to (runs/evaluation.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from opro_local.config.settings import Config
+from opro_local.errors import UsageError
+from opro_local.runs import evaluation
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
+from opro_local.search.loop import SearchResult
+from opro_local.search.state import Candidates, SearchState
+from opro_local.search.trajectory import Trajectory
+from opro_local.types import Batch, BatchResult
+
+
+def varied_instructions(plan: Plan) -> list[str]:
+    """The config's own seeds, then a handful of instructions that differ in manner, and none at
+    all. Raises UsageError for a problem without rows.
+    """
+    problem = prompt_problem(plan)
+    own = [solution.text for solution in problem.seeds()]
+    return list(dict.fromkeys([*own, *problem.generic(), ""]))
+
+
+def evaluation_plan(config: Config) -> Plan:
+    """An evaluation of the config's seeds on `evaluation.split`, in the place of a search.
+
+    Raises:
+        UsageError, DataError, ModelError: what is wrong; a problem without rows, or a split that
+        the task has not.
+    """
+    if config.problem.kind != "prompt":
+        raise UsageError(
+            f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run"
+        )
+    plan = prompt_plan(config, training=False)
+    problem, split = prompt_problem(plan), config.evaluation.split
+    if split not in problem.splits:
+        raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
+    solutions = list(dict.fromkeys(problem.seeds()))
+
+    def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
+        yield from SearchState(problem, config, trajectory).score(solutions, split, 0)
+        best = max(evaluation.all_entries(trajectory), key=lambda entry: entry.score.value).solution
+        return SearchResult("evaluated", solutions[0], best)
+
+    return replace(
+        plan,
+        search=search,
+        models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
+        identity={**plan.identity, "evaluation": split},
+        summarize=evaluation.summarize,
+        conclude=lambda result, trajectory: {
+            **result,
+            "split": split,
+            "summary": evaluation.words(result),
+        },
+        files=lambda result: {},
+    )

@@ -1,0 +1,54 @@
+"""Instructions from a file, for `evaluate --prompts`.
+
+For: reading them as entries of `search.seeds`. Not for: checking them against a task's rows.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opro_local.config.search import SeedSettings
+from opro_local.errors import DataError
+
+
+def read_prompts(path: Path) -> list[str | SeedSettings]:
+    """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's
+    best.json.
+
+    Returns:
+        entries of `search.seeds`.
+
+    Raises:
+        DataError: the file can't be read or holds none.
+    """
+    hint = "one instruction a line, or a .json file with a list of texts or a run's best.json"
+    try:
+        text = path.read_text("utf-8-sig")
+        items: Any = [line for line in text.splitlines() if line.strip()]
+        if path.suffix == ".json":
+            items = json.loads(text)
+        if isinstance(items, dict):
+            items = [items]
+        seeds = [item if isinstance(item, str) else _seed(item) for item in items]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = str(error)
+        if isinstance(error, ValidationError):
+            what = "an entry is neither a text nor a best.json"
+        raise DataError(f"{path}: can't be read ({what})", hint) from None
+    if not seeds:
+        raise DataError(f"{path}: no instructions", hint)
+    return seeds
+
+
+def _seed(best: Any) -> SeedSettings:
+    """What of a run's best.json a seed needs."""
+    rows = best.get("demonstrations", ()) if isinstance(best, dict) else ()
+    return SeedSettings(
+        text=best["text"],
+        demonstrations=tuple(row["id"] for row in rows),
+        answers=tuple(row["answer"] for row in rows),
+    )
