@@ -31,7 +31,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: `--help` answers without any of them."""
+    """The public names, imported when first used: `--help` answers without them."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'opro_local' has no attribute {name!r}")

@@ -1,9 +1,9 @@
 """What Python users call: a search over data or a config, OPRO around a function of your own, and a
 winner put in its place.
 
-For: `optimize`; people who know OPRO as `OPRO(objective_fn,
-optimizer_llm).optimize("instruction")`; and `apply` for agent files. Not for: anything a config
-can't do; the runs made here are runs like any other (runs/run.py).
+For: `optimize`, `OPRO` for those who know it as `OPRO(objective_fn, optimizer_llm).optimize(text)`,
+and `apply` for agent files. Not for: anything a config can't do; the runs made here are runs like
+any other (runs/run.py).
 """
 
 from __future__ import annotations
@@ -327,8 +327,8 @@ def apply(run: str | Path) -> Path:
         raise UsageError(f"{folder}: the run is not finished", "give its command again")
     if result["verdict"] != "reliable gain":
         raise UsageError(
-            f"{folder}: the verdict on held-out tasks is {result['verdict']!r}, so nothing "
-            f"is replaced",
+            f"{folder}: the verdict on held-out tasks is {result['verdict']!r}, "
+            "so nothing is replaced",
             "best.diff shows the change; more test tasks tell smaller gains",
         )
     return _replaced(Path(problem["file"]), identity.get("file", ""), result["best"]["text"])

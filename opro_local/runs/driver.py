@@ -121,7 +121,7 @@ def drive_steps(
 
 
 def run_to_end(steps: RunSteps) -> Any:
-    """Make each engine call of a run as it comes, and return what the run returns."""
+    """Make each engine call of a run as it comes, to its end; returns what the run returns."""
     try:
         call = next(steps)
         while True:

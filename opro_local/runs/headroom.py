@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# The p-value under which instructions are taken to differ.
+SIGNIFICANT = 0.05
+# From this share of answers on that can't be read, or were cut, the words say so.
+DOUBTFUL_SHARE = 0.2
+
 
 def headroom(result: Mapping[str, Any]) -> dict[str, Any]:
     """Whether instructions make a difference here, from an evaluation of varied ones on train.
@@ -23,7 +28,7 @@ def headroom(result: Mapping[str, Any]) -> dict[str, Any]:
     scores, n = [prompt["accuracy"] for prompt in prompts], prompts[0]["n"]
     if scores[0] >= 1 - 1 / n:
         verdict = "nothing left to gain"
-    elif p_value is not None and p_value < 0.05:
+    elif p_value is not None and p_value < SIGNIFICANT:
         verdict = "yes"
     else:
         verdict = "no sign of it"
@@ -42,33 +47,34 @@ def _headroom_words(figures: Mapping[str, Any], scores: Sequence[float], n: int)
     p_value = figures["p_value"]
     test = "" if p_value is None else f" (Cochran's Q, p = {p_value:.2g})"
     first = (
-        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to {100 * max(scores):.1f} % on {n} "
-        f"train rows; the first seed {100 * scores[0]:.1f} %."
+        f"{len(scores)} varied instructions score from {100 * min(scores):.1f} to "
+        f"{100 * max(scores):.1f} % on {n} train rows; the first seed {100 * scores[0]:.1f} %."
     )
     if figures["verdict"] == "nothing left to gain":
-        return [
-            first,
-            "The first seed answers all but at most one row: a search can't show a gain on these rows.",
-        ]
-    if figures["verdict"] == "yes":
-        gain = f"the best is {100 * figures['gain']:.1f} points above the first seed after correction for luck"
-        return [first, f"Headroom: yes. The wording matters beyond noise{test}; {gain}."]
-    return [
-        first,
-        f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: use more rows, another "
-        "layout (task.position) or another model before a long search.",
-    ]
+        second = (
+            "The first seed answers all but at most one row: "
+            "a search can't show a gain on these rows."
+        )
+    elif figures["verdict"] == "yes":
+        second = (
+            f"Headroom: yes. The wording matters beyond noise{test}; the best is "
+            f"{100 * figures['gain']:.1f} points above the first seed after correction for luck."
+        )
+    else:
+        second = (
+            f"Headroom: no sign of it. The differences are what {n} rows show by chance{test}: "
+            "use more rows, another layout (task.position) or another model before a long search."
+        )
+    return [first, second]
 
 
 def _unread_words(figures: Mapping[str, Any]) -> list[str]:
-    if figures["unread"] < 0.2:
+    if figures["unread"] < DOUBTFUL_SHARE:
         return []
-    cut = (
-        f"; {100 * figures['truncated']:.0f} % were cut at the token limit"
-        if figures["truncated"] > 0.2
-        else ""
-    )
+    cut = ""
+    if figures["truncated"] > DOUBTFUL_SHARE:
+        cut = f"; {100 * figures['truncated']:.0f} % were cut at the token limit"
     return [
-        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected answers in the "
-        "seed, check task.rule, or raise scorer.max_tokens."
+        f"{100 * figures['unread']:.0f} % of the answers could not be read{cut}: name the expected "
+        "answers in the seed, check task.rule, or raise scorer.max_tokens."
     ]

@@ -161,8 +161,8 @@ def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[BatchResu
         shared = call_engine(engine, list(places), progress)
         if len(shared.completions) != len(places):
             raise EngineError(
-                f"{len(shared.completions)} completions for {len(places)} requests of "
-                f"{len(calls)} runs"
+                f"{len(shared.completions)} completions for {len(places)} requests "
+                f"of {len(calls)} runs"
             )
     except OproError as error:
         alone = [_call_alone(engine, call) for call in calls]

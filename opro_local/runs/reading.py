@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import StoreError
-from opro_local.runs import run, store
+from opro_local.runs import store
+from opro_local.runs.costs import count_costs
 from opro_local.runs.result import rejection_counts
 from opro_local.search.trajectory import chained
 from opro_local.stats import share_interval
@@ -108,7 +109,7 @@ def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
         "baseline": {"text": baseline["text"] if baseline else ""},
         "best": {"text": best["text"] if best else "", "step": best["step"] if best else 0},
         "shares": opened.get("shares") is not False,
-        **run.accounts(opened),
+        **count_costs(opened),
     }
     if baseline and best:
         side = _side if found["shares"] else _value

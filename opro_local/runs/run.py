@@ -1,15 +1,20 @@
 """A run: one search with its config and its folder, from the check of everything it needs to its
 result.
 
-For: wiring the rooms together, in the order that lets nothing be written before it is known to
-work. Not for: any part's own work, or printing.
+For: wiring plan, store, cache, engines and driver together, in the order that lets nothing be
+written before it is known to work. Not for: any part's own work, or printing.
+
+    result = run(reading.read("reviews.toml"), Path("runs/reviews"))
+    print(result["best"]["text"])
+
+`run` takes one run to its end, `run_steps` is the same run as a generator of engine calls, and
+`run_many` (lockstep.py) takes several of these to their ends together.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +27,7 @@ from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.models import offline
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
+from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan, make_plan
@@ -88,55 +94,30 @@ def run_steps(
             engines.close()
         store.settle(trajectory)
         alpha = plan.config.evaluation.alpha
-        found = {**plan.summarize(trajectory, outcome, alpha), "alpha": alpha}
-        return _conclude(store, plan, plan.conclude(found, trajectory))
+        figures = {**plan.summarize(trajectory, outcome, alpha), "alpha": alpha}
+        return _conclude(store, plan, plan.conclude(figures, trajectory))
 
 
-def _conclude(store: Store, plan: Plan, found: dict[str, Any]) -> RunResult:
+def _conclude(store: Store, plan: Plan, figures: dict[str, Any]) -> RunResult:
     """Complete the result with what only the store knows, and leave it in the folder as files."""
-    found = {
+    whole = {
         "name": plan.config.run.name,
         "state": "finished",
-        **found,
-        **accounts(store),
+        **figures,
+        **count_costs(store),
         "engine": store.get("engine"),
         "rule": plan.rule,
         "shares": plan.shares,
         "notices": [*plan.notices, *placement_notices(store)],
     }
-    if "summary" not in found:
-        found["summary"] = result.words(found)
-    store.put(state="finished", result=found)
-    for name, text in {
-        **plan.files(found),
-        "result.json": json.dumps(found, indent=2) + "\n",
-    }.items():
+    if "summary" not in whole:
+        whole["summary"] = result.words(whole)
+    # The store first: files that a crash leaves out are made again by the same call.
+    store.put(state="finished", result=whole)
+    files = {**plan.files(whole), "result.json": json.dumps(whole, indent=2) + "\n"}
+    for name, text in files.items():
         write_whole(store.folder / name, text)
-    return RunResult(found)
-
-
-def accounts(store: Store) -> dict[str, Any]:
-    """Engine calls by role, tokens and seconds, what of it the cache gave, and how often test was
-    opened.
-
-    A batch that the cache answered whole is no engine call.
-    """
-    calls, cached = store.calls(), store.get("from_cache") or {}
-    made = [call["role"] for call in calls if cached.get(call["label"], [0])[0] < call["requests"]]
-    given = [cached[call["label"]] for call in calls if call["label"] in cached]
-    return {
-        "calls": {"optimizer": 0, "scorer": 0, **Counter(made)},
-        "tokens": {
-            kind: sum(call[f"{kind}_tokens"] for call in calls)
-            for kind in ("prompt", "cached", "completion")
-        },
-        "from_cache": {
-            name: sum(counts[i] for counts in given)
-            for i, name in enumerate(("completions", "prompt", "completion"))
-        },
-        "seconds": round(sum(call["seconds"] for call in calls), 3),
-        "test_opened": sum(call["label"].endswith("/test") for call in calls),
-    }
+    return RunResult(whole)
 
 
 @contextmanager
@@ -144,19 +125,20 @@ def _opened(folder: Path, plan: Plan) -> Iterator[Store]:
     """The run's store, locked and checked against this config; a folder made here for nothing is
     removed.
     """
-    new = not folder.exists()
+    is_new = not folder.exists()
     store = open_store(folder)
     try:
         _identify(store, plan)
         yield store
     finally:
-        unused = new and _is_unused(store)
+        is_unused = is_new and _is_unused(store)
         store.close()
-        if unused:
+        if is_unused:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_unused(store: Store) -> bool:
+    """Whether nothing was answered yet; a store that can't be read may hold something."""
     try:
         return store.is_empty() and store.get("result") is None
     except StoreError:

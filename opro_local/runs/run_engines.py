@@ -35,7 +35,7 @@ def cache_key_settings() -> list[str]:
 
 
 def placement_notices(store: Store) -> list[str]:
-    """How the models share the GPU, in a line; empty where nothing was planned."""
+    """What the run's user hears of how its models share the GPU; empty where there is no plan."""
     kept = store.get("placement")
     return [f"placement: {kept['why']}"] if kept else []
 

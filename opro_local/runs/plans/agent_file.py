@@ -52,11 +52,11 @@ def agent_file_plan(config: Config) -> Plan:
         others={"program": ProgramEngine(programs, settings.parallel)} if programs else {},
         identity=agent_identity(file, Path(settings.suite), programs, suite),
         check=lambda engines: _check_fit(problem, engines["scorer"]) if asks_scorer else None,
-        conclude=lambda found, _: {
-            **found,
-            "diff": diff(original, found["best"]["text"], file.name),
+        conclude=lambda figures, _: {
+            **figures,
+            "diff": diff(original, figures["best"]["text"], file.name),
         },
-        files=lambda found: {"best.txt": found["best"]["text"], "best.diff": found["diff"]},
+        files=lambda result: {"best.txt": result["best"]["text"], "best.diff": result["diff"]},
     )
 
 

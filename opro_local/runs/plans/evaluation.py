@@ -57,10 +57,10 @@ def evaluation_plan(config: Config) -> Plan:
         models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
         identity={**plan.identity, "evaluation": split},
         summarize=evaluation.summarize,
-        conclude=lambda result, trajectory: {
-            **result,
+        conclude=lambda figures, _: {
+            **figures,
             "split": split,
-            "summary": evaluation.words(result),
+            "summary": evaluation.words(figures),
         },
         files=lambda result: {},
     )

@@ -27,7 +27,13 @@ from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Engine, Problem, Role
 
+# Over an empty trajectory, which the generator fills.
 Search = Callable[[Trajectory], Generator[Batch, BatchResult, SearchResult]]
+
+
+def _best_text(result: Mapping[str, Any]) -> dict[str, str]:
+    """The best solution's text as a file."""
+    return {"best.txt": result["best"]["text"] + "\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,7 @@ class Plan:
     Attributes:
         config: what was asked for.
         problem: what is optimized.
-        search: makes the generator to drive, over an empty trajectory: a search unless a verb
-        replaces it.
+        search: makes the generator to drive, over an empty trajectory.
         models: the roles that models answer, and how each is hosted.
         others: the roles that this process answers itself.
         identity: digests of what the config only names (data, programs); a run continues only while
@@ -49,7 +54,7 @@ class Plan:
         check: called with the engines before the first request of a new run; raises when something
         can't fit.
         summarize: makes the result of what was driven; `result.summarize` for a search.
-        conclude: completes the result with what only the problem knows.
+        conclude: completes the result with what only the problem knows, and returns it.
         files: what is left in the folder beside result.json, by file name, made from the result.
     """
 
@@ -64,12 +69,8 @@ class Plan:
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
     summarize: Callable[[Trajectory, SearchResult, float], dict[str, Any]] = result.summarize
-    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda found, trajectory: (
-        found
-    )
-    files: Callable[[dict[str, Any]], Mapping[str, str]] = lambda found: {
-        "best.txt": found["best"]["text"] + "\n"
-    }
+    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda figures, _: figures
+    files: Callable[[dict[str, Any]], Mapping[str, str]] = _best_text
 
 
 OwnSettings = TypeVar("OwnSettings", bound=BaseModel)

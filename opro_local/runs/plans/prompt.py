@@ -77,7 +77,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         notices=(*task.notices, *choosing.rare_labels(task, config.task, rule)),
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
-        conclude=lambda found, trajectory: _with_prompt(found, problem),
+        conclude=lambda figures, _: _with_prompt(figures, problem),
         files=_files,
     )
 
@@ -99,7 +99,7 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
 
 
 def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
-    """New tokens per answer: as the config says, else the task, else what the rule needs."""
+    """New tokens per answer: as config or task say, or else what the rule's answers need."""
     given = config.scorer.max_tokens or task.max_tokens
     return given or ANSWER_TOKENS.get(rule.name, WORKED_SOLUTION_TOKENS)
 
@@ -116,18 +116,18 @@ def _check_seeds(problem: PromptProblem) -> None:
             )
 
 
-def _with_prompt(found: dict[str, Any], problem: PromptProblem) -> dict[str, Any]:
+def _with_prompt(figures: dict[str, Any], problem: PromptProblem) -> dict[str, Any]:
     """The result with the whole prompt of a best solution that shows worked examples."""
-    best = found["best"]
+    best = figures["best"]
     if "demonstrations" not in best:
-        return found
+        return figures
     solution = Solution(best["text"], tuple(best["demonstrations"]))
-    return {**found, "best": {**best, **problem.readable(solution)}}
+    return {**figures, "best": {**best, **problem.readable(solution)}}
 
 
-def _files(found: dict[str, Any]) -> dict[str, str]:
+def _files(result: dict[str, Any]) -> dict[str, str]:
     """The best instruction as text; with worked examples also the whole prompt."""
-    best = found["best"]
+    best = result["best"]
     keys = ("text", "demonstrations", "messages", "prompt", "stop")
     whole = {key: best[key] for key in keys if key in best}
     files = {"best.txt": best["text"] + "\n"}
