@@ -47,7 +47,7 @@ def evaluation_plan(config: Config) -> Plan:
     solutions = list(dict.fromkeys(problem.seeds()))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        yield from SearchState(problem, config, trajectory).score(solutions, split, 0)
+        yield from SearchState(problem, config, trajectory).score(Candidates(solutions, 0), split)
         best = max(evaluation.all_entries(trajectory), key=lambda entry: entry.score.value).solution
         return SearchResult("evaluated", solutions[0], best)
 
