@@ -1,6 +1,6 @@
 """`[problem]` of a config: one class of settings per kind of problem.
 
-For: names, types, ranges and defaults. Not for: reading a config (config.py).
+For: names, types, ranges and defaults. Not for: reading a config (reading.py).
 """
 
 from __future__ import annotations

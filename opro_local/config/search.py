@@ -1,6 +1,6 @@
 """`[search]` of a config: the settings of OPRO and of the mode that goes beyond it.
 
-For: names, types, ranges and defaults. Not for: reading a config (config.py).
+For: names, types, ranges and defaults. Not for: reading a config (reading.py).
 """
 
 from __future__ import annotations

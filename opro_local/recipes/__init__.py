@@ -1,7 +1,8 @@
 """Configs that come with the program, one TOML file each: the paper's experiments and what people
 do with OPRO.
 
-For: finding one by its name. Not for: verbs; `opro-local run NAME` is a run like any other.
+For: finding one by its name. Not for: verbs; `opro-local run NAME` is a run like any other. May
+import: config, errors.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Rows with an input and a target, and where they come from: tables, the paper's benchmarks,
 harness YAML, SQL.
 
-Scoring an answer lives in scoring/. May import: config, types, errors.
+Scoring an answer lives in scoring/. May import: models, config, types, errors.
 """
