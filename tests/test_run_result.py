@@ -6,8 +6,11 @@ import json
 import pytest
 
 from opro_local.config import reading
+from opro_local.runs.plans import make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.run import run
-from opro_local.runs.run_result import Difference, RunResult
+from opro_local.runs.run_result import RunResult, WorkedExample
+from opro_local.stats import Difference
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,8 @@ def result(tmp_path_factory):
 def test_attributes_say_what_the_record_says(result):
     found, _ = result
     assert (found.best.text, found.best.step) == (found["best"]["text"], found["best"]["step"])
-    assert list(found.best.demonstrations) == found["best"].get("demonstrations", [])
+    shown = [dataclasses.asdict(example) for example in found.best.demonstrations]
+    assert shown == found["best"].get("demonstrations", [])
     for split in ("train", "validation", "test"):
         sides = getattr(found, split)
         assert sides.best.accuracy == found[split]["best"]["accuracy"]
@@ -57,3 +61,23 @@ def test_the_file_holds_the_record_and_a_result_is_a_mapping_that_can_not_change
 
 def test_what_was_not_opened_is_none():
     assert RunResult({"train": None}).test is None
+
+
+def test_worked_examples_come_with_their_input_and_answer(tables, tmp_path):
+    rows = make_plan(reading.build(tables)).problem.rows["train"][:2]
+    start = {"text": "What is it?", "demonstrations": [row.id for row in rows]}
+    tables["search"] = {"mode": "opro", "metaprompt": "continuation", "steps": 1, "candidates": 1}
+    tables["search"]["seeds"] = [start]
+    found = run(reading.build(tables), tmp_path / "run")
+    assert found["best"]["step"] == 0
+    assert found.best.demonstrations == tuple(
+        WorkedExample(row.id, row.input, row.target) for row in rows
+    )
+
+
+def test_an_evaluation_has_a_best_prompt_and_no_verdict(tables, tmp_path):
+    found = run(evaluation_plan(reading.build(tables)), tmp_path / "run")
+    assert found["kind"] == "evaluation" and found.verdict is None
+    assert (found.best.text, found.best.key) == (found["best"]["text"], found["best"]["key"])
+    assert found.best.step == 0 and found.best.demonstrations == ()
+    assert found.train is found.validation is found.test is None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Interval = tuple[float, float]
+from opro_local.stats import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,22 @@ class Figures:
 
     accuracy: float
     n: int
-    interval: Interval
+    interval: tuple[float, float]
     extraction_failures: int
     truncated: int
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Best minus baseline on the same rows: its interval, and the p-value of the paired test."""
-
-    value: float
-    interval: Interval
-    p_value: float
-
-
-@dataclass(frozen=True, slots=True)
 class SplitResult:
-    """Baseline and best on one split; `difference` is there on test only."""
+    """Baseline and best on one split.
+
+    Attributes:
+        baseline, best: what each earned.
+        difference: best minus baseline on the same rows; None on other splits than test.
+        smallest_difference: what is usually told from noise with so many rows, in [0, 1]; None on
+            other splits than test.
+    """
 
     baseline: Figures
     best: Figures
@@ -55,11 +53,28 @@ class SplitResult:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkedExample:
+    """A train row that the chosen prompt shows: its id, its input and the answer given there."""
+
+    id: str
+    input: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Winner:
-    """The chosen solution: its text, the ids of the rows it shows, and the step it came from."""
+    """The chosen solution.
+
+    Attributes:
+        text: the instruction.
+        demonstrations: the worked examples shown with it, in order. An evaluation does not name
+            them here but in `prompts` of the record, by id.
+        key: of the solution, over text and demonstrations.
+        step: the step it came from; 0 for starting solutions, and in an evaluation.
+    """
 
     text: str
-    demonstrations: tuple[str, ...]
+    demonstrations: tuple[WorkedExample, ...]
     key: str
     step: int
 
@@ -117,11 +132,12 @@ class RunResult(Mapping[str, Any]):
         return int(self.record["steps"])
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> str | None:
         """One of "reliable gain", "no reliable gain", "reliable loss: keep the baseline" or "not
-        tested".
+        tested"; None of an evaluation, which compares pairs instead.
         """
-        return str(self.record["verdict"])
+        verdict = self.record.get("verdict")
+        return None if verdict is None else str(verdict)
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -137,8 +153,9 @@ class RunResult(Mapping[str, Any]):
     def best(self) -> Winner:
         """The solution that was chosen."""
         best = self.record["best"]
-        shown = tuple(best.get("demonstrations", ()))
-        return Winner(best["text"], shown, best["key"], best["step"])
+        shown = best.get("demonstrations", ())
+        examples = tuple(WorkedExample(row["id"], row["input"], row["answer"]) for row in shown)
+        return Winner(best["text"], examples, best["key"], best.get("step", 0))
 
     @property
     def train(self) -> SplitResult | None:
