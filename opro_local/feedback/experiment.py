@@ -1,7 +1,7 @@
 """Champion against challenger: who gets which prompt, which outcomes count, and what they say.
 
 For: the rules of an experiment as pure functions. Not for: the test's mathematics (sequential.py)
-or keeping anything (feedback.py).
+or keeping anything (log.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The feedback store's file: made whole, opened with what it promises, refused where it is
 something else.
 
-For: the file. Not for: what is in it (feedback.py).
+For: the file. Not for: what is in it (log.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Outcomes: what a production service tells of one use of a prompt, checked; and their JSON Lines.
 
 For: the record, its ranges, and errors that name file and line. Not for: keeping outcomes
-(feedback.py).
+(log.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From logged feedback to a new search, and from its winner to a challenger.
 
 For: the config of that search and the rows it is scored on. Not for: the search itself (run.py) or
-the experiment that follows (feedback.py).
+the experiment that follows (log.py).
 
 The logged prompts are where the search starts: the champion first, so that it is the baseline, then
 the others that stood best. Their production scores are not carried over. Those were earned on other
