@@ -18,6 +18,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from opro_local.config.settings import Config
@@ -46,14 +47,14 @@ def configs(given: argparse.Namespace) -> list[Config]:
     return [bench.embedded([*changes, f"run.seed={seed}"]) for seed in range(given.seeds)]
 
 
-def timed(groups: list[list[Config]], scratch: Path) -> tuple[float, list[dict]]:
+def timed(groups: list[list[Config]], scratch: Path) -> tuple[float, list[Mapping]]:
     """Wall time of all groups, one after another, each in lockstep; and the results in order."""
     begun, results = time.perf_counter(), []
     for number, group in enumerate(groups):
         found = run_many(
             [(config, scratch / f"{number}-{place}") for place, config in enumerate(group)]
         )
-        failed = [one for one in found if not isinstance(one, dict)]
+        failed = [one for one in found if not isinstance(one, Mapping)]
         if failed:
             raise SystemExit(f"a run failed: {failed[0]}")
         results += found

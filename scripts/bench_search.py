@@ -288,7 +288,7 @@ def run(
             for mode, seed, place in places
         ]
     )
-    failed = [result for result in results if not isinstance(result, dict)]
+    failed = [result for result in results if not isinstance(result, Mapping)]
     if failed:
         raise SystemExit(f"{name}: {failed[0]}")
     return [

@@ -366,7 +366,7 @@ def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
 
-    return watched(make_plan(config), folder)
+    return watched(make_plan(config), folder).to_json()
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:
