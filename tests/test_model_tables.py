@@ -45,7 +45,7 @@ def test_overrides_reach_a_table_and_the_role_has_the_last_word():
         ({"big": {"dtype": "x"}}, "models.big names no model"),
         ({"big": 3}, "models: a table for each model"),
         (3, "models: a table for each model"),
-        ({"big": {**BIG, "max_model_len": 3}}, "scorer.max_model_len: input should be greater"),
+        ({"big": {**BIG, "max_model_len": 3}}, "models.big.max_model_len: input should be greater"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_in_one_line(models, message):

@@ -259,6 +259,12 @@ def _check_model_table(name: str, table: Mapping[str, Any]) -> None:
             )
     if not (table.get("model") or table.get("script")):
         raise UsageError(f"models.{name} names no model", f"set models.{name}.model")
+    try:
+        ModelSettings.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(["models", name, *map(str, first["loc"])])
+        raise UsageError(f"{key}: {_in_words(first)}") from None
 
 
 def _explain(error: ValidationError) -> str:
@@ -281,9 +287,15 @@ def _explain(error: ValidationError) -> str:
         return f"unknown setting {name}: it was removed; leave it out"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name}{_nearest(where, section)}"
-    value = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"
     text = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {text[0].lower()}{text[1:]}{value}" if name else text
+    return f"{name}: {_in_words(first)}" if name else text
+
+
+def _in_words(error: Mapping[str, Any]) -> str:
+    """What pydantic says of one wrong value, and the value."""
+    text = error["msg"].removeprefix("Value error, ")
+    shown = "" if error["type"] in ("value_error", "missing") else f", got {error['input']!r}"
+    return f"{text[0].lower()}{text[1:]}{shown}"
 
 
 def _first_meant(errors: Sequence[ErrorDetails]) -> ErrorDetails:

@@ -1,7 +1,7 @@
 """What one engine needs of each GPU it uses, from its settings and its model's footprint.
 
 For: weights, cache and working memory in bytes, and what its user has fixed. Not for: reading model
-folders (`footprint.py`), or where it goes (choose.py).
+folders (models/footprint.py), or where it goes (choose.py).
 """
 
 from __future__ import annotations

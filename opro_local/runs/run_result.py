@@ -7,6 +7,7 @@ stands in the store and in result.json, and docs/result.md describes it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ class RunResult(Mapping[str, Any]):
 
     def to_json(self) -> dict[str, Any]:
         """The record as it stands in result.json: the one place that JSON is made."""
-        return dict(self.record)
+        return copy.deepcopy(dict(self.record))
 
     @property
     def name(self) -> str:
