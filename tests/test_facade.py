@@ -114,10 +114,11 @@ def test_one_real_model_for_both_is_loaded_once(tmp_path, monkeypatch):
 
     started = []
     start = start_engine
-    monkeypatch.setattr(
-        "opro_local.runs.run_engines.start_engine",
-        lambda *given: started.append(given) or start(*given),
-    )
+    for starter in ("api", "runs.run_engines"):
+        monkeypatch.setattr(
+            f"opro_local.{starter}.start_engine",
+            lambda *given: started.append(given) or start(*given),
+        )
 
     def objective(text, scorer):
         return sum(
