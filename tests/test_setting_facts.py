@@ -54,7 +54,7 @@ TO_ENGINE = [
 
 
 def test_the_free_settings_are_those_that_may_change_in_a_stored_run():
-    assert reading.free_settings() == FREE
+    assert reading.FREE == FREE
 
 
 def test_the_settings_that_are_paths_start_from_the_config_files_folder():

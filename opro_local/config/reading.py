@@ -9,25 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from opro_local.config.facts import Facts, PathKind, settings_with_facts
+from opro_local.config.facts import PathKind, settings_with_facts
 from opro_local.config.problem import PROBLEMS, Section
-from opro_local.config.search import SearchSettings
-from opro_local.config.settings import (
-    Config,
-    EvaluationSettings,
-    JudgeSettings,
-    ModelSettings,
-    OptimizerSettings,
-    RunSettings,
-    TaskSettings,
-)
+from opro_local.config.settings import Config, ModelSettings
 from opro_local.errors import UsageError
 
 # Settings of earlier versions, with their defaults. A stored run that has the default is the run it
@@ -38,17 +30,27 @@ FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
 
 ROLES = ("optimizer", "scorer", "judge")
 
-# The classes behind each section: one, or for [problem] one a kind.
+
+def _classes_of(section: str, field: FieldInfo) -> tuple[type[Section], ...]:
+    """The classes behind a section: one, or for [problem] one a kind."""
+    if section == "problem":
+        return tuple(PROBLEMS.values())
+    assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    return (field.annotation,)
+
+
 SECTIONS: Mapping[str, Sequence[type[Section]]] = {
-    "problem": tuple(PROBLEMS.values()),
-    "task": (TaskSettings,),
-    "optimizer": (OptimizerSettings,),
-    "scorer": (ModelSettings,),
-    "judge": (JudgeSettings,),
-    "search": (SearchSettings,),
-    "evaluation": (EvaluationSettings,),
-    "run": (RunSettings,),
+    section: _classes_of(section, field) for section, field in Config.model_fields.items()
 }
+
+# The settings that a run may be continued with other values of, as "section.key".
+FREE = frozenset(
+    f"{section}.{name}"
+    for section, kinds in SECTIONS.items()
+    for kind in kinds
+    for name, facts in settings_with_facts(kind)
+    if facts.free
+)
 
 
 def build(
@@ -128,20 +130,7 @@ def is_free(name: str, config: Mapping[str, Any]) -> bool:
     temperature's schedule.
     """
     scheduled = name == "search.steps" and config.get("search", {}).get("schedule") == "linear"
-    return name in free_settings() and not scheduled
-
-
-def free_settings() -> frozenset[str]:
-    """The settings that a run may be continued with other values of, as "section.key"."""
-    return frozenset(name for name, facts in _all_facts() if facts.free)
-
-
-def _all_facts() -> Iterator[tuple[str, Facts]]:
-    """Every setting as "section.key" with what is true of it; those of all kinds of problem."""
-    for section, kinds in SECTIONS.items():
-        for kind in kinds:
-            for name, facts in settings_with_facts(kind):
-                yield f"{section}.{name}", facts
+    return name in FREE and not scheduled
 
 
 def _of_its_own(value: Any) -> Any:
@@ -250,21 +239,15 @@ def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_model_table(name: str, table: Mapping[str, Any]) -> None:
-    """Refuse a table without a model, or with a setting that no model has."""
-    fields = ModelSettings.model_fields
-    for key in table:
-        if key not in fields:
-            raise UsageError(
-                f"unknown setting models.{name}.{key}{_nearest(['models', name, key], fields)}"
-            )
-    if not (table.get("model") or table.get("script")):
-        raise UsageError(f"models.{name} names no model", f"set models.{name}.model")
+    """Refuse a table without a model, or with a setting that is wrong or that no model has."""
     try:
         ModelSettings.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(["models", name, *map(str, first["loc"])])
-        raise UsageError(f"{key}: {_in_words(first)}") from None
+        where = ["models", name, *map(str, first["loc"])]
+        raise UsageError(_in_words(first, where, ModelSettings.model_fields)) from None
+    if not (table.get("model") or table.get("script")):
+        raise UsageError(f"models.{name} names no model", f"set models.{name}.model")
 
 
 def _explain(error: ValidationError) -> str:
@@ -285,17 +268,25 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(where)
     if name in REMOVED:
         return f"unknown setting {name}: it was removed; leave it out"
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {name}{_nearest(where, section)}"
-    text = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {_in_words(first)}" if name else text
+    return _in_words(first, where, section)
 
 
-def _in_words(error: Mapping[str, Any]) -> str:
-    """What pydantic says of one wrong value, and the value."""
+def _in_words(error: ErrorDetails, where: list[str], fields: Mapping[str, Any]) -> str:
+    """What pydantic says of one wrong setting: its place, what is accepted, and the value seen.
+
+    Args:
+        error: pydantic's.
+        where: the setting's place in the config; empty for what several settings say together.
+        fields: the settings there are in its section.
+    """
+    name = ".".join(where)
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {name}{_nearest(where, fields)}"
     text = error["msg"].removeprefix("Value error, ")
-    shown = "" if error["type"] in ("value_error", "missing") else f", got {error['input']!r}"
-    return f"{text[0].lower()}{text[1:]}{shown}"
+    if not name:
+        return text
+    value = "" if error["type"] in ("value_error", "missing") else f", got {error['input']!r}"
+    return f"{name}: {text[0].lower()}{text[1:]}{value}"
 
 
 def _first_meant(errors: Sequence[ErrorDetails]) -> ErrorDetails:

@@ -115,8 +115,8 @@ class RunEngines(Mapping[Role, Engine]):
         engine = self[role]
         if not caches_answers(engine.fingerprint["engine"]):
             return None
-        settings = self._models[role].settings
-        deciding = {name: asdict(settings)[name] for name in cache_key_settings()}
+        settings = asdict(self._models[role].settings)
+        deciding = {name: settings[name] for name in cache_key_settings()}
         return self._cache.shelf(
             {
                 "engine": dict(engine.fingerprint),

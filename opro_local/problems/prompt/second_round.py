@@ -11,8 +11,8 @@ from dataclasses import replace
 from opro_local.scoring import opro
 from opro_local.types import Completion, Prompt, Sampling
 
-# It states an answer only; the reference asks for 50 tokens.
-SAMPLING = Sampling(50, 0.0)
+# It states an answer only; the reference asks for so few tokens.
+SAMPLING = Sampling(opro.SECOND_ROUND_TOKENS, 0.0)
 
 
 def asked_again(prompt: Prompt, answer: Completion) -> Prompt:
