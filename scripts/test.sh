@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite from nothing: environment, install, model, tests. Arguments go to pytest;
-# `-m "not real and not long"` leaves out the tests that run a real model; `-m long` runs the long ones instead.
+# `-m "not real and not long and not nightly"` leaves out the tests that run a real model; `-m long` runs the long ones instead, `-m nightly` those that take hours.
 # Of the two processes one has all tests that run a real model (tests/conftest.py); `-n 0` does with one.
 . "$(dirname "$0")/setup.sh"
 set_up

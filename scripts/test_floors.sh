@@ -25,4 +25,4 @@ floors=$folder/floors/bin/python
 "$uv" pip install -q --python "$floors" --resolution lowest-direct -e ".[$extras]"
 "$uv" pip list -q --python "$floors"
 say "pytest $*"
-"$floors" -m pytest -p no:cacheprovider -n 2 --dist loadgroup -m "not real and not long" "$@"
+"$floors" -m pytest -p no:cacheprovider -n 2 --dist loadgroup -m "not real and not long and not nightly" "$@"

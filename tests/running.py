@@ -16,11 +16,16 @@ from typing import Any
 
 import pytest
 
+from opro_local.config import reading
+from opro_local.config.settings import Config
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = f"{ROOT / 'tests' / 'scripted_model.py'}:answer"
 # For runs of a real model: enough rows to split, few enough for a CPU without a prefix cache.
 FEW_ROWS = ("task.train_rows=8", "task.validation_rows=6", "task.test_rows=6")
 SMOL = ROOT / "models" / "weights" / "smollm2-135m-instruct"
+
+GIB = 1 << 30
 
 
 def sets(*settings: str) -> list[str]:
@@ -85,3 +90,21 @@ def write_config(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
     )
     path.write_text("".join(lines), "utf-8")
     return path
+
+
+def two_scripted(tmp_path, *more: str) -> Config:
+    """A run whose roles are hosted differently, so by two engines."""
+    section = {"engine": "scripted", "script": SCRIPT, "model": "none"}
+    reviews = write_reviews(tmp_path / "reviews.csv")
+    tables = {
+        "task": {"data": str(reviews), "input": "text", "target": "label"},
+        "scorer": section,
+        "optimizer": {**section, "max_model_len": 4096},
+        "search": {
+            "steps": 2,
+            "candidates": 3,
+            "metaprompt": "continuation",
+            "seeds": ["What is it?"],
+        },
+    }
+    return reading.build(tables, more)

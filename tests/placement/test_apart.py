@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import program
-from test_hosting import two_scripted
+from running import program, two_scripted
 from test_placement import (
     LLAMA,
     LLAMA_PARAMETERS,

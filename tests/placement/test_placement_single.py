@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from running import two_scripted
 from test_apart import needs, where
-from test_hosting import two_scripted
 from test_placement import LLAMA, LLAMA_PARAMETERS, gpu, settings, write_model
 
 from opro_local.engines import worker

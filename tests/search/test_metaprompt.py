@@ -15,7 +15,7 @@ from opro_local.search.metaprompts import metaprompt
 from opro_local.search.metaprompts.metaprompt import MARK, View
 from opro_local.types import Mistake
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 FORMS = (
     "brackets",
     "tags",

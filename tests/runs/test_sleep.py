@@ -15,8 +15,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from running import ROOT, SCRIPT, gone
-from test_hosting import GIB, two_scripted
+from running import GIB, ROOT, SCRIPT, gone, two_scripted
 
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.start import start_engine

@@ -9,7 +9,7 @@ import pytest
 from opro_local.config import reading
 from opro_local.config.search import SeedSettings
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "config.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "config.md"
 # The tables of these have only what they don't share with [scorer].
 LIKE_THE_SCORER = ("optimizer", "judge")
 

@@ -16,7 +16,7 @@ from opro_local.cli import score as verb
 from opro_local.errors import DataError, OproError, StoreError, UsageError
 from opro_local.scoring.answers import score_file
 
-VECTORS = Path(__file__).parents[1].parent / "shared" / "vectors" / "opro_scorer.jsonl"
+VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "opro_scorer.jsonl"
 
 ROWS = [
     {"id": 7, "kind": "number", "target": "5", "answer": "The answer is 5.", "note": None},

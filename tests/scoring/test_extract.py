@@ -16,7 +16,7 @@ from opro_local.scoring import fields
 from opro_local.scoring.reading import booleans, choices, labels
 from opro_local.scoring.reading import numbers as number_reading
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data" / "gsm8k"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "gsm8k"
 
 TWO = "two numbers of equal standing"
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from running import SCRIPT, real, write_reviews
+from running import GIB, real, two_scripted
 
-from opro_local.config import reading
-from opro_local.config.settings import Config
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
@@ -21,8 +19,6 @@ from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
 from opro_local.types import Completion, EngineSettings
-
-GIB = 1 << 30
 
 
 class Fake:
@@ -72,24 +68,6 @@ def test_an_engine_that_comes_back_as_another_is_refused():
     with pytest.raises(EngineError, match="engine was vllm, now transformers"):
         first.generate([None])
     assert alive == []
-
-
-def two_scripted(tmp_path, *more: str) -> Config:
-    """A run whose roles are hosted differently, so by two engines."""
-    section = {"engine": "scripted", "script": SCRIPT, "model": "none"}
-    reviews = write_reviews(tmp_path / "reviews.csv")
-    tables = {
-        "task": {"data": str(reviews), "input": "text", "target": "label"},
-        "scorer": section,
-        "optimizer": {**section, "max_model_len": 4096},
-        "search": {
-            "steps": 2,
-            "candidates": 3,
-            "metaprompt": "continuation",
-            "seeds": ["What is it?"],
-        },
-    }
-    return reading.build(tables, more)
 
 
 def as_planned(wanted: str):

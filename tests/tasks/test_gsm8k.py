@@ -12,7 +12,7 @@ from opro_local.runs import inspection
 from opro_local.scoring.choosing import check_gold, make_rule
 from opro_local.tasks import gsm8k, loading
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "gsm8k").is_dir(), reason=f"no GSM8K in {SHARED}")
 
 

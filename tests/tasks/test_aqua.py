@@ -13,7 +13,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.runs import inspection
 from opro_local.tasks import loading
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "aqua").is_dir(), reason=f"no AQuA in {SHARED}")
 
 

@@ -32,7 +32,7 @@ from opro_local.search.metaprompts import metaprompt
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Prompt, Sampling, Solution
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 SCRIPTED = (
     'optimizer.engine="scripted"',
     'optimizer.script="none.py:none"',

@@ -14,7 +14,7 @@ from opro_local.errors import UsageError
 from opro_local.scoring.opro import KINDS, kind_of, opro, options, second_prompt
 from opro_local.types import Example
 
-VECTORS = Path(__file__).parents[1].parent / "shared" / "vectors" / "opro_scorer.jsonl"
+VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "opro_scorer.jsonl"
 
 
 def row(target: str, prompt: str = "") -> Example:
