@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -25,6 +26,7 @@ from opro_local.errors import UsageError
 
 # Lines of prose longer than this are hard to read, however wide the terminal is.
 WIDEST = 100
+README = "README.md"
 # A link from page to page, which a terminal can't follow.
 _LINK_TO_A_PAGE = re.compile(
     r"""
@@ -51,39 +53,47 @@ def docs_folder() -> Traversable:
     raise UsageError(f"no documentation in {package} or beside it", "install the wheel again")
 
 
+def pages() -> Mapping[str, Traversable]:
+    """Every page by its name, in alphabetical order: its path in the folder without ".md"."""
+    folder = docs_folder()
+    files = dict(_pages_in(folder, ""))
+    if isinstance(folder, Path) and (folder.parent / README).is_file():
+        # A wheel has it among the pages, a clone above them.
+        files.setdefault("README", folder.parent / README)
+    return dict(sorted(files.items(), key=lambda page: page[0].lower()))
+
+
 def page_names() -> list[str]:
-    """The name of every page, in alphabetical order: its path in the folder without ".md"."""
-    return sorted(_names_in(docs_folder(), ""))
+    """The names of all pages."""
+    return list(pages())
 
 
-def _names_in(folder: Traversable, prefix: str) -> list[str]:
-    names = []
+def _pages_in(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            names += _names_in(entry, f"{prefix}{entry.name}/")
+            yield from _pages_in(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(".md"):
-            names.append(prefix + entry.name.removesuffix(".md"))
-    return names
+            yield prefix + entry.name.removesuffix(".md"), entry
 
 
 def read_page(page: str) -> tuple[str, str]:
     """A page's name and its Markdown text.
 
     Args:
-        page: a page's name, as in "search" or "benchmarks/2026-11-gpu"; also its last part alone,
-            and the file as messages and other pages name it ("docs/search.md").
+        page: a page's name in any case, as in "search" or "benchmarks/2026-11-gpu"; also its last
+            part alone, and the file as messages and other pages name it ("docs/search.md").
 
     Raises:
         UsageError: there is no such page; the message names the nearest.
     """
-    names = page_names()
-    asked = page.removeprefix("docs/").removesuffix(".md")
-    matching = [name for name in names if name == asked or name.rpartition("/")[2] == asked]
-    if not matching:
-        nearest = difflib.get_close_matches(asked.lower(), names, n=3, cutoff=0.5)
+    known = pages()
+    asked = page.removeprefix("docs/").removesuffix(".md").lower()
+    matching = [name for name in known if asked in (name.lower(), name.lower().rpartition("/")[2])]
+    if not asked or not matching:
+        nearest = difflib.get_close_matches(asked, list(known), n=3, cutoff=0.5)
         meant = f"; the nearest: {', '.join(nearest)}" if nearest else ""
         raise UsageError(f"there is no page {page!r}{meant}", "opro-local docs lists all")
-    return matching[0], docs_folder().joinpath(f"{matching[0]}.md").read_text("utf-8")
+    return matching[0], known[matching[0]].read_text("utf-8")
 
 
 def title(text: str) -> str:
@@ -104,16 +114,25 @@ def docs(
     Example: opro-local docs config
     """
     if page is None:
-        pages = [{"name": name, "title": title(read_page(name)[1])} for name in page_names()]
-        width = max(len(row["name"]) for row in pages)
-        lines = [f"{row['name']:{width}}  {row['title']}" for row in pages]
-        typer.echo(json.dumps(pages, indent=2) if as_json else "\n".join(lines))
+        _list_pages(as_json)
         return
     name, text = read_page(page)
     if as_json:
         typer.echo(json.dumps({"name": name, "title": title(text), "text": text}, indent=2))
     else:
         _show(text)
+
+
+def _list_pages(as_json: bool) -> None:
+    rows = [
+        {"name": name, "title": title(file.read_text("utf-8"))} for name, file in pages().items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        typer.echo(f"{row['name']:{width}}  {row['title']}")
 
 
 def _named(link: re.Match[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opro_local.engines.kinds import CHOICES
 from opro_local.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ RunOption = Annotated[
 # Settings that a run may change and that yet tell two commands apart.
 TELLING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
-EngineOption = Annotated[str | None, typer.Option("--engine", help="auto, vllm or transformers.")]
+# The scripted engine is for tests of one's own setup; docs/engines.md names it.
+ENGINES = f"One of {', '.join(name for name in CHOICES if name != 'scripted')}."
+EngineOption = Annotated[str | None, typer.Option("--engine", help=ENGINES)]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")
 ]

@@ -225,6 +225,11 @@ def _use_model_tables(tables: dict[str, Any]) -> None:
     tables.pop("models", None)
     for name, table in models.items():
         _check_model_table(name, table)
+        if table.get("model") in models.keys() - {name}:
+            raise UsageError(
+                f"models.{name}.model names another table, [models.{table['model']}]",
+                "give the model itself: a card's name, a folder or a repository",
+            )
     for role in ROLES:
         own = tables.get(role)
         if not isinstance(own, dict):

@@ -18,10 +18,11 @@ from opro_local.cli import docs
 from opro_local.cli.main import app
 from opro_local.errors import UsageError
 
-PAGES = sorted(
-    str(file.relative_to(ROOT / "docs")).removesuffix(".md")
+FILES = {
+    str(file.relative_to(ROOT / "docs")).removesuffix(".md"): file
     for file in (ROOT / "docs").rglob("*.md")
-)
+} | {"README": ROOT / "README.md"}
+PAGES = sorted(FILES, key=str.lower)
 
 
 def test_without_a_page_all_are_listed_with_their_titles():
@@ -34,8 +35,9 @@ def test_without_a_page_all_are_listed_with_their_titles():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_is_found_by_its_name_its_last_part_and_its_file(page):
-    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
-    for spelling in (page, page.rpartition("/")[2], f"{page}.md", f"docs/{page}.md"):
+    text = FILES[page].read_text("utf-8")
+    last = page.rpartition("/")[2]
+    for spelling in (page, last, last.upper(), f"{page}.md", f"docs/{page}.md"):
         assert docs.read_page(spelling) == (page, text)
 
 
@@ -57,7 +59,7 @@ def test_an_unknown_page_names_the_nearest(page, nearest):
     )
 
 
-@pytest.mark.parametrize("page", ["qqq", "", "../README", "/etc/passwd"])
+@pytest.mark.parametrize("page", ["qqq", "", "../README", ".md", "/etc/passwd"])
 def test_nothing_but_pages_is_shown(page):
     with pytest.raises(UsageError, match=r"there is no page .*; opro-local docs lists all"):
         docs.read_page(page)

@@ -43,6 +43,7 @@ def test_overrides_reach_a_table_and_the_role_has_the_last_word():
     [
         ({"big": {**BIG, "dtyp": "x"}}, "unknown setting models.big.dtyp; did you mean models.big"),
         ({"big": {"dtype": "x"}}, "models.big names no model"),
+        ({"big": {"model": "b"}, "b": BIG}, "models.big.model names another table, .models.b."),
         ({"big": 3}, "models: a table for each model"),
         (3, "models: a table for each model"),
         ({"big": {**BIG, "max_model_len": 3}}, "models.big.max_model_len: input should be greater"),

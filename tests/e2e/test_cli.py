@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
@@ -49,13 +48,19 @@ def scripted(reviews: Path, run: Path, *more: str) -> list[str]:
     ]
 
 
+def children_cpu_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def test_help_is_quick_and_loads_nothing_heavy():
-    best = 9.0
+    # CPU time, not a clock's: other programs may have the machine.
+    spent = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = children_cpu_seconds()
         assert program("--help").returncode == 0
-        best = min(best, time.perf_counter() - begun)
-    assert best < 0.5
+        spent.append(children_cpu_seconds() - begun)
+    assert min(spent) < 0.5
     heavy = (
         "import sys, opro_local; print([m for m in ('torch', 'vllm', 'transformers', 'datasets') "
         "if m in sys.modules])"
