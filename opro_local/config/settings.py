@@ -55,6 +55,15 @@ class TaskSettings(Section):
     )
     input: str | None = Field(None, description="The column with what is asked.")
     target: str | None = Field(None, description="The column with what counts as right.")
+    delimiter: Annotated[str | None, Facts(free=True)] = Field(
+        None, description="What divides a text file's fields; none: the file shows it."
+    )
+    encoding: Annotated[str | None, Facts(free=True)] = Field(
+        None, description="A text file's encoding; none: UTF-8."
+    )
+    bad_rows: Literal["stop", "skip"] = Field(
+        "stop", description="What a row does that can't be used: end the command or be left out."
+    )
     split: Shares = Field(
         (0.4, 0.2, 0.4), description="Parts of the rows for train, validation and test."
     )

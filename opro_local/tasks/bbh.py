@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.tasks import published, table
+from opro_local.tasks import published
+from opro_local.tasks.json_file import document
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example
@@ -135,7 +136,7 @@ def _read(settings: TaskSettings, name: str) -> list[Example]:
 
 
 def _from_file(path: Path) -> list[Row]:
-    whole = table.document(path)
+    whole = document(path)
     examples = whole.get("examples") if isinstance(whole, dict) else None
     if not isinstance(examples, list):
         raise DataError(

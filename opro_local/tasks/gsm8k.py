@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.errors import DataError
-from opro_local.tasks import published, table
+from opro_local.tasks import published
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Benchmark, Task
+from opro_local.tasks.text_file import read_text
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _read(settings: TaskSettings) -> tuple[list[Example], list[Example]]:
 
 def _read_tsv(path: Path, split: Split) -> list[Example]:
     # Tabs and line ends divide, quotes mean nothing: the questions are full of stray ones.
-    lines = table.read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
+    lines = read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
     rows = (_row(f"{path}:{number}", line.split("\t")) for number, line in enumerate(lines, 1))
     return published.examples(split, rows, lambda row: _parts(row.where, **row.columns))
 

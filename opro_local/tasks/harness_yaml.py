@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DataError
-from opro_local.tasks.table import read_text
+from opro_local.tasks.text_file import read_text
 
 # Keys that change nothing here: names, and what belongs to few-shot prompts or reporting.
 WITHOUT_EFFECT = frozenset(

@@ -17,7 +17,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.tasks import benchmarks, published, table
 from opro_local.tasks.benchmarks import names, versions
 from opro_local.tasks.division import CAP, divide, folded
-from opro_local.tasks.rows import Table
+from opro_local.tasks.rows import Table, TableFormat
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
@@ -81,19 +81,58 @@ def _table_splits(
     """The splits of a user's table, and notices."""
     tables, notices = _tables(settings)
     # A judge may do without reference answers.
-    targets = settings.rule != "judge"
+    columns = (input_column, target_column, settings.rule != "judge")
+    skip = settings.bad_rows == "skip"
     splits: dict[Split, Sequence[Example]] = {}
     for split, rows in tables.items():
-        examples = table.examples(rows, split or "data", input_column, target_column, targets)
+        notices += rows.notices
+        examples, bad = table.usable_examples(rows, split or "data", *columns)
+        if bad and not skip:
+            raise table.bad_rows_error(bad, ', or set task.bad_rows = "skip"')
+        if bad:
+            notices.append(_skipped(rows, examples, bad))
         if split:
             splits[split] = examples
         else:
             splits.update(divide(examples, settings.split, settings.split_seed))
+    if settings.data and _lacks_validation(splits, settings):
+        notices.append(_take_validation(splits, settings))
     return {split: tuple(examples) for split, examples in splits.items()}, notices
+
+
+def _skipped(rows: Table, examples: Sequence[Example], bad: Sequence[DataError]) -> str:
+    """The notice about the rows of a table that are left out.
+
+    Raises:
+        DataError: they are half of it or more; then it is the file that is read wrongly.
+    """
+    if len(bad) >= len(examples):
+        hint = ": more than task.bad_rows may skip; are delimiter and encoding right?"
+        raise table.bad_rows_error(bad, hint)
+    listed = "; ".join(error.message for error in bad[: table.LISTED])
+    more = "; ..." if len(bad) > table.LISTED else ""
+    return f"{rows.where}: {len(bad)} bad rows skipped, {len(examples)} kept: {listed}{more}"
+
+
+def _lacks_validation(splits: Mapping[Split, Sequence[Example]], settings: TaskSettings) -> bool:
+    """Whether the data names train and test and nothing to choose by, and some is wanted."""
+    wanted = settings.split[1] > 0 and settings.validation_rows != 0
+    return wanted and set(splits) == {"train", "test"}
+
+
+def _take_validation(splits: dict[Split, Sequence[Example]], settings: TaskSettings) -> str:
+    """Divide train in the proportion that `task.split` has for it and validation; the notice."""
+    train, validation = settings.split[:2]
+    shares = (train / (train + validation), validation / (train + validation), 0.0)
+    rows = len(splits["train"])
+    splits |= divide(splits["train"], shares, settings.split_seed)
+    taken = len(splits["validation"])
+    return f"the data has no validation split: {taken} of its {rows} train rows are taken for it"
 
 
 def _tables(settings: TaskSettings) -> tuple[dict[Split | Literal[""], Table], list[str]]:
     """The tables by split, and notices; "" means one table that is still to be divided."""
+    file_format = TableFormat(settings.delimiter, settings.encoding)
     files = {split: path for split in SPLITS if (path := getattr(settings, split))}
     if settings.data and files:
         raise UsageError(
@@ -101,17 +140,17 @@ def _tables(settings: TaskSettings) -> tuple[dict[Split | Literal[""], Table], l
             "give one file or one per split",
         )
     if settings.data:
-        return _named_tables(settings.data)
+        return _named_tables(settings.data, file_format)
     if "train" not in files:
         raise UsageError(
             "the task has no data",
             "set task.data to one file, or task.train (and validation, test)",
         )
-    return {split: _only_table(path) for split, path in files.items()}, []
+    return {split: _only_table(path, file_format) for split, path in files.items()}, []
 
 
-def _only_table(path: str) -> Table:
-    tables = table.read(path)
+def _only_table(path: str, file_format: TableFormat) -> Table:
+    tables = table.read(path, file_format=file_format, keep_bad=True)
     if len(tables) > 1:
         raise DataError(
             f"{path}: holds several splits ({', '.join(tables)})", "give it as task.data"
@@ -119,9 +158,11 @@ def _only_table(path: str) -> Table:
     return next(iter(tables.values()))
 
 
-def _named_tables(path: str) -> tuple[dict[Split | Literal[""], Table], list[str]]:
+def _named_tables(
+    path: str, file_format: TableFormat
+) -> tuple[dict[Split | Literal[""], Table], list[str]]:
     """The tables of `task.data`, as `_tables` gives them."""
-    tables = table.read(path)
+    tables = table.read(path, file_format=file_format, keep_bad=True)
     if len(tables) == 1:
         return {"": next(iter(tables.values()))}, []
     if "train" not in tables:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
-from opro_local.tasks import published, table
+from opro_local.tasks import published
+from opro_local.tasks.csv_file import records
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example
@@ -141,7 +142,7 @@ def _read(
 def _own_rows(folders: list[Path], subject: str) -> Sequence[Row]:
     """The rows of a file or folder named after the subject."""
     if path := published.file_in(folders, f"{subject}_test.csv"):
-        return [_row(f"{path}:{line}", fields) for line, fields in table.records(path, ",")]
+        return [_row(f"{path}:{line}", fields) for line, fields in records(path, ",")]
     tables = published.hub_tables([folder / subject for folder in folders], ("test",), COLUMNS)
     return tables["test"].rows if tables else ()
 

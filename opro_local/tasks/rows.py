@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from opro_local.errors import DataError
 
 # More than the longest context of any model reads; a longer field is a quote that was never closed,
 # or no text.
@@ -20,6 +22,8 @@ SPLIT_NAMES = dict(
     train="train", validation="validation", valid="validation", val="validation", dev="validation"
 )
 SPLIT_NAMES["test"] = "test"
+# GLUE's MNLI has two of each; the matched ones have the genres of train.
+SPLIT_NAMES |= {"validation_matched": "validation", "test_matched": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,36 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of one file or split. `where` is what an error about the whole table starts with."""
+    """Rows of one file or split.
+
+    Attributes:
+        where: what an error about the whole table starts with.
+        columns: the names of the columns that can be used.
+        rows: as read, in order.
+        bad: what is wrong with the rows that can't be used, in order; they are not among `rows`.
+        repeated: names that several columns have, and how many; none of these can be used.
+        notices: lines a user should read about how the file was taken.
+    """
 
     where: str
     columns: tuple[str, ...]
     rows: Sequence[Row]
+    bad: tuple[DataError, ...] = ()
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """What a user says of a file: the delimiter of its fields and its encoding; None is by the file
+    itself, and UTF-8.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+BY_ITSELF = TableFormat()
 
 
 def text_of(value: Any) -> str | None:

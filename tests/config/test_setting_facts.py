@@ -26,6 +26,7 @@ FREE = {
     *("search.max_tokens", "search.max_seconds"),
     *("problem.file", "problem.suite", "problem.data_file", "problem.folder", "problem.parallel"),
     *("task.data", "task.train", "task.validation", "task.test", "task.data_dir"),
+    *("task.delimiter", "task.encoding"),
     *(f"{role}.{key}" for role in ROLES for key in MODEL_FREE),
 }
 PATHS = {

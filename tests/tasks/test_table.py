@@ -9,12 +9,13 @@ import json
 import pytest
 
 from opro_local.config.settings import TaskSettings
-from opro_local.errors import DataError
+from opro_local.errors import DataError, UsageError
 from opro_local.tasks import loading, table
+from opro_local.tasks.rows import MAX_FIELD
 from opro_local.types import Example
 
 GOOD = [("a", "b")]
-BIG = table.MAX_FIELD + 1
+BIG = MAX_FIELD + 1
 
 # name, bytes, and either the (input, target) pairs read or the part of the message after the file's
 # name.
@@ -77,8 +78,9 @@ CORPUS = [
         ":2: text follows a closing quote; double the quotes",
     ),
     ("twins.csv", b"input,target,input\na,b,c\n", ":1: 2 columns are called 'input'; rename them"),
+    ("other_twins.csv", b"input,x,target,x\na,1,b,2\n", GOOD),
     ("spaced_twins.csv", b"input,target, target\na,b,c\n", ":1: 2 columns are called 'target'"),
-    ("nameless_twins.csv", b"input,target,,\na,b,c,d\n", ":1: 2 columns are called ''"),
+    ("nameless_twins.csv", b"input,target,,\na,b,c,d\n", GOOD),
     ("empty.csv", b"", ": the file is empty; give a file with rows"),
     ("only_bom.csv", b"\xef\xbb\xbf", ": the file is empty"),
     ("only_spaces.csv", b" \n \n", ": the file is empty"),
@@ -93,15 +95,22 @@ CORPUS = [
         b"Input,target\na,b\n",
         ":1: no column 'input'; the columns are 'Input', 'target'; did you mean 'Input'?",
     ),
+    ("semicolons.csv", b"input;target\na, b;c\nd;e\n", [("a, b", "c"), ("d", "e")]),
+    ("tabs.csv", b"input\ttarget\na\tb\n", GOOD),
+    ("pipes.csv", b"input|target\na, b|c\n", [("a, b", "c")]),
+    ("spaced.csv", b'input, target\n"a, b", "c"\nd, e\n', [("a, b", "c"), ("d", "e")]),
+    ("quote_in_text.csv", b'input,target\nsay "hi", b\n', [('say "hi"', " b")]),
     (
-        "semicolons.csv",
-        b"input;target\na;b\n",
-        "the only column is 'input;target': it seems divided by ';'",
+        "raw.tsv",
+        b'input\ttarget\n"Hello" she said\ta\nb"\tc\n',
+        [('"Hello" she said', "a"), ('b"', "c")],
     ),
+    ("open.tsv", b'input\ttarget\n"Hello\ta\nb\tc\n', [('"Hello', "a"), ("b", "c")]),
+    ("ragged_semicolons.csv", b"input;target\na;b\nc, d\n", ":3: 2 fields where the header has 1"),
     (
-        "tabs.csv",
-        b"input\ttarget\na\tb\n",
-        "it seems divided by '\\t', a .csv by ',' and a .tsv by tabs",
+        "one_column.csv",
+        b"text;label\na\n",
+        "the only column is 'text;label': it seems divided by ';': set task",
     ),
     (
         "empty_target.csv",
@@ -252,7 +261,31 @@ CORPUS = [
         b'[{"input": "a", "target": "b"},\n{"input": "c"}]',
         ":2: nothing in the column 'target'",
     ),
-    ("object.json", b'{"data": [\n{"input": "a"}]}', ":1: no JSON: "),
+    ("object.json", b'{"data": [\n{"input": "a", "target": 1.0}]}', [("a", "1.0")]),
+    ("named_list.json", b'{"rows": [{"input": "a", "target": "b"}]}', GOOD),
+    (
+        "columns.json",
+        b'{"input":{"0":"a","1":"c"},"target":{"0":1.50,"1":[1, 2.0]}}',
+        [("a", "1.50"), ("c", "[1, 2.0]")],
+    ),
+    (
+        "index.json",
+        b'{"0":{"input":"a","target":1},"1":{"input":"c","target":2}}',
+        [("a", "1"), ("c", "2")],
+    ),
+    ("split.json", b'{"columns":["input","target"],"index":[0],"data":[["a","b"]]}', GOOD),
+    ("table.json", b'{"schema":{"fields":[]},"data":[{"index":0,"input":"a","target":"b"}]}', GOOD),
+    (
+        "gap.json",
+        b'{"input":{"0":"a","1":null},"target":{"0":"b","1":"c"}}',
+        ":2: nothing in the column 'input'",
+    ),
+    ("ambiguous.json", b'{"1":{"2":"a"},"3":{"2":"b"}}', ":1: no column 'input'"),
+    (
+        "two_lists.json",
+        b'{"train": [{"input": "a"}], "test": [{"input": "b"}]}',
+        ":1: no column 'input'",
+    ),
     ("garbage.parquet", b"PAR1 but not really", ": no readable Parquet file: "),
     ("empty.parquet", b"", ": no readable Parquet file: "),
     (
@@ -339,7 +372,8 @@ def test_missing_files_and_folders(tmp_path):
         with pytest.raises(DataError, match=r"no(\.\w+)?: no such file"):
             table.read(str(tmp_path / name))
     with pytest.raises(
-        DataError, match="a folder without Parquet files or a saved dataset; accepted: "
+        DataError,
+        match="a folder without Parquet files, files named by split or a saved dataset; acc",
     ):
         table.read(str(tmp_path))
 
@@ -363,7 +397,8 @@ def write_parquet(path, rows, **columns):
 
 
 def pair(index):
-    return {"input": f"question {index}", "target": str(index % 2)}
+    target = str(index % 2) if isinstance(index, int) else "x"
+    return {"input": f"question {index}", "target": target}
 
 
 def test_parquet_values(tmp_path):
@@ -527,3 +562,142 @@ def test_damaged_saved_dataset(tmp_path, labelled):
         (tmp_path / "saved" / name).write_text(data)
         with pytest.raises(DataError, match="saved: no readable dataset: "):
             table.read(str(tmp_path / "saved"))
+
+
+# Bad rows, encodings, snapshots
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return str(path)
+
+
+def ragged(rows, bad):
+    """A table of that many rows, of which those numbers lack their target."""
+    lines = [f"text {i},{'' if i in bad else i % 2}" for i in range(rows)]
+    return "input,target\n" + "\n".join(lines) + "\n"
+
+
+def test_bad_rows_are_listed_up_to_ten(tmp_path):
+    data = write(tmp_path / "t.csv", ragged(40, range(0, 24, 2)))
+    with pytest.raises(DataError) as caught:
+        loading.load(settings(data=data))
+    listed = [f"{line}: nothing in the column 'target'" for line in range(4, 22, 2)]
+    assert str(caught.value) == (
+        f"{data}:2: nothing in the column 'target'; 12 bad rows, also {'; '.join(listed)}; ...; "
+        'fill it in or remove the row, or set task.bad_rows = "skip"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "bad"),
+    [
+        ("t.csv", ragged(20, (3, 5)) + "lonely\na,b,c\n", [5, 7, 22, 23]),
+        (
+            "t.jsonl",
+            "".join(f'{{"input": "{i}", "target": "b"}}\n' for i in range(9))
+            + '{"input": "a"}\n{"input"\n[1]\n',
+            [10, 11, 12],
+        ),
+    ],
+)
+def test_skipped_rows_are_told_and_the_others_kept(tmp_path, name, text, bad):
+    data = write(tmp_path / name, text)
+    task = loading.load(settings(data=data, bad_rows="skip"))
+    kept = sum(len(rows) for rows in task.splits.values())
+    total = text.count("\n") - (name == "t.csv")
+    assert kept == total - len(bad)
+    notice = next(line for line in task.notices if "skipped" in line)
+    assert notice.startswith(f"{data}:1: {len(bad)} bad rows skipped, {kept} kept: ")
+    assert all(f"{data}:{line}: " in notice for line in bad)
+
+
+def test_a_row_keeps_its_id_when_another_is_skipped(tmp_path):
+    data = write(tmp_path / "t.csv", ragged(6, (2,)))
+    (rows,) = table.read(data, keep_bad=True).values()
+    made, bad = table.usable_examples(rows, "data", "input", "target")
+    assert [row.id for row in made] == [f"data:{i}" for i in (0, 1, 3, 4, 5)] and len(bad) == 1
+
+
+def test_half_a_table_is_not_skipped(tmp_path):
+    data = write(tmp_path / "t.csv", ragged(10, range(5)))
+    with pytest.raises(DataError, match=r"5 bad rows, also .*are delimiter and encoding right"):
+        loading.load(settings(data=data, bad_rows="skip"))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-8"])
+def test_an_encoding_of_ones_own(tmp_path, encoding):
+    data = write(tmp_path / "t.csv", "input,target\ncafé,ä\nthé,ö\nx,ü\n", encoding)
+    task = loading.load(settings(data=data, encoding=encoding, split=(1, 0, 0)))
+    assert [row.input for row in task.splits["train"]] == ["café", "thé", "x"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "base64", "rot13", ""])
+def test_no_encoding(tmp_path, encoding):
+    data = write(tmp_path / "t.csv", "input,target\na,b\n")
+    with pytest.raises(UsageError, match="there is no text encoding"):
+        loading.load(settings(data=data, encoding=encoding))
+
+
+def test_a_delimiter_of_ones_own(tmp_path):
+    data = write(tmp_path / "t.csv", "input^target\na,b;c^d\ne^f\ng^h\n")
+    task = loading.load(settings(data=data, delimiter="^", split=(1, 0, 0)))
+    assert [row.input for row in task.splits["train"]] == ["a,b;c", "e", "g"]
+    tabs = write(tmp_path / "tabs.csv", "input\ttarget\na,b\tc\nd\te,f\n")
+    for name in ("tab", "\t", "\\t"):
+        task = loading.load(settings(data=tabs, delimiter=name, split=(1, 0, 0)))
+        assert [row.target for row in task.splits["train"]] == ["c", "e,f"]
+    for name in ("", "ab", '"', "\n", " "):
+        with pytest.raises(UsageError, match=r"task\.delimiter is"):
+            loading.load(settings(data=data, delimiter=name))
+
+
+def test_how_a_file_was_taken_is_told(tmp_path):
+    data = write(tmp_path / "t.csv", "input;target\na, x;b\nc;d\ne;f\n")
+    task = loading.load(settings(data=data, split=(1, 0, 0)))
+    assert task.notices == (f"{data}: fields are divided by semicolon",)
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_snapshots_of_repositories(tmp_path, below, kind):
+    for split, rows in (("train", 9), ("test", 4)):
+        place = tmp_path / below / f"{split}.{kind}"
+        pairs = [pair(f"{split}{i}") | {"target": str(i % 2)} for i in range(rows)]
+        if kind == "parquet":
+            write_parquet(place, pairs)
+        elif kind == "jsonl":
+            write(place, "\n".join(map(json.dumps, pairs)))
+        else:
+            body = "".join(f"{one['input']},{one['target']}\n" for one in pairs)
+            write(place, "input,target\n" + body)
+    write(tmp_path / "README.json", "{}")
+    task = loading.load(settings(data=str(tmp_path)))
+    sizes = {split: len(rows) for split, rows in task.splits.items()}
+    assert sizes == {"train": 6, "validation": 3, "test": 4}
+    notice = "the data has no validation split: 3 of its 9 train rows are taken for it"
+    assert task.notices == (notice,)
+    whole = loading.load(settings(data=str(tmp_path), validation_rows=0))
+    assert {split: len(rows) for split, rows in whole.splits.items()} == {"train": 9, "test": 4}
+
+
+def test_matched_validation_is_validation(tmp_path):
+    for name in ("train", "validation_matched", "validation_mismatched", "test_matched"):
+        write_parquet(tmp_path / f"{name}-00000-of-00001.parquet", [pair(name)])
+    task = loading.load(settings(data=str(tmp_path)))
+    assert {split: rows[0].input for split, rows in task.splits.items()} == {
+        "train": "question train",
+        "validation": "question validation_matched",
+        "test": "question test_matched",
+    }
+    assert task.notices == (f"{tmp_path}: not used: the splits validation_mismatched",)
+
+
+def test_one_split_in_two_kinds_of_files_is_refused(tmp_path):
+    write(tmp_path / "train.csv", "input,target\na,b\n")
+    write(tmp_path / "train.jsonl", '{"input": "a", "target": "b"}')
+    with pytest.raises(
+        DataError, match=r"the same split in files of several kinds, as train\.jsonl"
+    ):
+        table.read(str(tmp_path))

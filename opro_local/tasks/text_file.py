@@ -1,0 +1,84 @@
+"""A file of a user as text: its encoding, and where it is no text.
+
+For: one way to open every CSV, TSV, JSON and YAML file, with errors that name the line. Not for:
+what the text says (csv_file.py, json_file.py).
+"""
+
+from __future__ import annotations
+
+import codecs
+from contextlib import suppress
+from pathlib import Path
+
+from opro_local.errors import DataError, UsageError
+
+UTF8 = "utf-8-sig"  # with or without a byte order mark
+ENCODING_HINT = "save the file as UTF-8, or set task.encoding (cp1252, utf-16, ...)"
+
+
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """The file as text, without its byte order mark.
+
+    Args:
+        path: the file.
+        encoding: a text encoding that Python knows; None is UTF-8.
+
+    Raises:
+        DataError: it can't be read, is not in the encoding (the byte and the line are named), holds
+            NULs or is empty.
+        UsageError: there is no such encoding.
+    """
+    codec = _codec(encoding)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "check the path"
+        ) from None
+    if encoding is None and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(
+            f"{path}:1: the file is UTF-16", "save it as UTF-8, or set task.encoding to utf-16"
+        )
+    if encoding is None and (at := data.find(b"\0")) >= 0:
+        raise _nul(path, _line(data, at))
+    text = _decoded(path, data, codec)
+    if (at := text.find("\0")) >= 0:
+        raise _nul(path, text.count("\n", 0, at) + 1)
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty", "give a file with rows")
+    return text
+
+
+def _codec(encoding: str | None) -> str:
+    if encoding is None:
+        return UTF8
+    try:
+        name = codecs.lookup(encoding).name
+        # "rot13" and "base64" are codecs, too, but of no text in bytes.
+        with suppress(UnicodeDecodeError):
+            b"x".decode(encoding)
+    except (LookupError, ValueError):
+        hint = "for example utf-8, cp1252, latin-1, utf-16, shift_jis, gb18030"
+        raise UsageError(f"task.encoding: there is no text encoding {encoding!r}", hint) from None
+    return UTF8 if name == "utf-8" else name
+
+
+def _decoded(path: Path, data: bytes, codec: str) -> str:
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError as error:
+        byte, line = error.object[error.start], _line(error.object, error.start)
+        name = codec.removesuffix("-sig").upper()
+        raise DataError(
+            f"{path}:{line}: the byte 0x{byte:02x} is not {name}", ENCODING_HINT
+        ) from None
+
+
+def _nul(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path}:{line}: a NUL byte", "the file is damaged or no text; save it as UTF-8"
+    )
+
+
+def _line(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
