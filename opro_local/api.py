@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
+from opro_local.files import place_of, write_whole
 from opro_local.models import offline
 from opro_local.problems.function import file_digest, returned
 from opro_local.programs.function import FunctionEngine
@@ -34,7 +34,6 @@ from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import read_store
-from opro_local.runs.whole_file import write_whole
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256
@@ -335,7 +334,7 @@ def apply(run: str | Path) -> Path:
 
 
 def _replaced(file: Path, digest: str, text: str) -> Path:
-    file = file.resolve()  # a symbolic link stays one
+    file = place_of(file)
     try:
         now = file_digest(file)
     except DataError as error:
@@ -344,7 +343,5 @@ def _replaced(file: Path, digest: str, text: str) -> Path:
         raise UsageError(
             f"{file}: changed since the run started from it", "run again from the file as it is now"
         )
-    mode = os.stat(file).st_mode
     write_whole(file, text)
-    os.chmod(file, mode)
     return file

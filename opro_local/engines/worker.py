@@ -34,6 +34,7 @@ from opro_local.engines.wire import (
     take_frame,
 )
 from opro_local.errors import EngineError, ModelError, UsageError
+from opro_local.files import open_private
 from opro_local.models.offline import SWITCHES
 from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
 
@@ -64,7 +65,7 @@ class WorkerEngine(Engine):
     ) -> None:
         self._settings = settings
         # Open as long as the engine is; _end closes it.
-        self._log: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
+        self._log: IO[bytes] = _opened(log) if log else tempfile.TemporaryFile()  # noqa: SIM115
         self._log_start = os.fstat(self._log.fileno()).st_size
         self._child = _spawn(settings, self._log, devices)
         stdin, stdout = self._child.stdin, self._child.stdout
@@ -262,6 +263,11 @@ class WorkerEngine(Engine):
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
         self._log.close()
+
+
+def _opened(log: Path) -> IO[bytes]:
+    """The log, to append to: it lies in the run's folder, and may tell what prompts say."""
+    return os.fdopen(open_private(log, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
 
 
 def environment(settings: EngineSettings, devices: str | None = None) -> dict[str, str]:

@@ -6,12 +6,12 @@ For: the file. Not for: what is in it (log.py).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
 from opro_local.errors import StoreError
-from opro_local.runs.database import Format, connect, create_linked, marks_of
+from opro_local.files import sync_folder
+from opro_local.runs.database import Format, connect, create_linked, make_private, marks_of
 
 VERSION = 1
 FORMAT = Format(0x4F504642, VERSION, Path(__file__).with_name("schema.sql"))  # "OPFB"
@@ -27,7 +27,7 @@ def create(path: Path) -> None:
     """
     try:
         create_linked(path, FORMAT)
-        _keep_name(path.parent)
+        sync_folder(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"{path}: can't make the feedback store ({error})", "choose a place that is writable"
@@ -45,6 +45,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             "give the file with --feedback; opro-local feedback register makes a new one",
         )
     try:
+        make_private(path)
         connection = connect(path, "rw", BUSY_SECONDS, one_thread=False)
     except sqlite3.Error as error:
         raise explain(path, error) from error
@@ -62,17 +63,6 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _keep_name(folder: Path) -> None:
-    """Put the folder's list of names on disk: a power cut must not take the file with its first
-    outcomes.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:

@@ -28,6 +28,7 @@ from opro_local.errors import DataError, UsageError
 from opro_local.feedback.experiment import Experiment, Judgement, Terms, count, judge
 from opro_local.feedback.file import create, explain, open_file
 from opro_local.feedback.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
+from opro_local.files import place_of
 from opro_local.runs.database import transaction
 
 REGISTER = "register its text first: opro-local feedback register TEXT"
@@ -69,7 +70,7 @@ class Feedback:
         Raises:
             StoreError: it can't be opened, is something else, or is of another version.
         """
-        self.path = Path(path)
+        self.path = place_of(Path(path))
         if new and not self.path.exists():
             create(self.path)
         self._connection = open_file(self.path)

@@ -24,6 +24,7 @@ from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.feedback.experiment import Terms
 from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
+from opro_local.files import make_private_folder, write_whole
 from opro_local.tasks.rows import MAX_FIELD
 
 SPLITS = ("train", "validation", "test")
@@ -111,9 +112,10 @@ def write_rows(
         split: folder / f"{split}.jsonl" for split, part in zip(SPLITS, parts, strict=True) if part
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder.parent)
+        make_private_folder(folder)
         for file, part in zip(files.values(), (part for part in parts if part), strict=True):
-            file.write_text("".join(part), "utf-8")
+            write_whole(file, "".join(part))
     except OSError as error:
         raise StoreError(
             f"{folder}: can't be written ({error.strerror})", "free space or make it writable"

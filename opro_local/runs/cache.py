@@ -26,6 +26,7 @@ from opro_local.runs.database import (
     connect,
     create_linked,
     files_of,
+    make_private,
     marks_of,
     transaction,
 )
@@ -269,6 +270,7 @@ def _opened(folder: Path) -> sqlite3.Connection:
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts may be private
         create_linked(file, FORMAT)
+    make_private(file)
     connection = connect(file, "rw", BUSY_SECONDS)
     try:
         if marks_of(connection) != Marks(FORMAT.application_id, FORMAT.version):

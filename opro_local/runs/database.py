@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from opro_local.errors import StoreError
+from opro_local.files import open_private, refuse_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,9 @@ def create_linked(path: Path, form: Format) -> None:
 
     Where another process was quicker, its file stays. Raises sqlite3.Error and OSError.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
+        make_private(part)
         with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             write_schema(connection, form)
@@ -71,6 +75,22 @@ def create_linked(path: Path, form: Format) -> None:
         for left in files_of(part):
             with contextlib.suppress(OSError):
                 left.unlink()
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its user can read where there is none: SQLite gives its log
+    and its index the permissions of the file, and takes an empty one for a new one.
+
+    Raises:
+        StoreError: the file, its log or its index is a link, or no regular file.
+        OSError: it can't be made.
+    """
+    for file in (*files_of(path), Path(f"{path}-journal")):
+        refuse_link(file)
+    with contextlib.suppress(FileExistsError):
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    if not path.is_file():
+        raise StoreError(f"{path}: is no regular file", "remove it")
 
 
 def files_of(path: Path) -> tuple[Path, Path, Path]:

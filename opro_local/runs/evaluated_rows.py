@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import StoreError, UsageError
+from opro_local.files import open_whole, place_of, write_whole
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.driver import request_digest
 from opro_local.runs.evaluation import all_entries
@@ -19,7 +20,6 @@ from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
 from opro_local.runs.store import read_store
-from opro_local.runs.whole_file import write_whole
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Split
@@ -135,15 +135,12 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises
     StoreError.
     """
+    place = place_of(path)
     if path.suffix == ".jsonl":
-        write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_whole(place, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         return
     import pyarrow
     from pyarrow import parquet
 
-    part = path.with_suffix(".parquet.part")
-    try:
-        parquet.write_table(pyarrow.Table.from_pylist(list(rows)), part)
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: can't be written ({error.strerror})") from None
+    with open_whole(place) as stream:
+        parquet.write_table(pyarrow.Table.from_pylist(list(rows)), stream)

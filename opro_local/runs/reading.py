@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import StoreError
+from opro_local.files import open_private
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
 from opro_local.runs.result import rejection_counts
@@ -138,8 +139,8 @@ def _value(row: dict[str, Any]) -> dict[str, Any]:
 def _is_held(folder: Path) -> bool:
     """Whether a process holds the run's lock."""
     try:
-        lock = os.open(folder / store.LOCK, os.O_RDONLY)
-    except OSError:
+        lock = open_private(folder / store.LOCK, os.O_RDONLY)
+    except (OSError, StoreError):
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -24,6 +24,7 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import OproError, StoreError, UsageError
+from opro_local.files import write_whole
 from opro_local.models import offline
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
@@ -34,7 +35,6 @@ from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import Store, open_store
-from opro_local.runs.whole_file import write_whole
 from opro_local.search.trajectory import Trajectory
 
 

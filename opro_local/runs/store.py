@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
-from opro_local.runs.database import Format, connect, marks_of, transaction, write_schema
+from opro_local.files import make_private_folder, open_private, refuse_link
+from opro_local.runs.database import (
+    Format,
+    connect,
+    make_private,
+    marks_of,
+    transaction,
+    write_schema,
+)
 from opro_local.search.trajectory import Entry, Trajectory, fingerprint
 from opro_local.types import Batch, BatchResult, Completion, FinishReason, Rejection
 
@@ -204,14 +212,15 @@ def open_store(folder: Path) -> Store:
         StoreError: the folder can't be written or the file is not a run of this version.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        make_private_folder(folder)
+        lock = open_private(folder / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StoreError(
             f"{folder}: can't make the run folder ({error.strerror})", "choose another --run"
         ) from None
     _take(folder, lock)
     try:
+        make_private(folder / FILE)
         connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=BUSY_SECONDS)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -219,6 +228,9 @@ def open_store(folder: Path) -> Store:
     except sqlite3.Error as error:
         os.close(lock)
         raise _explain(folder, error) from error
+    except OSError as error:
+        os.close(lock)
+        raise StoreError(f"{folder / FILE}: can't be made ({error.strerror})") from None
     except StoreError:
         os.close(lock)
         raise
@@ -229,6 +241,7 @@ def read_store(folder: Path) -> Store:
     """Open a run's store for reading; a running search is not disturbed. Raises StoreError."""
     if not (folder / FILE).is_file():
         raise StoreError(f"{folder}: there is no run here", "opro-local list shows the runs")
+    refuse_link(folder / FILE)
     try:
         connection = connect(folder / FILE, "ro", BUSY_SECONDS)
         _check(folder, connection)

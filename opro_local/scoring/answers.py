@@ -12,14 +12,15 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from opro_local.errors import DataError, StoreError, UsageError
+from opro_local.errors import DataError, UsageError
+from opro_local.files import open_whole, place_of
 from opro_local.scoring.choosing import make_rule, reads_targets
 from opro_local.scoring.opro import KINDS, kind_of
 from opro_local.scoring.rule import Rule, says_nothing
@@ -276,8 +277,8 @@ def _output(file: Path, output: Path | None) -> Path | None:
     """Where the output really goes, links followed."""
     if output is None:
         return None
-    place = Path(os.path.realpath(output))
     try:
+        place = Path(os.path.realpath(place_of(output)))
         wrong = _unfit(place, file)
     except OSError as error:
         wrong = f"can't be used ({error.strerror})"
@@ -305,15 +306,5 @@ def _whole(place: Path | None) -> Iterator[Callable[[bytes], object] | None]:
     if place is None:
         yield None
         return
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            yield stream.write
-        os.replace(part, place)
-    except OSError as error:
-        raise StoreError(
-            f"{place}: can't be written ({error.strerror})", "check the disk and the folder"
-        ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with open_whole(place) as stream:
+        yield stream.write

@@ -246,7 +246,9 @@ def test_outputs_that_can_be_none(file, tmp_path):
     with pytest.raises(UsageError, match="is no regular file"):
         score_file(file, "opro", Path("/dev/null"))
     with pytest.raises(StoreError, match="can't be written"):
-        score_file(file, "opro", tmp_path / ("x" * 250))
+        score_file(file, "opro", Path("/proc/self/out.jsonl"))
+    with pytest.raises(UsageError, match="File name too long"):
+        score_file(file, "opro", tmp_path / ("x" * 300))
 
 
 def test_an_old_output_stays_until_the_new_one_is_whole(file, tmp_path):

@@ -1,0 +1,158 @@
+"""Files that hold a user's data: written whole, private, and never through a link that somebody
+else may have laid.
+
+For: making folders, opening and replacing files. Not for: what is in them, or SQLite's own opening
+(runs/database.py).
+
+Who can write in a folder, by a `git clone` too, can put a link where a file of ours goes. So every
+name here is opened with O_NOFOLLOW or replaced by a rename, which replaces a link itself. What a
+user names as a target is followed as far as `place_of` says. Folders on the way to a name are
+followed as everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from opro_local.errors import StoreError
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+PERMISSIONS = 0o777  # of a mode; what stands above them (setuid) is never copied
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, in UTF-8; see `open_whole`.
+
+    A lone surrogate, which a reply may hold, is no UTF-8 and becomes a question mark.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    with open_whole(path) as stream:
+        stream.write(text.encode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def open_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file that appears at its place when the block ends well, and else leaves it alone.
+
+    It is written under a random name in the same folder, flushed to disk and renamed, which costs
+    its size once more for a moment. A link at the place is replaced, not followed. A file of one's
+    own that is there keeps its permissions; a new one has 0600. A `kill -9` may leave the file with
+    the random name, `.opro-*.part`.
+
+    Raises:
+        StoreError: it can't be written, or the place is taken by a folder or a device.
+    """
+    part = path.with_name(f".opro-{secrets.token_hex(8)}.part")
+    try:
+        mode = _mode_at(path)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        os.replace(part, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        why = error.strerror or str(error)
+        hint = "check the disk and the folder"
+        raise StoreError(f"{path}: can't be written ({why})", hint) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _mode_at(path: Path) -> int:
+    """The permissions of the file to replace. Raises StoreError where there is something else."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return PRIVATE_FILE
+    if stat.S_ISLNK(there.st_mode):
+        return PRIVATE_FILE
+    if not stat.S_ISREG(there.st_mode):
+        what = "a folder" if stat.S_ISDIR(there.st_mode) else "no regular file"
+        raise StoreError(f"{path}: can't be written (it is {what})", "name a file of its own")
+    # Permissions that somebody else chose may let them read what comes here.
+    is_own = there.st_uid == os.geteuid()
+    return there.st_mode & PERMISSIONS if is_own else PRIVATE_FILE
+
+
+def place_of(path: Path) -> Path:
+    """Where a target that the user named is: the path, or the end of the link it is.
+
+    A link to the same folder or below it is followed, as AGENTS.md often is one to CLAUDE.md. One
+    that leads elsewhere, or to git's own files, may have come with a clone and is refused.
+
+    Raises:
+        StoreError: it leads elsewhere.
+    """
+    if not path.is_symlink():
+        return path
+    end, home = Path(os.path.realpath(path)), os.path.realpath(path.parent)
+    if end.is_symlink():
+        raise StoreError(f"{path}: a link that leads in a circle", "remove it")
+    if not end.is_relative_to(home) or ".git" in end.relative_to(home).parts:
+        raise StoreError(
+            f"{path}: a link to {end}, outside its own folder", f"if that is meant, name {end}"
+        )
+    return end
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its user can enter, and the folders above it as they come.
+
+    One that is there keeps its permissions.
+
+    Raises:
+        StoreError: it is a link that leads elsewhere; see `place_of`.
+        OSError: it can't be made.
+    """
+    place = place_of(path)
+    place.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a regular file and return its descriptor; one that is made has 0600.
+
+    Args:
+        path: the file.
+        flags: of os.open, such as os.O_RDWR | os.O_CREAT.
+
+    Raises:
+        StoreError: it is a link, or anything else than a regular file.
+        OSError: it can't be opened.
+    """
+    refuse_link(path)
+    # Without waiting: opening a FIFO would.
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE_FILE)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise StoreError(f"{path}: is no regular file", "remove it")
+    return handle
+
+
+def refuse_link(path: Path) -> None:
+    """Raise StoreError where the name is a link."""
+    if path.is_symlink():
+        end = os.path.realpath(path)
+        raise StoreError(f"{path}: a link to {end}, which is not followed", "remove the link")
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of names on disk, so that a power cut takes no file of it. Raises
+    OSError.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
