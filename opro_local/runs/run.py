@@ -108,7 +108,7 @@ def _conclude(store: Store, plan: Plan, figures: dict[str, Any]) -> RunResult:
         "engine": store.get("engine"),
         "rule": plan.rule,
         "shares": plan.shares,
-        "notices": [*plan.notices, *placement_notices(store)],
+        "notices": [*plan.notices, *plan.remarks(), *placement_notices(store)],
     }
     if "summary" not in whole:
         whole["summary"] = result.words(whole)

@@ -7,13 +7,14 @@ For: the verdicts that EleutherAI/lm-evaluation-harness gives to generate_until 
 from __future__ import annotations
 
 import json
-import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opro_local.errors import UsageError
+from opro_local.programs.expression import Expression, TooSlow
 from opro_local.scoring.rule import FAILED, Rule
+from opro_local.types import Example
 
 # A filter turns an answer into (text, whether it found something); a text of None means that there
 # is nothing left.
@@ -31,7 +32,8 @@ def harness(pattern: str | None) -> Rule:
     """The answer, filtered, equals the target once both are normalised as the YAML says.
 
     Not normalised: anything the YAML doesn't name, whitespace included. An answer for which a regex
-    finds nothing is a failed extraction, unless the filter's own fallback is right.
+    finds nothing is a failed extraction, unless the filter's own fallback is right; one on which an
+    expression takes too long (programs/expression.py) always is.
 
     Args:
         pattern: {"filters": [...], "metric": {...}} as JSON, as tasks/harness.py writes it.
@@ -41,18 +43,27 @@ def harness(pattern: str | None) -> Rule:
     """
     try:
         said = json.loads(pattern or "")
-        filters, normal = [_filter(one) for one in said["filters"]], _normaliser(said["metric"])
-    except (ValueError, TypeError, KeyError, re.error, OverflowError, RecursionError):
+        searched = [_expression_of(one) for one in said["filters"]]
+        ignored = [Expression(one) for one in said["metric"]["regexes_to_ignore"]]
+        filters = [_filter(*pair) for pair in zip(said["filters"], searched, strict=True)]
+        normal = _normaliser(said["metric"], ignored)
+    except (ValueError, TypeError, KeyError, RecursionError):
         hint = 'set task.name = "harness" and task.data to a YAML file of lm-evaluation-harness'
         raise UsageError("the rule harness is for tasks of lm-evaluation-harness", hint) from None
 
     def read(answer: str) -> tuple[str | None, bool]:
+        try:
+            return filtered(answer)
+        except TooSlow:
+            return None, False
+
+    def filtered(answer: str) -> tuple[str | None, bool]:
         text, clear = answer, True
         for step in filters:
-            filtered, matched = step(text)
-            if filtered is None:
+            said, matched = step(text)
+            if said is None:
                 return None, False
-            text, clear = filtered, clear and matched
+            text, clear = said, clear and matched
         return text, clear
 
     def extract(answer: str) -> str | None:
@@ -61,24 +72,39 @@ def harness(pattern: str | None) -> Rule:
 
     def verdict(answer: str, gold: str) -> float:
         text, clear = read(answer)
-        if text is not None and normal(text) == gold:
-            return 1.0
+        try:
+            if text is not None and normal(text) == gold:
+                return 1.0
+        except TooSlow:
+            return FAILED
         return 0.0 if clear else FAILED
 
-    return Rule("harness", extract, lambda example: normal(example.target), verdict)
+    def gold_of(example: Example) -> str | None:
+        try:
+            return normal(example.target)
+        except TooSlow:
+            return None
+
+    own = tuple(one for one in (*searched, *ignored) if one)
+    return Rule("harness", extract, gold_of, verdict, expressions=own)
 
 
-def _filter(said: Mapping[str, Any]) -> Filter:
+def _expression_of(said: Mapping[str, Any]) -> Expression | None:
+    """The expression that a filter searches for; None for filters of another kind."""
+    return Expression(said["regex_pattern"]) if said["function"] == "regex" else None
+
+
+def _filter(said: Mapping[str, Any], expression: Expression | None) -> Filter:
     function = said["function"]
-    if function == "regex":
-        return _regex(re.compile(said["regex_pattern"]), said["group_select"], said["fallback"])
+    if expression is not None:
+        return _regex(expression, said["group_select"], said["fallback"])
     if function == "map":
         return _map(said["mapping_dict"], said["default_value"])
     change = CHANGES[function]
     return lambda text: (change(text), True)
 
 
-def _regex(expression: re.Pattern[str], select: int, fallback: str) -> Filter:
+def _regex(expression: Expression, select: int, fallback: str) -> Filter:
     def find(text: str) -> tuple[str | None, bool]:
         matches = expression.findall(text)
         if not -len(matches) <= select < len(matches):
@@ -97,9 +123,8 @@ def _map(names: Mapping[str, str], default: str | None) -> Filter:
     return lambda text: (names.get(text, default), text in names)
 
 
-def _normaliser(said: Mapping[str, Any]) -> Callable[[str], str]:
+def _normaliser(said: Mapping[str, Any], ignored: Sequence[Expression]) -> Callable[[str], str]:
     """What exact_match does to both sides, in its order: regexes, case, punctuation, digits."""
-    ignored = [re.compile(pattern) for pattern in said["regexes_to_ignore"]]
     dropped = ""
     if said["ignore_punctuation"]:
         dropped += string.punctuation

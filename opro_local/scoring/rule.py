@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from opro_local.programs.expression import Expression
 from opro_local.types import Example
 
 FAILED = math.nan
@@ -114,6 +115,7 @@ class Rule:
         extract_for: `extract` for one example's gold, where what an answer says depends on it (the
         texts of options).
         source: the file with the user's own function; None where the rule is ours.
+        expressions: the user's regular expressions that it reads with.
     """
 
     name: str
@@ -123,6 +125,13 @@ class Rule:
     strict: Verdict | None = None
     extract_for: Callable[[str, Any], str | None] | None = None
     source: Path | None = None
+    expressions: tuple[Expression, ...] = ()
+
+    def notices(self) -> list[str]:
+        """What the user should know of the rule after it was used, such as answers that an
+        expression took too long on.
+        """
+        return [line for expression in self.expressions for line in expression.notices()]
 
     def prepare(self, examples: Sequence[Example]) -> Scorer:
         """Read the targets of the examples, once for all answers to come."""

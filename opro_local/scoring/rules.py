@@ -8,12 +8,12 @@ function.py, opro.py, harness.py, sql/).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from opro_local.errors import UsageError
+from opro_local.programs.expression import Expression, TooSlow
 from opro_local.scoring.reading import booleans, choices, numbers
 from opro_local.scoring.reading import labels as read
 from opro_local.scoring.rule import FAILED, Rule, Verdict
@@ -214,8 +214,8 @@ def regex(pattern: str | None) -> Rule:
     case folded.
 
     Not normalised: anything but case and whitespace; the target is taken as it is, the pattern is
-    not applied to it. The time a pattern takes is its author's business. No match, or an empty one,
-    is a failed extraction.
+    not applied to it. No match, an empty one, or an answer on which the pattern takes too long
+    (programs/expression.py) is a failed extraction.
 
     Raises:
         UsageError: no pattern, or one that is no regular expression.
@@ -225,17 +225,26 @@ def regex(pattern: str | None) -> Rule:
             "the rule regex has no pattern", "set task.pattern, such as 'answer: (\\w+)'"
         )
     try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        expression = Expression(pattern)
+    except ValueError as error:
         raise UsageError(
-            f"task.pattern {pattern!r} is no regular expression: {error}", "correct it"
+            f"task.pattern {pattern[:80]!r} is no regular expression: {error}", "correct it"
         ) from None
-    group = 1 if compiled.groups else 0
+    group = 1 if expression.groups else 0
 
     def extract(answer: str) -> str | None:
-        match = compiled.search(answer)
+        try:
+            match = expression.search(answer)
+        except TooSlow:
+            return None
         if not match or match[group] is None:
             return None
         return read.whole(match[group])
 
-    return Rule("regex", extract, lambda example: read.whole(example.target), _equal(extract))
+    return Rule(
+        "regex",
+        extract,
+        lambda example: read.whole(example.target),
+        _equal(extract),
+        expressions=(expression,),
+    )

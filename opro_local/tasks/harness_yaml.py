@@ -8,12 +8,12 @@ Nothing in the file is executed: `!function` is refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DataError
+from opro_local.programs.expression import Expression
 from opro_local.tasks.text_file import read_text
 
 # Keys that change nothing here: names, and what belongs to few-shot prompts or reporting.
@@ -235,8 +235,8 @@ def _expression(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where} is {value!r:.60}", "supported: a regular expression")
     try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
+        Expression(value)
+    except ValueError as error:
         raise DataError(
             f"{where}: {value!r:.60} is no regular expression: {error}", "correct it"
         ) from None

@@ -55,6 +55,7 @@ class Plan:
         can't fit.
         summarize: makes the result of what was driven; `result.summarize` for a search.
         conclude: completes the result with what only the problem knows, and returns it.
+        remarks: lines for the user once it was driven.
         files: what is left in the folder beside result.json, by file name, made from the result.
     """
 
@@ -70,6 +71,7 @@ class Plan:
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
     summarize: Callable[[Trajectory, SearchResult, float], dict[str, Any]] = result.summarize
     conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda figures, _: figures
+    remarks: Callable[[], Sequence[str]] = tuple
     files: Callable[[dict[str, Any]], Mapping[str, str]] = _best_text
 
 

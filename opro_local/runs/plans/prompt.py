@@ -78,6 +78,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
         conclude=lambda figures, _: _with_prompt(figures, problem),
+        remarks=rule.notices,
         files=_files,
     )
 
