@@ -1,7 +1,7 @@
 """What is true of a setting beside its type: said on the field itself, and asked for by name here.
 
-For: which settings a run may be continued with, which are paths, and which reach the engine. Not
-for: types, ranges and defaults, which pydantic holds.
+For: which settings a run may be continued with, which are paths, which reach the engine, and which
+are not kept. Not for: types, ranges and defaults, which pydantic holds.
 
 A field says so in its annotation:
 
@@ -35,11 +35,14 @@ class Facts:
             its own in the store.
         path: which of its values are paths.
         to_engine: the engine gets it as it is (types.EngineSettings has a field of the name).
+        secret: a table of which a run keeps the names, not the values; they are no part of messages
+            either.
     """
 
     free: bool = False
     path: PathKind = ""
     to_engine: bool = False
+    secret: bool = False
 
 
 def facts_of(field: FieldInfo) -> Facts:

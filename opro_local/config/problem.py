@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from opro_local.config.facts import Facts
 
@@ -135,7 +143,13 @@ class CommandSettings(Section):
     file_name: str = Field(
         "solution.txt", pattern=r"^[^/]+$", description="The file the text is put in."
     )
-    environment: dict[str, str] = Field({}, description="Variables of the program's environment.")
+    environment: Annotated[dict[str, SecretStr], Facts(secret=True)] = Field(
+        {}, description="Variables of the program's environment; runs keep their names alone."
+    )
+    pass_environment: Annotated[tuple[str, ...], Facts(free=True)] = Field(
+        (),
+        description="Variables of your shell that the program gets too, beside PATH and the like.",
+    )
     timeout: float = Field(60.0, gt=0, description="Seconds that one run of the program may take.")
     parallel: Annotated[int | None, Facts(free=True)] = Field(
         None, ge=1, description="How many runs of the program go at once; none: one a core."
@@ -160,6 +174,10 @@ class AgentFileSettings(Section):
     sections: tuple[str, ...] = Field((), description="The sections that may change; none: all.")
     agent: tuple[str, ...] = Field(
         (), description="The command that is the agent for tasks that are prompts."
+    )
+    pass_environment: Annotated[tuple[str, ...], Facts(free=True)] = Field(
+        (),
+        description="Variables of your shell that programs get too, beside PATH and the like.",
     )
     split: Shares = Field(
         (0.4, 0.2, 0.4), description="Parts of the tasks for train, validation and test."

@@ -53,6 +53,16 @@ FREE = frozenset(
 )
 
 
+# The tables of which a run keeps the names alone.
+SECRET = frozenset(
+    f"{section}.{name}"
+    for section, kinds in SECTIONS.items()
+    for kind in kinds
+    for name, facts in settings_with_facts(kind)
+    if facts.secret
+)
+
+
 def build(
     tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None
 ) -> Config:
@@ -108,12 +118,14 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     removed since must have stood at its default, too.
     """
     differences = []
-    defaults = Config().model_dump(mode="json")
+    defaults = _defaults(new.get("problem", {}).get("kind"))
     for section in sorted(set(old) | set(new)):
         before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
             was, now = before.get(key), after.get(key)
+            if name in SECRET:
+                was, now = sorted(was or ()), sorted(now or ())
             if name in REMOVED and key not in after:
                 if was != REMOVED[name]:
                     differences.append(
@@ -123,6 +135,14 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             elif not is_free(name, new) and _of_its_own(was) != _of_its_own(now):
                 differences.append(f"{name} was {was!r}, now {now!r}")
     return differences
+
+
+def _defaults(kind: str | None) -> dict[str, Any]:
+    """The default of every setting that has one, by section, for this kind of problem."""
+    defaults = Config().model_dump(mode="json")
+    if kind in PROBLEMS:
+        defaults["problem"] = PROBLEMS[kind].model_construct().model_dump(mode="json")
+    return defaults
 
 
 def is_free(name: str, config: Mapping[str, Any]) -> bool:
@@ -290,7 +310,8 @@ def _in_words(error: ErrorDetails, where: list[str], fields: Mapping[str, Any]) 
     text = error["msg"].removeprefix("Value error, ")
     if not name:
         return text
-    value = "" if error["type"] in ("value_error", "missing") else f", got {error['input']!r}"
+    is_hidden = error["type"] in ("value_error", "missing") or ".".join(where[:2]) in SECRET
+    value = "" if is_hidden else f", got {error['input']!r}"
     return f"{name}: {text[0].lower()}{text[1:]}{value}"
 
 

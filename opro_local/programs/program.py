@@ -15,8 +15,9 @@ several. A completion's text is canonical JSON:
 It carries no times, so that equal outcomes are equal texts. A status other than 0 is finish reason
 "failed".
 
-The program finds in its environment, beside what this process has: OPRO_LOCAL_FILE (the solution),
-OPRO_LOCAL_TASK (the program's name) and OPRO_LOCAL_WORKSPACE (the copy it works in, if any).
+The program finds in its environment, beside what variables.py passes on of this process' own:
+OPRO_LOCAL_FILE (the solution), OPRO_LOCAL_TASK (the program's name) and OPRO_LOCAL_WORKSPACE (the
+copy it works in, if any).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opro_local.programs.variables import passed
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -60,7 +62,9 @@ class Program:
         place: the solution's file, relative to the copy, or its bare name where there is no
         workspace.
         prompt: what an agent is asked.
-        environment: further variables.
+        environment: further variables, and their values.
+        pass_environment: names or patterns of variables of this process that it gets beside those
+        in `variables.PASSED`.
         timeout: seconds per run.
         output_limit: bytes of stdout and stderr together after which a run is ended.
     """
@@ -71,6 +75,7 @@ class Program:
     place: str = "solution.txt"
     prompt: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    pass_environment: Sequence[str] = ()
     timeout: float = 60.0
     output_limit: int = 1_000_000
 
@@ -159,6 +164,8 @@ class _Run:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            # The supervisor hands its own on.
+            env=passed(os.environ, program.pass_environment),
             # Ctrl-C in the terminal is the run's business.
             start_new_session=True,
         )

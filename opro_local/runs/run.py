@@ -34,6 +34,7 @@ from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
+from opro_local.runs.secret_values import known_identity
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
 
@@ -73,7 +74,7 @@ def run_steps(
     plan = make_plan(work) if isinstance(work, Config) else work
     for line in plan.notices:
         listener.notify(line)
-    with _opened(folder, plan) as store:
+    with _opened(folder, plan, listener) as store:
         settings = plan.config.run
         cache = Cache(None, settings.cache_bytes, listener.notify) if settings.cache else None
         engines = RunEngines(plan.models, plan.others, store, listener, plan.check, cache, pool)
@@ -121,14 +122,14 @@ def _conclude(store: Store, plan: Plan, figures: dict[str, Any]) -> RunResult:
 
 
 @contextmanager
-def _opened(folder: Path, plan: Plan) -> Iterator[Store]:
+def _opened(folder: Path, plan: Plan, listener: Listener) -> Iterator[Store]:
     """The run's store, locked and checked against this config; a folder made here for nothing is
     removed.
     """
     is_new = not folder.exists()
     store = open_store(folder)
     try:
-        _identify(store, plan)
+        _identify(store, plan, listener)
         yield store
     finally:
         is_unused = is_new and _is_unused(store)
@@ -145,7 +146,7 @@ def _is_unused(store: Store) -> bool:
         return False
 
 
-def _identify(store: Store, plan: Plan) -> None:
+def _identify(store: Store, plan: Plan, listener: Listener) -> None:
     """Write who the run is on its first start; refuse a folder that belongs to another config, data
     or model.
     """
@@ -156,7 +157,9 @@ def _identify(store: Store, plan: Plan) -> None:
             identity[role] = offline.model_digest(Path(hosting.settings.model))
     before = store.get("config")
     if before is not None:
-        known = store.get("identity") or {}
+        known, unknown = known_identity(store.get("identity") or {}, before, identity)
+        if unknown:
+            listener.notify(unknown)
         differing = reading.changes(before, now)
         differing += [
             f"{name} changed"

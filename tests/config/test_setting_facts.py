@@ -25,6 +25,7 @@ FREE = {
     *("search.steps", "search.patience", "search.min_gain", "search.target_score"),
     *("search.max_tokens", "search.max_seconds"),
     *("problem.file", "problem.suite", "problem.data_file", "problem.folder", "problem.parallel"),
+    "problem.pass_environment",
     *("task.data", "task.train", "task.validation", "task.test", "task.data_dir"),
     *("task.delimiter", "task.encoding"),
     *(f"{role}.{key}" for role in ROLES for key in MODEL_FREE),

@@ -88,6 +88,7 @@ def _programs(settings: AgentFileSettings, suite: Suite, name: str) -> dict[str,
             "" if task.command else task.example.input,
             timeout=task.timeout or settings.timeout,
             output_limit=settings.output_limit,
+            pass_environment=settings.pass_environment,
         )
     return programs
 
