@@ -9,7 +9,6 @@ any other (runs/run.py).
 from __future__ import annotations
 
 import hashlib
-import inspect
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,43 +21,54 @@ from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
-from opro_local.files import place_of, write_whole
+from opro_local.files import make_private_folder, place_of, write_whole
 from opro_local.models import offline
 from opro_local.problems.function import file_digest, returned
 from opro_local.programs.function import FunctionEngine
+from opro_local.programs.identity import code_digest
 from opro_local.runs import hosting
 from opro_local.runs.events import Event, Listener
 from opro_local.runs.hosting import Hosting
+from opro_local.runs.naming import RUNS, run_folder
 from opro_local.runs.plans.function import form_for, plan_scored_by
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
+from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.store import read_store
+from opro_local.tasks.in_memory import json_lines
+from opro_local.tasks.task import SPLITS
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256
 
 
 def optimize(
-    data: str | Path | Mapping[str, Any] | Config,
+    data: Any,
     *,
-    run: str | Path,
     input: str | None = None,
     target: str | None = None,
     model: str | None = None,
-    set: tuple[str, ...] | list[str] = (),
+    prompt: str | Sequence[str] = (),
+    metric: Callable[..., Any] | None = None,
+    run: str | Path | None = None,
+    set: Mapping[str, Any] | Sequence[str] = (),
     report: Callable[[Event], None] = lambda event: None,
 ) -> RunResult:
     """Improve a prompt. Giving the same call again resumes the run, or returns its result when it
     is finished.
 
     Args:
-        data: a CSV, JSONL, Parquet or `datasets` path; or a whole Config; or its tables as a
-        mapping.
-        run: the run's folder.
+        data: the path of a CSV, JSONL, Parquet or `datasets` folder; rows that the program holds
+            (a list of dicts, a DataFrame, a `datasets` object, see tasks/in_memory.py), which are
+            kept as files beside the run; a whole Config; or a config's tables as a mapping.
         input, target: the columns with what is asked and what counts as right.
         model: optimizer and scorer: a folder, an imported model's name, or a repository id on disk.
-        set: any setting, as "section.key=value".
+        prompt: the prompt to start from, or several.
+        metric: `metric(answer, target, columns)` scores an answer: True, False, a number in [0, 1],
+            or None for an answer that could not be read. None leaves it to task.rule.
+        run: the run's folder; None is one in runs/ that the same call finds again.
+        set: any settings, as {"section.key": value} or ["section.key=value"].
         report: called with the events of the run, see runs/events.py.
 
     Returns:
@@ -67,24 +77,73 @@ def optimize(
     Raises:
         OproError: see errors.py; UsageError also where a whole Config comes with more settings.
     """
-    columns = {
-        name: column
-        for name, column in (("input", input), ("target", target))
-        if column is not None
-    }
     if isinstance(data, Config):
-        if columns or model or set:
+        if input or target or model or set or prompt:
             raise UsageError(
-                "a Config is whole: input, target, model and set change nothing of it",
+                "a Config is whole: input, target, model, prompt and set change nothing of it",
                 "build it with them",
             )
-        return start_run(data, Path(run), Listener(report))
-    tables = dict(data) if isinstance(data, Mapping) else {"task": {"data": str(data)}}
-    if columns:
-        tables["task"] = {**tables.get("task", {}), **columns}
-    if model:
-        tables["scorer"] = {**tables.get("scorer", {}), "model": model}
-    return start_run(reading.build(tables, set), Path(run), Listener(report))
+        config = data
+    else:
+        tables, changes = _with_settings(_tables(data, run), set)
+        _give(tables, "task", input=input, target=target)
+        _give(tables, "scorer", model=model)
+        _give(tables, "search", seeds=[prompt] if isinstance(prompt, str) else list(prompt))
+        config = reading.build(tables, changes)
+    folder = run_folder(config, None if run is None else Path(run))
+    work = config if metric is None else prompt_plan(config, metric=metric)
+    return start_run(work, folder, Listener(report))
+
+
+def _tables(data: Any, run: str | Path | None) -> dict[str, Any]:
+    """A config's tables for data of any kind; rows in memory are written beside the run."""
+    if isinstance(data, (str, Path)):
+        return {"task": {"data": str(data)}, "run": {"name": Path(data).stem}}
+    is_config = isinstance(data, Mapping) and all(
+        name == "models" or name in reading.SECTIONS for name in data
+    )
+    if is_config:
+        return {name: dict(table) for name, table in data.items()}
+    folder = RUNS if run is None else Path(run).parent
+    parts = {split: _kept(lines, folder) for split, lines in json_lines(data).items()}
+    unknown = parts.keys() - {"", *SPLITS}
+    if unknown:
+        raise DataError(f"a split called {min(unknown)!r}", f"accepted: {', '.join(SPLITS)}")
+    return {"task": {split or "data": path for split, path in parts.items()}}
+
+
+def _kept(lines: str, folder: Path) -> str:
+    """The path of the rows as a file that is named by what it holds."""
+    place = folder / "data" / f"{hashlib.sha256(lines.encode()).hexdigest()[:16]}.jsonl"
+    if not place.exists():
+        make_private_folder(place.parent)
+        write_whole(place, lines)
+    return str(place)
+
+
+def _with_settings(
+    tables: dict[str, Any], given: Mapping[str, Any] | Sequence[str]
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """The tables with the settings of a mapping in them, and settings that are texts already."""
+    if not isinstance(given, Mapping):
+        return tables, given
+    for name, value in given.items():
+        section, dot, key = name.rpartition(".")
+        if not (section and dot and key):
+            raise UsageError(f"set: {name!r} is no setting", 'for example {"search.steps": 10}')
+        _give(tables, section, **{key: value})
+    return tables, ()
+
+
+def _give(tables: dict[str, Any], section: str, **settings: Any) -> None:
+    """Add what is given to a section's table; `section` may name a table in [models]."""
+    given = {key: value for key, value in settings.items() if value not in (None, [])}
+    if not given:
+        return
+    for name in section.split("."):
+        tables[name] = dict(tables.get(name, {}))
+        tables = tables[name]
+    tables.update(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +221,7 @@ class OPRO:
         objective = self._objective
         if "scorer" in engines:
             objective = self._with_scorer(config, engines["scorer"])
-        identity = {"objective": _code_digest(self._objective)}
+        identity = {"objective": code_digest(self._objective)}
         for role, model in self._models().items():
             # The run itself says what the models are that it starts.
             if role in engines:
@@ -270,18 +329,6 @@ class LazyEngine(Engine):
             self.fingerprint = self._engine.fingerprint
             self.max_model_len = self._engine.max_model_len
         return self._engine
-
-
-def _code_digest(function: Callable[..., Any]) -> str:
-    """16 hex digits over a function's source, or its bytecode where there is none; what it calls
-    goes unseen.
-    """
-    try:
-        code = inspect.getsource(function).encode()
-    except (OSError, TypeError):
-        name = type(function).__qualname__.encode()
-        code = getattr(getattr(function, "__code__", None), "co_code", name)
-    return hashlib.sha256(code).hexdigest()[:16]
 
 
 def _found(plan: Plan, folder: Path) -> Optimized:

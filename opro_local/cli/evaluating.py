@@ -22,7 +22,6 @@ from opro_local.cli.options import (
     TargetOption,
     config_from,
     overrides,
-    run_folder,
 )
 
 if TYPE_CHECKING:
@@ -139,6 +138,7 @@ def _evaluated(
     settings: Config, run: Path | None, verb: str
 ) -> tuple[Plan, Path, Mapping[str, Any]]:
     from opro_local.cli.progress import watched
+    from opro_local.runs.naming import run_folder
     from opro_local.runs.plans.evaluation import evaluation_plan
 
     ready, folder = evaluation_plan(settings), run_folder(settings, run, verb)

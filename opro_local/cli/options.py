@@ -5,7 +5,6 @@ For: one wording per option. Not for: verbs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,8 +21,6 @@ RunOption = Annotated[
     Path | None,
     typer.Option("--run", help="The run's folder (default: in runs/, by its name and settings)."),
 ]
-# Settings that a run may change and that yet tell two commands apart.
-TELLING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.")]
 # The scripted engine is for tests of one's own setup; docs/engines.md names it.
 ENGINES = f"One of {', '.join(name for name in CHOICES if name != 'scripted')}."
@@ -100,26 +97,3 @@ def read_config(config: Path, changes: list[str]) -> Config:
     if not config.suffix and not config.exists():
         return recipes.read(str(config), changes)
     return reading.read(config, changes)
-
-
-def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
-    """The folder asked for, or one that the same command finds again: six hex digits of what
-    identifies the run.
-
-    Other verbs than `run` have their name in it, so that a search and an evaluation of one config
-    don't meet.
-    """
-    from opro_local.config.reading import is_free
-
-    if folder is not None:
-        return folder
-    whole = config.model_dump(mode="json")
-    dumped = {
-        name: value
-        for section, table in whole.items()
-        for key, value in table.items()
-        if not is_free(name := f"{section}.{key}", whole) or name in TELLING
-    }
-    short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
-    name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"
-    return Path("runs") / f"{name}-{short}"

@@ -17,7 +17,6 @@ from opro_local.cli.options import (
     SetOption,
     overrides,
     read_config,
-    run_folder,
     tables,
 )
 
@@ -161,6 +160,7 @@ def show(
 def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
+    from opro_local.runs.naming import run_folder
     from opro_local.runs.plans import make_plan
 
     ready, folder = make_plan(config), run_folder(config, folder)

@@ -17,7 +17,6 @@ from opro_local.cli.options import (
     RunOption,
     SeedOption,
     SetOption,
-    run_folder,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ def solve(
     Example: opro-local solve linear-regression --set search.steps=20 --repetitions 5
     """
     from opro_local.runs import repetitions as solving
+    from opro_local.runs.naming import run_folder
 
     named = {
         "run.seed": seed,

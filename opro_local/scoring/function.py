@@ -7,6 +7,7 @@ for: any sandbox; the function runs in this process with all its rights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,17 @@ def python(spec: str | None) -> Rule:
     """
     place = spec or ""
     function: Function = load.load(place, "task.pattern", "answer, target, columns")
+    return rule_of(function, place, load.file_of(place))
+
+
+def rule_of(function: Function, spec: str, source: Path | None = None) -> Rule:
+    """The rule python with a function that is loaded already.
+
+    Args:
+        function: takes an answer, its target and its row's columns; see `python`.
+        spec: what messages call it.
+        source: the file it came from; None for one of a program that calls this package.
+    """
 
     def verdict(answer: str, example: Example) -> float:
         try:
@@ -61,7 +73,7 @@ def python(spec: str | None) -> Rule:
             ) from error
         return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
 
-    return Rule("python", whole, lambda example: example, verdict, source=load.file_of(place))
+    return Rule("python", whole, lambda example: example, verdict, source=source)
 
 
 def _checked(value: Any, where: str) -> float:

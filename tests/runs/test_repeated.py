@@ -12,10 +12,10 @@ from running import SCRIPT, write_config
 from typer.testing import CliRunner
 
 from opro_local.cli.main import app
-from opro_local.cli.options import run_folder
 from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.runs.events import Listener
+from opro_local.runs.naming import run_folder
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import describe, overview

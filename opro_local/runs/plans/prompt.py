@@ -22,8 +22,10 @@ from opro_local.problems.prompt.layout import Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.programs.identity import code_digest, function_name
 from opro_local.runs.plans.plan import Plan, cards_of, search_plan
 from opro_local.scoring import choosing
+from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.rule import Rule
 from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
@@ -48,13 +50,14 @@ WORKED_SOLUTION_TOKENS = 1024
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
 
 
-def prompt_plan(config: Config, training: bool = True) -> Plan:
+def prompt_plan(config: Config, training: bool = True, metric: Function | None = None) -> Plan:
     """A search for the instruction with which the scorer answers most rows of a task.
 
     Args:
         config: what to do.
         training: whether train rows are needed; some benchmarks have none and are there for
         evaluation only.
+        metric: a function of the calling program that scores instead of the config's rule.
 
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
@@ -62,6 +65,8 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
     task = loading.load(config.task, training)
     is_judged = task.rule == "judge"
     rule = choosing.task_rule(task, config.task)
+    if metric is not None:
+        rule = rule_of(metric, function_name(metric))
     if not is_judged:
         choosing.check_gold(task, rule)
     roles: tuple[Role, ...] = ("optimizer", "scorer")
@@ -73,7 +78,7 @@ def prompt_plan(config: Config, training: bool = True) -> Plan:
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
     return replace(
         search_plan(config, problem, cards, propose=propose),
-        identity=_identity(config, task, rule),
+        identity=_identity(config, task, rule, metric),
         notices=(*task.notices, *choosing.rare_labels(task, config.task, rule)),
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
@@ -145,14 +150,14 @@ def mixed_proposer(
     return lambda trajectory: kind(problem, config, forms, trajectory)
 
 
-def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
+def _identity(config: Config, task: Task, rule: Rule, metric: Function | None) -> dict[str, str]:
     """Digests of all that prompts and scores are made of and the config only names."""
     template_columns = COLUMN_PLACE.findall(config.task.template or "")
 
     def contents(row: Example) -> list[str]:
         """What is asked or scored of a row; a user's own function is given all columns."""
         names = [name for name in template_columns if name in row.columns]
-        if rule.source:
+        if rule.source or metric is not None:
             names = sorted(row.columns)
         return [row.input, row.target, *(row.columns[name] for name in names)]
 
@@ -165,6 +170,8 @@ def _identity(config: Config, task: Task, rule: Rule) -> dict[str, str]:
         identity["content"] = task.content
     if rule.source:
         identity["rule"] = file_digest(rule.source)
+    if metric is not None:
+        identity["rule"] = code_digest(metric)
     if task.rule == "harness":
         identity["rule"] = _short_digest(config.task.pattern or task.pattern or "")
     return identity

@@ -1,0 +1,187 @@
+"""`optimize` from Python: rows of every kind that a program holds, a metric of one's own, folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from datetime import date
+
+import numpy as np
+import pytest
+from running import SCRIPT, write_reviews
+
+import opro_local
+from opro_local.errors import DataError, UsageError
+from opro_local.tasks.in_memory import json_lines
+
+QUICK = {
+    "scorer.engine": "scripted",
+    "scorer.script": SCRIPT,
+    "optimizer.engine": "scripted",
+    "optimizer.script": SCRIPT,
+    "search.steps": 1,
+    "search.candidates": 2,
+    "search.metaprompt": "continuation",
+    "search.demonstrations": 0,
+}
+
+
+@pytest.fixture
+def rows(tmp_path):
+    with write_reviews(tmp_path / "reviews.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def optimize(data, **more):
+    given = {"input": "text", "target": "label", "model": "none", "prompt": "What is it?"}
+    return opro_local.optimize(data, **{**given, "set": QUICK, **more})
+
+
+def frame(rows):
+    return pytest.importorskip("pandas").DataFrame(rows)
+
+
+def dataset(rows):
+    return pytest.importorskip("datasets").Dataset.from_list(rows)
+
+
+def arrow(rows):
+    return pytest.importorskip("pyarrow").Table.from_pylist(rows)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, frame, dataset, arrow])
+def test_rows_in_memory_give_what_their_file_gives(rows, kind, tmp_path):
+    ours = optimize(kind(rows), run=tmp_path / "ours")
+    theirs = optimize(tmp_path / "reviews.csv", run=tmp_path / "theirs")
+    # The ids of rows and the digest of their order are the same; only the name differs.
+    assert ours.to_json()["best"] == theirs.to_json()["best"]
+    assert ours.to_json()["test"] == theirs.to_json()["test"]
+
+
+def test_the_same_call_finds_its_run_again_and_other_rows_do_not(rows, tmp_path):
+    first = optimize(rows)
+    (folder,) = (tmp_path / "runs").glob("run-*")
+    assert optimize(list(rows)).to_json() == first.to_json()
+    assert list((tmp_path / "runs").glob("run-*")) == [folder]
+    optimize(rows[:-1])
+    assert len(list((tmp_path / "runs").glob("run-*"))) == 2
+    kept = sorted((tmp_path / "runs" / "data").iterdir())
+    assert len(kept) == 2 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
+
+
+def test_splits_by_name(rows):
+    parts = {"train": rows[:30], "dev": rows[30:44], "test": rows[44:]}
+    result = optimize(parts)
+    assert (result.train.best.n, result.validation.best.n, result.test.best.n) == (30, 14, 16)
+    with pytest.raises(DataError, match="a split called 'extra'; accepted: train, validation, te"):
+        optimize({"train": rows, "extra": rows})
+
+
+def test_a_metric_of_ones_own_scores_and_is_part_of_the_run(rows, tmp_path):
+    def first_letter(answer, target, columns):
+        assert set(columns) == {"text", "label"}
+        return answer.strip()[:1].lower() == target[:1] if answer else None
+
+    result = optimize(rows, metric=first_letter, run=tmp_path / "run")
+    assert result["rule"] == "python" and result.test.best.accuracy > 0
+    again = optimize(rows, metric=first_letter, run=tmp_path / "run")
+    assert again.to_json() == result.to_json()
+    with pytest.raises(UsageError, match="rule"):
+        optimize(rows, metric=lambda answer, target, columns: 1, run=tmp_path / "run")
+
+
+def test_a_metric_that_fails_names_the_row(rows):
+    def broken(answer, target, columns):
+        return columns["no such column"]
+
+    with pytest.raises(DataError, match=r"\.jsonl:\d+: .*broken raised KeyError: 'no such column'"):
+        optimize(rows, metric=broken)
+
+
+@pytest.mark.parametrize(
+    ("set_", "steps"),
+    [({**QUICK, "search.steps": 2}, 2), ([f"{k}={json.dumps(v)}" for k, v in QUICK.items()], 1)],
+)
+def test_settings_as_a_mapping_or_as_texts(rows, set_, steps):
+    assert optimize(rows, set=set_).steps == steps
+
+
+def test_a_model_table_can_be_set(rows):
+    result = optimize(
+        rows, model="mine", set={**QUICK, "models.mine.model": "none", "models.mine.script": SCRIPT}
+    )
+    assert result.steps == 1
+
+
+def test_several_prompts_to_start_from(rows):
+    result = optimize(rows, prompt=["What is it?", "Read the text carefully"])
+    assert result.train.baseline.n == 24
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (5, "data of type int is not read; accepted: a path, a list of dicts"),
+        ([1, 2], "data of type list is not read"),
+        ([], "the data has no rows"),
+        (iter([{}]), "data of type list_iterator is not read"),
+        ([{"text": "a\0", "label": "b"}], "row 1: a NUL character"),
+    ],
+)
+def test_what_is_no_data_is_said_in_one_line(data, message):
+    with pytest.raises(DataError, match=message):
+        optimize(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("007", "007"),
+        (7, "7"),
+        (1.5, "1.5"),
+        (True, "true"),
+        (math.nan, None),
+        (None, None),
+        (np.int64(7), "7"),
+        (np.float32(0.5), "0.5"),
+        (np.bool_(False), "false"),
+        (np.array([1, 2]), "[1, 2]"),
+        (["a", 1], '["a", 1]'),
+        (date(2026, 11, 28), "2026-11-28"),
+        (b"raw", "raw"),
+    ],
+)
+def test_values_become_the_text_that_a_file_would_have(value, text):
+    (lines,) = json_lines([{"x": value}]).values()
+    assert json.loads(lines) == {"x": text}
+
+
+def test_pandas_values(rows):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {"n": [1, None], "when": pandas.to_datetime(["2026-01-02", None]), "c": ["a", None]}
+    )
+    table["c"] = table["c"].astype("category")
+    (lines,) = json_lines(table).values()
+    first, second = map(json.loads, lines.splitlines())
+    assert first == {"n": "1.0", "when": "2026-01-02 00:00:00", "c": "a"}
+    assert second == {"n": None, "when": None, "c": None}
+    with pytest.raises(DataError, match="2 columns are called 'n'"):
+        json_lines(pandas.DataFrame([[1, 2]], columns=["n", "n"]))
+
+
+def test_class_labels_become_their_names():
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])}
+    )
+    part = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, -1]}, features=features)
+    lines = json_lines(datasets.DatasetDict({"train": part, "validation": part}))
+    assert list(lines) == ["train", "validation"]
+    assert [json.loads(line)["label"] for line in lines["train"].splitlines()] == ["yes", None]
