@@ -339,8 +339,17 @@ def _found(plan: Plan, folder: Path) -> Optimized:
         rejections = tuple((row["text"], row["reason"]) for row in kept.rejections())
     finally:
         kept.close()
-    best, baseline = (result["train"][side]["accuracy"] for side in ("best", "baseline"))
-    return Optimized(result["best"]["text"], best, baseline, history, rejections, result["reason"])
+    train = result.train
+    # Whatever a function scores is scored whole, so that baseline and best are always there.
+    assert train is not None
+    return Optimized(
+        text=result.best.text,
+        score=train.best.accuracy,
+        baseline=train.baseline.accuracy,
+        history=history,
+        rejections=rejections,
+        reason=result.reason,
+    )
 
 
 def apply(run: str | Path) -> Path:
@@ -363,21 +372,22 @@ def apply(run: str | Path) -> Path:
     kept = read_store(folder)
     try:
         config, identity = kept.get("config") or {}, kept.get("identity") or {}
-        result, state = kept.get("result"), kept.get("state")
+        record, state = kept.get("result"), kept.get("state")
     finally:
         kept.close()
     problem = config.get("problem", {})
     if problem.get("kind") != "agent_file":
         raise UsageError(f"{folder}: not a run of an agent file", "its best text is in best.txt")
-    if state != "finished" or not result:
+    if state != "finished" or not record:
         raise UsageError(f"{folder}: the run is not finished", "give its command again")
-    if result["verdict"] != "reliable gain":
+    result = RunResult.from_json(record)
+    if result.verdict != "reliable gain":
         raise UsageError(
-            f"{folder}: the verdict on held-out tasks is {result['verdict']!r}, "
+            f"{folder}: the verdict on held-out tasks is {result.verdict!r}, "
             "so nothing is replaced",
             "best.diff shows the change; more test tasks tell smaller gains",
         )
-    return _replaced(Path(problem["file"]), identity.get("file", ""), result["best"]["text"])
+    return _replaced(Path(problem["file"]), identity.get("file", ""), result.best.text)
 
 
 def _replaced(file: Path, digest: str, text: str) -> Path:

@@ -74,7 +74,7 @@ def one(folder: Path, data: Path, steps: int, candidates: int) -> dict:
         ready.search(trajectory), {"optimizer": engine, "scorer": engine}, trajectory, store
     )
     ended = time.process_time()
-    store.put(result=result.summarize(trajectory, outcome, 0.05))
+    store.put(result=result.summarize(trajectory, outcome, 0.05).to_json())
     store.close()
     return {
         "examples": sum(entry.score.n for entry in trajectory.entries),

@@ -71,7 +71,7 @@ def measure(folder: Path, data: Path) -> tuple[float, int]:
     store = open_store(folder)
     asks = ready.search(trajectory)
     outcome = drive(asks, {"optimizer": engine, "scorer": engine}, trajectory, store)
-    store.put(result=result.summarize(trajectory, outcome, 0.05))
+    store.put(result=result.summarize(trajectory, outcome, 0.05).to_json())
     store.close()
     host = time.perf_counter() - begun - engine.seconds
     return host, sum(entry.score.n for entry in trajectory.entries)

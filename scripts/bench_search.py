@@ -48,6 +48,7 @@ from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.plan import Search, cards_of
 from opro_local.runs.plans.prompt import mixed_proposer
 from opro_local.runs.result import summarize as summary
+from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.state import Candidates, SearchState
@@ -263,18 +264,18 @@ def incumbent(trajectory: Trajectory, pairs: int) -> Solution:
 
 
 def summarize(
-    ready: Plan, trajectory: Trajectory, outcome: SearchResult, alpha: float
-) -> dict[str, Any]:
-    """The run's result with what the table needs beside it."""
+    ready: Plan, trajectory: Trajectory, ended: SearchResult, alpha: float
+) -> SearchOutcome:
+    """What the search came to, with what the table needs beside it."""
     held_out = sum(entry.score.n for entry in trajectory.held_out if entry.split == "validation")
     replies = [p for p in trajectory.proposals if p.operator not in (*MOVES, "given", "generic")]
-    return {
-        **summary(trajectory, outcome, alpha),
+    further = {
         "scored": trajectory.pairs + held_out,
         "replies": len(replies),
         "usable": sum(proposal.key is not None for proposal in replies),
         "curve": ready.problem.curve,
     }
+    return replace(summary(trajectory, ended, alpha), further=further)
 
 
 def run(

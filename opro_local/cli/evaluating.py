@@ -27,6 +27,7 @@ from opro_local.cli.options import (
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
     from opro_local.runs.plans.plan import Plan
+    from opro_local.runs.run_result import RunResult
 
 PromptOption = Annotated[
     list[str] | None, typer.Option("--prompt", help="An instruction. Repeatable.")
@@ -78,16 +79,16 @@ def evaluate(
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluated_rows.check_kind(output)
-    ready, folder, found = _evaluated(settings, run, "evaluate")
+    ready, folder, result = _evaluated(settings, run, "evaluate")
     rows = evaluated_rows.read_rows(ready, folder) if output or compare else []
     if output:
         evaluated_rows.write_rows(output, rows)
     flipped = evaluated_rows.find_flipped(rows, compare[0], compare[1]) if compare else None
     more = {} if flipped is None else {"flipped": flipped}
     if as_json:
-        typer.echo(json.dumps({**found, **more}, indent=2))
+        typer.echo(json.dumps({**result.to_json(), **more}, indent=2))
         return
-    _print(found, folder, output)
+    _print(result, folder, output)
     if flipped is not None and compare:
         _print_flipped(flipped, compare[0], compare[1])
 
@@ -124,19 +125,18 @@ def check(
     settings = settings.starting_from(texts).model_copy(
         update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
     )
-    _, folder, found = _evaluated(settings, run, "headroom")
-    verdict = probe.headroom(found)
+    _, folder, result = _evaluated(settings, run, "headroom")
+    verdict = probe.headroom(result)
     if as_json:
-        typer.echo(json.dumps({**found, "headroom": verdict}, indent=2))
+        record = {**result.to_json(), "headroom": verdict.to_json()}
+        typer.echo(json.dumps(record, indent=2))
         return
-    _print(found, folder, None)
-    for line in verdict["words"]:
+    _print(result, folder, None)
+    for line in verdict.words:
         typer.echo(line)
 
 
-def _evaluated(
-    settings: Config, run: Path | None, verb: str
-) -> tuple[Plan, Path, Mapping[str, Any]]:
+def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, RunResult]:
     from opro_local.cli.progress import watched
     from opro_local.runs.naming import run_folder
     from opro_local.runs.plans.evaluation import evaluation_plan
@@ -177,10 +177,10 @@ def _print_checked(settings: Config, as_json: bool) -> None:
         typer.echo(f"{role}: {folder or 'scripted'}")
 
 
-def _print(found: Mapping[str, Any], folder: Path, output: Path | None) -> None:
+def _print(result: RunResult, folder: Path, output: Path | None) -> None:
     from opro_local.cli.printing import print_result
 
-    print_result(found)
+    print_result(result)
     typer.echo(
         f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else "")
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opro_local.config.settings import Config
     from opro_local.feedback import Feedback
     from opro_local.feedback.experiment import Judgement
+    from opro_local.runs.run_result import RunResult
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -194,13 +195,13 @@ def reoptimize(
         "challenger": challenger,
         "reason": reason,
         "left_out": left_out,
-        "result": result,
+        "result": result.to_json(),
     }
     without = [f"{left_out:,} logged rows were {reoptimizing.LEFT_OUT}"] if left_out else []
     _print(
         found,
         as_json,
-        [*result["summary"], *without, f"Saved in {folder}", reason[0].upper() + reason[1:]],
+        [*result.summary, *without, f"Saved in {folder}", reason[0].upper() + reason[1:]],
     )
 
 
@@ -362,11 +363,11 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
     )
 
 
-def _searched(config: Config, folder: Path) -> Mapping[str, Any]:
+def _searched(config: Config, folder: Path) -> RunResult:
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
 
-    return watched(make_plan(config), folder).to_json()
+    return watched(make_plan(config), folder)
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:

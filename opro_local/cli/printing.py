@@ -3,53 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opro_local.runs.costs import Costs
+from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
+from opro_local.runs.figures import FORMER_ALPHA, Figures, OperatorFigures, SplitResult
 from opro_local.runs.result import level
+from opro_local.runs.run_result import RunProgress, RunResult
+from opro_local.runs.search_outcome import SearchOutcome
+
+# A split's name, a role's name and what the role's solution earned there.
+Side = tuple[str, str, Figures]
 
 
-def print_result(result: Mapping[str, Any]) -> None:
+def print_result(result: RunResult | RunProgress) -> None:
     """Print a result (docs/result.md), or that of an evaluation (docs/evaluate.md), to stdout."""
     console = Console(highlight=False, soft_wrap=True)
-    if result.get("kind") == "evaluation":
-        console.print(_evaluation_heading(result), markup=False)
-        console.print(_prompts_table(result))
-        for prompt in result["prompts"]:
-            console.print(f"{prompt['prompt']}: {prompt['text']!r}{examples(prompt)}", markup=False)
-        if shown := _telling(result["pairs"], result.get("alpha", 0.05)):
-            console.print(_pairs_table(shown, level(result)))
-    else:
-        console.print(_heading(result), markup=False)
-        console.print(f"Baseline: {_short(result['baseline']['text'])!r}", markup=False)
-        best = result["best"]
-        console.print(
-            f"Best:     {_short(best['text'])!r}{examples(best)}", markup=False, style="bold"
-        )
-        for row in best.get("demonstrations", ()):
-            if isinstance(row, dict):
-                console.print(
-                    f"          {_short(row['input'], 60)!r} -> {_short(row['answer'], 40)!r}",
-                    markup=False,
-                )
-        if "description" in result:
-            console.print(
-                f"The task, as the optimizer reads it: {result['description']}", markup=False
-            )
-            console.print("  (if that is wrong, say it in task.description)", markup=False)
-        console.print(_table(result))
-        if "ways" in result:
-            console.print(_ways_table(result["ways"]))
-    for line in result.get("summary", ()):
+    if isinstance(result, RunProgress):
+        _print_progress(console, result)
+    elif result.evaluation:
+        _print_evaluation(console, result, result.evaluation)
+    elif result.search:
+        _print_search(console, result, result.search)
+
+
+def _print_progress(console: Console, progress: RunProgress) -> None:
+    heading = _heading(progress, progress.solutions, progress.rejections)
+    console.print(heading, markup=False)
+    console.print(f"Baseline: {_short(progress.baseline)!r}", markup=False)
+    console.print(f"Best:     {_short(progress.best)!r}", markup=False, style="bold")
+    sides = _sides({"train": progress.train})
+    console.print(_table(sides, progress.shares, FORMER_ALPHA))
+
+
+def _print_search(console: Console, result: RunResult, search: SearchOutcome) -> None:
+    console.print(_heading(result, search.solutions, search.rejections), markup=False)
+    console.print(f"Baseline: {_short(search.baseline)!r}", markup=False)
+    best = search.best
+    shown = examples(len(best.demonstrations))
+    console.print(f"Best:     {_short(best.text)!r}{shown}", markup=False, style="bold")
+    if best.is_whole:
+        for row in best.demonstrations:
+            line = f"          {_short(row.input, 60)!r} -> {_short(row.answer, 40)!r}"
+            console.print(line, markup=False)
+    if search.description:
+        console.print(f"The task, as the optimizer reads it: {search.description}", markup=False)
+        console.print("  (if that is wrong, say it in task.description)", markup=False)
+    splits = {"train": search.train, "validation": search.validation, "test": search.test}
+    console.print(_table(_sides(splits), result.shares, search.alpha))
+    if search.operators:
+        console.print(_operators_table(search.operators))
+    for line in search.summary:
         console.print(line, markup=False)
 
 
-def examples(found: Mapping[str, Any]) -> str:
+def _print_evaluation(console: Console, result: RunResult, outcome: EvaluationOutcome) -> None:
+    console.print(_evaluation_heading(result, outcome), markup=False)
+    console.print(_prompts_table(outcome))
+    for prompt in outcome.prompts:
+        shown = examples(len(prompt.demonstrations))
+        console.print(f"{prompt.number}: {prompt.text!r}{shown}", markup=False)
+    if pairs := _telling(outcome.pairs, outcome.alpha):
+        console.print(_pairs_table(pairs, level(outcome.alpha)))
+    for line in outcome.summary:
+        console.print(line, markup=False)
+
+
+def examples(count: int) -> str:
     """ ", with 4 worked examples" where there are some."""
-    count = len(found.get("demonstrations", ()))
     return f", with {worked_examples(count)}" if count else ""
 
 
@@ -58,17 +82,15 @@ def worked_examples(count: int) -> str:
     return f"{count} worked example{'s' * (count > 1)}"
 
 
-def _ways_table(ways: Mapping[str, Mapping[str, Any]]) -> Table:
+def _operators_table(operators: Mapping[str, OperatorFigures]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("proposed by", "proposals", "usable", "scored", "mean gain", "best on train"):
         table.add_column(name, justify="left" if name == "proposed by" else "right")
-    for way, own in sorted(ways.items(), key=lambda pair: -(pair[1]["best"] or 0)):
-        gain = "" if own["mean_gain"] is None else f"{100 * own['mean_gain']:+.1f}"
-        best = "" if own["best"] is None else f"{100 * own['best']:.1f} %"
-        counts = (
-            str(own.get(name, "")) for name in ("proposed", "usable", "scored")
-        )  # older runs have no "scored"
-        table.add_row(way, *counts, gain, best)
+    for operator, own in sorted(operators.items(), key=lambda pair: -(pair[1].best or 0)):
+        gain = "" if own.mean_gain is None else f"{100 * own.mean_gain:+.1f}"
+        best = "" if own.best is None else f"{100 * own.best:.1f} %"
+        scored = "" if own.scored is None else str(own.scored)
+        table.add_row(operator, str(own.proposed), str(own.usable), scored, gain, best)
     return table
 
 
@@ -77,131 +99,122 @@ def _short(text: str, most: int = 500) -> str:
     return text if len(text) <= most else text[:most] + " ..."
 
 
-def _evaluation_heading(result: Mapping[str, Any]) -> str:
+def _evaluation_heading(result: RunResult, outcome: EvaluationOutcome) -> str:
     return (
-        f"{result['name']}: {len(result['prompts'])} prompts on {result['prompts'][0]['n']} "
-        f"{result['split']} rows, "
-        f"rule {result['rule']}; {_costs(result)}"
+        f"{result.name}: {len(outcome.prompts)} prompts on {outcome.prompts[0].figures.n} "
+        f"{outcome.split} rows, rule {result.rule}; {_costs(result.costs)}"
     )
 
 
-def _costs(result: Mapping[str, Any]) -> str:
-    calls, tokens = result["calls"], result["tokens"]
-    made = " and ".join(f"{count} {role}" for role, count in calls.items() if count) or "no"
-    kept = result.get("from_cache", {}).get("completions", 0)
+def _costs(costs: Costs) -> str:
+    tokens, kept = costs.tokens, costs.from_cache["completions"]
+    made = " and ".join(f"{count} {role}" for role, count in costs.calls.items() if count) or "no"
     cached = f", {kept:,} answers from the cache" if kept else ""
     return (
         f"{made} calls{cached}; {tokens['prompt']:,} prompt tokens ({tokens['cached']:,} cached), "
-        f"{tokens['completion']:,} written; {result['seconds']:.0f} s"
+        f"{tokens['completion']:,} written; {costs.seconds:.0f} s"
     )
 
 
-def _prompts_table(result: Mapping[str, Any]) -> Table:
-    beside = [name for name in ("strict", "agreement") if name in result["prompts"][0]]
+def _prompts_table(outcome: EvaluationOutcome) -> Table:
+    further = _metrics([prompt.figures for prompt in outcome.prompts])
+    columns = ("", "accuracy", level(outcome.alpha), *further)
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "",
-        "accuracy",
-        level(result),
-        *beside,
-        "extraction failures",
-        "truncated",
-        "tokens",
-    ):
+    for name in (*columns, "extraction failures", "truncated", "tokens"):
         table.add_column(name, justify="right")
-    for prompt in result["prompts"]:
+    for prompt in outcome.prompts:
+        figures = prompt.figures
         table.add_row(
-            str(prompt["prompt"]),
-            *_accuracy(prompt),
-            *(f"{100 * prompt[name]:.1f} %" for name in beside),
-            *(
-                str(prompt["extraction_failures"]),
-                str(prompt["truncated"]),
-                f"{prompt['tokens']:,}",
-            ),
+            str(prompt.number),
+            *_accuracy(figures),
+            *(_share(figures.metrics.get(name)) for name in further),
+            str(figures.extraction_failures),
+            str(figures.truncated),
+            f"{prompt.tokens:,}",
         )
     return table
 
 
 def _telling(
-    pairs: Sequence[Mapping[str, Any]], alpha: float, few: int = 6, most: int = 20
-) -> list[Mapping[str, Any]]:
+    pairs: Sequence[PairDifference], alpha: float, few: int = 6, most: int = 20
+) -> list[PairDifference]:
     """The pairs worth a line: all where they are few, else those under alpha, surest first."""
-    ordered = sorted(pairs, key=lambda pair: pair["p_value"])
-    return (
-        ordered
-        if len(ordered) <= few
-        else [pair for pair in ordered if pair["p_value"] < alpha][:most]
-    )
+    ordered = sorted(pairs, key=lambda pair: pair.difference.p_value)
+    if len(ordered) <= few:
+        return ordered
+    return [pair for pair in ordered if pair.difference.p_value < alpha][:most]
 
 
-def _pairs_table(pairs: Sequence[Mapping[str, Any]], interval: str) -> Table:
+def _pairs_table(pairs: Sequence[PairDifference], interval: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("pair", "difference", interval, "p", "p (Holm)"):
         table.add_column(name, justify="right")
     for pair in pairs:
-        low, high = pair["interval"]
+        low, high = pair.difference.interval
         table.add_row(
-            f"{pair['b']} - {pair['a']}",
-            f"{100 * pair['value']:+.1f}",
+            f"{pair.b} - {pair.a}",
+            f"{100 * pair.difference.value:+.1f}",
             f"{100 * low:+.1f} to {100 * high:+.1f}",
-            f"{pair['p_value']:.2g}",
-            f"{pair['p_holm']:.2g}",
+            f"{pair.difference.p_value:.2g}",
+            f"{pair.p_holm:.2g}",
         )
     return table
 
 
-def _accuracy(figures: Mapping[str, Any]) -> tuple[str, str]:
-    low, high = figures["interval"]
-    return f"{100 * figures['accuracy']:.1f} %", f"{100 * low:.1f} to {100 * high:.1f}"
+def _accuracy(figures: Figures) -> tuple[str, str]:
+    if figures.interval is None:
+        return f"{100 * figures.accuracy:.1f} %", ""
+    low, high = figures.interval
+    return f"{100 * figures.accuracy:.1f} %", f"{100 * low:.1f} to {100 * high:.1f}"
 
 
-def _heading(result: Mapping[str, Any]) -> str:
+def _heading(run: RunResult | RunProgress, solutions: int, rejections: Mapping[str, int]) -> str:
     return (
-        f"{result['name']}: {result['state']} after {result['steps']} steps ({result['reason']}); "
-        f"{result['solutions']} solutions, {sum(result['rejections'].values())} replies "
-        f"rejected; {_costs(result)}"
+        f"{run.name}: {run.state} after {run.steps} steps ({run.reason}); {solutions} solutions, "
+        f"{sum(rejections.values())} replies rejected; {_costs(run.costs)}"
     )
 
 
-def _table(result: Mapping[str, Any]) -> Table:
-    sides = [
-        (split, role, result[split][role])
-        for split in ("train", "validation", "test")
-        for role in ("baseline", "best")
-        if split in result
-    ]
-    if not result.get("shares", True):
+def _sides(splits: Mapping[str, SplitResult | None]) -> list[Side]:
+    """Baseline and best of every split that was scored."""
+    sides: list[Side] = []
+    for split, result in splits.items():
+        if result is not None:
+            sides += [(split, "baseline", result.baseline), (split, "best", result.best)]
+    return sides
+
+
+def _metrics(figures: Sequence[Figures]) -> list[str]:
+    """The further figures that have a column, where one of them has some."""
+    return [name for name in ("strict", "agreement") if any(name in own.metrics for own in figures)]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def _table(sides: Sequence[Side], shares: bool, alpha: float) -> Table:
+    if not shares:
         return _values_table(sides)
-    beside = [
-        name for name in ("strict", "agreement") if any(name in figures for _, _, figures in sides)
-    ]
+    further = _metrics([figures for _, _, figures in sides])
+    columns = ("split", "solution", "accuracy", level(alpha), *further)
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "split",
-        "solution",
-        "accuracy",
-        level(result),
-        *beside,
-        "rows",
-        "extraction failures",
-        "truncated",
-    ):
+    for name in (*columns, "rows", "extraction failures", "truncated"):
         table.add_column(name, justify="left" if name in ("split", "solution") else "right")
     for split, role, figures in sides:
         table.add_row(
             *(Text(split), Text(role), *_accuracy(figures)),
-            *(f"{100 * figures[name]:.1f} %" for name in beside),
-            *(str(figures["n"]), str(figures["extraction_failures"]), str(figures["truncated"])),
+            *(_share(figures.metrics.get(name)) for name in further),
+            *(str(figures.n), str(figures.extraction_failures), str(figures.truncated)),
         )
     return table
 
 
-def _values_table(sides: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
+def _values_table(sides: Sequence[Side]) -> Table:
     """Objectives of their own scale: the value as it is, without an interval where there is one
     measurement.
     """
     table = Table("split", "solution", "score", box=None, pad_edge=False)
     for split, role, figures in sides:
-        table.add_row(Text(split), Text(role), f"{figures['accuracy']:.6g}")
+        table.add_row(Text(split), Text(role), f"{figures.accuracy:.6g}")
     return table

@@ -113,17 +113,11 @@ def list_(
 
     rows = overview(folder)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
         return
     for row in rows:
-        best = (
-            "-"
-            if row["best"] is None
-            else f"{100 * row['best']:.1f} %"
-            if row["shares"]
-            else f"{row['best']:.6g}"
-        )
-        typer.echo(f"{row['path']:40} {row['state']:12} {row['steps']:>4} steps  best {best}")
+        best = _best(row.best, row.shares)
+        typer.echo(f"{row.path:40} {row.state:12} {row.steps:>4} steps  best {best}")
     if not rows:
         typer.echo(f"no runs in {folder}")
 
@@ -142,19 +136,26 @@ def show(
     from opro_local.cli.printing import print_result
     from opro_local.runs.reading import describe, rejected, scored
 
-    found = describe(run)
+    described = describe(run)
     if as_json:
-        found |= {"rejected": rejected(run)} if rejections else {}
-        found |= {"trajectory": scored(run)} if trajectory else {}
-        typer.echo(json.dumps(found, indent=2))
+        record = described.to_json()
+        record |= {"rejected": rejected(run)} if rejections else {}
+        record |= {"trajectory": scored(run)} if trajectory else {}
+        typer.echo(json.dumps(record, indent=2))
         return
-    print_result(found)
+    print_result(described)
     for row in scored(run) if trajectory else ():
         figures = f"score {row['score']:.6g}  similarity {row['similarity']:.2f}"
         shown = f"  with {', '.join(row['demonstrations'])}" if row["demonstrations"] else ""
         typer.echo(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}{shown}")
     for row in rejected(run) if rejections else ():
         typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
+
+
+def _best(score: float | None, shares: bool) -> str:
+    if score is None:
+        return "-"
+    return f"{100 * score:.1f} %" if shares else f"{score:.6g}"
 
 
 def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
@@ -164,15 +165,13 @@ def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
     from opro_local.runs.plans import make_plan
 
     ready, folder = make_plan(config), run_folder(config, folder)
-    found = watched(ready, folder)
+    result = watched(ready, folder)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2))
-    else:
-        print_result(found)
-        typer.echo(
-            f"Saved in {folder}: "
-            f"{', '.join(sorted({*ready.files(found.to_json()), 'result.json'}))}"
-        )
+        typer.echo(json.dumps(result.to_json(), indent=2))
+        return
+    print_result(result)
+    files = sorted({*ready.files(result), "result.json"})
+    typer.echo(f"Saved in {folder}: {', '.join(files)}")
 
 
 NEXT = """

@@ -5,7 +5,6 @@ reach.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,9 @@ from opro_local.cli.options import (
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
+    from opro_local.problems.numeric.numeric import NumericFigures
+    from opro_local.runs.repetitions import Repetitions
+    from opro_local.runs.run_result import RunResult
 
 
 def solve(
@@ -62,75 +64,73 @@ def solve(
     config = solving.config_of(problem, [*changes, *(set_ or ())])
     folder = run_folder(config, run)
     runs = solving.repetitions(config, folder, repetitions)
-    results: list[Mapping[str, Any]] = [_execute(config, folder) for config, folder in runs]
-    found = solving.combined(results)
+    results = [_execute(config, folder) for config, folder in runs]
+    together = solving.Repetitions(tuple(results))
     if as_json:
-        typer.echo(json.dumps(dict(found), indent=2))
+        typer.echo(json.dumps(together.to_json(), indent=2))
         return
-    _print(found)
+    _print(together)
     typer.echo(f"Saved in {folder}")
 
 
-def _execute(config: Config, folder: Path) -> Mapping[str, Any]:
+def _execute(config: Config, folder: Path) -> RunResult:
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
 
     return watched(make_plan(config), folder)
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(together: Repetitions) -> None:
     from rich.console import Console
 
+    from opro_local.runs.repetitions import figures_of
+
     console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"{found['name']}: {found['evaluations']} solutions scored in {found['steps']} steps "
-        f"({found['reason']}); "
-        f"{found['calls']['optimizer']} optimizer calls, {found['tokens']['completion']:,} "
-        f"tokens written, "
-        f"{found['seconds']:.0f} s",
-        markup=False,
+    result = together.best
+    figures, costs = figures_of(result), result.costs
+    heading = (
+        f"{result.name}: {figures.evaluations} solutions scored in {result.steps} steps "
+        f"({result.reason}); {costs.calls['optimizer']} optimizer calls, "
+        f"{costs.tokens['completion']:,} tokens written, {costs.seconds:.0f} s"
     )
-    console.print(_table(found))
-    for line in (*found["summary"], *_repeated(found.get("repetitions"))):
+    console.print(heading, markup=False)
+    console.print(_table(result.best.text, figures))
+    for line in (*result.summary, *_repeated(together)):
         console.print(line, markup=False)
 
 
-def _table(found: Mapping[str, Any]) -> Any:
+def _table(best: str, figures: NumericFigures) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     from opro_local.problems.numeric.numeric import gap
 
-    rows = [("OPRO", found["best"]["value"], found["best"]["text"])]
-    rows += [(name.replace("_", " "), value, "") for name, value in found["baselines"].items()]
-    if found["reference"]:
-        rows.append(("optimum", found["optimum"], found["reference"]["text"]))
+    rows = [("OPRO", figures.value, best)]
+    rows += [(name.replace("_", " "), value, "") for name, value in figures.baselines.items()]
+    if figures.reference:
+        rows.append(("optimum", figures.reference.value, figures.reference.text))
     table = Table(box=None, pad_edge=False)
     for name in ("method", "value", "gap"):
         table.add_column(name, justify="left" if name == "method" else "right")
     table.add_column("solution")
     for name, value, text in rows:
-        share = gap(value, found["optimum"])
-        table.add_row(
-            Text(name), f"{value:.6g}", "-" if share is None else f"{100 * share:.1f} %", Text(text)
-        )
+        share = gap(value, figures.optimum)
+        shown = "-" if share is None else f"{100 * share:.1f} %"
+        table.add_row(Text(name), f"{value:.6g}", shown, Text(text))
     return table
 
 
-def _repeated(together: Mapping[str, Any] | None) -> list[str]:
-    if together is None:
+def _repeated(together: Repetitions) -> list[str]:
+    if len(together.results) == 1:
         return []
     lines = [
-        f"Above: the repetition with the smallest gap. {together['reached']} of "
-        f"{len(together['runs'])} reached it."
+        f"Above: the repetition with the smallest gap. {len(together.reached)} of "
+        f"{len(together.results)} reached it."
     ]
-    for name, unit in (("steps", "steps"), ("evaluations", "solutions scored")):
-        spread = together[name]
+    spreads = {"steps": together.steps, "solutions scored": together.evaluations}
+    for unit, spread in spreads.items():
         if spread:
-            lines.append(f"Those that did took {spread['mean']:.1f} +- {spread['std']:.1f} {unit}.")
-    if together["gap"]:
-        lines.append(
-            f"Gap over all: {100 * together['gap']['mean']:.1f} +- "
-            f"{100 * together['gap']['std']:.1f} %."
-        )
+            lines.append(f"Those that did took {spread.mean:.1f} +- {spread.std:.1f} {unit}.")
+    if gap := together.gap:
+        lines.append(f"Gap over all: {100 * gap.mean:.1f} +- {100 * gap.std:.1f} %.")
     return lines

@@ -25,6 +25,7 @@ from opro_local.feedback.experiment import Terms
 from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
 from opro_local.files import make_private_folder, write_whole
+from opro_local.runs.run_result import RunResult
 from opro_local.tasks.rows import MAX_FIELD
 
 SPLITS = ("train", "validation", "test")
@@ -194,12 +195,12 @@ def default_folder(config: Config) -> Path:
 
 
 def challenge(
-    feedback: Feedback, result: Mapping[str, Any], run: Path, share: float, anyway: bool = False
+    feedback: Feedback, result: RunResult, run: Path, share: float, anyway: bool = False
 ) -> tuple[str | None, str]:
     """Make the winner of a finished search the challenger, where the search has shown it better.
 
     Args:
-        result: as docs/result.md describes it.
+        result: of that search.
         run: the run's folder, kept as the prompt's source.
         share: the challenger's part of the users.
         anyway: also without a reliable gain, and also a prompt that lost before.
@@ -207,7 +208,7 @@ def challenge(
     Returns:
         the challenger's id, or None; and why, in words.
     """
-    verdict, text = result["verdict"], result["best"]["text"]
+    verdict, text = result.verdict, result.best.text
     if verdict != "reliable gain" and not anyway:
         return None, f"no challenger: {verdict}"
     if text == feedback.prompt(feedback.state().champion):

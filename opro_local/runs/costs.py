@@ -6,16 +6,57 @@ For: counting what the store holds. Not for: money, or what a run will cost.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opro_local.runs.store import Store
 
 
-def count_costs(store: Store) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a run cost so far.
+
+    Attributes:
+        calls: engine calls by role. A batch that the cache answered whole is none.
+        tokens: "prompt", "cached" (of the prompt tokens) and "completion".
+        from_cache: what of `tokens` the cache of completions gave: "completions", "prompt" and
+            "completion".
+        seconds: in `generate`, loading not counted.
+        test_opened: how often test was scored.
+    """
+
+    calls: Mapping[str, int]
+    tokens: Mapping[str, int]
+    from_cache: Mapping[str, int]
+    seconds: float
+    test_opened: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        return {
+            "calls": dict(self.calls),
+            "tokens": dict(self.tokens),
+            "from_cache": dict(self.from_cache),
+            "seconds": self.seconds,
+            "test_opened": self.test_opened,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Costs:
+        """What `to_json` wrote, among the other keys of a result."""
+        return cls(
+            calls=record["calls"],
+            tokens=record["tokens"],
+            from_cache=record["from_cache"],
+            seconds=record["seconds"],
+            test_opened=record["test_opened"],
+        )
+
+
+def count_costs(store: Store) -> Costs:
     """Engine calls by role, tokens and seconds, what of it the cache gave, and how often test was
     opened.
-
-    A batch that the cache answered whole is no engine call.
     """
     calls = store.calls()
     # Of a batch's label: completions, prompt tokens and completion tokens that the cache gave.
@@ -25,16 +66,16 @@ def count_costs(store: Store) -> dict[str, Any]:
         call["role"] for call in calls if cached.get(call["label"], none)[0] < call["requests"]
     ]
     from_cache = [cached[call["label"]] for call in calls if call["label"] in cached]
-    return {
-        "calls": {"optimizer": 0, "scorer": 0, **Counter(roles)},
-        "tokens": {
+    return Costs(
+        calls={"optimizer": 0, "scorer": 0, **Counter(roles)},
+        tokens={
             kind: sum(call[f"{kind}_tokens"] for call in calls)
             for kind in ("prompt", "cached", "completion")
         },
-        "from_cache": {
+        from_cache={
             name: sum(counts[i] for counts in from_cache)
             for i, name in enumerate(("completions", "prompt", "completion"))
         },
-        "seconds": round(sum(call["seconds"] for call in calls), 3),
-        "test_opened": sum(call["label"].endswith("/test") for call in calls),
-    }
+        seconds=round(sum(call["seconds"] for call in calls), 3),
+        test_opened=sum(call["label"].endswith("/test") for call in calls),
+    )

@@ -1,22 +1,180 @@
 """What an evaluation comes to: every instruction's figures, and every pair compared row by row.
 
-For: the result of `evaluate` as plain data and in plain words. Not for: what is asked
-(plans/evaluation.py), single answers (evaluated_rows.py), or choosing an instruction: whoever picks
-the best of this table picks luck as well, and the table says how much.
+For: the result of `evaluate` as a typed structure, its JSON and its plain words. Not for: what is
+asked (plans/evaluation.py), single answers (evaluated_rows.py), or choosing an instruction: whoever
+picks the best of this table picks luck as well, and the table says how much.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from opro_local import stats
-from opro_local.runs.result import difference_of, figures_of, shown_of
+from opro_local.runs.figures import (
+    FORMER_ALPHA,
+    Figures,
+    demonstrations_to_json,
+    difference_from_json,
+    difference_to_json,
+    figures_of,
+)
+from opro_local.runs.winner import Winner
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.stats import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFigures:
+    """One given instruction and what it earned.
+
+    Attributes:
+        number: its place in the order given, from 1.
+        text: the instruction.
+        demonstrations: the ids of its worked examples.
+        figures: what it earned.
+        tokens: prompt and completion tokens spent on it.
+    """
+
+    number: int
+    text: str
+    demonstrations: tuple[str, ...]
+    figures: Figures
+    tokens: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/evaluate.md shows it."""
+        return {
+            "prompt": self.number,
+            "text": self.text,
+            **demonstrations_to_json(self.demonstrations),
+            **self.figures.to_json(),
+            "tokens": self.tokens,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> PromptFigures:
+        """What `to_json` wrote."""
+        named = ("prompt", "text", "demonstrations", "tokens")
+        figures = {name: value for name, value in record.items() if name not in named}
+        return cls(
+            number=record["prompt"],
+            text=record["text"],
+            demonstrations=tuple(record.get("demonstrations", ())),
+            figures=Figures.from_json(figures),
+            tokens=record["tokens"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PairDifference:
+    """Two prompts compared on the same rows.
+
+    Attributes:
+        a, b: their numbers; a is the smaller one.
+        difference: b minus a.
+        p_holm: the p-value, corrected for the number of pairs.
+    """
+
+    a: int
+    b: int
+    difference: Difference
+    p_holm: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/evaluate.md shows it."""
+        pair = {"a": self.a, "b": self.b}
+        return {**pair, **difference_to_json(self.difference), "p_holm": self.p_holm}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> PairDifference:
+        """What `to_json` wrote."""
+        return cls(record["a"], record["b"], difference_from_json(record), record["p_holm"])
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOutcome:
+    """What an evaluation came to.
+
+    Attributes:
+        reason: why it ended.
+        digest: 64 hex digits over all solutions, scores and their order.
+        baseline: the text of the first prompt.
+        best: the prompt with the highest score.
+        prompts: every prompt with its figures, in the order given.
+        pairs: every pair of them.
+        optimism: how much the best score is likely to overstate itself for being the best.
+        equal_p_value: of "all do equally well"; None where there is one prompt, or scores are not
+            0 or 1.
+        smallest_difference: what is usually told from noise with so many rows, in [0, 1].
+        alpha: 1 - the level of all intervals.
+        split: the rows that were asked.
+        summary: what the table says, one sentence a line.
+    """
+
+    KIND: ClassVar[str] = "evaluation"
+
+    reason: str
+    digest: str
+    baseline: str
+    best: Winner
+    prompts: tuple[PromptFigures, ...]
+    pairs: tuple[PairDifference, ...]
+    optimism: float
+    equal_p_value: float | None
+    smallest_difference: float
+    alpha: float
+    split: str
+    summary: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """An evaluation has no steps."""
+        return 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/evaluate.md shows it."""
+        return {
+            "kind": self.KIND,
+            "reason": self.reason,
+            "digest": self.digest,
+            "steps": self.steps,
+            "solutions": len(self.prompts),
+            "rejections": {},
+            "baseline": {"text": self.baseline},
+            "best": {"text": self.best.text, "key": self.best.key},
+            "prompts": [prompt.to_json() for prompt in self.prompts],
+            "pairs": [pair.to_json() for pair in self.pairs],
+            "optimism": self.optimism,
+            "equal_p_value": self.equal_p_value,
+            "smallest_difference": self.smallest_difference,
+            "alpha": self.alpha,
+            "split": self.split,
+            "summary": list(self.summary),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> EvaluationOutcome:
+        """What `to_json` wrote, among the other keys of a result."""
+        return cls(
+            reason=record["reason"],
+            digest=record["digest"],
+            baseline=record["baseline"]["text"],
+            best=Winner.from_json(record["best"]),
+            prompts=tuple(map(PromptFigures.from_json, record["prompts"])),
+            pairs=tuple(map(PairDifference.from_json, record["pairs"])),
+            optimism=record["optimism"],
+            equal_p_value=record["equal_p_value"],
+            smallest_difference=record["smallest_difference"],
+            alpha=record.get("alpha", FORMER_ALPHA),
+            split=record["split"],
+            summary=tuple(record["summary"]),
+        )
 
 
 def all_entries(trajectory: Trajectory) -> list[Entry]:
@@ -24,80 +182,83 @@ def all_entries(trajectory: Trajectory) -> list[Entry]:
     return [*trajectory.entries, *trajectory.held_out]
 
 
-def summarize(trajectory: Trajectory, outcome: SearchResult, alpha: float) -> dict[str, Any]:
-    """The result of an evaluation: JSON-able, its shape documented in docs/evaluate.md."""
+def summarize(
+    trajectory: Trajectory, ended: SearchResult, alpha: float, split: str
+) -> EvaluationOutcome:
+    """What an evaluation of prompts on a split came to, with intervals at the level 1 - alpha."""
     entries = all_entries(trajectory)
     values = np.stack([entry.score.values for entry in entries])
-    return {
-        "kind": "evaluation",
-        "reason": outcome.reason,
-        "digest": trajectory.digest(),
-        "steps": 0,
-        "solutions": len(entries),
-        "rejections": {},
-        "baseline": {"text": outcome.baseline.text},
-        "best": {"text": outcome.best.text, "key": outcome.best.key},
-        "prompts": [
-            {
-                "prompt": number,
-                "text": entry.solution.text,
-                **shown_of(entry.solution),
-                **figures_of(entry.score, alpha),
-                "tokens": entry.score.tokens,
-            }
-            for number, entry in enumerate(entries, 1)
-        ],
-        "pairs": pairs(values, alpha),
-        "optimism": stats.optimism_of_best(values),
-        "equal_p_value": _equal(values),
-        "smallest_difference": stats.smallest_difference(values.shape[1], alpha=alpha),
-    }
+    prompts = [
+        PromptFigures(
+            number=number,
+            text=entry.solution.text,
+            demonstrations=entry.solution.demonstrations,
+            figures=figures_of(entry.score, alpha),
+            tokens=entry.score.tokens,
+        )
+        for number, entry in enumerate(entries, 1)
+    ]
+    outcome = EvaluationOutcome(
+        reason=ended.reason,
+        digest=trajectory.digest(),
+        baseline=ended.baseline.text,
+        best=Winner(ended.best.text, ended.best.key),
+        prompts=tuple(prompts),
+        pairs=pairs(values, alpha),
+        optimism=stats.optimism_of_best(values),
+        equal_p_value=_equal(values),
+        smallest_difference=stats.smallest_difference(values.shape[1], alpha=alpha),
+        alpha=alpha,
+        split=split,
+    )
+    return replace(outcome, summary=words(outcome))
 
 
-def pairs(values: np.ndarray, alpha: float) -> list[dict[str, Any]]:
+def pairs(values: np.ndarray, alpha: float) -> tuple[PairDifference, ...]:
     """Every pair of prompts compared on the same rows; `p_holm` is corrected for their number.
 
     Args:
         values: shape (prompts, n).
     """
     numbers = list(itertools.combinations(range(len(values)), 2))
+    if not numbers:
+        return ()
     differences = [stats.paired_difference(values[b], values[a], alpha) for a, b in numbers]
-    corrected = (
-        stats.holm(np.array([difference.p_value for difference in differences])) if numbers else ()
-    )
-    return [
-        {"a": a + 1, "b": b + 1, **difference_of(difference), "p_holm": float(p)}
+    corrected = stats.holm(np.array([difference.p_value for difference in differences]))
+    return tuple(
+        PairDifference(a + 1, b + 1, difference, float(p))
         for (a, b), difference, p in zip(numbers, differences, corrected, strict=True)
-    ]
+    )
 
 
 def _equal(values: np.ndarray) -> float | None:
     return stats.cochran_q(values) if len(values) > 1 and stats.is_binary(values) else None
 
 
-def words(result: Mapping[str, Any]) -> list[str]:
+def words(outcome: EvaluationOutcome) -> tuple[str, ...]:
     """What the table says and what it does not, one line each."""
-    prompts, n = result["prompts"], result["prompts"][0]["n"]
-    least = round(100 * result["smallest_difference"])
+    prompts, compared = outcome.prompts, outcome.pairs
+    least = round(100 * outcome.smallest_difference)
     lines = [
-        f"With {n} rows, differences under about {least} points are usually not told from noise."
+        f"With {prompts[0].figures.n} rows, differences under about {least} points are usually "
+        "not told from noise."
     ]
     if len(prompts) > 1:
-        alpha, compared = result["alpha"], result["pairs"]
-        reliable = sum(pair["p_holm"] < alpha for pair in compared)
+        reliable = sum(pair.p_holm < outcome.alpha for pair in compared)
         lines.append(
             f"{reliable} of {len(compared)} pairs differ reliably "
-            f"(paired tests, Holm's correction, p < {alpha:g})."
+            f"(paired tests, Holm's correction, p < {outcome.alpha:g})."
         )
         lines.append(
             f"Whoever picks the best of these {len(prompts)} should expect it to do "
-            f"{100 * result['optimism']:.1f} points worse on other rows."
+            f"{100 * outcome.optimism:.1f} points worse on other rows."
         )
-    return [*lines, *_judge_words(prompts)]
+    return (*lines, *_judge_words(prompts))
 
 
-def _judge_words(prompts: Sequence[Mapping[str, Any]]) -> list[str]:
-    agreement = [prompt["agreement"] for prompt in prompts if "agreement" in prompt]
+def _judge_words(prompts: Sequence[PromptFigures]) -> list[str]:
+    metrics = [prompt.figures.metrics for prompt in prompts]
+    agreement = [named["agreement"] for named in metrics if "agreement" in named]
     if not agreement:
         return []
     mean = sum(agreement) / len(agreement)

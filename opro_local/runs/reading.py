@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +15,63 @@ from opro_local.errors import StoreError
 from opro_local.files import open_private
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
+from opro_local.runs.figures import Figures, SplitResult
 from opro_local.runs.result import rejection_counts
+from opro_local.runs.run_result import RunProgress, RunResult
 from opro_local.search.trajectory import chained
 from opro_local.stats import share_interval
 
 
-def overview(folder: Path) -> list[dict[str, Any]]:
-    """One row per run directly under a folder: path, name, state, steps, best train score and
-    whether it is a share.
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run in a list.
+
+    Attributes:
+        path, name: its folder, and what the config calls it.
+        state: "finished", "running", "interrupted", "failed", "new" or "unreadable".
+        steps: the last step.
+        best: the best train score; None before there is one.
+        shares: whether scores are shares of rows.
+        error: why it can't be read; "" where it can.
     """
-    rows = []
-    for path in sorted(folder.glob(f"*/{store.FILE}")):
-        try:
-            found = describe(path.parent)
-        except StoreError as error:
-            rows.append(
-                {
-                    "path": str(path.parent),
-                    "name": path.parent.name,
-                    "state": "unreadable",
-                    "steps": 0,
-                    "best": None,
-                    "shares": True,
-                    "error": str(error),
-                }
-            )
-            continue
-        best = (found.get("train") or {}).get("best") or {}
-        rows.append(
-            {
-                "path": str(path.parent),
-                "name": found["name"],
-                "state": found["state"],
-                "steps": found["steps"],
-                "best": best.get("accuracy"),
-                "shares": found["shares"],
-            }
-        )
-    return rows
+
+    path: str
+    name: str
+    state: str
+    steps: int
+    best: float | None
+    shares: bool
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `list --json` prints it."""
+        row = {
+            "path": self.path,
+            "name": self.name,
+            "state": self.state,
+            "steps": self.steps,
+            "best": self.best,
+            "shares": self.shares,
+        }
+        return row | ({"error": self.error} if self.error else {})
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """A run's result if it is finished, else what it has so far, in the same shape without test.
+def overview(folder: Path) -> list[RunRow]:
+    """The runs directly under a folder, by their paths."""
+    return [_row(path.parent) for path in sorted(folder.glob(f"*/{store.FILE}"))]
+
+
+def _row(path: Path) -> RunRow:
+    try:
+        run = describe(path)
+    except StoreError as error:
+        return RunRow(str(path), path.name, "unreadable", 0, None, True, str(error))
+    best = run.train.best.accuracy if run.train else None
+    return RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
+
+
+def describe(folder: Path) -> RunResult | RunProgress:
+    """A run's result if it is finished, else what it has so far.
 
     Raises:
         StoreError: there is no readable run.
@@ -63,12 +79,11 @@ def describe(folder: Path) -> dict[str, Any]:
     opened = store.read_store(folder)
     try:
         state = opened.get("state") or "new"
-        found = opened.get("result")
-        if state == "finished" and found:
-            return {"shares": True, **found}
-        return _so_far(
-            opened, "interrupted" if state == "running" and not _is_held(folder) else state
-        )
+        record = opened.get("result")
+        if state == "finished" and record:
+            return RunResult.from_json(record)
+        is_left = state == "running" and not _is_held(folder)
+        return _so_far(opened, "interrupted" if is_left else state)
     finally:
         opened.close()
 
@@ -92,48 +107,48 @@ def scored(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "fingerprint"} for row in rows]
 
 
-def _so_far(opened: store.Store, state: str) -> dict[str, Any]:
+def _so_far(opened: store.Store, state: str) -> RunProgress:
     solutions = opened.solutions("train")
-    best = max(
-        (row for row in solutions if not row["partial"]), key=lambda row: row["score"], default=None
-    )
+    whole = [row for row in solutions if not row["partial"]]
+    best = max(whole, key=lambda row: row["score"], default=None)
     baseline = solutions[0] if solutions else None
     config = opened.get("config") or {}
-    found: dict[str, Any] = {
-        "name": config.get("run", {}).get("name", opened.folder.name),
-        "state": state,
-        "reason": opened.get("error") if state == "failed" else state,
-        "digest": chained(row["fingerprint"] for row in solutions),
-        "steps": max((row["step"] for row in solutions), default=0),
-        "solutions": len(solutions),
-        "rejections": rejection_counts(row["reason"] for row in opened.rejections()),
-        "baseline": {"text": baseline["text"] if baseline else ""},
-        "best": {"text": best["text"] if best else "", "step": best["step"] if best else 0},
-        "shares": opened.get("shares") is not False,
-        **count_costs(opened),
-    }
+    shares = opened.get("shares") is not False
+    train = None
     if baseline and best:
-        side = _side if found["shares"] else _value
-        found["train"] = {"baseline": side(baseline), "best": side(best)}
-    return found
+        train = SplitResult(_figures(baseline, shares), _figures(best, shares))
+    return RunProgress(
+        name=config.get("run", {}).get("name", opened.folder.name),
+        state=state,
+        reason=opened.get("error") if state == "failed" else state,
+        digest=chained(row["fingerprint"] for row in solutions),
+        steps=max((row["step"] for row in solutions), default=0),
+        solutions=len(solutions),
+        rejections=rejection_counts(row["reason"] for row in opened.rejections()),
+        baseline=baseline["text"] if baseline else "",
+        best=best["text"] if best else "",
+        best_step=best["step"] if best else 0,
+        train=train,
+        costs=count_costs(opened),
+        shares=shares,
+    )
 
 
-def _side(row: dict[str, Any]) -> dict[str, Any]:
-    n = row["n"]
-    total = min(
-        n, max(0.0, row["score"] * n)
-    )  # stores of earlier builds don't say whether scores are shares
-    return {**_value(row), "interval": list(share_interval(total, n))}
-
-
-def _value(row: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a score, of whatever scale."""
-    return {
-        "accuracy": row["score"],
-        "n": row["n"],
-        "extraction_failures": row["extraction_failures"],
-        "truncated": row["truncated"],
-    }
+def _figures(row: dict[str, Any], shares: bool) -> Figures:
+    """What is known of a stored score, of whatever scale."""
+    n, interval = row["n"], None
+    if shares:
+        # Stores of earlier builds don't say whether scores are shares.
+        total = min(n, max(0.0, row["score"] * n))
+        interval = share_interval(total, n)
+    return Figures(
+        accuracy=row["score"],
+        n=n,
+        interval=interval,
+        extraction_failures=row["extraction_failures"],
+        truncated=row["truncated"],
+        metrics={},
+    )
 
 
 def _is_held(folder: Path) -> bool:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import statistics
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.problems.numeric.numeric import NumericFigures
+from opro_local.runs.run_result import RunResult
 
 RECIPES = {name: f"{name.replace('-', '_')}.toml" for name in ("linear-regression", "tsp")}
 
@@ -54,36 +57,106 @@ def repetitions(config: Config, folder: Path, count: int) -> list[tuple[Config, 
     ]
 
 
-def combined(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What several repetitions come to, in the shape of one.
+@dataclass(frozen=True, slots=True)
+class Repetitions:
+    """What one run or several repetitions of it came to.
 
-    Returns:
-        the result of the repetition with the smallest gap (of equals the first; the first of all
-        without an optimum), its digest replaced by one over all of them, and `repetitions`: `runs`
-        (a few figures of each), `reached` (how many found the optimum), and mean and standard
-        deviation of `gap`, and over those that reached it of `steps` and `evaluations`, as in the
-        paper's tables 2 and 3; None where there is nothing to average.
+    Attributes:
+        results: of each repetition, in order; at least one.
     """
-    if len(results) == 1:
-        return results[0]
-    best = min(results, key=lambda result: float("inf") if result["gap"] is None else result["gap"])
-    reached = [result for result in results if result["reached"]]
-    runs = [
-        {key: result[key] for key in ("steps", "evaluations", "gap", "reached", "digest")}
-        for result in results
-    ]
-    together = {
-        "runs": runs,
-        "reached": len(reached),
-        "gap": _spread([result["gap"] for result in results if result["gap"] is not None]),
-        "steps": _spread([result["steps"] for result in reached]),
-        "evaluations": _spread([result["evaluations"] for result in reached]),
-    }
-    digest = hashlib.sha256("".join(result["digest"] for result in results).encode()).hexdigest()
-    return {**best, "digest": digest, "repetitions": together}
+
+    results: tuple[RunResult, ...]
+
+    @property
+    def best(self) -> RunResult:
+        """The repetition with the smallest gap: of equals the first, and the first of all without
+        an optimum.
+        """
+        return min(self.results, key=_gap)
+
+    @property
+    def reached(self) -> tuple[RunResult, ...]:
+        """Those that found the optimum."""
+        return tuple(result for result in self.results if figures_of(result).reached)
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits over all of them; of one alone its own digest."""
+        if len(self.results) == 1:
+            return self.best.digest
+        together = "".join(result.digest for result in self.results)
+        return hashlib.sha256(together.encode()).hexdigest()
+
+    @property
+    def gap(self) -> Spread | None:
+        """Of all whose optimum is known."""
+        gaps = [figures_of(result).gap for result in self.results]
+        return spread([gap for gap in gaps if gap is not None])
+
+    @property
+    def steps(self) -> Spread | None:
+        """Of those that found the optimum, as in the paper's tables 2 and 3."""
+        return spread([result.steps for result in self.reached])
+
+    @property
+    def evaluations(self) -> Spread | None:
+        """Of those that found the optimum, as in the paper's tables 2 and 3."""
+        return spread([figures_of(result).evaluations for result in self.reached])
+
+    def to_json(self) -> dict[str, Any]:
+        """The best one's JSON; of several with their digest and `repetitions`, see
+        docs/numeric.md.
+        """
+        if len(self.results) == 1:
+            return self.best.to_json()
+        together = {
+            "runs": [_row(result) for result in self.results],
+            "reached": len(self.reached),
+            "gap": spread_to_json(self.gap),
+            "steps": spread_to_json(self.steps),
+            "evaluations": spread_to_json(self.evaluations),
+        }
+        return {**self.best.to_json(), "digest": self.digest, "repetitions": together}
 
 
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and standard deviation of a figure over repetitions."""
+
+    mean: float
+    std: float
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Mean and standard deviation; None where there is nothing to average."""
     if not values:
         return None
-    return {"mean": statistics.fmean(values), "std": statistics.pstdev(values)}
+    return Spread(statistics.fmean(values), statistics.pstdev(values))
+
+
+def spread_to_json(figure: Spread | None) -> dict[str, float] | None:
+    """A spread as docs/numeric.md shows it."""
+    return None if figure is None else {"mean": figure.mean, "std": figure.std}
+
+
+def figures_of(result: RunResult) -> NumericFigures:
+    """What a minimized objective adds to a result. Raises TypeError for one that is none."""
+    if result.search is None or result.search.numeric is None:
+        raise TypeError(f"{result.name} is not the result of a numeric problem")
+    return result.search.numeric
+
+
+def _gap(result: RunResult) -> float:
+    gap = figures_of(result).gap
+    return float("inf") if gap is None else gap
+
+
+def _row(result: RunResult) -> dict[str, Any]:
+    figures = figures_of(result)
+    return {
+        "steps": result.steps,
+        "evaluations": figures.evaluations,
+        "gap": figures.gap,
+        "reached": figures.reached,
+        "digest": result.digest,
+    }

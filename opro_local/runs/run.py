@@ -5,7 +5,7 @@ For: wiring plan, store, cache, engines and driver together, in the order that l
 written before it is known to work. Not for: any part's own work, or printing.
 
     result = run(reading.read("reviews.toml"), Path("runs/reviews"))
-    print(result["best"]["text"])
+    print(result.best.text)
 
 `run` takes one run to its end, `run_steps` is the same run as a generator of engine calls, and
 `run_many` (lockstep.py) takes several of these to their ends together.
@@ -17,8 +17,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
@@ -30,10 +30,12 @@ from opro_local.runs import result
 from opro_local.runs.cache import Cache
 from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
+from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
+from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.secret_values import known_identity
 from opro_local.runs.store import Store, open_store
 from opro_local.search.trajectory import Trajectory
@@ -80,7 +82,7 @@ def run_steps(
         engines = RunEngines(plan.models, plan.others, store, listener, plan.check, cache, pool)
         trajectory = Trajectory()
         try:
-            outcome = yield from drive_steps(
+            ended = yield from drive_steps(
                 plan.search(trajectory), engines, trajectory, store, listener, engines.shelf
             )
         except (Interrupted, KeyboardInterrupt):
@@ -94,31 +96,30 @@ def run_steps(
         finally:
             engines.close()
         store.settle(trajectory)
-        alpha = plan.config.evaluation.alpha
-        figures = {**plan.summarize(trajectory, outcome, alpha), "alpha": alpha}
-        return _conclude(store, plan, plan.conclude(figures, trajectory))
+        outcome = plan.summarize(trajectory, ended, plan.config.evaluation.alpha)
+        return _conclude(store, plan, outcome)
 
 
-def _conclude(store: Store, plan: Plan, figures: dict[str, Any]) -> RunResult:
+def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:
     """Complete the result with what only the store knows, and leave it in the folder as files."""
-    whole = {
-        "name": plan.config.run.name,
-        "state": "finished",
-        **figures,
-        **count_costs(store),
-        "engine": store.get("engine"),
-        "rule": plan.rule,
-        "shares": plan.shares,
-        "notices": [*plan.notices, *plan.remarks(), *placement_notices(store)],
-    }
-    if "summary" not in whole:
-        whole["summary"] = result.words(whole)
+    if isinstance(outcome, SearchOutcome) and not outcome.summary:
+        outcome = replace(outcome, summary=result.words(outcome, plan.shares))
+    whole = RunResult(
+        name=plan.config.run.name,
+        outcome=outcome,
+        costs=count_costs(store),
+        engine=store.get("engine"),
+        rule=plan.rule,
+        shares=plan.shares,
+        notices=(*plan.notices, *plan.remarks(), *placement_notices(store)),
+    )
+    record = whole.to_json()
     # The store first: files that a crash leaves out are made again by the same call.
-    store.put(state="finished", result=whole)
-    files = {**plan.files(whole), "result.json": json.dumps(whole, indent=2) + "\n"}
+    store.put(state="finished", result=record)
+    files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
     for name, text in files.items():
         write_whole(store.folder / name, text)
-    return RunResult(whole)
+    return whole
 
 
 @contextmanager

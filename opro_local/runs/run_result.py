@@ -1,89 +1,26 @@
 """The result of a run as a typed, frozen structure.
 
-For: what Python users, the command line and reports read, with names that a type checker knows. Not
-for: working a result out (result.py), or keeping it: the record, which `to_json` gives, is what
-stands in the store and in result.json, and docs/result.md describes it.
+For: what Python users, the command line and reports read, with names that a type checker knows; its
+JSON is made here and in the parts it is put together of. Not for: working a result out (result.py).
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opro_local.stats import Difference
+from opro_local.runs.costs import Costs
+from opro_local.runs.evaluation import EvaluationOutcome
+from opro_local.runs.figures import SplitResult
+from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.winner import Winner
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a prompt earned on a split.
-
-    Attributes:
-        accuracy: the mean score, in [0, 1]; for other objectives the value itself.
-        n: how many rows.
-        interval: of the mean, at the run's level (`evaluation.alpha`).
-        extraction_failures: answers from which nothing could be read.
-        truncated: answers that were cut at the token limit.
-        metrics: further figures, such as "strict".
-    """
-
-    accuracy: float
-    n: int
-    interval: tuple[float, float]
-    extraction_failures: int
-    truncated: int
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SplitResult:
-    """Baseline and best on one split.
-
-    Attributes:
-        baseline, best: what each earned.
-        difference: best minus baseline on the same rows; None on other splits than test.
-        smallest_difference: what is usually told from noise with so many rows, in [0, 1]; None on
-            other splits than test.
-    """
-
-    baseline: Figures
-    best: Figures
-    difference: Difference | None
-    smallest_difference: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkedExample:
-    """A train row that the chosen prompt shows: its id, its input and the answer given there."""
-
-    id: str
-    input: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """The chosen solution.
-
-    Attributes:
-        text: the instruction.
-        demonstrations: the worked examples shown with it, in order. An evaluation does not name
-            them here but in `prompts` of the record, by id.
-        key: of the solution, over text and demonstrations.
-        step: the step it came from; 0 for starting solutions, and in an evaluation.
-    """
-
-    text: str
-    demonstrations: tuple[WorkedExample, ...]
-    key: str
-    step: int
-
-
-# Two results are equal where their records are, as for any Mapping.
+# Two results are equal where their JSON is, as for any Mapping.
 @dataclass(frozen=True, slots=True, eq=False)
 class RunResult(Mapping[str, Any]):
-    """What a finished run found.
+    """What a finished run came to.
 
     Example:
         result = opro_local.optimize("mails.csv", input="text", target="label", model="./my-model",
@@ -91,117 +28,195 @@ class RunResult(Mapping[str, Any]):
         result.verdict                        # "reliable gain"
         result.best.text                      # "Is this mail urgent? Answer yes or no."
         result.test.difference.interval       # (0.045, 0.173)
-        result["test"]["difference"]["value"] # the record's own names work, too
+        result["test"]["difference"]["value"] # the JSON's own names work, too
 
     Attributes:
-        record: everything, as in result.json; other kinds of runs have further keys in it.
+        name: the run's name.
+        outcome: what its trajectory decides, of a search or of an evaluation.
+        costs: calls, tokens and seconds.
+        engine: what ran, by role.
+        rule: how answers were scored; "" where nothing has a rule.
+        shares: whether scores are shares of rows; false of objectives on a scale of their own.
+        notices: what to know about the run.
     """
 
-    record: Mapping[str, Any]
+    name: str
+    outcome: SearchOutcome | EvaluationOutcome
+    costs: Costs
+    engine: Mapping[str, Any] | None
+    rule: str
+    shares: bool
+    notices: tuple[str, ...]
 
     def __getitem__(self, key: str) -> Any:
-        return self.record[key]
+        return self.to_json()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.record)
+        return iter(self.to_json())
 
     def __len__(self) -> int:
-        return len(self.record)
+        return len(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it stands in result.json: the one place that JSON is made."""
-        return copy.deepcopy(dict(self.record))
+        """The record that stands in the store and in result.json, see docs/result.md."""
+        record = {
+            "name": self.name,
+            "state": self.state,
+            **self.outcome.to_json(),
+            **self.costs.to_json(),
+            "engine": self.engine,
+            "rule": self.rule,
+            "shares": self.shares,
+            "notices": list(self.notices),
+        }
+        # A search's sentences come last; the other kinds have put theirs beside their figures.
+        record.setdefault("summary", list(self.summary))
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> RunResult:
+        """What `to_json` wrote, in this version or in one that opens the same stores."""
+        outcome: SearchOutcome | EvaluationOutcome
+        if record.get("kind") == EvaluationOutcome.KIND:
+            outcome = EvaluationOutcome.from_json(record)
+        else:
+            further = {name: value for name, value in record.items() if name not in NAMED}
+            outcome = SearchOutcome.from_json(record, further)
+        return cls(
+            name=record["name"],
+            outcome=outcome,
+            costs=Costs.from_json(record),
+            engine=record["engine"],
+            rule=record["rule"],
+            shares=record.get("shares", True),
+            notices=tuple(record["notices"]),
+        )
 
     @property
-    def name(self) -> str:
-        """The run's name."""
-        return str(self.record["name"])
+    def state(self) -> str:
+        """A run that has a result is finished; others are a RunProgress."""
+        return "finished"
+
+    @property
+    def search(self) -> SearchOutcome | None:
+        """The outcome of a search; None of an evaluation."""
+        return self.outcome if isinstance(self.outcome, SearchOutcome) else None
+
+    @property
+    def evaluation(self) -> EvaluationOutcome | None:
+        """The outcome of an evaluation; None of a search."""
+        return self.outcome if isinstance(self.outcome, EvaluationOutcome) else None
 
     @property
     def reason(self) -> str:
         """Why the search ended."""
-        return str(self.record["reason"])
+        return self.outcome.reason
 
     @property
     def digest(self) -> str:
         """64 hex digits over all solutions, scores and their order: equal runs have equal ones."""
-        return str(self.record["digest"])
+        return self.outcome.digest
 
     @property
     def steps(self) -> int:
         """The last step."""
-        return int(self.record["steps"])
+        return self.outcome.steps
 
     @property
     def verdict(self) -> str | None:
         """One of "reliable gain", "no reliable gain", "reliable loss: keep the baseline" or "not
         tested"; None of an evaluation, which compares pairs instead.
         """
-        verdict = self.record.get("verdict")
-        return None if verdict is None else str(verdict)
+        return self.search.verdict if self.search else None
 
     @property
     def summary(self) -> tuple[str, ...]:
         """The verdict in plain sentences."""
-        return tuple(self.record["summary"])
+        return self.outcome.summary
 
     @property
     def baseline(self) -> str:
         """The text of the first starting solution."""
-        return str(self.record["baseline"]["text"])
+        return self.outcome.baseline
 
     @property
     def best(self) -> Winner:
         """The solution that was chosen."""
-        best = self.record["best"]
-        shown = best.get("demonstrations", ())
-        examples = tuple(WorkedExample(row["id"], row["input"], row["answer"]) for row in shown)
-        return Winner(best["text"], examples, best["key"], best.get("step", 0))
+        return self.outcome.best
 
     @property
     def train(self) -> SplitResult | None:
         """On the rows that the search was steered by; None where nothing was scored on all."""
-        return self._split("train")
+        return self.search.train if self.search else None
 
     @property
     def validation(self) -> SplitResult | None:
         """On the rows that the winner was chosen by; None without such a split."""
-        return self._split("validation")
+        return self.search.validation if self.search else None
 
     @property
     def test(self) -> SplitResult | None:
         """On the rows that were opened once, for the baseline and the winner; None without them."""
-        return self._split("test")
-
-    def _split(self, name: str) -> SplitResult | None:
-        figures = self.record.get(name)
-        if not figures:
-            return None
-        difference = figures.get("difference")
-        return SplitResult(
-            _figures(figures["baseline"]),
-            _figures(figures["best"]),
-            _difference(difference) if difference else None,
-            figures.get("smallest_difference"),
-        )
+        return self.search.test if self.search else None
 
 
-NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated")
-
-
-def _figures(record: Mapping[str, Any]) -> Figures:
-    low, high = record["interval"]
-    metrics = {name: value for name, value in record.items() if name not in NAMED}
-    return Figures(
-        record["accuracy"],
-        record["n"],
-        (low, high),
-        record["extraction_failures"],
-        record["truncated"],
-        metrics,
+# The keys of a record that the parts of a result beside its outcome read.
+NAMED = frozenset(
+    (
+        *("name", "state", "calls", "tokens", "from_cache", "seconds", "test_opened"),
+        *("engine", "rule", "shares", "notices"),
     )
+)
 
 
-def _difference(record: Mapping[str, Any]) -> Difference:
-    low, high = record["interval"]
-    return Difference(record["value"], (low, high), record["p_value"])
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What a run that has not finished has so far.
+
+    Attributes:
+        name: the run's name.
+        state: "new", "running", "interrupted" or "failed".
+        reason: the error of a failed run; else the state.
+        digest: over what was scored on train.
+        steps, solutions: the last step; how many solutions were scored.
+        rejections: rejected replies by kind of reason.
+        baseline: the text of the first starting solution; "" before it is scored.
+        best: the text with the highest train score; "" before one is scored.
+        best_step: the step it came from.
+        train: baseline and best; None before they are scored on all rows.
+        costs: calls, tokens and seconds.
+        shares: see RunResult.
+    """
+
+    name: str
+    state: str
+    reason: str
+    digest: str
+    steps: int
+    solutions: int
+    rejections: Mapping[str, int]
+    baseline: str
+    best: str
+    best_step: int
+    train: SplitResult | None
+    costs: Costs
+    shares: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of a result, as far as it is known."""
+        record = {
+            "name": self.name,
+            "state": self.state,
+            "reason": self.reason,
+            "digest": self.digest,
+            "steps": self.steps,
+            "solutions": self.solutions,
+            "rejections": dict(self.rejections),
+            "baseline": {"text": self.baseline},
+            "best": {"text": self.best, "step": self.best_step},
+            "shares": self.shares,
+            **self.costs.to_json(),
+        }
+        if self.train is not None:
+            record["train"] = self.train.to_json()
+        return record

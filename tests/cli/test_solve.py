@@ -10,10 +10,14 @@ import re
 from pathlib import Path
 
 import pytest
+from made_results import made_result, made_search
 from running import ROOT, program, real, sets
 
 from opro_local.errors import UsageError
+from opro_local.problems.numeric.numeric import NumericFigures, Reference
 from opro_local.runs import repetitions
+from opro_local.runs.repetitions import Repetitions
+from opro_local.runs.run_result import RunResult
 
 SOLVER = ROOT / "tests" / "scripted_solver.py"
 SCRIPTS = {"linear-regression": "random_pair", "tsp": "random_tour"}
@@ -95,28 +99,23 @@ def test_mistakes_end_in_one_line_and_leave_no_folder(arguments, says, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def finished(gap: float | None, steps: int, reached: bool) -> dict:
-    return {
-        "gap": gap,
-        "steps": steps,
-        "evaluations": 8 * steps,
-        "reached": reached,
-        "digest": str(gap),
-    }
+def finished(value: float, optimum: float | None, steps: int) -> RunResult:
+    reference = None if optimum is None else Reference("t", optimum, "exact")
+    numeric = NumericFigures(value, reference, {}, {}, 8 * steps)
+    return made_result(made_search(digest=f"{value}-{steps}", steps=steps, numeric=numeric))
 
 
 def test_repetitions_come_together_as_in_the_papers_tables():
-    found = repetitions.combined(
-        [finished(0.5, 9, False), finished(0.0, 4, True), finished(0.0, 6, True)]
-    )
-    assert found["gap"] == 0.0 and found["steps"] == 4 and found["digest"] != "0.0"
+    three = Repetitions((finished(15, 10, 9), finished(10, 10, 4), finished(10, 10, 6)))
+    found = three.to_json()
+    assert found["gap"] == 0.0 and found["steps"] == 4 and found["digest"] != "10-4"
     assert found["repetitions"]["reached"] == 2
     assert found["repetitions"]["steps"] == {"mean": 5.0, "std": 1.0}
     assert found["repetitions"]["evaluations"] == {"mean": 40.0, "std": 8.0}
     assert found["repetitions"]["gap"]["mean"] == pytest.approx(1 / 6)
-    alone = finished(None, 3, False)
-    assert repetitions.combined([alone]) is alone
-    assert repetitions.combined([alone, alone])["repetitions"]["steps"] is None
+    alone = finished(9, None, 3)
+    assert Repetitions((alone,)).to_json() == alone.to_json()
+    assert Repetitions((alone, alone)).to_json()["repetitions"]["steps"] is None
 
 
 def test_another_problem_is_refused():

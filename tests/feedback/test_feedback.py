@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_results import made_result, made_search
 
 from opro_local import stats
 from opro_local.errors import DataError, OproError, StoreError, UsageError
@@ -22,6 +23,7 @@ from opro_local.feedback import Feedback, reoptimize
 from opro_local.feedback.experiment import OUTSIDE, Experiment, Terms, count, judge
 from opro_local.feedback.outcomes import Outcome, prompt_id, stamp
 from opro_local.feedback.standing import standings
+from opro_local.runs.winner import Winner
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -550,9 +552,8 @@ def test_too_few_labels_or_a_running_experiment_stop_a_search_before_it_starts(f
 
 def test_only_a_reliable_gain_becomes_challenger_and_a_loser_not_twice(feedback):
     def told(verdict: str, text: str, anyway: bool = False):
-        return reoptimize.challenge(
-            feedback, {"verdict": verdict, "best": {"text": text}}, Path("r"), 0.3, anyway
-        )
+        result = made_result(made_search(verdict=verdict, best=Winner(text, "key")))
+        return reoptimize.challenge(feedback, result, Path("r"), 0.3, anyway)
 
     assert told("no reliable gain", "Better words") == (None, "no challenger: no reliable gain")
     assert told("reliable gain", "Old words")[0] is None

@@ -9,12 +9,14 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from made_results import made_result, made_search
 from typer.testing import CliRunner
 
 from opro_local.cli import feedback as verbs
 from opro_local.errors import DataError, UsageError
 from opro_local.feedback import Feedback, reoptimize
 from opro_local.feedback.outcomes import Outcome, prompt_id
+from opro_local.runs.winner import Winner
 from opro_local.tasks import loading
 from opro_local.tasks.rows import MAX_FIELD
 
@@ -93,7 +95,8 @@ def test_a_search_tells_its_challenger_by_its_id_and_the_rows_left_out(feedback,
     log_rows(feedback)
     odd = log_odd_rows(feedback)
     text = next(text for text in map(str, range(100)) if prompt_id(text)[0].isalpha())
-    result = {"verdict": "reliable gain", "best": {"text": text}, "summary": ["better"]}
+    outcome = made_search(verdict="reliable gain", best=Winner(text, "key"), summary=("better",))
+    result = made_result(outcome)
     monkeypatch.setattr(verbs, "_searched", lambda config, folder: result)
     words = ["reoptimize", "--model", "m", "--run", "r", "--feedback", str(feedback.path)]
     lines = CliRunner().invoke(verbs.app, words).output.splitlines()

@@ -54,7 +54,7 @@ def solved(script, *overrides: str) -> dict:
     outcome = drive(
         ready.search(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
     )
-    return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory)
+    return ready.summarize(trajectory, outcome, 0.05).to_json()
 
 
 def test_the_first_seeds_give_the_instances_of_the_reference_code():

@@ -14,7 +14,7 @@ from test_mixing import driven, mixed
 from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.problems.prompt.selection import ROWS_DOUBT, UNKNOWN, promise
-from opro_local.runs.result import ways
+from opro_local.runs.result import operator_figures
 from opro_local.search.similarity import ngrams
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution
@@ -72,9 +72,12 @@ def test_so_many_drafts_are_written_for_each_text_that_is_scored(tables):
     asked = [len(batch.requests) for batch in batches if batch.label.endswith("/propose")]
     scored = [sum(entry.step == step for entry in trajectory.entries) for step in (1, 2)]
     assert asked == [12, 12] and scored == [4, 4]
-    told = ways(trajectory).values()
+    operators = operator_figures(trajectory).values()
     assert (
-        sum(way["scored"] for way in told) == 1 + 8 < sum(way["usable"] for way in told) <= 1 + 24
+        sum(own.scored for own in operators)
+        == 1 + 8
+        < sum(own.usable for own in operators)
+        <= 1 + 24
     )
 
 
@@ -108,10 +111,10 @@ def test_a_draft_that_waits_counts_as_no_gain(tables):
 
 def test_without_more_drafts_everything_new_is_scored(tables):
     _, trajectory, _, _ = driven(mixed(tables, drafts=1))
-    told = ways(trajectory).values()
+    operators = operator_figures(trajectory).values()
     assert (
-        sum(way["scored"] for way in told)
-        == sum(way["usable"] for way in told)
+        sum(own.scored for own in operators)
+        == sum(own.usable for own in operators)
         == len(trajectory.entries)
     )
 

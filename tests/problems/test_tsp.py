@@ -42,7 +42,7 @@ def driven(ready: Plan, script) -> tuple[dict, Trajectory]:
     outcome = drive(
         ready.search(trajectory), {"optimizer": ScriptedEngine.of(script, 1 << 20)}, trajectory
     )
-    return ready.conclude(ready.summarize(trajectory, outcome, 0.05), trajectory), trajectory
+    return ready.summarize(trajectory, outcome, 0.05).to_json(), trajectory
 
 
 def square(*more: str) -> Plan:

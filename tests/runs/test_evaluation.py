@@ -9,16 +9,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_results import made_result
 from running import program
 
 from opro_local.config import reading
 from opro_local.errors import DataError, UsageError
 from opro_local.runs import evaluated_rows, prompt_file
+from opro_local.runs.evaluation import EvaluationOutcome, PromptFigures
 from opro_local.runs.events import BatchStart, Listener
+from opro_local.runs.figures import Figures
 from opro_local.runs.headroom import headroom
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan, varied_instructions
 from opro_local.runs.run import run
+from opro_local.runs.run_result import RunResult
+from opro_local.runs.winner import Winner
 from opro_local.types import Completion, Prompt
 
 PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
@@ -185,26 +190,24 @@ def test_a_judge_needs_no_targets_and_then_has_nothing_to_agree_with(tables, tmp
     assert score.value == 1.0 and score.metrics == {}
 
 
-def found_with(*accuracies, p_value, n=50, failures=0):
+def evaluated(*accuracies, p_value, n=50, failures=0) -> RunResult:
     prompts = [
-        {
-            "accuracy": a,
-            "n": n,
-            "extraction_failures": failures,
-            "truncated": failures,
-            "text": str(a),
-        }
-        for a in accuracies
+        PromptFigures(number, str(a), (), Figures(a, n, (a, a), failures, failures, {}), 0)
+        for number, a in enumerate(accuracies, 1)
     ]
-    return {"prompts": prompts, "equal_p_value": p_value, "optimism": 0.02}
+    outcome = EvaluationOutcome(
+        *("evaluated", "0", "0", Winner("0", "0"), tuple(prompts), (), 0.02, p_value),
+        *(0.1, 0.05, "train"),
+    )
+    return made_result(outcome)
 
 
 def test_headroom_needs_more_than_noise():
-    assert headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["verdict"] == "yes"
-    assert headroom(found_with(0.5, 0.7, 0.6, p_value=0.01))["gain"] == pytest.approx(0.18)
-    assert headroom(found_with(0.5, 0.54, p_value=0.4))["verdict"] == "no sign of it"
-    assert headroom(found_with(0.98, 0.2, p_value=1e-9))["verdict"] == "nothing left to gain"
-    words = headroom(found_with(0.0, 0.02, p_value=0.6, failures=49))["words"]
+    assert headroom(evaluated(0.5, 0.7, 0.6, p_value=0.01)).verdict == "yes"
+    assert headroom(evaluated(0.5, 0.7, 0.6, p_value=0.01)).gain == pytest.approx(0.18)
+    assert headroom(evaluated(0.5, 0.54, p_value=0.4)).verdict == "no sign of it"
+    assert headroom(evaluated(0.98, 0.2, p_value=1e-9)).verdict == "nothing left to gain"
+    words = headroom(evaluated(0.0, 0.02, p_value=0.6, failures=49)).words
     assert "98 % of the answers could not be read; 98 % were cut" in words[-1]
 
 

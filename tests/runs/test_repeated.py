@@ -37,7 +37,7 @@ def ruled(tables, tmp_path) -> Path:
 def refused(tables, folder, said: str) -> None:
     """The config is refused for this folder, and what had been finished there stays."""
     before = describe(folder)
-    assert before["state"] == "finished"
+    assert before.state == "finished"
     with pytest.raises(UsageError, match=said):
         run(make_plan(reading.build(tables)), folder)
     assert describe(folder) == before
@@ -128,7 +128,7 @@ def test_a_run_of_an_earlier_build_does_not_break_the_list(own_scale, tmp_path):
     store.put(state="interrupted", shares=None)
     store.close()
     (row,) = overview(tmp_path / "runs")
-    assert row["best"] == 250.375
+    assert row.best == 250.375
 
 
 def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, monkeypatch):
@@ -139,14 +139,12 @@ def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, m
     assert "best 250.375\n" in said.output
 
     def stop(event):
-        if describe(tmp_path / "runs" / "b")["solutions"]:
+        if describe(tmp_path / "runs" / "b").solutions:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(own_scale, tmp_path / "runs" / "b", Listener(stop))
-    assert [(row["state"], row["shares"]) for row in overview(tmp_path / "runs")][1] == (
-        "interrupted",
-        False,
-    )
+    _, row = overview(tmp_path / "runs")
+    assert (row.state, row.shares) == ("interrupted", False)
     said = CliRunner().invoke(app, ["show", "runs/b"])
     assert "250.375" in said.output and "%" not in said.output

@@ -156,7 +156,7 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     assert len(validation) == 24 and all(
         2 <= len(entry.solution.demonstrations) <= 8 for entry in validation
     )
-    found = ready.summarize(trajectory, outcome, 0.05)
+    found = ready.summarize(trajectory, outcome, 0.05).to_json()
     assert found["scored"] == 24 * 24 + 24 and len(found["curve"]) == 3
     assert search.PAIRS == 24 * 24
 

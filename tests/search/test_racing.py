@@ -280,12 +280,9 @@ def test_a_race_scores_fewer_pairs_and_what_survives_as_a_full_run_would(tables)
         assert e.score.value == pytest.approx(e.score.values.mean())
     assert outcome.best not in {e.solution for e in dropped}
     found = ready.summarize(trajectory, outcome, 0.05)
-    assert found["partial"] == len(dropped) and found["pairs"] == sum(
-        e.score.n for e in trajectory.entries
-    )
-    assert found["pairs"] < found["solutions"] * len(rows) and found["train"]["best"]["n"] == len(
-        rows
-    )
+    assert found.partial == len(dropped)
+    assert found.pairs == sum(e.score.n for e in trajectory.entries)
+    assert found.pairs < found.solutions * len(rows) and found.train.best.n == len(rows)
 
 
 def test_a_race_in_one_block_is_a_full_run(tables):
@@ -310,7 +307,7 @@ def test_a_subset_is_drawn_by_the_seed_and_its_leaders_are_scored_in_full(tables
     assert len({(e.step, e.position) for e in trajectory.entries}) == len(trajectory.entries)
     assert (
         outcome.best in {e.solution for e in whole}
-        and ready.summarize(trajectory, outcome, 0.05)["train"]
+        and ready.summarize(trajectory, outcome, 0.05).train
     )
     assert run(tables, *subset, "evaluation.finalists=3")[1].digest() == trajectory.digest()
 

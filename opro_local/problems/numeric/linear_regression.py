@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from opro_local.problems.numeric.baselines import (
     coordinate_search,
     random_search,
 )
-from opro_local.problems.numeric.numeric import Reference, completed
+from opro_local.problems.numeric.numeric import NumericFigures, Reference, numeric_figures
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
     Batch,
@@ -177,8 +176,8 @@ class LinearRegression:
         """There are no rows to show."""
         return ()
 
-    def conclude(self, result: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result with the optimum, the true pair and the baselines at as many evaluated
+    def figures(self, trajectory: Trajectory) -> NumericFigures:
+        """The best pair beside the optimum, the true pair and the baselines at as many evaluated
         pairs.
         """
         starts = [self.pair(seed.text) for seed in self._seeds]
@@ -188,17 +187,22 @@ class LinearRegression:
             "coordinate_search": coordinate_search(*asked, self.box),
             "random_search": random_search(*asked, self.box.draw),
         }
-        result = completed(result, trajectory, self.optimum, baselines)
         w, b, least = self._least_squares()
-        result["least_squares"] = {"w": w, "b": b, "value": least}
         truth = self.solution(self.truth).text
         proposed = any(entry.solution.text == truth for entry in trajectory.entries)
-        result["truth"] = {"text": truth, "value": -self.target, "proposed": proposed}
-        if result["reason"].startswith("target score"):
-            result["reason"] = "a pair no worse than the true one was found"
-            if proposed:
-                result["reason"] = "the true pair was proposed"
-        return result
+        further = {
+            "least_squares": {"w": w, "b": b, "value": least},
+            "truth": {"text": truth, "value": -self.target, "proposed": proposed},
+        }
+        return numeric_figures(trajectory, self.optimum, baselines, further)
+
+    def ending(self, reason: str, figures: NumericFigures) -> str:
+        """Why the search ended, in the problem's own words where its target was reached."""
+        if not reason.startswith("target score"):
+            return reason
+        if figures.further["truth"]["proposed"]:
+            return "the true pair was proposed"
+        return "a pair no worse than the true one was found"
 
     def _least_squares(self) -> tuple[float, float, float]:
         (w, b), _, _, _ = np.linalg.lstsq(

@@ -8,7 +8,8 @@ objectives or baselines.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from opro_local.search.trajectory import Trajectory
@@ -33,44 +34,100 @@ def proposals(trajectory: Trajectory) -> dict[str, int]:
     return {"valid": scored, "invalid": len(refused) - duplicate, "duplicate": duplicate}
 
 
-def completed(
-    result: Mapping[str, Any],
+@dataclass(frozen=True, slots=True)
+class NumericFigures:
+    """What a minimized objective adds to the result of a search.
+
+    Attributes:
+        value: the best objective; the scores are minus the objective.
+        reference: the optimum; None where none is known.
+        baselines: name to objective, each at as many evaluated points as the search had.
+        proposals: see `proposals`.
+        evaluations: how many solutions were scored.
+        further: what one problem only has, such as linear regression's true pair; JSON-able.
+    """
+
+    value: float
+    reference: Reference | None
+    baselines: Mapping[str, float]
+    proposals: Mapping[str, int]
+    evaluations: int
+    further: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def optimum(self) -> float | None:
+        """The least objective there is; None where it is not known."""
+        return None if self.reference is None else self.reference.value
+
+    @property
+    def gap(self) -> float | None:
+        """best / optimum - 1; None without an optimum, or with one of 0 that was not reached."""
+        return gap(self.value, self.optimum)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the best is the optimum."""
+        return self.optimum is not None and self.value <= self.optimum * (1 + 1e-9)
+
+    def summary(self) -> tuple[str, ...]:
+        """The replies and the best against the optimum, one line each."""
+        asked = sum(self.proposals.values())
+        new, known, refused = (self.proposals[kind] for kind in ("valid", "duplicate", "invalid"))
+        readable = f" ({100 * (asked - refused) / asked:.0f} % valid)" if asked else ""
+        first = f"{asked} replies{readable}: {new} new, {known} known already, {refused} refused."
+        if self.reached:
+            return first, "The optimum was reached."
+        if self.gap is not None:
+            return first, f"The best lies {100 * self.gap:.1f} % above the optimum."
+        return (first,)
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/numeric.md shows it; `value` stands with the best solution."""
+        known = None
+        if self.reference is not None:
+            known = {"text": self.reference.text, "method": self.reference.method}
+        return {
+            "optimum": self.optimum,
+            "gap": self.gap,
+            "reference": known,
+            "baselines": dict(self.baselines),
+            "proposals": dict(self.proposals),
+            "evaluations": self.evaluations,
+            "reached": self.reached,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], further: Mapping[str, Any]) -> NumericFigures:
+        """What `to_json` wrote, among the other keys of a result."""
+        known = record["reference"]
+        reference = None
+        if known:
+            reference = Reference(known["text"], record["optimum"], known["method"])
+        return cls(
+            value=record["best"]["value"],
+            reference=reference,
+            baselines=record["baselines"],
+            proposals=record["proposals"],
+            evaluations=record["evaluations"],
+            further=further,
+        )
+
+
+def numeric_figures(
     trajectory: Trajectory,
     reference: Reference | None,
     baselines: Mapping[str, float],
-) -> dict[str, Any]:
-    """A search's result with what a minimized objective adds to it.
-
-    Args:
-        result: what result.summarize gives.
-        trajectory: of a finished search; the objective is minus its scores.
-        reference: the optimum; None where none is known.
-        baselines: name to objective, each at as many evaluated points as the trajectory has.
-
-    Returns:
-        `result`, its `steps` counting those too that scored nothing, and `best.value`, `optimum`,
-        `gap` (best / optimum - 1; None without an optimum, or with one of 0 that was not reached),
-        `reference`, `baselines`, `proposals`, `evaluations`, `reached` and `summary`.
-    """
-    value = -trajectory.top(1)[0].score.value
-    optimum = None if reference is None else reference.value
-    counts = proposals(trajectory)
-    known = None if reference is None else {"text": reference.text, "method": reference.method}
-    steps = [entry.step for entry in trajectory.entries]
-    steps += [rejection.step for rejection in trajectory.rejections]
-    whole = {
-        **result,
-        "steps": max(steps),
-        "best": {**result["best"], "value": value},
-        "optimum": optimum,
-        "gap": gap(value, optimum),
-        "reference": known,
-        "baselines": dict(baselines),
-        "proposals": counts,
-        "evaluations": len(trajectory.entries),
-        "reached": optimum is not None and value <= optimum * (1 + 1e-9),
-    }
-    return {**whole, "summary": summary(whole)}
+    further: Mapping[str, Any] = MappingProxyType({}),
+) -> NumericFigures:
+    """What a finished search of a minimized objective came to; see NumericFigures."""
+    return NumericFigures(
+        value=-trajectory.top(1)[0].score.value,
+        reference=reference,
+        baselines=dict(baselines),
+        proposals=proposals(trajectory),
+        evaluations=len(trajectory.entries),
+        further=dict(further),
+    )
 
 
 def gap(value: float, optimum: float | None) -> float | None:
@@ -80,17 +137,3 @@ def gap(value: float, optimum: float | None) -> float | None:
     if value <= optimum:
         return 0.0
     return value / optimum - 1 if optimum > 0 else None
-
-
-def summary(result: Mapping[str, Any]) -> list[str]:
-    """The replies and the best against the optimum, one line each."""
-    counts, share = result["proposals"], result["gap"]
-    asked = sum(counts.values())
-    readable = f" ({100 * (asked - counts['invalid']) / asked:.0f} % valid)" if asked else ""
-    new, known, refused = counts["valid"], counts["duplicate"], counts["invalid"]
-    lines = [f"{asked} replies{readable}: {new} new, {known} known already, {refused} refused."]
-    if result["reached"]:
-        return [*lines, "The optimum was reached."]
-    if share is not None:
-        return [*lines, f"The best lies {100 * share:.1f} % above the optimum."]
-    return lines

@@ -14,7 +14,6 @@ import re
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from opro_local.errors import UsageError
 from opro_local.problems.ask import ask_once
 from opro_local.problems.numeric import tsp_tours
 from opro_local.problems.numeric.baselines import random_search
-from opro_local.problems.numeric.numeric import Reference, completed
+from opro_local.problems.numeric.numeric import NumericFigures, Reference, numeric_figures
 from opro_local.problems.numeric.tsp_chain import Chain, reseeded
 from opro_local.problems.numeric.tsp_points import Points
 from opro_local.problems.numeric.tsp_tours import Tour
@@ -161,8 +160,8 @@ class Tsp:
         """There are no rows to show."""
         return ()
 
-    def conclude(self, result: dict[str, Any], trajectory: Trajectory) -> dict[str, Any]:
-        """The result with the optimum, the heuristics and random tours, as many as were
+    def figures(self, trajectory: Trajectory) -> NumericFigures:
+        """The best tour beside the optimum, the heuristics and random tours, as many as were
         evaluated.
         """
         starts = [tour_of(seed.text) for seed in self._seeds]
@@ -177,10 +176,13 @@ class Tsp:
             floor,
             lambda rng: tsp_tours.random_tour(self.nodes, rng),
         )
-        result = completed(result, trajectory, self.optimum, baselines)
-        if result["reason"].startswith("target score") and result["reached"]:
-            result["reason"] = "a shortest tour was found"
-        return result
+        return numeric_figures(trajectory, self.optimum, baselines)
+
+    def ending(self, reason: str, figures: NumericFigures) -> str:
+        """Why the search ended, in the problem's own words where its target was reached."""
+        if reason.startswith("target score") and figures.reached:
+            return "a shortest tour was found"
+        return reason
 
     def _starts(self, seed: int) -> list[Solution]:
         """The starts, all different; there may be fewer tours than are wanted."""

@@ -19,6 +19,7 @@ from opro_local.problems.agent.suite import Suite, read_suite, read_text
 from opro_local.problems.command import check_command, command_digest, folder_digest
 from opro_local.problems.function import file_digest
 from opro_local.programs.program import Program, ProgramEngine
+from opro_local.runs import result
 from opro_local.runs.plans.function import form_for
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.search.metaprompts import metaprompt
@@ -46,17 +47,23 @@ def agent_file_plan(config: Config) -> Plan:
     form = config.search.metaprompt
     if form == "auto":
         form = form_for(cards["optimizer"], f"agent_{settings.edit}")
+
+    def changed(text: str) -> str:
+        return diff(original, text, file.name)
+
     problem = AgentFileProblem(original, suite, settings, config.search, metaprompt.load(form))
     return replace(
         search_plan(config, problem, cards, form),
         others={"program": ProgramEngine(programs, settings.parallel)} if programs else {},
         identity=agent_identity(file, Path(settings.suite), programs, suite),
         check=lambda engines: _check_fit(problem, engines["scorer"]) if asks_scorer else None,
-        conclude=lambda figures, _: {
-            **figures,
-            "diff": diff(original, figures["best"]["text"], file.name),
+        summarize=lambda trajectory, ended, alpha: replace(
+            result.summarize(trajectory, ended, alpha), diff=changed(ended.best.text)
+        ),
+        files=lambda whole: {
+            "best.txt": whole.best.text,
+            "best.diff": changed(whole.best.text),
         },
-        files=lambda result: {"best.txt": result["best"]["text"], "best.diff": result["diff"]},
     )
 
 

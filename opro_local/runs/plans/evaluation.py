@@ -56,11 +56,8 @@ def evaluation_plan(config: Config) -> Plan:
         search=search,
         models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
         identity={**plan.identity, "evaluation": split},
-        summarize=evaluation.summarize,
-        conclude=lambda figures, _: {
-            **figures,
-            "split": split,
-            "summary": evaluation.words(figures),
-        },
+        summarize=lambda trajectory, ended, alpha: evaluation.summarize(
+            trajectory, ended, alpha, split
+        ),
         files=lambda result: {},
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from opro_local.config.problem import LinearRegressionSettings
 from opro_local.config.settings import Config
 from opro_local.problems.numeric.linear_regression import LinearRegression
-from opro_local.runs.plans.numeric import form_and_constraint, minimizing
+from opro_local.runs.plans.numeric import form_and_constraint, minimizing, summarizing
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 
 
@@ -24,5 +24,5 @@ def linear_regression_plan(config: Config) -> Plan:
     return replace(
         search_plan(minimizing(config, problem.target), problem, cards, form),
         shares=False,
-        conclude=problem.conclude,
+        summarize=summarizing(problem),
     )

@@ -7,12 +7,29 @@ one problem (linear_regression.py, tsp.py).
 from __future__ import annotations
 
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from opro_local.config.problem import LinearRegressionSettings, TspSettings
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card
+from opro_local.problems.numeric.numeric import NumericFigures
+from opro_local.runs import result
+from opro_local.runs.plans.plan import Summarize
+from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.search.loop import SearchResult
 from opro_local.search.metaprompts import metaprompt
+from opro_local.search.trajectory import Trajectory
+
+
+class MinimizedProblem(Protocol):
+    """What the result of a numeric problem is made with."""
+
+    def figures(self, trajectory: Trajectory) -> NumericFigures:
+        """The best beside the optimum and the baselines."""
+
+    def ending(self, reason: str, figures: NumericFigures) -> str:
+        """Why the search ended, in the problem's own words where its target was reached."""
 
 
 def form_and_constraint(
@@ -45,3 +62,22 @@ def minimizing(config: Config, target: float | None) -> Config:
     if settings.target_score is None:
         changes["target_score"] = target
     return config.model_copy(update={"search": settings.model_copy(update=changes)})
+
+
+def summarizing(problem: MinimizedProblem) -> Summarize:
+    """What makes the outcome of a numeric problem's search."""
+
+    def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SearchOutcome:
+        figures = problem.figures(trajectory)
+        # Steps that scored nothing count too: each asked the optimizer.
+        steps = [entry.step for entry in trajectory.entries]
+        steps += [rejection.step for rejection in trajectory.rejections]
+        return replace(
+            result.summarize(trajectory, ended, alpha),
+            reason=problem.ending(ended.reason, figures),
+            steps=max(steps),
+            numeric=figures,
+            summary=figures.summary(),
+        )
+
+    return summarize

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card, card_for
 from opro_local.runs import hosting, result
+from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.hosting import Hosting
+from opro_local.runs.run_result import RunResult
+from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.search import similarity
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts import metaprompt
@@ -31,9 +34,13 @@ from opro_local.types import Batch, BatchResult, Engine, Problem, Role
 Search = Callable[[Trajectory], Generator[Batch, BatchResult, SearchResult]]
 
 
-def _best_text(result: Mapping[str, Any]) -> dict[str, str]:
+# What a run came to, from its trajectory, its end and alpha.
+Summarize = Callable[[Trajectory, SearchResult, float], SearchOutcome | EvaluationOutcome]
+
+
+def _best_text(result: RunResult) -> dict[str, str]:
     """The best solution's text as a file."""
-    return {"best.txt": result["best"]["text"] + "\n"}
+    return {"best.txt": result.best.text + "\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,7 @@ class Plan:
         shares: whether scores are shares of rows that are right, and read as percent.
         check: called with the engines before the first request of a new run; raises when something
         can't fit.
-        summarize: makes the result of what was driven; `result.summarize` for a search.
-        conclude: completes the result with what only the problem knows, and returns it.
+        summarize: makes the outcome of what was driven, with what only the problem knows.
         remarks: lines for the user once it was driven.
         files: what is left in the folder beside result.json, by file name, made from the result.
     """
@@ -69,10 +75,9 @@ class Plan:
     rule: str = ""
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
-    summarize: Callable[[Trajectory, SearchResult, float], dict[str, Any]] = result.summarize
-    conclude: Callable[[dict[str, Any], Trajectory], dict[str, Any]] = lambda figures, _: figures
+    summarize: Summarize = result.summarize
     remarks: Callable[[], Sequence[str]] = tuple
-    files: Callable[[dict[str, Any]], Mapping[str, str]] = _best_text
+    files: Callable[[RunResult], Mapping[str, str]] = _best_text
 
 
 OwnSettings = TypeVar("OwnSettings", bound=BaseModel)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,15 +23,20 @@ from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import code_digest, function_name
-from opro_local.runs.plans.plan import Plan, cards_of, search_plan
+from opro_local.runs import result
+from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
+from opro_local.runs.run_result import RunResult
+from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import choosing
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.rule import Rule
+from opro_local.search.loop import SearchResult
 from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Engine, Example, Role, Solution
+from opro_local.types import Engine, Example, Role
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many
 # (paper section 5.1).
@@ -82,7 +87,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         notices=(*task.notices, *choosing.rare_labels(task, config.task, rule)),
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
-        conclude=lambda figures, _: _with_prompt(figures, problem),
+        summarize=_summarizing(problem),
         remarks=rule.notices,
         files=_files,
     )
@@ -122,22 +127,38 @@ def _check_seeds(problem: PromptProblem) -> None:
             )
 
 
-def _with_prompt(figures: dict[str, Any], problem: PromptProblem) -> dict[str, Any]:
-    """The result with the whole prompt of a best solution that shows worked examples."""
-    best = figures["best"]
-    if "demonstrations" not in best:
-        return figures
-    solution = Solution(best["text"], tuple(best["demonstrations"]))
-    return {**figures, "best": {**best, **problem.readable(solution)}}
+def _summarizing(problem: PromptProblem) -> Summarize:
+    """What makes the outcome of a search for a prompt."""
+
+    def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SearchOutcome:
+        outcome = result.summarize(trajectory, ended, alpha)
+        if not ended.best.demonstrations:
+            return outcome
+        return replace(outcome, best=_with_prompt(outcome.best, problem.readable(ended.best)))
+
+    return summarize
 
 
-def _files(result: dict[str, Any]) -> dict[str, str]:
+def _with_prompt(best: Winner, readable: Mapping[str, Any]) -> Winner:
+    """A winner that shows worked examples with its whole prompt, see PromptProblem.readable."""
+    examples = [
+        WorkedExample(shown["id"], shown["input"], shown["answer"])
+        for shown in readable["demonstrations"]
+    ]
+    return replace(
+        best,
+        demonstrations=tuple(examples),
+        messages=tuple(readable.get("messages", ())),
+        prompt=readable.get("prompt"),
+        stop=tuple(readable["stop"]),
+    )
+
+
+def _files(result: RunResult) -> dict[str, str]:
     """The best instruction as text; with worked examples also the whole prompt."""
-    best = result["best"]
-    keys = ("text", "demonstrations", "messages", "prompt", "stop")
-    whole = {key: best[key] for key in keys if key in best}
-    files = {"best.txt": best["text"] + "\n"}
-    if len(whole) > 1:
+    files = {"best.txt": result.best.text + "\n"}
+    if result.best.demonstrations:
+        whole = result.best.file_to_json()
         files["best.json"] = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     return files
 

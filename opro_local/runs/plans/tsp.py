@@ -15,7 +15,7 @@ import numpy as np
 from opro_local.config.problem import TspSettings
 from opro_local.config.settings import Config
 from opro_local.problems.numeric import tsp, tsp_points
-from opro_local.runs.plans.numeric import form_and_constraint, minimizing
+from opro_local.runs.plans.numeric import form_and_constraint, minimizing, summarizing
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.search.metaprompts import metaprompt
 
@@ -37,7 +37,7 @@ def tsp_plan(config: Config) -> Plan:
         identity={"points": hashlib.sha256(points.distances.tobytes()).hexdigest()[:16]},
         notices=() if problem.optimum else (unknown,),
         shares=False,
-        conclude=problem.conclude,
+        summarize=summarizing(problem),
     )
 
 

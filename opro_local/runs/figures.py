@@ -1,0 +1,214 @@
+"""What prompts earned on a split, as a result holds it.
+
+For: the figures of one score, of baseline against best, and of the solutions side by side, each
+with its JSON. Not for: the whole of a result (run_result.py), or working it out (result.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opro_local import stats
+from opro_local.stats import Difference
+from opro_local.types import Score
+
+# `evaluation.alpha` of results that were written before they named it.
+FORMER_ALPHA = 0.05
+
+NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a prompt earned on a split.
+
+    Attributes:
+        accuracy: the mean score, in [0, 1]; for other objectives the value itself.
+        n: how many rows.
+        interval: of the mean, at the run's level (`evaluation.alpha`); None of an objective on a
+            scale of its own in a run that has not ended.
+        extraction_failures: answers from which nothing could be read.
+        truncated: answers that were cut at the token limit.
+        metrics: further figures, such as "strict".
+    """
+
+    accuracy: float
+    n: int
+    interval: tuple[float, float] | None
+    extraction_failures: int
+    truncated: int
+    metrics: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        return {
+            "accuracy": self.accuracy,
+            "n": self.n,
+            **({} if self.interval is None else {"interval": list(self.interval)}),
+            "extraction_failures": self.extraction_failures,
+            "truncated": self.truncated,
+            **self.metrics,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Figures:
+        """What `to_json` wrote."""
+        return cls(
+            accuracy=record["accuracy"],
+            n=record["n"],
+            interval=_pair(record.get("interval")),
+            extraction_failures=record["extraction_failures"],
+            truncated=record["truncated"],
+            metrics={name: value for name, value in record.items() if name not in NAMED},
+        )
+
+
+def figures_of(score: Score, alpha: float) -> Figures:
+    """A score as results show it, with an interval at the level 1 - alpha."""
+    return Figures(
+        accuracy=score.value,
+        n=score.n,
+        interval=stats.mean_interval(score.values, alpha),
+        extraction_failures=score.failures,
+        truncated=score.truncated,
+        metrics=dict(score.metrics),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """Baseline and best on one split.
+
+    Attributes:
+        baseline, best: what each earned.
+        difference: best minus baseline on the same rows; None on other splits than test.
+        smallest_difference: what is usually told from noise with so many rows, in [0, 1]; None on
+            other splits than test.
+    """
+
+    baseline: Figures
+    best: Figures
+    difference: Difference | None = None
+    smallest_difference: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        sides: dict[str, Any] = {
+            "baseline": self.baseline.to_json(),
+            "best": self.best.to_json(),
+        }
+        if self.difference is not None:
+            sides["difference"] = difference_to_json(self.difference)
+            sides["smallest_difference"] = self.smallest_difference
+        return sides
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> SplitResult:
+        """What `to_json` wrote."""
+        difference = record.get("difference")
+        return cls(
+            baseline=Figures.from_json(record["baseline"]),
+            best=Figures.from_json(record["best"]),
+            difference=difference_from_json(difference) if difference else None,
+            smallest_difference=record.get("smallest_difference"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """A solution that was scored on validation: its text, the ids of its worked examples, and what
+    it earned on the rows it was selected on and on those it was not.
+    """
+
+    text: str
+    demonstrations: tuple[str, ...]
+    train: Figures
+    validation: Figures
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        return {
+            "text": self.text,
+            **demonstrations_to_json(self.demonstrations),
+            "train": self.train.to_json(),
+            "validation": self.validation.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Leader:
+        """What `to_json` wrote."""
+        return cls(
+            text=record["text"],
+            demonstrations=tuple(record.get("demonstrations", ())),
+            train=Figures.from_json(record["train"]),
+            validation=Figures.from_json(record["validation"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFigures:
+    """What one operator of a mixed search came to.
+
+    Attributes:
+        proposed: how many candidates it proposed.
+        usable: how many of them were new solutions.
+        scored: how many of these were scored; None in runs of older builds.
+        mean_gain: on the parents, at least 0; None of starting solutions, which have none.
+        best: the highest train score; None where nothing was scored.
+    """
+
+    proposed: int = 0
+    usable: int = 0
+    scored: int | None = 0
+    mean_gain: float | None = None
+    best: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        return {
+            "proposed": self.proposed,
+            "usable": self.usable,
+            **({} if self.scored is None else {"scored": self.scored}),
+            "mean_gain": self.mean_gain,
+            "best": self.best,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> OperatorFigures:
+        """What `to_json` wrote."""
+        return cls(
+            proposed=record["proposed"],
+            usable=record["usable"],
+            scored=record.get("scored"),
+            mean_gain=record["mean_gain"],
+            best=record["best"],
+        )
+
+
+def demonstrations_to_json(ids: tuple[str, ...]) -> dict[str, Any]:
+    """The ids of worked examples, where there are some."""
+    return {"demonstrations": list(ids)} if ids else {}
+
+
+def difference_to_json(difference: Difference) -> dict[str, Any]:
+    """A paired difference as results show it."""
+    return {
+        "value": difference.value,
+        "interval": list(difference.interval),
+        "p_value": difference.p_value,
+    }
+
+
+def difference_from_json(record: Mapping[str, Any]) -> Difference:
+    """What `difference_to_json` wrote."""
+    low, high = record["interval"]
+    return Difference(record["value"], (low, high), record["p_value"])
+
+
+def _pair(bounds: list[float] | None) -> tuple[float, float] | None:
+    if bounds is None:
+        return None
+    low, high = bounds
+    return low, high
