@@ -134,6 +134,20 @@ class BatchResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How a model's replies show what it thinks before it answers.
+
+    Attributes:
+        opened: whether its prompts leave a thought open, so that a reply begins inside it.
+        marks: marks of its own around a thought, as pairs (opening, closing), beside those that
+            every reader knows.
+    """
+
+    opened: bool = False
+    marks: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True)
 class Solution:
     """A proposed text, and for prompt problems the ids of train rows shown as demonstrations, in
@@ -339,6 +353,8 @@ class EngineSettings:
         batch_tokens: padded tokens per forward batch of the transformers engine.
         adapters: folders of the LoRA adapters that requests may ask for; vLLM only.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
+        thinking_tokens: new tokens for a thought, by which the context is longer where
+            `max_model_len` is None.
         engine_args: passed to the engine's constructor as they are.
         script: "file.py:function" for the scripted engine.
         stall_seconds: a batch without any progress for this long ends as an EngineError.
@@ -359,6 +375,7 @@ class EngineSettings:
     batch_tokens: int = field(default=8192, metadata=NOT_IN_CACHE_KEY)
     adapters: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    thinking_tokens: int = field(default=0, metadata=NOT_IN_CACHE_KEY)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     script: str | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
     stall_seconds: float = field(default=900.0, metadata=NOT_IN_CACHE_KEY)

@@ -123,6 +123,9 @@ class ModelSettings(Section):
     max_tokens: int | None = Field(
         None, ge=1, description="New tokens per answer; none: by the rule or the form."
     )
+    thinking_tokens: int | None = Field(
+        None, ge=0, description="New tokens for a thought; none: 4096 where the model thinks."
+    )
     chat: bool | None = Field(
         None, description="Whether to use the chat template; none: as the card says."
     )

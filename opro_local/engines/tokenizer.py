@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opro_local.errors import EngineError, ModelError
+from opro_local.models import thinking
 from opro_local.types import Prompt
 
 SENTINEL = "OPROSENTINELOPRO"  # stands for the user's text; no template or vocabulary has it
@@ -156,7 +157,7 @@ class PromptTokenizer:
         """
         shape = self._shape_of(prompt)
         if shape is None:
-            return (), self._render(prompt, prompt.text) + prompt.prefill
+            return (), thinking.begun(self._render(prompt, prompt.text), prompt.prefill)
         return shape.ids, shape.after_ids(prompt.text)
 
     def _shape_of(self, prompt: Prompt) -> TemplateShape | None:
@@ -179,7 +180,8 @@ class PromptTokenizer:
         for strips in (False, True):
             shape = TemplateShape(parts[0], parts[1], strips)
             if [shape.around(text) for text in samples] == rendered:
-                return self._with_ids(shape._replace(tail=shape.tail + prompt.prefill), samples)
+                tail = thinking.begun(shape.tail, prompt.prefill)
+                return self._with_ids(shape._replace(tail=tail), samples)
         return None
 
     def _with_ids(self, shape: TemplateShape, samples: list[str]) -> TemplateShape:

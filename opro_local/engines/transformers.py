@@ -76,7 +76,7 @@ class TransformersEngine(Engine):
         )
         cuda = torch.cuda.is_available()
         limit = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
-        default = 8192 if cuda else 2048
+        default = (8192 if cuda else 2048) + settings.thinking_tokens
         self.max_model_len = min(limit, settings.max_model_len or default)
         self.fingerprint = {
             "engine": "transformers",

@@ -240,10 +240,11 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
     the device.
     """
     longest = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
+    usual = (8192 if cuda else 2048) + settings.thinking_tokens
     args: dict[str, Any] = {
         "model": settings.model,
         "dtype": settings.dtype,
-        "max_model_len": settings.max_model_len or min(longest, 8192 if cuda else 2048),
+        "max_model_len": settings.max_model_len or min(longest, usual),
         "max_num_seqs": settings.max_num_seqs,
         "kv_cache_memory_bytes": settings.kv_cache_bytes,
         "gpu_memory_utilization": settings.gpu_memory,

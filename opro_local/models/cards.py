@@ -32,6 +32,8 @@ class Card:
         kind.
         demonstrations: how it is shown worked examples: as "turns" of a chat, or in the "text".
         template_args: arguments for its chat template.
+        thinks: whether it thinks before it answers; None leaves that to its chat template.
+        thinking_marks: marks of its own around a thought, as pairs (opening, closing).
         tested: where this card was tried, or "not tested".
     """
 
@@ -43,6 +45,8 @@ class Card:
     operators: Sequence[str] = ()
     demonstrations: str = "turns"
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    thinks: bool | None = None
+    thinking_marks: Sequence[Sequence[str]] = ()
     tested: str = "not tested"
 
 
@@ -75,7 +79,7 @@ def card_for(folder: Path) -> Card:
         last_part = card.repository.rpartition("/")[2].lower()
         if names & {card.name, last_part, _cache_name(card.repository)}:
             return card
-    template = _chat_template(folder)
+    template = chat_template(folder)
     chat = bool(template)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     form = "continuation"
@@ -90,7 +94,7 @@ def _cache_name(repository: str) -> str:
     return f"models--{repository.replace('/', '--')}".lower()
 
 
-def _chat_template(folder: Path) -> str:
+def chat_template(folder: Path) -> str:
     """The model's chat template, or all of them; "" if it has none."""
     files = [
         folder / name

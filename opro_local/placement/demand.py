@@ -88,7 +88,7 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
     ranks.
     """
     gpus = settings.tensor_parallel * settings.pipeline_parallel
-    context = settings.max_model_len or min(model.context, CONTEXT)
+    context = settings.max_model_len or min(model.context, CONTEXT + settings.thinking_tokens)
     batched = int(settings.engine_args.get("max_num_batched_tokens", BATCHED_TOKENS))
     number = 4 if settings.dtype in ("float32", "float") else 2
     cached = 1 if str(settings.engine_args.get("kv_cache_dtype", "")).startswith("fp8") else number

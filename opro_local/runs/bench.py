@@ -35,6 +35,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
+from opro_local.runs.thinking import heard
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Solution
@@ -209,6 +210,7 @@ class _Sides:
         self, plan: Plan, solutions: Sequence[Solution], engines: RunEngines, store: Store
     ) -> None:
         self._problem, self._config = prompt_problem(plan), plan.config
+        self._thinkers = plan.thinkers
         self._solutions, self._store = solutions, store
         self.examples = len(solutions) * len(self._problem.rows["train"])
         # Looked up here, so that no pass waits for a start.
@@ -226,7 +228,7 @@ class _Sides:
         state = SearchState(self._problem, self._config, trajectory)
         search = state.score(Candidates(self._solutions, next(self._steps)), "train")
         begun = time.perf_counter()
-        drive(search, timed, trajectory, self._store)
+        drive(heard(search, self._thinkers), timed, trajectory, self._store)
         seconds = time.perf_counter() - begun
         self._asked = {role: engine.asked for role, engine in timed.items()}
         return _pass(seconds, timed)

@@ -7,7 +7,8 @@ writing them to a file. Not for: figures over all rows (evaluation.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
 from opro_local.runs.store import read_store
-from opro_local.search.loop import SearchResult
+from opro_local.runs.thinking import asked_of, said_in
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batch, BatchResult, Completion, Split
+from opro_local.types import Completion, Split
+
+# A reply as the model wrote it, and what it says (see thinking.py).
+Reply = tuple[Completion, Completion]
 
 
 def read_rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
@@ -41,44 +45,47 @@ def read_rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
     # them; those that were asked did not yet.
     plan = evaluation_plan(plan.config)
     trajectory = Trajectory()
-    completions = _replayed(plan.search(trajectory), folder)
+    replies = _replayed(plan, trajectory, folder)
     problem, split = prompt_problem(plan), plan.config.evaluation.split
     # Where the task asks for the answer in a second round, that round has it.
-    answers = completions.get(f"0/{split}/second") or completions[f"0/{split}"]
+    answers = replies.get(f"0/{split}/second") or replies[f"0/{split}"]
     return list(_joined(problem, split, all_entries(trajectory), answers))
 
 
-def _replayed(
-    search: Generator[Batch, BatchResult, SearchResult], folder: Path
-) -> dict[str, Sequence[Completion]]:
-    """Drive a search from its store alone; returns the completions of each batch by its label."""
-    completions: dict[str, Sequence[Completion]] = {}
-    store = read_store(folder)
+def _replayed(plan: Plan, trajectory: Trajectory, folder: Path) -> dict[str, list[Reply]]:
+    """Drive a plan's search from its store alone; returns the replies of each batch by its label:
+    each as it was written, and what it says.
+    """
+    replies: dict[str, list[Reply]] = {}
+    search, store = plan.search(trajectory), read_store(folder)
     try:
         batch = next(search)
         while True:
-            result = store.reply(batch, request_digest(batch))
+            asked = asked_of(batch, plan.thinkers)
+            result = store.reply(asked, request_digest(asked))
             if result is None:
                 raise StoreError(
                     f"{folder}: the evaluation is not finished",
                     "give the command again to resume it",
                 )
-            completions[batch.label] = result.completions
-            batch = search.send(result)
+            said = said_in(batch, result, plan.thinkers)
+            replies[batch.label] = list(zip(result.completions, said, strict=True))
+            batch = search.send(replace(result, completions=said))
     except StopIteration:
-        return completions
+        return replies
     finally:
         store.close()
 
 
 def _joined(
-    problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Completion]
+    problem: PromptProblem, split: Split, entries: Sequence[Entry], answers: Sequence[Reply]
 ) -> Iterator[dict[str, Any]]:
     """Every answer with its row and its score; the answers are in order of entries, then rows."""
     examples = problem.rows[split]
     for number, entry in enumerate(entries):
         own = answers[number * len(examples) : (number + 1) * len(examples)]
-        for example, answer, value in zip(examples, own, entry.score.values, strict=True):
+        values = entry.score.values
+        for example, (answer, said), value in zip(examples, own, values, strict=True):
             yield {
                 "prompt": number + 1,
                 "instruction": entry.solution.text,
@@ -87,9 +94,9 @@ def _joined(
                 "input": example.input,
                 "target": example.target,
                 "answer": answer.text,
-                "parsed": problem.rule.parsed(answer.text, example),
+                "parsed": problem.rule.parsed(said.text, example),
                 "correct": float(value),
-                "finish_reason": answer.finish_reason,
+                "finish_reason": said.finish_reason,
                 "prompt_tokens": answer.prompt_tokens,
                 "completion_tokens": answer.completion_tokens,
             }

@@ -20,6 +20,7 @@ from opro_local.models import offline
 from opro_local.models.cards import Card, card_for
 from opro_local.placement.choose import Placement
 from opro_local.placement.plan import plan_for
+from opro_local.runs.thinking import thinker_of
 from opro_local.types import EngineSettings, Role
 
 # How several engines must share a GPU; see config.RunSettings.
@@ -137,6 +138,7 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
     settings = settings_of(config, role)
     # "auto" is settled when the engine starts; until then its settings name the fall-back.
     kind = AUTO[-1] if settings.engine == "auto" else settings.engine
+    thinker = thinker_of(settings, folder, card)
     return Hosting(
         settings.engine,
         EngineSettings(
@@ -144,6 +146,7 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
             kind=kind,
             **_engine_settings(settings),
             template_args={**card.template_args, **settings.template_args},
+            thinking_tokens=thinker.tokens if thinker else 0,
         ),
         gpu_share=settings.gpu_memory,
         placement=config.run.placement,

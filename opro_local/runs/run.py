@@ -38,6 +38,7 @@ from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.secret_values import known_identity
 from opro_local.runs.store import Store, open_store
+from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
 
 
@@ -82,8 +83,9 @@ def run_steps(
         engines = RunEngines(plan.models, plan.others, store, listener, plan.check, cache, pool)
         trajectory = Trajectory()
         try:
+            search = heard(plan.search(trajectory), plan.thinkers)
             ended = yield from drive_steps(
-                plan.search(trajectory), engines, trajectory, store, listener, engines.shelf
+                search, engines, trajectory, store, listener, engines.shelf
             )
         except (Interrupted, KeyboardInterrupt):
             store.put(state="interrupted")

@@ -163,7 +163,8 @@ def make_rule(
     if name not in RULES:
         names = ", ".join((AUTO, *RULES, *accepted))
         raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
-    return RULES[name].make(Basis(tuple(labels), pattern, kind, examples, others))
+    basis = Basis(tuple(labels), pattern, kind, examples, others)
+    return RULES[name].make(basis).after_thoughts()
 
 
 def reads_targets(name: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.scoring.rule import Scorer, Verdicts
 from opro_local.types import Batch, BatchResult, Constraint, Example, Prompt, Request, Sampling
 
@@ -42,17 +43,20 @@ def judged(
         says for each answer whether judge and rule agree, an answer the rule can't read counting as
         incorrect; None without a rule.
     """
+    said = [spoken(answer) for answer in answers]
     prompts = [
-        judge_prompt(row, answer, rubric or RUBRIC)
-        for row, answer in zip(rows, answers, strict=True)
+        judge_prompt(row, answer or "", rubric or RUBRIC)
+        for row, answer in zip(rows, said, strict=True)
     ]
     reply = yield Batch(
         f"{label}/judge", "judge", [Request(prompt, SAMPLING) for prompt in prompts]
     )
-    said = [
+    verdicts = [
         VERDICTS.get(completion.text.strip().casefold(), np.nan) for completion in reply.completions
     ]
-    values = np.array(said, np.float32)
+    values = np.array(verdicts, np.float32)
+    # A thought that did not end is no answer, whatever the judge makes of it.
+    values[[answer is None for answer in said]] = np.nan
     failed = np.isnan(values)
     values[failed] = 0
     agreement = None if rule is None else (rule.score(answers)[0] == values).astype(np.float32)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from opro_local.programs.expression import Expression
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Example
 
 FAILED = math.nan
@@ -150,6 +151,44 @@ class Rule:
             return self.extract(answer)
         return self.extract_for(answer, self.gold(example))
 
+    def after_thoughts(self) -> Rule:
+        """The same rule for whole replies: it reads what follows a reply's thoughts (see
+        reading/thoughts.py), and a thought that did not end is a failed extraction.
+        """
+        extract_for = self.extract_for and _spoken_for(self.extract_for)
+        strict = self.strict and _spoken_verdict(self.strict)
+        return replace(
+            self,
+            extract=_spoken(self.extract),
+            verdict=_spoken_verdict(self.verdict),
+            strict=strict,
+            extract_for=extract_for,
+        )
+
     def read(self, answer: str, gold: Any) -> str | None:
         """`parsed` for an example whose gold is at hand."""
         return self.extract(answer) if self.extract_for is None else self.extract_for(answer, gold)
+
+
+def _spoken(extract: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    def read(reply: str) -> str | None:
+        answer = spoken(reply)
+        return None if answer is None else extract(answer)
+
+    return read
+
+
+def _spoken_for(extract: Callable[[str, Any], str | None]) -> Callable[[str, Any], str | None]:
+    def read(reply: str, gold: Any) -> str | None:
+        answer = spoken(reply)
+        return None if answer is None else extract(answer, gold)
+
+    return read
+
+
+def _spoken_verdict(verdict: Verdict) -> Verdict:
+    def judge(reply: str, gold: Any) -> float:
+        answer = spoken(reply)
+        return FAILED if answer is None else verdict(answer, gold)
+
+    return judge

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from opro_local.config.settings import Config
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
 from opro_local.search.state import SearchState
@@ -247,6 +248,8 @@ def read_reply(problem: Problem, form: Form, reply: Completion, opener: str = ""
     """The solution in a reply begun with `opener`, or why there is none."""
     if reply.finish_reason == "too_long":
         return "the meta-prompt does not fit the optimizer's context"
+    if spoken(reply.text) is None:
+        return "unfinished: the thought did not end"
     text = parse(form, reply.text, problem.prompt_variables(), opener)
     if text is None:
         return f"unparsed: no text between {form.open!r} and {form.close!r}"

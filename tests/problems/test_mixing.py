@@ -25,7 +25,6 @@ from opro_local.search.metaprompts.metaprompt import (
     load,
     parse,
     reply_constraint,
-    without_reasoning,
 )
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Demonstration, Example, Solution
@@ -346,8 +345,8 @@ THOUGHT = "<think>\nLet me see [no]\n</think>\n\n[Do it.]"
 
 def test_reasoning_is_no_part_of_a_reply():
     assert parse(load("brackets"), THOUGHT, {}) == "Do it."
-    assert without_reasoning("<think> and never done [x]") == ""
-    assert without_reasoning("Let me see.</think> yes") == " yes"
+    assert parse(load("brackets"), "<think> and never done [x]", {}) is None
+    assert parse(load("brackets"), "Let me [no] see.</think> [yes]", {}) == "yes"
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in FORMS.glob("*.toml")))

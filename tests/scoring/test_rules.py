@@ -252,7 +252,12 @@ def test_a_label_that_is_not_in_train_is_one(rule):
 
 def test_train_alone_decides_the_rule_and_its_labels_come_first(monkeypatch):
     given = []
-    monkeypatch.setattr("opro_local.scoring.rules.label_set", lambda names: given.append(names))
+
+    def noted(names):
+        given.append(names)
+        return make_rule("exact")
+
+    monkeypatch.setattr("opro_local.scoring.rules.label_set", noted)
     task_rule(
         split_task("labels", train=["b", "c", "a", "b"], test=["a", "z", "c", "y"]), TaskSettings()
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Completion, Demonstration, Example, Mistake, Solution
 
 MISTAKES = 8  # remembered of each solution
@@ -80,7 +81,8 @@ class Demonstrations:
                 if value == 1 and known.trace is None and answer.finish_reason == "stop":
                     known.trace = answer
                 elif value < 1 and len(wrong) < MISTAKES:
-                    wrong.append(Mistake(row.id, row.input, row.target, answer.text.strip()))
+                    said = (spoken(answer.text) or "").strip()
+                    wrong.append(Mistake(row.id, row.input, row.target, said))
                 if not known.tokens and not solution.demonstrations:
                     known.tokens = answer.prompt_tokens
 
@@ -147,5 +149,8 @@ class Demonstrations:
 
     def _answer_tokens(self, row: _Row) -> int:
         if self._own and row.trace and row.given is None:
-            return row.trace.completion_tokens
+            # Its thought was counted too, and is not shown: a token is a byte or more, the end one.
+            return min(
+                row.trace.completion_tokens, len(row.trace.text.encode("utf-8", "replace")) + 1
+            )
         return 1 + len(self._answer(row)) // CHARACTERS_PER_TOKEN

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opro_local.scoring import opro
+from opro_local.scoring.reading.thoughts import UNFINISHED, spoken
 from opro_local.types import Completion, Prompt, Sampling
 
 # It states an answer only; the reference asks for so few tokens.
@@ -20,7 +21,8 @@ def asked_again(prompt: Prompt, answer: Completion) -> Prompt:
 
     The answer becomes the beginning of the reply, so that a chat model goes on with its own words.
     """
-    continued = opro.second_prompt("", answer.text).lstrip()
+    said = spoken(answer.text) or ""
+    continued = opro.second_prompt("", said).lstrip()
     before = f"{prompt.prefill} " if prompt.prefill else ""
     if not prompt.chat:
         before = before or " "
@@ -31,7 +33,8 @@ def combined(first: Completion, second: Completion) -> Completion:
     """The second round's answer with the tokens of both; truncated means that the first was cut."""
     # The reference's trimming: what stands after a colon, to the end of the line or the next
     # question.
-    text = second.text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
+    text = second.text if spoken(first.text) is not None else UNFINISHED
+    text = text.strip(":").strip().partition("\n")[0].partition("Q:")[0]
     return Completion(
         text,
         first.finish_reason,

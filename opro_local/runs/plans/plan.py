@@ -17,11 +17,12 @@ from pydantic import BaseModel
 
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card, card_for
-from opro_local.runs import hosting, result
+from opro_local.runs import hosting, result, thinking
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.hosting import Hosting
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.thinking import Thinker, Thinkers
 from opro_local.search import similarity
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts import metaprompt
@@ -55,6 +56,7 @@ class Plan:
         others: the roles that this process answers itself.
         identity: digests of what the config only names (data, programs); a run continues only while
         they stay.
+        thinkers: the roles whose models think before they answer; see `heard`.
         notices: lines for the user.
         rule: the scoring rule's name, "" where there is none.
         shares: whether scores are shares of rows that are right, and read as percent.
@@ -71,6 +73,7 @@ class Plan:
     models: Mapping[Role, Hosting]
     others: Mapping[Role, Engine] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
+    thinkers: Thinkers = field(default_factory=dict)
     notices: Sequence[str] = ()
     rule: str = ""
     shares: bool = True
@@ -120,7 +123,13 @@ def search_plan(
     models = hosting.hostings(config, cards, folders)
     if config.search.exploration and config.search.similarity != similarity.NGRAMS:
         models["embedder"] = hosting.embedder(config.search.similarity)
-    return Plan(config, problem, start, models)
+    thinkers: dict[Role, Thinker] = {}
+    for role, card in cards.items():
+        settings = hosting.settings_of(config, role)
+        if thinker := thinking.thinker_of(settings, folders[role], card):
+            thinkers[role] = thinker
+    lines = thinking.notices(thinkers, cards)
+    return Plan(config, problem, start, models, thinkers=thinkers, notices=lines)
 
 
 def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:

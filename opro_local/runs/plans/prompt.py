@@ -81,12 +81,15 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop)
     _check_seeds(problem)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
+    plan = search_plan(config, problem, cards, propose=propose)
+    scorer = plan.thinkers.get("scorer")
+    thought = scorer.tokens if scorer else 0
     return replace(
-        search_plan(config, problem, cards, propose=propose),
+        plan,
         identity=_identity(config, task, rule, metric),
-        notices=(*task.notices, *choosing.rare_labels(task, config.task, rule)),
+        notices=(*task.notices, *plan.notices, *choosing.rare_labels(task, config.task, rule)),
         rule="judge" if is_judged else rule.name,
-        check=lambda engines: _check_fit(config, problem, max_tokens, engines["scorer"]),
+        check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
         remarks=rule.notices,
         files=_files,
@@ -242,6 +245,6 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
             raise DataError(
                 f"{row.where}: row too long: {tokens} tokens with the longest instruction and "
                 f"{max_tokens} for the answer, the scorer's context has {engine.max_model_len}",
-                "drop the row, lower scorer.max_tokens or search.max_characters, "
-                "or raise scorer.max_model_len",
+                "drop the row, lower scorer.max_tokens, scorer.thinking_tokens or "
+                "search.max_characters, or raise scorer.max_model_len",
             )

@@ -32,10 +32,11 @@ def tsp_plan(config: Config) -> Plan:
     unknown = (
         f"the shortest tour through {problem.nodes} points is not known here: no gap can be given"
     )
+    plan = search_plan(minimizing(config, problem.target), problem, cards, form)
     return replace(
-        search_plan(minimizing(config, problem.target), problem, cards, form),
+        plan,
         identity={"points": hashlib.sha256(points.distances.tobytes()).hexdigest()[:16]},
-        notices=() if problem.optimum else (unknown,),
+        notices=plan.notices if problem.optimum else (*plan.notices, unknown),
         shares=False,
         summarize=summarizing(problem),
     )

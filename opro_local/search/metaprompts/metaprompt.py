@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from opro_local.errors import UsageError
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Constraint, Mistake, Prompt
 
 # The folder of the forms that are shipped: what lies in it is what there is.
@@ -186,7 +187,10 @@ def parse(form: Form, reply: str, variables: Mapping[str, str], opener: str = ""
     """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks
     are not there.
     """
-    text = form.prefill + opener + without_reasoning(reply)
+    answer = spoken(reply)
+    if answer is None:
+        return None
+    text = form.prefill + opener + answer
     if form.schema:
         return _field(text)
     start = _fill(form, form.open, variables)
@@ -198,14 +202,6 @@ def parse(form: Form, reply: str, variables: Mapping[str, str], opener: str = ""
     else:
         text = text.lstrip()
     return text.partition(end)[0].strip()
-
-
-def without_reasoning(reply: str) -> str:
-    """A reply without what a thinking model wrote before it answered; "" where it did not get that
-    far.
-    """
-    _, thought, answer = reply.rpartition("</think>")
-    return answer if thought else reply.partition("<think>")[0]
 
 
 def reply_constraint(form: Form, variables: Mapping[str, str]) -> Constraint | None:

@@ -1,0 +1,140 @@
+r"""Whether a model thinks before it answers, known before it is loaded: from its card and its chat
+template.
+
+For: rendering the template once, as the engine will, and looking at how the reply begins. Not for:
+reading replies (scoring/reading/thoughts.py), or how many tokens a thought may take
+(runs/thinking.py).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opro_local.models.cards import Card, chat_template
+from opro_local.types import Thinking
+
+QUESTION = "OPROQUESTIONOPRO"  # stands for the user's turn; no template has it
+# What opens a thought at the end of a prompt, and what closes one.
+OPENS = re.compile(
+    r"""
+    (?: < (?: (?: seed: | longcat_ )? think (?: ing )? | thought | reasoning ) >
+      | \[THINK\] | ◁think▷ | <\|START_THINKING\|> | <\|begin_of_thought\|> | <\|inner_prefix\|>
+    )
+    \s* \Z
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+CLOSES = re.compile(
+    r"""
+    (?: </ (?: (?: seed: | longcat_ )? think (?: ing )? | thought | reasoning ) >
+      | \[/THINK\] | ◁/think▷ | <\|END_THINKING\|> | <\|end_of_thought\|> | <\|inner_suffix\|>
+    )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# The closing marks that are no "</name>".
+CLOSING: Mapping[str, str] = {
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+}
+# A template that takes the thoughts out of earlier replies, or speaks in harmony's channels, is one
+# of a model that thinks. A tag in the middle of an instruction is not enough: models that think
+# only when they are told to have that.
+HANDLES = re.compile(
+    r"""
+    ['"] (?: \\n | \s )* </ (?: seed: | longcat_ )? (?: think | thought ) > (?: \\n | \s )* ['"]
+  | ['"] \[/THINK\] ['"]
+  | <\|channel\|>
+    """,
+    re.VERBOSE,
+)
+
+
+def thinking_of(
+    folder: Path, card: Card, template_args: Mapping[str, Any] | None = None
+) -> Thinking | None:
+    """How the model in this folder thinks before it answers; None where it doesn't, as far as card
+    and template tell.
+
+    Args:
+        folder: the model's folder; one without a template has no thought to open.
+        card: the model's card; its `thinks` goes before what the template suggests.
+        template_args: the arguments that the template will be given.
+    """
+    template = chat_template(folder)
+    prompt = render(template, {**card.template_args, **(template_args or {})}) if template else ""
+    own = tuple((first, last) for first, last in card.thinking_marks)
+    opened = ends_in_thought(prompt, own)
+    thinks = card.thinks
+    if thinks is None:
+        handled = bool(own) or HANDLES.search(template) is not None
+        thinks = opened or (handled and not _ends_closed(prompt))
+    return Thinking(opened, own) if thinks else None
+
+
+def ends_in_thought(prompt: str, own: tuple[tuple[str, str], ...] = ()) -> bool:
+    """Whether a prompt ends inside a thought that it opened.
+
+    Args:
+        prompt: as the template made it.
+        own: the model's own pairs of marks.
+    """
+    ending = prompt.rstrip()
+    return OPENS.search(ending) is not None or any(ending.endswith(mark) for mark, _ in own)
+
+
+def _ends_closed(prompt: str) -> bool:
+    """Whether a prompt ends with a thought that is over before the reply begins."""
+    ends = [mark.end() for mark in CLOSES.finditer(prompt)]
+    return bool(ends) and not prompt[ends[-1] :].strip()
+
+
+def begun(prompt: str, prefill: str) -> str:
+    """A prompt with the first words of its reply.
+
+    They are no thought: one that the prompt opened is closed before them, unless they close it
+    themselves.
+    """
+    opened = OPENS.search(prompt) if prefill else None
+    if not opened or CLOSES.match(prefill.lstrip()):
+        return prompt + prefill
+    mark = opened[0].strip()
+    return f"{prompt}\n{CLOSING.get(mark) or f'</{mark[1:]}'}\n\n{prefill}"
+
+
+def render(template: str, arguments: Mapping[str, Any]) -> str:
+    """A prompt of one user turn as the template makes it, "" where it can't be made here.
+
+    The environment is that of transformers' `apply_chat_template`, without importing it.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = time.strftime
+    names = {"bos_token": "", "eos_token": "", "tools": None, "documents": None, **arguments}
+    messages = [{"role": "user", "content": QUESTION}]
+    try:
+        made = environment.from_string(template)
+        text: str = made.render(messages=messages, add_generation_prompt=True, **names)
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+        # What is wrong with a template, its engine says when the model is loaded.
+        return ""
+    return text.rpartition(QUESTION)[2] if QUESTION in text else ""
+
+
+def _refuse(message: str) -> None:
+    """What a template calls to refuse a conversation."""
+    from jinja2 import TemplateError
+
+    raise TemplateError(message)
