@@ -14,10 +14,13 @@ from pydantic import ValidationError
 from opro_local.config.search import SeedSettings
 from opro_local.errors import DataError
 
+# A run's winner as text: one prompt, however many lines it has.
+WINNER = "best.txt"
+
 
 def read_prompts(path: Path) -> list[str | SeedSettings]:
-    """Instructions from a file: one a line, or, where it ends in .json, a list of texts or a run's
-    best.json.
+    """Instructions from a file: one a line; where it ends in .json, a list of texts or a run's
+    best.json; the whole text where it is a run's best.txt.
 
     Returns:
         entries of `search.seeds`.
@@ -25,15 +28,10 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
     Raises:
         DataError: the file can't be read or holds none.
     """
-    hint = "one instruction a line, or a .json file with a list of texts or a run's best.json"
+    hint = "one instruction a line, a .json file with a list of texts, or a run's best.json"
     try:
         text = path.read_text("utf-8-sig")
-        items: Any = [line for line in text.splitlines() if line.strip()]
-        if path.suffix == ".json":
-            items = json.loads(text)
-        if isinstance(items, dict):
-            items = [items]
-        seeds = [item if isinstance(item, str) else _seed(item) for item in items]
+        seeds = [item if isinstance(item, str) else _seed(item) for item in _items(path, text)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = str(error)
         if isinstance(error, ValidationError):
@@ -42,6 +40,15 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
     if not seeds:
         raise DataError(f"{path}: no instructions", hint)
     return seeds
+
+
+def _items(path: Path, text: str) -> list[Any]:
+    if path.suffix == ".json":
+        value = json.loads(text)
+        return [value] if isinstance(value, dict) else value
+    if path.name == WINNER:
+        return [text.removesuffix("\n")] if text.strip() else []
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _seed(best: Any) -> SeedSettings:

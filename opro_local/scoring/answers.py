@@ -1,8 +1,7 @@
-"""Answers that exist already: JSON Lines with targets in, the same rows with what was read and
-earned out.
+"""Answers that exist already: rows with targets in, the same with what was read and earned out.
 
-For: the library part of `opro-local score`; rows are read one at a time, so a file may be larger
-than memory. Not for: asking a model, or the rules themselves.
+For: the library part of `opro-local score`. Not for: the kinds of files (answer_file.py), asking a
+model, or the rules themselves.
 """
 
 from __future__ import annotations
@@ -21,43 +20,14 @@ import numpy as np
 
 from opro_local.errors import DataError, UsageError
 from opro_local.files import open_whole, place_of
+from opro_local.scoring.answer_file import ROW_HINT, AnswerRow, read_answers
 from opro_local.scoring.choosing import make_rule, reads_targets
 from opro_local.scoring.opro import KINDS, kind_of
 from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
 
-ROW_HINT = (
-    'a row is {"target": "...", "answer": "..."}, '
-    'with "kind" and "prompt" where the rule needs them'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the file.
-
-    Attributes:
-        fields: the JSON object as it was read.
-        where: file:line.
-        target, answer: what is right, and what the model wrote.
-        prompt, kind: None where the row has none.
-    """
-
-    fields: dict[str, Any]
-    where: str
-    target: str
-    answer: str
-    prompt: str | None
-    kind: str | None
-
-    def example(self) -> Example:
-        """The row as a rule sees it; its columns are the fields that are text."""
-        columns = {name: value for name, value in self.fields.items() if isinstance(value, str)}
-        return Example(self.where, columns, self.prompt or "", self.target, self.where)
-
-
-RuleOf = Callable[[Row], tuple[Rule, str | None]]
+RuleOf = Callable[[AnswerRow], tuple[Rule, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +83,7 @@ def score_file(
     """Score every row of a file.
 
     Args:
-        file: JSON Lines in UTF-8, a regular file; blank lines are skipped.
+        file: JSON Lines, CSV, TSV or Parquet, see answer_file.read_answers.
         rule: one of `scoring.RULES`, "auto" (the targets decide) or "file.py:function".
         output: where the rows go, in order, each with `parsed` (text, or null where nothing was
             read) and `correct` (in [0, 1]); None writes nothing. The file appears whole or not at
@@ -139,7 +109,7 @@ def score_file(
     earned: dict[str | None, Earned] = {}
     name, unreadable = rule, 0
     with _whole(place) as write:
-        for row in rows(file):
+        for row in read_answers(file):
             used, kind_of_row = rule_of(row)
             gold = used.gold(row.example())
             value = earned.setdefault(kind_of_row, Earned.nothing()).add(used, row.answer, gold)
@@ -161,75 +131,18 @@ def score_file(
     }
 
 
-def rows(file: Path) -> Iterator[Row]:
-    """The rows of a JSON Lines file, one at a time.
-
-    Raises:
-        DataError: the file can't be read, or a line is no object with the text fields that a row
-        needs.
-    """
-    if not file.is_file():
-        what = "is no regular file" if file.exists() else "no such file"
-        raise DataError(f"{file}: {what}", "give a JSON Lines file")
-    try:
-        with file.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield _row(line, f"{file}:{number}")
-    except OSError as error:
-        raise DataError(
-            f"{file}: {(error.strerror or str(error)).lower()}", "check the file"
-        ) from None
-
-
-def _row(line: bytes, where: str) -> Row:
-    try:
-        fields = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise DataError(
-            f"{where}: the byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: no JSON: {error}", "write one object a line") from None
-    if not isinstance(fields, dict):
-        raise DataError(f"{where}: {_shown(fields)} is no JSON object", ROW_HINT)
-    target, answer = _text(fields, "target", where), _text(fields, "answer", where)
-    prompt, kind = _optional(fields, "prompt", where), _optional(fields, "kind", where)
-    return Row(fields, where, target, answer, prompt, kind)
-
-
-def _optional(fields: dict[str, Any], name: str, where: str) -> str | None:
-    return None if fields.get(name) is None else _text(fields, name, where)
-
-
-def _text(fields: dict[str, Any], name: str, where: str) -> str:
-    if name not in fields:
-        raise DataError(f"{where}: no field {name!r}", ROW_HINT)
-    value = fields[name]
-    if not isinstance(value, str):
-        raise DataError(
-            f"{where}: the field {name!r} is {_shown(value)}, not text", "put it in quotes"
-        )
-    return value
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value)[:60]
-
-
 def _rules(
     file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None
 ) -> RuleOf:
     if name == "opro":
         return _opro_rules(file, kind)
     # The file is read twice only where the targets take part in what the rule is.
-    examples = [_bare(row) for row in rows(file)] if reads_targets(name) else []
+    examples = [_bare(row) for row in read_answers(file)] if reads_targets(name) else []
     rule = make_rule(name, labels=labels, pattern=pattern, examples=examples)
     return lambda row: (rule, row.kind or kind)
 
 
-def _bare(row: Row) -> Example:
+def _bare(row: AnswerRow) -> Example:
     """The row as a rule is chosen by it, without the fields, which may be large."""
     return Example("", {}, row.prompt or "", row.target, row.where)
 
@@ -237,13 +150,13 @@ def _bare(row: Row) -> Example:
 def _opro_rules(file: Path, kind: str | None) -> RuleOf:
     rules = {name: make_rule("opro", kind=name) for name in KINDS}
     if kind in (None, "auto"):
-        kind = kind_of([row.target for row in rows(file) if row.kind is None])
+        kind = kind_of([row.target for row in read_answers(file) if row.kind is None])
     elif kind not in rules:
         raise UsageError(
             f"the rule opro has no kind {kind!r}", f"accepted: auto, {', '.join(KINDS)}"
         )
 
-    def rule_of(row: Row) -> tuple[Rule, str | None]:
+    def rule_of(row: AnswerRow) -> tuple[Rule, str | None]:
         own = kind if row.kind is None else row.kind
         if own not in rules:
             raise DataError(
@@ -259,13 +172,13 @@ def _opro_rules(file: Path, kind: str | None) -> RuleOf:
     return rule_of
 
 
-def _line(row: Row, rule: Rule, gold: Any, value: float) -> bytes:
+def _line(row: AnswerRow, rule: Rule, gold: Any, value: float) -> bytes:
     failed = math.isnan(value)
     parsed = rule.read(row.answer, gold)
     if failed and parsed:
         # A user's function may find nothing in an answer that is there.
         parsed = None
-    fields = row.fields | {"parsed": parsed, "correct": 0.0 if failed else value}
+    fields = {**row.fields, "parsed": parsed, "correct": 0.0 if failed else value}
     try:
         return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from opro_local.cli import score as verb
 from opro_local.errors import DataError, OproError, StoreError, UsageError
+from opro_local.scoring.answer_file import read_answers
 from opro_local.scoring.answers import score_file
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "opro_scorer.jsonl"
@@ -183,7 +184,7 @@ def test_blank_lines_bom_and_lone_surrogates(tmp_path):
         (b"null", "null is no JSON object"),
         (b'{"answer": "a"}', "no field 'target'"),
         (b'{"target": "a"}', "no field 'answer'"),
-        (b'{"target": 5, "answer": "a"}', "the field 'target' is 5, not text"),
+        (b'{"target": null, "answer": "a"}', "the field 'target' is null, not text"),
         (b'{"target": "a", "answer": null}', "the field 'answer' is null, not text"),
         (b'{"target": "a", "answer": "a", "kind": 1}', "the field 'kind' is 1, not text"),
         (
@@ -210,6 +211,84 @@ def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, line, message):
     with pytest.raises(DataError, match=r"a\.jsonl:3: .*" + message):
         score_file(tmp_path / "a.jsonl", "opro", tmp_path / "out.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("row", "read_as"),
+    [
+        ({"target": 5, "answer": 5}, ("5", "5")),
+        ({"target": 1.50, "answer": "a"}, ("1.5", "a")),
+        ({"target": True, "answer": False}, ("true", "false")),
+        ({"target": ["a", 1], "answer": {"x": 2}}, ('["a", 1]', '{"x": 2}')),
+    ],
+)
+def test_numbers_and_lists_are_taken_as_their_text(tmp_path, row, read_as):
+    (found,) = read_answers(written(tmp_path / "a.jsonl", row))
+    assert (found.target, found.answer) == read_as and found.fields == row
+
+
+def test_numbers_keep_their_digits(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"target": 1.50, "answer": 1e2}')
+    (found,) = read_answers(tmp_path / "a.jsonl")
+    assert (found.target, found.answer) == ("1.50", "1e2")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "answer,target,n\nThe answer is 5.,5,1\n6,5,2\n"),
+        ("a.tsv", "answer\ttarget\tn\nThe answer is 5.\t5\t1\n6\t5\t2\n"),
+    ],
+)
+def test_tables_are_scored(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    found = score_file(tmp_path / name, "number", tmp_path / "out.jsonl")
+    assert (found["accuracy"], found["n"]) == (0.5, 2)
+    assert [(row["n"], row["correct"]) for row in read(tmp_path / "out.jsonl")] == [
+        ("1", 1.0),
+        ("2", 0.0),
+    ]
+    (tmp_path / f"bad{name}").write_text(text.replace("target", "gold"))
+    with pytest.raises(DataError, match=rf"bad{name}:2: no field 'target'"):
+        score_file(tmp_path / f"bad{name}", "number")
+
+
+def test_samples_of_the_harness_are_scored(tmp_path):
+    sample = {
+        "doc_id": 0,
+        "doc": {"question": "2 + 3?"},
+        "target": "5",
+        "arguments": {"gen_args_0": {"arg_0": "Q: 2 + 3?\nA:", "arg_1": {"until": ["\n"]}}},
+        "resps": [["The answer is 5."]],
+        "filtered_resps": ["5"],
+    }
+    older = {**sample, "arguments": [["Q: 2 + 3?\nA:", {"until": ["\n"]}]], "target": ["6"]}
+    file = written(tmp_path / "samples.jsonl", sample, older)
+    assert [(row.target, row.answer, row.prompt) for row in read_answers(file)] == [
+        ("5", "The answer is 5.", "Q: 2 + 3?\nA:"),
+        ("6", "The answer is 5.", "Q: 2 + 3?\nA:"),
+    ]
+    assert score_file(file, "number")["accuracy"] == 0.5
+    multiple_choice = {**sample, "resps": [[[-1.5, False]], [[-0.5, True]]]}
+    with pytest.raises(DataError, match=r"resps holds no text but -1\.5; samples of log-prob"):
+        score_file(written(tmp_path / "mc.jsonl", multiple_choice), "number")
+
+
+def test_what_evaluate_writes_is_scored(tmp_path):
+    row = {
+        "prompt": 2,
+        "instruction": "Answer.",
+        "input": "(A) cat (B) dog",
+        "target": "(B)",
+        "answer": "(B)",
+    }
+    file = written(tmp_path / "rows.jsonl", row)
+    assert score_file(file, "opro", kind="choice")["accuracy"] == 1.0
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    assert score_file(tmp_path / "rows.parquet", "opro", kind="choice")["accuracy"] == 1.0
 
 
 def test_files_that_are_none(tmp_path):

@@ -294,6 +294,8 @@ def test_prompts_that_are_none_are_refused(text, tmp_path):
 def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path):
     (tmp_path / "p.txt").write_text("\ufeffIs this urgent?\nOr not?\n", "utf-8")
     assert prompt_file.read_prompts(tmp_path / "p.txt") == ["Is this urgent?", "Or not?"]
+    (tmp_path / "best.txt").write_text("Is this urgent?\n\n- yes\n- no\n")
+    assert prompt_file.read_prompts(tmp_path / "best.txt") == ["Is this urgent?\n\n- yes\n- no"]
 
 
 def test_intervals_are_called_by_their_level(tables, tmp_path, capsys):
