@@ -16,7 +16,7 @@ import numpy as np
 
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring.reading import booleans, choices
-from opro_local.scoring.reading.labels import folded
+from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.rule import Rule
 from opro_local.types import Example
@@ -93,6 +93,7 @@ class Maker(NamedTuple):
 # Messages keep this order.
 RULES: Mapping[str, Maker] = {
     "exact": Maker("rules:exact"),
+    "exact_strict": Maker("rules:exact_strict"),
     "labels": Maker("rules:label_set", ("labels",)),
     "number": Maker("rules:number", ("pattern",)),
     "choice": Maker("rules:choice"),

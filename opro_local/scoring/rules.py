@@ -8,14 +8,17 @@ function.py, opro.py, harness.py, sql/).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from opro_local.errors import UsageError
 from opro_local.programs.expression import Expression, TooSlow
-from opro_local.scoring.reading import booleans, choices, numbers
+from opro_local.scoring.reading import booleans, choices, numbers, statements
 from opro_local.scoring.reading import labels as read
+from opro_local.scoring.reading.normal import bare, folded, typed
+from opro_local.scoring.reading.words import whole_words
 from opro_local.scoring.rule import FAILED, Rule, Verdict
 from opro_local.types import Example
 
@@ -31,25 +34,44 @@ def _equal(answer: Callable[[str], Any]) -> Verdict:
 
 
 def exact() -> Rule:
+    """The answer's text is the target: all of it, what is marked ("Answer: Paris"), or the first
+    line of an answer that goes on to explain.
+
+    On both sides case, whitespace, typographic quotes and dashes, what encloses the whole text
+    (quotes, Markdown marks) and one final period are left out. Not normalised: articles, numbers
+    ("1.0" is not "1"), accents, further punctuation. An empty answer is a failed extraction.
+    """
+
+    def verdict(text: str, gold: str) -> float:
+        said = statements.readings(text)
+        return float(gold in said and bool(gold)) if said else FAILED
+
+    return Rule("exact", statements.stated, lambda example: bare(example.target), verdict)
+
+
+def exact_strict() -> Rule:
     """The whole answer equals the target, case and whitespace aside.
 
     Not normalised: punctuation, quotes, articles, Markdown, numbers ("1.0" is not "1"), accents. An
     empty answer is a failed extraction.
     """
-    return Rule("exact", read.whole, lambda example: read.whole(example.target), _equal(read.whole))
+    return Rule(
+        "exact_strict", read.whole, lambda example: read.whole(example.target), _equal(read.whole)
+    )
 
 
 def label_set(names: Sequence[str]) -> Rule:
-    """The answer names exactly one label, as a whole word in any case, and it is the target.
+    """The label the answer names is the target: the marked or the leading one, or else the only
+    one, as whole words in any case.
 
-    Where it names several, the one at a marked place ("Answer: positive") counts. Not normalised:
-    negation, inflections, synonyms, accents. No label, or two different ones, is a failed
-    extraction.
+    "_", "-" and space, quotes, Markdown marks and typographic forms are one; a label that is denied
+    is not named (see reading/labels.py). Not normalised: inflections, synonyms. No label, or two
+    of equal standing, is a failed extraction.
 
     Raises:
         UsageError: fewer than two labels.
     """
-    distinct = {read.folded(name) for name in names} - {""}
+    distinct = {folded(name) for name in names} - {""}
     if len(distinct) < 2:
         raise UsageError(
             f"the rule labels has {len(distinct)} label(s)", "set task.labels, or use another rule"
@@ -166,7 +188,7 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
     Args:
         targets: from which the own words are taken; empty for no preference.
     """
-    own = {read.folded(target) for target in targets} & booleans.TRUTH.keys()
+    own = {folded(target) for target in targets} & booleans.TRUTH.keys()
     words = [word for pair in booleans.PAIRS if own & set(pair) for word in pair]
     reader = booleans.reader(words)
 
@@ -196,17 +218,27 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
 
 
 def contains() -> Rule:
-    """The target appears in the answer, case and whitespace aside.
+    """The target appears in the answer as whole words, case, whitespace and typographic forms
+    aside.
 
-    Not normalised: word boundaries ("cat" is in "category"), punctuation, numbers. It rewards
-    answers that list everything. An empty answer is a failed extraction.
+    "5" is not in "15" or "1.5", nor "no" in "know"; scripts without spaces have no words, and there
+    any place counts. Not normalised: punctuation, numbers, negation. It rewards answers that list
+    everything. An empty answer is a failed extraction.
     """
 
-    def verdict(answer: str, gold: str | None) -> float:
-        text = read.whole(answer)
-        return FAILED if text is None else float(gold is not None and gold in text)
+    def form(text: str) -> str | None:
+        return read.whole(typed(text))
 
-    return Rule("contains", read.whole, lambda example: read.whole(example.target), verdict)
+    def gold(example: Example) -> re.Pattern[str] | None:
+        # A period at the end of a target is the sentence's, not the answer's.
+        text = form(example.target)
+        return whole_words(text.removesuffix(".") or text) if text else None
+
+    def verdict(answer: str, gold: re.Pattern[str] | None) -> float:
+        text = form(answer)
+        return FAILED if text is None else float(gold is not None and bool(gold.search(text)))
+
+    return Rule("contains", form, gold, verdict)
 
 
 def regex(pattern: str | None) -> Rule:

@@ -61,7 +61,8 @@ def test_no_answers():
 
 
 @pytest.mark.parametrize(
-    "name", ["exact", "labels", "number", "choice", "boolean", "contains", "regex", "json"]
+    "name",
+    ["exact", "exact_strict", "labels", "number", "choice", "boolean", "contains", "regex", "json"],
 )
 def test_two_failures_are_never_equal(name):
     rule = make_rule(name, labels=("yes", "no"), pattern=PATTERNS.get(name))
@@ -74,7 +75,9 @@ def test_two_failures_are_never_equal(name):
     [
         ("exact", " Paris \n", "paris", 1),
         ("exact", "New\n York", "new york", 1),
-        ("exact", "Paris.", "Paris", 0),
+        ("exact", "Paris.", "Paris", 1),
+        ("exact_strict", "Paris.", "Paris", 0),
+        ("exact_strict", " New\n York", "new york", 1),
         ("exact", "1.0", "1", 0),
         ("contains", "It is  PARIS.", "Paris", 1),
         ("contains", "It is Rome.", "Paris", 0),
@@ -215,7 +218,11 @@ def test_auto_follows_what_was_given():
 @pytest.mark.parametrize(
     ("name", "pattern", "message"),
     [
-        ("fuzzy", None, "unknown scoring rule 'fuzzy'; accepted: auto, exact, labels"),
+        (
+            "fuzzy",
+            None,
+            "unknown scoring rule 'fuzzy'; accepted: auto, exact, exact_strict, labels",
+        ),
         ("labels", None, r"1 label\(s\)"),
         ("regex", None, "no pattern"),
         ("regex", "(", "no regular expression"),

@@ -39,7 +39,7 @@ from opro_local.types import (
 
 # Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is
 # come to.
-SHORT = ("labels", "boolean", "exact", "contains", "json", "python")
+SHORT = ("labels", "boolean", "exact", "exact_strict", "contains", "json", "python")
 
 
 class PromptProblem:

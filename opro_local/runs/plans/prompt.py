@@ -44,6 +44,7 @@ ANSWER_TOKENS = {
     "labels": 32,
     "boolean": 256,
     "exact": 256,
+    "exact_strict": 256,
     "contains": 256,
     "regex": 512,
     "json": 512,

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 
 from opro_local.scoring.reading import marks
-from opro_local.scoring.reading.labels import folded
+from opro_local.scoring.reading.normal import folded
 
 AMBIGUOUS = ""
 

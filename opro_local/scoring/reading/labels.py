@@ -1,7 +1,8 @@
-"""What an answer says as plain text: the whole of it, or the one label it names.
+"""The one label that an answer names.
 
-For: folding text, and finding labels in time linear in the text. Not for: numbers, choices, truth
-values (numbers.py and its neighbours), comparing with a target (scoring/rules.py). A reader that
+For: which label an answer means, in time linear in the text: the whole answer, a marked or a
+leading one, or else the only one named. Not for: where labels stand in a text (vocabulary.py),
+several labels at once (label_sets.py), comparing with a target (scoring/rules.py). A reader that
 finds nothing, or two different things, returns None; it never guesses.
 """
 
@@ -11,11 +12,142 @@ import re
 from collections.abc import Callable, Sequence
 
 from opro_local.scoring.reading import marks
+from opro_local.scoring.reading.negation import is_denied
+from opro_local.scoring.reading.normal import folded
+from opro_local.scoring.reading.vocabulary import Mention, Vocabulary, shaped, vocabulary
 
+AMBIGUOUS = ""
 
-def folded(text: str) -> str:
-    """The text in folded case, with every run of whitespace as one space and none around it."""
-    return " ".join(text.casefold().split())
+# What may stand before a label with which a text begins: signs, and the number of an option or of a
+# list, "2) blue".
+OPENING = re.compile(
+    r"""
+    [\s"'(\[{<>\#•$|-]{0,12}
+    (?P<number> (?: \d{1,2} | [A-Za-z] ) [.)] \s{1,4} )?
+    ["'(\[<]{0,4}
+    """,
+    re.VERBOSE,
+)
+# What ends a label that is an answer by itself: "Positive. The ...", "Positive (because ...".
+CLOSING = re.compile(
+    r"""
+    ["')\]}>]{0,4} [ \t]*
+    (?:
+        $ | [.,;:!(<\n] | -- | -[ ] | / (?= \s ) | =>
+      | (?: because | since | as | due | weil | da | denn | car | porque | perché | 因为 ) \b
+    )
+    """,
+    re.VERBOSE,
+)
+# What stands between the members of a list.
+LISTED = re.compile(
+    r"""
+    ["')\]]{0,3} \s{0,3}
+    (?:
+        (?: , | / | \| | ; | & | -> )? \s{0,3} (?: and | or | und | oder | et | ou | y | o | e
+            | и | или | 和 | 或 ) \b
+      | [,/|;&、和或+]
+    )
+    \s{0,3} ["'(\[]{0,3}
+    """,
+    re.VERBOSE,
+)
+# The beginning of a sentence that says what the text is: "The review is clearly ".
+OPENED = re.compile(
+    r"""
+    \s* (?: (?: based | according ) [^,\n]{0,60} , \s )?
+    (?:
+        (?: this | it | the | that | i | we | overall | dies | das | la | le | il | el | esta?
+            | этот | это )
+        (?: [ ] [\w'-]+ ){0,6}? [ ]
+    )?
+    (?: is | it's | seems | appears | expresses | shows | conveys | ist | est | es | è | é
+        | это | as | is[ ]to[ ]be )
+    (?: [ ] (?: an? | the | clearly | definitely | strongly | very | likely | probably | most | of
+        | eindeutig | clairement | claramente ) ){0,3}
+    [ ] ["']{0,2}
+    """,
+    re.VERBOSE,
+)
+# "The plot is negative, but ..." goes on.
+GOES_ON = re.compile(
+    r"""
+    ["')]{0,2} , \s
+    (?! (?: because | since | as | weil | da | denn | car | porque | perché ) \b )
+    """,
+    re.VERBOSE,
+)
+# A name that has what stands after it: "Sentiment: Positive", '"label": "positive"'.
+KEYED = re.compile(
+    r"""
+    (?: ^ | [{,;|.\n] ) [ \t"'\#>•-]{0,8}
+    (?P<key> [^\W\d] [\w /'-]{0,40}? )
+    ["')]{0,2} [ ]? (?: [:=] | -> ) [\s"'(\[{<]{0,8}
+    $
+    """,
+    re.VERBOSE,
+)
+KEY_SIGNS = (":", "=", "->")
+LONGEST_KEY = 70
+# Keys that announce the answer, and those of what is no answer at all.
+ANSWERING = re.compile(
+    r"""
+    label | class | categor | sentiment | intent | topic | predict | verdict | result | output
+  | conclu | decision | emotion | rating | score | final | overall | stars?\b | polarity | tag\b
+  | kategorie | klasse | stimmung | ergebnis | fazit | étiquette | catégorie | classe | sortie
+  | etiqueta | categoría | resultado | clasific | etichetta | risultato | rótulo | категория | класс
+  | 标签 | 類別 | 类别 | 分类 | 情感 | 结果 | 意图 | ラベル | 分類 | 感情 | カテゴリ
+  | 라벨 | 감정 | 분류 | 카테고리
+    """,
+    re.VERBOSE,
+)
+IDLE = re.compile(
+    r"""
+    reason | explan | because | evidence | note | keyword | example | options | labels\b | classes\b
+  | categories\b | confiden | justif | rationale | text | review | input | choices | possible
+  | begründ
+  | alternat | second | runner | not\b | context | question | title | comment
+    """,
+    re.VERBOSE,
+)
+# The place before a label that a sentence decides for: "I would classify this as".
+DECIDED = re.compile(
+    r"""
+    \b (?:
+        classif (?: y | ied | ies ) | labell? (?: ed )? | categori [sz] e [sd]? | rated?
+            | tagg? (?: ed )?
+      | choose | pick | go [ ] with | assign (?: ed )? | belongs? [ ] (?: to | in )
+      | falls? [ ] (?: under | into | in ) | opt [ ] for
+      | (?: sentiment | label | category | class | intent | topic | emotion | verdict | tone
+      | classification )
+        (?: [ ] (?: here | of [ ] [^.\n]{0,40}? ) )?
+        [ ] (?: is | would [ ] be | should [ ] be | must [ ] be | = )
+    ) \b
+    [ ] ["'(]{0,3}
+    """,
+    re.VERBOSE,
+)
+NEXT_WORD = re.compile(r"[\w'-]{1,30}:? [\"'(]{0,3}")
+DECIDED_WORDS = 6
+EMPHASISED = re.compile(
+    r"\*\*(?P<stars>[^*\n]{1,60})\*\*(?!:)|__(?P<lines>[^_\n]{1,60})__(?!:)|`(?P<ticks>[^`\n]{1,60})`(?!:)"
+)
+# The line with which the next example of a prompt begins.
+NEXT_EXAMPLE = re.compile(
+    r"""
+    \n \s{0,9} [*\#]{0,3}
+    (?:
+        Q | Question | Input | Text | Review | Sentence | Premise | Passage | Tweet | Message
+      | Email | Context | Title | Comment | Example | Problem | User | Human | Frage
+      | 问题 | 質問 | 文本 | 入力
+    )
+    [ ]? \d{0,3} [*]{0,2} [ ]? [:：]
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+WORDS = re.compile(r"[^\W_]")
+LONGEST = 200
+KEYS = 40
 
 
 def whole(answer: str) -> str | None:
@@ -24,40 +156,218 @@ def whole(answer: str) -> str | None:
 
 
 def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
-    """A reader that finds the one label an answer names, in any case, as a whole word.
+    """A reader that finds the one label an answer names, as whole words in any case and type.
 
-    "non-positive" and "positively" do not name "positive"; where "not positive" is a label, it
-    hides the "positive" in it. An answer that names two labels names none, unless a marked place
-    (see marks.py) names one.
+    In this order: the answer is the label; a marked place ("Answer: ...", see marks.py) names it; a
+    key has it ("Sentiment: ..."); the answer begins with it; it alone stands in bold; it is the
+    only label that the answer names without denying it; a sentence decides for it. Places of equal
+    standing with two labels name none. "non-positive" and "positively" do not name "positive", and
+    "not positive" is its opposite where that is a label.
 
-    Not read: negation ("not positive" names "positive" where it is no label itself), inflections,
-    synonyms.
+    Not read: inflections, synonyms, irony.
 
     Args:
-        names: the labels; those that differ in case or whitespace only are one label.
+        names: the labels; those that differ in case, joints ("_", "-", space) or type only are one.
 
     Returns:
         A function from an answer to a folded label or None.
     """
-    labels = sorted({folded(name) for name in names} - {""}, key=lambda label: (-len(label), label))
-    # The label comes first and the look to its left after it: a pattern that starts with letters
-    # scans fast.
-    branches = (rf"{word}(?<!\w{word})(?<!\w[-‑]{word})" for word in map(re.escape, labels))
-    find = re.compile(rf"(?:{'|'.join(branches)})(?!\w|[-‑]\w)").findall
-    spaced = any(" " in label for label in labels)
-
-    def named(text: str) -> str | None:
-        """The one label that a text names; None where it names none, "" where it names several."""
-        named_labels = find(folded(text) if spaced else text.casefold())
-        if not named_labels:
-            return None
-        first: str = named_labels[0]
-        return first if named_labels.count(first) == len(named_labels) else ""
+    known = vocabulary(names)
 
     def read(answer: str) -> str | None:
-        label = named(answer)
-        if label == "":
-            label = marks.read_marked(answer, lambda mark: named(mark.text))
+        if len(answer) <= LONGEST and (label := known.whole(shaped(answer))):
+            return label
+        if label := _before_next(answer, known):
+            return label
+        answer = marks.standing(answer)
+        text = shaped(answer)
+        low = text.casefold()
+        mentions = list(known.mentions(text, low))
+        if not mentions:
+            return None
+        label = marks.read_marked(answer, lambda mark: _at_mark(mark, answer, known))
+        if label is None:
+            label = _in_text(answer, low, mentions, known)
         return label or None
 
     return read
+
+
+def _before_next(answer: str, known: Vocabulary) -> str | None:
+    """The label alone on the first line, after which a base model goes on with a next example."""
+    text = answer.lstrip()
+    following = NEXT_EXAMPLE.search(text)
+    return known.whole(shaped(text[: following.start()])) if following else None
+
+
+def _in_text(answer: str, low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
+    """The label of an answer without marks."""
+    if len({mention.label for mention in mentions if mention.score}) > 1:
+        # "positive: 0.6, negative: 0.4" scores them all.
+        return None
+    affirmed = {mention.label for mention in mentions if not mention.denied}
+    rank, label = _keyed(low, mentions, known)
+    if label is not None and rank:
+        return label
+    for read in (_leading, _opened):
+        if (said := read(low, known)) is not None:
+            return said
+    for said in (_emphasised(answer, known, affirmed), label):
+        if said is not None:
+            return said
+    return _named(low, mentions, known)
+
+
+def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
+    """The only label that running text names, or else the one that it decides for."""
+    standing = [mention for mention in mentions if mention.clear and mention.score != ":"]
+    named = {mention.label for mention in standing if not mention.denied}
+    if len(named) == 1:
+        return named.pop()
+    if named:
+        return _decided(low, known)
+    denied = {mention.label for mention in standing}
+    if len(denied) != 1:
+        return None
+    # "This is not toxic", where "non-toxic" is a label.
+    opposite = known.opposites.get(denied.pop())
+    return opposite if opposite and not _is_asked(low) else None
+
+
+def _is_asked(low: str) -> bool:
+    """Whether a text asks or leaves open instead of denying."""
+    return "?" in low or "whether" in low or "unclear" in low
+
+
+def _at_mark(mark: marks.Mark, answer: str, known: Vocabulary) -> str | None:
+    """The label at a marked place; `AMBIGUOUS` where it says something else, or two labels."""
+    line = shaped(mark.text)
+    if label := known.whole(line):
+        return label
+    low = line.casefold()
+    if (said := _leading(low, known)) is not None:
+        return said
+    first = marks.sentence(line)
+    mentions = list(known.mentions(first, first.casefold()))
+    if mentions:
+        return _named(first.casefold(), mentions, known) or AMBIGUOUS
+    says = WORDS.search(first) and not first.rstrip(" *").endswith(":")
+    return AMBIGUOUS if says and mark.is_plain(answer) else None
+
+
+def _leading(low: str, known: Vocabulary) -> str | None:
+    """The label with which a folded shaped text begins, by itself; `AMBIGUOUS` where others follow
+    in a list.
+    """
+    opening = OPENING.match(low)
+    start = opening.end() if opening else 0
+    first = _alone_at(low, start, known)
+    if first is None and opening and opening["number"]:
+        first = _alone_at(low, opening.start("number"), known)
+    if first is None:
+        return None
+    label, end = first
+    return AMBIGUOUS if _others_follow(low, label, end, known) else label
+
+
+def _alone_at(low: str, start: int, known: Vocabulary) -> tuple[str, int] | None:
+    """The label at a place where nothing else is said, and where it ends."""
+    begun = known.at(low, start)
+    if not begun:
+        return None
+    label, end = begun
+    closing = CLOSING.match(low, end)
+    if not closing and not LISTED.match(low, end):
+        return None
+    if closing and label.shape.isdecimal() and closing[0].endswith(".") and low[end:].strip(" ."):
+        # "1. First, ..." is a list.
+        return None
+    denied = is_denied(low, start, end)
+    return None if denied else (label.name, end)
+
+
+def _others_follow(low: str, label: str, end: int, known: Vocabulary) -> bool:
+    """Whether another label stands beside the one that ends here, or begins a later line."""
+    if _is_beside(low, label, end, known):
+        return True
+    at = low.find("\n", end)
+    for _ in range(KEYS):
+        if at < 0:
+            return False
+        opening = OPENING.match(low, at + 1)
+        other = _alone_at(low, opening.end() if opening else at + 1, known)
+        if other and other[0] != label:
+            return True
+        at = low.find("\n", at + 1)
+    return False
+
+
+def _opened(low: str, known: Vocabulary) -> str | None:
+    """The label of a first sentence that says what the text is: "The review is negative."."""
+    opened = OPENED.match(low)
+    if not opened or known.names(opened[0]):
+        return None
+    said = _alone_at(low, opened.end(), known)
+    if said is None or GOES_ON.match(low, said[1]):
+        return None
+    return AMBIGUOUS if _others_follow(low, *said, known) else said[0]
+
+
+def _keyed(low: str, mentions: list[Mention], known: Vocabulary) -> tuple[int, str | None]:
+    """The label that keys have ("sentiment: positive"), and whether they announce an answer."""
+    read: tuple[set[str], set[str]] = (set(), set())
+    for mention in mentions:
+        before = low[max(0, mention.start - LONGEST_KEY) : mention.start]
+        if not before.rstrip(" \t\"'([{<").endswith(KEY_SIGNS) or not (
+            match := KEYED.search(before)
+        ):
+            continue
+        if IDLE.search(match["key"]) or known.names(match["key"]):
+            continue
+        if said := _alone_at(low, mention.start, known):
+            label = AMBIGUOUS if _is_beside(low, *said, known) else said[0]
+            read[bool(ANSWERING.search(match["key"]))].add(label)
+    rank = int(bool(read[1]))
+    labels = read[rank]
+    if not labels:
+        return rank, None
+    return rank, labels.pop() if len(labels) == 1 else AMBIGUOUS
+
+
+def _emphasised(answer: str, known: Vocabulary, affirmed: set[str]) -> str | None:
+    """The one label that stands in bold or as code by itself and is not denied."""
+    if "**" not in answer and "`" not in answer and "__" not in answer:
+        return None
+    labels = set()
+    for match in EMPHASISED.finditer(answer):
+        text = match[match.lastgroup or 0]
+        if not text.rstrip().endswith(":") and (label := known.whole(shaped(text))):
+            labels.add(label)
+    labels &= affirmed
+    return labels.pop() if len(labels) == 1 else None
+
+
+def _decided(low: str, known: Vocabulary) -> str | None:
+    """The label of the last sentence that decides for one."""
+    decided = None
+    for match in DECIDED.finditer(low):
+        place = match.end()
+        for _ in range(DECIDED_WORDS):
+            said = known.at(low, place)
+            if said and not is_denied(low, place, said[1]):
+                decided = (
+                    AMBIGUOUS if _is_beside(low, said[0].name, said[1], known) else said[0].name
+                )
+                break
+            word = NEXT_WORD.match(low, place)
+            if not word:
+                break
+            place = word.end()
+    return decided
+
+
+def _is_beside(low: str, label: str, end: int, known: Vocabulary) -> bool:
+    """Whether another label stands in a list with the one that ends here."""
+    joint = LISTED.match(low, end)
+    other = known.at(low, joint.end()) if joint else None
+    return other is not None and other[0].name != label

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
+from opro_local.scoring.reading import languages
+
 T = TypeVar("T")
 
 # How much is read after a mark, and how many marks of each kind are tried: bounds that keep long
@@ -52,8 +54,18 @@ SENTENCE = re.compile(
     """,
     re.VERBOSE,
 )
+# An answer between tags.
+TAG = re.compile(
+    r"<(?P<name>(?:final[_-]?)?(?:answer|label|result|output))>(?P<text>[^<]{0,400})</(?P=name)>",
+    re.IGNORECASE,
+)
+LONGEST_TAGGED = 20_000
 SPACES = re.compile(r"\s{0,40}")
-BLANK = " \t\r*_$:#>\"'`"
+BLANK = " \t\r*_$:：#>\"'`"
+# The line of a next question, with which a base model goes on.
+NEXT_EXAMPLE = re.compile(
+    r"\n\s{0,9}[*#]{0,3}(?:Q|Question|Input|Frage|问题|質問)[ ]?\d{0,3}[*]{0,2}[ ]?[:：]"
+)
 # What may stand between two boxes that are one answer: "\boxed{3} or \boxed{4}".
 BOXES_JOINED = re.compile(
     r"""
@@ -87,14 +99,19 @@ class Mark(NamedTuple):
     """One marked place.
 
     Attributes:
-        kind: how it is marked: "hashes", "box" or "phrase".
+        kind: how it is marked: "hashes", "box", "tag" or "phrase".
         at: where the text after the mark starts.
-        text: that text: the content of a box, or else the rest of the line.
+        text: that text: the content of a box or a tag, or else the rest of the line.
     """
 
     kind: str
     at: int
     text: str
+
+    def is_plain(self, answer: str) -> bool:
+        """Whether a colon or the like announces it, so that it is the answer whatever it says."""
+        before = answer[max(0, self.at - 8) : self.at].rstrip(" \t*_\"'`")
+        return self.kind == "phrase" and before.endswith((":", "：", "=", "→", "->"))
 
 
 def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
@@ -103,7 +120,7 @@ def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
     A later mark corrects an earlier one. After words that take an answer back ("wait", "I made a
     mistake") only what is marked afterwards counts.
     """
-    places = [*_hashes(answer), *_boxes(answer), *_phrases(answer)]
+    places = [*_hashes(answer), *_boxes(answer), *_phrases(answer), *_tags(answer)]
     if len(places) > 1:
         places.sort(key=lambda mark: -mark.at)
     for mark in places:
@@ -113,6 +130,12 @@ def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
         if said is not None:
             return said
     return None
+
+
+def first_turn(answer: str) -> str:
+    """The answer without the next question that a base model goes on with."""
+    following = NEXT_EXAMPLE.search(answer, len(answer) - len(answer.lstrip()))
+    return answer[: following.start()] if following else answer
 
 
 def standing(answer: str) -> str:
@@ -168,12 +191,32 @@ def _is_joined(answer: str, end: int, later: Mark) -> bool:
 def _phrases(answer: str) -> Iterator[Mark]:
     # Each spelling on its own way back: looking for both at every turn would take quadratic time.
     for word in ("nswer", "NSWER"):
-        at, left = answer.rfind(word), MARKS
-        while at >= 0 and left:
-            if says := SAYS.match(answer, at):
-                left -= 1
-                yield Mark("phrase", says.end(), _line(answer, says.end(), below=True))
-            at = answer.rfind(word, 0, at)
+        yield from _phrases_of(answer, word, SAYS, 0)
+    stems = languages.LATIN if answer.isascii() else languages.STEMS
+    for stem in (*stems, *languages.CAPITALS):
+        yield from _phrases_of(answer, stem, languages.SAYS, len(stem))
+
+
+def _phrases_of(
+    answer: str, word: str, expression: re.Pattern[str], skipped: int
+) -> Iterator[Mark]:
+    """The places from the end where a word for "answer" stands and the expression goes on."""
+    at, left = answer.rfind(word), MARKS
+    while at >= 0 and left:
+        if says := expression.match(answer, at + skipped):
+            left -= 1
+            yield Mark("phrase", says.end(), _line(answer, says.end(), below=True))
+        at = answer.rfind(word, 0, at)
+
+
+def _tags(answer: str) -> Iterator[Mark]:
+    """What stands between tags that name an answer: "<answer>5</answer>"."""
+    if "</" not in answer:
+        return
+    for count, tag in enumerate(TAG.finditer(answer, max(0, len(answer) - LONGEST_TAGGED))):
+        if count == MARKS:
+            return
+        yield Mark("tag", tag.start("text"), tag["text"])
 
 
 def _line(text: str, at: int, below: bool = False) -> str:
