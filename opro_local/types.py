@@ -357,6 +357,8 @@ class EngineSettings:
             `max_model_len` is None.
         engine_args: passed to the engine's constructor as they are.
         script: "file.py:function" for the scripted engine.
+        trusted_code: code in the folder, or kernels of a hub, that may run (models/trust.py).
+        allow_pickle: whether weights may be pickles.
         stall_seconds: a batch without any progress for this long ends as an EngineError.
         load_seconds: a model not ready after this long ends as an EngineError.
     """
@@ -378,5 +380,7 @@ class EngineSettings:
     thinking_tokens: int = field(default=0, metadata=NOT_IN_CACHE_KEY)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     script: str | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    trusted_code: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
+    allow_pickle: bool = field(default=False, metadata=NOT_IN_CACHE_KEY)
     stall_seconds: float = field(default=900.0, metadata=NOT_IN_CACHE_KEY)
     load_seconds: float = field(default=1800.0, metadata=NOT_IN_CACHE_KEY)

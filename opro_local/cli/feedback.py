@@ -128,7 +128,10 @@ def status(feedback: FeedbackOption = STORE, as_json: JsonOption = False) -> Non
 @app.command("reoptimize")
 def reoptimize(
     model: Annotated[
-        str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")
+        str,
+        typer.Option(
+            "--model", help="A folder (./x), an imported model or a repository id on disk."
+        ),
     ],
     optimizer: Annotated[
         str | None, typer.Option(help="Another model to write the prompts.")

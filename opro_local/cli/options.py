@@ -39,7 +39,8 @@ TargetOption = Annotated[
     str | None, typer.Option("--target", help="The column with the right answer.")
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="A folder, an imported model or a repository id.")
+    str | None,
+    typer.Option("--model", help="A folder (./x), an imported model or a repository id."),
 ]
 
 

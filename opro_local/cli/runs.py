@@ -70,7 +70,10 @@ def optimize(
     input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
     target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
     model: Annotated[
-        str, typer.Option("--model", help="A folder, an imported model or a repository id on disk.")
+        str,
+        typer.Option(
+            "--model", help="A folder (./x), an imported model or a repository id on disk."
+        ),
     ],
     optimizer: Annotated[
         str | None, typer.Option(help="Another model to write the prompts.")

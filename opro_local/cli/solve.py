@@ -30,7 +30,7 @@ def solve(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "--optimizer", help="A folder, an imported model or a repository id."
+            "--model", "--optimizer", help="A folder (./x), an imported model or a repository id."
         ),
     ] = None,
     data: Annotated[

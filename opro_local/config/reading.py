@@ -105,7 +105,7 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
         raise UsageError(
             f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: not a TOML file ({error})") from None
     return build(tables, overrides, path.resolve().parent)
 
@@ -185,7 +185,7 @@ def _apply(tables: dict[str, Any], override: str) -> None:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

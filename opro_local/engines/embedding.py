@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
+from opro_local.models import trust
 from opro_local.models.offline import model_digest
+from opro_local.models.trust import read_json
 from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
 
 BATCH = 64  # texts in one forward pass
@@ -31,12 +33,12 @@ class EmbeddingEngine(Engine):
         import transformers
 
         folder = Path(settings.model)
+        trust.check_settings(settings)
+        own = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True
-            )
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **own)
             self._model = transformers.AutoModel.from_pretrained(
-                str(folder), local_files_only=True
+                str(folder), use_safetensors=True, **own
             ).eval()
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(
@@ -98,4 +100,5 @@ def _pools_first_token(folder: Path) -> bool:
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return False
-    return bool(json.loads(file.read_text("utf-8")).get("pooling_mode_cls_token"))
+    said = read_json(file)
+    return isinstance(said, dict) and bool(said.get("pooling_mode_cls_token"))

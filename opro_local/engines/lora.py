@@ -6,7 +6,6 @@ sees it. Not for: training or merging adapters.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from opro_local.errors import ModelError
 from opro_local.models import offline
+from opro_local.models.trust import read_json
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank
@@ -28,11 +28,11 @@ def rank(folder: Path) -> int:
     """
     hint = "give a folder as PEFT writes it: adapter_config.json and adapter_model.safetensors"
     try:
-        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        config = read_json(folder / "adapter_config.json")
         # Some layers may have ranks of their own; vLLM needs room for the largest.
         others = (config.get("rank_pattern") or {}).values()
         largest = max([int(config["r"]), *map(int, others)])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ModelError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{folder}: not a LoRA adapter ({type(error).__name__}: {error})", hint
         ) from None

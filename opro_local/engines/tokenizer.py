@@ -73,15 +73,20 @@ class PromptTokenizer:
 
     @classmethod
     def load(
-        cls, folder: Path | str, config: Any, template_args: Mapping[str, Any]
+        cls,
+        folder: Path | str,
+        config: Any,
+        template_args: Mapping[str, Any],
+        runs_code: bool = False,
     ) -> PromptTokenizer:
-        """Read the tokenizer of a model folder; `config` is the model's own, already read.
+        """Read the tokenizer of a model folder; `config` is the model's own, already read, and
+        `runs_code` says that code in the folder may run.
 
         Raises:
             ModelError: the folder holds no tokenizer that loads.
         """
         try:
-            tokenizer = _read(Path(folder))
+            tokenizer = _read(Path(folder), runs_code)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(
                 f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
@@ -229,7 +234,7 @@ class PromptTokenizer:
         return text
 
 
-def _read(folder: Path) -> Any:
+def _read(folder: Path, runs_code: bool) -> Any:
     """The folder's Hugging Face tokenizer.
 
     Beside vLLM, which brings mistral_common, transformers prefers Mistral's `tekken.json` to
@@ -240,7 +245,9 @@ def _read(folder: Path) -> Any:
 
     both = all((folder / name).is_file() for name in ("tekken.json", "tokenizer.json"))
     reader = PreTrainedTokenizerFast if both else AutoTokenizer
-    tokenizer = reader.from_pretrained(str(folder), local_files_only=True)
+    tokenizer = reader.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=runs_code
+    )
     if type(tokenizer).__name__ == "MistralCommonBackend":
         raise ModelError(
             f"{folder}: only Mistral's own tokenizer is in it, which has no chat template; "

@@ -14,7 +14,7 @@ from typing import Any
 from opro_local.engines.constraints import Grammars, refusal
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
-from opro_local.models import offline
+from opro_local.models import offline, trust
 from opro_local.types import (
     Completion,
     Constraint,
@@ -66,7 +66,9 @@ class TransformersEngine(Engine):
         self._settings = settings
         self._model = _load(settings)
         config = self._model.config
-        self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
+        self._prompts = PromptTokenizer.load(
+            settings.model, config, settings.template_args, bool(settings.trusted_code)
+        )
         self._eos = _end_ids(self._model, self._prompts.tokenizer)
         # The model's own sampling settings (temperature, repetition penalty) would leak into every
         # call.
@@ -85,6 +87,7 @@ class TransformersEngine(Engine):
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
+            **trust.marks(settings),
         }
 
     def generate(
@@ -370,13 +373,20 @@ def _load(settings: EngineSettings) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    trust.check_settings(settings)
     cuda = torch.cuda.is_available()
     # bfloat16 is several times slower than float32 on a CPU without AVX-512.
     dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"
     placed = {"device_map": "auto"} if cuda else {}
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            settings.model, dtype=dtype, local_files_only=True, **placed, **settings.engine_args
+            settings.model,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=bool(settings.trusted_code),
+            **placed,
+            **{"use_safetensors": not trust.is_pickled(Path(settings.model))},
+            **settings.engine_args,
         )
     except torch.OutOfMemoryError as error:
         raise EngineError(

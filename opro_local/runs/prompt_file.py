@@ -32,7 +32,7 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
     try:
         text = path.read_text("utf-8-sig")
         seeds = [item if isinstance(item, str) else _seed(item) for item in _items(path, text)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = str(error)
         if isinstance(error, ValidationError):
             what = "an entry is neither a text nor a best.json"

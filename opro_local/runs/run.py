@@ -32,6 +32,7 @@ from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Interrupted, Listener
+from opro_local.runs.hosting import model_notices
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
@@ -75,7 +76,7 @@ def run_steps(
     """
     # In here and not in the caller, so that of many runs one that can't be planned fails alone.
     plan = make_plan(work) if isinstance(work, Config) else work
-    for line in plan.notices:
+    for line in (*plan.notices, *model_notices(plan.config, plan.models)):
         listener.notify(line)
     with _opened(folder, plan, listener) as store:
         settings = plan.config.run
@@ -113,7 +114,12 @@ def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
         engine=store.get("engine"),
         rule=plan.rule,
         shares=plan.shares,
-        notices=(*plan.notices, *plan.remarks(), *placement_notices(store)),
+        notices=(
+            *plan.notices,
+            *plan.remarks(),
+            *model_notices(plan.config, plan.models),
+            *placement_notices(store),
+        ),
     )
     record = whole.to_json()
     # The store first: files that a crash leaves out are made again by the same call.

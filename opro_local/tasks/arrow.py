@@ -86,7 +86,7 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
             json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
         )
         return {name: kind["names"] for name, kind in features.items() if "names" in kind}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

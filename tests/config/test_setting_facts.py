@@ -19,6 +19,8 @@ MODEL_FREE = [
     "data_parallel",
     "stall_seconds",
     "load_seconds",
+    "trusted_code",
+    "allow_pickle",
 ]
 FREE = {
     *("run.name", "run.cache", "run.cache_bytes", "run.placement"),
@@ -52,6 +54,8 @@ TO_ENGINE = [
     "script",
     "stall_seconds",
     "load_seconds",
+    "trusted_code",
+    "allow_pickle",
 ]
 
 

@@ -138,3 +138,39 @@ def test_the_modules_of_an_embedding_model_are_part_of_it(tmp_path):
     assert offline.model_digest(tmp_path) == first
     (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"c")
     assert offline.model_digest(tmp_path) != first
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """A models folder with the model `mine`, and a working directory with folders of models."""
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    for name in ("models/mine", "here/mine", "here/owner/other"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        model(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def test_a_name_is_not_taken_from_the_working_directory(imported):
+    assert offline.find_model("mine") == imported / "models" / "mine"
+    assert offline.find_model("./mine") == imported / "here" / "mine"
+    assert offline.find_model("../here/mine") == imported / "here" / "mine"
+    assert offline.find_model(str(imported / "here" / "mine")) == imported / "here" / "mine"
+    line = offline.ambiguity("mine")
+    assert str(imported / "models" / "mine") in line and line.endswith("is given as ./mine")
+    assert [offline.ambiguity(one) for one in ("./mine", "other", "")] == ["", "", ""]
+
+
+@pytest.mark.parametrize("reference", ["owner/other", "owner", "here"])
+def test_a_folder_that_is_given_as_a_name_is_not_found_and_the_path_is_said(imported, reference):
+    (imported / "here" / "here").mkdir()
+    with pytest.raises(ModelError, match="is not on disk") as caught:
+        offline.find_model(reference)
+    assert caught.value.hint == f"the folder here is given as a path: ./{reference}"
+
+
+@pytest.mark.parametrize("reference", ["x/../mine", "../models/mine/../..", "x/..", "mine/.."])
+def test_a_name_leads_to_no_other_folder(imported, reference):
+    with pytest.raises(ModelError):
+        offline.find_model(reference)

@@ -150,7 +150,7 @@ def _tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
         raise DataError(f"{path}: a suite is a .toml or a .jsonl file", "rename it or give another")
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{path}: not TOML ({error})") from None
     unknown = next((key for key in table if key not in (*DEFAULTS, "task")), None)
     if unknown:
@@ -172,7 +172,7 @@ def _filled(row: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
 def _json(where: str, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error})") from None
     if not isinstance(row, dict):
         raise DataError(f"{where}: not a JSON object", "write one task per line")

@@ -128,7 +128,13 @@ def load(name: str) -> Form:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
         raise UsageError(f"{path}: not a meta-prompt form ({what})") from None
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, TypeError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        OSError,
+        UnicodeDecodeError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise UsageError(f"{path}: not a meta-prompt form ({error})") from None
 
 
@@ -234,7 +240,7 @@ def _field(text: str) -> str | None:
     """The text in a JSON reply, or None where the reply is not what was asked for."""
     try:
         return str(json.loads(text)["instruction"]).strip()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
