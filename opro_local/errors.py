@@ -50,6 +50,10 @@ class StoreError(OproError):
     exit_code = 4
 
 
+class DamageError(StoreError):
+    """What a file holds is not what was written to it."""
+
+
 class LockedError(OproError):
     """Another process holds the run."""
 

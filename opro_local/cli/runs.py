@@ -119,6 +119,9 @@ def list_(
         typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
         return
     for row in rows:
+        if row.error:
+            typer.echo(f"{row.path:40} {row.state:12} {row.error}")
+            continue
         best = _best(row.best, row.shares)
         typer.echo(f"{row.path:40} {row.state:12} {row.steps:>4} steps  best {best}")
     if not rows:

@@ -10,8 +10,15 @@ import sqlite3
 from pathlib import Path
 
 from opro_local.errors import StoreError
-from opro_local.files import sync_folder
-from opro_local.runs.database import Format, connect, create_linked, make_private, marks_of
+from opro_local.runs.database import (
+    Format,
+    connect,
+    create_linked,
+    free_bytes,
+    make_private,
+    marks_of,
+)
+from opro_local.runs.disks import journal_for
 
 VERSION = 1
 FORMAT = Format(0x4F504642, VERSION, Path(__file__).with_name("schema.sql"))  # "OPFB"
@@ -26,8 +33,7 @@ def create(path: Path) -> None:
     Where another process was quicker, its file stays. Raises StoreError.
     """
     try:
-        create_linked(path, FORMAT)
-        sync_folder(path.parent)
+        create_linked(path, FORMAT, journal_for(path.parent)[0])
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"{path}: can't make the feedback store ({error})", "choose a place that is writable"
@@ -85,5 +91,6 @@ def explain(path: Path, error: sqlite3.Error) -> StoreError:
             f"{path}: not a feedback store of opro-local", "choose another --feedback file"
         )
     return StoreError(
-        f"{path}: {error}", "nothing was changed; free space or make it writable, then do it again"
+        f"{path}: {error}{free_bytes(path.parent)}",
+        "nothing was changed; free space or make it writable, then do it again",
     )

@@ -30,6 +30,7 @@ from opro_local.runs.database import (
     marks_of,
     transaction,
 )
+from opro_local.runs.disks import journal_for
 from opro_local.types import Completion, Request
 
 FORMAT = Format(0x4F504743, 1, Path(__file__).with_name("cache_schema.sql"))  # "OPGC"
@@ -269,7 +270,7 @@ def _opened(folder: Path) -> sqlite3.Connection:
     file = folder / FILE
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts may be private
-        create_linked(file, FORMAT)
+        create_linked(file, FORMAT, journal_for(folder)[0])
     make_private(file)
     connection = connect(file, "rw", BUSY_SECONDS)
     try:

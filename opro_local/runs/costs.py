@@ -12,6 +12,13 @@ from typing import Any
 
 from opro_local.runs.store import Store
 
+# What the cache gave of a call: names in the result, columns in the store.
+KNOWN = {
+    "completions": "known",
+    "prompt": "known_prompt_tokens",
+    "completion": "known_completion_tokens",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -59,23 +66,14 @@ def count_costs(store: Store) -> Costs:
     opened.
     """
     calls = store.calls()
-    # Of a batch's label: completions, prompt tokens and completion tokens that the cache gave.
-    cached = store.get("from_cache") or {}
-    none = (0, 0, 0)
-    roles = [
-        call["role"] for call in calls if cached.get(call["label"], none)[0] < call["requests"]
-    ]
-    from_cache = [cached[call["label"]] for call in calls if call["label"] in cached]
+    roles = [call["role"] for call in calls if call["known"] < call["requests"]]
     return Costs(
         calls={"optimizer": 0, "scorer": 0, **Counter(roles)},
         tokens={
             kind: sum(call[f"{kind}_tokens"] for call in calls)
             for kind in ("prompt", "cached", "completion")
         },
-        from_cache={
-            name: sum(counts[i] for counts in from_cache)
-            for i, name in enumerate(("completions", "prompt", "completion"))
-        },
+        from_cache={name: sum(call[column] for call in calls) for name, column in KNOWN.items()},
         seconds=round(sum(call["seconds"] for call in calls), 3),
         test_opened=sum(call["label"].endswith("/test") for call in calls),
     )

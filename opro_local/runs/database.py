@@ -15,9 +15,14 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from opro_local.errors import StoreError
-from opro_local.files import open_private, refuse_link
+from opro_local.files import open_private, refuse_link, sync_folder
+
+Journal = Literal["wal", "delete"]
+# What a damaged file is answered with. The module decodes SQLite's messages, which quote the file.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,9 @@ def write_schema(connection: sqlite3.Connection, form: Format) -> None:
     )
 
 
-def create_linked(path: Path, form: Format) -> None:
-    """Make an empty file beside the path and link it there whole: no process ever sees half of one.
+def create_linked(path: Path, form: Format, journal: Journal) -> None:
+    """Make an empty file beside the path and link it there whole: no process ever sees half of one,
+    and a full disk leaves none.
 
     Where another process was quicker, its file stays. Raises sqlite3.Error and OSError.
     """
@@ -67,14 +73,52 @@ def create_linked(path: Path, form: Format) -> None:
     try:
         make_private(part)
         with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
             write_schema(connection, form)
+            # Last, and one write to the header: all else is in the main file by now.
+            set_journal(connection, journal)
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
+        sync_folder(path.parent)
     finally:
         for left in files_of(part):
             with contextlib.suppress(OSError):
                 left.unlink()
+
+
+def set_journal(connection: sqlite3.Connection, journal: Journal) -> None:
+    """Choose the journal. Raises sqlite3.Error, also where SQLite keeps the other one."""
+    said = connection.execute(f"PRAGMA journal_mode={journal}").fetchone()[0]
+    if said != journal:
+        raise sqlite3.OperationalError(f"the journal stays {said}")
+
+
+def copy_linked(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy an open file, log included, to a path where nothing is yet, whole or not at all.
+
+    A file that is there stays. Raises sqlite3.Error and OSError.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        make_private(part)
+        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            connection.backup(copy)
+            set_journal(copy, "delete")
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
+        sync_folder(path.parent)
+    finally:
+        for left in files_of(part):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def free_bytes(folder: Path) -> str:
+    """How much space is left in a folder, as the end of a message; empty where nobody knows."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return ""
+    return f", {state.f_bavail * state.f_frsize:,} bytes free there"
 
 
 def make_private(path: Path) -> None:
@@ -85,17 +129,64 @@ def make_private(path: Path) -> None:
         StoreError: the file, its log or its index is a link, or no regular file.
         OSError: it can't be made.
     """
-    for file in (*files_of(path), Path(f"{path}-journal")):
-        refuse_link(file)
+    refuse_links(path)
     with contextlib.suppress(FileExistsError):
         os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     if not path.is_file():
         raise StoreError(f"{path}: is no regular file", "remove it")
 
 
-def files_of(path: Path) -> tuple[Path, Path, Path]:
-    """The file, its write-ahead log and that log's index, whether they are there or not."""
-    return path, Path(f"{path}-wal"), Path(f"{path}-shm")
+def refuse_links(path: Path) -> None:
+    """Raise StoreError where the file, its log, its index or its journal is a link."""
+    for file in files_of(path):
+        refuse_link(file)
+
+
+def files_of(path: Path) -> tuple[Path, Path, Path, Path]:
+    """The file, its write-ahead log, that log's index and its rollback journal, whether they are
+    there or not.
+    """
+    return path, Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-journal")
+
+
+def is_corrupt(error: Exception) -> bool:
+    """Whether this says that a file's content is wrong, and not that it can't be read or written
+    now.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return True
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    kinds = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    return isinstance(error, sqlite3.Error) and code & 0xFF in kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first bytes of a file say without SQLite.
+
+    Attributes:
+        uses_log: whether a write-ahead log belongs to it.
+        version: of the schema.
+    """
+
+    uses_log: bool
+    version: int
+
+
+def header_of(path: Path) -> Header:
+    """The header, as it was when the log was folded in last. Raises OSError."""
+    with path.open("rb") as stream:
+        first = stream.read(100)
+    return Header(first[18:20] == b"\2\2", int.from_bytes(first[60:64], "big"))
+
+
+def has_log(path: Path) -> bool:
+    """Whether a write-ahead log with something in it lies beside the file."""
+    log = files_of(path)[1]
+    try:
+        return log.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def connect(path: Path, mode: str, seconds: float, one_thread: bool = True) -> sqlite3.Connection:
@@ -103,7 +194,8 @@ def connect(path: Path, mode: str, seconds: float, one_thread: bool = True) -> s
 
     Args:
         path: the file.
-        mode: "ro" or "rw"; neither makes a file.
+        mode: "ro" or "rw"; neither makes a file. "ro&immutable=1" also takes no lock and looks
+            for no log: for files that nobody writes.
         seconds: how long a statement waits for another process' lock.
         one_thread: whether only the thread that opens it may use it.
 

@@ -207,23 +207,11 @@ def _answer_batch(
     rest = iter(fresh.completions)
     result = BatchResult([completion or next(rest) for completion in cached], fresh.seconds)
     if store:
-        _account(store, batch.label, [completion for completion in cached if completion])
-        store.append(batch, digest, result)
+        store.append(batch, digest, result, [completion for completion in cached if completion])
     if shelf:
         shelf.keep(missing, fresh.completions)
     listener.report(BatchAnswer(batch, result, replayed=False, from_cache=hits))
     return result
-
-
-def _account(store: Store, label: str, known: Sequence[Completion]) -> None:
-    """Note what the cache gave, before the batch counts as answered; after a crash between the two
-    it is noted anew.
-    """
-    noted = store.get("from_cache") or {}
-    if not known and label not in noted:
-        return
-    tokens = (sum(c.prompt_tokens for c in known), sum(c.completion_tokens for c in known))
-    store.put(from_cache={**noted, label: [len(known), *tokens]})
 
 
 def request_digest(batch: Batch) -> bytes:

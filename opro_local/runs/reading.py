@@ -5,19 +5,18 @@ For: `list` and `show`. Not for: anything that writes, or that needs a model.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import StoreError
-from opro_local.files import open_private
+from opro_local.errors import DamageError, StoreError
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
 from opro_local.runs.figures import Figures, SplitResult
+from opro_local.runs.lock import is_held
 from opro_local.runs.result import rejection_counts
 from opro_local.runs.run_result import RunProgress, RunResult
+from opro_local.runs.store_file import damaged
 from opro_local.search.trajectory import chained
 from opro_local.stats import share_interval
 
@@ -28,7 +27,7 @@ class RunRow:
 
     Attributes:
         path, name: its folder, and what the config calls it.
-        state: "finished", "running", "interrupted", "failed", "new" or "unreadable".
+        state: "finished", "running", "interrupted", "failed", "new", "damaged" or "unreadable".
         steps: the last step.
         best: the best train score; None before there is one.
         shares: whether scores are shares of rows.
@@ -65,7 +64,8 @@ def _row(path: Path) -> RunRow:
     try:
         run = describe(path)
     except StoreError as error:
-        return RunRow(str(path), path.name, "unreadable", 0, None, True, str(error))
+        state = "damaged" if isinstance(error, DamageError) else "unreadable"
+        return RunRow(str(path), path.name, state, 0, None, True, str(error))
     best = run.train.best.accuracy if run.train else None
     return RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
 
@@ -78,14 +78,21 @@ def describe(folder: Path) -> RunResult | RunProgress:
     """
     opened = store.read_store(folder)
     try:
-        state = opened.get("state") or "new"
-        record = opened.get("result")
-        if state == "finished" and record:
-            return RunResult.from_json(record)
-        is_left = state == "running" and not _is_held(folder)
-        return _so_far(opened, "interrupted" if is_left else state)
+        return _described(opened)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Only of a store of an earlier version, which has no seal, or of one that was forged.
+        raise damaged(folder, f"what it says can't be read ({error})") from None
     finally:
         opened.close()
+
+
+def _described(opened: store.Store) -> RunResult | RunProgress:
+    state = opened.get("state") or "new"
+    record = opened.get("result")
+    if state == "finished" and record:
+        return RunResult.from_json(record)
+    is_left = state == "running" and not is_held(opened.folder)
+    return _so_far(opened, "interrupted" if is_left else state)
 
 
 def rejected(folder: Path) -> list[dict[str, Any]]:
@@ -149,18 +156,3 @@ def _figures(row: dict[str, Any], shares: bool) -> Figures:
         truncated=row["truncated"],
         metrics={},
     )
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a process holds the run's lock."""
-    try:
-        lock = open_private(folder / store.LOCK, os.O_RDONLY)
-    except (OSError, StoreError):
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False

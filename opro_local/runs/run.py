@@ -13,13 +13,15 @@ written before it is known to work. Not for: any part's own work, or printing.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from opro_local import __version__
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
@@ -39,6 +41,7 @@ from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.secret_values import known_identity
 from opro_local.runs.store import Store, open_store
+from opro_local.runs.store_file import VERSION
 from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
 
@@ -89,12 +92,12 @@ def run_steps(
                 search, engines, trajectory, store, listener, engines.shelf
             )
         except (Interrupted, KeyboardInterrupt):
-            store.put(state="interrupted")
+            _leave(store, state="interrupted")
             raise
         except OproError as error:
             # What was finished stays so when its repetition is refused.
             is_refused = isinstance(error, UsageError) and store.get("result") is not None
-            store.put(state="finished" if is_refused else "failed", error=str(error))
+            _leave(store, state="finished" if is_refused else "failed", error=str(error))
             raise
         finally:
             engines.close()
@@ -130,6 +133,14 @@ def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
     return whole
 
 
+def _leave(store: Store, **values: str) -> None:
+    """Note how the run ended, before it raises what ended it: that says more than a disk that is
+    too full for the note.
+    """
+    with suppress(StoreError):
+        store.put(**values)
+
+
 @contextmanager
 def _opened(folder: Path, plan: Plan, listener: Listener) -> Iterator[Store]:
     """The run's store, locked and checked against this config; a folder made here for nothing is
@@ -138,13 +149,14 @@ def _opened(folder: Path, plan: Plan, listener: Listener) -> Iterator[Store]:
     is_new = not folder.exists()
     store = open_store(folder)
     try:
+        if store.notice:
+            listener.notify(store.notice)
         _identify(store, plan, listener)
         yield store
     finally:
-        is_unused = is_new and _is_unused(store)
+        if is_new and _is_unused(store):
+            store.remove()
         store.close()
-        if is_unused:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_unused(store: Store) -> bool:
@@ -177,7 +189,27 @@ def _identify(store: Store, plan: Plan, listener: Listener) -> None:
         ]
         if differing:
             raise UsageError(
-                f"{store.folder}: belongs to another config: {'; '.join(differing)}",
+                f"{store.folder}: belongs to another config: {'; '.join(differing)}"
+                f"{_other_version(store)}",
                 "choose another --run folder",
             )
+    else:
+        store.put(made_by=_this_version())
     store.put(config=now, identity=identity, shares=plan.shares, state="running")
+
+
+def _this_version() -> dict[str, Any]:
+    """What makes a run: the program's version, the store's schema, and a digest of the settings
+    there are with their defaults.
+    """
+    settings = json.dumps(Config.model_json_schema(), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    return {"program": __version__, "schema": VERSION, "settings": digest}
+
+
+def _other_version(store: Store) -> str:
+    """The end of a message about a run that may differ because another version made it."""
+    maker = (store.get("made_by") or {}).get("program", __version__)
+    if maker == __version__:
+        return ""
+    return f"; it was made by {maker}, this is {__version__}: that version can finish it"

@@ -1,104 +1,134 @@
 """A run on disk: one SQLite file and one lock file in the run's folder.
 
-For: opening, locking, appending, reading and checking. Not for: deciding what a run does. A
-completion is committed before anyone acts on it; whatever is derived from completions may be
-written late and is written the same again.
+For: appending and reading, each row checked against the digest it was written with. Not for:
+deciding what a run does, or opening files (store_file.py). A completion is committed before anyone
+acts on it; whatever is derived from completions may be written late and is written the same again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import sqlite3
-import time
-import zlib
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import LockedError, StoreError, UsageError
-from opro_local.files import make_private_folder, open_private, refuse_link
-from opro_local.runs.database import (
-    Format,
-    connect,
-    make_private,
-    marks_of,
-    transaction,
-    write_schema,
+from opro_local import __version__
+from opro_local.errors import StoreError, UsageError
+from opro_local.runs import lock as locks
+from opro_local.runs.database import SQLITE_ERRORS, transaction
+from opro_local.runs.packing import pack, unpack
+from opro_local.runs.seal import COLUMNS, DERIVED, Change, Seal, Table, row_digest, total
+from opro_local.runs.store_file import FILE as FILE
+from opro_local.runs.store_file import (
+    StoreFile,
+    damaged,
+    explain,
+    open_to_read,
+    open_to_write,
+    read_seal,
 )
 from opro_local.search.trajectory import Entry, Trajectory, fingerprint
-from opro_local.types import Batch, BatchResult, Completion, FinishReason, Rejection
+from opro_local.types import Batch, BatchResult, Completion, Rejection
 
-VERSION = 4
-FORMAT = Format(0x4F50524F, VERSION, Path(__file__).with_name("schema.sql"))  # "OPRO"
-FILE = "run.sqlite"
-BUSY_SECONDS = 10.0  # a reader waits so long for a writer's checkpoint
-LOCK = "lock"
-FINISH: tuple[FinishReason, ...] = ("stop", "length", "too_long", "failed")
+ORDERS: Mapping[Table, str] = {
+    "meta": "key",
+    "call": "id",
+    "solution": "split, step, position",
+    "rejection": "id",
+}
+WORDS: Mapping[Table, str] = {
+    "meta": "what it says of the run",
+    "call": "its list of calls",
+    "solution": "its scored solutions",
+    "rejection": "its rejected replies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the answer to a batch is: the call's row, and that row's digest."""
+
+    id: int
+    digest: bytes
 
 
 class Store:
     """The open store of one run. Made by `open_store` (one writer, locked) or `read_store` (any
     number of readers).
+
+    Attributes:
+        folder: the run's.
+        notice: a line for the user about where it is; else "".
     """
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int | None) -> None:
-        self.folder = folder
-        self._connection = connection
-        self._lock = lock
+    def __init__(self, folder: Path, file: StoreFile, lock: locks.Lock | None) -> None:
+        self.folder, self.notice = folder, file.notice
+        self._file, self._lock, self._seal = file, lock, file.seal
+        self._connection = file.connection
+        self._is_open = True
+        self._meta = dict(self._checked("meta"))
+        # Found when they are first needed.
+        self._places: dict[str, _Place] | None = None
 
     def reply(self, batch: Batch, digest: bytes) -> BatchResult | None:
-        """The stored answer to a batch, or None. Raises UsageError if the label was answered for
-        other requests.
+        """The stored answer to a batch, or None.
+
+        Raises:
+            UsageError: the label was answered for other requests.
+            StoreError: the answer is damaged.
         """
-        with self._guarded():
-            row = self._connection.execute(
-                "SELECT request_digest, payload, payload_digest, seconds FROM call WHERE label = ?",
-                (batch.label,),
-            ).fetchone()
-        if row is None:
+        if batch.label not in self._known_places():
             return None
-        if row[0] != digest:
+        call = self._call(batch.label)
+        if call["request_digest"] != digest:
             raise UsageError(
                 f"{self.folder}: the requests of {batch.label} differ from the ones stored there",
-                "the data, a model's settings or the program changed since; choose another "
-                "--run folder",
+                self._why_differing(),
             )
-        if hashlib.sha256(row[1]).digest() != row[2]:
-            raise StoreError(
-                f"{self.folder / FILE}: the completions of {batch.label} are damaged",
-                "restore a copy",
-            )
-        return BatchResult(_unpack(row[1]), row[3])
+        return self._completions(call)
 
-    def append(self, batch: Batch, digest: bytes, reply: BatchResult) -> None:
-        """Commit the completions of a batch; on return they survive a crash."""
+    def completions(self, label: str) -> BatchResult:
+        """What was answered under a label that `calls` names. Raises StoreError: damaged."""
+        return self._completions(self._call(label))
+
+    def append(
+        self, batch: Batch, digest: bytes, reply: BatchResult, known: Sequence[Completion] = ()
+    ) -> None:
+        """Commit the completions of a batch; on return they survive a crash.
+
+        Args:
+            batch: what was asked.
+            digest: of its requests.
+            reply: what was answered.
+            known: those of the completions that the cache gave.
+        """
         completions = reply.completions
-        payload = _pack(completions)
+        payload = pack(completions)
+        places = self._known_places()
+        last = next(reversed(places.values()), None)  # they are in the order of their ids
+        id = last.id + 1 if last else 1
         values = (
-            batch.label,
-            batch.role,
-            len(completions),
-            digest,
-            payload,
-            hashlib.sha256(payload).digest(),
-        )
-        tokens = (
+            *(id, batch.label, batch.role, len(completions), digest),
+            *(hashlib.sha256(payload).digest(), float(reply.seconds)),
             sum(c.prompt_tokens for c in completions),
             sum(c.cached_tokens for c in completions),
             sum(c.completion_tokens for c in completions),
+            len(known),
+            sum(c.prompt_tokens for c in known),
+            sum(c.completion_tokens for c in known),
+            datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        self._write(
-            "INSERT INTO call (label, role, requests, request_digest, payload, "
-            "payload_digest, seconds, prompt_tokens, "
-            "cached_tokens, completion_tokens, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?)",
-            [(*values, reply.seconds, *tokens, datetime.now(UTC).isoformat(timespec="seconds"))],
-        )
+        own = row_digest("call", values)
+        with self._writing() as change:
+            change.add("call", [own])
+            names = (*COLUMNS["call"], "digest", "payload")
+            self._connection.execute(_insert("call", names), (*values, own, payload))
+        places[batch.label] = _Place(id, own)
 
     def record(
         self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int
@@ -106,102 +136,207 @@ class Store:
         """Write derived rows for readers; `first_rejection` is the position of the first rejection
         given.
 
-        Rows already there are replaced: a replay derives the same ones again.
+        Rows already there are replaced: a replay derives the same ones again, and writes nothing.
         """
-        with self._guarded(), transaction(self._connection):
-            self._insert(entries, rejections, first_rejection)
+        solutions = self._differing("solution", map(_solution_row, entries), 3)
+        refused = self._differing("rejection", _rejection_rows(rejections, first_rejection), 1)
+        if not solutions and not refused:
+            return
+        with self._writing() as change:
+            differing: dict[Table, Any] = {"solution": solutions, "rejection": refused}
+            for table, rows in differing.items():
+                for old, new in rows:
+                    change.remove(table, [row_digest(table, old)] if old else [])
+                    change.add(table, [row_digest(table, new)])
+                    self._connection.execute(_insert(table, COLUMNS[table]), new)
 
     def settle(self, trajectory: Trajectory) -> None:
         """Leave the derived rows of this trajectory only: a search that ended elsewhere before may
         have left others.
         """
-        with self._guarded(), transaction(self._connection):
-            self._connection.execute("DELETE FROM solution")
-            self._connection.execute("DELETE FROM rejection")
-            self._insert([*trajectory.entries, *trajectory.held_out], trajectory.rejections, 0)
-
-    def _insert(
-        self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int
-    ) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO solution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_solution_row(entry) for entry in entries],
-        )
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO rejection VALUES (?, ?, ?, ?)",
-            [
-                (first_rejection + i, r.step, _clean(r.text), _clean(r.reason))
-                for i, r in enumerate(rejections)
-            ],
-        )
+        solutions = [_solution_row(e) for e in (*trajectory.entries, *trajectory.held_out)]
+        rows: dict[Table, list[tuple[Any, ...]]] = {
+            "solution": solutions,
+            "rejection": list(_rejection_rows(trajectory.rejections, 0)),
+        }
+        digests = {table: [row_digest(table, row) for row in rows[table]] for table in rows}
+        seal = self._seal or Seal()
+        if all(total(digests[table]) == seal.sums[table] for table in rows):
+            return
+        with self._writing() as change:
+            for table in rows:
+                change.sums[table] -= seal.sums[table]
+                change.add(table, digests[table])
+                self._connection.execute(f"DELETE FROM {table}")
+                self._connection.executemany(_insert(table, COLUMNS[table]), rows[table])
 
     def put(self, **values: Any) -> None:
         """Set meta values, JSON-able, in one transaction."""
-        self._write(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            [(k, json.dumps(v)) for k, v in values.items()],
-        )
+        texts = {key: json.dumps(value) for key, value in values.items()}
+        changed = {key: text for key, text in texts.items() if self._meta.get(key) != text}
+        if not changed:
+            return
+        with self._writing() as change:
+            for key, text in changed.items():
+                if key in self._meta:
+                    change.remove("meta", [row_digest("meta", (key, self._meta[key]))])
+                own = row_digest("meta", (key, text))
+                change.add("meta", [own])
+                names = (*COLUMNS["meta"], "digest")
+                self._connection.execute(_insert("meta", names), (key, text, own))
+        self._meta |= changed
 
     def get(self, key: str) -> Any:
-        """A meta value, or None."""
-        with self._guarded():
-            row = self._connection.execute(
-                "SELECT value FROM meta WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else json.loads(row[0])
+        """A meta value as it was when the store was opened, or as it was put since; or None."""
+        text = self._meta.get(key)
+        try:
+            return None if text is None else json.loads(text)
+        except ValueError:  # in a file of an earlier version, which has no seal
+            raise damaged(self.folder, f"what it says of {key} is damaged") from None
 
     def solutions(self, split: str = "train") -> list[dict[str, Any]]:
-        """The scored solutions of a split in the order they came."""
-        rows = self._rows(
-            "SELECT * FROM solution WHERE split = ? ORDER BY step, position", (split,)
-        )
-        return [{**row, "demonstrations": json.loads(row["demonstrations"])} for row in rows]
+        """The scored solutions of a split in the order they came. Raises StoreError: damaged."""
+        rows = [row for row in self._dicts("solution") if row["split"] == split]
+        try:
+            return [{**row, "demonstrations": json.loads(row["demonstrations"])} for row in rows]
+        except ValueError:  # as in `get`
+            raise damaged(self.folder, f"damaged in {WORDS['solution']}") from None
 
     def rejections(self) -> list[dict[str, Any]]:
-        """The rejected replies in the order they came."""
-        return self._rows("SELECT step, text, reason FROM rejection ORDER BY id", ())
+        """The rejected replies in the order they came. Raises StoreError: damaged."""
+        names = ("step", "text", "reason")
+        return [{name: row[name] for name in names} for row in self._dicts("rejection")]
 
     def calls(self) -> list[dict[str, Any]]:
-        """The engine calls without their completions, in order."""
-        return self._rows(
-            "SELECT label, role, requests, seconds, prompt_tokens, cached_tokens, "
-            "completion_tokens FROM call "
-            "ORDER BY id",
-            (),
-        )
+        """The engine calls without their completions, in order. Raises StoreError: damaged."""
+        return self._dicts("call")
 
     def is_empty(self) -> bool:
         """Whether no call was ever answered."""
-        return not self._rows("SELECT 1 FROM call LIMIT 1", ())
+        return not self._known_places()
+
+    def check(self) -> None:
+        """Compare every row with the seal; meta was when it was opened, completions are when they
+        are read. Raises StoreError: damaged.
+        """
+        self._known_places()
+        for table in DERIVED:
+            self._checked(table)
 
     def close(self) -> None:
         """Close; a writer also folds the log into the one file and releases the lock. Safe to call
         twice.
         """
-        if self._lock is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._is_open:
+            self._is_open = False
+            self._file.close()
+        if self._lock:
+            self._lock.release()
 
-    def _rows(self, sql: str, parameters: tuple[Any, ...]) -> list[dict[str, Any]]:
+    def remove(self) -> None:
+        """Close a writer's store, and remove it with its folder before others get the lock."""
+        self._is_open = False
+        self._file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
+
+    def _known_places(self) -> dict[str, _Place]:
+        if self._places is None:
+            rows = self._checked("call")
+            self._places = {row[1]: _Place(row[0], row_digest("call", row)) for row in rows}
+        return self._places
+
+    def _call(self, label: str) -> dict[str, Any]:
+        """The row of an answered batch, its payload included. Raises StoreError: damaged."""
+        place = self._known_places()[label]
+        names = COLUMNS["call"]
         with self._guarded():
-            cursor = self._connection.execute(sql, parameters)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            row = self._connection.execute(
+                f"SELECT {', '.join(names)}, payload FROM call WHERE id = ?", (place.id,)
+            ).fetchone()
+        if row is None or row_digest("call", row[:-1]) != place.digest:
+            raise damaged(self.folder, f"the call {label} is damaged")
+        return dict(zip((*names, "payload"), row, strict=True))
 
-    def _write(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _completions(self, call: Mapping[str, Any]) -> BatchResult:
+        if not is_payload(call["payload"], call["payload_digest"]):
+            raise damaged(self.folder, f"the completions of {call['label']} are damaged")
+        return BatchResult(unpack(call["payload"]), call["seconds"])
+
+    def _dicts(self, table: Table) -> list[dict[str, Any]]:
+        return [dict(zip(COLUMNS[table], row, strict=True)) for row in self._checked(table)]
+
+    def _checked(self, table: Table) -> list[tuple[Any, ...]]:
+        """All rows of a table, in order. Raises StoreError where they are not what was written."""
+        sql = f"SELECT {', '.join(COLUMNS[table])} FROM {table} ORDER BY {ORDERS[table]}"
+        with self._guarded(), self._snapshot():
+            seal = self._seal
+            # What a reader's seal says changes while a search goes on.
+            if seal and not self._lock:
+                seal = read_seal(self.folder, self._connection)
+            rows = self._connection.execute(sql).fetchall()
+        if seal and total(row_digest(table, row) for row in rows) != seal.sums[table]:
+            raise damaged(self.folder, f"damaged in {WORDS[table]}")
+        return rows
+
+    def _differing(
+        self, table: Table, rows: Iterable[tuple[Any, ...]], keys: int
+    ) -> list[tuple[tuple[Any, ...] | None, tuple[Any, ...]]]:
+        """Those rows that are not in the table as they are, each after what is there in its place.
+
+        Args:
+            table: where.
+            rows: to be written.
+            keys: how many of the first columns are the table's key.
+        """
+        names = COLUMNS[table]
+        place = " AND ".join(f"{name} = ?" for name in names[:keys])
+        sql = f"SELECT {', '.join(names)} FROM {table} WHERE {place}"
+        with self._guarded():
+            pairs = [(self._connection.execute(sql, row[:keys]).fetchone(), row) for row in rows]
+        return [(old, new) for old, new in pairs if old != new]
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """One state of the file, whatever a writer does meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(*SQLITE_ERRORS):
+                self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Change]:
+        """A transaction whose changes the seal follows, and the lock file after it."""
+        if self._lock is None or self._seal is None:
+            raise StoreError(f"{self.folder}: opened for reading", "a run's command writes it")
+        change = Change()
         with self._guarded(), transaction(self._connection):
-            self._connection.executemany(sql, rows)
+            yield change
+            seal = self._seal.after(change)
+            self._connection.execute("REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", seal.row())
+        self._seal = seal
+        # The commit stands without the note, which only makes the loss of a log seen.
+        with contextlib.suppress(OSError):
+            self._lock.note(seal.epoch, seal.digest())
+
+    def _why_differing(self) -> str:
+        maker = (self.get("made_by") or {}).get("program", __version__)
+        if maker == __version__:
+            why = "the data, a model's settings or the program changed since"
+            return f"{why}; choose another --run folder"
+        return (
+            f"the run was made by {maker}, this is {__version__}: finish it with the version that "
+            "made it, or choose another --run folder"
+        )
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise _explain(self.folder, error) from error
+        except SQLITE_ERRORS as error:
+            raise explain(self.folder, error) from error
 
 
 def open_store(folder: Path) -> Store:
@@ -209,101 +344,63 @@ def open_store(folder: Path) -> Store:
 
     Raises:
         LockedError: another process has it open.
-        StoreError: the folder can't be written or the file is not a run of this version.
+        StoreError: the folder can't be written, or the file is not a run of this version, or
+            damaged.
     """
+    lock = locks.take(folder)
     try:
-        make_private_folder(folder)
-        lock = open_private(folder / LOCK, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: can't make the run folder ({error.strerror})", "choose another --run"
-        ) from None
-    _take(folder, lock)
-    try:
-        make_private(folder / FILE)
-        connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=BUSY_SECONDS)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        _prepare(folder, connection)
-    except sqlite3.Error as error:
-        os.close(lock)
-        raise _explain(folder, error) from error
-    except OSError as error:
-        os.close(lock)
-        raise StoreError(f"{folder / FILE}: can't be made ({error.strerror})") from None
-    except StoreError:
-        os.close(lock)
+        file = open_to_write(folder, lock.record)
+    except BaseException:
+        lock.release()
         raise
-    return Store(folder, connection, lock)
+    return _checked_store(folder, file, lock)
 
 
 def read_store(folder: Path) -> Store:
     """Open a run's store for reading; a running search is not disturbed. Raises StoreError."""
-    if not (folder / FILE).is_file():
-        raise StoreError(f"{folder}: there is no run here", "opro-local list shows the runs")
-    refuse_link(folder / FILE)
+    return _checked_store(folder, open_to_read(folder), None)
+
+
+def is_payload(payload: Any, digest: Any) -> bool:
+    """Whether a call's payload is the one that was written."""
+    return isinstance(payload, bytes) and hashlib.sha256(payload).digest() == digest
+
+
+def _checked_store(folder: Path, file: StoreFile, lock: locks.Lock | None) -> Store:
+    store: Store | None = None
     try:
-        connection = connect(folder / FILE, "ro", BUSY_SECONDS)
-        _check(folder, connection)
-    except sqlite3.Error as error:
-        raise _explain(folder, error) from error
-    return Store(folder, connection, None)
+        store = Store(folder, file, lock)
+        if lock:
+            store.check()
+        return store
+    except BaseException:
+        file.close()
+        if lock:
+            lock.release()
+        raise
 
 
-def _take(folder: Path, lock: int) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
-        os.close(lock)
-        raise LockedError(
-            f"{folder}: in use by {holder or 'another process'}", "wait for it or stop it"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(
-        lock,
-        f"process {os.getpid()} on {os.uname().nodename} since {time.strftime('%F %T')}".encode(),
-        0,
-    )
-
-
-def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        _check(folder, connection)
-        return
-    write_schema(connection, FORMAT)
-
-
-def _check(folder: Path, connection: sqlite3.Connection) -> None:
-    marks = marks_of(connection)
-    if marks.application_id != FORMAT.application_id:
-        raise StoreError(f"{folder / FILE}: not a run of opro-local", "choose another --run folder")
-    if marks.version != VERSION:
-        raise StoreError(
-            f"{folder / FILE}: written by another version (schema {marks.version}, this is "
-            f"{VERSION})"
-        )
-
-
-def _explain(folder: Path, error: sqlite3.Error) -> StoreError:
-    with contextlib.suppress(OSError):
-        state = os.statvfs(folder)
-        free = f", {state.f_bavail * state.f_frsize:,} bytes free there"
-        return StoreError(
-            f"{folder / FILE}: {error}{free}",
-            "free space or restore a copy, then give the same command",
-        )
-    return StoreError(f"{folder / FILE}: {error}")
+def _insert(table: Table, names: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})"
 
 
 def _solution_row(entry: Entry) -> tuple[Any, ...]:
+    """An entry as its row, with the types that SQLite gives back: the row's digest covers them."""
     score = entry.score
     return (
         *(entry.split, entry.step, entry.position, entry.solution.key, _clean(entry.solution.text)),
         json.dumps(entry.solution.demonstrations),
-        *(score.value, score.n, entry.partial, score.failures, score.truncated, score.tokens),
-        *(entry.similarity, fingerprint(entry)),
+        *(float(score.value), score.n, int(entry.partial), score.failures, score.truncated),
+        *(score.tokens, float(entry.similarity), fingerprint(entry)),
     )
+
+
+def _rejection_rows(
+    rejections: Sequence[Rejection], first: int
+) -> Iterator[tuple[int, int, str, str]]:
+    for id, rejection in enumerate(rejections, first):
+        yield id, rejection.step, _clean(rejection.text), _clean(rejection.reason)
 
 
 def _clean(text: str) -> str:
@@ -311,22 +408,3 @@ def _clean(text: str) -> str:
     readers.
     """
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _pack(completions: Sequence[Completion]) -> bytes:
-    columns = [
-        [c.text for c in completions],
-        [FINISH.index(c.finish_reason) for c in completions],
-        [c.prompt_tokens for c in completions],
-        [c.cached_tokens for c in completions],
-        [c.completion_tokens for c in completions],
-    ]
-    return zlib.compress(json.dumps(columns, separators=(",", ":")).encode("ascii"), 1)
-
-
-def _unpack(payload: bytes) -> list[Completion]:
-    texts, finishes, *counts = json.loads(zlib.decompress(payload))
-    return [
-        Completion(text, FINISH[finish], *tokens)
-        for text, finish, *tokens in zip(texts, finishes, *counts, strict=True)
-    ]

@@ -371,7 +371,9 @@ def test_only_what_is_missing_is_asked_in_one_call_and_the_order_stays(cache, tm
     again = go(batches(Batch("0/train", "scorer", asked)), engine, shelf, None, events)
     assert again == said and len(engine.asked) == 1 and events[-1].from_cache == 6
     assert events[-1].result.seconds == 0
-    assert store.get("from_cache") == {"0/train": [2, 6, 4]}
+    (call,) = store.calls()
+    known = (call["known"], call["known_prompt_tokens"], call["known_completion_tokens"])
+    assert call["label"] == "0/train" and known == (2, 6, 4)
     assert go(batches(Batch("0/train", "scorer", asked)), engine, None, store, events) == said
     assert events[-1].replayed
     store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opro_local.errors import LockedError, StoreError, UsageError
+from opro_local.runs import disks
+from opro_local.runs import lock as locks
 from opro_local.runs import store as stores
 from opro_local.runs.driver import request_digest
+from opro_local.runs.packing import pack, unpack
 from opro_local.search.trajectory import Entry
 from opro_local.types import (
     Batch,
@@ -58,7 +62,7 @@ def test_a_reply_comes_back_as_it_was_also_in_another_process_life(store):
 @settings(max_examples=50)
 def test_any_text_survives_packing(texts):
     completions = [Completion(text, "length", 1, 2, 3) for text in texts]
-    assert stores._unpack(stores._pack(completions)) == completions
+    assert unpack(pack(completions)) == completions
 
 
 def test_other_requests_under_a_known_label_are_refused(store):
@@ -198,3 +202,141 @@ def test_the_lock_goes_with_its_holder(tmp_path):
             stores.open_store(tmp_path)
         child.kill()
     stores.open_store(tmp_path).close()
+
+
+def test_readers_write_nothing_and_need_no_place_to_write(store):
+    store.append(BATCH, request_digest(BATCH), REPLY)
+    store.close()
+    (store.folder / "run.sqlite").chmod(0o444)
+    store.folder.chmod(0o555)
+    before = {path.name: path.stat().st_mtime_ns for path in store.folder.iterdir()}
+    # In a mount of its own that is read only, for root as well.
+    code = (
+        "import pathlib, sys; from opro_local.runs.store import read_store; "
+        "print([call['label'] for call in read_store(pathlib.Path(sys.argv[1])).calls()])"
+    )
+    mounted = "mount --bind -o ro $1 $1 && mount -o remount,bind,ro $1 && ! touch $1/x 2>/dev/null"
+    command = ["unshare", "-m", "sh", "-c", f'{mounted} && exec "$2" -c "$3" $1', "sh"]
+    ended = subprocess.run(
+        [*command, str(store.folder), sys.executable, code], capture_output=True, text=True
+    )
+    store.folder.chmod(0o755)
+    if "not permitted" in ended.stderr or ended.returncode == 127:
+        pytest.skip("this user may not mount: run as root to test a medium that is read only")
+    assert ended.stdout == "['1/train']\n", ended.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in store.folder.iterdir()} == before
+
+
+def test_a_killed_writers_log_is_read_and_left_as_it_is(store, tmp_path):
+    store.append(BATCH, request_digest(BATCH), REPLY)
+    killed = shutil.copytree(store.folder, tmp_path / "killed")
+    for index in (True, False):
+        if not index:
+            (killed / "run.sqlite-shm").unlink()
+        before = {path.name: path.read_bytes() for path in killed.iterdir()}
+        reader = stores.read_store(killed)
+        assert [call["label"] for call in reader.calls()] == ["1/train"]
+        reader.close()
+        assert {path.name: path.read_bytes() for path in killed.iterdir()} == before
+
+
+def test_a_rollback_journal_keeps_what_a_log_keeps(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPRO_JOURNAL", "delete")
+    store = stores.open_store(tmp_path / "run")
+    assert store.notice.endswith("its store keeps a rollback journal, not a log")
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    store.append(BATCH, request_digest(BATCH), REPLY)
+    reader = stores.read_store(store.folder)  # while the writer is there
+    assert [call["label"] for call in reader.calls()] == ["1/train"]
+    reader.close()
+    # A kill in the middle of a transaction leaves the journal, with what was there before.
+    store._connection.execute("PRAGMA cache_spill=1")
+    store._connection.execute("PRAGMA cache_size=1")
+    store._connection.execute("BEGIN IMMEDIATE")
+    store._connection.execute("UPDATE call SET payload = randomblob(100000)")
+    killed = shutil.copytree(store.folder, tmp_path / "killed")
+    assert (killed / "run.sqlite-journal").stat().st_size > 0
+    store._connection.execute("ROLLBACK")
+    store.close()
+    before = {path.name: path.read_bytes() for path in killed.iterdir()}
+    reader = stores.read_store(killed)
+    assert reader.completions("1/train") == REPLY
+    reader.close()
+    assert {path.name: path.read_bytes() for path in killed.iterdir()} == before
+    again = stores.open_store(killed)
+    assert again.reply(BATCH, request_digest(BATCH)) == REPLY
+    again.close()
+
+
+MOUNTS = """\
+22 1 0:21 / / rw - ext4 /dev/vda rw
+30 22 0:30 / /home rw shared:1 - nfs4 server:/home rw
+31 30 0:31 / /home/a/local rw - ext4 /dev/vdb rw
+32 22 0:32 / /data\\040sets rw - fuse.sshfs a@b:/ rw
+33 22 0:33 / /lustre rw - lustre x@tcp:/l rw
+34 22 0:34 / /win rw - cifs //s/win rw
+35 22 0:35 / /usb rw - fuseblk /dev/sdb1 rw
+36 22 0:36 / /gpfs rw - gpfs gpfs rw
+37 22 0:37 / /smb rw - smb3 //s/x rw
+damaged line
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/a/run", "nfs4"),
+        ("/home", "nfs4"),
+        ("/homes/a", ""),
+        ("/home/a/local/run", ""),
+        ("/data sets/run", "fuse.sshfs"),
+        ("/lustre/x", "lustre"),
+        ("/win/x", "cifs"),
+        ("/smb/x", "smb3"),
+        ("/gpfs/x", "gpfs"),
+        ("/usb/x", ""),
+        ("/tmp", ""),
+    ],
+)
+def test_file_systems_of_a_network_are_known_by_their_mounts(path, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(disks, "MOUNTS", tmp_path / "mountinfo")
+    disks.MOUNTS.write_text(MOUNTS)
+    assert disks.network_kind(path) == kind
+    assert disks.journal_for(path) == (("delete", kind) if kind else ("wal", ""))
+
+
+def test_a_folder_made_for_nothing_goes_before_its_lock(tmp_path):
+    store = stores.open_store(tmp_path / "run")
+    store.remove()
+    assert list(tmp_path.iterdir()) == []
+    # Who waited for that lock has one of a file that is gone, and makes the folder anew.
+    handle = os.open(tmp_path / "old", os.O_RDWR | os.O_CREAT)
+    os.unlink(tmp_path / "old")
+    assert not locks._is_there(tmp_path, handle)
+    os.close(handle)
+    again = stores.open_store(tmp_path / "run")
+    assert (tmp_path / "run" / "lock").is_file()
+    again.close()
+
+
+def test_a_writer_waits_for_a_reader_and_says_so_in_the_end(store):
+    store.append(BATCH, request_digest(BATCH), REPLY)
+    store.close()
+    reader = stores.read_store(store.folder)
+    with pytest.raises(LockedError, match="another process reads it"):
+        stores.open_store(store.folder)
+    reader.close()
+    stores.open_store(store.folder).close()
+
+
+def test_a_replay_writes_nothing_again(store):
+    entry = Entry("train", 0, 0, Solution("t"), Score(0.5, np.array([0.0, 1.0]), 1, 2, 3))
+    store.record([entry], [Rejection(1, "x", "empty")], 0)
+    epoch = store._seal.epoch
+    store.record([entry], [Rejection(1, "x", "empty")], 0)
+    store.put(state="x")
+    store.put(state="x")
+    assert store._seal.epoch == epoch + 1
+    store.record([], [Rejection(1, "y", "empty")], 0)
+    assert [row["text"] for row in store.rejections()] == ["y"]
+    store.check()

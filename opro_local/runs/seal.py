@@ -1,0 +1,99 @@
+"""What makes damage in a store visible: a digest of every row, and one seal over all of them.
+
+For: digests and sums. Not for: reading or writing rows (store.py), or a defence against somebody
+who edits a store on purpose and computes the seal anew: that is what `verify --deep` finds out, by
+working everything out again from the completions.
+
+A table's sum is that of its rows' SHA-256 digests, modulo 2**256. It says nothing of their order
+(every row holds its place itself), so that one changed row costs one subtraction and one addition,
+however long the table is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Table = Literal["meta", "call", "solution", "rejection"]
+TABLES: tuple[Table, ...] = ("meta", "call", "solution", "rejection")
+DERIVED: tuple[Table, ...] = ("solution", "rejection")
+# The columns that a row's digest covers, in order. A call's payload has a digest of its own there.
+COLUMNS: Mapping[Table, tuple[str, ...]] = {
+    "meta": ("key", "value"),
+    "call": (
+        *("id", "label", "role", "requests", "request_digest", "payload_digest", "seconds"),
+        *("prompt_tokens", "cached_tokens", "completion_tokens"),
+        *("known", "known_prompt_tokens", "known_completion_tokens", "finished_at"),
+    ),
+    "solution": (
+        *("split", "step", "position", "key", "text", "demonstrations", "score", "n", "partial"),
+        *("extraction_failures", "truncated", "tokens", "similarity", "fingerprint"),
+    ),
+    "rejection": ("id", "step", "text", "reason"),
+}
+WHOLE = 1 << 256
+
+
+def row_digest(table: str, values: Sequence[Any]) -> bytes:
+    """SHA-256 over a row's values, their types and its table."""
+    exact = [["bytes", v.hex()] if isinstance(v, bytes) else v for v in values]
+    return hashlib.sha256(json.dumps([table, *exact]).encode("ascii")).digest()
+
+
+@dataclass(slots=True)
+class Change:
+    """What a transaction does to the sums: of each table what to add, modulo 2**256."""
+
+    sums: dict[Table, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+
+    def add(self, table: Table, digests: Iterable[bytes]) -> None:
+        """Rows come in."""
+        self.sums[table] += total(digests)
+
+    def remove(self, table: Table, digests: Iterable[bytes]) -> None:
+        """Rows go."""
+        self.sums[table] -= total(digests)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a store holds, in a few numbers.
+
+    Attributes:
+        epoch: how many transactions made it.
+        sums: of each table.
+    """
+
+    epoch: int = 0
+    sums: Mapping[Table, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+
+    def after(self, change: Change) -> Seal:
+        """The seal of the next transaction."""
+        sums = {name: (self.sums[name] + change.sums[name]) % WHOLE for name in TABLES}
+        return Seal(self.epoch + 1, sums)
+
+    def row(self) -> tuple[int, int, bytes, bytes, bytes, bytes, bytes]:
+        """The row that keeps it."""
+        meta, call, solution, rejection = (self.sums[name].to_bytes(32, "big") for name in TABLES)
+        return (1, self.epoch, meta, call, solution, rejection, self.digest())
+
+    def digest(self) -> bytes:
+        """SHA-256 over all of it."""
+        return row_digest("seal", [self.epoch, *(f"{self.sums[name]:064x}" for name in TABLES)])
+
+
+def seal_of(row: Sequence[Any] | None) -> Seal | None:
+    """The seal that a row keeps; None where it is missing or not as it was written."""
+    if row is None or len(row) != 7 or not all(isinstance(value, bytes) for value in row[2:]):
+        return None
+    sums = [int.from_bytes(value, "big") for value in row[2:6]]
+    seal = Seal(row[1], dict(zip(TABLES, sums, strict=True)))
+    return seal if seal.row() == tuple(row) else None
+
+
+def total(digests: Iterable[bytes]) -> int:
+    """The sum of digests, modulo 2**256."""
+    return sum(int.from_bytes(digest, "big") for digest in digests) % WHOLE
