@@ -148,8 +148,6 @@ def _distinct(solutions: Sequence[Solution]) -> list[Solution]:
 def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
     """Why the search should end after this step, or None."""
     best = trajectory.best_by_step()
-    # A step that scored nothing left the best as it was.
-    best += best[-1:] * (step + 1 - len(best))
     if settings.target_score is not None and best[-1] >= settings.target_score:
         return f"target score {settings.target_score:g} reached"
     if settings.max_tokens is not None and trajectory.tokens >= settings.max_tokens:
@@ -160,7 +158,9 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
     if settings.max_pairs is not None and trajectory.pairs + rows > settings.max_pairs:
         return f"budget of {settings.max_pairs} scored pairs used"
     if settings.patience and step >= settings.patience:
-        gain = best[step] - best[step - settings.patience]
+        # Steps that scored nothing left the best as it was.
+        last = len(best) - 1
+        gain = best[min(step, last)] - best[min(step - settings.patience, last)]
         if gain <= settings.min_gain:
             return f"no gain above {settings.min_gain:g} in {settings.patience} steps"
     return None

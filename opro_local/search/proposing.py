@@ -221,8 +221,8 @@ def exemplar_rows(
     rng = chance.generator(config, 0 if choice == "constant" else step, chance.EXEMPLARS)
     order = rng.permutation(rows)
     if choice in ("most_wrong", "shown_wrong"):
-        shown = choice == "shown_wrong" and entries
-        wrong = trajectory.share_wrong(entries if shown else trajectory.entries, rows)
+        shown = entries if choice == "shown_wrong" and entries else None
+        wrong = trajectory.share_wrong(rows, shown)
         order = order[np.argsort(-wrong[order], kind="stable")]
     return [int(row) for row in order[:k]]
 

@@ -1,22 +1,27 @@
 """Scored solutions in the order they came, and the questions a search asks of them.
 
 For: an append-only record; nothing in it is ever changed or removed, so whoever watches it reads
-only its tail. Not for: rendering, storing, or deciding what to do next.
+only its tail. What is asked in every step (the best, the gains, who was wrong) is kept as entries
+come and not worked out anew, so that step 5,000 costs about what step 50 did. Not for: rendering,
+storing, or deciding what to do next.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from opro_local.search.ranking import Ranking
+from opro_local.search.tallies import Gains, WrongCounts
 from opro_local.types import Batches, Rejection, Score, Solution, Split
 
 Among = Literal["standing", "whole", "all"]
+NOT_SCORED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +92,70 @@ class Trajectory:
         self.pairs = 0
         self.tokens = 0
         self.seconds = 0.0
-        self._keys: set[str] = set()
+        # Where each key stands in `_distinct`; NOT_SCORED for what was only tried.
+        self._places: dict[str, int] = {}
+        self._distinct: list[Entry] = []
+        self._has_partial = False
+        self._revision = 0
+        self._rankings: dict[tuple[Among, float], Ranking] = {}
+        self._best: list[float] = []
+        self._best_taken = 0
+        self._gains = Gains()
+        self._wrong: WrongCounts | None = None
+        self._wrong_taken = 0
+        self._reference_on = (np.empty(0, int), 0.0)  # rows, and what the reference earned there
+
+    @property
+    def revision(self) -> int:
+        """Changes whenever what was derived from earlier entries has to be derived anew: one was
+        scored again, or estimates moved with the reference.
+        """
+        return self._revision
+
+    @property
+    def distinct(self) -> Sequence[Entry]:
+        """Each solution's last entry, in the order in which solutions were first scored."""
+        return self._distinct
 
     def add(self, entry: Entry) -> None:
         """Append a scored solution; train entries make its key count as seen."""
-        if entry.split == "train":
-            self._keys.add(entry.solution.key)
-            self.entries.append(entry)
-            self.pairs += entry.score.n
-            best = self.reference
-            if not entry.partial and (best is None or entry.score.value > best.score.value):
-                self.reference = entry
-        else:
+        if entry.split != "train":
             self.held_out.append(entry)
+            return
+        self.entries.append(entry)
+        self.pairs += entry.score.n
+        self._has_partial |= entry.partial
+        self._place(entry)
+        best = self.reference
+        if not entry.partial and (best is None or entry.score.value > best.score.value):
+            self.reference = entry
+            self._reference_on = (np.empty(0, int), 0.0)
+            if self._has_partial:
+                self._forget()
+        waiting = self._gains.waiting(entry.solution.key)
+        late = [self._gain(self.proposals[number], entry) for number in waiting]
+        self._gains.settle_late(entry.solution.key, late)
+
+    def _place(self, entry: Entry) -> None:
+        """Have the entry stand for its solution."""
+        key = entry.solution.key
+        place = self._places.get(key, NOT_SCORED)
+        if place == NOT_SCORED:
+            self._places[key] = len(self._distinct)
+            self._distinct.append(entry)
+        else:
+            self._distinct[place] = entry
+            self._forget()
+
+    def _forget(self) -> None:
+        """Have everything that was derived from earlier entries be derived anew when it is asked
+        for.
+        """
+        self._revision += 1
+        self._rankings.clear()
+        self._best.clear()
+        self._best_taken = 0
+        self._gains.clear()
 
     def reject(self, rejection: Rejection) -> None:
         """Append a rejection."""
@@ -110,11 +166,19 @@ class Trajectory:
 
         Those that can't be scored stay seen, so that they are not tried again.
         """
-        self._keys.update(solution.key for solution in solutions)
+        for solution in solutions:
+            self._places.setdefault(solution.key, NOT_SCORED)
 
     def seen(self, solution: Solution) -> bool:
         """Whether this solution was scored on train, or tried and found impossible to score."""
-        return solution.key in self._keys
+        return solution.key in self._places
+
+    def scored_in(self, step: int) -> int:
+        """How many train entries a step has, the last or a later one."""
+        count = 0
+        while count < len(self.entries) and self.entries[-1 - count].step == step:
+            count += 1
+        return count
 
     def estimate(self, entry: Entry) -> float:
         """A train score on all rows: what it is, or for a part of them what it is likely to be.
@@ -127,7 +191,11 @@ class Trajectory:
         score, best = entry.score, self.reference
         if score.rows is None or best is None:
             return score.value
-        there = float(best.score.values[score.rows].mean(dtype=np.float64))
+        # The solutions of a race share their rows, so the same ones are mostly asked for again.
+        rows, there = self._reference_on
+        if rows is not score.rows:
+            there = float(best.score.values[score.rows].mean(dtype=np.float64))
+            self._reference_on = (score.rows, there)
         return min(1.0, max(0.0, best.score.value + score.value - there))
 
     def top(self, k: int, exploration: float = 0.0, among: Among = "standing") -> list[Entry]:
@@ -144,63 +212,98 @@ class Trajectory:
             among: "standing" leaves out what races dropped, "whole" also what was not scored on all
             rows.
         """
-        entries = list({entry.solution.key: entry for entry in self.entries}.values())
-        if among != "all":
-            entries = [entry for entry in entries if not entry.dropped]
-        if among == "whole":
-            entries = [entry for entry in entries if not entry.partial]
+        return [self._distinct[place] for place in self._ranking(among, exploration).first(k)]
 
-        def cost(entry: Entry) -> float:
-            return exploration * entry.similarity - self.estimate(entry)
+    def order(self, among: Among) -> np.ndarray:
+        """The order of `top` as places in `distinct`; shape (n,)."""
+        return self._ranking(among, 0.0).whole()
 
-        return sorted(entries, key=cost)[:k]
+    def _ranking(self, among: Among, exploration: float) -> Ranking:
+        """The ranking that `top` describes, with all entries in it."""
+        ranking = self._rankings.setdefault((among, exploration), Ranking())
+        places, costs = [], []
+        for place in range(ranking.taken, len(self._distinct)):
+            entry = self._distinct[place]
+            if _is_among(entry, among):
+                places.append(place)
+                costs.append(exploration * entry.similarity - self.estimate(entry))
+        ranking.extend(places, costs)
+        ranking.taken = len(self._distinct)
+        return ranking
 
     def recent(self, k: int) -> list[Entry]:
         """The last k train entries, oldest first."""
         return self.entries[-k:] if k else []
 
-    def best_by_step(self) -> list[float]:
+    def best_by_step(self) -> Sequence[float]:
         """The best train score known after each step, from step 0 on; what races dropped doesn't
         count.
         """
-        best: list[float] = []
-        for entry in self.entries:
+        best = self._best
+        for place in range(self._best_taken, len(self.entries)):
+            entry = self.entries[place]
             # Steps that scored nothing leave the best as it was.
             missing = entry.step + 1 - len(best)
             best += (best[-1:] or [-np.inf]) * missing
             if not entry.dropped:
                 best[-1] = max(best[-1], self.estimate(entry))
+        self._best_taken = len(self.entries)
         return best
 
-    def share_wrong(self, entries: Sequence[Entry], examples: int) -> np.ndarray:
+    def share_wrong(self, examples: int, entries: Sequence[Entry] | None = None) -> np.ndarray:
         """For each train example the share of the entries scored on it that earned less than 1;
         shape (examples,).
 
         0 where none of them was scored.
-        """
-        wrong, asked = np.zeros(examples), np.zeros(examples)
-        for entry in entries:
-            rows = slice(None) if entry.score.rows is None else entry.score.rows
-            wrong[rows] += entry.score.values < 1
-            asked[rows] += 1
-        return wrong / np.maximum(asked, 1)
 
-    def gains(self) -> dict[str, list[float]]:
+        Args:
+            examples: how many there are; the same for all calls.
+            entries: which entries; None for all of the trajectory.
+        """
+        if entries is not None:
+            counts = WrongCounts(examples)
+            for entry in entries:
+                counts.add(entry.score)
+            return counts.share()
+        if self._wrong is None:
+            self._wrong = WrongCounts(examples)
+        for place in range(self._wrong_taken, len(self.entries)):
+            self._wrong.add(self.entries[place].score)
+        self._wrong_taken = len(self.entries)
+        return self._wrong.share()
+
+    def gains(self) -> Mapping[str, Sequence[float]]:
         """What the proposals of each operator gained on their parents, in order, by its name.
 
         At least 0, and 0 for those that came to nothing or still wait when others of their step are
         scored. Proposals of steps that were not scored yet are left out.
         """
-        last = {entry.solution.key: entry for entry in self.entries}
         step = self.entries[-1].step if self.entries else 0
-        gains: dict[str, list[float]] = {}
-        for proposal in self.proposals:
-            scored = last.get(proposal.key or "")
-            if proposal.parent is None or (proposal.key and not scored and proposal.step > step):
-                continue
-            gain = self.estimate(scored) - self.estimate(proposal.parent) if scored else 0.0
-            gains.setdefault(proposal.operator, []).append(max(0.0, gain))
-        return gains
+        gains = self._gains
+        while gains.taken < len(self.proposals) and self.proposals[gains.taken].step <= step:
+            proposal = self.proposals[gains.taken]
+            scored = self._scored(proposal)
+            if proposal.parent is None:
+                gains.leave_out()
+            else:
+                waits_for = proposal.key if scored is None else None
+                gains.settle(proposal.operator, self._gain(proposal, scored), waits_for)
+        later = []
+        for proposal in self.proposals[gains.taken :]:
+            scored = self._scored(proposal)
+            if proposal.parent and (scored or not proposal.key):
+                later.append((proposal.operator, self._gain(proposal, scored)))
+        return gains.together_with(later)
+
+    def _scored(self, proposal: Proposal) -> Entry | None:
+        """The entry of the solution that came of a proposal, where there is one."""
+        place = self._places.get(proposal.key or "", NOT_SCORED)
+        return None if place == NOT_SCORED else self._distinct[place]
+
+    def _gain(self, proposal: Proposal, scored: Entry | None) -> float:
+        if scored is None or proposal.parent is None:
+            return 0.0
+        return max(0.0, self.estimate(scored) - self.estimate(proposal.parent))
 
     def count_costs(self, batches: Batches) -> Batches:
         """Pass batches through to whoever answers them, and count what the answers cost.
@@ -221,6 +324,13 @@ class Trajectory:
     def digest(self) -> str:
         """64 hex digits over solutions, scores and order, on every split."""
         return chained(fingerprint(entry) for entry in (*self.entries, *self.held_out))
+
+
+def _is_among(entry: Entry, among: Among) -> bool:
+    """Whether `Trajectory.top` ranks the entry where it is asked for these."""
+    if among == "all":
+        return True
+    return not entry.dropped and not (among == "whole" and entry.partial)
 
 
 def fingerprint(entry: Entry) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
-from opro_local.problems.prompt.selection import divide, parents, pareto
+from opro_local.problems.prompt.selection import RowWinners, divide, parents
 from opro_local.search.chance import in_proportion, in_turns
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Demonstration, Score, Solution
@@ -114,16 +114,6 @@ def test_the_bandit_learns_of_a_kind_from_all_its_ways():
     assert hoped.count("a") > 950
 
 
-def test_rows_that_few_win_are_worth_more():
-    table = [
-        np.array(row, float)
-        for row in ([1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1], [1, 1, 0, 0, 1])
-    ]
-    # Row 1 is won by two, row 3 by one; rows 0, 2 and 4 are equal for all.
-    assert pareto(table).tolist() == [0.5, 1.0, 0.0, 0.5]
-    assert pareto([np.ones(3), np.ones(3)]).tolist() == [1.0, 1.0]
-
-
 def trajectory(*tables, similarities=()):
     made = Trajectory()
     for place, table in enumerate(tables):
@@ -135,9 +125,69 @@ def trajectory(*tables, similarities=()):
     return made
 
 
+def test_rows_that_few_win_are_worth_more():
+    known = trajectory([1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1], [1, 1, 0, 0, 1])
+    # Row 1 is won by two, row 3 by one; rows 0, 2 and 4 are equal for all.
+    assert RowWinners(known).weights().tolist() == [0.5, 1.0, 0.0, 0.5]
+    assert RowWinners(trajectory([1, 1, 1], [1, 1, 1])).weights().tolist() == [1.0, 1.0]
+
+
+def pareto(table):
+    """What wins are worth, worked out anew from all scores: the definition."""
+    differs = (table != table[0]).any(axis=0)
+    if not differs.any():
+        return np.ones(len(table))
+    wins = table[:, differs] == table[:, differs].max(axis=0)
+    return (wins / wins.sum(axis=0)).sum(axis=1)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 40])
+@pytest.mark.parametrize("levels", [2, 5])
+def test_what_wins_are_worth_is_kept_as_solutions_come(rows, levels):
+    rng = np.random.default_rng(rows + levels)
+    known = Trajectory()
+    winners = RowWinners(known)
+    tables = []
+    for number in range(60):
+        values = rng.integers(levels, size=rows) / (levels - 1) * (0.5 if number < 20 else 1.0)
+        tables.append(values)
+        score = Score(float(values.mean()), values)
+        known.add(Entry("train", number, 0, Solution(f"s{number}"), score))
+        if number % 7 == 0:
+            assert winners.weights() == pytest.approx(pareto(np.stack(tables)), abs=1e-12)
+    assert winners.weights() == pytest.approx(pareto(np.stack(tables)), abs=1e-12)
+
+
+def test_solutions_scored_on_a_part_win_nothing_and_one_scored_again_counts_anew():
+    known = trajectory([1, 0, 1], [0, 1, 1])
+    winners = RowWinners(known)
+    part = Score(1.0, np.ones(1), rows=np.array([1]))
+    known.add(Entry("train", 1, 0, Solution("part"), part))
+    assert winners.weights().tolist() == [1.0, 1.0, 0.0]
+    whole = np.array([0.0, 1.0, 1.0])
+    known.add(Entry("train", 1, 1, Solution("part"), Score(2 / 3, whole)))
+    assert winners.weights().tolist() == [1.0, 0.5, 0.5]
+
+
+def test_parents_are_those_that_numpy_would_choose():
+    tables = np.random.default_rng(5).integers(2, size=(50, 9)).astype(float)
+    known = trajectory(*tables)
+    drawn = parents(known, RowWinners(known), 40, np.random.default_rng(8))
+    rng = np.random.default_rng(8)
+    best, whole = known.top(4), known.top(50, among="whole")
+    wins = pareto(np.stack([entry.score.values for entry in whole]))
+    expected = []
+    for number in range(40):
+        weights = 0.5 ** np.arange(4) if number % 2 == 0 else wins
+        entries = best if number % 2 == 0 else whole
+        expected.append(entries[int(rng.choice(len(entries), p=weights / weights.sum()))])
+    assert drawn == expected
+
+
 def test_a_parent_that_alone_wins_a_row_is_drawn_although_it_is_not_among_the_best():
     tables = [[1, 1, 1, 1, 0, 0]] * 5 + [[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
-    drawn = parents(trajectory(*tables), 400, np.random.default_rng(0))
+    known = trajectory(*tables)
+    drawn = parents(known, RowWinners(known), 400, np.random.default_rng(0))
     counts = {
         name: sum(entry.solution.text == name for entry in drawn)
         for name in ("s0", "s1", "s5", "s6")
@@ -151,7 +201,7 @@ def test_the_exploration_bonus_lets_another_kind_be_a_parent_before_a_copy():
     first = [
         sum(
             e.solution.text == "s5"
-            for e in parents(known, 400, np.random.default_rng(0), bonus)[::2]
+            for e in parents(known, RowWinners(known), 400, np.random.default_rng(0), bonus)[::2]
         )
         for bonus in (0, 0.5)
     ]

@@ -15,7 +15,7 @@ from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.problems.prompt.selection import ROWS_DOUBT, UNKNOWN, promise
 from opro_local.runs.result import operator_figures
-from opro_local.search.similarity import ngrams
+from opro_local.search.similarity import sparse_ngrams
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution
 
@@ -55,7 +55,7 @@ def test_a_score_on_more_rows_weighs_more():
 def test_the_guess_is_the_mean_of_a_gaussian_process(scored, texts):
     """Against one that learns from one score after the other (a Kalman filter)."""
     known, values, rows = zip(*scored, strict=True)
-    vectors = ngrams([*known, *texts]).astype(float)
+    vectors = sparse_ngrams([*known, *texts]).toarray().astype(float)
     spread, mean = vectors @ vectors.T, np.full(len(vectors), np.quantile(values, UNKNOWN))
     for place, (value, n) in enumerate(zip(values, rows, strict=True)):
         trust = spread[:, place] / (spread[place, place] + 1 + ROWS_DOUBT / n)

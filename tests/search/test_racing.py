@@ -236,8 +236,8 @@ def test_partial_entries_are_ranked_by_their_distance_to_the_leader_and_dropped_
 
 
 def test_what_is_wrong_is_counted_where_it_was_asked(mixed):
-    assert mixed.share_wrong(mixed.entries, 4).tolist() == [0, 1 / 3, 1 / 3, 1]
-    assert mixed.share_wrong(mixed.entries[2:3], 4).tolist() == [0, 0, 0, 0]
+    assert mixed.share_wrong(4).tolist() == [0, 1 / 3, 1 / 3, 1]
+    assert mixed.share_wrong(4, mixed.entries[2:3]).tolist() == [0, 0, 0, 0]
 
 
 def test_optimism_and_digest_know_parts(mixed):

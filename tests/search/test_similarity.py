@@ -13,7 +13,7 @@ from opro_local.config import reading
 from opro_local.runs.run import run
 from opro_local.runs.store import read_store
 from opro_local.search.proposing import shown_entries
-from opro_local.search.similarity import Similarity, ngrams
+from opro_local.search.similarity import NearDuplicates, Similarity, sparse_ngrams
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import BatchResult, Completion, Score, Solution
 
@@ -53,7 +53,42 @@ def test_similarities_are_shares_and_do_not_depend_on_how_calls_are_cut(texts):
 
 
 def test_vectors_of_text_have_length_one():
-    assert np.linalg.norm(ngrams([COPY, "x"]), axis=1) == pytest.approx([1, 1])
+    assert np.linalg.norm(sparse_ngrams([COPY, "x"]).toarray(), axis=1) == pytest.approx([1, 1])
+
+
+def variants(count):
+    """Texts of which many are nearly others: a few words of a small vocabulary, and slips."""
+    rng = np.random.default_rng(4)
+    words = COPY.lower().split()
+    for _ in range(count):
+        text = " ".join(words[place] for place in rng.integers(len(words), size=14))
+        yield text
+        yield text + rng.choice([".", "!", " now", " please do"])
+
+
+@pytest.mark.parametrize("limit", [0.3, 0.7, 0.9, 0.98, 1.0])
+def test_near_duplicates_are_those_that_comparing_with_every_text_finds(limit):
+    texts = list(variants(40))
+    vectors = sparse_ngrams(texts)
+    cosines = (vectors @ vectors.T).toarray()
+    kept, hits = NearDuplicates(limit), 0
+    for number, text in enumerate(texts):
+        near = np.flatnonzero(cosines[number, :number] >= limit - 1e-6)
+        expected = texts[near[0]] if len(near) else None
+        assert kept.find(text) == expected
+        hits += expected is not None
+        kept.add(text)
+    assert hits > 3 or limit == 1.0
+
+
+def test_similarity_is_that_to_the_nearest_of_all_texts_however_many_came_before():
+    texts = list(variants(40))
+    vectors = sparse_ngrams(texts).toarray().astype(float)
+    expected = [0.0] + [(vectors[:n] @ vectors[n]).max() for n in range(1, len(texts))]
+    similarity, taken = on(), []
+    for start in range(0, len(texts), 8):
+        taken += measured(similarity, texts[start : start + 8])
+    assert taken == pytest.approx(np.clip(expected, 0, 1), abs=2e-6)
 
 
 def test_an_embedding_model_is_asked_in_one_batch():

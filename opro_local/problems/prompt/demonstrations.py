@@ -47,6 +47,7 @@ class Demonstrations:
         self._rows = {row.id: _Row(row) for row in rows}
         self._own = own
         self._mistakes: dict[str, list[Mistake]] = {}
+        self._made: dict[tuple[str, str], Mistake] = {}  # by row and answer
 
     def give(self, key: str, answer: str | None) -> None:
         """Have a row shown with this answer from now on, unless it already has one; None stands for
@@ -82,9 +83,16 @@ class Demonstrations:
                     known.trace = answer
                 elif value < 1 and len(wrong) < MISTAKES:
                     said = (spoken(answer.text) or "").strip()
-                    wrong.append(Mistake(row.id, row.input, row.target, said))
+                    wrong.append(self._mistake(row, said))
                 if not known.tokens and not solution.demonstrations:
                     known.tokens = answer.prompt_tokens
+
+    def _mistake(self, row: Example, output: str) -> Mistake:
+        """A mistake; the same one of many solutions is kept once."""
+        made = self._made.get((row.id, output))
+        if made is None:
+            made = self._made[row.id, output] = Mistake(row.id, row.input, row.target, output)
+        return made
 
     def available(self) -> list[Demonstration]:
         """The rows that can be shown now, in order, with what each adds to a prompt in tokens."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -102,7 +103,8 @@ class Drafting:
 
     def screened(self, most: int) -> dict[str, Solution]:
         """Those of the drafts that are to be scored now, by key; they wait no longer."""
-        drafts = list(self._waiting.values())[-LATEST:]
+        # Without a copy of all that wait: a long search leaves tens of thousands.
+        drafts = list(islice(reversed(self._waiting.values()), LATEST))[::-1]
         if len(drafts) > most:
             scored = [
                 (entry.solution.text, self._trajectory.estimate(entry), entry.score.n)

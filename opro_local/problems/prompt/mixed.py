@@ -22,7 +22,7 @@ from opro_local.problems.prompt.moving import Moving
 from opro_local.problems.prompt.operators import Forms, Slot
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.seeding import Seeding, generic_texts
-from opro_local.problems.prompt.selection import divide, parents
+from opro_local.problems.prompt.selection import RowWinners, divide, parents
 from opro_local.search import chance
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Solution
@@ -59,6 +59,7 @@ class Mixed:
         self._seeding = Seeding(problem, config, trajectory, forms, asking, admission)
         self.drafting = Drafting(problem, config, trajectory, forms.drafting, asking, admission)
         self._moving = Moving(problem, config, admission)
+        self._winners = RowWinners(trajectory)
 
     def start(self) -> Generator[Batch, BatchResult, list[Solution]]:
         """See Proposer.start."""
@@ -82,7 +83,8 @@ class Mixed:
         """So many slots: operators by what each gained so far, and two parents for each."""
         operators = self._operators(step, count)
         rng = chance.generator(self._config, step, chance.PARENTS)
-        drawn = parents(self._trajectory, 2 * count, rng, self._config.search.exploration)
+        exploration = self._config.search.exploration
+        drawn = parents(self._trajectory, self._winners, 2 * count, rng, exploration)
         rng = chance.generator(self._config, step, chance.PARAGRAPHS)
         slots = []
         for operator, parent, other in zip(operators, drawn[:count], drawn[count:], strict=True):

@@ -62,51 +62,129 @@ def _highest(
     return [int(best) for best in drawn.argmax(axis=1)]
 
 
+class RowWinners:
+    """What each solution's wins on train rows are worth, kept as the trajectory grows.
+
+    On each row the solutions with the highest score share 1. Rows on which all earned the same say
+    nothing and are left out. Who wins where is kept as one bit for each pair, so that tens of
+    thousands of solutions stay small.
+
+    Args:
+        trajectory: what was scored so far; it may grow.
+    """
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        self._trajectory = trajectory
+        self._begin()
+
+    def weights(self) -> np.ndarray:
+        """For each of the trajectory's distinct solutions what its wins are worth, shape (n,).
+
+        0 for those that win nowhere or were not scored on all rows; where no row tells solutions
+        apart, 1 for all.
+        """
+        self._take_new()
+        if not self._is_known or not self._differs.any():
+            return np.ones(self._taken)
+        worth = np.where(self._differs, 1 / np.maximum(self._winners, 1), 0.0)
+        padded = np.zeros(8 * self._bits.shape[1])
+        padded[: len(worth)] = worth
+        # What each value of a byte of eight rows is worth.
+        byte_worth = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        weights = np.zeros(self._taken)
+        for column, rows in enumerate(padded.reshape(-1, 8)):
+            weights += (byte_worth @ rows)[self._bits[: self._taken, column]]
+        return weights
+
+    def _begin(self) -> None:
+        """Know of no solution."""
+        self._revision, self._taken = self._trajectory.revision, 0
+        self._is_known = False
+
+    def _take_new(self) -> None:
+        """Look at what the trajectory gained."""
+        if self._revision != self._trajectory.revision:
+            self._begin()
+        distinct = self._trajectory.distinct
+        while self._taken < len(distinct):
+            entry = distinct[self._taken]
+            if not self._is_known and not entry.partial:
+                self._first(entry.score.values)
+            self._grow(len(distinct))
+            if not entry.partial:
+                self._take(self._taken, entry.score.values)
+            self._taken += 1
+
+    def _first(self, values: np.ndarray) -> None:
+        """Make room for as many rows as there are."""
+        self._is_known = True
+        self._best, self._lead = values.copy(), values
+        self._differs = np.zeros(len(values), bool)
+        self._winners = np.zeros(len(values), np.int64)
+        self._bits = np.zeros((self._taken + 1, -(-len(values) // 8)), np.uint8)
+
+    def _grow(self, count: int) -> None:
+        """Make room for so many solutions, and for as many again where room is made."""
+        if self._is_known and len(self._bits) < count:
+            bits = np.zeros((2 * count, self._bits.shape[1]), np.uint8)
+            bits[: len(self._bits)] = self._bits
+            self._bits = bits
+
+    def _take(self, place: int, values: np.ndarray) -> None:
+        """Note where a solution wins, and who no longer does for that."""
+        self._differs |= values != self._lead
+        better = values > self._best
+        if better.any():
+            self._best[better] = values[better]
+            self._winners[better] = 0
+            self._bits[:place] &= ~np.packbits(better)
+        wins = values == self._best
+        self._winners += wins
+        self._bits[place] = np.packbits(wins)
+
+
 def parents(
-    trajectory: Trajectory, count: int, rng: np.random.Generator, exploration: float = 0.0
+    trajectory: Trajectory,
+    winners: RowWinners,
+    count: int,
+    rng: np.random.Generator,
+    exploration: float = 0.0,
 ) -> list[Entry]:
     """Draw `count` parents with repetition: every other one from the best, the rest from those that
     win on some rows (as GEPA does, arXiv 2507.19457).
 
     Of the best the first is drawn twice as often as the second, and so on; of the others each as
-    often as the rows that it wins are worth (see `pareto`).
+    often as the rows that it wins are worth (see `RowWinners`).
 
     Args:
         trajectory: what was scored so far.
+        winners: of the same trajectory.
         count: how many.
         rng: the source of chance.
         exploration: what a best one's similarity to those before it costs (see Trajectory.top).
     """
     best = trajectory.top(TOP, exploration)
-    by_rank = 0.5 ** np.arange(len(best))
-    whole = trajectory.top(len(trajectory.entries), among="whole")
-    by_wins = pareto([entry.score.values for entry in whole])
+    by_rank = _cumulative(0.5 ** np.arange(len(best)))
+    order = trajectory.order("whole")
+    by_wins = _cumulative(winners.weights()[order])
     drawn = []
     for number in range(count):
-        entries, weights = (best, by_rank) if number % 2 == 0 else (whole, by_wins)
-        drawn.append(entries[int(rng.choice(len(entries), p=weights / weights.sum()))])
+        if number % 2 == 0:
+            drawn.append(best[_drawn(by_rank, rng)])
+        else:
+            drawn.append(trajectory.distinct[order[_drawn(by_wins, rng)]])
     return drawn
 
 
-def pareto(values: Sequence[np.ndarray]) -> np.ndarray:
-    """What each solution's wins are worth: on each row those with the highest score share 1.
+def _cumulative(weights: np.ndarray) -> np.ndarray:
+    """The cumulative shares of weights, as Generator.choice makes them in every call."""
+    shares = (weights / weights.sum()).cumsum()
+    return shares / shares[-1]
 
-    A solution that is nowhere among the best has 0. Rows on which all earn the same say nothing and
-    are left out; where there are no others, all have the same worth.
 
-    Args:
-        values: for each solution its scores on the rows, shape (rows,), the same rows for all.
-
-    Returns:
-        shape (solutions,), at least 0.
-    """
-    table = np.stack(values)
-    differs = (table != table[0]).any(axis=0)
-    if not differs.any():
-        return np.ones(len(table))
-    table = table[:, differs]
-    wins = table == table.max(axis=0)
-    return (wins / wins.sum(axis=0)).sum(axis=1)
+def _drawn(cumulative: np.ndarray, rng: np.random.Generator) -> int:
+    """A place drawn by these shares: what Generator.choice draws, without its checks."""
+    return int(cumulative.searchsorted(rng.random(), side="right"))
 
 
 def promise(texts: Sequence[str], scored: Sequence[tuple[str, float, int]]) -> np.ndarray:

@@ -7,6 +7,7 @@ are drawn (race.py, halve.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -109,8 +110,18 @@ class _Race:
         self.alive = [i for i in self.alive if not losers[i]]
 
     def results(self) -> list[Score | str]:
-        """For each solution its score on all that it was scored on, or why it has none."""
-        return [
-            self._refusals.get(i) or racing.joined(parts, self._order)
-            for i, parts in enumerate(self._parts)
-        ]
+        """For each solution its score on all that it was scored on, or why it has none.
+
+        Those that were dropped together share the array of their rows: a long search keeps many.
+        """
+        results: list[Score | str] = []
+        shared: dict[int, np.ndarray] = {}
+        for number, parts in enumerate(self._parts):
+            if number in self._refusals:
+                results.append(self._refusals[number])
+                continue
+            score = racing.joined(parts, self._order)
+            if score.rows is not None:
+                score = replace(score, rows=shared.setdefault(score.n, score.rows))
+            results.append(score)
+        return results
