@@ -188,6 +188,22 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAnswers:
+    """What was read in a solution's answers, row by row.
+
+    Attributes:
+        failed: shape (n,), bool: answers from which nothing could be extracted.
+        truncated: shape (n,), bool: answers cut at max_tokens.
+        parsed: what each says in its rule's normal form, None where nothing could be extracted;
+            None as a whole where it was not kept.
+    """
+
+    failed: np.ndarray = field(repr=False)
+    truncated: np.ndarray = field(repr=False)
+    parsed: tuple[str | None, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What a solution earned. Larger is better; accuracies lie in [0, 1].
 
@@ -201,6 +217,7 @@ class Score:
         tokens: prompt and completion tokens spent on it.
         metrics: further figures, by name, that are shown next to the value, such as "strict", the
             value when only marked answers count.
+        read: what was read in the answers; None where the problem has no answers to read.
     """
 
     value: float
@@ -210,6 +227,7 @@ class Score:
     tokens: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     rows: np.ndarray | None = field(default=None, repr=False)
+    read: ReadAnswers | None = field(default=None, repr=False)
 
     @property
     def n(self) -> int:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opro_local.cli.printing_classes import classes_table
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
 from opro_local.runs.figures import FORMER_ALPHA, Figures, OperatorFigures, SplitResult
@@ -54,6 +55,8 @@ def _print_search(console: Console, result: RunResult, search: SearchOutcome) ->
         console.print("  (if that is wrong, say it in task.description)", markup=False)
     splits = {"train": search.train, "validation": search.validation, "test": search.test}
     console.print(_table(_sides(splits), result.shares, search.alpha))
+    if classes := classes_table(search):
+        console.print(classes)
     if search.operators:
         console.print(_operators_table(search.operators))
     for line in search.summary:

@@ -17,16 +17,19 @@ import numpy as np
 from opro_local import stats
 from opro_local.runs.figures import (
     FORMER_ALPHA,
+    ClassesOf,
     Figures,
     demonstrations_to_json,
     difference_from_json,
     difference_to_json,
     figures_of,
+    no_classes,
 )
 from opro_local.runs.winner import Winner
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.stats import Difference
+from opro_local.types import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +186,21 @@ def all_entries(trajectory: Trajectory) -> list[Entry]:
 
 
 def summarize(
-    trajectory: Trajectory, ended: SearchResult, alpha: float, split: str
+    trajectory: Trajectory,
+    ended: SearchResult,
+    alpha: float,
+    split: Split,
+    classes_of: ClassesOf = no_classes,
 ) -> EvaluationOutcome:
-    """What an evaluation of prompts on a split came to, with intervals at the level 1 - alpha."""
+    """What an evaluation of prompts on a split came to.
+
+    Args:
+        trajectory: of the evaluation.
+        ended: how it ended.
+        alpha: 1 - the level of all intervals.
+        split: the rows that were asked.
+        classes_of: counts answers by class.
+    """
     entries = all_entries(trajectory)
     values = np.stack([entry.score.values for entry in entries])
     prompts = [
@@ -193,7 +208,7 @@ def summarize(
             number=number,
             text=entry.solution.text,
             demonstrations=entry.solution.demonstrations,
-            figures=figures_of(entry.score, alpha),
+            figures=figures_of(entry.score, alpha, classes_of(split, entry.score)),
             tokens=entry.score.tokens,
         )
         for number, entry in enumerate(entries, 1)
@@ -253,7 +268,20 @@ def words(outcome: EvaluationOutcome) -> tuple[str, ...]:
             f"Whoever picks the best of these {len(prompts)} should expect it to do "
             f"{100 * outcome.optimism:.1f} points worse on other rows."
         )
-    return (*lines, *_judge_words(prompts))
+    return (*lines, *_class_words(prompts), *_judge_words(prompts))
+
+
+def _class_words(prompts: Sequence[PromptFigures]) -> list[str]:
+    """The largest class, and the prompts that always give one answer."""
+    first = prompts[0].figures.classes
+    if first is None:
+        return []
+    lines = [f"The largest class, {first.majority!r}, is {100 * first.majority_share:.1f} %."]
+    for prompt in prompts:
+        classes = prompt.figures.classes
+        if classes and classes.always is not None:
+            lines.append(f"Prompt {prompt.number} always gives one answer, {classes.always!r}.")
+    return lines
 
 
 def _judge_words(prompts: Sequence[PromptFigures]) -> list[str]:

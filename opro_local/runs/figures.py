@@ -6,18 +6,27 @@ with its JSON. Not for: the whole of a result (run_result.py), or working it out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opro_local import stats
+from opro_local.runs.gain import GainParts
+from opro_local.scoring.classes import ClassFigures
 from opro_local.stats import Difference
-from opro_local.types import Score
+from opro_local.types import Score, Split
 
 # `evaluation.alpha` of results that were written before they named it.
 FORMER_ALPHA = 0.05
 
-NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated")
+NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated", "classes")
+# A score on a split, by class; None where its answers are no classes, or were not kept.
+ClassesOf = Callable[[Split, Score], ClassFigures | None]
+
+
+def no_classes(split: Split, score: Score) -> ClassFigures | None:
+    """Of a problem whose answers are no classes."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Figures:
         extraction_failures: answers from which nothing could be read.
         truncated: answers that were cut at the token limit.
         metrics: further figures, such as "strict".
+        classes: how each class fares; None where the answers are no classes, and on train.
     """
 
     accuracy: float
@@ -40,6 +50,7 @@ class Figures:
     extraction_failures: int
     truncated: int
     metrics: Mapping[str, float]
+    classes: ClassFigures | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -50,11 +61,13 @@ class Figures:
             "extraction_failures": self.extraction_failures,
             "truncated": self.truncated,
             **self.metrics,
+            **({} if self.classes is None else {"classes": self.classes.to_json()}),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Figures:
         """What `to_json` wrote."""
+        classes = record.get("classes")
         return cls(
             accuracy=record["accuracy"],
             n=record["n"],
@@ -62,10 +75,11 @@ class Figures:
             extraction_failures=record["extraction_failures"],
             truncated=record["truncated"],
             metrics={name: value for name, value in record.items() if name not in NAMED},
+            classes=ClassFigures.from_json(classes) if classes else None,
         )
 
 
-def figures_of(score: Score, alpha: float) -> Figures:
+def figures_of(score: Score, alpha: float, classes: ClassFigures | None = None) -> Figures:
     """A score as results show it, with an interval at the level 1 - alpha."""
     return Figures(
         accuracy=score.value,
@@ -74,6 +88,7 @@ def figures_of(score: Score, alpha: float) -> Figures:
         extraction_failures=score.failures,
         truncated=score.truncated,
         metrics=dict(score.metrics),
+        classes=classes,
     )
 
 
@@ -86,12 +101,15 @@ class SplitResult:
         difference: best minus baseline on the same rows; None on other splits than test.
         smallest_difference: what is usually told from noise with so many rows, in [0, 1]; None on
             other splits than test.
+        gain: what the difference is made of; None on other splits than test, and where no answers
+            are read.
     """
 
     baseline: Figures
     best: Figures
     difference: Difference | None = None
     smallest_difference: float | None = None
+    gain: GainParts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -102,17 +120,20 @@ class SplitResult:
         if self.difference is not None:
             sides["difference"] = difference_to_json(self.difference)
             sides["smallest_difference"] = self.smallest_difference
+        if self.gain is not None:
+            sides["gain"] = self.gain.to_json()
         return sides
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> SplitResult:
         """What `to_json` wrote."""
-        difference = record.get("difference")
+        difference, gain = record.get("difference"), record.get("gain")
         return cls(
             baseline=Figures.from_json(record["baseline"]),
             best=Figures.from_json(record["best"]),
             difference=difference_from_json(difference) if difference else None,
             smallest_difference=record.get("smallest_difference"),
+            gain=GainParts.from_json(gain) if gain else None,
         )
 
 

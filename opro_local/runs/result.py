@@ -8,21 +8,48 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from opro_local import stats
-from opro_local.runs.figures import Figures, Leader, OperatorFigures, SplitResult, figures_of
+from opro_local.runs.figures import (
+    ClassesOf,
+    Figures,
+    Leader,
+    OperatorFigures,
+    SplitResult,
+    figures_of,
+    no_classes,
+)
+from opro_local.runs.gain import gain_parts, gain_words
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
+from opro_local.scoring.classes import ClassFigures
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
-from opro_local.types import Solution
+from opro_local.types import Score, Solution, Split
+
+# The verdict where the paired test shows nothing.
+NO_GAIN = "no reliable gain"
 
 
-def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SearchOutcome:
-    """What a finished search came to, with intervals at the level 1 - alpha."""
-    test = _test_result(trajectory, ended, alpha)
+def summarize(
+    trajectory: Trajectory,
+    ended: SearchResult,
+    alpha: float,
+    classes_of: ClassesOf = no_classes,
+) -> SearchOutcome:
+    """What a finished search came to.
+
+    Args:
+        trajectory: of the search.
+        ended: how it ended.
+        alpha: 1 - the level of all intervals.
+        classes_of: counts held-out answers by class.
+    """
+    pairs = _Pairs(trajectory, ended, alpha, classes_of)
+    test = pairs.test()
     return SearchOutcome(
         reason=ended.reason,
         digest=trajectory.digest(),
@@ -36,8 +63,8 @@ def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> Sear
         optimism=optimism(trajectory),
         verdict=verdict(test.difference, alpha) if test and test.difference else "not tested",
         alpha=alpha,
-        train=_split_result(trajectory, ended, "train", alpha),
-        validation=_split_result(trajectory, ended, "validation", alpha),
+        train=pairs.result("train"),
+        validation=pairs.result("validation"),
         test=test,
         leaders=leaders(trajectory, alpha) if trajectory.held_out else None,
         operators=operator_figures(trajectory),
@@ -141,11 +168,47 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         f"On {n} test rows: baseline {percent(test.baseline)}, best {percent(test.best)}, "
         f"difference {100 * test.difference.value:+.1f} points, {level(outcome.alpha)} "
         f"{low:+} to {high:+}, p = {test.difference.p_value:.2g}.",
-        f"Verdict: {outcome.verdict}.",
+        *_verdict_words(outcome),
         f"With {n} rows, differences under about {least} points are usually not told from noise.",
+        *_class_words(test),
         *_train_words(outcome),
         *_leader_words(outcome),
     )
+
+
+def _verdict_words(outcome: SearchOutcome) -> list[str]:
+    """The verdict, what to do where it is none, and what the difference is made of."""
+    advice = ""
+    if outcome.verdict == NO_GAIN:
+        advice = " Keep your first prompt."
+    lines = [f"Verdict: {outcome.verdict}.{advice}"]
+    test = outcome.test
+    if test and test.difference and test.difference.value and test.gain:
+        lines.append(gain_words(test.gain))
+    return lines
+
+
+def _class_words(test: SplitResult) -> list[str]:
+    """The largest class, and what of the two always gives one answer."""
+    best = test.best.classes
+    if best is None:
+        return []
+    worth = "always answering it would score so much."
+    if test.best.accuracy <= best.majority_share:
+        worth = "always answering it would do no worse than the best prompt."
+    lines = [
+        f"The largest class, {best.majority!r}, is {100 * best.majority_share:.1f} % of the test "
+        f"rows: {worth}"
+    ]
+    for name, figures in (("baseline", test.baseline), ("best", test.best)):
+        if figures.classes and figures.classes.always is not None:
+            lines.append(constant_words(f"The {name} prompt", figures.classes))
+    return lines
+
+
+def constant_words(prompt: str, classes: ClassFigures) -> str:
+    """That a prompt gives one answer only; `prompt` begins the sentence."""
+    return f"{prompt} always gives one answer, {classes.always!r}: it tells no classes apart."
 
 
 def level(alpha: float) -> str:
@@ -197,35 +260,44 @@ def _winner(solution: Solution, trajectory: Trajectory) -> Winner:
     )
 
 
-def _pair(trajectory: Trajectory, ended: SearchResult, split: str) -> tuple[Entry, Entry] | None:
-    """Baseline and best as they were last scored on a split; None unless both were."""
-    entries = [*trajectory.entries, *trajectory.held_out]
-    baseline, best = (_last(entries, split, solution) for solution in (ended.baseline, ended.best))
-    return (baseline, best) if baseline and best else None
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Baseline and best of a search, side by side on each split."""
 
+    trajectory: Trajectory
+    ended: SearchResult
+    alpha: float
+    classes_of: ClassesOf
 
-def _split_result(
-    trajectory: Trajectory, ended: SearchResult, split: str, alpha: float
-) -> SplitResult | None:
-    pair = _pair(trajectory, ended, split)
-    if pair is None:
-        return None
-    baseline, best = pair
-    return SplitResult(figures_of(baseline.score, alpha), figures_of(best.score, alpha))
+    def scores(self, split: Split) -> tuple[Score, Score] | None:
+        """Baseline and best as they were last scored on a split; None unless both were."""
+        entries = [*self.trajectory.entries, *self.trajectory.held_out]
+        baseline = _last(entries, split, self.ended.baseline)
+        best = _last(entries, split, self.ended.best)
+        return (baseline.score, best.score) if baseline and best else None
 
+    def result(self, split: Split) -> SplitResult | None:
+        """Their figures on a split."""
+        pair = self.scores(split)
+        if pair is None:
+            return None
+        baseline, best = (
+            figures_of(score, self.alpha, self.classes_of(split, score)) for score in pair
+        )
+        return SplitResult(baseline, best)
 
-def _test_result(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SplitResult | None:
-    """Baseline and best on test, with the paired test between them."""
-    pair = _pair(trajectory, ended, "test")
-    if pair is None:
-        return None
-    baseline, best = (entry.score for entry in pair)
-    return SplitResult(
-        baseline=figures_of(baseline, alpha),
-        best=figures_of(best, alpha),
-        difference=stats.paired_difference(best.values, baseline.values, alpha),
-        smallest_difference=stats.smallest_difference(best.n, alpha=alpha),
-    )
+    def test(self) -> SplitResult | None:
+        """Their figures on test, with the paired test between them."""
+        pair, sides = self.scores("test"), self.result("test")
+        if pair is None or sides is None:
+            return None
+        baseline, best = pair
+        return replace(
+            sides,
+            difference=stats.paired_difference(best.values, baseline.values, self.alpha),
+            smallest_difference=stats.smallest_difference(best.n, alpha=self.alpha),
+            gain=gain_parts(best, baseline),
+        )
 
 
 def verdict(difference: stats.Difference, alpha: float) -> str:
@@ -237,7 +309,7 @@ def verdict(difference: stats.Difference, alpha: float) -> str:
         return "reliable gain"
     if difference.p_value < alpha and high < 0:
         return "reliable loss: keep the baseline"
-    return "no reliable gain"
+    return NO_GAIN
 
 
 def percent(figures: Figures) -> str:

@@ -21,6 +21,7 @@ from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.demonstrations import Demonstrations
 from opro_local.problems.prompt.generic import generic, labels_of
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
+from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
@@ -30,6 +31,7 @@ from opro_local.types import (
     Completion,
     Example,
     Prompt,
+    ReadAnswers,
     Request,
     Sampling,
     Score,
@@ -37,6 +39,8 @@ from opro_local.types import (
     Split,
 )
 
+# Rules under which an answer is one of a few classes, so that it can be counted by class.
+CLASS_RULES = ("labels", "boolean", "choice")
 # Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is
 # come to.
 SHORT = ("labels", "boolean", "exact", "exact_strict", "contains", "json", "python")
@@ -52,6 +56,8 @@ class PromptProblem:
         max_tokens: new tokens per answer.
         rule: how answers are scored.
         stop: strings that end an answer.
+        parsed: the splits whose answers are kept as they were read, where they are classes. They
+            are read a second time for it, which train, scored in every step, is spared.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class PromptProblem:
         max_tokens: int,
         rule: Rule,
         stop: tuple[str, ...] = (),
+        parsed: Sequence[Split] = ("validation", "test"),
     ) -> None:
         self.rows = rows
         self.layout = layout
@@ -70,6 +77,8 @@ class PromptProblem:
             split for split in ("train", "validation", "test") if rows.get(split)
         )
         self._config = config
+        is_classified = rule.name in CLASS_RULES and config.task.rule != "judge"
+        self._parsed = tuple(parsed) if is_classified else ()
         self._sampling = Sampling(max_tokens, 0.0, stop=stop)
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
@@ -135,7 +144,11 @@ class PromptProblem:
             verdicts = scorer.both(texts)
         if split == "train" and self._config.is_mixed:
             self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
-        return scores(answers, len(solutions), verdicts)
+        parsed = None
+        if split in self._parsed:
+            golds = scorer.golds * len(solutions)
+            parsed = tuple(map(self.rule.read, texts, golds))
+        return scores(answers, len(solutions), verdicts, parsed)
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
         if rows is None:
@@ -205,6 +218,21 @@ class PromptProblem:
             "stop": request.sampling.stop,
         }
 
+    def classes(self, split: Split, score: Score) -> ClassFigures | None:
+        """A score on all rows of a split by class, each called as the first target that names it;
+        None where the answers are no classes, or were not kept.
+        """
+        parsed = None if score.read is None else score.read.parsed
+        if parsed is None or score.rows is not None:
+            return None
+        names: dict[str, str] = {}
+        targets = []
+        for row in self.rows[split]:
+            said = self.rule.parsed(row.target, row) or row.target
+            targets.append(names.setdefault(said, row.target.strip()))
+        answers = [said and names.get(said, said) for said in parsed]
+        return class_figures(targets, answers)
+
     def prompt_variables(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""
         task = self._config.task
@@ -248,11 +276,23 @@ def _asked(prompt: Prompt) -> dict[str, Any]:
     return {"messages": [{"role": role, "content": text} for role, text in turns if text]}
 
 
-def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts) -> list[Score]:
+def scores(
+    completions: Sequence[Completion],
+    solutions: int,
+    verdicts: Verdicts,
+    parsed: Sequence[str | None] | None = None,
+) -> list[Score]:
     """Turn a batch's completions and what they earned into one Score per solution.
 
     A prompt that was too long for the context counts as a failed extraction.
+
+    Args:
+        completions: by solution, then by row.
+        solutions: how many.
+        verdicts: what the completions earned.
+        parsed: what was read in them, where that is kept.
     """
+    rows = len(completions) // solutions
     truncated = np.fromiter(
         (c.finish_reason == "length" for c in completions), bool, len(completions)
     )
@@ -270,6 +310,7 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
     }
     earned = []
     for index in range(solutions):
+        own = None if parsed is None else tuple(parsed[index * rows : (index + 1) * rows])
         score = Score(
             float(values[index].mean(dtype=np.float64)),
             values[index],
@@ -277,6 +318,7 @@ def scores(completions: Sequence[Completion], solutions: int, verdicts: Verdicts
             int(truncated[index].sum()),
             int(tokens[index].sum()),
             {name: float(column[index]) for name, column in means.items()},
+            read=ReadAnswers(failed[index], truncated[index], own),
         )
         earned.append(score)
     return earned

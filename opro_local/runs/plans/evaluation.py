@@ -57,7 +57,7 @@ def evaluation_plan(config: Config) -> Plan:
         models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
         identity={**plan.identity, "evaluation": split},
         summarize=lambda trajectory, ended, alpha: evaluation.summarize(
-            trajectory, ended, alpha, split
+            trajectory, ended, alpha, split, problem.classes
         ),
         files=lambda result: {},
     )

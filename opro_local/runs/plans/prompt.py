@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Engine, Example, Role
+from opro_local.types import Engine, Example, Role, Split
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many
 # (paper section 5.1).
@@ -79,7 +79,9 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
     max_tokens = _answer_tokens(config, task, rule)
     layout = _layout(config, cards["scorer"], task)
-    problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop)
+    # An evaluation scores once, on whichever split: all answers are kept as they were read.
+    parsed: Sequence[Split] = ("validation", "test") if training else tuple(task.splits)
+    problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop, parsed)
     _check_seeds(problem)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
     plan = search_plan(config, problem, cards, propose=propose)
@@ -135,7 +137,7 @@ def _summarizing(problem: PromptProblem) -> Summarize:
     """What makes the outcome of a search for a prompt."""
 
     def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SearchOutcome:
-        outcome = result.summarize(trajectory, ended, alpha)
+        outcome = result.summarize(trajectory, ended, alpha, problem.classes)
         if not ended.best.demonstrations:
             return outcome
         return replace(outcome, best=_with_prompt(outcome.best, problem.readable(ended.best)))
