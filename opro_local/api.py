@@ -21,12 +21,12 @@ from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
-from opro_local.files import make_private_folder, place_of, write_whole
+from opro_local.files import make_private_folder, write_whole
 from opro_local.models import offline
-from opro_local.problems.function import file_digest, returned
+from opro_local.problems.function import returned
 from opro_local.programs.function import FunctionEngine
 from opro_local.programs.identity import code_digest
-from opro_local.runs import hosting
+from opro_local.runs import applying, hosting
 from opro_local.runs.events import Event, Listener
 from opro_local.runs.hosting import Hosting
 from opro_local.runs.naming import RUNS, run_folder
@@ -352,53 +352,26 @@ def _found(plan: Plan, folder: Path) -> Optimized:
     )
 
 
-def apply(run: str | Path) -> Path:
+def apply(run: str | Path, target: str | Path, suite: str | Path | None = None) -> Path:
     """Put an agent file's run's winner in the place of the file it started from, if held-out tasks
     confirmed it.
 
     Args:
         run: the folder of a finished run of kind agent_file.
+        target: the file to replace. A link to its own folder or below is followed and stays.
+        suite: the run's suite, needed where it lies outside the target's folder: its rules are
+            loaded, to work the winner out again from what the run keeps.
 
     Returns:
         the file that was replaced; what it was is in the run's best.diff, to be undone by `patch
         --reverse`.
 
     Raises:
-        UsageError: the run is of another kind or unfinished, its verdict is not "reliable gain", or
-            the file is not the one the run started from any more.
-        StoreError: there is no such run, or the file can't be written.
+        UsageError: the run is another user's, of another kind or unfinished, its verdict is not
+            "reliable gain", or the file or what it was judged by changed since.
+        StoreError: there is no such run, its result is not what its completions derive, or the
+            file can't be written.
     """
-    folder = Path(run)
-    kept = read_store(folder)
-    try:
-        config, identity = kept.get("config") or {}, kept.get("identity") or {}
-        record, state = kept.get("result"), kept.get("state")
-    finally:
-        kept.close()
-    problem = config.get("problem", {})
-    if problem.get("kind") != "agent_file":
-        raise UsageError(f"{folder}: not a run of an agent file", "its best text is in best.txt")
-    if state != "finished" or not record:
-        raise UsageError(f"{folder}: the run is not finished", "give its command again")
-    result = RunResult.from_json(record)
-    if result.verdict != "reliable gain":
-        raise UsageError(
-            f"{folder}: the verdict on held-out tasks is {result.verdict!r}, "
-            "so nothing is replaced",
-            "best.diff shows the change; more test tasks tell smaller gains",
-        )
-    return _replaced(Path(problem["file"]), identity.get("file", ""), result.best.text)
-
-
-def _replaced(file: Path, digest: str, text: str) -> Path:
-    file = place_of(file)
-    try:
-        now = file_digest(file)
-    except DataError as error:
-        raise UsageError(error.message, error.hint) from None
-    if now != digest:
-        raise UsageError(
-            f"{file}: changed since the run started from it", "run again from the file as it is now"
-        )
-    write_whole(file, text)
-    return file
+    replacement = applying.prepare(Path(run), Path(target), None if suite is None else Path(suite))
+    replacement.make()
+    return replacement.file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +20,12 @@ from opro_local.cli.options import (
     read_config,
     tables,
 )
+from opro_local.cli.visible import visible
+from opro_local.errors import UsageError
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
+    from opro_local.runs.applying import Replacement
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
@@ -100,11 +104,47 @@ def optimize(
     _execute(reading.build(made, overrides(seed, engine, set_)), run, as_json)
 
 
-def apply(run: RunArgument) -> None:
-    """Replace an agent file by its run's winner, if held-out tasks confirmed it."""
-    from opro_local.api import apply as replace
+def apply(
+    run: RunArgument,
+    target: Annotated[
+        Path | None,
+        typer.Argument(help="The file to replace. Without it you are shown the change and asked."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace the file the run started from, unasked.")
+    ] = False,
+    suite: Annotated[
+        Path | None, typer.Option("--suite", help="The run's suite, where it lies elsewhere.")
+    ] = None,
+) -> None:
+    """Replace an agent file by its run's winner, if held-out tasks confirmed it.
 
-    typer.echo(f"{replace(run)} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
+    Example: opro-local apply runs/agents AGENTS.md
+    """
+    from opro_local.runs.applying import prepare
+
+    replacement = prepare(run, target, suite)
+    if target is None and not yes:
+        _ask(run, replacement)
+    replacement.make()
+    typer.echo(f"{replacement.file} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(run: Path, replacement: Replacement) -> None:
+    """Show the change and where it goes; only a yes from a terminal lets it happen."""
+    if not _can_ask():
+        raise UsageError(
+            f"{replacement.file} would be replaced, and nobody is here to be asked",
+            f"name it: opro-local apply {run} {replacement.file}, or give --yes",
+        )
+    sys.stdout.write(f"{visible(replacement.diff)}\nReplace {replacement.file}? [y/N] ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not confirmed: nothing was replaced")
 
 
 def list_(

@@ -110,6 +110,28 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     return build(tables, overrides, path.resolve().parent)
 
 
+def stored(config: Mapping[str, Any]) -> Config:
+    """The config that a run keeps, as this version reads it. Raises UsageError where it can't.
+
+    What stands at its default counts as not given: a run keeps all settings, and a plan may ask
+    which were.
+    """
+    problem = config.get("problem")
+    defaults = _defaults(problem.get("kind") if isinstance(problem, dict) else None)
+    tables: dict[str, Any] = {}
+    for section, table in config.items():
+        tables[section] = _copied(table)
+        if isinstance(table, dict):
+            standing = defaults.get(section, {}).items()
+            tables[section] = dict(item for item in table.items() if item not in standing)
+    for name, default in REMOVED.items():
+        section, _, key = name.partition(".")
+        table = tables.get(section)
+        if isinstance(table, dict) and table.get(key, not default) == default:
+            del table[key]
+    return build(tables)
+
+
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The settings that differ between two dumped configs and would make it another run, as "key:
     old -> new".
@@ -137,10 +159,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return differences
 
 
-def _defaults(kind: str | None) -> dict[str, Any]:
+def _defaults(kind: Any) -> dict[str, Any]:
     """The default of every setting that has one, by section, for this kind of problem."""
     defaults = Config().model_dump(mode="json")
-    if kind in PROBLEMS:
+    if isinstance(kind, str) and kind in PROBLEMS:
         defaults["problem"] = PROBLEMS[kind].model_construct().model_dump(mode="json")
     return defaults
 

@@ -472,7 +472,7 @@ def test_only_a_confirmed_gain_is_applied(tmp_path):
     found = run(reading.build(tables), folder)
     assert found["verdict"] == "no reliable gain"  # three test tasks can't tell
     with pytest.raises(UsageError, match="nothing is replaced"):
-        apply(folder)
+        apply(folder, file)
     assert file.read_bytes() == AGENTS.encode()
     tests = "".join(
         f'\n[[task]]\nprompt = "Say w{n}"\nsplit = "test"\ntarget = "w{n}"' for n in range(9)
@@ -481,16 +481,16 @@ def test_only_a_confirmed_gain_is_applied(tmp_path):
     assert confirmed["verdict"] == "reliable gain"
     file.write_text("edited meanwhile")
     with pytest.raises(UsageError, match="changed since the run started"):
-        apply(tmp_path / "more")
+        apply(tmp_path / "more", file)
     file.write_bytes(AGENTS.encode())
     file.chmod(0o640)
-    assert apply(tmp_path / "more") == file
+    assert apply(tmp_path / "more", file) == file
     assert file.read_text() == confirmed["best"]["text"] and file.stat().st_mode & 0o777 == 0o640
     with (
         open_store(tmp_path / "other").folder.joinpath("x").open("w"),
         pytest.raises(UsageError, match="not a run of an"),
     ):
-        apply(tmp_path / "other")
+        apply(tmp_path / "other", file)
 
 
 def test_text_is_read_to_the_byte(tmp_path):

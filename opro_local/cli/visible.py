@@ -1,0 +1,23 @@
+"""Text of others for a terminal: what would move its cursor, change its title, or turn the order of
+what is read is shown as an escape.
+
+For: prompts, replies and messages printed for people. Not for: JSON, files, or text that a script
+asked for, which stay as they are.
+"""
+
+from __future__ import annotations
+
+
+def visible(text: str, kept: str = "\n\t") -> str:
+    """The text with everything that does not print written as Python writes it: `\\x1b`, `\\u202e`.
+
+    Control characters, terminal sequences by that, marks of direction, other invisible characters
+    and lone surrogates are escaped; spaces of any kind but the plain one, too.
+
+    Args:
+        text: anything.
+        kept: what stays although it does not print.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in kept else repr(one)[1:-1] for one in text)
