@@ -26,7 +26,7 @@ from opro_local.problems.agent.suite import read_text
 from opro_local.problems.function import file_digest
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.replay import check_derived
+from opro_local.runs.replay import derived_text
 from opro_local.runs.store import FILE, Store, read_store
 
 
@@ -78,7 +78,7 @@ def prepare(run: Path, target: Path | None = None, suite: Path | None = None) ->
         own = {**config["problem"], "file": str(file), "suite": str(suite)}
         plan = make_plan(reading.stored({**config, "problem": own}))
         _check_same(run, identity, plan)
-        text = check_derived(plan, kept, result)["best"]["text"]
+        text = derived_text(plan, kept, result)
     finally:
         kept.close()
     return Replacement(file, text, diff(read_text(file), text, file.name), identity["file"])

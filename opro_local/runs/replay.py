@@ -11,16 +11,15 @@ from typing import Any
 
 from opro_local.errors import StoreError
 from opro_local.runs.driver import request_digest
+from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.plans.plan import Plan
+from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.store import Store
 from opro_local.search.trajectory import Trajectory
 
 
-def replay(plan: Plan, store: Store) -> dict[str, Any]:
-    """The figures that the plan's search comes to over a store's completions; nothing is written.
-
-    Returns:
-        what `Plan.summarize` makes of the search.
+def replay(plan: Plan, store: Store) -> SearchOutcome | EvaluationOutcome:
+    """What the plan comes to over a store's completions; nothing is written.
 
     Raises:
         UsageError: a stored request is not the one that the plan makes.
@@ -42,20 +41,28 @@ def replay(plan: Plan, store: Store) -> dict[str, Any]:
         return plan.summarize(trajectory, end.value, plan.config.evaluation.alpha)
 
 
-def check_derived(plan: Plan, store: Store, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that the completions derive, if a result that is kept says the same.
+def derived_text(plan: Plan, store: Store, record: Mapping[str, Any]) -> str:
+    """The text that a search's completions have as the best, if the record that is kept of its
+    result says the same.
 
     Raises:
         StoreError: its winner, its verdict or its digest is another one; or see `replay`.
     """
     derived = replay(plan, store)
-    for name in ("best", "verdict", "digest"):
-        kept, wanted = result.get(name), derived[name]
-        if name == "best":
-            kept, wanted = (kept.get("text") if isinstance(kept, dict) else None), wanted["text"]
-        if kept != wanted:
+    if not isinstance(derived, SearchOutcome):
+        raise StoreError(f"{store.folder}: not a search", "name the run of one")
+    best = record.get("best")
+    kept = {
+        "best text": best.get("text") if isinstance(best, dict) else None,
+        "verdict": record.get("verdict"),
+        "digest": record.get("digest"),
+    }
+    text = derived.best.text
+    wanted = {"best text": text, "verdict": derived.verdict, "digest": derived.digest}
+    for name, value in kept.items():
+        if value != wanted[name]:
             raise StoreError(
                 f"{store.folder}: the {name} kept there is not what its completions derive",
                 "the run was changed or damaged: restore a copy, or run it again",
             )
-    return derived
+    return text
