@@ -27,9 +27,14 @@ def pack(completions: Sequence[Completion]) -> bytes:
 
 
 def unpack(payload: bytes) -> list[Completion]:
-    """What `pack` packed; for bytes whose digest was checked."""
-    texts, finishes, *counts = json.loads(zlib.decompress(payload))
-    return [
-        Completion(text, FINISH[finish], *tokens)
-        for text, finish, *tokens in zip(texts, finishes, *counts, strict=True)
-    ]
+    """What `pack` packed. Raises ValueError where it is something else, with a digest that fits."""
+    try:
+        texts, finishes, *counts = json.loads(zlib.decompress(payload))
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a completion is no text")
+        return [
+            Completion(text, FINISH[finish], *tokens)
+            for text, finish, *tokens in zip(texts, finishes, *counts, strict=True)
+        ]
+    except (TypeError, IndexError, zlib.error) as error:
+        raise ValueError(str(error)) from None

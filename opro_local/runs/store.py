@@ -261,7 +261,12 @@ class Store:
     def _completions(self, call: Mapping[str, Any]) -> BatchResult:
         if not is_payload(call["payload"], call["payload_digest"]):
             raise damaged(self.folder, f"the completions of {call['label']} are damaged")
-        return BatchResult(unpack(call["payload"]), call["seconds"])
+        try:
+            return BatchResult(unpack(call["payload"]), call["seconds"])
+        except ValueError:
+            raise damaged(
+                self.folder, f"the completions of {call['label']} are no completions"
+            ) from None
 
     def _dicts(self, table: Table) -> list[dict[str, Any]]:
         return [dict(zip(COLUMNS[table], row, strict=True)) for row in self._checked(table)]

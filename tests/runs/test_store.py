@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -340,3 +342,24 @@ def test_a_replay_writes_nothing_again(store):
     store.record([], [Rejection(1, "y", "empty")], 0)
     assert [row["text"] for row in store.rejections()] == ["y"]
     store.check()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"a": 1},
+        [["x"]],
+        [[5], [0], [1], [0], [1]],
+        [["x"], [9], [1], [0], [1]],
+        [["x"], ["stop"], [1], [0], [1]],
+        [["x", "y"], [0], [1], [0], [1]],
+        [["x"], [0], [1], [0], [1], [1], [1]],
+        "x",
+        None,
+    ],
+)
+def test_bytes_that_are_no_completions_are_told_from_those_that_are(columns):
+    from opro_local.runs.packing import unpack
+
+    with pytest.raises(ValueError):
+        unpack(zlib.compress(json.dumps(columns).encode()))
