@@ -138,10 +138,12 @@ def check(
 
 def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, RunResult]:
     from opro_local.cli.progress import watched
+    from opro_local.runs.continued import as_begun
     from opro_local.runs.naming import run_folder
     from opro_local.runs.plans.evaluation import evaluation_plan
 
-    ready, folder = evaluation_plan(settings), run_folder(settings, run, verb)
+    folder = run_folder(settings, run, verb)
+    ready = evaluation_plan(as_begun(settings, folder))
     return ready, folder, watched(ready, folder)
 
 

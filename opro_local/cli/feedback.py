@@ -368,9 +368,10 @@ def _decide(path: Path, action: Any, reason: str, as_json: bool, prompt: str | N
 
 def _searched(config: Config, folder: Path) -> RunResult:
     from opro_local.cli.progress import watched
+    from opro_local.runs.continued import as_begun
     from opro_local.runs.plans import make_plan
 
-    return watched(make_plan(config), folder)
+    return watched(make_plan(as_begun(config, folder)), folder)
 
 
 def _print(found: Any, as_json: bool, lines: list[str]) -> None:

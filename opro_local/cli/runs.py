@@ -207,10 +207,12 @@ def _best(score: float | None, shares: bool) -> str:
 def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
+    from opro_local.runs.continued import as_begun
     from opro_local.runs.naming import run_folder
     from opro_local.runs.plans import make_plan
 
-    ready, folder = make_plan(config), run_folder(config, folder)
+    folder = run_folder(config, folder)
+    ready = make_plan(as_begun(config, folder))
     result = watched(ready, folder)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))

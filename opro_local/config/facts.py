@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -34,6 +34,10 @@ class Facts:
             free settings how it is hosted; what they stand for (data, models) is held by digests of
             its own in the store.
         path: which of its values are paths.
+        before: what a run did that is older than the setting, where that is not its default. Such a
+            run goes on with it.
+        added: the setting came after the first stored runs: at its default it leaves no trace in
+            the name of a run's folder, so that the same command finds an older run.
         to_engine: the engine gets it as it is (types.EngineSettings has a field of the name).
         secret: a table of which a run keeps the names, not the values; they are no part of messages
             either.
@@ -41,6 +45,8 @@ class Facts:
 
     free: bool = False
     path: PathKind = ""
+    before: Any = None
+    added: bool = False
     to_engine: bool = False
     secret: bool = False
 

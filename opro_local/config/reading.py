@@ -52,6 +52,15 @@ FREE = frozenset(
     if facts.free
 )
 
+# Those that came after the first stored runs, with their defaults.
+ADDED: Mapping[str, Any] = {
+    f"{section}.{name}": kind.model_fields[name].get_default(call_default_factory=True)
+    for section, kinds in SECTIONS.items()
+    for kind in kinds
+    for name, facts in settings_with_facts(kind)
+    if facts.added
+}
+
 
 # The tables of which a run keeps the names alone.
 SECRET = frozenset(
@@ -136,13 +145,15 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The settings that differ between two dumped configs and would make it another run, as "key:
     old -> new".
 
-    A setting that the old one does not have is newer than it and stood at its default; one that was
-    removed since must have stood at its default, too.
+    A setting that the old one does not have is newer than it and stood at its default, or at what
+    runs did before there was the setting; one that was removed since must have stood at its
+    default, too.
     """
     differences = []
     defaults = _defaults(new.get("problem", {}).get("kind"))
     for section in sorted(set(old) | set(new)):
-        before, after = {**defaults.get(section, {}), **old.get(section, {})}, new.get(section, {})
+        missing = {**defaults.get(section, {}), **_before(section)}
+        before, after = {**missing, **old.get(section, {})}, new.get(section, {})
         for key in sorted(set(before) | set(after)):
             name = f"{section}.{key}"
             was, now = before.get(key), after.get(key)
@@ -165,6 +176,38 @@ def _defaults(kind: Any) -> dict[str, Any]:
     if isinstance(kind, str) and kind in PROBLEMS:
         defaults["problem"] = PROBLEMS[kind].model_construct().model_dump(mode="json")
     return defaults
+
+
+def as_begun(config: Config, stored: Mapping[str, Any]) -> Config:
+    """The config with what a stored run did before there were settings for it, so that it goes on;
+    or with what such a setting has been since.
+
+    What the user sets stays, and is refused where the run did otherwise.
+
+    Args:
+        config: what was asked for now.
+        stored: the dumped config that the run was begun with.
+    """
+    updates = {}
+    for section in stored:
+        now = getattr(config, section, None)
+        given = now.model_fields_set if isinstance(now, Section) else set()
+        begun = {**_before(section), **stored[section]}
+        older = {name: begun[name] for name in _before(section) if name not in given}
+        if older and isinstance(now, Section):
+            updates[section] = now.model_copy(update=older)
+    return config.model_copy(update=updates)
+
+
+def _before(section: str) -> dict[str, Any]:
+    """What runs did before there were the settings of a section, by the settings' names."""
+    facts = [pair for kind in SECTIONS.get(section, ()) for pair in settings_with_facts(kind)]
+    return {name: fact.before for name, fact in facts if fact.before is not None}
+
+
+def is_at_default(name: str, value: Any) -> bool:
+    """Whether a setting that came after the first stored runs stands at its default, as a dump."""
+    return name in ADDED and value == ADDED[name]
 
 
 def is_free(name: str, config: Mapping[str, Any]) -> bool:

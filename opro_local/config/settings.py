@@ -31,6 +31,7 @@ def _one_of(names: Sequence[str], value: Any) -> Any:
     return value
 
 
+StopText = Annotated[str, Field(min_length=1)]
 Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "system", "template"]
 
 
@@ -95,6 +96,12 @@ class TaskSettings(Section):
     )
     qa: bool | None = Field(
         None, description="Whether rows are written with Q: and A:; none: not for chat models."
+    )
+    stop: Annotated[tuple[StopText, ...] | None, Facts(added=True)] = Field(
+        None, description="Texts that end an answer; none: what the form of the prompt needs."
+    )
+    revision: Annotated[int, Facts(before=1, added=True)] = Field(
+        2, ge=1, le=2, description="How rows are split, `auto` chooses and answers end."
     )
 
     @model_validator(mode="after")

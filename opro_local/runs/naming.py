@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from opro_local.config.reading import is_free
+from opro_local.config.reading import is_at_default, is_free
 from opro_local.config.settings import Config
 
 RUNS = Path("runs")
@@ -31,7 +31,8 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
     for section, table in whole.items():
         for key, value in table.items():
             name = f"{section}.{key}"
-            if name in IDENTIFYING or not is_free(name, whole):
+            is_newer = is_at_default(name, value)
+            if not is_newer and (name in IDENTIFYING or not is_free(name, whole)):
                 dumped[name] = value
     short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
     name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"

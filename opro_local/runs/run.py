@@ -30,6 +30,7 @@ from opro_local.files import write_whole
 from opro_local.models import offline
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
+from opro_local.runs.continued import as_begun
 from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
@@ -78,7 +79,7 @@ def run_steps(
             and stops its own.
     """
     # In here and not in the caller, so that of many runs one that can't be planned fails alone.
-    plan = make_plan(work) if isinstance(work, Config) else work
+    plan = make_plan(as_begun(work, folder)) if isinstance(work, Config) else work
     for line in (*plan.notices, *model_notices(plan.config, plan.models)):
         listener.notify(line)
     with _opened(folder, plan, listener) as store:

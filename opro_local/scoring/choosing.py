@@ -15,17 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.scoring.reading import booleans, choices
-from opro_local.scoring.reading.normal import folded
-from opro_local.scoring.reading.numbers import is_number
+from opro_local.scoring.auto import MAX_LABELS, Choice, choose, choose_by_train
 from opro_local.scoring.rule import Rule
 from opro_local.types import Example
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
     from opro_local.tasks.task import Task
-
-MAX_LABELS = 20
 
 # Two names of `task.rule` that are no rules of their own: the targets decide which rule it is, and
 # a model judges the answers (judge.py).
@@ -108,24 +104,51 @@ RULES: Mapping[str, Maker] = {
 }
 
 
-def task_rule(task: Task, settings: TaskSettings) -> Rule:
-    """The rule of a task's rows; for "judge", the one that the targets suggest and the judge is
-    compared with.
+def task_choice(task: Task, settings: TaskSettings) -> Choice:
+    """The rule that a task asks for by name, or that "auto" chooses; for "judge", the one that the
+    targets suggest and the judge is compared with.
 
-    Train, or else the first split, decides what targets decide. But labels are the targets of all
-    splits: whether a rare one is in train is a matter of the draw.
+    All labelled rows choose, those that no split or cap has included, so that the choice does not
+    hang on the draw.
+    """
+    pattern = settings.pattern or task.pattern
+    if task.rule not in (AUTO, JUDGE):
+        return Choice(task.rule, pattern)
+    labels = settings.labels or task.labels
+    if settings.revision < 2:
+        return choose_by_train(labels, pattern, next(iter(task.splits.values())))
+    return choose(labels, pattern, labelled_rows(task))
+
+
+def labelled_rows(task: Task) -> Sequence[Example]:
+    """All rows of a task that have a target."""
+    rows = task.labelled or [row for examples in task.splits.values() for row in examples]
+    return [row for row in rows if row.target.strip()]
+
+
+def task_rule(task: Task, settings: TaskSettings, choice: Choice | None = None) -> Rule:
+    """The rule of a task's rows, by `task_choice` unless the choice is at hand.
+
+    Labels are the targets of all rows: whether a rare one is in train is a matter of the draw.
 
     Raises:
         UsageError, DataError: see make_rule.
     """
+    choice = choice or task_choice(task, settings)
     train, *others = task.splits.values()
+    examples: Sequence[Example] = train
+    further = [example for rows in others for example in rows]
+    if settings.revision >= 2:
+        further += task.labelled
+        # Where the targets of all rows chose, they all are what a rule is made of.
+        examples = labelled_rows(task) if choice.reason else train
     return make_rule(
-        AUTO if task.rule == JUDGE else task.rule,
+        choice.name,
         labels=settings.labels or task.labels,
-        pattern=settings.pattern or task.pattern,
+        pattern=choice.pattern,
         kind=task.kind,
-        examples=train,
-        others=[example for examples in others for example in examples],
+        examples=examples,
+        others=further,
         accepted=(JUDGE,),
     )
 
@@ -160,7 +183,8 @@ def make_rule(
     if ".py:" in name:
         name, pattern = "python", name
     if name == AUTO:
-        name, pattern = _choose(labels, pattern, examples)
+        choice = choose(labels, pattern, examples)
+        name, pattern = choice.name, choice.pattern
     if name not in RULES:
         names = ", ".join((AUTO, *RULES, *accepted))
         raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
@@ -195,36 +219,6 @@ def rare_labels(task: Task, settings: TaskSettings, rule: Rule) -> list[str]:
     train, *others = [{example.target for example in rows} for rows in task.splits.values()]
     rare = sorted(set().union(*others) - train)
     return [f"labels that no train row has: {', '.join(map(repr, rare))}"] if rare else []
-
-
-def _choose(
-    labels: Sequence[str], pattern: str | None, examples: Sequence[Example]
-) -> tuple[str, str | None]:
-    """The rule that suits the targets, and its pattern."""
-    targets = [example.target for example in examples]
-    distinct = {folded(target) for target in targets}
-    if labels:
-        return "labels", None
-    if pattern and pattern != ",":
-        return ("python" if ".py:" in pattern else "regex"), pattern
-    if examples and all(map(_is_listed, examples)):
-        return "choice", None
-    # Here a pattern can only be the decimal comma; without one both signs are tried.
-    for decimal in (pattern,) if pattern else (None, ","):
-        if targets and all(is_number(target, decimal == ",") for target in targets):
-            return "number", decimal
-    if len(distinct) > 1 and all(map(choices.is_choice, targets)):
-        return "choice", None
-    if len(distinct) == 2 and booleans.pair_of(targets):
-        return "boolean", None
-    if 1 < len(distinct) <= MAX_LABELS and len(targets) >= 3 * len(distinct):
-        return "labels", None
-    return "exact", None
-
-
-def _is_listed(example: Example) -> bool:
-    listed = choices.options(example.input)
-    return bool(listed) and choices.target_letter(example.target, listed) is not None
 
 
 def check_gold(task: Task, rule: Rule) -> None:

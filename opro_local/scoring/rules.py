@@ -15,6 +15,7 @@ from typing import Any
 
 from opro_local.errors import UsageError
 from opro_local.programs.expression import Expression, TooSlow
+from opro_local.scoring.auto import codes
 from opro_local.scoring.reading import booleans, choices, numbers, statements
 from opro_local.scoring.reading import labels as read
 from opro_local.scoring.reading.normal import bare, folded, typed
@@ -68,6 +69,8 @@ def label_set(names: Sequence[str]) -> Rule:
     is not named (see reading/labels.py). Not normalised: inflections, synonyms. No label, or two
     of equal standing, is a failed extraction.
 
+    Labels that are whole numbers (0/1, stars, class ids) are read as the rule number reads them.
+
     Raises:
         UsageError: fewer than two labels.
     """
@@ -77,7 +80,23 @@ def label_set(names: Sequence[str]) -> Rule:
             f"the rule labels has {len(distinct)} label(s)", "set task.labels, or use another rule"
         )
     find = read.label_reader(names)
+    if codes(names):
+        find = _code_reader(names)
     return Rule("labels", find, lambda example: find(example.target), _equal(find))
+
+
+def _code_reader(names: Sequence[str]) -> Callable[[str], str | None]:
+    """A reader of the one whole number an answer gives, where that is the code of a class.
+
+    As a number, because "-1" is not 1, "4/5" is one answer and not two, and 3.0 is 3.
+    """
+    known = set(codes(names) or ())
+
+    def find(answer: str) -> str | None:
+        value = numbers.lenient(answer)
+        return str(int(value)) if value in known and value is not None else None
+
+    return find
 
 
 def number(decimal: str | None = None) -> Rule:

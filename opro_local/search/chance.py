@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from opro_local.config.settings import Config
+from opro_local.tasks.division import by_kind
 
 # Each purpose has a number of its own; changing one would change every run.
 SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM, OPENERS = (
@@ -32,31 +33,9 @@ def in_turns(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
     """All positions of `kinds` in a random order in which the kinds take turns, for as long as each
     has any left.
     """
-    turns = _by_kind(kinds, rng)
+    turns = by_kind(kinds, rng)
     longest = max(map(len, turns), default=0)
     order = []
     for turn in range(longest):
         order += [own[turn] for own in turns if turn < len(own)]
     return order
-
-
-def in_proportion(kinds: Sequence[Hashable], rng: np.random.Generator) -> np.ndarray:
-    """All positions of `kinds` in a random order of which every beginning has each kind's share of
-    the whole.
-
-    Within one of it: each kind's positions are spread evenly over the order (systematic sampling).
-    """
-    when = np.empty(len(kinds))
-    for own in _by_kind(kinds, rng):
-        when[own] = (np.arange(len(own)) + rng.random()) / len(own)
-    return np.argsort(when, kind="stable")
-
-
-def _by_kind(kinds: Sequence[Hashable], rng: np.random.Generator) -> list[list[int]]:
-    """The positions of each kind, kinds and positions in random order."""
-    places: dict[Hashable, list[int]] = {}
-    for place in rng.permutation(len(kinds)):
-        places.setdefault(kinds[int(place)], []).append(int(place))
-    kinds_in_order = list(places.values())
-    rng.shuffle(kinds_in_order)
-    return kinds_in_order

@@ -16,7 +16,7 @@ import numpy as np
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import benchmarks, published, table
 from opro_local.tasks.benchmarks import names, versions
-from opro_local.tasks.division import CAP, divide, folded
+from opro_local.tasks.division import CAP, divide, folded, in_proportion
 from opro_local.tasks.rows import Table, TableFormat
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
@@ -44,11 +44,13 @@ def load(settings: TaskSettings, training: bool = True) -> Task:
         hint = "set task.train_rows to how many rows to draw for it"
         raise UsageError(f"{task.name} has no rows to train on, as in the paper", hint)
     capped, unreached = _cap(task.splits, settings)
+    labelled = task.labelled or tuple(row for rows in task.splits.values() for row in rows)
     notices = (*task.notices, *unreached, *_repeats(capped), *_shared(capped))
     rule = task.rule if settings.rule == "auto" else settings.rule
     return replace(
         task,
         splits=capped,
+        labelled=labelled,
         rule=rule,
         kind=task.kind if settings.kind == "auto" else settings.kind,
         pattern=task.pattern if rule == task.rule else None,
@@ -71,19 +73,28 @@ def _load_table(settings: TaskSettings) -> Task:
         raise UsageError(
             f"task.input and task.target both name the column {input_column!r}", "name two columns"
         )
-    splits, notices = _table_splits(settings, input_column, target_column)
-    return Task("table", splits, settings.rule, input_column, target_column, notices=tuple(notices))
+    splits, labelled, notices = _table_splits(settings, input_column, target_column)
+    return Task(
+        "table",
+        splits,
+        settings.rule,
+        input_column,
+        target_column,
+        notices=tuple(notices),
+        labelled=labelled,
+    )
 
 
 def _table_splits(
     settings: TaskSettings, input_column: str, target_column: str
-) -> tuple[Mapping[Split, tuple[Example, ...]], list[str]]:
-    """The splits of a user's table, and notices."""
+) -> tuple[Mapping[Split, tuple[Example, ...]], tuple[Example, ...], list[str]]:
+    """The splits of a user's table, all rows there are, and notices."""
     tables, notices = _tables(settings)
     # A judge may do without reference answers.
     columns = (input_column, target_column, settings.rule != "judge")
-    skip = settings.bad_rows == "skip"
+    skip, stratified = settings.bad_rows == "skip", settings.revision >= 2
     splits: dict[Split, Sequence[Example]] = {}
+    labelled: list[Example] = []
     for split, rows in tables.items():
         notices += rows.notices
         examples, bad = table.usable_examples(rows, split or "data", *columns)
@@ -91,13 +102,15 @@ def _table_splits(
             raise table.bad_rows_error(bad, ', or set task.bad_rows = "skip"')
         if bad:
             notices.append(_skipped(rows, examples, bad))
+        labelled += examples
         if split:
             splits[split] = examples
         else:
-            splits.update(divide(examples, settings.split, settings.split_seed))
+            splits |= divide(examples, settings.split, settings.split_seed, stratified)
     if settings.data and _lacks_validation(splits, settings):
         notices.append(_take_validation(splits, settings))
-    return {split: tuple(examples) for split, examples in splits.items()}, notices
+    named = {split: tuple(examples) for split, examples in splits.items()}
+    return named, tuple(labelled), notices
 
 
 def _skipped(rows: Table, examples: Sequence[Example], bad: Sequence[DataError]) -> str:
@@ -116,7 +129,7 @@ def _skipped(rows: Table, examples: Sequence[Example], bad: Sequence[DataError])
 
 def _lacks_validation(splits: Mapping[Split, Sequence[Example]], settings: TaskSettings) -> bool:
     """Whether the data names train and test and nothing to choose by, and some is wanted."""
-    wanted = settings.split[1] > 0 and settings.validation_rows != 0
+    wanted = settings.split[1] > 0 and settings.validation_rows != 0 and settings.revision >= 2
     return wanted and set(splits) == {"train", "test"}
 
 
@@ -125,7 +138,7 @@ def _take_validation(splits: dict[Split, Sequence[Example]], settings: TaskSetti
     train, validation = settings.split[:2]
     shares = (train / (train + validation), validation / (train + validation), 0.0)
     rows = len(splits["train"])
-    splits |= divide(splits["train"], shares, settings.split_seed)
+    splits |= divide(splits["train"], shares, settings.split_seed, stratified=True)
     taken = len(splits["validation"])
     return f"the data has no validation split: {taken} of its {rows} train rows are taken for it"
 
@@ -192,7 +205,12 @@ def _cap(
             notices.append(f"{split}: {cap} rows asked for, {len(rows)} there")
         elif cap is not None:
             stream = np.random.SeedSequence((settings.split_seed, CAP, purpose))
-            drawn = np.random.default_rng(stream).permutation(len(rows))[:cap]
+            rng = np.random.default_rng(stream)
+            if settings.name == "table" and settings.revision >= 2:
+                order = in_proportion([folded(row.target) for row in rows], rng)
+            else:
+                order = rng.permutation(len(rows))
+            drawn = order[:cap]
             rows = tuple(rows[index] for index in sorted(drawn))
         capped[split] = rows
     return capped, notices

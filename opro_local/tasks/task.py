@@ -39,6 +39,8 @@ class Task:
         max_tokens: new tokens per answer, where the task's own files say it.
         version: of the way the benchmark is read and shown; 0 for a user's own data.
         content: digest of what the rows only name, such as databases; "" where they name nothing.
+        labelled: all rows there are, in file order, those included that no split or cap has; empty
+            where the splits have them all.
         faults: rows, by id, that are broken as published, and why: no answer to them is right.
     """
 
@@ -55,6 +57,7 @@ class Task:
     max_tokens: int | None = None
     version: int = 0
     content: str = ""
+    labelled: tuple[Example, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
 
 

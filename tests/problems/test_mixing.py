@@ -331,7 +331,7 @@ def test_a_best_solution_with_examples_can_be_used_elsewhere(tables):
     ready.problem.layout = plain
     text = ready.problem.readable(Solution("Say it.", ids))
     assert text["prompt"].startswith("Say it.\n\nQ: ") and text["prompt"].endswith("Q: {input}\nA:")
-    assert text["stop"] == ("\n",)
+    assert text["stop"] == ("\nQ:",)
 
 
 def test_tokens_of_examples_are_those_of_the_rows_as_they_were_asked(tables):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
 from opro_local.problems.prompt.selection import RowWinners, divide, parents
-from opro_local.search.chance import in_proportion, in_turns
+from opro_local.search.chance import in_turns
 from opro_local.search.trajectory import Entry, Trajectory
+from opro_local.tasks.division import in_proportion
 from opro_local.types import Demonstration, Score, Solution
 
 ROWS = [Demonstration(f"r{i}", "yes" if i % 3 else "no", 10 + i) for i in range(12)]

@@ -121,7 +121,8 @@ def test_regex_without_a_group_takes_the_match_and_an_unused_group_is_a_failure(
         (["pos", "neg", "Pos"] * 3, "labels"),
         (["A", "A", "A"], "exact"),
         (["pos", "neg"], "exact"),
-        ([str(n) + " apples" for n in range(21)] * 4, "exact"),
+        ([str(n) + " apples" for n in range(21)] * 4, "labels"),
+        ([str(n) + " apples" for n in range(21)] + ["0 apples"] * 60, "exact"),
         ([str(n) + " apples" for n in range(20)] * 3, "labels"),
         (["1", "two", "1/2", "50%", "a dozen"], "number"),
         (["1", "2", "two steps"], "exact"),
@@ -257,7 +258,7 @@ def test_a_label_that_is_not_in_train_is_one(rule):
     check_gold(data, made)
 
 
-def test_train_alone_decides_the_rule_and_its_labels_come_first(monkeypatch):
+def test_all_rows_decide_the_rule_and_labels_of_train_come_first(monkeypatch):
     given = []
 
     def noted(names):
@@ -273,7 +274,8 @@ def test_train_alone_decides_the_rule_and_its_labels_come_first(monkeypatch):
     assert given == [("b", "c", "a", "y", "z"), ("b", "c", "a"), ("b", "c")]
     monkeypatch.undo()
     numbers = split_task("auto", train=["1", "2"], test=["three cats"])
-    assert task_rule(numbers, TaskSettings()).name == "number"
+    assert task_rule(numbers, TaskSettings()).name == "exact"
+    assert task_rule(numbers, TaskSettings(revision=1)).name == "number"
 
 
 def test_a_rule_that_is_none_is_told_of_the_judge_where_there_is_one():

@@ -129,10 +129,23 @@ class Layout:
         # Braces around anything else are text.
         return COLUMN.sub(lambda place: names.get(place["name"], place[0]), self.template or "")
 
-    def stop(self, answers: Sequence[str]) -> tuple[str, ...]:
-        """Strings that end an answer after demonstrations; a text of them would go on with a next
-        row.
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings that end an answer, the same with demonstrations and without: a text that is
+        continued would go on with a next row, and that is how it begins.
+
+        An answer may well begin with a line end, so that no line end alone is one of them.
         """
+        if self._as_turns:
+            return ()
+        if self.position != "template":
+            return ("\nQ:",)
+        lines = (self.template or "").splitlines()
+        begins = (COLUMN.split(line)[0].strip() for line in lines)
+        return next(((f"\n{begin}",) for begin in begins if len(begin) > 1), ("\n\n",))
+
+    def stop_after(self, answers: Sequence[str]) -> tuple[str, ...]:
+        """What ended an answer after demonstrations before revision 2, and no other answer."""
         if self._as_turns:
             return ()
         several_lines = any("\n" in answer.strip() for answer in answers)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from opro_local.config.settings import Config
+from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt import second_round
@@ -55,7 +55,7 @@ class PromptProblem:
         layout: where the instruction goes.
         max_tokens: new tokens per answer.
         rule: how answers are scored.
-        stop: strings that end an answer.
+        stop: strings that end an answer, besides those of the layout; `task.stop` goes before both.
         parsed: the splits whose answers are kept as they were read, where they are classes. They
             are read a second time for it, which train, scored in every step, is spared.
     """
@@ -79,7 +79,7 @@ class PromptProblem:
         self._config = config
         is_classified = rule.name in CLASS_RULES and config.task.rule != "judge"
         self._parsed = tuple(parsed) if is_classified else ()
-        self._sampling = Sampling(max_tokens, 0.0, stop=stop)
+        self._sampling = Sampling(max_tokens, 0.0, stop=_stop(config.task, layout, stop))
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
         }
@@ -193,8 +193,10 @@ class PromptProblem:
                 return self.demonstrations.without(row, ids)
             return None
 
-        ends = self.layout.stop([answer for _, answer in worked])
-        sampling = replace(self._sampling, stop=(*self._sampling.stop, *ends))
+        sampling = self._sampling
+        if self._config.task.revision < 2:
+            ends = self.layout.stop_after([answer for _, answer in worked])
+            sampling = replace(sampling, stop=(*sampling.stop, *ends))
         prompts = self.layout.prompts(solution.text, worked, rows, instead)
         return [Request(prompt, sampling) for prompt in prompts]
 
@@ -263,6 +265,20 @@ class PromptProblem:
         """The prompt of a row as a meta-prompt shows it, the instruction's place marked."""
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
+
+
+def _stop(task: TaskSettings, layout: Layout, own: tuple[str, ...]) -> tuple[str, ...]:
+    """The strings that end every answer, whichever solution it is asked with: a stop is part of the
+    form, and must not be what one solution gains by.
+
+    Args:
+        task: the settings; those of older runs say which solutions had which.
+        layout: of the prompts.
+        own: what the task's own files say.
+    """
+    if task.stop is not None:
+        return task.stop
+    return own if task.revision < 2 else (*own, *layout.stop)
 
 
 def _asked(prompt: Prompt) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import choosing
+from opro_local.scoring.auto import Choice, codes
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.rule import Rule
 from opro_local.search.loop import SearchResult
@@ -42,6 +43,8 @@ from opro_local.types import Engine, Example, Role, Split
 # (paper section 5.1).
 ANSWER_TOKENS = {
     "labels": 32,
+    # Labels that are numbers: they may turn out to be counted or worked out.
+    "codes": 256,
     "boolean": 256,
     "exact": 256,
     "exact_strict": 256,
@@ -70,7 +73,8 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     """
     task = loading.load(config.task, training)
     is_judged = task.rule == "judge"
-    rule = choosing.task_rule(task, config.task)
+    choice = choosing.task_choice(task, config.task)
+    rule = choosing.task_rule(task, config.task, choice)
     if metric is not None:
         rule = rule_of(metric, function_name(metric))
     if not is_judged:
@@ -90,13 +94,23 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     return replace(
         plan,
         identity=_identity(config, task, rule, metric),
-        notices=(*task.notices, *plan.notices, *choosing.rare_labels(task, config.task, rule)),
+        notices=(
+            *task.notices,
+            *plan.notices,
+            *(_chosen(choice) if metric is None else ()),
+            *choosing.rare_labels(task, config.task, rule),
+        ),
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
         remarks=rule.notices,
         files=_files,
     )
+
+
+def _chosen(choice: Choice) -> list[str]:
+    """What "auto" chose and why; nothing where it was not asked, or by an older run."""
+    return [f"rule {choice.name}, chosen by auto: {choice.reason}"] if choice.reason else []
 
 
 def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
@@ -118,7 +132,10 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
 def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
     """New tokens per answer: as config or task say, or else what the rule's answers need."""
     given = config.scorer.max_tokens or task.max_tokens
-    return given or ANSWER_TOKENS.get(rule.name, WORKED_SOLUTION_TOKENS)
+    name = rule.name
+    if name == "labels" and codes([row.target for row in choosing.labelled_rows(task)]):
+        name = "codes"
+    return given or ANSWER_TOKENS.get(name, WORKED_SOLUTION_TOKENS)
 
 
 def _check_seeds(problem: PromptProblem) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from opro_local.search import chance, racing
 from opro_local.search.schedules.blocks import score_in_blocks
 from opro_local.search.state import Candidates, SearchState
+from opro_local.tasks.division import in_proportion
 from opro_local.types import Batches
 
 
@@ -41,7 +42,7 @@ class Halve:
         always gives it would look better than it is.
         """
         rng = chance.generator(state.config, step, chance.ROWS)
-        return chance.in_proportion(state.row_problem.targets(), rng)
+        return in_proportion(state.row_problem.targets(), rng)
 
     def next_rows(self, state: SearchState, alive: int, done: int, total: int) -> int:
         """Up to the next look."""

@@ -1,0 +1,56 @@
+"""A run begun before there were settings for what it did goes on as it was begun."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from opro_local.config import reading
+from opro_local.errors import UsageError
+from opro_local.runs.events import Interrupted, Listener
+from opro_local.runs.naming import run_folder
+from opro_local.runs.run import run
+from opro_local.runs.store import open_store
+
+
+def config(tables, **task):
+    return reading.build({**tables, "task": {**tables["task"], **task}})
+
+
+def begun(tables, folder, batches):
+    """A run stopped after so many batches, with a store that knows no newer settings."""
+    answered = itertools.count(1)
+    with pytest.raises(Interrupted):
+        listener = Listener(should_stop=lambda: next(answered) >= batches)
+        run(config(tables, revision=1), folder, listener)
+    store = open_store(folder)
+    stored = store.get("config")
+    for name in ("revision", "stop"):
+        del stored["task"][name]
+    store.put(config=stored)
+    store.close()
+    return folder
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_it_goes_on_with_its_own_rows_and_ends_as_it_would_have(tables, tmp_path, batches):
+    whole = run(config(tables, revision=1), tmp_path / "whole")
+    folder = begun(tables, tmp_path / "old", batches)
+    assert run(config(tables), folder)["digest"] == whole["digest"]
+    assert run(config(tables), tmp_path / "new")["digest"] != whole["digest"]
+    # And the finished run is the same again.
+    assert run(config(tables), folder)["digest"] == whole["digest"]
+
+
+def test_what_the_user_sets_is_refused_where_the_run_did_otherwise(tables, tmp_path):
+    folder = begun(tables, tmp_path / "old", 2)
+    with pytest.raises(UsageError, match=r"task\.revision was 1, now 2"):
+        run(config(tables, revision=2), folder)
+
+
+def test_settings_that_were_added_leave_no_trace_in_a_folders_name_at_their_defaults(tables):
+    plain = run_folder(config(tables), None)
+    assert plain == run_folder(config(tables, revision=2), None)
+    assert plain != run_folder(config(tables, revision=1), None)
+    assert plain != run_folder(config(tables, stop=["\n"]), None)

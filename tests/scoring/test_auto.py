@@ -1,0 +1,121 @@
+"""What the rule "auto" chooses: on all labelled rows, whatever the draw, and with a reason."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from running import SCRIPT
+
+from opro_local.config import reading
+from opro_local.runs.plans.prompt import prompt_plan
+from opro_local.scoring.auto import choose
+from opro_local.scoring.choosing import make_rule
+from opro_local.types import Example
+
+
+def rows(targets):
+    return [Example(str(n), {}, f"row {n}", target, "f") for n, target in enumerate(targets)]
+
+
+def spread(counts):
+    return [name for name, count in counts.items() for _ in range(count)]
+
+
+INTENTS = {f"intent {n:02}": 3 + n % 5 for n in range(77)}
+RARE = {f"intent {n:02}": 1 + (n % 4) * 2 for n in range(150)}
+
+
+@pytest.mark.parametrize(
+    ("targets", "name"),
+    [
+        (spread({"yes": 10, "no": 190}), "boolean"),
+        (spread({"yes": 1, "no": 59}), "boolean"),
+        (spread(INTENTS), "labels"),
+        (spread(RARE), "labels"),
+        (spread({"0": 30, "1": 30}), "labels"),
+        (spread({"0": 3, "1": 57}), "labels"),
+        (spread({"1": 9, "2": 4, "3": 12, "4": 8, "5": 30}), "labels"),
+        (spread({"-1": 5, "0": 10, "1": 20}), "labels"),
+        (spread({"0": 40, "4": 40}), "labels"),
+        (spread({str(n): 4 for n in range(77)}), "labels"),
+        (spread({"1.0": 20, "0.0": 30}), "labels"),
+        (spread({"0": 9, "1": 8, "unclear": 5}), "labels"),
+        ([str(n) for n in range(60)], "number"),
+        (spread({str(7 * n): 3 for n in range(20)}), "number"),
+        (spread({"1200": 30, "1800": 30}), "number"),
+        (spread({"2.5": 10, "3.5": 10}), "number"),
+        (["1", "2", "1", "2", "5"], "number"),
+        ([f"text {n}" for n in range(40)] + ["text 0"] * 20, "exact"),
+        (spread({f"a line\nand another {n}": 9 for n in range(3)}), "exact"),
+        (spread({"x" * 101: 9, "y" * 101: 9}), "exact"),
+    ],
+)
+def test_the_targets_choose_whatever_their_order(targets, name):
+    rng = np.random.default_rng(0)
+    chosen = {choose((), None, rows(rng.permutation(targets).tolist())) for _ in range(5)}
+    assert [choice.name for choice in chosen] == [name]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """Two hundred rows, five in a hundred of them "yes"."""
+    path = tmp_path_factory.mktemp("auto") / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        targets = ["yes" if n % 20 == 0 else "no" for n in range(200)]
+        csv.writer(stream).writerows(
+            [("input", "target"), *((f"question {n}", target) for n, target in enumerate(targets))]
+        )
+    return path
+
+
+def plan(data, **task):
+    scorer = {"engine": "scripted", "model": "scripted", "script": SCRIPT}
+    return prompt_plan(reading.build({"task": {"data": str(data), **task}, "scorer": scorer}))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [{}, {"train_rows": 5, "validation_rows": 5, "test_rows": 5}, {"split": (0.05, 0.05, 0.05)}],
+)
+def test_no_draw_changes_the_rule(answers, task):
+    plans = [plan(answers, split_seed=seed, **task) for seed in range(10)]
+    assert {ready.rule for ready in plans} == {"boolean"}
+    reasons = {note for ready in plans for note in ready.notices if "auto" in note}
+    assert reasons == {"rule boolean, chosen by auto: every target is yes or no"}
+
+
+def test_the_reason_names_what_was_seen():
+    assert choose((), None, rows(spread(INTENTS))).reason == (
+        "77 different targets in 382 rows are labels: most occur several times"
+    )
+    assert choose((), None, rows(["1", "5"] * 30)).reason == (
+        "2 different targets in 60 rows are whole numbers from 1 to 5, as codes of classes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "value"),
+    [
+        ("4", "4", 1),
+        ("The rating is 4.", "4", 1),
+        ("Answer: **4**", "4", 1),
+        ("4.0", "4", 1),
+        ("four", "4", 1),
+        ("3", "4", 0),
+        ("-1", "1", 0),
+        ("-1", "-1", 1),
+        ("7", "4", 0),
+        ("no idea", "4", 0),
+    ],
+)
+def test_codes_of_classes_are_read_as_numbers(answer, target, value):
+    rule = make_rule("labels", ("-1", "1", "2", "3", "4", "5"))
+    assert rule.score([answer], rows([target]))[0].tolist() == [value]
+    assert rule.extract("7") is None  # no class, and so unread
+
+
+def test_a_class_written_with_a_point_is_the_class():
+    rule = make_rule("auto", examples=rows(["0.0", "1.0"] * 9))
+    assert rule.score(["1", "1.0", "0"], rows(["1.0", "1.0", "1.0"]))[0].tolist() == [1, 1, 0]
