@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from opro_local.scoring.reading import booleans, choices
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.numbers import is_number
+from opro_local.scoring.reading.options import options
 from opro_local.types import Example
 
 # Labels are short and on one line; what is longer is a text.
@@ -109,7 +110,7 @@ def _by_what_is_given(labels: Sequence[str], pattern: str | None) -> Choice | No
 
 
 def _is_listed(example: Example) -> bool:
-    listed = choices.options(example.input)
+    listed = options(example.input)
     return bool(listed) and choices.target_letter(example.target, listed) is not None
 
 

@@ -19,6 +19,7 @@ from opro_local.scoring.auto import codes
 from opro_local.scoring.reading import booleans, choices, numbers, statements
 from opro_local.scoring.reading import labels as read
 from opro_local.scoring.reading.normal import bare, folded, typed
+from opro_local.scoring.reading.options import Options, options
 from opro_local.scoring.reading.words import whole_words
 from opro_local.scoring.rule import FAILED, Rule, Verdict
 from opro_local.types import Example
@@ -167,8 +168,8 @@ def choice() -> Rule:
     reading/choices.py).
     """
 
-    def verdict(reader: Callable[[str, choices.Options], str | None]) -> Verdict:
-        def compare(answer: str, gold: tuple[str | None, choices.Options]) -> float:
+    def verdict(reader: Callable[[str, Options], str | None]) -> Verdict:
+        def compare(answer: str, gold: tuple[str | None, Options]) -> float:
             letter, listed = gold
             said = reader(answer, listed)
             # choices.AMBIGUOUS is the empty text.
@@ -186,8 +187,8 @@ def choice() -> Rule:
     )
 
 
-def _chosen(example: Example) -> tuple[str | None, choices.Options]:
-    listed = choices.options(example.input)
+def _chosen(example: Example) -> tuple[str | None, Options]:
+    listed = options(example.input)
     letter = choices.target_letter(example.target, listed)
     if letter is None:
         # What looked like options were none of this target's.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from opro_local.scoring.reading import marks
+from opro_local.scoring.reading.negation import is_denied
 
 AMBIGUOUS = math.nan
 
@@ -85,7 +86,7 @@ LEADING = re.compile(
     (?P<word> \w{2,12} )
     [*_"'`]{0,4}
     \s{0,2}
-    (?: [.,;:!—–-] | $ | \n )
+    (?: [.,;:!(—–-] | $ | \n )
     """,
     re.VERBOSE,
 )
@@ -100,6 +101,7 @@ OTHER_WORD = re.compile(
     """,
     re.VERBOSE,
 )
+BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,40})\*\*(?!:)")
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST = 100
 
@@ -137,15 +139,19 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
         answer all of whose words agree.
     """
     first = _finder(own or EVERY)
+    leading = {*own, "yes", "no"} if own else TRUTH.keys()
     rest = _finder([word for word in EVERY if word not in own]) if own else None
 
     def read(answer: str, strict: bool) -> float | None:
+        answer = marks.first_turn(answer)
         value = truth(answer)
         if value is None:
             value = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
         if value is None:
             answer = marks.standing(answer)
-            value = _leading(answer)
+            value = _leading(answer, leading)
+        if value is None and not strict:
+            value = _emphasised(answer)
         if value is None and not strict:
             value = _agreed(answer, first, bool(own))
             if value is None and rest:
@@ -175,13 +181,26 @@ def _at_mark(
     return None
 
 
-def _leading(answer: str) -> float | None:
-    """What the word says with which the answer begins, where it stands by itself."""
+def _leading(answer: str, words: Collection[str]) -> float | None:
+    """What the word says with which the answer begins, where it is one of these and stands by
+    itself.
+    """
     match = LEADING.match(answer)
-    if not match or match["word"].casefold() not in TRUTH:
+    if not match or match["word"].casefold() not in words:
         return None
     value = TRUTH[match["word"].casefold()]
     return value if _beside(answer, match.end("word"), value) == value else AMBIGUOUS
+
+
+def _emphasised(answer: str) -> float | None:
+    """What the words in bold say, where they agree and are neither denied nor asked."""
+    values = set()
+    for match in BOLD.finditer(answer):
+        value = truth(match["text"])
+        if value is not None:
+            start, end = match.span("text")
+            values.add(AMBIGUOUS if is_denied(answer.casefold(), start, end) else value)
+    return values.pop() if len(values) == 1 else None
 
 
 def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
@@ -223,4 +242,10 @@ def _said(text: str, word: re.Match[str]) -> float:
     value = TRUTH[word[0].casefold()]
     if NEGATED.search(before):
         return 1 - value
-    return AMBIGUOUS if HEDGED.search(before) else value
+    if HEDGED.search(before):
+        return AMBIGUOUS
+    start = max(0, word.start() - 100)
+    around = text[start : word.end() + 60].casefold()
+    # "I can't say yes", "Is it true?"
+    denied = is_denied(around, word.start() - start, word.end() - start)
+    return AMBIGUOUS if denied else value

@@ -5,8 +5,9 @@ marked, or alone) and leniently (a letter or an option's text that stands withou
 comparing (scoring/rules.py).
 
 Read: (B), B., B), B: Paris, **B**, \boxed{B}, "the answer is B", "option B", and where the question
-lists options "Paris". Two different choices of equal standing, or a letter with another option's
-text, are `AMBIGUOUS`.
+lists options "Paris"; the choice that an answer begins with goes before those in its explanation,
+and one that is denied ("not Paris") is none. Two different choices of equal standing, or a letter
+with another option's text, are `AMBIGUOUS`.
 Not read: letters in running text ("B seems best"), roman numerals, options by number, spelling
 variants of a text.
 """
@@ -14,27 +15,23 @@ variants of a text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from opro_local.scoring.reading import marks
-from opro_local.scoring.reading.normal import folded
+from opro_local.scoring.reading.negation import is_denied
+from opro_local.scoring.reading.normal import folded, typed
+from opro_local.scoring.reading.options import (
+    EDGES,
+    OPTION,
+    WORDY,
+    Options,
+    bare,
+    begins,
+    letter_of,
+    named_in,
+)
 
 AMBIGUOUS = ""
 
-# What stands before an option's text in a question.
-OPTION = re.compile(
-    r"""
-    (?<! [^\s,;] )                          # after a space, a comma, or at the start
-    (?:
-        \( (?P<enclosed> [A-Za-z] ) \)      # "(A) foo"
-      | (?P<closed> [A-Za-z] ) \)           # "A) foo"
-      | (?m: ^ ) [ \t]* (?P<line> [A-Z] ) [.:]      # "A. foo", "A: foo", only where a line starts
-    )
-    [ \t]*
-    (?= \S )
-    """,
-    re.VERBOSE,
-)
 # A letter right after "the answer is".
 PHRASE_CHOICE = re.compile(
     r"""
@@ -111,6 +108,43 @@ LONE_CHOICE = re.compile(
     """,
     re.VERBOSE,
 )
+# The letter with which an answer begins: "B) Mars", "(B)", "**B.** Because", "B, because".
+LEADING_LETTER = re.compile(
+    r"""
+    [\s*_"'`>\#]{0,8}
+    (?: (?: [Oo]ption | [Cc]hoice | 选项 | 选择? ) [ ]? )?
+    [*_"'`]{0,3}
+    (?:
+        \( (?P<enclosed> [A-Za-z] ) \)
+      | (?P<closed> [A-Z] ) [).] (?! \w\. )
+      | (?P<named> [A-Z] ) : (?! \W{0,6} [A-Z] (?! \w ) )     # not "A: B", "Q: ..."
+      | (?P<bare> [A-Z] )
+        (?= [*_"'`]{0,4} \s* (?: $ | \n | , | -- | [—–] | -[ ] | because\b ) )
+    )
+    [*_"'`]{0,4}
+    """,
+    re.VERBOSE,
+)
+# The letter at the beginning of a later line.
+LINE_CHOICE = re.compile(
+    r"""
+    \n [ \t*_"'`>-]{0,8}
+    (?: \( (?P<enclosed> [A-Z] ) \) | (?P<closed> [A-Z] ) [).:] )
+    """,
+    re.VERBOSE,
+)
+INLINE_CHOICE = re.compile(r"(?<!\w)\(?(?P<letter>[A-Z])\)")
+# What stands between two options of a list.
+JOINT = re.compile(r"""["')*\s]{0,4}(?:[,/;&]|and\b|or\b)(?:\s(?:and|or)\b)?["'(*\s]{0,4}""")
+# What follows a choice that an answer begins with and says no more of it.
+SAYS_NO_MORE = re.compile(
+    r"""
+    [*_"'`)\]]{0,4} \s{0,3}
+    (?: $ | [.,;:!(\n] | -- | [—–] | -[ ] | (?: because | since | as ) \b )
+    """,
+    re.VERBOSE,
+)
+BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,200})\*\*")
 PARENTHESES = re.compile(r"(?<!\w)\(([A-Za-z])\)")
 # "The answer is not B", "... clearly neither".
 NOT = re.compile(
@@ -123,56 +157,11 @@ NOT = re.compile(
 )
 # What a target looks like that is a letter: "B", "(B)", "B."
 TARGET = re.compile(r"\(?(?P<letter>[A-J])\)?[.:]?")
-# A text with a word in it, so that naming it says something: "12" and "a, b" have none.
-WORDY = re.compile(r"[^\W\d_]{3}")
-EDGES = " \t*_`\"'.,;:!$()[]{}\\"
+# The letters of choices whose options are unknown.
+LETTERS = "ABCDEFGHIJ"
 LONGEST = 4000
-
-Options = Mapping[str, str]
-
-
-def options(question: str) -> dict[str, str]:
-    """The options that a question lists, folded text by capital letter; empty without a list from A
-    on.
-
-    Where it lists several times (worked examples before the question), the last list counts.
-    """
-    runs: list[list[re.Match[str]]] = []
-    for mark in OPTION.finditer(question):
-        if _letter(mark) == "A":
-            runs.append([mark])
-        elif runs and _continues(runs[-1], mark):
-            runs[-1].append(mark)
-    lists = [run for run in runs if len(run) > 1]
-    if not lists:
-        return {}
-    last = lists[-1]
-    # An option's text ends where the next one starts, the last one's with its line.
-    line_end = question.find("\n", last[-1].end())
-    ends = [mark.start() for mark in last[1:]]
-    ends.append(len(question) if line_end < 0 else line_end)
-    listed = {}
-    for mark, end in zip(last, ends, strict=True):
-        listed[_letter(mark)] = folded(question[mark.end() : end]).strip(",; ")
-    return listed
-
-
-def _continues(run: list[re.Match[str]], mark: re.Match[str]) -> bool:
-    """Whether a mark has the next letter of a list, written as the list's others are."""
-    return _letter(mark) == chr(ord("A") + len(run)) and _style(mark) == _style(run[-1])
-
-
-def _raw_letter(match: re.Match[str]) -> str:
-    """The letter of an expression whose groups exclude each other: the one that took part."""
-    return match[match.lastindex or 0]
-
-
-def _letter(match: re.Match[str]) -> str:
-    return _raw_letter(match).upper()
-
-
-def _style(match: re.Match[str]) -> tuple[str | None, bool]:
-    return match.lastgroup, _raw_letter(match).isupper()
+LONGEST_LEAD = 400
+MOST_LINES = 30
 
 
 def target_letter(target: str, listed: Options) -> str | None:
@@ -182,24 +171,20 @@ def target_letter(target: str, listed: Options) -> str | None:
     match = TARGET.fullmatch(target.strip()) or LONE_CHOICE.fullmatch(target)
     if match and (not listed or match["letter"].upper() in listed):
         return match["letter"].upper()
-    text = folded(target)
-    bare = text.strip(EDGES)
-    named = [letter for letter, option in listed.items() if option == text or _bare(option) == bare]
+    text = folded(typed(target))
+    plain = text.strip(EDGES)
+    named = [letter for letter, option in listed.items() if option == text or bare(option) == plain]
     return named[0] if len(named) == 1 else _lettered(target, listed)
-
-
-def _bare(option: str) -> str:
-    return option.strip(EDGES)
 
 
 def _lettered(text: str, listed: Options) -> str | None:
     """The letter of "(B) Paris", where B is Paris."""
     text = text.strip(" *_")
     mark = OPTION.match(text)
-    if not mark or (letter := _letter(mark)) not in listed:
+    if not mark or (letter := letter_of(mark)) not in listed:
         return None
-    rest = _bare(folded(text[mark.end() :]))
-    return letter if rest == _bare(listed[letter]) else None
+    rest = bare(folded(typed(text[mark.end() :])))
+    return letter if rest == bare(listed[letter]) else None
 
 
 def strict(answer: str, listed: Options) -> str | None:
@@ -213,33 +198,109 @@ def strict(answer: str, listed: Options) -> str | None:
     Returns:
         A capital letter; None without one; `AMBIGUOUS` where a marked place names two.
     """
+    answer = marks.first_turn(answer)
     if len(answer) <= LONGEST and (letter := _alone(answer, listed)):
         return letter
     return marks.read_marked(answer, lambda mark: _at_mark(mark, listed))
 
 
 def lenient(answer: str, listed: Options) -> str | None:
-    """`strict`, and where nothing is marked the one letter, or else the one option's text, that the
-    answer names.
+    """`strict`, and where nothing is marked the letter with which the answer begins, the one in
+    bold, the one letter, or else the one option's text, that the answer names and does not deny.
     """
     marked = strict(answer, listed)
     if marked is not None:
         return marked
-    answer = marks.standing(answer)
+    answer = marks.standing(marks.first_turn(answer))
+    for read in (_leading, _emphasised):
+        if (letter := read(answer, listed)) is not None:
+            return letter
+    low = typed(answer).casefold()
     letters, end = set(), 0
     for match in MARKED_CHOICE.finditer(answer):
-        letters.add(_letter(match))
-        end = match.end()
+        if len(low) != len(answer) or not is_denied(low, match.start(), match.end()):
+            letters.add(letter_of(match))
+            end = match.end()
     if not listed:
         return _only(letters)
     letters &= listed.keys()
     if not letters:
         wordy = {letter: text for letter, text in listed.items() if WORDY.search(text)}
-        return _only(_named(folded(answer), wordy))
+        return _only(named_in(folded(low), wordy))
     after = answer[end : end + LONGEST]
     if len(letters) == 1 and _contradicted(after, listed, *letters):
         return AMBIGUOUS
     return _only(letters)
+
+
+def _leading(answer: str, listed: Options) -> str | None:
+    """The letter, or the letter of the option's text, with which an answer begins before it
+    explains; `AMBIGUOUS` where it goes through the options.
+    """
+    match = LEADING_LETTER.match(answer)
+    if not match:
+        return _leading_text(answer, listed)
+    letter, rest = letter_of(match), answer[match.end() :]
+    if letter not in (listed or LETTERS) or OTHER_CHOICE.match(rest):
+        return None
+    own = not listed or begins(folded(typed(rest)).lstrip(EDGES), listed[letter])
+    if not own and not SAYS_NO_MORE.match(rest):
+        return None
+    return AMBIGUOUS if _goes_through(rest, letter, listed) else letter
+
+
+def _goes_through(rest: str, letter: str, listed: Options) -> bool:
+    """Whether an answer that begins with a letter goes on with the others."""
+    if rest.lstrip(" \t*_").startswith("\n"):
+        next_line = rest.strip(" \t\n*_").partition("\n")[0]
+        return _alone(next_line, listed) not in (None, letter)
+    if {letter_of(other) for other in LINE_CHOICE.finditer(rest)} - {letter}:
+        return True
+    # "A) Paris is in France. B) Rome ..."
+    return letter == "A" and any(other["letter"] == "B" for other in INLINE_CHOICE.finditer(rest))
+
+
+def _leading_text(answer: str, listed: Options) -> str | None:
+    """The letter of the option whose text is the beginning of an answer and stands by itself."""
+    line = folded(typed(answer.strip()[:LONGEST_LEAD].partition("\n")[0])).lstrip(EDGES)
+    begun = [letter for letter, text in listed.items() if begins(line, text)]
+    if not begun:
+        return None
+    letter = max(begun, key=lambda one: len(listed[one]))
+    rest = line[len(bare(listed[letter])) :]
+    others = {name: text for name, text in listed.items() if name != letter and WORDY.search(text)}
+    joint = JOINT.match(rest)
+    beside = rest[joint.end() :] if joint else ""
+    if not SAYS_NO_MORE.match(rest) or any(begins(beside, text) for text in others.values()):
+        return None
+    if not WORDY.search(listed[letter]) or _starts_later_line(answer, others):
+        return None
+    return letter
+
+
+def _starts_later_line(answer: str, others: Options) -> bool:
+    """Whether a later line is one of these options, with or without more after a sign."""
+    lines = answer.strip().split("\n", MOST_LINES)[1:MOST_LINES]
+    begun = [folded(typed(line[:LONGEST_LEAD])).lstrip(EDGES) for line in lines]
+    texts = [text for text in others.values() if any(begins(line, text) for line in begun)]
+    return any(
+        SAYS_NO_MORE.match(line[len(bare(text)) :])
+        for text in texts
+        for line in begun
+        if begins(line, text)
+    )
+
+
+def _emphasised(answer: str, listed: Options) -> str | None:
+    """The one choice that stands in bold and is not denied."""
+    if "**" not in answer:
+        return None
+    letters, low = set(), answer.casefold()
+    for match in BOLD.finditer(answer):
+        letter = _alone(match["text"], listed)
+        if letter and not is_denied(low, match.start("text"), match.end("text")):
+            letters.add(letter)
+    return letters.pop() if len(letters) == 1 else None
 
 
 def _alone(answer: str, listed: Options) -> str | None:
@@ -249,8 +310,8 @@ def _alone(answer: str, listed: Options) -> str | None:
         return letter if not listed or letter in listed else None
     if not listed:
         return None
-    text = _bare(folded(answer))
-    named = [letter for letter, option in listed.items() if _bare(option) == text]
+    text = bare(folded(typed(answer)))
+    named = [letter for letter, option in listed.items() if bare(option) == text]
     return named[0] if len(named) == 1 else _lettered(answer, listed)
 
 
@@ -268,7 +329,7 @@ def _in_text(text: str, listed: Options) -> str | None:
     """The one option that a short text is, or that it names by its text or in parentheses."""
     if letter := _alone(text, listed):
         return letter
-    return _only(_named(folded(text), listed) | _parenthesised(text, listed))
+    return _only(named_in(folded(typed(text)), listed) | _parenthesised(text, listed))
 
 
 def _after_phrase(text: str, listed: Options) -> str | None:
@@ -278,15 +339,15 @@ def _after_phrase(text: str, listed: Options) -> str | None:
     match = PHRASE_CHOICE.match(text)
     if not match:
         return _in_text(marks.sentence(text), listed)
-    letter = _letter(match)
+    letter = letter_of(match)
     if listed and letter not in listed:
         return _in_text(marks.sentence(text), listed)
     if OTHER_CHOICE.match(text, match.end()):
         return AMBIGUOUS
     # "B. F. Skinner" is a text, whatever its first letter.
-    rest = folded(text).lstrip(EDGES)
+    rest = folded(typed(text)).lstrip(EDGES)
     begun = {
-        name for name, option in listed.items() if WORDY.search(option) and _begins(rest, option)
+        name for name, option in listed.items() if WORDY.search(option) and begins(rest, option)
     }
     if begun:
         return _only(begun)
@@ -295,46 +356,15 @@ def _after_phrase(text: str, listed: Options) -> str | None:
 
 def _contradicted(text: str, listed: Options, letter: str) -> bool:
     """Whether the text after a letter is another option's."""
-    rest = folded(text).lstrip(EDGES)
-    others = any(_begins(rest, option) for other, option in listed.items() if other != letter)
-    return others and not _begins(rest, listed[letter])
-
-
-def _begins(text: str, option: str) -> bool:
-    """Whether a folded text begins with an option's, as whole words."""
-    option = _bare(option)
-    after = text[len(option) : len(option) + 1]
-    return bool(option) and text.startswith(option) and not after.isalnum()
+    rest = folded(typed(text)).lstrip(EDGES)
+    others = any(begins(rest, option) for other, option in listed.items() if other != letter)
+    return others and not begins(rest, listed[letter])
 
 
 def _parenthesised(text: str, listed: Options) -> set[str]:
     """The letters in parentheses, "(B)", that are options'."""
     letters = {letter.upper() for letter in PARENTHESES.findall(text)}
     return letters & listed.keys() if listed else letters
-
-
-def _named(text: str, listed: Options) -> set[str]:
-    """The letters of the options whose texts a folded text names; a text within a longer one that
-    is named is not.
-    """
-    letters = set()
-    for letter, option in sorted(listed.items(), key=lambda item: -len(item[1])):
-        option = _bare(option)
-        if option and _has(text, option):
-            letters.add(letter)
-            text = text.replace(option, "\0")
-    return letters
-
-
-def _has(text: str, words: str) -> bool:
-    """Whether a text holds these words with no letter or digit right before or after them."""
-    at = text.find(words)
-    while at >= 0:
-        end = at + len(words)
-        if not text[max(0, at - 1) : at].isalnum() and not text[end : end + 1].isalnum():
-            return True
-        at = text.find(words, end)
-    return False
 
 
 def _only(letters: set[str]) -> str | None:
