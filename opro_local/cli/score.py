@@ -30,6 +30,10 @@ def score(
         str | None, typer.Option("--labels", help="The label set, with commas between.")
     ] = None,
     pattern: Annotated[str | None, typer.Option("--pattern", help=PATTERN_HELP)] = None,
+    marks: Annotated[
+        str | None,
+        typer.Option("--marks", help="Your own words for Answer:, with commas between."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score answers you already have.
@@ -38,8 +42,7 @@ def score(
     """
     from opro_local.scoring.answers import score_file
 
-    names = [name.strip() for name in (labels or "").split(",") if name.strip()]
-    found = score_file(file, rule, output, kind, names, pattern)
+    found = score_file(file, rule, output, kind, _listed(labels), pattern, _listed(marks))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -54,6 +57,11 @@ def score(
         )
     if output is not None:
         typer.echo(f"Saved in {output}")
+
+
+def _listed(text: str | None) -> list[str]:
+    """The names in a text with commas between."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _said(part: Mapping[str, Any]) -> str:

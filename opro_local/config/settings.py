@@ -83,6 +83,9 @@ class TaskSettings(Section):
     pattern: Annotated[str | None, Facts(path="function")] = Field(
         None, description="What a rule needs: an expression, a function or a field's path."
     )
+    marks: Annotated[tuple[str, ...], Facts(added=True)] = Field(
+        (), description='Your own words that announce an answer, as "Answer:" does.'
+    )
     kind: Literal["auto", "number", "boolean", "choice", "text"] = Field(
         "auto", description="What answers are, for the rule `opro`."
     )

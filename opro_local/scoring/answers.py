@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,6 +79,7 @@ def score_file(
     kind: str | None = None,
     labels: Sequence[str] = (),
     pattern: str | None = None,
+    marks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Score every row of a file.
 
@@ -92,6 +93,7 @@ def score_file(
             which leave it to the targets of these rows.
         labels: for the rule labels; empty means the distinct targets.
         pattern: what the rule needs besides its name (see scoring.make_rule).
+        marks: the user's own words that announce an answer (see scoring.make_rule).
 
     Returns:
         `rule`; `accuracy`, `n`, `interval` (95 %: [low, high]), `extraction_failures` and, for
@@ -105,7 +107,7 @@ def score_file(
         StoreError: the output can't be written.
     """
     place = _output(file, output)
-    rule_of = _rules(file, rule, kind, labels, pattern)
+    rule_of = _rules(file, rule, kind, Options(tuple(labels), pattern, tuple(marks)))
     earned: dict[str | None, Earned] = {}
     name, unreadable = rule, 0
     with _whole(place) as write:
@@ -131,14 +133,23 @@ def score_file(
     }
 
 
-def _rules(
-    file: Path, name: str, kind: str | None, labels: Sequence[str], pattern: str | None
-) -> RuleOf:
+class Options(NamedTuple):
+    """What a rule is made with, as in score_file."""
+
+    labels: tuple[str, ...]
+    pattern: str | None
+    marks: tuple[str, ...]
+
+
+def _rules(file: Path, name: str, kind: str | None, options: Options) -> RuleOf:
     if name == "opro":
+        if options.marks:
+            raise UsageError("the rule opro reads no marks of your own", "leave --marks out")
         return _opro_rules(file, kind)
     # The file is read twice only where the targets take part in what the rule is.
     examples = [_bare(row) for row in read_answers(file)] if reads_targets(name) else []
-    rule = make_rule(name, labels=labels, pattern=pattern, examples=examples)
+    labels, pattern, marks = options
+    rule = make_rule(name, labels=labels, pattern=pattern, examples=examples, marks=marks)
     return lambda row: (rule, row.kind or kind)
 
 

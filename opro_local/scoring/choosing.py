@@ -16,6 +16,7 @@ import numpy as np
 
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring.auto import MAX_LABELS, Choice, choose, choose_by_train
+from opro_local.scoring.own_marks import with_marks
 from opro_local.scoring.rule import Rule
 from opro_local.types import Example
 
@@ -150,6 +151,7 @@ def task_rule(task: Task, settings: TaskSettings, choice: Choice | None = None) 
         examples=examples,
         others=further,
         accepted=(JUDGE,),
+        marks=settings.marks,
     )
 
 
@@ -161,6 +163,7 @@ def make_rule(
     examples: Sequence[Example] = (),
     others: Sequence[Example] = (),
     accepted: Sequence[str] = (),
+    marks: Sequence[str] = (),
 ) -> Rule:
     """The rule of this name.
 
@@ -175,9 +178,11 @@ def make_rule(
         others: rows of the other splits, from whose targets further labels are taken.
         accepted: names that the caller knows what to do with, for the message that names those
         there are.
+        marks: the user's own words that announce an answer (see own_marks.py).
 
     Raises:
-        UsageError: an unknown rule, or one without its labels or pattern.
+        UsageError: an unknown rule, one without its labels or pattern, or marks for one that reads
+        none.
         DataError: the user's file or function can't be loaded.
     """
     if ".py:" in name:
@@ -189,7 +194,7 @@ def make_rule(
         names = ", ".join((AUTO, *RULES, *accepted))
         raise UsageError(f"unknown scoring rule {name!r}", f"accepted: {names} or file.py:function")
     basis = Basis(tuple(labels), pattern, kind, examples, others)
-    return RULES[name].make(basis).after_thoughts()
+    return with_marks(RULES[name].make(basis), marks).after_thoughts()
 
 
 def reads_targets(name: str) -> bool:

@@ -21,6 +21,7 @@ from opro_local.types import Example
 FAILED = math.nan
 
 Verdict = Callable[[str, Any], float]
+Change = Callable[[str], str | None]
 
 
 def says_nothing(gold: Any) -> bool:
@@ -155,12 +156,16 @@ class Rule:
         """The same rule for whole replies: it reads what follows a reply's thoughts (see
         reading/thoughts.py), and a thought that did not end is a failed extraction.
         """
-        extract_for = self.extract_for and _spoken_for(self.extract_for)
-        strict = self.strict and _spoken_verdict(self.strict)
+        return self.after(spoken)
+
+    def after(self, change: Change) -> Rule:
+        """The same rule for what this function makes of an answer; None is a failed extraction."""
+        extract_for = self.extract_for and _changed_for(self.extract_for, change)
+        strict = self.strict and _changed_verdict(self.strict, change)
         return replace(
             self,
-            extract=_spoken(self.extract),
-            verdict=_spoken_verdict(self.verdict),
+            extract=_changed(self.extract, change),
+            verdict=_changed_verdict(self.verdict, change),
             strict=strict,
             extract_for=extract_for,
         )
@@ -170,25 +175,27 @@ class Rule:
         return self.extract(answer) if self.extract_for is None else self.extract_for(answer, gold)
 
 
-def _spoken(extract: Callable[[str], str | None]) -> Callable[[str], str | None]:
+def _changed(extract: Callable[[str], str | None], change: Change) -> Callable[[str], str | None]:
     def read(reply: str) -> str | None:
-        answer = spoken(reply)
+        answer = change(reply)
         return None if answer is None else extract(answer)
 
     return read
 
 
-def _spoken_for(extract: Callable[[str, Any], str | None]) -> Callable[[str, Any], str | None]:
+def _changed_for(
+    extract: Callable[[str, Any], str | None], change: Change
+) -> Callable[[str, Any], str | None]:
     def read(reply: str, gold: Any) -> str | None:
-        answer = spoken(reply)
+        answer = change(reply)
         return None if answer is None else extract(answer, gold)
 
     return read
 
 
-def _spoken_verdict(verdict: Verdict) -> Verdict:
+def _changed_verdict(verdict: Verdict, change: Change) -> Verdict:
     def judge(reply: str, gold: Any) -> float:
-        answer = spoken(reply)
+        answer = change(reply)
         return FAILED if answer is None else verdict(answer, gold)
 
     return judge

@@ -95,7 +95,7 @@ OTHER_WORD = re.compile(
     r"""
     [*_"'`)]{0,4} \s?
     (?: or | and | / | & | , ) \s?
-    (?: perhaps[ ] | maybe[ ] | not[ ] )?
+    (?: perhaps[ ] | maybe[ ] | (?P<denied> not[ ] ) )?
     [*_"'`(]{0,4}
     (?P<word> \w+ )
     """,
@@ -104,6 +104,7 @@ OTHER_WORD = re.compile(
 BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,40})\*\*(?!:)")
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST = 100
+MOST_WORDS = 50
 
 
 def pair_of(targets: Sequence[str]) -> tuple[str, str] | None:
@@ -177,7 +178,8 @@ def _at_mark(
     for finder in (first, rest) if rest else (first,):
         for word in finder.finditer(text):
             if _is_answer(text, word):
-                return AMBIGUOUS if _has_rival(text, word) else _said(text, word)
+                unclear = _has_rival(text, word) or _is_open(text, word)
+                return AMBIGUOUS if unclear else _said(text, word)
     return None
 
 
@@ -197,9 +199,8 @@ def _emphasised(answer: str) -> float | None:
     values = set()
     for match in BOLD.finditer(answer):
         value = truth(match["text"])
-        if value is not None:
-            start, end = match.span("text")
-            values.add(AMBIGUOUS if is_denied(answer.casefold(), start, end) else value)
+        if value is not None and not _is_open(answer, match):
+            values.add(value)
     return values.pop() if len(values) == 1 else None
 
 
@@ -209,16 +210,29 @@ def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
     Words that are not the targets' own count only as what something is said to be.
     """
     agreed = None
-    for word in finder.finditer(answer):
+    for count, word in enumerate(finder.finditer(answer)):
         if not _is_answer(answer, word):
             continue
         if not own and not SAID_OF.search(answer[max(0, word.start() - 30) : word.start()]):
+            continue
+        # Words that are repeated without end are looked at one by one up to a bound only.
+        if count < MOST_WORDS and _is_open(answer, word):
             continue
         value = _said(answer, word)
         if (agreed is not None and value != agreed) or math.isnan(value):
             return AMBIGUOUS
         agreed = value
     return agreed
+
+
+def _is_open(text: str, word: re.Match[str]) -> bool:
+    """Whether a word is asked or denied otherwise than by a "not" before it: "I can't say yes"."""
+    start = max(0, word.start() - 100)
+    around = text[start : word.end() + 60].casefold()
+    before = around[: word.start() - start]
+    if NEGATED.search(before) or HEDGED.search(before):
+        return False
+    return is_denied(around, word.start() - start, word.end() - start)
 
 
 def _is_answer(text: str, word: re.Match[str]) -> bool:
@@ -234,7 +248,10 @@ def _has_rival(text: str, word: re.Match[str]) -> bool:
 def _beside(text: str, at: int, value: float) -> float:
     """What the word beside the one that ends here says, or that one's value where none does."""
     other = OTHER_WORD.match(text, at)
-    return TRUTH.get(other["word"].casefold(), value) if other else value
+    if not other or other["word"].casefold() not in TRUTH:
+        return value
+    said = TRUTH[other["word"].casefold()]
+    return 1 - said if other["denied"] else said
 
 
 def _said(text: str, word: re.Match[str]) -> float:
@@ -242,10 +259,4 @@ def _said(text: str, word: re.Match[str]) -> float:
     value = TRUTH[word[0].casefold()]
     if NEGATED.search(before):
         return 1 - value
-    if HEDGED.search(before):
-        return AMBIGUOUS
-    start = max(0, word.start() - 100)
-    around = text[start : word.end() + 60].casefold()
-    # "I can't say yes", "Is it true?"
-    denied = is_denied(around, word.start() - start, word.end() - start)
-    return AMBIGUOUS if denied else value
+    return AMBIGUOUS if HEDGED.search(before) else value

@@ -162,6 +162,7 @@ LETTERS = "ABCDEFGHIJ"
 LONGEST = 4000
 LONGEST_LEAD = 400
 MOST_LINES = 30
+MOST_LETTERS = 100
 
 
 def target_letter(target: str, listed: Options) -> str | None:
@@ -215,22 +216,30 @@ def lenient(answer: str, listed: Options) -> str | None:
     for read in (_leading, _emphasised):
         if (letter := read(answer, listed)) is not None:
             return letter
-    low = typed(answer).casefold()
-    letters, end = set(), 0
-    for match in MARKED_CHOICE.finditer(answer):
-        if len(low) != len(answer) or not is_denied(low, match.start(), match.end()):
-            letters.add(letter_of(match))
-            end = match.end()
+    letters, end = _undenied(answer)
     if not listed:
         return _only(letters)
     letters &= listed.keys()
     if not letters:
         wordy = {letter: text for letter, text in listed.items() if WORDY.search(text)}
-        return _only(named_in(folded(low), wordy))
+        return _only(named_in(folded(typed(answer)), wordy))
     after = answer[end : end + LONGEST]
     if len(letters) == 1 and _contradicted(after, listed, *letters):
         return AMBIGUOUS
     return _only(letters)
+
+
+def _undenied(answer: str) -> tuple[set[str], int]:
+    """The letters that are clearly choices and not denied, and where the last one ends."""
+    low = answer.casefold()
+    letters, end = set(), 0
+    for count, match in enumerate(MARKED_CHOICE.finditer(answer)):
+        start, stop = match.span()
+        # Letters that are repeated without end are looked at one by one up to a bound only.
+        if count >= MOST_LETTERS or len(low) != len(answer) or not is_denied(low, start, stop):
+            letters.add(letter_of(match))
+            end = stop
+    return letters, end
 
 
 def _leading(answer: str, listed: Options) -> str | None:

@@ -41,6 +41,7 @@ _ESCAPED = re.compile(r"\\(?=[^\w\s]|_)")
 _JOINED = re.compile(r"(?<=[^\W_])_+(?=[^\W_])")
 # What may stand between the words of a label.
 _BETWEEN = re.compile(r"(?<=\w)[-\s]+(?=\w)|\s+")
+_POINT_ZERO = re.compile(r"\d+\.0")
 _EDGES = " \t\r\n\"'.,;:!?()[]{}|"
 # "# Positive", "> Positive"
 _LINE_START = re.compile(r"\s{0,9}[#>]{1,6}\s")
@@ -166,6 +167,11 @@ def vocabulary(names: Sequence[str]) -> Vocabulary:
             # Where "not spam" is a label, "non-spam" is the same one.
             for form in forms[:2]:
                 labels.setdefault(form, labels[other])
+    for key in keys:
+        # Codes of classes, as a table with gaps writes them.
+        if key.isdecimal() or _POINT_ZERO.fullmatch(key):
+            other = key.removesuffix(".0") if "." in key else f"{key}.0"
+            labels.setdefault(other, labels[key])
     keys = list(labels)
     for key in keys:
         labels.setdefault(key.replace(" ", ""), labels[key])
@@ -192,7 +198,7 @@ def _key(text: str) -> str:
 
 
 def _is_everyday(shape: str) -> bool:
-    if shape.casefold() in EVERYDAY or shape.isdecimal():
+    if shape.casefold() in EVERYDAY or shape.isdecimal() or _POINT_ZERO.fullmatch(shape):
         return True
     if words.is_unspaced(shape[0]):
         # One sign of Chinese, or a syllable of Thai, is part of many words.
@@ -203,7 +209,7 @@ def _is_everyday(shape: str) -> bool:
 def _is_clear(text: str, low: str, label: Label, start: int, end: int) -> bool:
     """Whether an everyday word at this place is the label."""
     before = low[max(0, start - 30) : start]
-    if label.shape.isdecimal():
+    if low[end - 1].isdecimal():
         return bool(_UNIT.match(low, end)) or _is_said(before, low, end)
     own_case = label.shape != label.shape.lower() and text[start:end] == label.shape
     telling = label.shape.isupper() or not _begins(before)
