@@ -7,7 +7,6 @@ for: finding or loading models.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,18 +96,29 @@ def _cache_name(repository: str) -> str:
 
 
 def chat_template(folder: Path) -> str:
-    """The model's chat template, or all of them; "" if it has none."""
-    files = [
-        folder / name
-        for name in ("chat_template.jinja", "chat_template.json")
-        if (folder / name).is_file()
-    ]
-    if files:
-        return "\n".join(file.read_text("utf-8", "replace") for file in files)
-    config = folder / "tokenizer_config.json"
-    if not config.is_file():
-        return ""
-    said = read_json(config)
-    template = said.get("chat_template") or "" if isinstance(said, dict) else ""
-    # A list of named templates is only looked into for words, so its JSON does.
-    return template if isinstance(template, str) else json.dumps(template)
+    """The model's chat template, or all of them, to be looked into for words; "" if it has none."""
+    return "\n".join(chat_templates(folder))
+
+
+def chat_templates(folder: Path) -> list[str]:
+    """The sources of the chat templates in a model's folder, Jinja; none where it has none.
+
+    Raises:
+        ModelError: a file that holds them can't be read.
+    """
+    file = folder / "chat_template.jinja"
+    own = [file, *sorted(folder.glob("additional_chat_templates/*.jinja"))]
+    sources = [one.read_text("utf-8", "replace") for one in own if one.is_file()]
+    as_json = folder / "chat_template.json"
+    if not sources and not as_json.is_file():
+        as_json = folder / "tokenizer_config.json"
+    return sources + _listed(as_json)
+
+
+def _listed(file: Path) -> list[str]:
+    """The templates under the key `chat_template`: a text, or a list of named ones."""
+    said = read_json(file) if file.is_file() else {}
+    templates = said.get("chat_template") if isinstance(said, dict) else None
+    listed = templates if isinstance(templates, list) else [{"template": templates}]
+    texts = [one.get("template") for one in listed if isinstance(one, dict)]
+    return [text for text in texts if isinstance(text, str) and text]

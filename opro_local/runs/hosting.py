@@ -14,6 +14,7 @@ from typing import Any, Literal
 from opro_local.config.facts import settings_with_facts
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora
+from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.kinds import AUTO, reads_folder
 from opro_local.models import offline, trust
@@ -167,6 +168,9 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
     settings = settings_of(config, role)
     # "auto" is settled when the engine starts; until then its settings name the fall-back.
     kind = AUTO[-1] if settings.engine == "auto" else settings.engine
+    template_args = {**card.template_args, **settings.template_args}
+    if reads_folder(kind):
+        try_chat_templates(folder, template_args)
     thinker = thinker_of(settings, folder, card)
     return Hosting(
         settings.engine,
@@ -174,7 +178,7 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
             model=str(folder) if reads_folder(kind) else "",
             kind=kind,
             **_engine_settings(settings),
-            template_args={**card.template_args, **settings.template_args},
+            template_args=template_args,
             thinking_tokens=thinker.tokens if thinker else 0,
         ),
         gpu_share=settings.gpu_memory,

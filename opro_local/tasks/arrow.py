@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 from opro_local.errors import DataError
 from opro_local.models.offline import switch_off_network
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
+from opro_local.tasks.text_file import MOST_BYTES, check_size, too_large
 
 if TYPE_CHECKING:
     import pyarrow
+    import pyarrow.parquet
+
+MOST_ROWS = 10_000_000
 
 
 def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> dict[str, Table]:
@@ -37,7 +41,14 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
                 for name, part in parts.items()
                 if not name or SPLIT_NAMES.get(name, name) in only
             }
-        tables = {name: part.with_format("arrow")[:] for name, part in parts.items()}
+        sizes = {str(place / name): part.data.nbytes for name, part in parts.items()}
+        for where, size in sizes.items():
+            if size > MOST_BYTES:
+                raise too_large(where, size)
+        tables = {
+            name: _plain(part.with_format("arrow")[:], str(place / name))
+            for name, part in parts.items()
+        }
     except (
         OSError,
         ValueError,
@@ -67,9 +78,16 @@ def read_parquet(path: Path, typed: bool = False) -> Table:
     import pyarrow
     import pyarrow.parquet
 
+    check_size(path)
     try:
         # One file, as it is: no columns guessed from the names of its folders.
-        table = pyarrow.parquet.ParquetFile(path).read()
+        file = pyarrow.parquet.ParquetFile(path, read_dictionary=_texts_of(path))
+        size, rows = _unpacked(file.metadata), file.metadata.num_rows
+        if size > MOST_BYTES:
+            raise too_large(str(path), size)
+        if rows > MOST_ROWS:
+            raise DataError(f"{path}: {rows:,} rows", f"at most {MOST_ROWS:,} are read")
+        table = _plain(file.read(), str(path))
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(
             f"{path}: no readable Parquet file: {_first_line(error)}", "write it again"
@@ -77,6 +95,55 @@ def read_parquet(path: Path, typed: bool = False) -> Table:
     return _arrow_table(
         table, str(path), None if typed else _class_names(table.schema.metadata or {})
     )
+
+
+def _texts_of(path: Path) -> list[str]:
+    """The columns of a Parquet file that hold texts. Each different text is then kept once, so that
+    a text of a megabyte in every row, which is a small file, stays small until it was measured.
+    """
+    import pyarrow.parquet
+    from pyarrow import types
+
+    schema = pyarrow.parquet.read_schema(path)
+    kinds = (types.is_string, types.is_large_string, types.is_binary)
+    return [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+
+
+def _unpacked(metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Bytes of a Parquet file's rows without compression, as the file says."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return sum(group.total_byte_size for group in groups)
+
+
+def _plain(table: pyarrow.Table, where: str) -> pyarrow.Table:
+    """The table with every text in its row. Raises DataError where that takes too much."""
+
+    kinds = [field.type for field in table.schema]
+    coded = [number for number, kind in enumerate(kinds) if _is_coded_text(kind)]
+    size = sum(_characters(chunk) for number in coded for chunk in table.column(number).chunks)
+    if size > MOST_BYTES:
+        raise too_large(where, size)
+    for number in coded:
+        field = table.schema.field(number).with_type(kinds[number].value_type)
+        table = table.set_column(number, field, table.column(number).cast(field.type))
+    return table
+
+
+def _is_coded_text(kind: pyarrow.DataType) -> bool:
+    from pyarrow import types
+
+    if not types.is_dictionary(kind):
+        return False
+    value = kind.value_type
+    return types.is_string(value) or types.is_large_string(value) or types.is_binary(value)
+
+
+def _characters(column: pyarrow.DictionaryArray) -> int:
+    """Bytes of all texts of a column, each counted as often as a row has it."""
+    from pyarrow import compute
+
+    lengths = compute.take(compute.binary_length(column.dictionary), column.indices)
+    return int(compute.sum(compute.cast(lengths, "int64")).as_py() or 0)
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:

@@ -23,11 +23,12 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError, UsageError
+from opro_local.programs.template import Unrendered, render_all
 from opro_local.tasks import harness_yaml, published, table
 from opro_local.tasks.division import divide
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
@@ -40,18 +41,6 @@ if TYPE_CHECKING:
 VERSION = 1
 BUILDERS = ("json", "csv", "parquet")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-
-# What a template or a value of its row may raise while it is rendered.
-RENDERING = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RecursionError,
-    MemoryError,
-    re.error,
-)
 
 
 def load(settings: TaskSettings) -> Task:
@@ -110,11 +99,8 @@ def _splits(
             f"{path}: no split is named", f"set one of: {', '.join(harness_yaml.SPLIT_KEYS)}"
         )
     tables = _tables(path, said, settings, list(named.values()))
-    render = _renderer(path, said)
     notices: list[str] = []
-    rows = {
-        split: published.examples(split, tables[name].rows, render) for split, name in named.items()
-    }
+    rows = {split: _examples(path, said, split, tables[name].rows) for split, name in named.items()}
     if len(rows) == 1 and "train" not in rows:
         ((split, only),) = rows.items()
         rows = divide(only, settings.split, settings.split_seed)
@@ -210,60 +196,50 @@ def _hub_folder(
     raise DataError(f"{path}: dataset_path: {dataset} is not in {base}", hint)
 
 
-def _renderer(
-    path: Path, said: Mapping[str, Any]
-) -> Callable[[Row], tuple[dict[str, str], str, str]]:
-    question, target = (_template(path, key, said[key]) for key in ("doc_to_text", "doc_to_target"))
-
-    def parts(row: Row) -> tuple[dict[str, str], str, str]:
-        try:
-            columns = {name: text_of(value) or "" for name, value in row.columns.items()}
-        except ValueError as error:
-            raise DataError(f"{row.where}: {error}", "correct the row") from None
-        gold = target(row)
-        if isinstance(gold, list):
-            raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
-        shown, right = (None if value is None else str(value) for value in (question(row), gold))
-        what = f"{row.where}: doc_to_"
-        return (
-            columns,
-            published.a_text(shown, f"{what}text"),
-            published.a_text(right, f"{what}target"),
-        )
-
-    return parts
+def _examples(
+    path: Path, said: Mapping[str, Any], split: str, rows: Sequence[Row]
+) -> list[Example]:
+    questions = _made(path, "doc_to_text", said["doc_to_text"], rows)
+    targets = _made(path, "doc_to_target", said["doc_to_target"], rows)
+    parts = (_parts(*one) for one in zip(rows, questions, targets, strict=True))
+    return published.examples(split, rows, lambda row: next(parts))
 
 
-def _template(path: Path, key: str, source: str) -> Callable[[Row], Any]:
-    """What the harness makes of a row: the column of this name, or else a Jinja template of the
+def _parts(row: Row, question: Any, target: Any) -> tuple[dict[str, str], str, str]:
+    """A row's columns, what is asked and what is right."""
+    try:
+        columns = {name: text_of(value) or "" for name, value in row.columns.items()}
+    except ValueError as error:
+        raise DataError(f"{row.where}: {error}", "correct the row") from None
+    if isinstance(target, list):
+        raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
+    shown, right = (None if value is None else str(value) for value in (question, target))
+    what = f"{row.where}: doc_to_"
+    return (
+        columns,
+        published.a_text(shown, f"{what}text"),
+        published.a_text(right, f"{what}target"),
+    )
+
+
+def _made(path: Path, key: str, source: str, rows: Sequence[Row]) -> list[Any]:
+    """What the harness makes of each row: the column of this name, or else a Jinja template of the
     columns.
     """
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    environment.filters["regex_replace"] = _regex_replace
+    templated = [row for row in rows if source not in row.columns]
+    names, filters = [row.columns for row in templated], {"regex_replace": _regex_replace}
     try:
-        template = environment.from_string(source)
-    except (TemplateError, *RENDERING) as error:
+        texts = render_all(source, names, filters=filters) if names else []
+    except Unrendered as error:
+        if error.row is None:
+            hint = "supported: a column's name or a Jinja template"
+            raise DataError(f"{path}: {key}: {error}", hint) from None
+        row = templated[error.row]
         raise DataError(
-            f"{path}: {key}: {error}", "supported: a column's name or a Jinja template"
+            f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}"
         ) from None
-
-    def value(row: Row) -> Any:
-        if source in row.columns:
-            return row.columns[source]
-        try:
-            rendered = template.render(row.columns)
-        except (TemplateError, *RENDERING) as error:
-            raise DataError(
-                f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}"
-            ) from None
-        return _as_list(rendered) if key == "doc_to_target" else rendered
-
-    return value
+    rendered = map(_as_list, texts) if key == "doc_to_target" else iter(texts)
+    return [row.columns[source] if source in row.columns else next(rendered) for row in rows]
 
 
 def _regex_replace(text: str, pattern: str, repl: str, count: int = 0) -> str:

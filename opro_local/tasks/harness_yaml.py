@@ -3,7 +3,6 @@ than we do.
 
 For: the part of that format which generate_until tasks with exact_match need. Not for: the task's
 rows (harness.py).
-Nothing in the file is executed: `!function` is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from opro_local.errors import DataError
 from opro_local.programs.expression import Expression
-from opro_local.tasks.text_file import read_text
+from opro_local.tasks import yaml_file
 
 # Keys that change nothing here: names, and what belongs to few-shot prompts or reporting.
 WITHOUT_EFFECT = frozenset(
@@ -57,6 +56,7 @@ METRIC = {
     "regexes_to_ignore": [],
 }
 DEEPEST = 20
+MOST_FILES = 100  # read by the includes of one task
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def read(path: Path) -> dict[str, Any]:
         DataError: the file is no YAML mapping, or holds a key or value that is not supported; the
         key is named.
     """
-    settings = _merged(path, 0)
+    settings = _merged(path, 0, [])
     for key, value in settings.items():
         if key not in KEYS and key not in WITHOUT_EFFECT and value is not None:
             raise DataError(f"{path}: {key} is not supported", f"supported: {', '.join(KEYS)}")
@@ -87,7 +87,11 @@ def read(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _merged(path: Path, depth: int) -> dict[str, Any]:
+def _merged(path: Path, depth: int, files: list[Path]) -> dict[str, Any]:
+    """A file with its includes; every file that is read is added to `files`."""
+    files.append(path)
+    if len(files) > MOST_FILES:
+        raise DataError(f"{path}: includes read more than {MOST_FILES} files", "include fewer")
     said = _mapping(path)
     included = said.pop("include", None) or []
     if depth == DEEPEST:
@@ -99,7 +103,7 @@ def _merged(path: Path, depth: int) -> dict[str, Any]:
             f"{path}: include is {included!r:.60}", "supported: the path of a YAML file, or a list"
         )
     for name in names:
-        merged |= _merged(path.parent / name, depth + 1)
+        merged |= _merged(path.parent / name, depth + 1, files)
     return merged | said
 
 
@@ -109,25 +113,7 @@ def are_texts(values: Iterable[Any]) -> bool:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """SafeLoader; here, so that the refusal of !function is no state of the process."""
-
-    def refuse(loader: yaml.Loader, suffix: str, node: yaml.Node) -> None:
-        what = f"{path}:{node.start_mark.line + 1}: {node.tag} is not supported"
-        raise DataError(what, "no code is run: write doc_to_text, filters and metrics without it")
-
-    Loader.add_multi_constructor("!", refuse)
-    try:
-        settings = yaml.load(read_text(path), Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{path}:{line}: no YAML: {error.problem}", "correct the file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}:1: no YAML: {str(error).splitlines()[0]}", "correct the file"
-        ) from None
+    settings = yaml_file.document(path)
     if not (isinstance(settings, dict) and are_texts(settings)):
         raise DataError(f"{path}:1: no mapping of settings", "give the YAML file of one task")
     return settings

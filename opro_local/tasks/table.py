@@ -30,6 +30,7 @@ TEXT_KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 SPLIT_OF_FILE = re.compile("[A-Za-z_]*")
 # How many bad rows a message lists.
 LISTED = 10
+MOST_CELLS = 30_000_000
 
 
 def read(
@@ -127,11 +128,18 @@ def usable_examples(
     An id counts all rows that were read, so that a row keeps its id when another one is mended.
 
     Raises:
-        DataError: a column does not exist or is there twice.
+        DataError: a column does not exist or is there twice, or there are too many fields.
     """
     needed = (input_column, target_column) if targets else (input_column,)
     for column in needed:
         _check_column(table, column)
+    cells = len(table.rows) * len(table.columns)
+    # JSON rows with a column of their own each are a small file and a large table.
+    if cells > MOST_CELLS:
+        raise DataError(
+            f"{table.where}: {len(table.rows):,} rows of {len(table.columns):,} columns",
+            f"at most {MOST_CELLS:,} fields are read: leave columns or rows out",
+        )
     made, bad = [], list(table.bad)
     for index, row in enumerate(table.rows):
         columns = {name: row.columns.get(name) or "" for name in table.columns}

@@ -7,11 +7,15 @@ what the text says (csv_file.py, json_file.py).
 from __future__ import annotations
 
 import codecs
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from opro_local.errors import DataError, UsageError
 
+GIB = 1 << 30
+# Of one file or split, as text in memory. A thousand rows of a whole context each are 0.03 GiB.
+MOST_BYTES = GIB
 UTF8 = "utf-8-sig"  # with or without a byte order mark
 ENCODING_HINT = "save the file as UTF-8, or set task.encoding (cp1252, utf-16, ...)"
 
@@ -29,6 +33,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         UsageError: there is no such encoding.
     """
     codec = _codec(encoding)
+    check_size(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -47,6 +52,28 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     if not text.strip():
         raise DataError(f"{path}: the file is empty", "give a file with rows")
     return text
+
+
+def check_size(path: Path, most: int = MOST_BYTES) -> None:
+    """Refuse a file that is too large to be read into memory, before it is read.
+
+    Raises:
+        DataError: says the size and the limit.
+    """
+    try:
+        there = path.stat()
+    except OSError:
+        return  # reading it says why
+    if not stat.S_ISREG(there.st_mode) and not stat.S_ISDIR(there.st_mode):
+        raise DataError(f"{path}: no file but a device, pipe or socket", "give a file with rows")
+    if there.st_size > most:
+        raise too_large(str(path), there.st_size, most)
+
+
+def too_large(where: str, size: int, most: int = MOST_BYTES) -> DataError:
+    """The error about rows that take too many bytes, in a file or once they are unpacked."""
+    what = f"{where}: {size / GIB:,.1f} GiB of rows, at most {most / GIB:g} GiB are read"
+    return DataError(what, "give the rows that are needed; a search uses some hundreds")
 
 
 def _codec(encoding: str | None) -> str:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from opro_local.errors import UsageError
+from opro_local.programs.template import Unrendered, render_all
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Constraint, Mistake, Prompt
 
@@ -248,17 +249,28 @@ def _fill(form: Form, source: str, names: Mapping[str, Any]) -> str:
     """A Jinja template of the form with its names filled in."""
     from jinja2 import TemplateError
 
+    if "{" not in source and "\r" not in source:
+        return source
     try:
-        return _compiled(source).render(names)
-    except TemplateError as error:
+        if source in _shipped():
+            return _compiled(source).render(names)
+        # A form of the user's may come from someone else.
+        return render_all(source, [names], trims=True)[0]
+    except (TemplateError, Unrendered) as error:
         raise UsageError(
             f"meta-prompt form {form.name!r}: {error}", "see docs/metaprompts.md for the names"
         ) from None
 
 
+@lru_cache(maxsize=1)
+def _shipped() -> frozenset[str]:
+    """The templates of the forms that come with the program, which take milliseconds."""
+    forms = [tomllib.loads(file.read_text("utf-8")) for file in FORMS.glob("*.toml")]
+    return frozenset(form[part] for form in forms for part in ("template", "open", "close"))
+
+
 @lru_cache(maxsize=64)
 def _compiled(source: str) -> Any:
-    """The template, in a sandbox: a form may come from someone else."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

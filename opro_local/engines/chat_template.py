@@ -1,0 +1,93 @@
+"""Tries a model's chat templates before the model is loaded, within limits of time and memory.
+
+For: a template that would hang its engine or fill its memory, as one of a downloaded model may. Not
+for: rendering (tokenizer.py), or templates that refuse a prompt, which are asked when they are
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opro_local.errors import ModelError
+from opro_local.models.cards import chat_templates
+from opro_local.programs.contained import Exceeded, contained
+from opro_local.programs.template import RENDERING
+
+USER, ANSWER = {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}
+SYSTEM = {"role": "system", "content": "z"}
+CHATS = ([USER], [SYSTEM, USER], [USER, ANSWER, USER])
+LONGEST = 1 << 20  # characters; the longest templates of published models have some 30,000
+
+
+def try_chat_templates(folder: Path, template_args: Mapping[str, Any]) -> None:
+    """Render each chat template of a model with a few short chats.
+
+    Raises:
+        ModelError: it takes more time or memory than a template may.
+    """
+    import jinja2.sandbox  # noqa: F401  here, so that no copy of this process has to
+
+    for source in chat_templates(folder):
+        if len(source) > LONGEST:
+            why = f"has {len(source):,} characters"
+        else:
+            why = _excess(source, template_args)
+        if why:
+            raise ModelError(
+                f"{folder}: its chat template {why}", "take the template of another copy"
+            )
+
+
+def _excess(source: str, template_args: Mapping[str, Any]) -> str:
+    """What the template takes too much of; empty if nothing."""
+    try:
+        contained(lambda: _try(source, template_args))
+    except Exceeded as error:
+        return f"takes {error}"
+    return ""
+
+
+def _try(source: str, template_args: Mapping[str, Any]) -> None:
+    """Render as transformers does; what a template refuses is no matter here."""
+    from jinja2 import TemplateError
+
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    try:
+        template = _environment().from_string(source)
+    except (TemplateError, *RENDERING):
+        return
+    for chat in CHATS:
+        try:
+            template.render(messages=chat, add_generation_prompt=True, **names, **template_args)
+        except (TemplateError, *RENDERING):
+            continue
+
+
+def _environment() -> Any:
+    """What transformers renders chat templates in (utils/chat_template_utils.py)."""
+    from jinja2 import TemplateError
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """Its tag marks what a model wrote; the text in it is rendered as it is."""
+
+        tags = {"generation"}  # noqa: RUF012  jinja2's own name and type
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False)
+    environment.globals.update(raise_exception=refuse, strftime_now=lambda form: "1 January 2026")
+    return environment
