@@ -21,6 +21,7 @@ from opro_local.cli import (
     docs,
     evaluating,
     feedback,
+    keeping,
     models,
     runs,
     score,
@@ -42,6 +43,8 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     "Look": {
         "list": runs.list_,
         "show": runs.show,
+        "verify": keeping.verify,
+        "recover": keeping.recover,
     },
     "Models": {
         "models": models.app,

@@ -132,7 +132,12 @@ def stored(config: Mapping[str, Any]) -> Config:
         tables[section] = _copied(table)
         if isinstance(table, dict):
             standing = defaults.get(section, {}).items()
-            tables[section] = dict(item for item in table.items() if item not in standing)
+            given = dict(item for item in table.items() if item not in standing)
+            older = {key: was for key, was in _before(section).items() if key not in table}
+            tables[section] = {**older, **given}
+    # Says which settings there are, so that it is given even at its default.
+    if isinstance(problem, dict) and "kind" in problem:
+        tables["problem"]["kind"] = problem["kind"]
     for name, default in REMOVED.items():
         section, _, key = name.partition(".")
         table = tables.get(section)

@@ -7,6 +7,7 @@ what the store has not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opro_local.errors import StoreError
@@ -15,7 +16,46 @@ from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.store import Store
+from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a search came to over stored completions.
+
+    Attributes:
+        trajectory: what it scored and rejected.
+        outcome: what came of it; None where a completion was missing.
+        missing: the label of the first batch that has no stored answer; "" where none is missing.
+    """
+
+    trajectory: Trajectory
+    outcome: SearchOutcome | EvaluationOutcome | None
+    missing: str
+
+
+def replay_all(plan: Plan, store: Store) -> Replay:
+    """Go as far as a store's completions go; nothing is written.
+
+    Raises:
+        UsageError: a stored request is not the one that the plan makes.
+        StoreError: a completion is damaged.
+    """
+    trajectory = Trajectory()
+    search = heard(plan.search(trajectory), plan.thinkers)
+    try:
+        batch = next(search)
+        while True:
+            result = store.reply(batch, request_digest(batch))
+            if result is None:
+                return Replay(trajectory, None, batch.label)
+            batch = search.send(result)
+    except StopIteration as end:
+        outcome = plan.summarize(trajectory, end.value, plan.config.evaluation.alpha)
+        return Replay(trajectory, outcome, "")
+    finally:
+        search.close()
 
 
 def replay(plan: Plan, store: Store) -> SearchOutcome | EvaluationOutcome:
@@ -25,20 +65,13 @@ def replay(plan: Plan, store: Store) -> SearchOutcome | EvaluationOutcome:
         UsageError: a stored request is not the one that the plan makes.
         StoreError: a completion is missing or damaged.
     """
-    trajectory = Trajectory()
-    search = plan.search(trajectory)
-    try:
-        batch = next(search)
-        while True:
-            result = store.reply(batch, request_digest(batch))
-            if result is None:
-                raise StoreError(
-                    f"{store.folder}: has no completions of {batch.label}",
-                    "give the run's command again",
-                )
-            batch = search.send(result)
-    except StopIteration as end:
-        return plan.summarize(trajectory, end.value, plan.config.evaluation.alpha)
+    came = replay_all(plan, store)
+    if came.outcome is None:
+        raise StoreError(
+            f"{store.folder}: has no completions of {came.missing}",
+            "give the run's command again",
+        )
+    return came.outcome
 
 
 def derived_text(plan: Plan, store: Store, record: Mapping[str, Any]) -> str:

@@ -13,15 +13,12 @@ written before it is known to work. Not for: any part's own work, or printing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from opro_local import __version__
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
@@ -36,13 +33,13 @@ from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.hosting import model_notices
+from opro_local.runs.made_by import other_version, this_version
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.secret_values import known_identity
 from opro_local.runs.store import Store, open_store
-from opro_local.runs.store_file import VERSION
 from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
 
@@ -108,10 +105,22 @@ def run_steps(
 
 
 def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:
-    """Complete the result with what only the store knows, and leave it in the folder as files."""
+    """Keep the result, and leave it in the folder as files."""
+    whole = result_of(store, plan, outcome)
+    record = whole.to_json()
+    # The store first: files that a crash leaves out are made again by the same call.
+    store.put(state="finished", result=record)
+    files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
+    for name, text in files.items():
+        write_whole(store.folder / name, text)
+    return whole
+
+
+def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:
+    """The outcome of a run's search, completed with what only its store knows."""
     if isinstance(outcome, SearchOutcome) and not outcome.summary:
         outcome = replace(outcome, summary=result.words(outcome, plan.shares))
-    whole = RunResult(
+    return RunResult(
         name=plan.config.run.name,
         outcome=outcome,
         costs=count_costs(store),
@@ -125,13 +134,6 @@ def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
             *placement_notices(store),
         ),
     )
-    record = whole.to_json()
-    # The store first: files that a crash leaves out are made again by the same call.
-    store.put(state="finished", result=record)
-    files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
-    for name, text in files.items():
-        write_whole(store.folder / name, text)
-    return whole
 
 
 def _leave(store: Store, **values: str) -> None:
@@ -191,26 +193,9 @@ def _identify(store: Store, plan: Plan, listener: Listener) -> None:
         if differing:
             raise UsageError(
                 f"{store.folder}: belongs to another config: {'; '.join(differing)}"
-                f"{_other_version(store)}",
+                f"{other_version(store.get('made_by'))}",
                 "choose another --run folder",
             )
     else:
-        store.put(made_by=_this_version())
+        store.put(made_by=this_version())
     store.put(config=now, identity=identity, shares=plan.shares, state="running")
-
-
-def _this_version() -> dict[str, Any]:
-    """What makes a run: the program's version, the store's schema, and a digest of the settings
-    there are with their defaults.
-    """
-    settings = json.dumps(Config.model_json_schema(), sort_keys=True)
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
-    return {"program": __version__, "schema": VERSION, "settings": digest}
-
-
-def _other_version(store: Store) -> str:
-    """The end of a message about a run that may differ because another version made it."""
-    maker = (store.get("made_by") or {}).get("program", __version__)
-    if maker == __version__:
-        return ""
-    return f"; it was made by {maker}, this is {__version__}: that version can finish it"

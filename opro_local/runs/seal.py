@@ -34,6 +34,20 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     ),
     "rejection": ("id", "step", "text", "reason"),
 }
+# What brings a table's rows into the order in which they came.
+ORDERS: Mapping[Table, str] = {
+    "meta": "key",
+    "call": "id",
+    "solution": "split, step, position",
+    "rejection": "id",
+}
+# What the user reads of a table.
+WORDS: Mapping[Table, str] = {
+    "meta": "what it says of the run",
+    "call": "its list of calls",
+    "solution": "its scored solutions",
+    "rejection": "its rejected replies",
+}
 WHOLE = 1 << 256
 
 

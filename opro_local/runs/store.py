@@ -17,12 +17,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opro_local import __version__
 from opro_local.errors import StoreError, UsageError
 from opro_local.runs import lock as locks
 from opro_local.runs.database import SQLITE_ERRORS, transaction
+from opro_local.runs.derived_rows import derived_rows, rejection_rows, solution_row
+from opro_local.runs.made_by import why_differing
 from opro_local.runs.packing import pack, unpack
-from opro_local.runs.seal import COLUMNS, DERIVED, Change, Seal, Table, row_digest, total
+from opro_local.runs.seal import (
+    COLUMNS,
+    DERIVED,
+    ORDERS,
+    WORDS,
+    Change,
+    Seal,
+    Table,
+    row_digest,
+    total,
+)
 from opro_local.runs.store_file import FILE as FILE
 from opro_local.runs.store_file import (
     StoreFile,
@@ -32,21 +43,8 @@ from opro_local.runs.store_file import (
     open_to_write,
     read_seal,
 )
-from opro_local.search.trajectory import Entry, Trajectory, fingerprint
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Rejection
-
-ORDERS: Mapping[Table, str] = {
-    "meta": "key",
-    "call": "id",
-    "solution": "split, step, position",
-    "rejection": "id",
-}
-WORDS: Mapping[Table, str] = {
-    "meta": "what it says of the run",
-    "call": "its list of calls",
-    "solution": "its scored solutions",
-    "rejection": "its rejected replies",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Store:
         if call["request_digest"] != digest:
             raise UsageError(
                 f"{self.folder}: the requests of {batch.label} differ from the ones stored there",
-                self._why_differing(),
+                why_differing(self.get("made_by")),
             )
         return self._completions(call)
 
@@ -130,6 +128,20 @@ class Store:
             self._connection.execute(_insert("call", names), (*values, own, payload))
         places[batch.label] = _Place(id, own)
 
+    def adopt(self, calls: Iterable[tuple[tuple[Any, ...], bytes]]) -> None:
+        """Take over calls of another store, in their order: the columns that a digest covers, and
+        the payload. They are numbered anew.
+        """
+        places = self._known_places()
+        with self._writing() as change:
+            for id, (values, payload) in enumerate(calls, len(places) + 1):
+                row = (id, *values[1:])
+                own = row_digest("call", row)
+                change.add("call", [own])
+                names = (*COLUMNS["call"], "digest", "payload")
+                self._connection.execute(_insert("call", names), (*row, own, payload))
+                places[row[1]] = _Place(id, own)
+
     def record(
         self, entries: Sequence[Entry], rejections: Sequence[Rejection], first_rejection: int
     ) -> None:
@@ -138,8 +150,8 @@ class Store:
 
         Rows already there are replaced: a replay derives the same ones again, and writes nothing.
         """
-        solutions = self._differing("solution", map(_solution_row, entries), 3)
-        refused = self._differing("rejection", _rejection_rows(rejections, first_rejection), 1)
+        solutions = self._differing("solution", map(solution_row, entries), 3)
+        refused = self._differing("rejection", rejection_rows(rejections, first_rejection), 1)
         if not solutions and not refused:
             return
         with self._writing() as change:
@@ -154,11 +166,7 @@ class Store:
         """Leave the derived rows of this trajectory only: a search that ended elsewhere before may
         have left others.
         """
-        solutions = [_solution_row(e) for e in (*trajectory.entries, *trajectory.held_out)]
-        rows: dict[Table, list[tuple[Any, ...]]] = {
-            "solution": solutions,
-            "rejection": list(_rejection_rows(trajectory.rejections, 0)),
-        }
+        rows = derived_rows(trajectory)
         digests = {table: [row_digest(table, row) for row in rows[table]] for table in rows}
         seal = self._seal or Seal()
         if all(total(digests[table]) == seal.sums[table] for table in rows):
@@ -214,6 +222,17 @@ class Store:
     def is_empty(self) -> bool:
         """Whether no call was ever answered."""
         return not self._known_places()
+
+    def check_pages(self) -> None:
+        """Have SQLite check the file's own structure. Raises StoreError: damaged."""
+        with self._guarded():
+            rows = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if rows != [("ok",)]:
+            raise damaged(self.folder, " ".join(str(rows[0][0]).split()))
+
+    def table(self, table: Table) -> list[tuple[Any, ...]]:
+        """The rows of a table as they are kept, in order. Raises StoreError: damaged."""
+        return self._checked(table)
 
     def check(self) -> None:
         """Compare every row with the seal; meta was when it was opened, completions are when they
@@ -326,16 +345,6 @@ class Store:
         with contextlib.suppress(OSError):
             self._lock.note(seal.epoch, seal.digest())
 
-    def _why_differing(self) -> str:
-        maker = (self.get("made_by") or {}).get("program", __version__)
-        if maker == __version__:
-            why = "the data, a model's settings or the program changed since"
-            return f"{why}; choose another --run folder"
-        return (
-            f"the run was made by {maker}, this is {__version__}: finish it with the version that "
-            "made it, or choose another --run folder"
-        )
-
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
@@ -388,28 +397,3 @@ def _checked_store(folder: Path, file: StoreFile, lock: locks.Lock | None) -> St
 def _insert(table: Table, names: Sequence[str]) -> str:
     marks = ", ".join("?" * len(names))
     return f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})"
-
-
-def _solution_row(entry: Entry) -> tuple[Any, ...]:
-    """An entry as its row, with the types that SQLite gives back: the row's digest covers them."""
-    score = entry.score
-    return (
-        *(entry.split, entry.step, entry.position, entry.solution.key, _clean(entry.solution.text)),
-        json.dumps(entry.solution.demonstrations),
-        *(float(score.value), score.n, int(entry.partial), score.failures, score.truncated),
-        *(score.tokens, float(entry.similarity), fingerprint(entry)),
-    )
-
-
-def _rejection_rows(
-    rejections: Sequence[Rejection], first: int
-) -> Iterator[tuple[int, int, str, str]]:
-    for id, rejection in enumerate(rejections, first):
-        yield id, rejection.step, _clean(rejection.text), _clean(rejection.reason)
-
-
-def _clean(text: str) -> str:
-    """SQLite text is UTF-8: a lone surrogate from a model is written as a replacement character for
-    readers.
-    """
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -27,8 +27,8 @@ from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Completion, EngineSettings, Prompt, Request, Sampling
 
 TABLES = ("call", "solution", "rejection", "meta")
-# What time it was, and how long it took.
-TIMES = {"finished_at", "seconds"}
+# What time it was, and how long it took; a row's digest covers both.
+TIMES = {"finished_at", "seconds", "digest"}
 
 
 def stored(folder: Path) -> dict:

@@ -1,0 +1,63 @@
+"""The verbs that look after runs on disk: verify, recover."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opro_local.cli.options import JsonOption
+from opro_local.cli.runs import RunArgument
+
+
+def verify(
+    run: RunArgument,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also derive scores and result again from the completions, without a model.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a run is what was written. Exit code 4 where it is damaged."""
+    from opro_local.runs.verification import verify as check
+
+    came = check(run, deep)
+    if as_json:
+        typer.echo(json.dumps(came.to_json(), indent=2))
+    else:
+        for damage in came.damaged:
+            typer.echo(f"{damage.file}: {damage.what}")
+        typer.echo(f"ok: {came.calls} calls" if came.ok else _advice(run))
+    if not came.ok:
+        raise typer.Exit(4)
+
+
+def recover(
+    run: RunArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The new run's folder; by default the run's with -recovered."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy what is intact of a damaged run to a new folder, where its command goes on."""
+    from opro_local.runs.recovery import recover as copy
+
+    place = to or run.absolute().with_name(f"{run.absolute().name}-recovered")
+    came = copy(run, place)
+    if as_json:
+        typer.echo(json.dumps(came.to_json(), indent=2))
+        return
+    typer.echo(f"{came.calls} calls copied to {came.folder}")
+    for line in came.lost:
+        typer.echo(f"lost: {line}")
+    typer.echo(f"the run's command with --run {came.folder} goes on, and asks for what is lost")
+
+
+def _advice(run: Path) -> str:
+    return f"damaged: restore a copy, or opro-local recover {run} copies what is intact"

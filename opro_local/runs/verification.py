@@ -1,0 +1,215 @@
+"""Whether a run on disk is what was written, and, deep, whether it is what its completions derive.
+
+For: `verify`. Nothing is written, and no engine is started. Not for: mending (recovery.py), or
+applying a winner (applying.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opro_local.config import reading
+from opro_local.errors import OproError, StoreError, UsageError
+from opro_local.runs.derived_rows import derived_rows
+from opro_local.runs.made_by import is_this_version
+from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.replay import Replay, replay_all
+from opro_local.runs.run import result_of
+from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
+from opro_local.runs.store import Store, read_store
+from opro_local.runs.store_file import FILE
+
+RESULT = "result.json"
+KEYS: Mapping[Table, int] = {"solution": 3, "rejection": 1}  # the first columns are a row's place
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong in one file of a run."""
+
+    file: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a check of a run came to.
+
+    Attributes:
+        calls: how many calls were looked at.
+        damaged: what is wrong; empty where all is well.
+        deep: whether scores and result were derived again.
+    """
+
+    calls: int
+    damaged: tuple[Damage, ...]
+    deep: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.damaged
+
+    def to_json(self) -> dict[str, Any]:
+        """As `verify --json` prints it."""
+        damaged = [{"file": one.file, "what": one.what} for one in self.damaged]
+        return {"ok": self.ok, "damaged": damaged, "calls": self.calls, "deep": self.deep}
+
+
+def verify(folder: Path, deep: bool = False) -> Verification:
+    """Check a run against its digests, and with `deep` against its completions.
+
+    Args:
+        folder: the run's.
+        deep: derive every score, the trajectory and the result again from the completions, as the
+            run's command would, and compare. Needs the run's data, and no model's engine.
+
+    Raises:
+        StoreError: there is no run.
+        UsageError, DataError, ModelError: what the run was made of is not here any more, or the
+            program makes other requests by now, so that nothing can be derived.
+    """
+    if not (folder / FILE).exists():
+        raise StoreError(f"{folder}: there is no run here", "opro-local list shows the runs")
+    try:
+        store = read_store(folder)
+    except StoreError as error:
+        return Verification(0, (_damage(folder / FILE, error),), deep)
+    try:
+        damaged = [*_rows(store), *_copies(store)]
+        if deep and not damaged:
+            damaged += _derived(store)
+        return Verification(0 if damaged else len(store.calls()), tuple(damaged), deep)
+    finally:
+        store.close()
+
+
+def _damage(file: Path, error: OproError) -> Damage:
+    return Damage(str(file), error.message.removeprefix(f"{file}: "))
+
+
+def _rows(store: Store) -> Iterator[Damage]:
+    """Rows that are not what was written."""
+    file = store.folder / FILE
+    for table in WORDS:
+        yield from _attempt(file, partial(store.table, table))
+    yield from _attempt(file, store.check_pages)
+    try:
+        labels = [call["label"] for call in store.calls()]
+    except StoreError:
+        return
+    for label in labels:
+        yield from _attempt(file, partial(store.completions, label))
+
+
+def _attempt(file: Path, check: Callable[[], Any]) -> Iterator[Damage]:
+    try:
+        check()
+    except StoreError as error:
+        yield _damage(file, error)
+
+
+def _copies(store: Store) -> Iterator[Damage]:
+    """A result file that says something else than the store."""
+    file, record = store.folder / RESULT, store.get("result")
+    if store.get("state") != "finished" or not record or not file.exists():
+        return
+    try:
+        said = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        yield Damage(str(file), f"can't be read ({error})")
+        return
+    if said != record:
+        where = next(differences(record, said), "it has other entries")
+        yield Damage(str(file), f"is not the result in {FILE}: {where}")
+
+
+def _derived(store: Store) -> Iterator[Damage]:
+    """What does not follow from the completions."""
+    plan = make_plan(reading.stored(store.get("config") or {}))
+    _require_same(store, plan)
+    again = replay_all(plan, store)
+    file = str(store.folder / FILE)
+    for table in DERIVED:
+        for what in _wrong_rows(store, table, again):
+            yield Damage(file, what)
+    record = store.get("result")
+    if store.get("state") != "finished" or not record:
+        return
+    if again.outcome is None:
+        yield Damage(file, f"it is called finished, and {again.missing} was never answered")
+        return
+    result = result_of(store, plan, again.outcome)
+    # Notices are about the machine and the program, not about the run.
+    skipped = ("notices",) if is_this_version(store.get("made_by")) else ("notices", "summary")
+    known = {key: value for key, value in record.items() if key not in skipped}
+    for what in differences(result.to_json(), known):
+        yield Damage(file, f"the result kept there is not what its completions derive: {what}")
+    for name, text in plan.files(result).items():
+        copy = store.folder / name
+        if copy.exists() and copy.read_bytes() != text.encode("utf-8", "replace"):
+            yield Damage(str(copy), "is not what the run's completions derive")
+
+
+def _require_same(store: Store, plan: Plan) -> None:
+    """Refuse to derive from other data than the run's."""
+    identity = store.get("identity") or {}
+    changed = [name for name, digest in plan.identity.items() if identity.get(name) != digest]
+    if changed:
+        raise UsageError(
+            f"{store.folder}: {' and '.join(changed)} changed since the run, so that nothing can "
+            "be derived again",
+            "put it back, or verify without --deep",
+        )
+
+
+def _wrong_rows(store: Store, table: Table, again: Replay) -> Iterator[str]:
+    """Rows that are kept otherwise than they are derived.
+
+    Those of a run that has not finished may be written late, or be of an earlier, shorter one.
+    """
+    keys = KEYS[table]
+    derived = {row[:keys]: row for row in derived_rows(again.trajectory)[table]}
+    kept = {row[:keys]: row for row in store.table(table)}
+    is_whole = again.outcome is not None and store.get("state") == "finished"
+    for place in sorted({*derived, *kept} if is_whole else derived.keys() & kept.keys()):
+        one, other = kept.get(place), derived.get(place)
+        if one != other:
+            named = " ".join(map(str, place))
+            why = _first(one, other, table)
+            yield f"{WORDS[table]}: {named} is not what its completions derive{why}"
+
+
+def _first(kept: Any, derived: Any, table: Table) -> str:
+    if kept is None or derived is None:
+        return " (missing)" if kept is None else " (not derived)"
+    names = zip(COLUMNS[table], kept, derived, strict=True)
+    return next(f" ({name}: {a!r}, derived {b!r})" for name, a, b in names if a != b)
+
+
+def differences(right: Any, said: Any, place: str = "") -> Iterator[str]:
+    """Where what was said is another value than what is right, in keys that both have.
+
+    A key that only one of them has is of another version of the program.
+    """
+    if isinstance(right, Mapping) and isinstance(said, Mapping):
+        for key in sorted(right.keys() & said.keys()):
+            yield from differences(right[key], said[key], f"{place}.{key}" if place else key)
+    elif isinstance(right, list | tuple) and isinstance(said, list | tuple):
+        if len(right) != len(said):
+            yield f"{place} has {len(said)} entries, not {len(right)}"
+            return
+        for number, (one, other) in enumerate(zip(right, said, strict=True)):
+            yield from differences(one, other, f"{place}[{number}]")
+    elif right != said:
+        yield f"{place} is {_short(said)}, not {_short(right)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,307 @@
+"""Runs are checked against their digests and their completions, and what is intact is recovered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from running import SCRIPT, program, write_reviews
+
+from opro_local.cli import keeping
+from opro_local.config import reading
+from opro_local.errors import LockedError, StoreError, UsageError
+from opro_local.runs.reading import describe, scored
+from opro_local.runs.recovery import recover
+from opro_local.runs.run import run
+from opro_local.runs.salvage import rows_of
+from opro_local.runs.seal import COLUMNS, TABLES, Change, Seal, row_digest
+from opro_local.runs.store import open_store, read_store
+from opro_local.runs.verification import verify
+
+
+def config_of(folder: Path):
+    reviews = folder / "reviews.csv"
+    if not reviews.exists():
+        write_reviews(reviews)
+    scripted = {"engine": "scripted", "script": SCRIPT}
+    return reading.build(
+        {
+            "task": {"data": str(reviews), "input": "text", "target": "label", "rule": "labels"},
+            "scorer": {**scripted, "max_tokens": 8},
+            "optimizer": scripted,
+            "search": {"seeds": ["What is it?"], "steps": 3, "candidates": 3, "mode": "opro"},
+            "run": {"seed": 3, "cache": False},
+        },
+        [],
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a finished run."""
+    folder = tmp_path_factory.mktemp("made")
+    run(config_of(folder), folder / "run")
+    return folder
+
+
+@pytest.fixture
+def copy(made, tmp_path) -> Path:
+    return shutil.copytree(made / "run", tmp_path / "run")
+
+
+def change(folder: Path, *statements: str) -> None:
+    """Change a store as one does who does not know of its seal."""
+    with closing(sqlite3.connect(folder / "run.sqlite", isolation_level=None)) as raw:
+        for statement in statements:
+            assert raw.execute(statement).rowcount == 1, statement
+
+
+def forge(folder: Path, *statements: str) -> None:
+    """Change a store, and its digests and seal after it."""
+    change(folder, *statements)
+    with closing(sqlite3.connect(folder / "run.sqlite", isolation_level=None)) as raw:
+        sums = Change()
+        for table in TABLES:
+            rows = raw.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}").fetchall()
+            sums.add(table, [row_digest(table, row) for row in rows])
+            for row in rows if table in ("meta", "call") else ():
+                place = f"UPDATE {table} SET digest = ? WHERE {COLUMNS[table][0]} = ?"
+                raw.execute(place, (row_digest(table, row), row[0]))
+        raw.execute("REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", Seal().after(sums).row())
+    (folder / "lock").unlink()
+
+
+BEST = "UPDATE meta SET value = replace(value, '\"accuracy\": 0.', '\"accuracy\": 0.9') "
+FORGED = {
+    "a score": (
+        "UPDATE solution SET score = 0.99 WHERE split = 'train' AND step = 0",
+        "score: 0.99",
+    ),
+    "a text": ("UPDATE solution SET text = 'mine' WHERE step = 1 AND position = 0", "text: 'mine'"),
+    "a lost row": ("DELETE FROM solution WHERE split = 'validation' AND position = 0", "missing"),
+    "a result": (BEST + "WHERE key = 'result'", "derive: "),
+    "a verdict": (
+        'UPDATE meta SET value = replace(value, \'"verdict": "\', \'"verdict": "not \') '
+        "WHERE key = 'result'",
+        "verdict is",
+    ),
+}
+
+
+def test_a_sound_run_is_ok(copy, capsys):
+    for deep in (False, True):
+        came = verify(copy, deep)
+        assert came.ok and came.damaged == () and came.calls == 9
+    keeping.verify(copy, deep=True, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": True,
+        "damaged": [],
+        "calls": 9,
+        "deep": True,
+    }
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_was_changed_is_named(copy, name):
+    statement, _ = FORGED[name]
+    change(copy, statement)
+    came = verify(copy)
+    assert not came.ok and {one.file for one in came.damaged} == {str(copy / "run.sqlite")}
+    table = "scored solutions" if "solution" in statement else "what it says of the run"
+    assert any(table in one.what for one in came.damaged)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_run_is_found_out_by_its_completions(copy, name):
+    statement, what = FORGED[name]
+    forge(copy, statement)
+    (copy / "result.json").unlink()
+    assert verify(copy).ok
+    came = verify(copy, deep=True)
+    assert not came.ok and any(what in one.what for one in came.damaged), came.damaged
+
+
+@pytest.mark.parametrize(
+    ("name", "deep", "what"),
+    [("result.json", False, "is not the result in run.sqlite"), ("best.txt", True, "derive")],
+)
+def test_an_edited_copy_is_named(copy, name, deep, what):
+    text = (copy / name).read_text()
+    (copy / name).write_text(text.replace("What", "Which") if name == "best.txt" else "{}")
+    if name == "best.txt":
+        (copy / name).write_text("another one\n")
+    (one,) = verify(copy, deep).damaged
+    assert one.file == str(copy / name) and what in one.what
+
+
+def test_damaged_completions_are_named_by_their_label_and_end_with_code_4(copy):
+    change(copy, "UPDATE call SET payload = zeroblob(100) WHERE label = '2/train'")
+    (one,) = verify(copy).damaged
+    assert one.what == "the completions of 2/train are damaged"
+    said = program("verify", str(copy))
+    assert said.returncode == 4 and "opro-local recover" in said.stdout and said.stderr == ""
+
+
+def test_a_run_that_has_not_finished_is_checked_as_far_as_it_is(made, tmp_path):
+    folder = shutil.copytree(made / "run", tmp_path / "run")
+    with closing(sqlite3.connect(folder / "run.sqlite", isolation_level=None)) as raw:
+        raw.execute("DELETE FROM call WHERE id > 4")
+        raw.execute("DELETE FROM solution WHERE split <> 'train' OR step > 1")
+        raw.execute("DELETE FROM meta WHERE key = 'result'")
+        raw.execute("UPDATE meta SET value = '\"interrupted\"' WHERE key = 'state'")
+    forge(folder, "UPDATE meta SET value = '\"interrupted\"' WHERE key = 'state'")
+    assert verify(folder, deep=True).ok
+    forge_again = "UPDATE solution SET score = 0.99 WHERE step = 1 AND position = 0"
+    change(folder, forge_again)
+    (folder / "lock").touch()
+    forge(folder, forge_again)
+    assert not verify(folder, deep=True).ok
+
+
+def test_other_data_than_the_runs_derive_nothing(made, tmp_path):
+    folder = shutil.copytree(made / "run", tmp_path / "run")
+    shutil.copyfile(made / "reviews.csv", tmp_path / "reviews.csv")
+    with (tmp_path / "reviews.csv").open("a") as stream:
+        stream.write("One more was good,positive\n")
+    moved = str(tmp_path / "reviews.csv")
+    forge(
+        folder,
+        f"UPDATE meta SET value = replace(value, '{made / 'reviews.csv'}', '{moved}') "
+        "WHERE key = 'config'",
+    )
+    with pytest.raises(UsageError, match="changed since the run, so that nothing can be derived"):
+        verify(folder, deep=True)
+
+
+def break_nothing(folder: Path) -> None:
+    pass
+
+
+def break_completions(folder: Path) -> None:
+    change(folder, "UPDATE call SET payload = zeroblob(100) WHERE label = '2/train'")
+
+
+def break_call(folder: Path) -> None:
+    change(folder, "UPDATE call SET seconds = seconds + 1 WHERE id = 3")
+
+
+def break_score(folder: Path) -> None:
+    change(folder, "UPDATE solution SET score = 0.9 WHERE split = 'train' AND step = 0")
+
+
+def break_header(folder: Path) -> None:
+    content = bytearray((folder / "run.sqlite").read_bytes())
+    content[:4096] = bytes(4096)
+    (folder / "run.sqlite").write_bytes(content)
+
+
+def break_page(folder: Path) -> None:
+    """The page with the calls, of which a small run has one."""
+    content = bytearray((folder / "run.sqlite").read_bytes())
+    place = content.index(b"0/trainscorer") // 4096 * 4096
+    content[place : place + 4096] = b"\xff" * 4096
+    (folder / "run.sqlite").write_bytes(content)
+
+
+def break_lock(folder: Path) -> None:
+    (folder / "lock").write_text("process 1\nnonsense\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        (break_nothing, []),
+        (break_completions, ["the completions of 2/train"]),
+        (break_call, ["call 3"]),
+        (break_score, []),
+        (break_header, []),
+        (break_page, ["all calls"]),
+        (break_lock, []),
+    ],
+)
+def test_what_is_intact_goes_on_in_a_new_folder_as_if_nothing_had_been(
+    made, copy, tmp_path, damage: Callable[[Path], None], lost
+):
+    damage(copy)
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    came = recover(copy, tmp_path / "new")
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert list(came.lost) == lost
+    assert came.calls == (0 if lost == ["all calls"] else 9 - len(lost))
+    assert describe(tmp_path / "new").state == "interrupted"
+    if came.lost and damage is not break_completions:
+        return  # starting the engine takes a second; one case shows that it is asked
+    again = run(config_of(made), tmp_path / "new")
+    right = describe(made / "run")
+    assert again.digest == right.digest and again.costs.calls == right.costs.calls
+    assert scored(tmp_path / "new") == scored(made / "run")
+
+
+def test_a_log_is_recovered_from_too(made, tmp_path):
+    shutil.copytree(made / "run", tmp_path / "open")
+    store = open_store(tmp_path / "open")
+    store.put(state="running", engine={"scorer": "x" * 9000})
+    killed = shutil.copytree(tmp_path / "open", tmp_path / "killed")
+    store.close()
+    log = killed / "run.sqlite-wal"
+    content = bytearray(log.read_bytes())
+    content[:4] = b"\0\0\0\0"  # its first bytes, without which SQLite ignores it
+    log.write_bytes(content)
+    with pytest.raises(StoreError, match="changes are lost"):
+        read_store(killed)
+    assert recover(killed, tmp_path / "new").calls == 9
+    kept = read_store(tmp_path / "new")
+    assert kept.get("engine") == {"scorer": "x" * 9000}
+    kept.close()
+
+
+def test_an_old_damaged_run_is_recovered_with_the_completions_that_fit(made, tmp_path):
+    # Schema 4 has its digests in other places.
+    folder = tmp_path / "old"
+    folder.mkdir()
+    text = (Path(__file__).parents[1] / "crash" / "stores" / "schema-4.sql").read_text()
+    with closing(sqlite3.connect(folder / "run.sqlite")) as raw:
+        raw.executescript(text)
+        raw.execute("UPDATE call SET payload = zeroblob(9) WHERE id = 2")
+        raw.commit()
+    came = recover(folder, tmp_path / "new")
+    assert came.calls == 6 and came.lost[0] == "call 2"
+
+
+def test_recover_refuses_what_would_harm(copy, tmp_path):
+    with pytest.raises(UsageError, match="there is something already"):
+        recover(copy, copy)
+    store = open_store(copy)
+    with pytest.raises(LockedError):
+        recover(copy, tmp_path / "new")
+    store.close()
+    with pytest.raises(StoreError, match="no run here"):
+        recover(tmp_path / "nothing", tmp_path / "new")
+    (copy / "run.sqlite").write_bytes(b"\xff" * 8192)
+    with pytest.raises(StoreError, match="nothing in it is intact"):
+        recover(copy, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_recover_on_the_command_line(copy, capsys):
+    break_completions(copy)
+    keeping.recover(copy, as_json=True)
+    new = str(copy) + "-recovered"
+    assert json.loads(capsys.readouterr().out) == {
+        "folder": new,
+        "calls": 8,
+        "lost": ["the completions of 2/train"],
+    }
+
+
+def test_every_row_that_sqlite_reads_is_found_on_the_pages(copy):
+    store = read_store(copy)
+    calls = {call["id"]: call["label"] for call in store.calls()}
+    store.close()
+    rows = [(id, columns) for id, columns in rows_of(copy / "run.sqlite") if len(columns) == 16]
+    assert {id: columns[1] for id, columns in rows} == calls
