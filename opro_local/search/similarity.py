@@ -7,8 +7,7 @@ for: deciding what a similarity costs (trajectory.py), or loading a model (engin
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,6 +19,10 @@ from opro_local.types import Batch, BatchResult, Prompt, Request, Sampling
 NGRAMS = "ngrams"
 FEATURES = 1 << 16
 ROUNDING = 1e-6  # of a cosine in single precision
+# Near-duplicates: groups of n-grams that bound a cosine, the bound's rounding, and the limit from
+# which it is worth its while: texts of other words are bounded by some 0.9.
+GROUPS, BOUND_ROUNDING, BOUNDED_FROM = 64, 1e-4, 0.95
+COMPARED_AT_ONCE = 32
 NO_SAMPLING = Sampling(1)
 
 
@@ -35,7 +38,7 @@ class Similarity:
     def __init__(self, settings: SearchSettings) -> None:
         self._off = settings.exploration == 0
         self._embeds = settings.similarity != NGRAMS
-        self._known: list[Any] = []  # blocks of vectors, each of them larger than the next
+        self._known = Vectors()
 
     def measure(
         self, texts: Sequence[str], label: str
@@ -48,28 +51,41 @@ class Similarity:
         if self._off or not texts:
             return [0.0] * len(texts)
         vectors = (yield from embedded(texts, label)) if self._embeds else sparse_ngrams(texts)
+        nearest = self._known.cosines(vectors).max(axis=1, initial=0.0)
         among = _dense(vectors @ vectors.T)
-        nearest = [row[:index].max(initial=0.0) for index, row in enumerate(among)]
-        for block in self._known:
-            nearest = np.maximum(nearest, _dense(vectors @ block.T).max(axis=1))
-        self._remember(vectors)
+        within = [row[:index].max(initial=0.0) for index, row in enumerate(among)]
+        self._known.add(vectors)
         # Rounded, so that the last bits of a matrix product decide nothing.
-        return [round(float(np.clip(value, 0, 1)), 6) for value in nearest]
+        return [round(float(np.clip(value, 0, 1)), 6) for value in np.maximum(nearest, within)]
 
-    def _remember(self, vectors: Any) -> None:
-        """Keep vectors in few blocks, without copying all of them in every step."""
-        self._known.append(vectors)
-        while len(self._known) > 1 and self._known[-2].shape[0] <= self._known[-1].shape[0]:
-            last = self._known.pop()
-            self._known[-1] = _stacked(self._known[-1], last)
+
+class Vectors:
+    """Unit vectors in the order they came, sparse or dense, in few blocks: adding some does not
+    copy them all.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Any] = []  # each larger than the next
+
+    def add(self, vectors: Any) -> None:
+        """Keep further vectors; shape (n, dimensions)."""
+        self._blocks.append(vectors)
+        while len(self._blocks) > 1 and self._blocks[-2].shape[0] <= self._blocks[-1].shape[0]:
+            last = self._blocks.pop()
+            self._blocks[-1] = _stacked(self._blocks[-1], last)
+
+    def cosines(self, vectors: Any) -> np.ndarray:
+        """Those of these vectors with all that were added; shape (vectors, added)."""
+        products = [_dense(vectors @ block.T) for block in self._blocks]
+        return np.concatenate([np.empty((vectors.shape[0], 0), np.float32), *products], axis=1)
 
 
 class NearDuplicates:
     """Texts, and the question whether another one is nearly one of them, by character n-grams.
 
-    Each text is filed under those of its rarest n-grams without which it can't reach the limit
-    with any text: what shares none of these is further away (Cauchy-Schwarz; prefix filtering,
-    Bayardo, Ma and Srikant 2007). So only a few texts are compared, and none is missed.
+    N-grams are divided into groups, and the norms of a vector's groups bound its cosines (Cauchy
+    and Schwarz in each group): only the few texts that may reach the limit are compared, and none
+    is missed. Low limits, which most texts may reach, are compared with all.
 
     Args:
         limit: the cosine from which two texts are near-duplicates, in (0, 1]; only equal n-grams
@@ -78,40 +94,54 @@ class NearDuplicates:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit - ROUNDING
-        # The squared norm that the n-grams left out may have.
-        self._most_left_out = max(0.0, self._limit - 1e-4) ** 2
-        self._places: dict[str, int] = {}
         self._texts: list[str] = []
-        self._filed: dict[int, array] = {}
-        self._frequency = np.zeros(FEATURES, np.int32)
+        self._known: set[str] = set()
+        self._vectors = None if limit >= BOUNDED_FROM else Vectors()
+        self._norms = np.empty((GROUPS, GROUPS), np.float32)
+        self._last = ("", sparse_ngrams([""]))
 
     def find(self, text: str) -> str | None:
         """The first of the texts added before that this one nearly is; None if there is none."""
-        vector = sparse_ngrams([text])
-        places: set[int] = set()
-        for feature in vector.indices:
-            places.update(self._filed.get(int(feature), ()))
-        if not places:
-            return None
-        ordered = sorted(places)
-        compared = sparse_ngrams([self._texts[place] for place in ordered])
-        cosines = (compared @ vector.T).toarray().ravel()
-        near = np.flatnonzero(cosines >= self._limit)
-        return self._texts[ordered[int(near[0])]] if len(near) else None
+        vector = self._vector(text)
+        if self._vectors:
+            near = np.flatnonzero(self._vectors.cosines(vector).ravel() >= self._limit)
+            return self._texts[int(near[0])] if len(near) else None
+        bounds = self._norms[: len(self._texts)] @ _group_norms(vector)
+        possible = np.flatnonzero(bounds >= self._limit - BOUND_ROUNDING)
+        for start in range(0, len(possible), COMPARED_AT_ONCE):
+            places = possible[start : start + COMPARED_AT_ONCE]
+            compared = sparse_ngrams([self._texts[place] for place in places])
+            cosines = (compared @ vector.T).toarray().ravel()
+            near = np.flatnonzero(cosines >= self._limit)
+            if len(near):
+                return self._texts[int(places[near[0]])]
+        return None
 
     def add(self, text: str) -> None:
         """Remember a text."""
-        if text in self._places:
+        if text in self._known:
             return
-        place = self._places[text] = len(self._texts)
+        vector = self._vector(text)
+        if self._vectors:
+            self._vectors.add(vector)
+        else:
+            if len(self._texts) == len(self._norms):
+                self._norms = np.concatenate([self._norms, np.empty_like(self._norms)])
+            self._norms[len(self._texts)] = _group_norms(vector)
         self._texts.append(text)
-        vector = sparse_ngrams([text])
-        features, squares = vector.indices, vector.data.astype(float) ** 2
-        rarest_last = np.argsort(-self._frequency[features], kind="stable")
-        left_out = int((np.cumsum(squares[rarest_last]) <= self._most_left_out).sum())
-        for feature in features[rarest_last[left_out:]]:
-            self._filed.setdefault(int(feature), array("i")).append(place)
-        self._frequency[features] += 1
+        self._known.add(text)
+
+    def _vector(self, text: str) -> Any:
+        """A text's vector; a text is mostly added after it was looked for."""
+        if self._last[0] != text:
+            self._last = (text, sparse_ngrams([text]))
+        return self._last[1]
+
+
+def _group_norms(vector: Any) -> np.ndarray:
+    """The norms of the parts of a sparse vector; shape (GROUPS,)."""
+    squares = vector.data.astype(float) ** 2
+    return np.sqrt(np.bincount(vector.indices % GROUPS, squares, GROUPS)).astype(np.float32)
 
 
 def _dense(product: Any) -> np.ndarray:
@@ -132,22 +162,30 @@ def sparse_ngrams(texts: Sequence[str]) -> Any:
     """Unit vectors of character 2- to 4-grams within words, hashed; sparse, shape (texts,
     FEATURES).
     """
-    return _hashing().transform(texts)
+    cut, hasher = _hashing()
+    counts = hasher.transform([cut(text) for text in texts])
+    squares = np.add.reduceat(
+        np.append(counts.data.astype(float) ** 2, 0.0), np.minimum(counts.indptr[:-1], counts.nnz)
+    )
+    norms = np.repeat(np.sqrt(squares), np.diff(counts.indptr))
+    counts.data = (counts.data / norms).astype(np.float32)
+    return counts
 
 
 @cache
-def _hashing() -> Any:
-    """What makes the vectors; it learns nothing, so one serves all."""
+def _hashing() -> tuple[Callable[[str], list[str]], Any]:
+    """What cuts a text into n-grams, and what hashes them; neither learns anything.
+
+    Together they are sklearn's HashingVectorizer, whose checks take longer than a text does.
+    """
+    from sklearn.feature_extraction import FeatureHasher
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(
-        analyzer="char_wb",
-        ngram_range=(2, 4),
-        n_features=FEATURES,
-        alternate_sign=False,
-        norm="l2",
-        dtype=np.float32,
+    cut = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
+    hasher: Any = FeatureHasher(
+        FEATURES, input_type="string", alternate_sign=False, dtype=np.float32
     )
+    return cut, hasher
 
 
 def embedded(texts: Sequence[str], label: str) -> Generator[Batch, BatchResult, np.ndarray]:

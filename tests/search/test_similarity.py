@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from opro_local.config import reading
 from opro_local.runs.run import run
@@ -89,6 +90,22 @@ def test_similarity_is_that_to_the_nearest_of_all_texts_however_many_came_before
     for start in range(0, len(texts), 8):
         taken += measured(similarity, texts[start : start + 8])
     assert taken == pytest.approx(np.clip(expected, 0, 1), abs=2e-6)
+
+
+def test_vectors_are_those_of_the_hashing_vectorizer_to_the_bit():
+    hashing = HashingVectorizer(
+        analyzer="char_wb",
+        ngram_range=(2, 4),
+        n_features=1 << 16,
+        alternate_sign=False,
+        norm="l2",
+        dtype=np.float32,
+    )
+    texts = ["", *variants(20), "", "x", "\N{SNOWMAN} zażółć", ""]
+    expected, vectors = hashing.transform(texts), sparse_ngrams(texts)
+    for part in ("indptr", "indices", "data"):
+        assert getattr(vectors, part).tobytes() == getattr(expected, part).tobytes()
+    assert vectors.dtype == np.float32
 
 
 def test_an_embedding_model_is_asked_in_one_batch():
