@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from opro_local.cli.options import (
-    ConfigArgument,
-    DataOption,
-    EngineOption,
-    InputOption,
-    JsonOption,
-    ModelOption,
-    SetOption,
-    TargetOption,
-    config_from,
-    overrides,
-)
+from opro_local.cli.grouping import grouped
+from opro_local.cli.options import ConfigOptions, EngineOption, JsonOption, SetOption, overrides
 
 RowsOption = Annotated[
     int | None, typer.Option("--rows", min=1, help="Train rows in the batch (default: up to 100).")
@@ -28,12 +17,10 @@ RowsOption = Annotated[
 KINDS = {"phase": "scoring phase", "raw": "raw engine", "cold": "first pass, cold"}
 
 
+@grouped
 def bench(
-    config: ConfigArgument = None,
-    data: DataOption = None,
-    input_: InputOption = None,
-    target: TargetOption = None,
-    model: ModelOption = None,
+    *,
+    asked: ConfigOptions,
     rows: RowsOption = None,
     prompts: Annotated[
         int, typer.Option("--prompts", min=1, help="Instructions in the batch.")
@@ -53,18 +40,13 @@ def bench(
     from opro_local.runs import bench as measuring
     from opro_local.runs.events import Listener
 
-    changes = [
-        *overrides(None, engine, None),
-        *([f"task.train_rows={rows}"] if rows else []),
-        *(set_ or ()),
-    ]
-    given: tuple[Path | str | None, ...] = (config, data, input_, target)
-    if any(value is not None for value in given):
-        settings = config_from(config, data, input_, target, model, changes)
+    row_changes = [f"task.train_rows={rows}"] if rows else []
+    changes = overrides(None, engine, [*row_changes, *(set_ or ())])
+    if asked.config is not None or any((asked.data, asked.input_, asked.target)):
+        settings = asked.read(changes)
     else:
-        settings = measuring.embedded(
-            [*([f"scorer.model={json.dumps(model)}"] if model else []), *changes]
-        )
+        model = [f"scorer.model={json.dumps(asked.model)}"] if asked.model else []
+        settings = measuring.embedded([*model, *changes])
     found = measuring.bench(
         settings, prompts, repeats, Listener(notify=lambda line: typer.echo(line, err=True))
     )

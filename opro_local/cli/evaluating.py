@@ -9,20 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opro_local.cli.options import (
-    ConfigArgument,
-    DataOption,
-    EngineOption,
-    InputOption,
-    JsonOption,
-    ModelOption,
-    RunOption,
-    SeedOption,
-    SetOption,
-    TargetOption,
-    config_from,
-    overrides,
-)
+from opro_local.cli.grouping import grouped
+from opro_local.cli.options import ConfigOptions, RunOptions
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -47,22 +35,16 @@ CompareOption = Annotated[
 ]
 
 
+@grouped
 def evaluate(
-    config: ConfigArgument = None,
-    data: DataOption = None,
-    input_: InputOption = None,
-    target: TargetOption = None,
-    model: ModelOption = None,
+    *,
+    asked: ConfigOptions,
     prompt: PromptOption = None,
     prompts: PromptsOption = None,
     split: SplitOption = None,
     output: OutputOption = None,
     compare: CompareOption = None,
-    run: RunOption = None,
-    seed: SeedOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
+    options: RunOptions,
 ) -> None:
     """Score given instructions on a split, all in one batch. Without --prompt: the config's seeds.
 
@@ -73,19 +55,18 @@ def evaluate(
     from opro_local.runs.prompt_file import read_prompts
 
     seeds = [*(prompt or ()), *(read_prompts(prompts) if prompts else ())]
-    changes = overrides(seed, engine, None)
-    changes += [f"evaluation.split={json.dumps(split)}"] if split else []
-    settings = config_from(config, data, input_, target, model, [*changes, *(set_ or ())])
+    changes = [f"evaluation.split={json.dumps(split)}"] if split else []
+    settings = asked.read(options.overrides(changes))
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluated_rows.check_kind(output)
-    ready, folder, result = _evaluated(settings, run, "evaluate")
+    ready, folder, result = _evaluated(settings, options.run, "evaluate")
     rows = evaluated_rows.read_rows(ready, folder) if output or compare else []
     if output:
         evaluated_rows.write_rows(output, rows)
     flipped = evaluated_rows.find_flipped(rows, compare[0], compare[1]) if compare else None
     more = {} if flipped is None else {"flipped": flipped}
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps({**result.to_json(), **more}, indent=2))
         return
     _print(result, folder, output)
@@ -93,19 +74,14 @@ def evaluate(
         _print_flipped(flipped, compare[0], compare[1])
 
 
+@grouped
 def check(
-    config: ConfigArgument = None,
+    *,
+    asked: ConfigOptions,
     headroom: Annotated[
         bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")
     ] = False,
-    data: DataOption = None,
-    input_: InputOption = None,
-    target: TargetOption = None,
-    model: ModelOption = None,
-    run: RunOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
+    options: RunOptions,
 ) -> None:
     """Check a config without searching: task, gold answers and models; with --headroom, a probe on
     train rows.
@@ -117,17 +93,17 @@ def check(
     from opro_local.runs.plans import make_plan
     from opro_local.runs.plans.evaluation import varied_instructions
 
-    settings = config_from(config, data, input_, target, model, overrides(None, engine, set_))
+    settings = asked.read(options.overrides())
     if not headroom:
-        _print_checked(settings, as_json)
+        _print_checked(settings, options.as_json)
         return
     texts = varied_instructions(make_plan(settings))
     settings = settings.starting_from(texts).model_copy(
         update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
     )
-    _, folder, result = _evaluated(settings, run, "headroom")
+    _, folder, result = _evaluated(settings, options.run, "headroom")
     verdict = probe.headroom(result)
-    if as_json:
+    if options.as_json:
         record = {**result.to_json(), "headroom": verdict.to_json()}
         typer.echo(json.dumps(record, indent=2))
         return

@@ -6,6 +6,8 @@ For: one wording per option. Not for: verbs.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,12 +46,72 @@ ModelOption = Annotated[
 ]
 
 
-def overrides(seed: int | None, engine: str | None, set_: list[str] | None) -> list[str]:
+def overrides(seed: int | None, engine: str | None, set_: Sequence[str] | None) -> list[str]:
     """The named options as overrides; `--set` comes after them and wins."""
-    found = [] if seed is None else [f"run.seed={seed}"]
+    given = [] if seed is None else [f"run.seed={seed}"]
     if engine is not None:
-        found += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
-    return [*found, *(set_ or ())]
+        given += [f"{role}.engine={json.dumps(engine)}" for role in ("scorer", "optimizer")]
+    return [*given, *(set_ or ())]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How and where something is run."""
+
+    run: RunOption = None
+    seed: SeedOption = None
+    engine: EngineOption = None
+    set_: SetOption = None
+    as_json: JsonOption = False
+
+    def overrides(self, changes: Sequence[str] = ()) -> list[str]:
+        """The options as overrides, then a verb's own changes; `--set` comes last and wins."""
+        return overrides(self.seed, self.engine, [*changes, *(self.set_ or ())])
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigOptions:
+    """What is asked: a config file, or the user's own rows and one model."""
+
+    config: ConfigArgument = None
+    data: DataOption = None
+    input_: InputOption = None
+    target: TargetOption = None
+    model: ModelOption = None
+
+    @property
+    def named(self) -> dict[str, Path | str | None]:
+        """The options that stand for a config, by their names."""
+        return {
+            "--data": self.data,
+            "--input": self.input_,
+            "--target": self.target,
+            "--model": self.model,
+        }
+
+    def read(self, changes: Sequence[str]) -> Config:
+        """The config in the file, or the one that --data, --input, --target and --model make.
+
+        Raises:
+            UsageError: neither is there, or both are.
+        """
+        from opro_local.config import reading
+
+        given = [name for name, value in self.named.items() if value is not None]
+        if self.config is not None:
+            if given:
+                raise UsageError(
+                    f"a config file and {given[0]} exclude each other",
+                    "use --set to change a setting",
+                )
+            return read_config(self.config, changes)
+        data, input_, target, model = self.data, self.input_, self.target, self.model
+        if data is None or input_ is None or target is None or model is None:
+            missing = [name for name, value in self.named.items() if value is None]
+            raise UsageError(
+                f"{missing[0]} is missing", f"give a config file, or {', '.join(self.named)}"
+            )
+        return reading.build(tables(data, input_, target, model), changes)
 
 
 def tables(data: Path, input_: str, target: str, model: str) -> dict[str, dict[str, Any]]:
@@ -61,36 +123,7 @@ def tables(data: Path, input_: str, target: str, model: str) -> dict[str, dict[s
     }
 
 
-def config_from(
-    config: Path | None,
-    data: Path | None,
-    input_: str | None,
-    target: str | None,
-    model: str | None,
-    changes: list[str],
-) -> Config:
-    """The config in a file, or the one that --data, --input, --target and --model make.
-
-    Raises:
-        UsageError: neither is there, or both are.
-    """
-    from opro_local.config import reading
-
-    named = {"--data": data, "--input": input_, "--target": target, "--model": model}
-    given = [name for name, value in named.items() if value is not None]
-    if config is not None:
-        if given:
-            raise UsageError(
-                f"a config file and {given[0]} exclude each other", "use --set to change a setting"
-            )
-        return read_config(config, changes)
-    if data is None or input_ is None or target is None or model is None:
-        missing = [name for name, value in named.items() if value is None]
-        raise UsageError(f"{missing[0]} is missing", f"give a config file, or {', '.join(named)}")
-    return reading.build(tables(data, input_, target, model), changes)
-
-
-def read_config(config: Path, changes: list[str]) -> Config:
+def read_config(config: Path, changes: Sequence[str]) -> Config:
     """The config in a file, or the recipe of that name. Raises UsageError."""
     from opro_local import recipes
     from opro_local.config import reading

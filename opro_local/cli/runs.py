@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opro_local.cli.options import (
-    CONFIG,
-    EngineOption,
-    JsonOption,
-    RunOption,
-    SeedOption,
-    SetOption,
-    overrides,
-    read_config,
-    tables,
-)
+from opro_local.cli.grouping import grouped
+from opro_local.cli.options import CONFIG, JsonOption, RunOptions, read_config, tables
 from opro_local.cli.visible import visible
 from opro_local.errors import UsageError
 
@@ -30,13 +21,8 @@ if TYPE_CHECKING:
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
 
-def demo(
-    run: RunOption = None,
-    seed: SeedOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@grouped
+def demo(*, options: RunOptions) -> None:
     """Improve a prompt for the embedded reviews with the embedded 135M model: a real search, about
     six minutes.
     """
@@ -47,29 +33,25 @@ def demo(
         split: str(package / "data" / f"reviews_{split}.csv")
         for split in ("train", "validation", "test")
     }
-    changes = [*(f"task.{split}={json.dumps(path)}" for split, path in files.items())]
-    changes += overrides(seed, engine, set_)
-    _execute(reading.read(package / "recipes" / "demo.toml", changes), run, as_json)
-    if not as_json:
+    changes = [f"task.{split}={json.dumps(path)}" for split, path in files.items()]
+    recipe = package / "recipes" / "demo.toml"
+    _execute(reading.read(recipe, [*changes, *options.overrides()]), options)
+    if not options.as_json:
         typer.echo(NEXT)
 
 
-def run(
-    config: Annotated[Path, typer.Argument(help=CONFIG)],
-    run: RunOption = None,
-    seed: SeedOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@grouped
+def run(*, config: Annotated[Path, typer.Argument(help=CONFIG)], options: RunOptions) -> None:
     """Optimize as a config file says. The same command again resumes.
 
     Example: opro-local run sentiment.toml --set search.steps=10
     """
-    _execute(read_config(config, overrides(seed, engine, set_)), run, as_json)
+    _execute(read_config(config, options.overrides()), options)
 
 
+@grouped
 def optimize(
+    *,
     data: Annotated[Path, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")],
     input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
     target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
@@ -85,11 +67,7 @@ def optimize(
     prompt: Annotated[
         list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")
     ] = None,
-    run: RunOption = None,
-    seed: SeedOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
+    options: RunOptions,
 ) -> None:
     """Improve a prompt for your own data, without a config file. The same command again resumes.
 
@@ -101,7 +79,7 @@ def optimize(
     made = tables(data, input_, target, model) | {"optimizer": {"model": optimizer or ""}}
     if prompt:
         made["search"] = {"seeds": prompt}
-    _execute(reading.build(made, overrides(seed, engine, set_)), run, as_json)
+    _execute(reading.build(made, options.overrides()), options)
 
 
 def apply(
@@ -204,17 +182,17 @@ def _best(score: float | None, shares: bool) -> str:
     return f"{100 * score:.1f} %" if shares else f"{score:.6g}"
 
 
-def _execute(config: Config, folder: Path | None, as_json: bool) -> None:
+def _execute(config: Config, options: RunOptions) -> None:
     from opro_local.cli.printing import print_result
     from opro_local.cli.progress import watched
     from opro_local.runs.continued import as_begun
     from opro_local.runs.naming import run_folder
     from opro_local.runs.plans import make_plan
 
-    folder = run_folder(config, folder)
+    folder = run_folder(config, options.run)
     ready = make_plan(as_begun(config, folder))
     result = watched(ready, folder)
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))
         return
     print_result(result)

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opro_local.cli.options import (
-    EngineOption,
-    JsonOption,
-    RunOption,
-    SeedOption,
-    SetOption,
-)
+from opro_local.cli.grouping import grouped
+from opro_local.cli.options import RunOptions
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -25,7 +20,9 @@ if TYPE_CHECKING:
     from opro_local.runs.run_result import RunResult
 
 
+@grouped
 def solve(
+    *,
     problem: Annotated[str, typer.Argument(help="linear-regression or tsp.")],
     model: Annotated[
         str | None,
@@ -39,11 +36,7 @@ def solve(
     repetitions: Annotated[
         int, typer.Option("--repetitions", min=1, help="Instances, each a run of its own.")
     ] = 1,
-    run: RunOption = None,
-    seed: SeedOption = None,
-    engine: EngineOption = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
+    options: RunOptions,
 ) -> None:
     """Let a model optimize numbers or a tour, and compare. The same command again resumes.
 
@@ -53,20 +46,20 @@ def solve(
     from opro_local.runs.naming import run_folder
 
     named = {
-        "run.seed": seed,
-        "optimizer.engine": engine,
+        "run.seed": options.seed,
+        "optimizer.engine": options.engine,
         "optimizer.model": model,
         "problem.data_file": data,
     }
     changes = [
         f"{name}={json.dumps(str(value))}" for name, value in named.items() if value is not None
     ]
-    config = solving.config_of(problem, [*changes, *(set_ or ())])
-    folder = run_folder(config, run)
+    config = solving.config_of(problem, [*changes, *(options.set_ or ())])
+    folder = run_folder(config, options.run)
     runs = solving.repetitions(config, folder, repetitions)
     results = [_execute(config, folder) for config, folder in runs]
     together = solving.Repetitions(tuple(results))
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps(together.to_json(), indent=2))
         return
     _print(together)

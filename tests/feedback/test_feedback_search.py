@@ -13,6 +13,7 @@ from made_results import made_result, made_search
 from typer.testing import CliRunner
 
 from opro_local.cli import feedback as verbs
+from opro_local.cli import feedback_search
 from opro_local.errors import DataError, UsageError
 from opro_local.feedback import Feedback, reoptimize
 from opro_local.feedback.outcomes import Outcome, prompt_id
@@ -97,7 +98,7 @@ def test_a_search_tells_its_challenger_by_its_id_and_the_rows_left_out(feedback,
     text = next(text for text in map(str, range(100)) if prompt_id(text)[0].isalpha())
     outcome = made_search(verdict="reliable gain", best=Winner(text, "key"), summary=("better",))
     result = made_result(outcome)
-    monkeypatch.setattr(verbs, "_searched", lambda config, folder: result)
+    monkeypatch.setattr(feedback_search, "_searched", lambda config, folder: result)
     words = ["reoptimize", "--model", "m", "--run", "r", "--feedback", str(feedback.path)]
     lines = CliRunner().invoke(verbs.app, words).output.splitlines()
     assert lines[0] == "better" and lines[1].startswith(f"{odd} logged rows were left out: ")
