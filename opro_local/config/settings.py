@@ -54,6 +54,9 @@ class TaskSettings(Section):
     data_dir: Annotated[str | None, Facts(free=True, path="any")] = Field(
         None, description="The folder with a benchmark's files."
     )
+    harness_code: bool = Field(
+        False, description="Whether the Python code that a harness task's YAML names may run."
+    )
     input: str | None = Field(None, description="The column with what is asked.")
     target: str | None = Field(None, description="The column with what counts as right.")
     delimiter: Annotated[str | None, Facts(free=True)] = Field(

@@ -14,6 +14,7 @@ from typing import Any
 from opro_local.errors import UsageError
 from opro_local.programs.expression import Expression, TooSlow
 from opro_local.scoring.rule import FAILED, Rule
+from opro_local.tasks.harness_rows import OTHER_TARGETS
 from opro_local.types import Example
 
 # A filter turns an answer into (text, whether it found something); a text of None means that there
@@ -29,7 +30,7 @@ CHANGES: Mapping[str, Callable[[str], str]] = {
 
 
 def harness(pattern: str | None) -> Rule:
-    """The answer, filtered, equals the target once both are normalised as the YAML says.
+    """The answer, filtered, equals one of the targets once both are normalised as the YAML says.
 
     Not normalised: anything the YAML doesn't name, whitespace included. An answer for which a regex
     finds nothing is a failed extraction, unless the filter's own fallback is right; one on which an
@@ -70,18 +71,19 @@ def harness(pattern: str | None) -> Rule:
         text, clear = read(answer)
         return text if clear else None
 
-    def verdict(answer: str, gold: str) -> float:
+    def verdict(answer: str, gold: frozenset[str] | None) -> float:
         text, clear = read(answer)
         try:
-            if text is not None and normal(text) == gold:
+            if text is not None and gold and normal(text) in gold:
                 return 1.0
         except TooSlow:
             return FAILED
         return 0.0 if clear else FAILED
 
-    def gold_of(example: Example) -> str | None:
+    def gold_of(example: Example) -> frozenset[str] | None:
+        others = json.loads(example.columns.get(OTHER_TARGETS, "[]"))
         try:
-            return normal(example.target)
+            return frozenset(map(normal, (example.target, *others)))
         except TooSlow:
             return None
 

@@ -1,8 +1,8 @@
-"""Tasks of EleutherAI/lm-evaluation-harness: a YAML file of the generate_until kind, with its data
-on disk.
+"""Tasks of EleutherAI/lm-evaluation-harness: a YAML file, with its data on disk.
 
-For: rows, stop texts and filters as that project would use them with no few-shot examples. Not for:
-what the YAML may say (harness_yaml.py) or the verdicts (scoring/harness.py).
+For: the splits, stop texts and rule as that project would use them with no few-shot examples. Not
+for: what the YAML may say (harness_yaml.py), what a row becomes (harness_rows.py) or the verdicts
+(scoring/harness.py).
 """
 
 # What such a file looks like (lm_eval/tasks/gsm8k/gsm8k.yaml has this shape):
@@ -20,18 +20,16 @@ what the YAML may say (harness_yaml.py) or the verdicts (scoring/harness.py).
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError, UsageError
-from opro_local.programs.template import Unrendered, render_all
-from opro_local.tasks import harness_yaml, published, table
+from opro_local.tasks import harness_rows, harness_yaml, table
 from opro_local.tasks.division import divide
-from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
+from opro_local.tasks.rows import SPLIT_NAMES, Table
 from opro_local.tasks.task import SPLITS, Benchmark, Task
 from opro_local.types import Example, Split
 
@@ -59,31 +57,46 @@ def load(settings: TaskSettings) -> Task:
         hint = "set task.data to it, and task.data_dir to the folder of its data"
         raise UsageError("harness needs a YAML file", hint)
     path = Path(settings.data)
-    said = harness_yaml.read(path)
+    said = harness_yaml.read(path, settings.harness_code)
+    metric, options = harness_yaml.metric(path, said)
     steps, names = harness_yaml.filters(path, said)
     stop, most = harness_yaml.generation(path, said)
-    pattern = json.dumps(
-        {"filters": steps, "metric": harness_yaml.metric(path, said)}, sort_keys=True
-    )
     splits, notices = _splits(path, said, settings)
     if len(names) > 1:
         notices.append(f"{path}: {len(names)} filters ({', '.join(names)}): the first decides")
-    if said.get("num_fewshot"):
-        notices.append(f"{path}: num_fewshot is {said['num_fewshot']}: no examples are shown")
-    if said.get("description"):
-        notices.append(f"{path}: description is not shown: the instruction takes its place")
-    return Task(
+    task = Task(
         "harness",
         splits,
         "harness",
         "doc_to_text",
         "doc_to_target",
-        pattern=pattern,
-        notices=tuple(notices),
+        notices=(*notices, *harness_yaml.notices(path, said)),
         stop=stop,
         max_tokens=most,
         version=VERSION,
+        content=harness_yaml.code_digest(path) if settings.harness_code else "",
     )
+    if harness_yaml.is_multiple_choice(said):
+        return _with_choices(path, task, said)
+    if metric != harness_yaml.EXACT:
+        return replace(task, rule=metric)
+    pattern = json.dumps({"filters": steps, "metric": options}, sort_keys=True)
+    return replace(task, pattern=pattern)
+
+
+def _with_choices(path: Path, task: Task, said: Mapping[str, Any]) -> Task:
+    """A multiple_choice task, whose answers the harness compares by log-probability and we read."""
+    notice = (
+        f"{path}: multiple_choice: answers are generated and read here; "
+        "the harness compares the choices by log-probability, so its accuracy is another figure"
+    )
+    task = replace(task, notices=(*task.notices, notice), stop=(), max_tokens=None)
+    every = [row for rows in task.splits.values() for row in rows]
+    listed = {row.columns[harness_rows.CHOICES] for row in every}
+    if len(listed) == 1 and not any(harness_rows.are_letters(each) for each in listed):
+        labels = tuple(json.loads(listed.pop()))
+        return replace(task, rule="labels", labels=labels)
+    return replace(task, rule="choice")
 
 
 BENCHMARK = Benchmark(load, VERSION)
@@ -100,7 +113,10 @@ def _splits(
         )
     tables = _tables(path, said, settings, list(named.values()))
     notices: list[str] = []
-    rows = {split: _examples(path, said, split, tables[name].rows) for split, name in named.items()}
+    rows = {
+        split: harness_rows.examples(path, said, split, tables[name].rows)
+        for split, name in named.items()
+    }
     if len(rows) == 1 and "train" not in rows:
         ((split, only),) = rows.items()
         rows = divide(only, settings.split, settings.split_seed)
@@ -143,7 +159,7 @@ def _tables(
                 f"{path}: the data has no split {name!r}",
                 f"its splits are: {', '.join(there) or 'none'}",
             )
-        tables[name] = there[own_name]
+        tables[name] = harness_rows.processed(path, said, there[own_name])
     return tables
 
 
@@ -194,63 +210,3 @@ def _hub_folder(
         "Parquet, JSON Lines or CSV by split, or a saved dataset"
     )
     raise DataError(f"{path}: dataset_path: {dataset} is not in {base}", hint)
-
-
-def _examples(
-    path: Path, said: Mapping[str, Any], split: str, rows: Sequence[Row]
-) -> list[Example]:
-    questions = _made(path, "doc_to_text", said["doc_to_text"], rows)
-    targets = _made(path, "doc_to_target", said["doc_to_target"], rows)
-    parts = (_parts(*one) for one in zip(rows, questions, targets, strict=True))
-    return published.examples(split, rows, lambda row: next(parts))
-
-
-def _parts(row: Row, question: Any, target: Any) -> tuple[dict[str, str], str, str]:
-    """A row's columns, what is asked and what is right."""
-    try:
-        columns = {name: text_of(value) or "" for name, value in row.columns.items()}
-    except ValueError as error:
-        raise DataError(f"{row.where}: {error}", "correct the row") from None
-    if isinstance(target, list):
-        raise DataError(f"{row.where}: doc_to_target gives a list", "supported: one text")
-    shown, right = (None if value is None else str(value) for value in (question, target))
-    what = f"{row.where}: doc_to_"
-    return (
-        columns,
-        published.a_text(shown, f"{what}text"),
-        published.a_text(right, f"{what}target"),
-    )
-
-
-def _made(path: Path, key: str, source: str, rows: Sequence[Row]) -> list[Any]:
-    """What the harness makes of each row: the column of this name, or else a Jinja template of the
-    columns.
-    """
-    templated = [row for row in rows if source not in row.columns]
-    names, filters = [row.columns for row in templated], {"regex_replace": _regex_replace}
-    try:
-        texts = render_all(source, names, filters=filters) if names else []
-    except Unrendered as error:
-        if error.row is None:
-            hint = "supported: a column's name or a Jinja template"
-            raise DataError(f"{path}: {key}: {error}", hint) from None
-        row = templated[error.row]
-        raise DataError(
-            f"{row.where}: {key}: {error}", f"the columns are {', '.join(row.columns)}"
-        ) from None
-    rendered = map(_as_list, texts) if key == "doc_to_target" else iter(texts)
-    return [row.columns[source] if source in row.columns else next(rendered) for row in rows]
-
-
-def _regex_replace(text: str, pattern: str, repl: str, count: int = 0) -> str:
-    return re.sub(pattern, repl, text, count=count)
-
-
-def _as_list(text: str) -> Any:
-    """The harness reads a target that looks like a Python list as one."""
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return text
-    return text

@@ -1,12 +1,14 @@
 """The YAML of an lm-evaluation-harness task: read with its includes, and refused where it says more
 than we do.
 
-For: the part of that format which generate_until tasks with exact_match need. Not for: the task's
-rows (harness.py).
+For: the part of that format which generate_until and multiple_choice tasks need. Not for: the
+task's rows (harness_rows.py). Nothing in the file is executed: `!function` is refused, unless the
+user asks for it (task.harness_code).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from opro_local.tasks import yaml_file
 WITHOUT_EFFECT = frozenset(
     {"task", "task_alias", "tag", "group", "group_alias", "metadata", "version", "unsafe_code"}
     | {"num_fewshot", "fewshot_split", "fewshot_config", "target_delimiter", "description"}
-    | {"should_decontaminate", "doc_to_decontamination_query"}
+    | {"should_decontaminate", "doc_to_decontamination_query", "aggregate_metric_list"}
 )
 SPLIT_KEYS = ("training_split", "validation_split", "test_split")
 READ = (
@@ -32,6 +34,9 @@ READ = (
 )
 KEYS = (
     *READ,
+    "doc_to_choice",
+    "gen_prefix",
+    "process_docs",
     "output_type",
     "generation_kwargs",
     "fewshot_delimiter",
@@ -59,32 +64,114 @@ DEEPEST = 20
 MOST_FILES = 100  # read by the includes of one task
 
 
-def read(path: Path) -> dict[str, Any]:
+# Keys that may be a function of the task's own, where the user allowed it.
+CALLABLE = ("doc_to_text", "doc_to_target", "doc_to_choice", "process_docs")
+GENERATE, CHOOSE = "generate_until", "multiple_choice"
+EXACT = "exact_match"
+# Metrics of the harness that are rules of ours.
+RULES = {"bleu": "bleu", "chrf": "chrf", "rouge1": "rouge", "rougeL": "rouge"}
+CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes", EXACT, "f1", "mcc")
+LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens")
+# Sampling that a greedy answer goes without.
+SAMPLING = ("do_sample", "temperature", "top_p", "top_k", "num_beams")
+
+
+def read(path: Path, code: bool = False) -> dict[str, Any]:
     """The task's settings, its includes merged in, checked as far as that needs no rows.
+
+    Args:
+        path: the YAML file.
+        code: let the harness' own loader read it, which imports the functions that `!function`
+            names; without it such a file is refused.
 
     Raises:
         DataError: the file is no YAML mapping, or holds a key or value that is not supported; the
         key is named.
     """
-    settings = _merged(path, 0, [])
+    settings = _with_functions(path) if code else _merged(path, 0, [])
     for key, value in settings.items():
         if key not in KEYS and key not in WITHOUT_EFFECT and value is not None:
             raise DataError(f"{path}: {key} is not supported", f"supported: {', '.join(KEYS)}")
-    if (kind := settings.get("output_type", "generate_until")) != "generate_until":
-        raise DataError(f"{path}: output_type is {kind!r}", "supported: generate_until")
+    kind = settings.get("output_type", GENERATE)
+    if kind not in (GENERATE, CHOOSE):
+        raise DataError(f"{path}: output_type is {kind!r}", f"supported: {GENERATE}, {CHOOSE}")
+    if (kind == CHOOSE) != (settings.get("doc_to_choice") is not None):
+        raise DataError(f"{path}: output_type {kind!r} and doc_to_choice", "give both or neither")
     if settings.get("repeats") not in (None, 1):
         raise DataError(f"{path}: repeats is {settings['repeats']!r}", "supported: 1")
-    for key in ("dataset_path", "doc_to_text", "doc_to_target"):
-        if not isinstance(settings.get(key), str) or not settings[key]:
-            raise DataError(f"{path}: {key} is {settings.get(key)!r:.60}", "supported: a text")
+    _check_texts(path, settings)
     if not isinstance(settings.get("dataset_kwargs"), dict | None):
         raise DataError(
             f"{path}: dataset_kwargs is {settings['dataset_kwargs']!r:.60}", "supported: a mapping"
         )
-    for key in ("dataset_name", *SPLIT_KEYS, "description", "fewshot_delimiter"):
+    return settings
+
+
+def _check_texts(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse keys that are no text, number, list or allowed function where one is needed."""
+    for key in ("dataset_path", "doc_to_text", "doc_to_target"):
+        value = settings.get(key)
+        is_number = key == "doc_to_target" and is_multiple_choice(settings) and type(value) is int
+        is_function = key in CALLABLE and callable(value)
+        if not (is_number or is_function or (isinstance(value, str) and value)):
+            raise DataError(f"{path}: {key} is {value!r:.60}", "supported: a text")
+    for key in ("dataset_name", *SPLIT_KEYS, "fewshot_delimiter", "gen_prefix"):
         if not isinstance(settings.get(key), str | None):
             raise DataError(f"{path}: {key} is {settings[key]!r:.60}", "supported: a text")
-    return settings
+    choices = settings.get("doc_to_choice")
+    if not (isinstance(choices, str | list | dict | None) or callable(choices)):
+        raise DataError(f"{path}: doc_to_choice is {choices!r:.60}", "supported: a text or a list")
+    process = settings.get("process_docs")
+    if process is not None and not callable(process):
+        raise DataError(f"{path}: process_docs is {process!r:.60}", "supported: !function")
+
+
+def is_multiple_choice(said: Mapping[str, Any]) -> bool:
+    """Whether answers are one of the choices of `doc_to_choice`."""
+    return said.get("output_type") == CHOOSE
+
+
+def notices(path: Path, said: Mapping[str, Any]) -> list[str]:
+    """What the YAML says that is left out here."""
+    lines = []
+    if said.get("num_fewshot"):
+        lines.append(f"{path}: num_fewshot is {said['num_fewshot']}: no examples are shown")
+    if said.get("description"):
+        lines.append(f"{path}: description is not shown: the instruction takes its place")
+    options = said.get("generation_kwargs") or {}
+    if options.get("do_sample") or options.get("temperature") or options.get("num_beams", 1) != 1:
+        lines.append(f"{path}: do_sample, temperature, num_beams: answers are greedy here")
+    metrics = [str(one.get("metric")) for one in said.get("metric_list") or []]
+    if len(metrics) > 1:
+        first, _ = metric(path, said)
+        lines.append(f"{path}: {len(metrics)} metrics ({', '.join(metrics)}): {first} decides")
+    return lines
+
+
+def _with_functions(path: Path) -> dict[str, Any]:
+    """The YAML as the harness itself reads it: with its includes, and functions imported."""
+    try:
+        from lm_eval.tasks._yaml_loader import load_yaml
+    except ImportError:
+        hint = "pip install 'opro-local[lm-eval]'"
+        raise DataError(f"{path}: task.harness_code needs lm-evaluation-harness", hint) from None
+    try:
+        settings = load_yaml(path)
+    # The boundary to the task's own code: whatever it raises is the user's to read, in one line.
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{path}: the harness can't load it: {what}", "correct the file") from error
+    if not are_texts(settings):
+        raise DataError(f"{path}:1: no mapping of settings", "give the YAML file of one task")
+    return dict(settings)
+
+
+def code_digest(path: Path) -> str:
+    """16 hex digits over the Python files beside the YAML, which its functions come from."""
+    digest = hashlib.sha256()
+    for file in sorted(path.parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def _merged(path: Path, depth: int, files: list[Path]) -> dict[str, Any]:
@@ -128,13 +215,11 @@ def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], in
     if not isinstance(options, dict):
         raise DataError(f"{path}: generation_kwargs is {options!r:.60}", "supported: a mapping")
     for key, value in options.items():
-        is_greedy = (key, value) in (("do_sample", False), ("temperature", 0))
-        if is_greedy or key in ("until", "max_gen_toks"):
-            continue
-        supported = "until, max_gen_toks, do_sample false, temperature 0"
-        raise DataError(
-            f"{path}: generation_kwargs: {key} is {value!r:.60}", f"supported: {supported}"
-        )
+        if key not in ("until", *LIMITS, *SAMPLING):
+            supported = ", ".join(("until", *LIMITS, *SAMPLING))
+            raise DataError(
+                f"{path}: generation_kwargs: {key} is {value!r:.60}", f"supported: {supported}"
+            )
     delimiter = said.get("fewshot_delimiter", "\n\n")
     until = options.get("until", [] if delimiter is None else delimiter)
     until = [until] if isinstance(until, str) else until
@@ -143,7 +228,7 @@ def generation(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], in
             f"{path}: generation_kwargs: until is {until!r:.60}",
             "supported: a text or a list of texts",
         )
-    most = options.get("max_gen_toks")
+    most = next((options[key] for key in LIMITS if key in options), None)
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
         raise DataError(
             f"{path}: generation_kwargs: max_gen_toks is {most!r:.60}",
@@ -229,20 +314,44 @@ def _expression(value: Any, where: str) -> str:
     return value
 
 
-def metric(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of exact_match, the only metric, all of them."""
-    metrics = said.get("metric_list") or [{"metric": "exact_match"}]
-    if not isinstance(metrics, list) or len(metrics) != 1 or not isinstance(metrics[0], dict):
-        raise DataError(
-            f"{path}: metric_list is {metrics!r:.60}", "supported: one metric, exact_match"
-        )
+def metric(path: Path, said: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The first metric that can be had here, and the options of exact_match, all of them.
+
+    Returns:
+        `EXACT`, or the name of a rule of ours.
+    """
+    metrics = said.get("metric_list") or [{"metric": EXACT}]
+    if not (_are_mappings(metrics) and metrics):
+        raise DataError(f"{path}: metric_list is {metrics!r:.60}", "supported: a list of metrics")
+    if is_multiple_choice(said):
+        named = [str(one.get("metric")) for one in metrics]
+        if not set(named) & set(CHOICE_METRICS):
+            raise DataError(
+                f"{path}: metric_list: {', '.join(named)}",
+                f"supported: {', '.join(CHOICE_METRICS)}",
+            )
+        return "accuracy", {}
+    for one in metrics:
+        if (name := one.get("metric")) == EXACT:
+            return EXACT, _exact_options(path, one)
+        if isinstance(name, str) and name in RULES:
+            return RULES[name], {}
+    first = metrics[0]
+    if "metric" not in first:
+        raise DataError(f"{path}: metric_list: no metric", f"supported: {EXACT}")
+    shown = f"{first['metric']!r:.60}"
+    supported = ", ".join((EXACT, *RULES))
+    raise DataError(f"{path}: metric_list: metric is {shown}", f"supported: {supported}")
+
+
+def _exact_options(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     whole = dict(METRIC)
-    for key, value in metrics[0].items():
+    for key, value in said.items():
         where = f"{path}: metric_list: {key}"
         if key in METRIC:
             whole[key] = _metric_option(where, key, value)
         elif (key, value) not in (
-            ("metric", "exact_match"),
+            ("metric", EXACT),
             ("aggregation", "mean"),
             ("higher_is_better", True),
         ):
@@ -251,8 +360,6 @@ def metric(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
                 f"{where} is {value!r:.60}",
                 f"supported: metric exact_match, aggregation mean, {options}",
             )
-    if metrics[0].get("metric") != "exact_match":
-        raise DataError(f"{path}: metric_list: no metric", "supported: exact_match")
     return whole
 
 

@@ -59,7 +59,7 @@ def _parsed(path: Path, text: str) -> Any:
 
     def refuse(loader: yaml.Loader, suffix: str, node: yaml.Node) -> None:
         what = f"{path}:{node.start_mark.line + 1}: {node.tag} is not supported"
-        raise DataError(what, "no code is run: write doc_to_text, filters and metrics without it")
+        raise DataError(what, "no code is run: write it without, or set task.harness_code = true")
 
     Loader.add_multi_constructor("!", refuse)
     try:

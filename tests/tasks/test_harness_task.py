@@ -141,10 +141,12 @@ def test_its_verdicts(sums):
     [
         (
             {"output_type": "multiple_choice"},
-            "output_type is 'multiple_choice'; supported: generate_until",
+            "output_type 'multiple_choice' and doc_to_choice; give both or neither",
         ),
-        ({"doc_to_choice": ["a", "b"]}, "doc_to_choice is not supported; supported: dataset_path"),
-        ({"process_docs": "x"}, "process_docs is not supported"),
+        ({"output_type": "loglikelihood"}, "supported: generate_until, multiple_choice"),
+        ({"doc_to_choice": ["a", "b"]}, "'generate_until' and doc_to_choice; give both or neither"),
+        ({"process_docs": "x"}, "process_docs is 'x'; supported: !function"),
+        ({"process_results": "x"}, "process_results is not supported; supported: dataset_path"),
         ({"repeats": 3}, "repeats is 3; supported: 1"),
         ({"doc_to_text": ...}, "doc_to_text is None; supported: a text"),
         ({"doc_to_target": 3}, "doc_to_target is 3; supported: a text"),
@@ -179,20 +181,15 @@ def test_its_verdicts(sums):
             },
             "dataset_path: owner/name is not in ",
         ),
-        (
-            {"generation_kwargs": {"do_sample": True}},
-            "generation_kwargs: do_sample is True; supported: until",
-        ),
-        ({"generation_kwargs": {"temperature": 0.7}}, "generation_kwargs: temperature is 0.7"),
-        ({"generation_kwargs": {"top_k": 5}}, "generation_kwargs: top_k is 5"),
+        ({"generation_kwargs": {"seed": 5}}, "generation_kwargs: seed is 5; supported: until"),
         ({"generation_kwargs": {"max_gen_toks": 0}}, "generation_kwargs: max_gen_toks is 0"),
         ({"generation_kwargs": {"until": [5]}}, "generation_kwargs: until is [5]"),
         ({"generation_kwargs": "greedy"}, "generation_kwargs is 'greedy'"),
         (
-            {"metric_list": [{"metric": "bleu"}]},
-            "metric_list: metric is 'bleu'; supported: metric exact_match",
+            {"metric_list": [{"metric": "perplexity"}]},
+            "metric_list: metric is 'perplexity'; supported: exact_match, bleu",
         ),
-        ({"metric_list": [METRIC, METRIC]}, "metric_list is [{"),
+        ({"metric_list": [5]}, "metric_list is [5]; supported: a list of metrics"),
         ({"metric_list": [{"ignore_case": True}]}, "metric_list: no metric"),
         (
             {"metric_list": [METRIC | {"ignore_case": "yes"}]},
@@ -374,10 +371,7 @@ def test_columns_types_and_templates(sums):
             "train.jsonl:1: doc_to_text: ",
         ),
         ({"doc_to_target": "{{''}}"}, "train.jsonl:1: doc_to_target is empty"),
-        (
-            {"doc_to_target": "['a', 'b']"},
-            "train.jsonl:1: doc_to_target gives a list; supported: one text",
-        ),
+        ({"doc_to_target": "['', 'b']"}, "train.jsonl:1: doc_to_target is empty"),
     ],
 )
 def test_rows_that_do_not_render(sums, changes, message):
@@ -494,3 +488,155 @@ def test_a_changed_filter_makes_another_run_of_it(sums):
     write(sums, filter_list=[LAST])
     after = identity()
     assert after["rule"] != before["rule"] and after["data"] == before["data"]
+
+
+# Several targets, several metrics, choices, a beginning of the answer
+
+
+def test_any_of_several_targets_is_right(sums):
+    task = load(write(sums, doc_to_target="['a, b', 'C', 7]", filter_list=None))
+    rule = choosing.make_rule(task.rule, pattern=task.pattern)
+    choosing.check_gold(task, rule)
+    row = task.splits["test"][0]
+    assert row.target == "a, b"
+    values, failed = rule.score(["ab", "c", "7", "d", "['a, b', 'C', 7]"], [row] * 5)
+    assert (values.tolist(), failed.tolist()) == ([0, 1, 1, 0, 0], [False] * 5)
+
+
+def test_the_first_metric_that_can_be_had_decides(sums):
+    path = write(sums, metric_list=[{"metric": "ter"}, METRIC, {"metric": "bleu"}])
+    task = load(path)
+    assert task.rule == "harness" and json.loads(task.pattern)["metric"]["ignore_case"]
+    assert f"{path}: 3 metrics (ter, exact_match, bleu): exact_match decides" in task.notices
+    text = load(write(sums, metric_list=[{"metric": "chrf"}]))
+    assert (text.rule, text.pattern) == ("chrf", None)
+
+
+@pytest.mark.parametrize("name", ["max_gen_toks", "max_new_tokens", "max_tokens"])
+def test_the_most_tokens_by_any_of_their_names(sums, name):
+    assert load(write(sums, generation_kwargs={name: 7})).max_tokens == 7
+
+
+def test_sampling_is_left_out_and_said(sums):
+    path = write(sums, generation_kwargs={"do_sample": True, "temperature": 0.8, "top_p": 0.9})
+    notice = f"{path}: do_sample, temperature, num_beams: answers are greedy here"
+    assert notice in load(path).notices
+
+
+def test_a_beginning_of_the_answer_ends_the_question(sums):
+    task = load(write(sums, gen_prefix="It is"))
+    assert task.splits["test"][0].input.endswith("Answer: It is")
+
+
+CHOOSE = {
+    "output_type": "multiple_choice",
+    "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+    "generation_kwargs": ...,
+    "filter_list": ...,
+    "repeats": ...,
+}
+
+
+def test_the_same_choices_for_all_rows_are_labels(sums):
+    write_rows(sums, train=[{"question": "so?", "gold": n % 2} for n in range(6)])
+    write_rows(sums, test=[{"question": "not?", "gold": n % 2} for n in range(4)])
+    path = write(sums, **CHOOSE, doc_to_choice=["no", "yes"], doc_to_target="gold")
+    task = load(path)
+    assert (task.rule, task.labels) == ("labels", ("no", "yes"))
+    assert [row.target for row in task.splits["test"]] == ["no", "yes", "no", "yes"]
+    assert task.splits["test"][0].input == "Question: not?\n(A) no\n(B) yes\nAnswer:"
+    assert any("compares the choices by log-probability" in line for line in task.notices)
+    rule = choosing.task_rule(task, TaskSettings(name="harness", rule="labels"))
+    choosing.check_gold(task, rule)
+
+
+@pytest.mark.parametrize(
+    ("options", "gold", "right"),
+    [
+        ("options", "gold", "cat"),
+        ("{{options}}", "{{gold}}", "cat"),
+        ("{{options}}", "{{options[gold]}}", "cat"),
+        ("options", 1, "cat"),
+    ],
+)
+def test_choices_of_each_row_are_listed_and_read(sums, options, gold, right):
+    rows = [{"question": f"{n}?", "options": ["dog", "cat", f"x{n}"], "gold": 1} for n in range(6)]
+    write_rows(sums, train=rows, test=rows[:4])
+    path = write(sums, **CHOOSE, doc_to_choice=options, doc_to_target=gold)
+    task = load(path)
+    row = task.splits["test"][0]
+    assert row.input == "Question: 0?\n(A) dog\n(B) cat\n(C) x0\nAnswer:"
+    assert (task.rule, row.target) == ("choice", right)
+    rule = choosing.make_rule(task.rule, examples=task.splits["train"])
+    choosing.check_gold(task, rule)
+    values, _ = rule.score(["(B)", "cat", "(A)", "dog or cat"], [row] * 4)
+    assert values.tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"doc_to_target": "gold", "doc_to_choice": ["a"]}, "doc_to_choice gives ['a']"),
+        ({"doc_to_target": "gold", "doc_to_choice": ["a", "a"]}, "supported: distinct texts"),
+        ({"doc_to_target": 2, "doc_to_choice": ["a", "b"]}, "doc_to_target gives 2, which is none"),
+        ({"doc_to_target": "{{'c'}}", "doc_to_choice": ["a", "b"]}, "gives 'c', which is none"),
+        ({"doc_to_target": -1, "doc_to_choice": ["a", "b"]}, "gives -1, which is none of the 2"),
+    ],
+)
+def test_choices_that_are_none(sums, changes, message):
+    write_rows(sums, train=[{"question": "so?", "gold": 0}], test=[{"question": "?", "gold": 0}])
+    with pytest.raises(DataError) as caught:
+        load(write(sums, **CHOOSE, **changes))
+    assert message in str(caught.value)
+
+
+# Functions of the task's own, where the user allowed them
+
+
+CODE = """
+def text(doc):
+    return f"What is {doc['question']}"
+
+def target(doc):
+    return doc["answer"].rsplit(" ", 1)[-1]
+
+def keep_even(docs):
+    return docs.filter(lambda doc: int(doc["question"].split("+")[0]) % 2 == 0)
+
+def broken(doc):
+    raise KeyError("no such thing")
+"""
+
+
+def with_functions(sums, **functions):
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed here")
+    (sums / "utils.py").write_text(CODE)
+    path = write(sums, **dict.fromkeys(functions, ...))
+    lines = "".join(f"{key}: !function utils.{name}\n" for key, name in functions.items())
+    path.write_text(path.read_text() + lines)
+    return path
+
+
+def load_code(path):
+    return loading.load(TaskSettings(name="harness", data=str(path), harness_code=True))
+
+
+def test_functions_run_only_where_they_are_allowed(sums):
+    path = with_functions(
+        sums, doc_to_text="text", doc_to_target="target", process_docs="keep_even"
+    )
+    with pytest.raises(DataError, match=r"task\.harness_code"):
+        load(path)
+    task = load_code(path)
+    assert [row.input for row in task.splits["test"]] == ["What is 998+998?", "What is 1000+1000?"]
+    assert [row.target for row in task.splits["train"]] == ["0", "4", "8"]
+    before = task.content
+    (sums / "utils.py").write_text(CODE + "\n")
+    assert before and load_code(path).content != before
+
+
+@pytest.mark.parametrize("key", ["doc_to_text", "process_docs"])
+def test_a_function_that_raises_is_named(sums, key):
+    path = with_functions(sums, **{key: "broken"})
+    with pytest.raises(DataError, match=rf"{key}.* raised KeyError: 'no such thing'"):
+        load_code(path)
