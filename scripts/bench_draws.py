@@ -34,8 +34,9 @@ from opro_local import stats
 from opro_local.engines.start import start_engine
 from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
 from opro_local.runs.driver import drive
-from opro_local.search import chance, racing
+from opro_local.search import racing
 from opro_local.search.trajectory import Trajectory
+from opro_local.tasks.division import in_proportion
 from opro_local.types import EngineSettings, Solution
 
 RECORDED = Path(__file__).with_name("draw_scores.json")
@@ -161,7 +162,7 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
 
 def halved(one: Recording, among: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """Which of these halving on train leaves, as in a step, and how many pairs it scores."""
-    order, total = chance.in_proportion(one.labels, rng), len(one.labels)
+    order, total = in_proportion(one.labels, rng), len(one.labels)
     left, done = among, 0
     while (rows := racing.part(done, total)) and done + rows < total:
         done += rows

@@ -271,7 +271,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.sampled_from([*harness_yaml.KEYS, "include", "num_fewshot", "description"]), JSON)
 def test_any_value_of_any_key_loads_or_is_refused(sums, key, value):
     with contextlib.suppress(OproError):
