@@ -103,6 +103,15 @@ class TaskSettings(Section):
     qa: bool | None = Field(
         None, description="Whether rows are written with Q: and A:; none: not for chat models."
     )
+    absolute: Annotated[float | None, Facts(added=True)] = Field(
+        None, gt=0, description="Rule `number`: how far from the target an answer may be."
+    )
+    relative: Annotated[float | None, Facts(added=True)] = Field(
+        None, gt=0, description="Rule `number`: the same as a share of the target."
+    )
+    graded: Annotated[bool, Facts(added=True)] = Field(
+        False, description="Rule `number`: less is earned the nearer an error is to the tolerance."
+    )
     stop: Annotated[tuple[StopText, ...] | None, Facts(added=True)] = Field(
         None, description="Texts that end an answer; none: what the form of the prompt needs."
     )
@@ -114,6 +123,8 @@ class TaskSettings(Section):
     def _template_has_its_place(self) -> TaskSettings:
         if self.position == "template" and self.template is None:
             raise ValueError('position = "template" needs task.template')
+        if self.graded and not (self.absolute or self.relative):
+            raise ValueError("task.graded needs task.absolute or task.relative")
         if self.template is not None and "{instruction}" not in self.template:
             raise ValueError("task.template has no {instruction}")
         return self

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from opro_local.scoring.amounts import options_of
+from opro_local.scoring.fields import is_json
 from opro_local.scoring.reading import booleans, choices
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.numbers import is_number
@@ -61,6 +63,8 @@ def choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Exampl
     if given:
         return given
     targets = [example.target for example in examples]
+    if targets and all(map(is_json, targets)):
+        return Choice("json", reason="every target is a JSON object or list")
     if examples and all(map(_is_listed, examples)):
         return Choice("choice", reason="every target is one of the options in its input")
     for kind in (_as_boolean, _as_codes, _as_numbers(pattern), _as_letters, _as_labels):
@@ -103,7 +107,7 @@ def codes(targets: Sequence[str]) -> list[int] | None:
 def _by_what_is_given(labels: Sequence[str], pattern: str | None) -> Choice | None:
     if labels:
         return Choice("labels", reason=f"{len(labels)} labels are given")
-    if pattern and pattern != ",":
+    if pattern and options_of(pattern) is None:
         name = "python" if ".py:" in pattern else "regex"
         return Choice(name, pattern, "task.pattern is given")
     return None
@@ -140,8 +144,9 @@ def _as_numbers(pattern: str | None) -> Callable[[Sequence[str]], Choice | None]
     def by_decimal(targets: Sequence[str]) -> Choice | None:
         # A pattern can only be the decimal comma here; without one both signs are tried.
         for decimal in (pattern,) if pattern else (None, ","):
-            if targets and all(is_number(target, decimal == ",") for target in targets):
-                commas = ", with decimal commas" if decimal else ""
+            comma, _ = options_of(decimal) or (False, None)
+            if targets and all(is_number(target, comma) for target in targets):
+                commas = ", with decimal commas" if comma else ""
                 return Choice("number", decimal, f"every target is a number{commas}")
         return None
 

@@ -8,13 +8,14 @@ statistics. A failed extraction scores 0, is counted, and equals nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
+from opro_local.scoring.amounts import pattern_with
 from opro_local.scoring.auto import MAX_LABELS, Choice, choose, choose_by_train
 from opro_local.scoring.own_marks import with_marks
 from opro_local.scoring.rule import Rule
@@ -92,7 +93,7 @@ RULES: Mapping[str, Maker] = {
     "exact": Maker("rules:exact"),
     "exact_strict": Maker("rules:exact_strict"),
     "labels": Maker("rules:label_set", ("labels",)),
-    "number": Maker("rules:number", ("pattern",)),
+    "number": Maker("amounts:number", ("pattern", "targets")),
     "choice": Maker("rules:choice"),
     "boolean": Maker("rules:boolean", ("targets",)),
     "contains": Maker("rules:contains"),
@@ -113,12 +114,22 @@ def task_choice(task: Task, settings: TaskSettings) -> Choice:
     hang on the draw.
     """
     pattern = settings.pattern or task.pattern
+    if task.rule == "number":
+        pattern = _with_tolerance(pattern, settings)
     if task.rule not in (AUTO, JUDGE):
         return Choice(task.rule, pattern)
     labels = settings.labels or task.labels
     if settings.revision < 2:
         return choose_by_train(labels, pattern, next(iter(task.splits.values())))
-    return choose(labels, pattern, labelled_rows(task))
+    choice = choose(labels, pattern, labelled_rows(task))
+    if choice.name == "number":
+        return replace(choice, pattern=_with_tolerance(choice.pattern, settings))
+    return choice
+
+
+def _with_tolerance(pattern: str | None, settings: TaskSettings) -> str | None:
+    """The pattern of the rule number with the tolerance of the settings."""
+    return pattern_with(pattern, settings.absolute, settings.relative, settings.graded)
 
 
 def labelled_rows(task: Task) -> Sequence[Example]:

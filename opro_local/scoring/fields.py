@@ -1,68 +1,201 @@
-"""The rule json: one field of the JSON object in an answer.
+r"""The rule json: fields of the JSON object in an answer, or the whole of it.
 
-For: finding the first valid object, bare, in prose or in a ``` fence, and following a path into it.
-Not for: schemas, or objects that are almost JSON (single quotes, trailing commas, comments).
+For: which object of an answer counts, following paths into it, and comparing field by field. Not
+for: schemas, or objects that are almost JSON (single quotes, trailing commas, comments).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from opro_local.errors import UsageError
+from opro_local.scoring.amounts import same_number
 from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.reading.numbers import whole as whole_number
 from opro_local.scoring.rule import FAILED, Rule
-from opro_local.scoring.rules import same_number
 from opro_local.types import Example
 
 # Numbers stay as they are written: an integer of a million digits is no reason to fail or to wait.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
-# How an object begins: with its first name, or its end.
-OPENING = re.compile(r"\{\s{0,200}[\"}]")
+# How an object begins: with its first name, or its end; in single quotes it is almost JSON.
+OPENING = re.compile(r"\{\s{0,200}[\"'}]")
+LIST_OPENING = re.compile(r"[\[{]")
+# What stands between two items of a list.
+ITEMS = re.compile(r"\s*,\s*")
 MOST_ERRORS = 1000
 
+Path = tuple[str, ...]
+Leaves = dict[Path, Any]
 
-def json_field(path: str | None) -> Rule:
-    """The field at `path` of the first valid JSON object in the answer equals the target.
 
-    As numbers where the target is a number, otherwise as text in any case; true and false are the
-    words. No object, no such field, null, a list or an object there is a failed extraction. The
-    target is taken as it is. Not normalised: names in the path (case counts), almost-JSON, numbers
-    inside longer texts ("5 apples").
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """What a row expects.
+
+    Attributes:
+        leaves: every value of the target by its path, or of the fields that are asked for.
+        is_list: whether the target is a list and no object.
+    """
+
+    leaves: Leaves
+    is_list: bool = False
+
+
+def json_field(pattern: str | None) -> Rule:
+    """Fields of the last complete JSON object in the answer equal the target's.
+
+    With one path the target is that field's value: a number, a text in any case, true, false, null,
+    or a list or an object in JSON. With several paths, or none, the target is JSON itself, and an
+    answer earns the share of its fields that are right: of the paths, or of all values that target
+    or answer have. A field counts as a number where both sides are numbers, otherwise as a text in
+    any case; lists count in order.
+
+    The last object that has one of the wanted fields is read, in a ``` fence or not. Where an
+    object that is cut off or almost JSON follows it, or it is one of several in a list, nothing is
+    read. No object, or none of the fields, is a failed extraction. Not normalised: names in paths
+    (case counts), numbers inside longer texts ("5 apples").
 
     Args:
-        path: names with points between them, such as "answer" or "result.label"; a number picks
-        from a list.
+        pattern: names with points between them, such as "answer" or "result.label", a number picks
+            from a list; several with commas between; none for the whole target.
 
     Raises:
-        UsageError: no path, or one with an empty name.
+        UsageError: a path with an empty name.
     """
-    names = (path or "").split(".")
-    if not all(names):
+    paths = [tuple(path.strip().split(".")) for path in (pattern or "").split(",")]
+    if not pattern or not pattern.strip():
+        return _whole_rule()
+    if not all(name for path in paths for name in path):
         raise UsageError(
-            f"the rule json has the pattern {path!r}",
-            "set task.pattern to a field, such as result.label",
+            f"the rule json has the pattern {pattern!r}",
+            "set task.pattern to a field, such as result.label, or to several with commas between",
         )
-    extract = field_reader(names)
+    return _field_rule(paths[0]) if len(paths) == 1 else _fields_rule(paths)
 
-    def gold(example: Example) -> tuple[str | None, float | None]:
-        target = example.target
-        return whole(target), _number(target)
 
-    def verdict(answer: str, gold: tuple[str | None, float | None]) -> float:
-        field = extract(answer)
-        if field is None:
+def _field_rule(path: Path) -> Rule:
+    """One field, whose value the target is."""
+
+    def extract(answer: str) -> str | None:
+        value = _answered(answer, [path])
+        return None if value is None else _shown(_followed(value, path)[1])
+
+    def gold(example: Example) -> Any:
+        return _target(example.target)
+
+    def verdict(answer: str, gold: Any) -> float:
+        value = _answered(answer, [path])
+        field = _followed(value, path)[1]
+        if value is None or field == "":
             return FAILED
-        text, number = gold
-        # The field is read as a number only where the target is one: that takes time.
-        value = None if number is None else _number(field)
-        return float(field == text if value is None else same_number(value, number))
+        return _share(_leaves(gold), _leaves(field))
 
     return Rule("json", extract, gold, verdict)
+
+
+def _fields_rule(paths: Sequence[Path]) -> Rule:
+    """Several fields of a target that is an object itself."""
+
+    def picked(value: Any) -> Leaves:
+        leaves: Leaves = {}
+        for path in paths:
+            is_there, part = _followed(value, path)
+            if is_there:
+                leaves |= {path + rest: leaf for rest, leaf in _leaves(part).items()}
+        return leaves
+
+    def extract(answer: str) -> str | None:
+        value = _answered(answer, paths)
+        if value is None:
+            return None
+        said = {".".join(path): _followed(value, path)[1] for path in paths}
+        return json.dumps(said, ensure_ascii=False)
+
+    def gold(example: Example) -> Gold | None:
+        value = _parsed(example.target)
+        return Gold(picked(value)) if isinstance(value, dict | list) else None
+
+    def verdict(answer: str, gold: Gold | None) -> float:
+        value = _answered(answer, paths)
+        if value is None:
+            return FAILED
+        return 0.0 if gold is None else _share(gold.leaves, picked(value))
+
+    return Rule("json", extract, gold, verdict)
+
+
+def _whole_rule() -> Rule:
+    """Every field of a target that is an object or a list itself."""
+
+    def gold(example: Example) -> Gold | None:
+        value = _parsed(example.target)
+        if not isinstance(value, dict | list):
+            return None
+        return Gold(_leaves(value), isinstance(value, list))
+
+    def read(answer: str, gold: Gold | None) -> Any:
+        wanted = list({path[:1] for path in gold.leaves if path}) if gold else []
+        return _answered(answer, wanted, is_list=bool(gold and gold.is_list))
+
+    def verdict(answer: str, gold: Gold | None) -> float:
+        value = read(answer, gold)
+        if value is None:
+            return FAILED
+        return 0.0 if gold is None else _share(gold.leaves, _leaves(value))
+
+    def extract(answer: str, gold: Gold | None = None) -> str | None:
+        value = read(answer, gold)
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+    return Rule("json", extract, gold, verdict, extract_for=extract)
+
+
+def is_json(target: str) -> bool:
+    """Whether a target is a JSON object or list."""
+    return target.strip()[:1] in ("{", "[") and isinstance(_parsed(target), dict | list)
+
+
+def _target(target: str) -> Any:
+    """The value that a target of one field stands for; a text where it is no JSON."""
+    if target.strip()[:1] in ("{", "["):
+        value = _parsed(target)
+        return target if value is None else value
+    return None if target.strip() == "null" else target
+
+
+def _parsed(text: str) -> Any:
+    """The text as JSON; None where it is none."""
+    try:
+        return DECODER.decode(text.strip())
+    except (json.JSONDecodeError, RecursionError):
+        return None
+
+
+def _share(wanted: Leaves, said: Leaves) -> float:
+    """The share of all values, of target or answer, that are the same in both."""
+    paths = wanted.keys() | said.keys()
+    right = sum(
+        path in wanted and path in said and _is_same(said[path], wanted[path]) for path in paths
+    )
+    return right / len(paths) if paths else 1.0
+
+
+def _is_same(said: Any, wanted: Any) -> bool:
+    """Whether two values without parts are the same."""
+    if said is None or wanted is None or isinstance(said, dict | list):
+        return bool(said == wanted)
+    text, own = _shown(said), _shown(wanted)
+    if text == own:
+        return True
+    # A field is read as a number only where the target is one: that takes time.
+    number = _number(own or "")
+    value = None if number is None else _number(text or "")
+    return value is not None and same_number(value, number)
 
 
 def _number(text: str) -> float | None:
@@ -70,23 +203,40 @@ def _number(text: str) -> float | None:
     return whole_number(text) if is_number(text) else None
 
 
-def field_reader(names: list[str]) -> Callable[[str], str | None]:
-    """A function from an answer to the folded text of the field at this path, or None."""
+def _shown(value: Any) -> str | None:
+    """A value as folded text; None for an empty one."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return whole(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
-    def read(answer: str) -> str | None:
-        value: Any = first_object(answer)
-        for name in names:
-            if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and _is_place(name, value):
-                value = value[int(name)]
-            else:
-                return None
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return whole(value) if isinstance(value, str) else None
 
-    return read
+def _leaves(value: Any) -> Leaves:
+    """The values without parts in a value, by their paths; an empty list or object is one."""
+    leaves: Leaves = {}
+    # Not recursive: an answer may be nested as deep as JSON is read.
+    left: list[tuple[Path, Any]] = [((), value)]
+    while left:
+        path, part = left.pop()
+        parts = list(enumerate(part)) if isinstance(part, list) else []
+        parts = list(part.items()) if isinstance(part, dict) else parts
+        left += [((*path, str(name)), inner) for name, inner in parts]
+        if not parts:
+            leaves[path] = part
+    return leaves
+
+
+def _followed(value: Any, path: Path) -> tuple[bool, Any]:
+    """Whether there is something at a path, and what."""
+    for name in path:
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and _is_place(name, value):
+            value = value[int(name)]
+        else:
+            return False, None
+    return True, value
 
 
 def _is_place(name: str, values: list[Any]) -> bool:
@@ -94,22 +244,66 @@ def _is_place(name: str, values: list[Any]) -> bool:
     return name.isdecimal() and len(name) < 9 and int(name) < len(values)
 
 
-def first_object(answer: str) -> dict[str, Any] | None:
-    """The first valid JSON object in a text; None without one.
+def _answered(answer: str, wanted: Sequence[Path], is_list: bool = False) -> Any:
+    """The value that an answer gives: the last complete one that has a wanted field.
+
+    None without one, where one that is cut off or broken follows, or where it is one of several in
+    a list.
+
+    Args:
+        answer: any text.
+        wanted: the fields; none wants any object.
+        is_list: whether a list is wanted.
+    """
+    from_list = is_list or any(path[0].isdecimal() for path in wanted)
+    last: Any = None
+    place = (0, 0)
+    opening = LIST_OPENING if from_list else OPENING
+    for start, end, value in _values(answer, opening):
+        if value is None:
+            # What is broken is the answer, where it begins as one.
+            last = None if _may_be_wanted(answer, start, wanted) else last
+            continue
+        if is_list and not isinstance(value, list):
+            continue
+        if not is_list and wanted and not any(_followed(value, path)[0] for path in wanted):
+            continue
+        is_next = last is not None and ITEMS.fullmatch(answer, place[1], start)
+        last, place = (None if is_next else value), (start, end)
+    return last
+
+
+def _may_be_wanted(answer: str, start: int, wanted: Sequence[Path]) -> bool:
+    """Whether a broken value begins with a wanted field, or with any where none is named."""
+    if answer[start] != "{" or not OPENING.match(answer, start):
+        return False
+    head = answer[start : start + 2000]
+    names = [path[0] for path in wanted if not path[0].isdecimal()]
+    return not names or any(name in head for name in names) or len(answer) - start < 40
+
+
+def _values(answer: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int, Any]]:
+    """Each JSON value in a text with its place; None for one that is broken.
 
     What was read as JSON up to an error is not read again, so that the inner object of a cut-off
     one is not mistaken for the answer. After 1,000 objects that are none it gives up: every error
     costs a look through the whole text.
     """
-    opening = OPENING.search(answer)
-    for _ in range(MOST_ERRORS):
-        if not opening:
-            return None
+    at, errors = 0, 0
+    while errors < MOST_ERRORS and (match := opening.search(answer, at)):
+        start = match.start()
         try:
-            value: dict[str, Any] = DECODER.raw_decode(answer, opening.start())[0]
-            return value
+            value, at = DECODER.raw_decode(answer, start)
+            yield start, at, value
         except json.JSONDecodeError as error:
-            opening = OPENING.search(answer, max(opening.end() - 1, error.pos))
+            errors += 1
+            at = max(match.end() - 1, error.pos, start + 1)
+            yield start, error.pos, None
         except RecursionError:
-            return None
-    return None
+            yield start, len(answer), None
+            return
+
+
+def field_reader(names: list[str]) -> Callable[[str], str | None]:
+    """A function from an answer to the folded text of the field at this path, or None."""
+    return _field_rule(tuple(names)).extract

@@ -1,7 +1,7 @@
 """The rules that read what they compare with the readers of this package.
 
 For: each rule's normal form, its verdict, and what it does not normalise. Not for: reading text
-(reading/), or rules with programs or files behind them (fields.py,
+(reading/), numbers (amounts.py), or rules with programs or files behind them (fields.py,
 function.py, opro.py, harness.py, sql/).
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from opro_local.errors import UsageError
 from opro_local.programs.expression import Expression, TooSlow
+from opro_local.scoring.amounts import meant
 from opro_local.scoring.auto import codes
 from opro_local.scoring.reading import booleans, choices, numbers, statements
 from opro_local.scoring.reading import labels as read
@@ -92,68 +92,16 @@ def _code_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     As a number, because "-1" is not 1, "4/5" is one answer and not two, and 3.0 is 3.
     """
     known = set(codes(names) or ())
+    most = max(known)
 
     def find(answer: str) -> str | None:
         value = numbers.lenient(answer)
-        return str(int(value)) if value in known and value is not None else None
+        if value is None:
+            return None
+        value = meant(value, 1.0, most)
+        return str(int(value)) if value in known else None
 
     return find
-
-
-def number(decimal: str | None = None) -> Rule:
-    r"""The number the answer gives (after `####`, in `\boxed{}`, after "the answer is", or the
-    last) is the target's.
-
-    Strict reads marked numbers only. Whole numbers are equal when they are the same; otherwise a
-    relative difference of 1e-6 is allowed. Not normalised: units ("3 dozen" and "5 km" are 3 and
-    5), % (50% is 50, not 0.5), rounding, powers and roots, 5k, plain spaces as separators, decimal
-    commas unless asked for (see reading/numbers.py). Two numbers of equal standing ("5 or 6", "3 +
-    4") are a failed extraction.
-
-    Args:
-        decimal: "," for decimal commas.
-
-    Raises:
-        UsageError: another decimal sign.
-    """
-    if decimal not in (None, "", ".", ","):
-        raise UsageError(
-            f"the rule number has the pattern {decimal!r}",
-            "leave it out, or set ',' for decimal commas",
-        )
-    comma = decimal == ","
-    lenient = partial(numbers.lenient, comma=comma)
-
-    def extract(answer: str) -> str | None:
-        value = lenient(answer)
-        return None if value is None or math.isnan(value) else format(value, ".15g")
-
-    verdict = _number_verdict(lenient)
-    strict = _number_verdict(partial(numbers.strict, comma=comma))
-    return Rule("number", extract, lambda example: lenient(example.target), verdict, strict)
-
-
-def _number_verdict(answer: Callable[[str], float | None]) -> Verdict:
-    def verdict(text: str, gold: float | None) -> float:
-        said = answer(text)
-        if said is None or math.isnan(said):
-            # numbers.AMBIGUOUS is NaN, as FAILED is.
-            return FAILED
-        return float(same_number(said, gold))
-
-    return verdict
-
-
-def same_number(said: float, gold: float | None) -> bool:
-    """Whether two numbers are the same answer: equal, or within 1e-6 of each other where not both
-    are whole.
-    """
-    if said == gold:
-        return True
-    if gold is None or (said.is_integer() and gold.is_integer()):
-        # 1,000,000 and 1,000,001 differ by 1e-6 and are not the same answer.
-        return False
-    return math.isclose(said, gold, rel_tol=1e-6)
 
 
 def choice() -> Rule:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from opro_local.scoring.reading import numerals
 
@@ -37,8 +37,12 @@ _MORE_DIGITS = r"""
         \d{0,2} (?: \. \d{3} ){2,} (?! [\d.] \d | \d )                  # 1.234.567
       |
         (?:
-            \d{0,2} (?P<separator> [,'’_\u00a0\u202f\u2009] ) \d{3}     # 1,234,567; 1'234; 1_000
-            (?: (?P=separator) \d{3} )* (?! \d )
+            \d* , \d{1,2}                                              # 129,90 EUR
+            (?= [ \u00a0\u202f]? (?: [€%₽] | EUR\b | CHF\b | PLN\b | zł | kr\b | Kč ) )
+          | (?: (?<= €\d ) | (?<= €[ \u00a0]\d ) ) \d* , \d{2} (?! [\d,] )   # €129,90
+          | \d{0,2} (?P<separator> [,'’´_ \u00a0\u202f\u2009\u2007] ) \d{3}     # 1,234; 1'234
+            (?: (?P=separator) \d{3} )* (?! \d | [ ] \d )
+            (?: (?<! , \d{3} ) , \d{1,2} (?! [\d,] ) )?                     # 1 234,50
           | \d? (?: , \d{2} )+ , \d{3} (?! \d )                         # 12,34,567
           | \d*
         )
@@ -46,17 +50,38 @@ _MORE_DIGITS = r"""
         (?: [eE] [+-]? \d{1,3} (?! \w ) )?                              # 2e5
     )
 """
+# Scale words of other languages, beside the English ones.
+SCALES: Mapping[str, float] = {
+    **numerals.SCALES,
+    **dict.fromkeys(("Mio", "Millionen", "Million", "millions", "millones", "milioni"), 1e6),
+    **dict.fromkeys(("Mrd", "Milliarden", "milliards", "miliardi"), 1e9),
+    "lakh": 1e5,
+    "crore": 1e7,
+}
+_SCALES = "|".join(SCALES)
+# Letters glued to a number. Those in the second line are units too (5m, 8b), and scale money only.
+SHORT: Mapping[str, float] = {
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "mn": 1e6,
+    "Mn": 1e6,
+    "bn": 1e9,
+    "Bn": 1e9,
+}
+MONEY_SHORT: Mapping[str, float] = {"m": 1e6, "b": 1e9, "B": 1e9, "T": 1e12}
 # What may follow the digits and changes the value.
-_REST = r"""
+_REST = rf"""
     (?:
-        [ ] (?: and [ ] )? (?P<top> \d{1,9} ) / (?P<bottom> \d{1,9} ) (?! [\d/] )   # 1 1/2
+        [ ] (?: and [ ] )? (?P<top> \d{{1,9}} ) / (?P<bottom> \d{{1,9}} ) (?! [\d/] )   # 1 1/2
       |
         [ ]? / [ ]? (?P<denominator> \d+ (?: \. \d+ )? ) (?! [\d/] )                # 3/4
       |
         [ ]? (?: [×x*·] | \\times | \\cdot ) [ ]?                                   # 6 × 10^5
-        10 \^ \{? (?P<power> [-−+]? \d{1,3} ) (?! \d ) \}?
+        10 \^ \{{? (?P<power> [-−+]? \d{{1,3}} ) (?! \d ) \}}?
     )?
-    (?: [ ] (?P<scale> hundred | thousand | million | billion | trillion ) \b )?    # 5 million
+    (?: (?P<short> [kKMmBbT] | [MmBb]n ) (?! [A-Za-z\d^²³/] ) )?                   # 1.2k, $3M
+    (?: [ ] (?P<scale> {_SCALES} ) \b )?                                           # 5 million
     (?: [ ] and [ ] a [ ] (?P<part> half | quarter ) \b )?                          # 2 and a half
 """
 # It starts with a digit, so that the scan is fast; what stands before that digit is looked up after
@@ -77,8 +102,8 @@ PLAIN = re.compile(
 # A number and nothing else but its sign, its currency and its unit of %, as targets are written.
 BARE = re.compile(
     rf"""
-    [-−–+]? (?: {MONEY} [ ]? )?         # "-$5"
-    [-−–+]? \.?                         # "$-5", ".5"
+    [-−–—‐‑－+]? (?: {MONEY} [ ]? )?    # "-$5"
+    [-−–—‐‑－+]? \.?                         # "$-5", ".5"
     (?: {NUMBER.pattern} )
     (?: [ ]? (?: % | percent \b | ° | {MONEY} ) )?
     """,
@@ -98,7 +123,7 @@ ACCOUNTING = re.compile(
 # What a text before a number ends with: "US$ " and "minus ".
 BEFORE_MONEY = re.compile(rf"(?<! [A-Za-z] ) {MONEY} [ ]? $", re.VERBOSE)
 BEFORE_WORD = re.compile(r"(?<!\w)(?:minus|negative)[ ]$", re.IGNORECASE)
-MINUS = frozenset("-−–")
+MINUS = frozenset("-−–—‐‑－")
 
 # "\frac{3}{4}", "\dfrac34"
 FRACTION = r"""
@@ -137,8 +162,41 @@ LATEX: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] 
     (re.compile(rf"(?<= \d ) {FRACTION}", re.VERBOSE), f" {_AS_PLAIN_FRACTION}"),
     (re.compile(FRACTION, re.VERBOSE), _AS_PLAIN_FRACTION),
 )
+PERCENT = re.compile(r"[ \u00a0\u202f]?(?:[%％٪]|percent\b|per cent\b|Prozent\b)", re.IGNORECASE)
+# The scale that a number is on: "4 out of 5", "4 von 5 Sternen", "4 sur 5".
+OUT_OF = re.compile(
+    r"""
+    (?: [ ] [A-Za-z]{3,12} )?               # "4 stars out of 5"
+    [ ] (?: out [ ] of | of | von | sur | de | su | из | van | av ) [ ]
+    (?: a [ ] (?: possible | total | maximum ) [ ] (?: of [ ] )? )?
+    (?P<scale> \d{1,4} ) (?! [\d.,]\d | \d | [ ]? / )
+    """,
+    re.VERBOSE,
+)
+# A minus sign that a space sets apart from its number, and that is no subtraction.
+TRUE_MINUS = re.compile(r"(?<![\d)\]%] )(?<![\d)\]%])−[ \u00a0](?=[\d.$€£])")
 VULGAR = re.compile("[¼½¾⅐-⅞]")
 BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,](?=\d)")
+
+
+class Written(float):
+    """A number with what it is written with.
+
+    Attributes:
+        percent: whether a % stands behind it.
+        ratio: what it is of how much, as "4 out of 5" and 4/5 are; None where no scale is named.
+    """
+
+    percent: bool
+    ratio: tuple[float, float] | None
+
+    def __new__(
+        cls, value: float, percent: bool = False, ratio: tuple[float, float] | None = None
+    ) -> Written:
+        """The number `value`."""
+        self = super().__new__(cls, value)
+        self.percent, self.ratio = percent, ratio
+        return self
 
 
 def value_of_plain(match: re.Match[str]) -> float | None:
@@ -153,6 +211,7 @@ def plain(text: str, comma: bool) -> str:
     """
     if not text.isascii():
         text = text.replace("⁄", "/").replace("∕", "/").replace("٫", ".").replace("٬", ",")
+        text = TRUE_MINUS.sub("-", text)
         text = VULGAR.sub(_vulgar, text)
     if "\\" in text or "{" in text:
         for pattern, plain in LATEX:
@@ -185,7 +244,7 @@ def accounting(text: str) -> float | None:
 def value_of(text: str, match: re.Match[str]) -> float | None:
     """What a match of `NUMBER` stands for; None for an infinite number, `AMBIGUOUS` for "1 5/3"."""
     # All at once, because this is the hottest function of the rule number.
-    digits, separator, top, bottom, denominator, power, scale, part = match.groups()
+    digits, separator, top, bottom, denominator, power, short, scale, part = match.groups()
     start = match.start()
     value = _decimal(digits, separator)
     if digits.isdecimal() and _follows_point(text, start):
@@ -198,13 +257,38 @@ def value_of(text: str, match: re.Match[str]) -> float | None:
         value = value / float(denominator) if float(denominator) else math.inf
     if power:
         value *= 10.0 ** int(power.replace("−", "-"))
+    if short:
+        value *= _short(text, start, short)
     if scale:
-        value *= numerals.SCALES[scale]
+        value *= SCALES[scale]
     if part:
         value += 1 / numerals.PARTS[part]
     if not math.isfinite(value):
         return None
-    return -value if _negative(text, start) else value
+    value = -value if _negative(text, start) else value
+    return _with_unit(text, match, value)
+
+
+def _short(text: str, start: int, letters: str) -> float:
+    """What a letter glued to a number multiplies it by: 1.2k, $3M."""
+    if letters in MONEY_SHORT:
+        is_money = BEFORE_MONEY.search(text[max(0, start - 8) : start])
+        return MONEY_SHORT[letters] if is_money else 1.0
+    return SHORT.get(letters, 1.0)
+
+
+def _with_unit(text: str, match: re.Match[str], value: float) -> float:
+    """The value with its % or its scale, where one is written."""
+    if match["denominator"]:
+        return Written(
+            value, ratio=(value * float(match["denominator"]), float(match["denominator"]))
+        )
+    after = text[match.end() : match.end() + 2]
+    if (after[:1] in "%％٪p" or after[1:] in "%％٪pP") and PERCENT.match(text, match.end()):
+        return Written(value, percent=True)
+    if after[:1] in " 分" and (scale := OUT_OF.match(text, match.end())):
+        return Written(value, ratio=(value, float(scale["scale"])))
+    return value
 
 
 def _follows_point(text: str, at: int) -> bool:
@@ -213,6 +297,10 @@ def _follows_point(text: str, at: int) -> bool:
 
 
 def _decimal(body: str, separator: str | None) -> float:
+    whole, comma, last = body.rpartition(",")
+    if comma and len(last) < 3 and last.isdecimal() and "." not in body:
+        # The comma before one or two digits is decimal; thousands have three.
+        return float(re.sub(r"\D", "", whole) + "." + last)
     if body.count(".") > 1 or (body.count(".") == 1 and body.find(",") > body.find(".")):
         return float(body.replace(".", "").replace(",", "."))
     return float(body.replace(separator, "") if separator else body.replace(",", ""))

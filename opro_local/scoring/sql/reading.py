@@ -10,16 +10,22 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from opro_local.scoring.reading.marks import first_turn
+
 # Longer statements are not run (process.Limits), so nothing behind this many characters is
 # looked at.
 MAX_CHARACTERS = 20_000
 
 # A table's name, bare or quoted in one of SQLite's three ways.
 NAME = r"""(?: \w+ | "[^"\n]{1,80}" | `[^`\n]{1,80}` | \[ [^\]\n]{1,80} \] )"""
+# What "select" goes on with in prose: "Select the names ...", and not "SELECT a, b FROM".
+PROSE_AFTER = (
+    r"\s+ (?: the | an? | your | which | each | those | one | any ) \s+ (?! FROM\b | AS\b ) \w"
+)
 # How a statement begins. CREATE is not among them: small models repeat the schema before they
 # answer.
 START = rf"""(?:
-    SELECT \b
+    SELECT \b (?! {PROSE_AFTER} )
   | VALUES \s* \(
   | WITH \s+ (?: RECURSIVE \s+ )? {NAME} \s*    # WITH name (columns) AS
     (?: \( [^()]{{0,400}} \) \s* )? AS \b
@@ -27,7 +33,10 @@ START = rf"""(?:
   | UPDATE \s+ (?: OR \s+ \w+ \s+ )? {NAME} \s+ SET \b
   | DELETE \s+ FROM \b
   | (?: DROP | ALTER ) \s+ (?: TABLE | VIEW | INDEX | TRIGGER ) \b
-  | (?: ATTACH | DETACH | PRAGMA | VACUUM | EXPLAIN ) \b
+  | (?: ATTACH | DETACH ) \s+ (?: DATABASE \b | ['"] )
+  | PRAGMA \s+ \w
+  | VACUUM \s* (?: ; | \Z | INTO \b )
+  | EXPLAIN \s+ (?: QUERY | SELECT | WITH ) \b
 )"""
 FLAGS = re.IGNORECASE | re.MULTILINE | re.VERBOSE
 BEGINS = re.compile(START, FLAGS)
@@ -35,7 +44,8 @@ BEGINS = re.compile(START, FLAGS)
 FENCE = re.compile(
     r"""
     ``` [ \t]*
-    (?: sqlite3? \b | sql \b )? \s*
+    (?: (?: sqlite3? | sql | mysql | mariadb | postgres (?: ql )? | psql | tsql | text ) \b )?
+    \s*
     (?P<code> .*? )
     (?: ``` | \Z )
     """,
@@ -71,6 +81,39 @@ TOKEN = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+# A line of prose below a statement, or of Markdown: "This returns ...", "**Explanation:**", "---".
+PROSE = re.compile(
+    r"""
+    [ \t]*
+    (?:
+        (?! (?i: AS | ASC | DESC | CASE | WHEN | THEN | ELSE | END | IN | NOT | IS | LIKE | GLOB
+            | BETWEEN | EXISTS | DISTINCT | COLLATE | SET | RETURNING | INTO | FILTER | OVER
+            | PARTITION | USING | OUTER | ALL | FROM | WHERE | GROUP | HAVING | ORDER | LIMIT
+            | OFFSET | WINDOW | VALUES | SELECT | UNION | INTERSECT | EXCEPT | JOIN | LEFT | RIGHT
+            | FULL | INNER | CROSS | NATURAL | ON | AND | OR | BY | WITH ) \b )
+        [A-Z][a-z']{1,20} (?: [ ] (?! (?i: AS | ASC | DESC ) \b ) [a-z'A-Z]{1,20} \b | : )
+        (?! [ ]? [.=(] )
+      | [*]{2} [A-Za-z]
+      | \#{1,4} [ ]
+      | [-]{3}
+      | > [ ]
+    )
+    """,
+    re.VERBOSE,
+)
+# After these a statement goes on, whatever the next line looks like.
+UNFINISHED = re.compile(
+    r"""
+    (?: [,(=<>+*/|-]
+      | \b (?: SELECT | DISTINCT | FROM | WHERE | BY | HAVING | AND | OR | NOT | ON | AS | IN | LIKE
+            | JOIN | SET | VALUES | UNION | ALL | INTERSECT | EXCEPT | BETWEEN | THEN | ELSE | WHEN
+            | CASE | LIMIT | OFFSET | INTO | IS ) )
+    \s* \Z
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# What another query stands behind.
+COMBINED = re.compile(r"\b(?:UNION|ALL|INTERSECT|EXCEPT|AS)\s*\(*\s*\Z|\(\s*\Z", re.IGNORECASE)
 # What a statement goes on with: a blank line before one of these does not end it.
 CLAUSE = re.compile(
     r"""
@@ -87,42 +130,64 @@ CLAUSE = re.compile(
 
 
 def statement(answer: str) -> str | None:
-    """The first SQL statement in an answer, without its semicolon and what follows it; None if
+    """The last SQL statement in an answer, without its semicolon and what follows it; None if
     there is none.
 
-    Looked for in this order: a ``` block that begins with a statement; after "SQL:", "Query:" or
-    "Answer:"; at the answer's beginning; at the beginning of a line; anywhere. It ends at the first
-    semicolon, at the end of its block or inline code, at a blank line that no clause follows, or
-    with the answer.
+    Looked for in this order: the last ``` block that begins with a statement; after "SQL:",
+    "Query:" or "Answer:"; at the answer's beginning; at the beginning of a line; anywhere. It ends
+    at the first semicolon, at the end of its block or inline code, at a line of prose, at a blank
+    line that no clause follows, or with the answer. Of statements with prose between them the last
+    counts; of several with nothing between them, a script, the first.
     """
-    answer = answer[:MAX_CHARACTERS]
-    for block in FENCE.finditer(answer):
-        if BEGINS.match(block["code"]):
-            return _cut(block["code"], prose=False)
+    answer = first_turn(answer[:MAX_CHARACTERS])
+    blocks = [block for block in FENCE.finditer(answer) if BEGINS.match(block["code"])]
+    if blocks:
+        code = blocks[-1]["code"]
+        return code[: _end(code, prose=False)].strip() or None
     for sign in SIGNS:
         if start := sign.search(answer):
-            rest = answer[start.end() :]
-            if answer[: start.end()].endswith("`"):
-                # Inline code ends with its backtick.
-                rest = rest.partition("`")[0]
-            return _cut(rest, prose=True)
+            return _last(answer, sign, start)
     return None
 
 
-def _cut(text: str, prose: bool) -> str | None:
-    """The text up to the statement's end; in prose a blank line may be that end."""
-    depth, end = 0, len(text)
+def _last(answer: str, sign: re.Pattern[str], start: re.Match[str]) -> str | None:
+    """The last statement that begins with a sign, from the first one on."""
+    while True:
+        rest = answer[start.end() :]
+        if answer[: start.end()].endswith("`"):
+            # Inline code ends with its backtick.
+            rest = rest.partition("`")[0]
+        end = _end(rest, prose=True)
+        following = sign.search(answer, start.end() + end)
+        if not following or not answer[start.end() + end : following.start()].strip("; \n\t`"):
+            return rest[:end].strip() or None
+        start = following
+
+
+def _end(text: str, prose: bool) -> int:
+    """Where the statement at a text's beginning ends; in prose a line of it may be that end."""
+    depth = 0
     for token in TOKEN.finditer(text):
         word = token[0]
         if word == ";" or text.startswith("```", token.start()):
-            end = token.start()
-            break
+            return token.start()
         depth += (word == "(") - (word == ")")
-        is_blank_line = word.isspace() and word.count("\n") > 1
-        if prose and depth <= 0 and is_blank_line and not CLAUSE.match(text, token.end()):
-            end = token.start()
-            break
-    return text[:end].strip() or None
+        is_break = prose and depth <= 0 and word.isspace() and "\n" in word
+        if is_break and _stops(text, token.start(), token.end(), word.count("\n") > 1):
+            return token.start()
+    return len(text)
+
+
+def _stops(text: str, at: int, following: int, is_blank: bool) -> bool:
+    """Whether a statement is over at a line's end."""
+    before = text[max(0, at - 40) : at]
+    if is_blank:
+        clause = CLAUSE.match(text, following)
+        if not clause:
+            return True
+        if clause[0].upper() == "SELECT":
+            return not COMBINED.search(before)
+    return not UNFINISHED.search(before) and PROSE.match(text, following) is not None
 
 
 def words(sql: str) -> Iterator[tuple[str, int]]:

@@ -40,7 +40,7 @@ def sql(limits: Limits | None = None) -> Rule:
 
     Rows compare as a multiset, or in order where the gold has an ORDER BY of its own; columns in
     any order; see compare.same for values. SQL that fails, is refused or runs over a limit
-    earns 0; an answer without SQL is a failed extraction. Only the first statement of an answer is
+    earns 0; an answer without SQL is a failed extraction. The last statement of an answer is
     read (see reading.statement). Not normalised: texts (case, spaces), numbers written as
     texts, the order of rows that an ORDER BY leaves open.
 
