@@ -25,6 +25,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opro_local.errors import DataError, UsageError
+from opro_local.feedback.decisions import (
+    Decision,
+    State,
+    current_state,
+    former_champion,
+    next_champion,
+    record,
+    required,
+)
 from opro_local.feedback.experiment import Experiment, Judgement, Terms, count, judge
 from opro_local.feedback.file import create, explain, open_file
 from opro_local.feedback.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
@@ -43,17 +52,6 @@ class Imported:
     stored: int
     known: int
     skipped: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Who is champion, which experiment runs (None: none does), and the number of the last
-    decision.
-    """
-
-    champion: str
-    experiment: Experiment | None
-    decision: int
 
 
 class Feedback:
@@ -112,8 +110,8 @@ class Feedback:
                     f"the id {id} belongs to another prompt", "choose another id, or give none"
                 )
             cursor.execute("INSERT INTO prompt VALUES (?, ?, ?, ?)", (id, text, source, stamp()))
-            if _state(cursor) is None:
-                _record(cursor, "register", "the first prompt", id)
+            if current_state(cursor) is None:
+                record(cursor, Decision("register", "the first prompt", id))
             return id
 
     def log(self, *outcomes: Outcome) -> int:
@@ -162,7 +160,7 @@ class Feedback:
     def state(self) -> State:
         """Who is champion and what runs. Raises UsageError while there is no prompt."""
         with self._reading() as cursor:
-            return _required(_state(cursor))
+            return required(current_state(cursor))
 
     def assign(self, user: str) -> tuple[str, str]:
         """The prompt for a user, as id and text: the same for the same key while the experiment
@@ -192,7 +190,7 @@ class Feedback:
         """
         self.prompt(challenger)
         with self._writing() as cursor:
-            state = _required(_state(cursor))
+            state = required(current_state(cursor))
             if state.experiment:
                 raise UsageError(
                     f"{state.experiment.challenger} is being compared already",
@@ -209,15 +207,8 @@ class Feedback:
                 "INSERT INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (id, state.champion, challenger, *asdict(terms).values(), now, after),
             )
-            _record(
-                cursor,
-                "challenge",
-                reason,
-                state.champion,
-                running=id,
-                experiment=id,
-                numbers=asdict(terms),
-            )
+            started = Decision("challenge", reason, state.champion, id, id, asdict(terms))
+            record(cursor, started)
             return Experiment(id, state.champion, challenger, terms, datetime.fromisoformat(now))
 
     def compare(self, apply: bool = False, now: datetime | None = None) -> Judgement:
@@ -230,13 +221,18 @@ class Feedback:
         state = self.state()
         if state.experiment is None:
             raise UsageError("no experiment runs", "start one: opro-local feedback challenge ID")
-        judgement = judge(
-            state.experiment, count(state.experiment, self._trials(state.experiment)), now or _now()
-        )
+        trials = count(state.experiment, self._trials(state.experiment))
+        judgement = judge(state.experiment, trials, now or _now())
         if apply and judgement.action != "continue":
-            self._close(
-                state, judgement.action, judgement.reason, judgement.numbers, automatic=True
+            decision = Decision(
+                judgement.action,
+                judgement.reason,
+                next_champion(state, judgement.action),
+                experiment=state.experiment.id,
+                numbers=judgement.numbers,
+                automatic=True,
             )
+            self._close(state, decision)
         return judgement
 
     def decide(
@@ -270,8 +266,15 @@ class Feedback:
                 "no experiment runs", "name the prompt: opro-local feedback promote ID"
             )
         if state.experiment is None and action == "rollback":
-            prompt = self._former(state.champion)
-        self._close(state, action, reason or "by hand", numbers, prompt=prompt)
+            prompt = former_champion(state.champion, self.history())
+        decision = Decision(
+            action,
+            reason or "by hand",
+            prompt or next_champion(state, action),
+            experiment=state.experiment.id if state.experiment else None,
+            numbers=numbers,
+        )
+        self._close(state, decision)
         return self.state()
 
     def history(self) -> list[dict[str, Any]]:
@@ -303,41 +306,16 @@ class Feedback:
                 (experiment.id,),
             ).fetchall()
 
-    def _former(self, champion: str) -> str:
-        """The champion that the present one took over from; what was rolled back doesn't come back
-        by another one.
+    def _close(self, state: State, decision: Decision) -> None:
+        """End what runs by a decision that was made on this state. Raises UsageError if somebody
+        was quicker.
         """
-        line: list[str] = []
-        for row in self.history():
-            if not line or row["champion"] != line[-1]:
-                line = line[:-1] if row["action"] == "rollback" else [*line, row["champion"]]
-        if len(line) < 2:
-            raise UsageError(
-                f"{champion} is the only champion there was", "there is nothing to go back to"
-            )
-        return line[-2]
-
-    def _close(
-        self,
-        state: State,
-        action: str,
-        reason: str,
-        numbers: dict[str, Any],
-        prompt: str | None = None,
-        automatic: bool = False,
-    ) -> None:
-        running = state.experiment
-        if prompt is None:
-            prompt = running.challenger if running and action == "promote" else state.champion
         with self._writing() as cursor:
-            if _required(_state(cursor)).decision != state.decision:
+            if required(current_state(cursor)).decision != state.decision:
                 raise UsageError(
                     "somebody else decided meanwhile", "see opro-local feedback history"
                 )
-            of = running.id if running else None
-            _record(
-                cursor, action, reason, prompt, experiment=of, numbers=numbers, automatic=automatic
-            )
+            record(cursor, decision)
 
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
         marks = ", ".join("?" * len(COLUMNS))
@@ -374,58 +352,6 @@ class Feedback:
     def _writing(self) -> Iterator[sqlite3.Cursor]:
         with self._reading() as cursor, transaction(self._connection):
             yield cursor
-
-
-def _state(cursor: sqlite3.Cursor) -> State | None:
-    row = cursor.execute(
-        "SELECT d.champion, d.number, e.id, e.champion, e.challenger, e.started_at, "
-        "e.share, e.alpha, e.harm, e.max_users, e.max_days "
-        "FROM decision d LEFT JOIN experiment e ON e.id = d.running ORDER BY d.number DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return None
-    champion, number, id, old, challenger, started, *terms = row
-    running = (
-        Experiment(id, old, challenger, Terms(*terms), datetime.fromisoformat(started))
-        if id
-        else None
-    )
-    return State(champion, running, number)
-
-
-def _required(state: State | None) -> State:
-    if state is None:
-        raise UsageError(
-            "there is no prompt yet", "register one: opro-local feedback register TEXT"
-        )
-    return state
-
-
-def _record(
-    cursor: sqlite3.Cursor,
-    action: str,
-    reason: str,
-    champion: str,
-    running: str | None = None,
-    experiment: str | None = None,
-    numbers: dict[str, Any] | None = None,
-    automatic: bool = False,
-) -> None:
-    cursor.execute(
-        "INSERT INTO decision (time, action, automatic, reason, champion, running, "
-        "experiment, numbers) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            stamp(),
-            action,
-            automatic,
-            clean(reason),
-            champion,
-            running,
-            experiment,
-            json.dumps(numbers or {}),
-        ),
-    )
 
 
 def _now() -> datetime:

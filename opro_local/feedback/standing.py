@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opro_local import stats
-from opro_local.feedback.log import Feedback, State
+from opro_local.feedback.decisions import State
+from opro_local.feedback.log import Feedback
 from opro_local.feedback.outcomes import stamp
 
 RECENT_DAYS = 7
