@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from opro_local.scoring.amounts import options_of
 from opro_local.scoring.fields import is_json
 from opro_local.scoring.reading import booleans, choices
+from opro_local.scoring.reading.label_sets import parts_of, separator_of
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.reading.options import options
@@ -64,10 +65,17 @@ def choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Exampl
         return given
     targets = [example.target for example in examples]
     if targets and all(map(is_json, targets)):
-        return Choice("json", reason="every target is a JSON object or list")
+        # A list of texts that repeat in other combinations is a set of labels.
+        listed = all(target.lstrip().startswith("[") for target in targets)
+        sets = _as_label_sets(targets) if listed else None
+        return sets or Choice("json", reason="every target is a JSON object or list")
     if examples and all(map(_is_listed, examples)):
         return Choice("choice", reason="every target is one of the options in its input")
-    for kind in (_as_boolean, _as_codes, _as_numbers(pattern), _as_letters, _as_labels):
+    kinds = (
+        *(_as_boolean, _as_codes, _as_numbers(pattern), _as_letters),
+        *(_as_label_sets, _as_labels),
+    )
+    for kind in kinds:
         choice = kind(targets)
         if choice:
             return choice
@@ -157,6 +165,21 @@ def _as_letters(targets: Sequence[str]) -> Choice | None:
     if len({folded(target) for target in targets}) < 2 or not all(map(choices.is_choice, targets)):
         return None
     return Choice("choice", reason="every target is a letter from A to J")
+
+
+def _as_label_sets(targets: Sequence[str]) -> Choice | None:
+    """Lists of labels that are combined freely: fewer labels than lists of them."""
+    separator = separator_of(targets)
+    lists = [parts_of(target, separator) for target in targets]
+    if sum(len(parts) > 1 for parts in lists) < MOST_SINGLE * len(lists):
+        return None
+    names = [folded(part) for parts in lists for part in parts]
+    combinations = {frozenset(map(folded, parts)) for parts in lists}
+    is_short = all(len(name) <= LONGEST_LABEL for name in names)
+    if not is_short or len(set(names)) > len(combinations) or not _are_repeated(names, OFTEN):
+        return None
+    reason = f"{_counted(targets)} list {len(set(names))} labels"
+    return Choice("labels_set", reason=reason)
 
 
 def _as_labels(targets: Sequence[str]) -> Choice | None:

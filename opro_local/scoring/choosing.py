@@ -59,6 +59,12 @@ class Basis:
         return [example.target for example in self.examples]
 
     @property
+    def all_targets(self) -> list[str]:
+        """The distinct targets of all rows, those of the examples first."""
+        further = sorted({example.target for example in self.others})
+        return list(dict.fromkeys([*self.targets, *further]))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels that are given, or else the distinct targets."""
         return self.own_labels or _distinct(self.targets, self.others)
@@ -84,7 +90,7 @@ class Maker(NamedTuple):
     @property
     def reads_targets(self) -> bool:
         """Whether the targets take part in what the rule is."""
-        return "targets" in self.takes or "labels" in self.takes
+        return bool({"targets", "all_targets", "labels"} & set(self.takes))
 
 
 # Every rule by its name. To add one, write a function that returns a `Rule` and add its line here.
@@ -93,6 +99,7 @@ RULES: Mapping[str, Maker] = {
     "exact": Maker("rules:exact"),
     "exact_strict": Maker("rules:exact_strict"),
     "labels": Maker("rules:label_set", ("labels",)),
+    "labels_set": Maker("label_sets:labels_set", ("own_labels", "all_targets", "pattern")),
     "number": Maker("amounts:number", ("pattern", "targets")),
     "choice": Maker("rules:choice"),
     "boolean": Maker("rules:boolean", ("targets",)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
 from opro_local.models.offline import switch_off_network
@@ -62,15 +62,19 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
         ) from None
     read = {}
     for name, part in parts.items():
-        names = {
-            column: feature.names
-            for column, feature in part.features.items()
-            if hasattr(feature, "names")
-        }
+        kinds = {column: _item_feature(feature) for column, feature in part.features.items()}
+        names = {column: kind.names for column, kind in kinds.items() if hasattr(kind, "names")}
         read[SPLIT_NAMES.get(name, name)] = _arrow_table(
             tables[name], str(place / name), None if typed else names
         )
     return read
+
+
+def _item_feature(feature: Any) -> Any:
+    """The feature of a column's values, in a list that of its items."""
+    if isinstance(feature, list):
+        return feature[0] if feature else None
+    return getattr(feature, "feature", feature)
 
 
 def read_parquet(path: Path, typed: bool = False) -> Table:
@@ -152,9 +156,17 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
         features = (
             json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
         )
-        return {name: kind["names"] for name, kind in features.items() if "names" in kind}
+        kinds = {name: _innermost(kind) for name, kind in features.items()}
+        return {name: kind["names"] for name, kind in kinds.items() if "names" in kind}
     except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _innermost(kind: Any) -> Any:
+    """The kind of a column's values, in a list the kind of its items."""
+    if isinstance(kind, list):
+        return kind[0] if kind else {}
+    return kind.get("feature", kind)
 
 
 def _first_line(error: Exception) -> str:
@@ -191,6 +203,14 @@ def _arrow_table(
     )
 
 
+def _named(value: Any, names: Sequence[str]) -> str | None:
+    """The class, or the list of classes, that a cell names by number."""
+    if isinstance(value, list):
+        return text_of([names[one] for one in value])
+    # -1 marks a row without a label.
+    return names[value] if value is not None and value >= 0 else None
+
+
 def _cells(
     column: pyarrow.ChunkedArray, where: str, names: Sequence[str] | None
 ) -> list[str | None]:
@@ -199,9 +219,7 @@ def _cells(
     cells: list[str | None] = []
     try:
         for value in column.to_pylist():
-            # -1 marks a row without a label.
-            label = names[value] if names and value is not None and value >= 0 else None
-            cells.append(label if names else text_of(value))
+            cells.append(_named(value, names) if names else text_of(value))
     except (ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
         raise DataError(
             f"{where}: row {len(cells) + 1}: {_first_line(error)}", "write it as text"

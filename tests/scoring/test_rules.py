@@ -412,7 +412,11 @@ def test_gold_of_a_field():
 
 
 def test_every_line_of_the_table_of_rules_leads_to_a_function():
-    basis = {field.name for field in dataclasses.fields(Basis)} | {"targets", "labels"}
+    basis = {field.name for field in dataclasses.fields(Basis)} | {
+        "targets",
+        "all_targets",
+        "labels",
+    }
     for maker in RULES.values():
         assert callable(resolve_name(f"opro_local.scoring.{maker.place}"))
         assert basis.issuperset(maker.takes)

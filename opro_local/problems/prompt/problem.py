@@ -43,7 +43,7 @@ from opro_local.types import (
 CLASS_RULES = ("labels", "boolean", "choice")
 # Rules whose targets are what a whole answer looks like; elsewhere a target doesn't show how it is
 # come to.
-SHORT = ("labels", "boolean", "exact", "exact_strict", "contains", "json", "python")
+SHORT = ("labels", "labels_set", "boolean", "exact", "exact_strict", "contains", "json", "python")
 
 
 class PromptProblem:

@@ -43,6 +43,7 @@ from opro_local.types import Engine, Example, Role, Split
 # (paper section 5.1).
 ANSWER_TOKENS = {
     "labels": 32,
+    "labels_set": 128,
     # Labels that are numbers: they may turn out to be counted or worked out.
     "codes": 256,
     "boolean": 256,
