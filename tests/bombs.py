@@ -8,7 +8,7 @@ TEMPLATES = {
     "loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
     "product": "{{ 'x' * 10**9 }}",
     "list": "{{ ([0] * 10**9) | length }}",
-    "power": "{{ 10 ** 10 ** 8 }}",
+    "power": "{{ 10 ** (10 ** 9) }}",
     "modulo": "{{ '%0999999999d' % 1 }}",
     "format": "{{ '{:>999999999}'.format(1) }}",
     "center": "{{ 'x' | center(10**9) }}",

@@ -39,6 +39,7 @@ BUSY_SECONDS = 5.0
 AT_ONCE = 500  # keys in one question; SQLite's oldest limit on parameters is 999
 EVICTED_AT_ONCE = 5000  # rows in one transaction: other processes wait for it
 AFTER_EVICTION = 0.9  # of the cap: evicting at every batch would cost each of them a scan
+OTHERS_WRITE, OTHERS_ENTER = 0o022, 0o011  # of a mode: the group and everybody else
 TOUCH_SECONDS = 3600  # a use is noted once an hour: a hit must not cost a write
 
 
@@ -128,7 +129,9 @@ class Cache:
             return
         try:
             if self._connection is None:
-                self._connection = _opened(self._folder or place())
+                folder = self._folder or place()
+                _refuse_shared(folder)
+                self._connection = _opened(folder)
             work(self._connection)
         except (sqlite3.Error, OSError, StoreError) as error:
             self.close()
@@ -285,6 +288,31 @@ def _opened(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_shared(folder: Path) -> None:
+    """Refuse a cache that others may write: what they put in would be taken for a model's answers.
+
+    A row's digest tells damage, not forgery, as it needs no secret.
+
+    Raises:
+        StoreError: the folder or the file belongs to another user or is writable by others; a
+            folder that is not there is made, and is private.
+    """
+    file = folder / FILE
+    own, others_may_enter = os.geteuid(), False
+    for path in (folder, file):
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            continue
+        if there.st_uid not in (own, 0):
+            raise StoreError(f"{path}: belongs to another user", "name a folder in OPRO_CACHE")
+        # Who can't enter the folder can't write the file, whatever its permissions.
+        if there.st_mode & OTHERS_WRITE and (path == folder or others_may_enter):
+            hint = f"chmod go-w {folder}, then opro-local cache clear"
+            raise StoreError(f"{path}: others may write there", hint)
+        others_may_enter = bool(there.st_mode & OTHERS_ENTER)
 
 
 def _total(connection: sqlite3.Connection) -> tuple[int, int]:
