@@ -5,7 +5,7 @@ import opro_local
 result = opro_local.optimize(
     "mails.csv", input="text", target="label", model="./Qwen2.5-7B-Instruct", run="runs/a"
 )
-print(result["best"]["text"], result["test"]["difference"], result["verdict"])
+print(result.best.text, result.test.difference, result.verdict)
 """
 
 from importlib import import_module

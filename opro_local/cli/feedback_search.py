@@ -10,7 +10,7 @@ import typer
 
 from opro_local.cli.feedback_options import STORE, FeedbackOption, ShareOption, StoreOptions
 from opro_local.cli.grouping import grouped
-from opro_local.cli.options import InputOption, RunOptions, TargetOption
+from opro_local.cli.options import InputOption, ModelOptions, RunOptions, TargetOption
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -43,15 +43,7 @@ class Logged:
 @grouped
 def reoptimize(
     *,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", help="A folder (./x), an imported model or a repository id on disk."
-        ),
-    ],
-    optimizer: Annotated[
-        str | None, typer.Option(help="Another model to write the prompts.")
-    ] = None,
+    models: ModelOptions,
     fresh: FreshRows,
     logged: Logged,
     anyway: Annotated[
@@ -71,7 +63,7 @@ def reoptimize(
 
     Terms(share=share)  # a wrong share is told now, not after the search
     store = StoreOptions(feedback, options.as_json)
-    tables = _tables(fresh, model, optimizer)
+    tables = _tables(fresh, models)
     with store.opened() as opened:
         config, left_out = reoptimizing.plan(
             opened, tables, options.overrides(), logged.starts, logged.rows
@@ -92,13 +84,13 @@ def reoptimize(
     store.show(record, [*result.summary, *without, *ended])
 
 
-def _tables(fresh: FreshRows, model: str, optimizer: str | None) -> dict[str, dict[str, Any]]:
+def _tables(fresh: FreshRows, models: ModelOptions) -> dict[str, dict[str, Any]]:
     """The config's tables for the search."""
     data = None if fresh.data is None else str(fresh.data)
     return {
         "task": {"data": data, "input": fresh.input_, "target": fresh.target},
-        "scorer": {"model": model},
-        "optimizer": {"model": optimizer or ""},
+        "scorer": {"model": models.model},
+        **models.optimizer_table,
     }
 
 

@@ -70,6 +70,26 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """One model for both roles, or another one to write the prompts."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="A folder (./x), an imported model or a repository id on disk."
+        ),
+    ]
+    optimizer: Annotated[
+        str | None, typer.Option("--optimizer", help="Another model to write the prompts.")
+    ] = None
+
+    @property
+    def optimizer_table(self) -> dict[str, dict[str, Any]]:
+        """The config's section of the optimizer; an empty name stands for the scorer's model."""
+        return {"optimizer": {"model": self.optimizer or ""}}
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigOptions:
     """What is asked: a config file, or the user's own rows and one model."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opro_local.cli.grouping import grouped
-from opro_local.cli.options import CONFIG, JsonOption, RunOptions, read_config, tables
+from opro_local.cli.options import CONFIG, JsonOption, ModelOptions, RunOptions, read_config, tables
 from opro_local.cli.visible import visible
 from opro_local.errors import UsageError
 
@@ -55,15 +55,7 @@ def optimize(
     data: Annotated[Path, typer.Option("--data", help="CSV, JSONL, Parquet or a datasets folder.")],
     input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
     target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", help="A folder (./x), an imported model or a repository id on disk."
-        ),
-    ],
-    optimizer: Annotated[
-        str | None, typer.Option(help="Another model to write the prompts.")
-    ] = None,
+    models: ModelOptions,
     prompt: Annotated[
         list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")
     ] = None,
@@ -76,7 +68,7 @@ def optimize(
     """
     from opro_local.config import reading
 
-    made = tables(data, input_, target, model) | {"optimizer": {"model": optimizer or ""}}
+    made = tables(data, input_, target, models.model) | models.optimizer_table
     if prompt:
         made["search"] = {"seeds": prompt}
     _execute(reading.build(made, options.overrides()), options)

@@ -5,10 +5,14 @@ sound.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from opro_local.cli.grouping import grouped
+from opro_local.cli.options import InputOption, JsonOption, TargetOption
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
@@ -26,14 +30,35 @@ DirOption = Annotated[
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Your own table, or the YAML file of harness.")
 ]
-InputOption = Annotated[str | None, typer.Option("--input", help="The column that is asked.")]
-TargetOption = Annotated[
-    str | None, typer.Option("--target", help="The column with the right answer.")
-]
 RuleOption = Annotated[
     str, typer.Option("--rule", help="Another scoring rule than the task's own.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """Which task, and where its rows are."""
+
+    name: NameArgument = "table"
+    data_dir: DirOption = None
+    data: DataOption = None
+    input_: InputOption = None
+    target: TargetOption = None
+    rule: RuleOption = "auto"
+
+    def settings(self) -> TaskSettings:
+        """The section [task] of a config. Raises UsageError."""
+        from opro_local.config import reading
+
+        paths = {"data_dir": self.data_dir, "data": self.data}
+        table: dict[str, Any] = {
+            "name": self.name,
+            "input": self.input_,
+            "target": self.target,
+            "rule": self.rule,
+        }
+        table |= {key: str(path) for key, path in paths.items() if path is not None}
+        return reading.build({"task": table}).task
 
 
 @app.command("list")
@@ -54,13 +79,10 @@ def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+@grouped
 def show(
-    name: NameArgument = "table",
-    data_dir: DirOption = None,
-    data: DataOption = None,
-    input_: InputOption = None,
-    target: TargetOption = None,
-    rule: RuleOption = "auto",
+    *,
+    task: TaskOptions,
     row: Annotated[
         int, typer.Option("--row", help="Which row of train, from 0; of test if there is no train.")
     ] = 0,
@@ -72,7 +94,7 @@ def show(
     """
     from opro_local.runs.inspection import describe
 
-    found = describe(_settings(name, data_dir, data, input_, target, rule), row)
+    found = describe(task.settings(), row)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -90,15 +112,8 @@ def show(
 
 
 @app.command()
-def validate(
-    name: NameArgument = "table",
-    data_dir: DirOption = None,
-    data: DataOption = None,
-    input_: InputOption = None,
-    target: TargetOption = None,
-    rule: RuleOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
+@grouped
+def validate(*, task: TaskOptions, as_json: JsonOption = False) -> None:
     """Check that every row loads and that its own answer scores 1. `all` takes every benchmark in
     the folder.
 
@@ -108,14 +123,15 @@ def validate(
     from opro_local.runs.inspection import validate as check
     from opro_local.runs.inspection import validate_all
 
-    if name == "all" and data_dir is None:
+    is_all = task.name == "all"
+    if is_all and task.data_dir is None:
         raise UsageError("validate all needs a folder", "give --data-dir")
-    if name == "all":
-        found = validate_all(str(data_dir))
+    if is_all:
+        found = validate_all(str(task.data_dir))
     else:
-        found = [check(_settings(name, data_dir, data, input_, target, rule)) | {"error": None}]
+        found = [check(task.settings()) | {"error": None}]
     if as_json:
-        typer.echo(json.dumps(found if name == "all" else found[0], indent=2))
+        typer.echo(json.dumps(found if is_all else found[0], indent=2))
     else:
         _print(found)
     if errors := [one["error"] for one in found if one["error"]]:
@@ -134,20 +150,3 @@ def _print(found: list[dict[str, Any]]) -> None:
         typer.echo(f"{one['name']:48} {state}{unchecked}")
         for row in one["wrong"]:
             typer.echo(f"  {row['where']}: {row['target'][:60]!r}: {row['why']}")
-
-
-def _settings(
-    name: str,
-    data_dir: Path | None,
-    data: Path | None,
-    input_: str | None,
-    target: str | None,
-    rule: str,
-) -> TaskSettings:
-    from opro_local.config import reading
-
-    values = {"name": name, "input": input_, "target": target, "rule": rule}
-    paths = {
-        key: str(path) for key, path in (("data_dir", data_dir), ("data", data)) if path is not None
-    }
-    return reading.build({"task": values | paths}).task
