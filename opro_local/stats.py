@@ -7,6 +7,7 @@ deciding.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,12 +223,31 @@ def optimism_of_best(values: np.ndarray, draws: int = 400) -> float:
     Returns:
         The optimism, 0 or above.
     """
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        sums: np.ndarray = weights @ values.T.astype(float)
+        return sums / weights.sum(axis=1, keepdims=True)
+
     k, n = values.shape
+    return optimism_by_halves(means, k, n, draws)
+
+
+def optimism_by_halves(
+    measure: Callable[[np.ndarray], np.ndarray], k: int, n: int, draws: int = 400
+) -> float:
+    """`optimism_of_best` for any figure of rows.
+
+    Args:
+        measure: from weights, shape (draws, n), each 0 or 1, to the figure of every prompt on the
+            rows of weight 1, shape (draws, k).
+        k: prompts.
+        n: rows.
+        draws: random halves.
+    """
     if k < 2 or n < 4:
         return 0.0
     rng = np.random.default_rng(0)
     chosen = np.argsort(rng.random((draws, n)), axis=1) < n // 2
-    inside = chosen @ values.T.astype(float) / (n // 2)
-    outside = ~chosen @ values.T.astype(float) / (n - n // 2)
+    inside, outside = measure(chosen), measure(~chosen)
     at = np.arange(draws), inside.argmax(axis=1)
     return max(0.0, float((inside[at] - outside[at]).mean()) / math.sqrt(2))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -203,12 +203,33 @@ class ReadAnswers:
     parsed: tuple[str | None, ...] | None = field(default=None, repr=False)
 
 
+class RowMeasure(Protocol):
+    """What makes one figure of many rows where that is not their mean (scoring/metrics.py)."""
+
+    @property
+    def name(self) -> str:
+        """What the figure is called."""
+
+    @property
+    def low(self) -> float:
+        """The least it can be; the most is 1."""
+
+    def value(self) -> float:
+        """The figure of all its rows."""
+
+    def on(self, places: np.ndarray) -> Self:
+        """The same of the rows at these places."""
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """The same of its rows and those of the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a solution earned. Larger is better; accuracies lie in [0, 1].
 
     Attributes:
-        value: the mean of `values`.
+        value: the mean of `values`, or where there is a measure, what it says of all rows.
         values: shape (n,), one score per example in the split's order; shape (1,) where there are
             no examples.
         rows: which examples of the split were scored, ascending, where not all were; None for all.
@@ -218,6 +239,7 @@ class Score:
         metrics: further figures, by name, that are shown next to the value, such as "strict", the
             value when only marked answers count.
         read: what was read in the answers; None where the problem has no answers to read.
+        measure: what makes the value of the rows, if that is not their mean.
     """
 
     value: float
@@ -228,6 +250,18 @@ class Score:
     metrics: Mapping[str, float] = field(default_factory=dict)
     rows: np.ndarray | None = field(default=None, repr=False)
     read: ReadAnswers | None = field(default=None, repr=False)
+    measure: RowMeasure | None = field(default=None, repr=False)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean of what the rows earned, whatever is optimized."""
+        return self.value if self.measure is None else float(self.values.mean(dtype=np.float64))
+
+    def value_on(self, places: np.ndarray) -> float:
+        """The value on the rows at these places of `values`."""
+        if self.measure is None:
+            return float(self.values[places].mean(dtype=np.float64))
+        return self.measure.on(places).value()
 
     @property
     def n(self) -> int:

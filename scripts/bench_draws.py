@@ -167,7 +167,7 @@ def halved(one: Recording, among: np.ndarray, rng: np.random.Generator) -> tuple
     while (rows := racing.part(done, total)) and done + rows < total:
         done += rows
         table = one.scores["train"][left][:, order[:done]]
-        left = left[~racing.halved(table)]
+        left = left[~racing.halved(table.mean(axis=1))]
     return left, racing.cost(len(among), total)
 
 

@@ -130,7 +130,7 @@ def _prompts_table(outcome: EvaluationOutcome) -> Table:
         table.add_row(
             str(prompt.number),
             *_accuracy(figures),
-            *(_share(figures.metrics.get(name)) for name in further),
+            *(_further(figures, name) for name in further),
             str(figures.extraction_failures),
             str(figures.truncated),
             f"{prompt.tokens:,}",
@@ -188,8 +188,19 @@ def _sides(splits: Mapping[str, SplitResult | None]) -> list[Side]:
 
 
 def _metrics(figures: Sequence[Figures]) -> list[str]:
-    """The further figures that have a column, where one of them has some."""
-    return [name for name in ("strict", "agreement") if any(name in own.metrics for own in figures)]
+    """The further figures that have a column, where one of them has some; what was optimized goes
+    first.
+    """
+    optimized = dict.fromkeys(own.metric.name for own in figures if own.metric)
+    further = ("strict", "agreement")
+    return [*optimized, *(name for name in further if any(name in own.metrics for own in figures))]
+
+
+def _further(figures: Figures, name: str) -> str:
+    """A further figure by its column's name."""
+    if figures.metric and figures.metric.name == name:
+        return f"{100 * figures.metric.value:.1f}"
+    return _share(figures.metrics.get(name))
 
 
 def _share(value: float | None) -> str:
@@ -207,7 +218,7 @@ def _table(sides: Sequence[Side], shares: bool, alpha: float) -> Table:
     for split, role, figures in sides:
         table.add_row(
             *(Text(split), Text(role), *_accuracy(figures)),
-            *(_share(figures.metrics.get(name)) for name in further),
+            *(_further(figures, name) for name in further),
             *(str(figures.n), str(figures.extraction_failures), str(figures.truncated)),
         )
     return table

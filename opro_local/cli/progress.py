@@ -29,6 +29,7 @@ from opro_local.runs.events import (
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
+from opro_local.search.trajectory import Entry
 
 PLAIN_SECONDS = 30.0
 
@@ -138,6 +139,7 @@ class _Progress:
         best_shown = self._shown(self._best[0])
         self.say(
             f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}"
+            f"{_metric_of(train[0])}"
         )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
@@ -146,7 +148,10 @@ class _Progress:
             count = len(entry.solution.demonstrations)
             shown = f"  [{worked_examples(count)}]" if count else ""
             part = f"  (on {entry.score.n} rows)" if entry.partial else ""
-            self.say(f"  {self._shown(entry.score.value):>7}  {text}{shown}{part}{close}")
+            score = f"{self._shown(entry.score.value):>7}"
+            if entry.score.measure:
+                score += f" (accuracy {self._shown(entry.score.accuracy)})"
+            self.say(f"  {score}  {text}{shown}{part}{close}")
 
     def _close_step(self, step: int) -> None:
         now = time.monotonic()
@@ -177,6 +182,11 @@ class _Progress:
             return ""
         typical = sorted(self._step_seconds)[len(self._step_seconds) // 2]
         return f" | about {remaining * typical / 60:.1f} min of search left"
+
+
+def _metric_of(entry: Entry) -> str:
+    """What a score is called, after it; "" where it is the accuracy."""
+    return f" {entry.score.measure.name}" if entry.score.measure else ""
 
 
 class _Quiet:

@@ -83,6 +83,9 @@ class TaskSettings(Section):
     labels: tuple[str, ...] = Field(
         (), description="The labels there are; none: the distinct targets."
     )
+    metric: Annotated[str, Facts(added=True)] = Field(
+        "accuracy", description="What is optimized: accuracy, or a figure of the classes."
+    )
     pattern: Annotated[str | None, Facts(path="function")] = Field(
         None, description="What a rule needs: an expression, a function or a field's path."
     )

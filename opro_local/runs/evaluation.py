@@ -26,10 +26,11 @@ from opro_local.runs.figures import (
     no_classes,
 )
 from opro_local.runs.winner import Winner
+from opro_local.scoring import comparison
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.stats import Difference
-from opro_local.types import Split
+from opro_local.types import Score, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +220,8 @@ def summarize(
         baseline=ended.baseline.text,
         best=Winner(ended.best.text, ended.best.key),
         prompts=tuple(prompts),
-        pairs=pairs(values, alpha),
-        optimism=stats.optimism_of_best(values),
+        pairs=pairs([entry.score for entry in entries], alpha),
+        optimism=comparison.optimism_of_best([entry.score for entry in entries]),
         equal_p_value=_equal(values),
         smallest_difference=stats.smallest_difference(values.shape[1], alpha=alpha),
         alpha=alpha,
@@ -229,16 +230,17 @@ def summarize(
     return replace(outcome, summary=words(outcome))
 
 
-def pairs(values: np.ndarray, alpha: float) -> tuple[PairDifference, ...]:
+def pairs(scores: Sequence[Score], alpha: float) -> tuple[PairDifference, ...]:
     """Every pair of prompts compared on the same rows; `p_holm` is corrected for their number.
 
     Args:
-        values: shape (prompts, n).
+        scores: of the prompts.
+        alpha: 1 - the level of intervals.
     """
-    numbers = list(itertools.combinations(range(len(values)), 2))
+    numbers = list(itertools.combinations(range(len(scores)), 2))
     if not numbers:
         return ()
-    differences = [stats.paired_difference(values[b], values[a], alpha) for a, b in numbers]
+    differences = [comparison.difference(scores[b], scores[a], alpha) for a, b in numbers]
     corrected = stats.holm(np.array([difference.p_value for difference in differences]))
     return tuple(
         PairDifference(a + 1, b + 1, difference, float(p))

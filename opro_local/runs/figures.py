@@ -12,6 +12,7 @@ from typing import Any
 
 from opro_local import stats
 from opro_local.runs.gain import GainParts
+from opro_local.scoring import comparison
 from opro_local.scoring.classes import ClassFigures
 from opro_local.stats import Difference
 from opro_local.types import Score, Split
@@ -19,7 +20,7 @@ from opro_local.types import Score, Split
 # `evaluation.alpha` of results that were written before they named it.
 FORMER_ALPHA = 0.05
 
-NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated", "classes")
+NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated", "classes", "metric")
 # A score on a split, by class; None where its answers are no classes, or were not kept.
 ClassesOf = Callable[[Split, Score], ClassFigures | None]
 
@@ -27,6 +28,31 @@ ClassesOf = Callable[[Split, Score], ClassFigures | None]
 def no_classes(split: Split, score: Score) -> ClassFigures | None:
     """Of a problem whose answers are no classes."""
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFigures:
+    """What `task.metric` says of a prompt where it is not accuracy.
+
+    Attributes:
+        name: the metric's.
+        value: what was optimized.
+        interval: of the value, at the run's level; None in a run that has not ended.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        bounds = {} if self.interval is None else {"interval": list(self.interval)}
+        return {"name": self.name, "value": self.value, **bounds}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> MetricFigures:
+        """What `to_json` wrote."""
+        return cls(record["name"], record["value"], _pair(record.get("interval")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +68,7 @@ class Figures:
         truncated: answers that were cut at the token limit.
         metrics: further figures, such as "strict".
         classes: how each class fares; None where the answers are no classes, and on train.
+        metric: what was optimized, where that is not accuracy.
     """
 
     accuracy: float
@@ -51,6 +78,12 @@ class Figures:
     truncated: int
     metrics: Mapping[str, float]
     classes: ClassFigures | None = None
+    metric: MetricFigures | None = None
+
+    @property
+    def value(self) -> float:
+        """What was optimized."""
+        return self.accuracy if self.metric is None else self.metric.value
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -61,13 +94,14 @@ class Figures:
             "extraction_failures": self.extraction_failures,
             "truncated": self.truncated,
             **self.metrics,
+            **({} if self.metric is None else {"metric": self.metric.to_json()}),
             **({} if self.classes is None else {"classes": self.classes.to_json()}),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Figures:
         """What `to_json` wrote."""
-        classes = record.get("classes")
+        classes, metric = record.get("classes"), record.get("metric")
         return cls(
             accuracy=record["accuracy"],
             n=record["n"],
@@ -76,19 +110,25 @@ class Figures:
             truncated=record["truncated"],
             metrics={name: value for name, value in record.items() if name not in NAMED},
             classes=ClassFigures.from_json(classes) if classes else None,
+            metric=MetricFigures.from_json(metric) if metric else None,
         )
 
 
 def figures_of(score: Score, alpha: float, classes: ClassFigures | None = None) -> Figures:
     """A score as results show it, with an interval at the level 1 - alpha."""
+    metric = None
+    if score.measure is not None:
+        bounds = comparison.interval(score, alpha)
+        metric = MetricFigures(score.measure.name, score.value, bounds)
     return Figures(
-        accuracy=score.value,
+        accuracy=score.accuracy,
         n=score.n,
         interval=stats.mean_interval(score.values, alpha),
         extraction_failures=score.failures,
         truncated=score.truncated,
         metrics=dict(score.metrics),
         classes=classes,
+        metric=metric,
     )
 
 
@@ -98,11 +138,13 @@ class SplitResult:
 
     Attributes:
         baseline, best: what each earned.
-        difference: best minus baseline on the same rows; None on other splits than test.
+        difference: best minus baseline on the same rows, in what was optimized; None on other
+            splits than test.
         smallest_difference: what is usually told from noise with so many rows, in [0, 1]; None on
             other splits than test.
-        gain: what the difference is made of; None on other splits than test, and where no answers
-            are read.
+        accuracy_difference: the same in accuracy, where that was not what was optimized.
+        gain: what the difference in accuracy is made of; None on other splits than test, and where
+            no answers are read.
     """
 
     baseline: Figures
@@ -110,6 +152,7 @@ class SplitResult:
     difference: Difference | None = None
     smallest_difference: float | None = None
     gain: GainParts | None = None
+    accuracy_difference: Difference | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -120,6 +163,8 @@ class SplitResult:
         if self.difference is not None:
             sides["difference"] = difference_to_json(self.difference)
             sides["smallest_difference"] = self.smallest_difference
+        if self.accuracy_difference is not None:
+            sides["accuracy_difference"] = difference_to_json(self.accuracy_difference)
         if self.gain is not None:
             sides["gain"] = self.gain.to_json()
         return sides
@@ -128,12 +173,14 @@ class SplitResult:
     def from_json(cls, record: Mapping[str, Any]) -> SplitResult:
         """What `to_json` wrote."""
         difference, gain = record.get("difference"), record.get("gain")
+        in_accuracy = record.get("accuracy_difference")
         return cls(
             baseline=Figures.from_json(record["baseline"]),
             best=Figures.from_json(record["best"]),
             difference=difference_from_json(difference) if difference else None,
             smallest_difference=record.get("smallest_difference"),
             gain=GainParts.from_json(gain) if gain else None,
+            accuracy_difference=difference_from_json(in_accuracy) if in_accuracy else None,
         )
 
 

@@ -77,10 +77,10 @@ def gain_parts(best: Score, baseline: Score) -> GainParts | None:
     )
 
 
-def gain_words(parts: GainParts) -> str:
-    """The two parts in a sentence."""
+def gain_words(parts: GainParts, of_what: str = "") -> str:
+    """The two parts in a sentence; `of_what` says in what the difference is."""
     return (
-        f"Of the difference, {100 * parts.format:+.1f} points are format (answers unread or cut "
-        f"with one prompt and read with the other: {parts.format_rows} rows) and "
+        f"Of the difference{of_what}, {100 * parts.format:+.1f} points are format (answers unread "
+        f"or cut with one prompt and read with the other: {parts.format_rows} rows) and "
         f"{100 * parts.content:+.1f} points content (read with both: {parts.content_rows} rows)."
     )

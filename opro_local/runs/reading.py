@@ -5,6 +5,7 @@ For: `list` and `show`. Not for: anything that writes, or that needs a model.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from opro_local.errors import DamageError, StoreError
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
-from opro_local.runs.figures import Figures, SplitResult
+from opro_local.runs.figures import Figures, MetricFigures, SplitResult
 from opro_local.runs.lock import is_held
 from opro_local.runs.result import rejection_counts
 from opro_local.runs.run_result import RunProgress, RunResult
@@ -143,16 +144,22 @@ def _so_far(opened: store.Store, state: str) -> RunProgress:
 
 def _figures(row: dict[str, Any], shares: bool) -> Figures:
     """What is known of a stored score, of whatever scale."""
-    n, interval = row["n"], None
+    n, interval, accuracy = row["n"], None, row["score"]
+    metric = None
+    measured = json.loads(row["fingerprint"])[-1]
+    if isinstance(measured, dict):
+        metric = MetricFigures(measured["metric"], accuracy, None)
+        accuracy = measured["accuracy"]
     if shares:
         # Stores of earlier builds don't say whether scores are shares.
-        total = min(n, max(0.0, row["score"] * n))
+        total = min(n, max(0.0, accuracy * n))
         interval = share_interval(total, n)
     return Figures(
-        accuracy=row["score"],
+        accuracy=accuracy,
         n=n,
         interval=interval,
         extraction_failures=row["extraction_failures"],
         truncated=row["truncated"],
         metrics={},
+        metric=metric,
     )

@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from opro_local import stats
 from opro_local.runs.figures import (
     ClassesOf,
     Figures,
     Leader,
+    MetricFigures,
     OperatorFigures,
     SplitResult,
     figures_of,
@@ -25,6 +24,7 @@ from opro_local.runs.figures import (
 from opro_local.runs.gain import gain_parts, gain_words
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
+from opro_local.scoring import comparison
 from opro_local.scoring.classes import ClassFigures
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
@@ -78,9 +78,7 @@ def optimism(trajectory: Trajectory) -> float:
 
     Solutions scored on a part of the rows are left out, as they can't be chosen.
     """
-    return stats.optimism_of_best(
-        np.stack([e.score.values for e in trajectory.entries if not e.partial])
-    )
+    return comparison.optimism_of_best([e.score for e in trajectory.entries if not e.partial])
 
 
 def leaders(trajectory: Trajectory, alpha: float) -> tuple[Leader, ...]:
@@ -162,18 +160,53 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
             *_train_words(outcome),
             "There is no test split: nothing is known about rows the search has not seen.",
         )
-    low, high = (round(100 * bound, 1) for bound in test.difference.interval)
     n, least = test.best.n, round(100 * test.smallest_difference)
+    of_what = "" if test.best.metric is None else " in accuracy"
     return (
-        f"On {n} test rows: baseline {percent(test.baseline)}, best {percent(test.best)}, "
-        f"difference {100 * test.difference.value:+.1f} points, {level(outcome.alpha)} "
-        f"{low:+} to {high:+}, p = {test.difference.p_value:.2g}.",
+        *_difference_words(test, test.difference, outcome.alpha),
         *_verdict_words(outcome),
-        f"With {n} rows, differences under about {least} points are usually not told from noise.",
+        f"With {n} rows, differences{of_what} under about {least} points are usually not told from "
+        "noise.",
         *_class_words(test),
         *_train_words(outcome),
         *_leader_words(outcome),
     )
+
+
+def _difference_words(
+    test: SplitResult, difference: stats.Difference, alpha: float
+) -> tuple[str, ...]:
+    """Baseline, best and their difference on test: in what was optimized, and in accuracy."""
+    rows = f"On {test.best.n} test rows"
+    in_accuracy = test.accuracy_difference or difference
+    accuracy = (
+        f"baseline {percent(test.baseline)}, best {percent(test.best)}, "
+        f"{_points(in_accuracy, alpha)}."
+    )
+    if test.baseline.metric is None or test.best.metric is None:
+        return (f"{rows}: {accuracy}",)
+    baseline, best = test.baseline.metric, test.best.metric
+    return (
+        f"{rows} {best.name}, which was optimized: baseline {_metric(baseline)}, best "
+        f"{_metric(best)}, {_points(difference, alpha)}.",
+        f"Accuracy: {accuracy}",
+    )
+
+
+def _points(difference: stats.Difference, alpha: float) -> str:
+    low, high = (round(100 * bound, 1) for bound in difference.interval)
+    return (
+        f"difference {100 * difference.value:+.1f} points, {level(alpha)} {low:+} to {high:+}, "
+        f"p = {difference.p_value:.2g}"
+    )
+
+
+def _metric(figures: MetricFigures) -> str:
+    """A metric with its interval: "61.3 (52 to 70)"."""
+    if figures.interval is None:
+        return f"{100 * figures.value:.1f}"
+    low, high = (100 * bound for bound in figures.interval)
+    return f"{100 * figures.value:.1f} ({low:.0f} to {high:.0f})"
 
 
 def _verdict_words(outcome: SearchOutcome) -> list[str]:
@@ -183,8 +216,10 @@ def _verdict_words(outcome: SearchOutcome) -> list[str]:
         advice = " Keep your first prompt."
     lines = [f"Verdict: {outcome.verdict}.{advice}"]
     test = outcome.test
-    if test and test.difference and test.difference.value and test.gain:
-        lines.append(gain_words(test.gain))
+    if test and test.gain:
+        in_accuracy = test.accuracy_difference or test.difference
+        if in_accuracy and in_accuracy.value:
+            lines.append(gain_words(test.gain, " in accuracy" if test.accuracy_difference else ""))
     return lines
 
 
@@ -235,8 +270,8 @@ def _leader_words(outcome: SearchOutcome) -> list[str]:
     ]
     if len(chosen) < 2:
         return []
-    train = 100 * sum(leader.train.accuracy for leader in chosen) / len(chosen)
-    held_out = 100 * sum(leader.validation.accuracy for leader in chosen) / len(chosen)
+    train = 100 * sum(leader.train.value for leader in chosen) / len(chosen)
+    held_out = 100 * sum(leader.validation.value for leader in chosen) / len(chosen)
     return [
         f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected "
         f"on, and {held_out:.1f} % on "
@@ -286,6 +321,12 @@ class _Pairs:
         )
         return SplitResult(baseline, best)
 
+    def _in_accuracy(self, best: Score, baseline: Score) -> stats.Difference | None:
+        """The difference in accuracy, where that is not what was optimized."""
+        if best.measure is None:
+            return None
+        return stats.paired_difference(best.values, baseline.values, self.alpha)
+
     def test(self) -> SplitResult | None:
         """Their figures on test, with the paired test between them."""
         pair, sides = self.scores("test"), self.result("test")
@@ -294,7 +335,8 @@ class _Pairs:
         baseline, best = pair
         return replace(
             sides,
-            difference=stats.paired_difference(best.values, baseline.values, self.alpha),
+            difference=comparison.difference(best, baseline, self.alpha),
+            accuracy_difference=self._in_accuracy(best, baseline),
             smallest_difference=stats.smallest_difference(best.n, alpha=self.alpha),
             gain=gain_parts(best, baseline),
         )

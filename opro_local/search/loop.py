@@ -16,11 +16,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from opro_local import stats
 from opro_local.config.search import SearchSettings
 from opro_local.errors import DataError
+from opro_local.scoring import comparison
 from opro_local.search.proposing import Proposer
 from opro_local.search.schedules.schedule import Schedule, make_schedule
 from opro_local.search.similarity import Similarity
@@ -171,7 +169,7 @@ def _choose(
 ) -> Solution:
     """The best of the finalists that validation confirms, or the baseline where it confirms none.
 
-    They are ranked by their mean over the rows of train and validation together, which is less
+    They are ranked by their value on the rows of train and validation together, which is less
     noisy than that of either. But train is what they were selected on; so only validation says
     whether one is better than the baseline: its one-sided p-value must not be above `doubt`, or,
     where rows are too few for that, above the least there is.
@@ -182,8 +180,7 @@ def _choose(
     }
 
     def pooled(solution: Solution) -> float:
-        values = np.concatenate([train[solution].values, held_out[solution].values])
-        return float(values.mean(dtype=np.float64))
+        return comparison.pooled([train[solution], held_out[solution]])
 
     # Of equals the one that is better on validation stands first: luck on train is what it was
     # selected by.
@@ -194,7 +191,7 @@ def _choose(
     for solution in measured:
         if solution == baseline:
             break
-        gain = stats.paired_difference(held_out[solution].values, held_out[baseline].values)
+        gain = comparison.difference(held_out[solution], held_out[baseline])
         if gain.value > 0 and gain.p_value / 2 <= max(doubt, 0.5 ** held_out[solution].n):
             return solution
     return baseline

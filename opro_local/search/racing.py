@@ -90,7 +90,7 @@ def beaten(values: np.ndarray, incumbent: np.ndarray, total: int, alpha: float) 
     return out
 
 
-def halved(values: np.ndarray) -> np.ndarray:
+def halved(figures: np.ndarray) -> np.ndarray:
     """Which solutions of a race are not in the better half of those that are left (sequential
     halving).
 
@@ -98,14 +98,14 @@ def halved(values: np.ndarray) -> np.ndarray:
     candidates many.
 
     Args:
-        values: shape (solutions, n); NaN from where a solution was dropped.
+        figures: shape (solutions,), what each earned so far; NaN for those dropped.
 
     Returns:
         Shape (solutions,), bool; true for those dropped before. Of equals the earlier ones stay.
     """
-    out = np.isnan(values[:, -1])
+    out = np.isnan(figures)
     left = np.flatnonzero(~out)
-    order = left[np.argsort(-values[left].mean(axis=1), kind="stable")]
+    order = left[np.argsort(-figures[left], kind="stable")]
     out[order[(len(left) + 1) // 2 :]] = True
     return out
 
@@ -166,12 +166,15 @@ def joined(parts: Sequence[Score], order: np.ndarray) -> Score:
     metrics = {}
     for name in parts[0].metrics:
         metrics[name] = sum(part.metrics[name] * part.n for part in parts) / len(values)
+    measures = [part.measure for part in parts if part.measure is not None]
+    measure = measures[0].joined(measures[1:]).on(np.argsort(drawn)) if measures else None
     return Score(
-        float(values.mean(dtype=np.float64)),
+        float(values.mean(dtype=np.float64)) if measure is None else measure.value(),
         values[np.argsort(drawn)],
         sum(part.failures for part in parts),
         sum(part.truncated for part in parts),
         sum(part.tokens for part in parts),
         metrics,
         None if len(values) == len(order) else np.sort(drawn),
+        measure=measure,
     )

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -185,8 +185,8 @@ class Trajectory:
 
         The part is compared with the reference on the same rows, so that easy or hard ones among
         them mislead nobody: the reference's whole score plus the difference there (the difference
-        estimator of survey sampling), within [0, 1]. Entries scored on different parts can be
-        ranked by it.
+        estimator of survey sampling), within what it can be. Entries scored on different parts can
+        be ranked by it.
         """
         score, best = entry.score, self.reference
         if score.rows is None or best is None:
@@ -194,9 +194,10 @@ class Trajectory:
         # The solutions of a race share their rows, so the same ones are mostly asked for again.
         rows, there = self._reference_on
         if rows is not score.rows:
-            there = float(best.score.values[score.rows].mean(dtype=np.float64))
+            there = best.score.value_on(score.rows)
             self._reference_on = (score.rows, there)
-        return min(1.0, max(0.0, best.score.value + score.value - there))
+        low = 0.0 if score.measure is None else score.measure.low
+        return min(1.0, max(low, best.score.value + score.value - there))
 
     def top(self, k: int, exploration: float = 0.0, among: Among = "standing") -> list[Entry]:
         """The k best train entries by their estimates, best first; of equals the earlier one is
@@ -340,7 +341,10 @@ def fingerprint(entry: Entry) -> str:
     ).hexdigest()
     score = entry.score
     # An entry scored on all rows says nothing of rows, so that digests of stored runs stay.
-    part = [] if score.rows is None else [score.rows.tolist(), entry.dropped]
+    part: list[Any] = [] if score.rows is None else [score.rows.tolist(), entry.dropped]
+    # Nor does one whose value is the mean of its rows say what that is.
+    if score.measure is not None:
+        part.append({"metric": score.measure.name, "accuracy": score.accuracy})
     place = [entry.split, entry.step, entry.position, entry.solution.key]
     counts = [score.n, score.failures, score.truncated]
     return json.dumps([*place, repr(score.value), *counts, values, *part])

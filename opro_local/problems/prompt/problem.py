@@ -21,6 +21,7 @@ from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.demonstrations import Demonstrations
 from opro_local.problems.prompt.generic import generic, labels_of
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
+from opro_local.problems.prompt.row_classes import row_classes
 from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
@@ -33,6 +34,7 @@ from opro_local.types import (
     Prompt,
     ReadAnswers,
     Request,
+    RowMeasure,
     Sampling,
     Score,
     Solution,
@@ -89,6 +91,7 @@ class PromptProblem:
         for seed in config.search.starts:
             for key, answer in zip_longest(seed.demonstrations, seed.answers):
                 self.demonstrations.give(key, answer)
+        self._classes = row_classes(config.task, rule, rows)
         self.labels = labels_of(row.target for row in rows.get("train", ()))
         # Digits in an instruction may be an answer where targets are numbers (paper, section 5.1).
         self._filters = filters(config, numeric=rule.name == "number")
@@ -114,7 +117,10 @@ class PromptProblem:
     ask_optimizer = staticmethod(ask_once)
 
     def format_score(self, value: float) -> str | None:
-        """As the paper shows accuracies (see metaprompt.show_score)."""
+        """As the paper shows accuracies (see metaprompt.show_score), MCC below 0 with its sign."""
+        if value < 0:
+            shown = show_score(min(1.0, -value), self._config.search.buckets)
+            return None if shown is None else f"-{shown}"
         return show_score(value, self._config.search.buckets)
 
     def evaluate(
@@ -148,7 +154,12 @@ class PromptProblem:
         if split in self._parsed:
             golds = scorer.golds * len(solutions)
             parsed = tuple(map(self.rule.read, texts, golds))
-        return scores(answers, len(solutions), verdicts, parsed)
+        measures = None
+        if self._classes:
+            measures = self._classes.measures(
+                self.rule, texts, verdicts.values, scorer.golds, split, rows
+            )
+        return scores(answers, len(solutions), verdicts, parsed, measures)
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
         if rows is None:
@@ -297,6 +308,7 @@ def scores(
     solutions: int,
     verdicts: Verdicts,
     parsed: Sequence[str | None] | None = None,
+    measures: Sequence[RowMeasure] | None = None,
 ) -> list[Score]:
     """Turn a batch's completions and what they earned into one Score per solution.
 
@@ -307,6 +319,7 @@ def scores(
         solutions: how many.
         verdicts: what the completions earned.
         parsed: what was read in them, where that is kept.
+        measures: what makes each solution's value, if that is not the mean of its rows.
     """
     rows = len(completions) // solutions
     truncated = np.fromiter(
@@ -327,14 +340,17 @@ def scores(
     earned = []
     for index in range(solutions):
         own = None if parsed is None else tuple(parsed[index * rows : (index + 1) * rows])
+        measure = measures[index] if measures else None
+        mean = float(values[index].mean(dtype=np.float64))
         score = Score(
-            float(values[index].mean(dtype=np.float64)),
+            mean if measure is None else measure.value(),
             values[index],
             int(failed[index].sum()),
             int(truncated[index].sum()),
             int(tokens[index].sum()),
             {name: float(column[index]) for name, column in means.items()},
             read=ReadAnswers(failed[index], truncated[index], own),
+            measure=measure,
         )
         earned.append(score)
     return earned

@@ -31,6 +31,7 @@ from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import choosing
 from opro_local.scoring.auto import Choice, codes
 from opro_local.scoring.function import Function, rule_of
+from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
 from opro_local.search.loop import SearchResult
 from opro_local.search.proposing import Proposer
@@ -88,6 +89,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     parsed: Sequence[Split] = ("validation", "test") if training else tuple(task.splits)
     problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop, parsed)
     _check_seeds(problem)
+    _check_race(config)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
     plan = search_plan(config, problem, cards, propose=propose)
     scorer = plan.thinkers.get("scorer")
@@ -137,6 +139,17 @@ def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
     if name == "labels" and codes([row.target for row in choosing.labelled_rows(task)]):
         name = "codes"
     return given or ANSWER_TOKENS.get(name, WORKED_SOLUTION_TOKENS)
+
+
+def _check_race(config: Config) -> None:
+    """A race's bound holds for means of rows alone. Raises UsageError."""
+    metric, _ = parse_metric(config.task.metric)
+    if metric.measure is not None and config.scoring_schedule == "race":
+        raise UsageError(
+            f'evaluation.mode = "race" compares means of rows, and task.metric = '
+            f"{config.task.metric!r} is none",
+            'use "halve", which drops by the metric itself, or "full"',
+        )
 
 
 def _check_seeds(problem: PromptProblem) -> None:

@@ -7,7 +7,7 @@ are drawn (race.py, halve.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,19 @@ import numpy as np
 from opro_local.search import racing
 from opro_local.search.state import Candidates, SearchState
 from opro_local.types import Batches, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the solutions of a race earned so far.
+
+    Attributes:
+        values: shape (solutions, n), row by row in the order drawn; NaN from where one was dropped.
+        figures: shape (solutions,), the value of all these rows; NaN for those dropped.
+    """
+
+    values: np.ndarray
+    figures: np.ndarray
 
 
 class RaceRules(Protocol):
@@ -27,13 +40,13 @@ class RaceRules(Protocol):
         """How many rows the next block has, at least 1, where `done` were drawn."""
 
     def losers(
-        self, state: SearchState, values: np.ndarray, incumbent: np.ndarray, total: int
+        self, state: SearchState, standing: Standing, incumbent: np.ndarray, total: int
     ) -> np.ndarray:
         """Who is scored no further; shape (solutions,), bool, true for those dropped before.
 
         Args:
             state: the search.
-            values: shape (solutions, n), in the order drawn; NaN from where one was dropped.
+            standing: what was scored so far.
             incumbent: shape (n,), the best solution of earlier steps on the same rows.
             total: rows of the split.
         """
@@ -66,7 +79,7 @@ def score_in_blocks(rules: RaceRules, state: SearchState, candidates: Candidates
         block += 1
         if race.done < incumbent.n:
             on_same_rows = incumbent.values[order[: race.done]]
-            race.drop(rules.losers(state, race.values, on_same_rows, incumbent.n))
+            race.drop(rules.losers(state, race.standing(), on_same_rows, incumbent.n))
     state.enter(candidates, race.results(), "train", dropping=True)
 
 
@@ -86,10 +99,15 @@ class _Race:
         self._parts: list[list[Score]] = [[] for _ in range(solutions)]
         self._refusals: dict[int, str] = {}
 
-    @property
-    def values(self) -> np.ndarray:
-        """Shape (solutions, done), in the order drawn; NaN where a solution was not scored."""
-        return self._values[:, : self.done]
+    def standing(self) -> Standing:
+        """What was scored so far."""
+        values = self._values[:, : self.done]
+        figures = values.mean(axis=1)
+        for i in self.alive:
+            measures = [part.measure for part in self._parts[i] if part.measure is not None]
+            if measures:
+                figures[i] = measures[0].joined(measures[1:]).value()
+        return Standing(values, figures)
 
     def add(self, results: Sequence[Score | str], rows: int) -> None:
         """Take in a block of so many rows: for each solution alive its score, or why it has none.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from opro_local.search import chance, racing
-from opro_local.search.schedules.blocks import score_in_blocks
+from opro_local.search.schedules.blocks import Standing, score_in_blocks
 from opro_local.search.state import Candidates, SearchState
 from opro_local.tasks.division import in_proportion
 from opro_local.types import Batches
@@ -49,7 +49,7 @@ class Halve:
         return racing.part(done, total)
 
     def losers(
-        self, state: SearchState, values: np.ndarray, incumbent: np.ndarray, total: int
+        self, state: SearchState, standing: Standing, incumbent: np.ndarray, total: int
     ) -> np.ndarray:
         """The worse half of those that are left, by racing.halved."""
-        return racing.halved(values)
+        return racing.halved(standing.figures)

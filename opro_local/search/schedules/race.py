@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from opro_local.search import chance, racing
-from opro_local.search.schedules.blocks import score_in_blocks
+from opro_local.search.schedules.blocks import Standing, score_in_blocks
 from opro_local.search.state import Candidates, SearchState
 from opro_local.types import Batches
 
@@ -38,7 +38,7 @@ class Race:
         return racing.block(alive, total - done, state.config.evaluation.block)
 
     def losers(
-        self, state: SearchState, values: np.ndarray, incumbent: np.ndarray, total: int
+        self, state: SearchState, standing: Standing, incumbent: np.ndarray, total: int
     ) -> np.ndarray:
         """Those that are not the best, by racing.beaten."""
-        return racing.beaten(values, incumbent, total, state.config.evaluation.drop_alpha)
+        return racing.beaten(standing.values, incumbent, total, state.config.evaluation.drop_alpha)
