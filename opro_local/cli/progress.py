@@ -29,7 +29,7 @@ from opro_local.runs.events import (
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
-from opro_local.search.trajectory import Entry
+from opro_local.types import Score
 
 PLAIN_SECONDS = 30.0
 
@@ -139,7 +139,7 @@ class _Progress:
         best_shown = self._shown(self._best[0])
         self.say(
             f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}"
-            f"{_metric_of(train[0])}"
+            f"{_metric_of(train[0].score)}"
         )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
@@ -184,9 +184,9 @@ class _Progress:
         return f" | about {remaining * typical / 60:.1f} min of search left"
 
 
-def _metric_of(entry: Entry) -> str:
+def _metric_of(score: Score) -> str:
     """What a score is called, after it; "" where it is the accuracy."""
-    return f" {entry.score.measure.name}" if entry.score.measure else ""
+    return f" {score.measure.name}" if score.measure else ""
 
 
 class _Quiet:
