@@ -29,7 +29,6 @@ from opro_local.runs.events import (
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
-from opro_local.types import Score
 
 PLAIN_SECONDS = 30.0
 
@@ -139,7 +138,7 @@ class _Progress:
         best_shown = self._shown(self._best[0])
         self.say(
             f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}"
-            f"{_metric_of(train[0].score)}"
+            f"{_metric_of(event)}"
         )
         self._rejected = 0
         for entry in sorted(train, key=lambda entry: entry.score.value):
@@ -184,9 +183,10 @@ class _Progress:
         return f" | about {remaining * typical / 60:.1f} min of search left"
 
 
-def _metric_of(score: Score) -> str:
-    """What a score is called, after it; "" where it is the accuracy."""
-    return f" {score.measure.name}" if score.measure else ""
+def _metric_of(event: TrajectoryGrowth) -> str:
+    """What the scores of an event are called, after one; "" where they are accuracies."""
+    measure = event.entries[0].score.measure
+    return f" {measure.name}" if measure else ""
 
 
 class _Quiet:
