@@ -1,12 +1,13 @@
-"""Make a small run with the installed opro-local and write its store as SQL text.
+"""Make a small run or feedback store with the installed opro-local and write it as SQL text.
 
 For: fixtures that hold what a released schema looked like, so that later versions are tested with
 them (tests/crash/stores/). Run it once before a schema changes, with the program that has the old
 one:
 
-    python scripts/make_fixture_store.py tests/crash/stores/schema-4.sql
+    python scripts/make_fixture_store.py run tests/crash/stores/schema-4.sql
+    python scripts/make_fixture_store.py feedback tests/crash/stores/feedback-schema-1.sql
 
-Not for: reading them; `load` in tests/crash/test_old_stores.py does.
+Not for: reading them; tests/crash/test_old_stores.py and test_damage_shared.py do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from opro_local.config import reading
+from opro_local.feedback import Feedback, Outcome
 from opro_local.runs.run import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,15 +67,36 @@ def dump(store: Path) -> str:
         return "\n".join([*marks, *connection.iterdump(), ""])
 
 
+def make_run(folder: Path) -> Path:
+    """A finished run's store."""
+    run(reading.build(tables(write_reviews(folder / "reviews.csv")), []), folder / "run")
+    return folder / "run" / "run.sqlite"
+
+
+def make_feedback(folder: Path) -> Path:
+    """A feedback store with two prompts, an experiment and twelve outcomes."""
+    path = folder / "f.sqlite"
+    with Feedback(path) as feedback:
+        for id in ("old", "new"):
+            feedback.register(f"The {id} words", id)
+        feedback.challenge("new")
+        for n in range(12):
+            user = f"user {n}"
+            prompt, _ = feedback.assign(user)
+            time = "2026-01-02T03:04:05+00:00"
+            feedback.log(Outcome(prompt, n % 2, f"asked {n}", "said", time, user, id=f"x{n}"))
+    return path
+
+
 def main() -> None:
-    """Make the run in a folder of its own and write what it left."""
+    """Make the store in a folder of its own and write what it holds."""
+    kind, output = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        run(reading.build(tables(write_reviews(folder / "reviews.csv")), []), folder / "run")
-        text = dump(folder / "run" / "run.sqlite")
+        text = dump({"run": make_run, "feedback": make_feedback}[kind](folder))
         # No path of this machine stays in it.
         text = text.replace(str(ROOT), "@ROOT@").replace(str(folder), "@FOLDER@")
-        Path(sys.argv[1]).write_text(text, "utf-8")
+        Path(output).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

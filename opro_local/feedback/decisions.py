@@ -16,6 +16,7 @@ from typing import Any
 from opro_local.errors import UsageError
 from opro_local.feedback.experiment import Experiment, Terms
 from opro_local.feedback.outcomes import clean, stamp
+from opro_local.feedback.sealed import SealedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ class Decision:
     automatic: bool = False
 
 
-def current_state(cursor: sqlite3.Cursor) -> State | None:
-    """Who is champion and what runs; None while there is no prompt."""
+def current_state(sealed: SealedRows, cursor: sqlite3.Cursor) -> State | None:
+    """Who is champion and what runs; None while there is no prompt. Raises DamageError."""
+    sealed.check(cursor, ("decision", "experiment"))
     row = cursor.execute(
         "SELECT d.champion, d.number, e.id, e.champion, e.challenger, e.started_at, "
         "e.share, e.alpha, e.harm, e.max_users, e.max_days "
@@ -78,22 +80,21 @@ def required(state: State | None) -> State:
     return state
 
 
-def record(cursor: sqlite3.Cursor, decision: Decision) -> None:
+def record(sealed: SealedRows, cursor: sqlite3.Cursor, decision: Decision) -> None:
     """Add a decision to the history; from then on it holds."""
-    cursor.execute(
-        "INSERT INTO decision (time, action, automatic, reason, champion, running, "
-        "experiment, numbers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            stamp(),
-            decision.action,
-            decision.automatic,
-            clean(decision.reason),
-            decision.champion,
-            decision.running,
-            decision.experiment,
-            json.dumps(decision.numbers),
-        ),
+    (last,) = cursor.execute("SELECT coalesce(max(number), 0) FROM decision").fetchone()
+    row = (
+        last + 1,
+        stamp(),
+        decision.action,
+        int(decision.automatic),
+        clean(decision.reason),
+        decision.champion,
+        decision.running,
+        decision.experiment,
+        json.dumps(decision.numbers),
     )
+    sealed.add(cursor, "decision", [row])
 
 
 def next_champion(state: State, action: str) -> str:

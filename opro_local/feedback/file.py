@@ -9,18 +9,24 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from opro_local.errors import StoreError
+from opro_local.errors import DamageError, StoreError
+from opro_local.feedback.sealed import fill
 from opro_local.runs.database import (
+    SQLITE_ERRORS,
     Format,
     connect,
     create_linked,
     free_bytes,
+    is_corrupt,
     make_private,
     marks_of,
+    rebuild,
+    set_journal,
 )
 from opro_local.runs.disks import journal_for
 
-VERSION = 1
+VERSION = 2
+OLDEST = 1
 FORMAT = Format(0x4F504642, VERSION, Path(__file__).with_name("schema.sql"))  # "OPFB"
 # Every transaction is short: a writer that waits longer meets a stuck process, not a queue.
 BUSY_SECONDS = 60.0
@@ -36,7 +42,8 @@ def create(path: Path) -> None:
         create_linked(path, FORMAT, journal_for(path.parent)[0])
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
-            f"{path}: can't make the feedback store ({error})", "choose a place that is writable"
+            f"{path}: can't make the feedback store ({error}{free_bytes(path.parent)})",
+            "choose a place that is writable and has space",
         ) from None
 
 
@@ -53,16 +60,21 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         make_private(path)
         connection = connect(path, "rw", BUSY_SECONDS, one_thread=False)
-    except sqlite3.Error as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         raise explain(path, error) from error
     try:
         _check(path, connection)
+        if marks_of(connection).version < VERSION:
+            rebuild(connection, path, FORMAT, fill)
+        journal, network = journal_for(path.parent)
+        if network:
+            set_journal(connection, journal)
         # FULL: a logged outcome survives a power cut too, not only the process. It costs one fsync
         # per call of `log`, nothing beside the model call that made the outcome; `log(*many)` and
         # imports pay it once.
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         connection.close()
         raise explain(path, error) from error
     except StoreError:
@@ -77,19 +89,21 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         raise StoreError(
             f"{path}: not a feedback store of opro-local", "choose another --feedback file"
         )
-    if marks.version != VERSION:
+    if not OLDEST <= marks.version <= VERSION:
         raise StoreError(
             f"{path}: written by another version (schema {marks.version}, this is {VERSION})",
             "use that version's opro-local",
         )
 
 
-def explain(path: Path, error: sqlite3.Error) -> StoreError:
-    """What SQLite said, as the one line a user gets."""
+def explain(path: Path, error: Exception) -> StoreError:
+    """What SQLite or the system said, as the one line a user gets."""
     if "not a database" in str(error):
         return StoreError(
             f"{path}: not a feedback store of opro-local", "choose another --feedback file"
         )
+    if is_corrupt(error):
+        return DamageError(f"{path}: {error}", "nothing was changed; restore a copy")
     return StoreError(
         f"{path}: {error}{free_bytes(path.parent)}",
         "nothing was changed; free space or make it writable, then do it again",

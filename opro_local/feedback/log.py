@@ -36,9 +36,10 @@ from opro_local.feedback.decisions import (
 )
 from opro_local.feedback.experiment import Experiment, Judgement, Terms, count, judge
 from opro_local.feedback.file import create, explain, open_file
-from opro_local.feedback.outcomes import COLUMNS, Outcome, clean, prompt_id, read_lines, stamp
+from opro_local.feedback.outcomes import Outcome, clean, prompt_id, read_lines, stamp
+from opro_local.feedback.sealed import SealedRows
 from opro_local.files import place_of
-from opro_local.runs.database import transaction
+from opro_local.runs.database import SQLITE_ERRORS, transaction
 
 REGISTER = "register its text first: opro-local feedback register TEXT"
 
@@ -72,6 +73,7 @@ class Feedback:
         if new and not self.path.exists():
             create(self.path)
         self._connection = open_file(self.path)
+        self._sealed = SealedRows(self.path)
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -109,9 +111,9 @@ class Feedback:
                 raise UsageError(
                     f"the id {id} belongs to another prompt", "choose another id, or give none"
                 )
-            cursor.execute("INSERT INTO prompt VALUES (?, ?, ?, ?)", (id, text, source, stamp()))
-            if current_state(cursor) is None:
-                record(cursor, Decision("register", "the first prompt", id))
+            self._sealed.add(cursor, "prompt", [(id, text, source, stamp())])
+            if current_state(self._sealed, cursor) is None:
+                record(self._sealed, cursor, Decision("register", "the first prompt", id))
             return id
 
     def log(self, *outcomes: Outcome) -> int:
@@ -150,6 +152,7 @@ class Feedback:
     def prompt(self, id: str) -> str:
         """A prompt's text. Raises DataError if the id is not registered."""
         with self._reading() as cursor:
+            self._sealed.check(cursor, ("prompt",))
             found = cursor.execute("SELECT text FROM prompt WHERE id = ?", (id,)).fetchone()
         if found is None:
             raise DataError(
@@ -160,7 +163,7 @@ class Feedback:
     def state(self) -> State:
         """Who is champion and what runs. Raises UsageError while there is no prompt."""
         with self._reading() as cursor:
-            return required(current_state(cursor))
+            return required(current_state(self._sealed, cursor))
 
     def assign(self, user: str) -> tuple[str, str]:
         """The prompt for a user, as id and text: the same for the same key while the experiment
@@ -190,7 +193,7 @@ class Feedback:
         """
         self.prompt(challenger)
         with self._writing() as cursor:
-            state = required(current_state(cursor))
+            state = required(current_state(self._sealed, cursor))
             if state.experiment:
                 raise UsageError(
                     f"{state.experiment.challenger} is being compared already",
@@ -203,12 +206,10 @@ class Feedback:
                 )
             terms, id, now = terms or Terms(), secrets.token_hex(8), stamp()
             after = cursor.execute("SELECT coalesce(max(number), 0) FROM outcome").fetchone()[0]
-            cursor.execute(
-                "INSERT INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (id, state.champion, challenger, *asdict(terms).values(), now, after),
-            )
+            row = (id, state.champion, challenger, *asdict(terms).values(), now, after)
+            self._sealed.add(cursor, "experiment", [row])
             started = Decision("challenge", reason, state.champion, id, id, asdict(terms))
-            record(cursor, started)
+            record(self._sealed, cursor, started)
             return Experiment(id, state.champion, challenger, terms, datetime.fromisoformat(now))
 
     def compare(self, apply: bool = False, now: datetime | None = None) -> Judgement:
@@ -294,12 +295,14 @@ class Feedback:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a SELECT over the schema in schema.sql."""
         with self._reading() as cursor:
+            self._sealed.check(cursor)
             cursor.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _trials(self, experiment: Experiment) -> list[tuple[str, str | None, float, str]]:
         with self._reading() as cursor:
+            self._sealed.check(cursor)
             return cursor.execute(
                 "SELECT o.prompt, o.user, o.score, o.time FROM outcome o, experiment e "
                 "WHERE e.id = ? AND o.number > e.after ORDER BY o.number",
@@ -311,32 +314,29 @@ class Feedback:
         was quicker.
         """
         with self._writing() as cursor:
-            if required(current_state(cursor)).decision != state.decision:
+            if required(current_state(self._sealed, cursor)).decision != state.decision:
                 raise UsageError(
                     "somebody else decided meanwhile", "see opro-local feedback history"
                 )
-            record(cursor, decision)
+            record(self._sealed, cursor, decision)
 
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
-        marks = ", ".join("?" * len(COLUMNS))
-        sql = (
-            f"INSERT INTO outcome ({', '.join(COLUMNS)}) VALUES ({marks}) ON CONFLICT (id) DO "
-            f"NOTHING"
-        )
         with self._writing() as cursor:
-            before = self._connection.total_changes
+            new = _unknown_outcomes(cursor, rows)
+            (last,) = cursor.execute("SELECT coalesce(max(number), 0) FROM outcome").fetchone()
+            numbered = [(number, *row) for number, row in enumerate(new, last + 1)]
             try:
-                cursor.executemany(sql, rows)
+                self._sealed.add(cursor, "outcome", numbered)
             except sqlite3.IntegrityError:
                 known = {row[0] for row in cursor.execute("SELECT id FROM prompt")}
                 unknown = [row[1] for row in rows if row[1] not in known]
                 if not unknown:
                     raise
                 raise DataError(_unknown(unknown[0]), _known(sorted(known))) from None
-            return self._connection.total_changes - before
+            return len(new)
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Cursor]:
+    def _opened(self) -> Iterator[sqlite3.Cursor]:
         if os.getpid() != self._process:
             raise UsageError(
                 f"{self.path}: opened before the process was forked",
@@ -345,13 +345,41 @@ class Feedback:
         try:
             with self._lock, contextlib.closing(self._connection.cursor()) as cursor:
                 yield cursor
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise explain(self.path, error) from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
-        with self._reading() as cursor, transaction(self._connection):
+        with self._opened() as cursor, transaction(self._connection):
             yield cursor
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Cursor]:
+        """One state of the file, whatever others write meanwhile."""
+        with self._opened() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            finally:
+                with contextlib.suppress(*SQLITE_ERRORS):
+                    cursor.execute("COMMIT")
+
+
+def _unknown_outcomes(
+    cursor: sqlite3.Cursor, rows: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """The rows whose id is neither in the store nor in a row before; all that have none."""
+    seen: set[str] = set()
+    new = []
+    for row in rows:
+        id = row[0]
+        if id is not None:
+            known = cursor.execute("SELECT 1 FROM outcome WHERE id = ?", (id,)).fetchone()
+            if known or id in seen:
+                continue
+            seen.add(id)
+        new.append(row)
+    return new
 
 
 def _now() -> datetime:

@@ -19,15 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import StoreError
+from opro_local.errors import DamageError, StoreError
 from opro_local.runs.database import (
+    SQLITE_ERRORS,
     Format,
     Marks,
     connect,
     create_linked,
     files_of,
+    free_bytes,
+    is_corrupt,
     make_private,
     marks_of,
+    set_journal,
     transaction,
 )
 from opro_local.runs.disks import journal_for
@@ -81,7 +85,7 @@ class Cache:
 
         def look_up(connection: sqlite3.Connection) -> None:
             for key, payload, digest, used in _rows(connection, keys):
-                if _digest(key, payload) != digest:
+                if not isinstance(payload, bytes) or _digest(key, payload) != digest:
                     damaged.append((key,))
                     continue
                 found[key] = Completion(*json.loads(payload))
@@ -119,7 +123,7 @@ class Cache:
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*SQLITE_ERRORS):
                 self._connection.close()
             self._connection = None
 
@@ -133,14 +137,13 @@ class Cache:
                 _refuse_shared(folder)
                 self._connection = _opened(folder)
             work(self._connection)
-        except (sqlite3.Error, OSError, StoreError) as error:
+        except (*SQLITE_ERRORS, OSError, StoreError) as error:
             self.close()
             self._is_off = True
-            what = (
-                error
-                if isinstance(error, StoreError)
-                else f"{(self._folder or place()) / FILE}: {error}"
-            )
+            what = str(error)
+            if not isinstance(error, StoreError):
+                folder = self._folder or place()
+                what = f"{folder / FILE}: {error}{free_bytes(folder)}"
             self._notify(f"the generation cache is off: {what}; run.cache = false does without it")
 
     def _evict(self, connection: sqlite3.Connection) -> None:
@@ -250,8 +253,8 @@ def clear(folder: Path) -> int:
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return count
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        except (*SQLITE_ERRORS, DamageError) as error:
+            if not isinstance(error, DamageError) and not is_corrupt(error):
                 raise
             for part in files_of(file):
                 part.unlink(missing_ok=True)
@@ -262,9 +265,10 @@ def clear(folder: Path) -> int:
 def _explained(file: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         raise StoreError(
-            f"{file}: {error}", "wait for the process that uses it, or remove the file"
+            f"{file}: {error}{free_bytes(file.parent)}",
+            "wait for the process that uses it, or remove the file",
         ) from None
 
 
@@ -284,7 +288,10 @@ def _opened(folder: Path) -> sqlite3.Connection:
             )
         # A completion lost in a power cut is only asked again.
         connection.execute("PRAGMA synchronous=NORMAL")
-    except (sqlite3.Error, StoreError):
+        journal, network = journal_for(folder)
+        if network:
+            set_journal(connection, journal)
+    except (*SQLITE_ERRORS, StoreError):
         connection.close()
         raise
     return connection
@@ -316,8 +323,13 @@ def _refuse_shared(folder: Path) -> None:
 
 
 def _total(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many completions there are, and their bytes as the cap counts them."""
-    return connection.execute("SELECT completions, bytes FROM total").fetchone()
+    """How many completions there are, and their bytes as the cap counts them. Raises DamageError,
+    sqlite3.Error.
+    """
+    counts = connection.execute("SELECT completions, bytes FROM total").fetchone()
+    if counts is None or not all(isinstance(count, int) for count in counts):
+        raise DamageError("the cache's counts are damaged", "opro-local cache clear begins anew")
+    return counts
 
 
 def _rows(

@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,6 +83,54 @@ def create_linked(path: Path, form: Format, journal: Journal) -> None:
         for left in files_of(part):
             with contextlib.suppress(OSError):
                 left.unlink()
+
+
+def rebuild(
+    connection: sqlite3.Connection,
+    path: Path,
+    form: Format,
+    fill: Callable[[sqlite3.Connection, int], None],
+) -> None:
+    """Bring an open file of an older schema up to this one, after a copy that stays beside it.
+
+    Where another process was quicker, nothing is left to do.
+
+    Args:
+        connection: to the file.
+        path: of the file; the copy's name is the file's and `.schema-N`.
+        form: what the file becomes.
+        fill: copies the rows: given the older schema, the number that the older tables' names now
+            end in.
+
+    Raises:
+        sqlite3.Error, OSError: it can't be done, for want of space say; the file is as it was.
+    """
+    older = marks_of(connection).version
+    copy_linked(connection, path.with_name(f"{path.name}.schema-{older}"))
+    # References from one table to another keep the names they have.
+    connection.execute("PRAGMA legacy_alter_table=ON")
+    with transaction(connection):
+        if marks_of(connection).version != older:
+            return
+        named = "SELECT type, name FROM sqlite_master WHERE sql IS NOT NULL"
+        for kind, name in connection.execute(named).fetchall():
+            if kind == "table":
+                connection.execute(f"ALTER TABLE {name} RENAME TO {name}_{older}")
+            else:
+                connection.execute(f"DROP {kind} IF EXISTS {name}")
+        for statement in _statements(form.schema.read_text("utf-8")):
+            connection.execute(statement)
+        fill(connection, older)
+        for kind, name in connection.execute(named).fetchall():
+            if kind == "table" and name.endswith(f"_{older}"):
+                connection.execute(f"DROP TABLE {name}")
+        connection.execute(f"PRAGMA user_version={form.version}")
+
+
+def _statements(schema: str) -> list[str]:
+    """The statements of a schema that has no semicolon within one."""
+    lines = [line.partition("--")[0] for line in schema.splitlines()]
+    return [part for part in "\n".join(lines).split(";") if part.strip()]
 
 
 def set_journal(connection: sqlite3.Connection, journal: Journal) -> None:

@@ -3,17 +3,15 @@
 For: one step from each earlier schema that is still opened. Not for: runs whose requests changed;
 those say so when they are continued.
 
-Nothing is lost on the way: a copy is made first, and the change is one transaction.
+Nothing is lost on the way: see database.rebuild.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
 
-from opro_local.runs.database import Format, copy_linked, transaction
-from opro_local.runs.seal import COLUMNS, DERIVED, TABLES, Change, Seal, row_digest
+from opro_local.runs.seal import COLUMNS, DERIVED, Change, Seal, row_digest, write_seal
 
 OLDEST = 4
 # Schema 4 kept what the cache gave in one meta value: {label: [completions, tokens, tokens]}.
@@ -44,37 +42,18 @@ def show_as_now(connection: sqlite3.Connection) -> None:
     )
 
 
-def migrate(connection: sqlite3.Connection, path: Path, version: int, form: Format) -> None:
-    """Bring an open file up to this version, after a copy that stays beside it.
-
-    Raises:
-        sqlite3.Error, OSError: it can't be done, for want of space say; the file is as it was.
+def fill(connection: sqlite3.Connection, version: int) -> None:
+    """Copy the rows of an older file's tables, which end in its version, to this version's. Raises
+    sqlite3.Error.
     """
-    copy_linked(connection, path.with_name(f"{path.name}.schema-{version}"))
-    with transaction(connection):
-        for table in TABLES:
-            connection.execute(f"ALTER TABLE {table} RENAME TO {table}_{version}")
-        for statement in _statements(form.schema.read_text("utf-8")):
-            connection.execute(statement)
-        change = Change()
-        _copy_calls(connection, version, change)
-        _copy_meta(connection, version, change)
-        for table in DERIVED:
-            connection.execute(f"INSERT INTO {table} SELECT * FROM {table}_{version}")
-            rows = connection.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}")
-            change.add(table, (row_digest(table, row) for row in rows))
-        connection.execute(
-            "REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", Seal().after(change).row()
-        )
-        for table in TABLES:
-            connection.execute(f"DROP TABLE {table}_{version}")
-        connection.execute(f"PRAGMA user_version={form.version}")
-
-
-def _statements(schema: str) -> list[str]:
-    """The statements of a schema that has no semicolon within one."""
-    lines = [line.partition("--")[0] for line in schema.splitlines()]
-    return [part for part in "\n".join(lines).split(";") if part.strip()]
+    change = Change()
+    _copy_calls(connection, version, change)
+    _copy_meta(connection, version, change)
+    for table in DERIVED:
+        connection.execute(f"INSERT INTO {table} SELECT * FROM {table}_{version}")
+        rows = connection.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}")
+        change.add(table, (row_digest(table, row) for row in rows))
+    write_seal(connection, Seal().after(change))
 
 
 def _copy_calls(connection: sqlite3.Connection, version: int, change: Change) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -61,13 +63,13 @@ def row_digest(table: str, values: Sequence[Any]) -> bytes:
 class Change:
     """What a transaction does to the sums: of each table what to add, modulo 2**256."""
 
-    sums: dict[Table, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+    sums: Counter[str] = field(default_factory=Counter)
 
-    def add(self, table: Table, digests: Iterable[bytes]) -> None:
+    def add(self, table: str, digests: Iterable[bytes]) -> None:
         """Rows come in."""
         self.sums[table] += total(digests)
 
-    def remove(self, table: Table, digests: Iterable[bytes]) -> None:
+    def remove(self, table: str, digests: Iterable[bytes]) -> None:
         """Rows go."""
         self.sums[table] -= total(digests)
 
@@ -78,34 +80,45 @@ class Seal:
 
     Attributes:
         epoch: how many transactions made it.
-        sums: of each table.
+        sums: of each table, in the order of the columns that keep them.
     """
 
     epoch: int = 0
-    sums: Mapping[Table, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+    sums: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
 
     def after(self, change: Change) -> Seal:
         """The seal of the next transaction."""
-        sums = {name: (self.sums[name] + change.sums[name]) % WHOLE for name in TABLES}
+        sums = {name: (own + change.sums[name]) % WHOLE for name, own in self.sums.items()}
         return Seal(self.epoch + 1, sums)
 
-    def row(self) -> tuple[int, int, bytes, bytes, bytes, bytes, bytes]:
-        """The row that keeps it."""
-        meta, call, solution, rejection = (self.sums[name].to_bytes(32, "big") for name in TABLES)
-        return (1, self.epoch, meta, call, solution, rejection, self.digest())
+    def row(self) -> tuple[Any, ...]:
+        """The row that keeps it: 1, the epoch, the sums, the digest."""
+        sums = [own.to_bytes(32, "big") for own in self.sums.values()]
+        return (1, self.epoch, *sums, self.digest())
 
     def digest(self) -> bytes:
         """SHA-256 over all of it."""
-        return row_digest("seal", [self.epoch, *(f"{self.sums[name]:064x}" for name in TABLES)])
+        return row_digest("seal", [self.epoch, *(f"{own:064x}" for own in self.sums.values())])
 
 
-def seal_of(row: Sequence[Any] | None) -> Seal | None:
+def seal_of(row: Sequence[Any] | None, tables: Sequence[str] = TABLES) -> Seal | None:
     """The seal that a row keeps; None where it is missing or not as it was written."""
-    if row is None or len(row) != 7 or not all(isinstance(value, bytes) for value in row[2:]):
+    if row is None or len(row) != len(tables) + 3:
         return None
-    sums = [int.from_bytes(value, "big") for value in row[2:6]]
-    seal = Seal(row[1], dict(zip(TABLES, sums, strict=True)))
-    return seal if seal.row() == tuple(row) else None
+    if not all(isinstance(value, bytes) for value in row[2:]):
+        return None
+    sums = [int.from_bytes(value, "big") for value in row[2:-1]]
+    seal = Seal(row[1], dict(zip(tables, sums, strict=True)))
+    try:
+        return seal if seal.row() == tuple(row) else None
+    except OverflowError:  # a sum of more bytes than it was written with
+        return None
+
+
+def write_seal(connection: sqlite3.Connection | sqlite3.Cursor, seal: Seal) -> None:
+    """Keep a seal in its file. Raises sqlite3.Error."""
+    row = seal.row()
+    connection.execute(f"REPLACE INTO seal VALUES ({', '.join('?' * len(row))})", row)
 
 
 def total(digests: Iterable[bytes]) -> int:

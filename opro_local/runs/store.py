@@ -33,6 +33,7 @@ from opro_local.runs.seal import (
     Table,
     row_digest,
     total,
+    write_seal,
 )
 from opro_local.runs.store_file import FILE as FILE
 from opro_local.runs.store_file import (
@@ -339,7 +340,7 @@ class Store:
         with self._guarded(), transaction(self._connection):
             yield change
             seal = self._seal.after(change)
-            self._connection.execute("REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", seal.row())
+            write_seal(self._connection, seal)
         self._seal = seal
         # The commit stands without the note, which only makes the loss of a log seen.
         with contextlib.suppress(OSError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opro_local.errors import DamageError, StoreError
-from opro_local.runs import lock
+from opro_local.runs import lock, migration
 from opro_local.runs.database import (
     SQLITE_ERRORS,
     Format,
@@ -29,11 +29,11 @@ from opro_local.runs.database import (
     header_of,
     is_corrupt,
     marks_of,
+    rebuild,
     refuse_links,
     set_journal,
 )
 from opro_local.runs.disks import journal_for
-from opro_local.runs.migration import OLDEST, migrate, show_as_now
 from opro_local.runs.seal import Seal, seal_of
 
 VERSION = 5
@@ -82,7 +82,7 @@ def open_to_write(folder: Path, record: lock.Record | None) -> StoreFile:
     try:
         version = _version(folder, connection)
         if version < VERSION:
-            migrate(connection, path, version, FORMAT)
+            rebuild(connection, path, FORMAT, migration.fill)
         set_journal(connection, journal)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -126,7 +126,7 @@ def open_to_read(folder: Path) -> StoreFile:
             opened.callback(connection.close)
             seal = None
             if _version(folder, connection) < VERSION:
-                show_as_now(connection)
+                migration.show_as_now(connection)
             else:
                 seal = read_seal(folder, connection)
                 _require_age(folder, seal, record)
@@ -180,7 +180,7 @@ def _version(folder: Path, connection: sqlite3.Connection) -> int:
     marks = marks_of(connection)
     if marks.application_id != FORMAT.application_id:
         raise StoreError(f"{folder / FILE}: not a run of opro-local", "choose another --run folder")
-    if not OLDEST <= marks.version <= VERSION:
+    if not migration.OLDEST <= marks.version <= VERSION:
         raise StoreError(
             f"{folder / FILE}: written by another version (schema {marks.version}, this is "
             f"{VERSION})",

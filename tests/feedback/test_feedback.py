@@ -47,6 +47,7 @@ def test_what_is_logged_is_there_after_opening_again(tmp_path):
         first, second = feedback.rows("SELECT * FROM outcome ORDER BY number")
         assert feedback.rows("PRAGMA synchronous")[0]["synchronous"] == 2
         assert feedback.rows("PRAGMA journal_mode")[0]["journal_mode"] == "wal"
+    assert len(first.pop("digest")) == 32
     assert first == {
         **{
             "number": 1,
@@ -183,9 +184,9 @@ def test_a_store_that_is_none_is_refused_and_left_as_it_was(tmp_path, make):
     elif make == "newer":
         Feedback(path).close()
         with sqlite3.connect(path) as newer:
-            newer.execute("PRAGMA user_version=2")
+            newer.execute("PRAGMA user_version=3")
     before = path.read_bytes() if path.is_file() else None
-    says = {"folder": "not a file", "missing": "no feedback store", "newer": r"schema 2, this is 1"}
+    says = {"folder": "not a file", "missing": "no feedback store", "newer": r"schema 3, this is 2"}
     with pytest.raises(
         StoreError, match=says.get(make, "not a feedback store of opro-local")
     ) as caught:

@@ -5,7 +5,6 @@ prints.
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -47,14 +46,10 @@ def log_odd_rows(feedback: Feedback) -> int:
         ("\u2003", "y"),
         (long, "y"),
     ]
-    with sqlite3.connect(feedback.path) as older:
-        for input, target in odd:
-            values = (input, target, "2099-01-01T00:00:00.000000+00:00")
-            sql = (
-                "INSERT INTO outcome (prompt, input, output, score, target, time) VALUES ('old', "
-                "?, '', 1, ?, ?)"
-            )
-            older.execute(sql, values)
+    time = "2099-01-01T00:00:00.000000+00:00"
+    feedback._insert(
+        [(None, "old", None, input, "", 1.0, target, time, None) for input, target in odd]
+    )
     return len(odd)
 
 
