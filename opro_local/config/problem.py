@@ -23,7 +23,8 @@ from opro_local.config.facts import Facts
 class Section(BaseModel):
     """A part of a config: frozen, without unknown settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    # No setting means anything by a NaN or an infinity, and neither is JSON.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 def _shares(split: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -54,9 +55,7 @@ class LinearRegressionSettings(Section):
     w: float = Field(15.0, description="The slope of the true line.")
     b: float = Field(14.0, description="The intercept of the true line.")
     points: int = Field(50, ge=2, le=10_000, description="How many points are drawn.")
-    noise: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="Standard deviation of the points' noise."
-    )
+    noise: float = Field(1.0, ge=0, description="Standard deviation of the points' noise.")
     decimals: int = Field(0, ge=0, le=3, description="Digits after the point in a proposal.")
     range: tuple[float, float] = Field(
         (-50.0, 50.0), description="What may be proposed for w and for b."

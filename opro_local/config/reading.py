@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from opro_local.config.facts import PathKind, settings_with_facts
+from opro_local.config.facts import Facts, PathKind, settings_with_facts
 from opro_local.config.problem import PROBLEMS, Section
 from opro_local.config.settings import Config, ModelSettings
+from opro_local.config.values import check_values
 from opro_local.errors import UsageError
 
 # Settings of earlier versions, with their defaults. A stored run that has the default is the run it
@@ -43,14 +44,20 @@ SECTIONS: Mapping[str, Sequence[type[Section]]] = {
     section: _classes_of(section, field) for section, field in Config.model_fields.items()
 }
 
-# The settings that a run may be continued with other values of, as "section.key".
-FREE = frozenset(
-    f"{section}.{name}"
-    for section, kinds in SECTIONS.items()
-    for kind in kinds
-    for name, facts in settings_with_facts(kind)
-    if facts.free
-)
+
+def _settings_with(fact: Callable[[Facts], bool]) -> frozenset[str]:
+    """The settings of which a fact is true, as "section.key"."""
+    return frozenset(
+        f"{section}.{name}"
+        for section, kinds in SECTIONS.items()
+        for kind in kinds
+        for name, facts in settings_with_facts(kind)
+        if fact(facts)
+    )
+
+
+# The settings that a run may be continued with other values of.
+FREE = _settings_with(lambda facts: facts.free)
 
 # Those that came after the first stored runs, with their defaults.
 ADDED: Mapping[str, Any] = {
@@ -61,15 +68,12 @@ ADDED: Mapping[str, Any] = {
     if facts.added
 }
 
-
 # The tables of which a run keeps the names alone.
-SECRET = frozenset(
-    f"{section}.{name}"
-    for section, kinds in SECTIONS.items()
-    for kind in kinds
-    for name, facts in settings_with_facts(kind)
-    if facts.secret
-)
+SECRET = _settings_with(lambda facts: facts.secret)
+
+
+# The settings that are paths.
+PATHS = _settings_with(lambda facts: bool(facts.path))
 
 
 def build(
@@ -87,10 +91,12 @@ def build(
         UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest
         name.
     """
+    check_values(tables, PATHS)
     merged: dict[str, Any] = {name: _copied(table) for name, table in tables.items()}
     _resolve_paths(merged, base or Path.cwd())
     for override in overrides:
         _apply(merged, override)
+    check_values(merged, PATHS)
     _resolve_paths(merged, Path.cwd())
     _use_model_tables(merged)
     try:
@@ -114,7 +120,7 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
         raise UsageError(
             f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib's and UTF-8's errors are ValueErrors
         raise UsageError(f"{path}: not a TOML file ({error})") from None
     return build(tables, overrides, path.resolve().parent)
 
@@ -255,7 +261,7 @@ def _apply(tables: dict[str, Any], override: str) -> None:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

@@ -192,10 +192,10 @@ class ModelSettings(Section):
     script: Annotated[str | None, Facts(free=True, path="any", to_engine=True)] = Field(
         None, description="The scripted engine's function, as file.py:name."
     )
-    trusted_code: Annotated[tuple[str, ...], Facts(free=True, to_engine=True)] = Field(
+    trusted_code: Annotated[tuple[str, ...], Facts(free=True, added=True, to_engine=True)] = Field(
         (), description="Code in the model's folder, or kernels of a hub, that may run; by name."
     )
-    allow_pickle: Annotated[bool, Facts(free=True, to_engine=True)] = Field(
+    allow_pickle: Annotated[bool, Facts(free=True, added=True, to_engine=True)] = Field(
         False, description="Whether weights may be pickles, which run code when they are read."
     )
     stall_seconds: Annotated[float, Facts(free=True, to_engine=True)] = Field(
