@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
 
 from opro_local.scoring.reading import marks
 from opro_local.scoring.reading.labels import ANSWERING, LISTED
@@ -27,10 +26,10 @@ JSON_LIST = re.compile(r"\[[^\[\]]{0,2000}\]")
 KEYED = re.compile(
     r"^[\s*_\"'#>{-]{0,8}(?P<key>[^\W\d][\w ()/'-]{0,40}?)[\"'*_]{0,3}[ ]?(?:[:=]|->)", re.MULTILINE
 )
-# What a line of a list begins with.
-ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s*")
 # What may be left of a line when its labels are taken out of it.
-FILLING = re.compile(r"(?:\s|[^\w\s]|\b(?:and|or|und|oder|et|y|e|и|labels?|the|are|is)\b)*")
+FILLING = re.compile(
+    r"(?:\s|[^\w\s]|\b\d{1,3}[.)]|\b(?:and|or|und|oder|et|y|e|и|labels?|the|are|is)\b)*"
+)
 MOST_LINES = 200
 
 
@@ -107,14 +106,14 @@ def _labels_alone(text: str, known: Vocabulary) -> frozenset[str] | None:
     low = shape.casefold()
     if label := known.whole(shape):
         return frozenset((label,))
-    labels, rest, end = set(), [], 0
-    for mention in known.mentions(shape, low):
-        labels.add(mention.label)
-        rest.append(low[end : mention.start])
-        end = mention.end
-    rest.append(low[end:])
-    between = [ITEM.sub("", part) for part in rest]
-    return frozenset(labels) if labels and all(map(FILLING.fullmatch, between)) else None
+    labels, end = set(), 0
+    for place, start, stop in known.places(low):
+        if not FILLING.fullmatch(low[end:start]):
+            return None
+        labels.add(place.name)
+        end = stop
+    is_alone = labels and FILLING.fullmatch(low[end:])
+    return frozenset(labels) if is_alone else None
 
 
 def _whole(answer: str, known: Vocabulary) -> frozenset[str] | None:
@@ -177,15 +176,17 @@ def _leading(line: str, known: Vocabulary) -> frozenset[str] | None:
         return said
     shape = shaped(line)
     low = shape.casefold()
-    mentions = [mention for mention in known.mentions(shape, low) if not mention.denied]
-    if not mentions or not FILLING.fullmatch(low[: mentions[0].start]):
+    places = known.places(low)
+    first = next(places, None)
+    if first is None or not FILLING.fullmatch(low[: first[1]]):
         return None
-    labels = {mentions[0].label}
-    for before, mention in pairwise(mentions):
-        joint = LISTED.match(low, before.end)
-        if not joint or joint.end() != mention.start:
+    labels, end = {first[0].name}, first[2]
+    for label, start, stop in places:
+        joint = LISTED.match(low, end)
+        if not joint or joint.end() != start:
             break
-        labels.add(mention.label)
+        labels.add(label.name)
+        end = stop
     return frozenset(labels)
 
 
@@ -196,7 +197,7 @@ def _list_below(answer: str, at: int, known: Vocabulary) -> frozenset[str] | Non
     for line in lines:
         if not line.strip():
             continue
-        said = _labels_alone(ITEM.sub("", line, count=1), known)
+        said = _labels_alone(line, known)
         if said is None:
             break
         labels |= said

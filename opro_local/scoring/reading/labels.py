@@ -14,7 +14,13 @@ from collections.abc import Callable, Sequence
 from opro_local.scoring.reading import marks
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
-from opro_local.scoring.reading.vocabulary import Mention, Vocabulary, shaped, vocabulary
+from opro_local.scoring.reading.vocabulary import (
+    LONGEST_WHOLE,
+    Mention,
+    Vocabulary,
+    shaped,
+    vocabulary,
+)
 
 AMBIGUOUS = ""
 
@@ -146,7 +152,6 @@ NEXT_EXAMPLE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 WORDS = re.compile(r"[^\W_]")
-LONGEST = 200
 KEYS = 40
 
 
@@ -175,7 +180,7 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     known = vocabulary(names)
 
     def read(answer: str) -> str | None:
-        if len(answer) <= LONGEST and (label := known.whole(shaped(answer))):
+        if len(answer) <= LONGEST_WHOLE and (label := known.whole(shaped(answer))):
             return label
         if label := _before_next(answer, known):
             return label

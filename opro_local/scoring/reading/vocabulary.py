@@ -41,6 +41,8 @@ _ESCAPED = re.compile(r"\\(?=[^\w\s]|_)")
 _JOINED = re.compile(r"(?<=[^\W_])_+(?=[^\W_])")
 # What may stand between the words of a label.
 _BETWEEN = re.compile(r"(?<=\w)[-\s]+(?=\w)|\s+")
+# A longer text is more than a label.
+LONGEST_WHOLE = 300
 _POINT_ZERO = re.compile(r"\d+\.0")
 _EDGES = " \t\r\n\"'.,;:!?()[]{}|"
 # "# Positive", "> Positive"
@@ -120,6 +122,8 @@ class Vocabulary:
 
     def whole(self, text: str) -> str | None:
         """The label that a shaped text is and nothing else."""
+        if len(text) > LONGEST_WHOLE:
+            return None
         label = self._of(text) or self._of(_LINE_START.sub("", text, count=1).strip(_EDGES))
         return label.name if label else None
 
@@ -131,15 +135,19 @@ class Vocabulary:
         label = self._of(match[0])
         return (label, match.end()) if label else None
 
+    def places(self, low: str) -> Iterator[tuple[Label, int, int]]:
+        """Every label in a folded shaped text, with its start and end."""
+        for match in self.expression.finditer(low):
+            label = self._of(match[0]) if _is_open(low, match.start()) else None
+            if label:
+                yield label, match.start(), match.end()
+
     def mentions(self, text: str, low: str) -> Iterator[Mention]:
         """Every place where a shaped text names a label; `low` is the same text folded."""
-        for match in self.expression.finditer(low):
-            start, end = match.span()
-            label = self._of(match[0]) if _is_open(low, start) else None
-            if label:
-                clear = not label.everyday or _is_clear(text, low, label, start, end)
-                denied = negation.is_denied(low, start, end)
-                yield Mention(label.name, start, end, clear, denied, negation.score_sign(low, end))
+        for label, start, end in self.places(low):
+            clear = not label.everyday or _is_clear(text, low, label, start, end)
+            denied = negation.is_denied(low, start, end)
+            yield Mention(label.name, start, end, clear, denied, negation.score_sign(low, end))
 
     def names(self, text: str) -> bool:
         """Whether a folded shaped text names any label."""
