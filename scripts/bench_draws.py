@@ -31,13 +31,14 @@ import bench_search
 import numpy as np
 
 from opro_local import stats
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.problems.prompt.moves import MOVES, DemonstrationPool
 from opro_local.runs.driver import drive
 from opro_local.search import racing
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks.division import in_proportion
-from opro_local.types import EngineSettings, Solution
+from opro_local.types import Solution
 
 RECORDED = Path(__file__).with_name("draw_scores.json")
 SPLITS = ("train", "validation", "test")

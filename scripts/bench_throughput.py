@@ -32,6 +32,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.worker import environment
 from opro_local.runs import bench
@@ -40,7 +41,7 @@ from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.store import open_store
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import EngineSettings, Prompt, Request, Solution
+from opro_local.types import Prompt, Request, Solution
 
 TARGET = 0.95
 LINE = "{:<8}{:>10}{:>12}{:>12}{:>10}{:>9}{:>9}{:>11}"

@@ -38,7 +38,7 @@ class Facts:
             run goes on with it.
         added: the setting came after the first stored runs: at its default it leaves no trace in
             the name of a run's folder, so that the same command finds an older run.
-        to_engine: the engine gets it as it is (types.EngineSettings has a field of the name).
+        to_engine: the engine gets it as it is (engines/settings.py has a field of the name).
         secret: a table of which a run keeps the names, not the values; they are no part of messages
             either.
     """

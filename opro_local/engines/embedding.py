@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from opro_local.engines import trusted
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import ModelError
-from opro_local.models import trust
 from opro_local.models.offline import model_digest
 from opro_local.models.trust import read_json
-from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 BATCH = 64  # texts in one forward pass
 DIGITS = 6  # of each number of a vector: the store keeps them as text
@@ -33,7 +34,7 @@ class EmbeddingEngine(Engine):
         import transformers
 
         folder = Path(settings.model)
-        trust.check_settings(settings)
+        trusted.check_settings(settings)
         own = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **own)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError
-from opro_local.types import Engine, EngineSettings
+from opro_local.types import Engine
 
 
 @dataclass(frozen=True, slots=True)

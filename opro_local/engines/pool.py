@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from opro_local.types import Engine, EngineSettings, Role
+from opro_local.engines.settings import EngineSettings
+from opro_local.types import Engine, Role
 
 # What a run asks for in each role: ((the engine's settings, the adapter), "auto" or a name).
 RoleRequests = Mapping[Role, tuple[tuple[EngineSettings, str], str]]

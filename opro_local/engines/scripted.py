@@ -20,9 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from opro_local.engines.constraints import check, satisfies
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
 from opro_local.programs import load
-from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
 MAX_MODEL_LEN = 8192

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opro_local.engines.kinds import AUTO, missing_packages, resolve_kind
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Engine, EngineSettings
+from opro_local.types import Engine
 
 if TYPE_CHECKING:
     from opro_local.engines.worker import WorkerEngine

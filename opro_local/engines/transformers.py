@@ -11,20 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from opro_local.engines import trusted
 from opro_local.engines.constraints import Grammars, refusal
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline, trust
-from opro_local.types import (
-    Completion,
-    Constraint,
-    Engine,
-    EngineSettings,
-    FinishReason,
-    Progress,
-    Prompt,
-    Request,
-)
+from opro_local.types import Completion, Constraint, Engine, FinishReason, Progress, Prompt, Request
 
 # A reply's text depends on the tokens before it only through their last few (see
 # PromptTokenizer.decode).
@@ -87,7 +80,7 @@ class TransformersEngine(Engine):
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
-            **trust.marks(settings),
+            **trusted.marks(settings),
         }
 
     def generate(
@@ -373,7 +366,7 @@ def _load(settings: EngineSettings) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    trust.check_settings(settings)
+    trusted.check_settings(settings)
     cuda = torch.cuda.is_available()
     # bfloat16 is several times slower than float32 on a CPU without AVX-512.
     dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"

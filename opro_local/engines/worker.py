@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from opro_local.engines.kinds import ENGINES
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.wire import (
     HEARTBEAT_SECONDS,
     encode_frame,
@@ -36,7 +37,7 @@ from opro_local.engines.wire import (
 from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.files import open_private
 from opro_local.models.offline import SWITCHES
-from opro_local.types import Completion, Engine, EngineSettings, Progress, Prompt, Request
+from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 # A busy child that sends no heartbeat for this long hangs; so does one that reads nothing.
 SILENCE_SECONDS = 60.0

@@ -26,6 +26,7 @@ import traceback
 from typing import Any
 
 from opro_local.engines.kinds import engine_class
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.turns import SleepingEngine
 from opro_local.engines.wire import (
     HEARTBEAT_SECONDS,
@@ -35,7 +36,7 @@ from opro_local.engines.wire import (
     unpack_prompts,
 )
 from opro_local.errors import EngineError, OproError
-from opro_local.types import Completion, Engine, EngineSettings
+from opro_local.types import Completion, Engine
 
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the signal a process gets when its parent ends
 

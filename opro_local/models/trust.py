@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, UsageError
-from opro_local.types import EngineSettings
 
 # Read with pickle, which runs what the file says. A stray training_args.bin beside safetensors is
 # never read.
@@ -51,31 +50,6 @@ def check(folder: Path, trusted: Sequence[str] = (), allow_pickle: bool = False)
             f"({_pickles(folder)[0].name})",
             "convert them to safetensors, or set allow_pickle = true for this model",
         )
-
-
-def check_settings(settings: EngineSettings) -> None:
-    """Refuse to host what the settings do not trust: the model, its adapters, and the arguments of
-    the engine's constructor.
-
-    Raises:
-        ModelError, UsageError: see `check` and `check_arguments`.
-    """
-    trusted, allow_pickle = settings.trusted_code, settings.allow_pickle
-    check_arguments(settings.engine_args, trusted, allow_pickle)
-    for folder in (settings.model, *settings.adapters):
-        check(Path(folder), trusted, allow_pickle)
-
-
-def marks(settings: EngineSettings) -> dict[str, Any]:
-    """What an engine's fingerprint says of code and pickles that it let in; nothing where it let in
-    none.
-    """
-    folders = [Path(folder) for folder in (settings.model, *settings.adapters)]
-    code = sorted({name for folder in folders for name in code_of(folder)})
-    said: dict[str, Any] = {"trusted_code": code} if code else {}
-    if any(is_pickled(folder) for folder in folders):
-        said["pickled_weights"] = True
-    return said
 
 
 def check_arguments(arguments: Mapping[str, Any], trusted: Sequence[str], pickle: bool) -> None:

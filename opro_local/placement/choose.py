@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opro_local.engines.gpus import Gpu
+from opro_local.engines.settings import EngineSettings
 from opro_local.placement.demand import BATCHED_TOKENS, CONTEXT_AND_GRAPHS, GIB, RUNNING, Demand
-from opro_local.types import EngineSettings
 
 Choice = Literal["single", "shared", "apart", "split", "swap", "none"]
 Wanted = Literal["auto", "split", "swap"]

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opro_local.engines.settings import EngineSettings
 from opro_local.models.footprint import Footprint
-from opro_local.types import EngineSettings
 
 GIB = 1 << 30
 CONTEXT = 8192  # what engines/vllm.py asks for on a GPU when nothing is said

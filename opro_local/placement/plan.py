@@ -13,12 +13,13 @@ from pathlib import Path
 
 from opro_local.engines.gpus import Gpu, gpus, host_memory
 from opro_local.engines.kinds import ENGINES, resolve_kind
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError
 from opro_local.models.footprint import footprint
 from opro_local.placement import choose
 from opro_local.placement.choose import Placement, Wanted
 from opro_local.placement.demand import demand
-from opro_local.types import EngineSettings, Role
+from opro_local.types import Role
 
 # The order engines start in. The scorer first: it is the one whose failure says most about a
 # config.

@@ -13,16 +13,17 @@ from typing import Any, Literal
 
 from opro_local.config.facts import settings_with_facts
 from opro_local.config.settings import Config, ModelSettings
-from opro_local.engines import lora
+from opro_local.engines import lora, trusted
 from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.kinds import AUTO, reads_folder
+from opro_local.engines.settings import EngineSettings
 from opro_local.models import offline, trust
 from opro_local.models.cards import Card, card_for
 from opro_local.placement.choose import Placement
 from opro_local.placement.plan import plan_for
 from opro_local.runs.thinking import thinker_of
-from opro_local.types import EngineSettings, Role
+from opro_local.types import Role
 
 # How several engines must share a GPU; see config.RunSettings.
 Sharing = Literal["auto", "split", "swap", "off"]
@@ -88,7 +89,7 @@ def model_notices(config: Config, models: Mapping[Role, Hosting]) -> list[str]:
         if role != "embedder" and own.model and reads_folder(own.engine):
             lines.append(offline.ambiguity(own.model))
         if hosting.settings.model:
-            for name, what in trust.marks(hosting.settings).items():
+            for name, what in trusted.marks(hosting.settings).items():
                 lines.append(f"{hosting.settings.model}: {name}: {_listed(what)}")
     return [line for line in dict.fromkeys(lines) if line]
 

@@ -14,6 +14,7 @@ from functools import partial
 from opro_local.engines import lora
 from opro_local.engines.kinds import AUTO, caches_answers
 from opro_local.engines.pool import EnginePool
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import UsageError
@@ -22,7 +23,7 @@ from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.events import Listener
 from opro_local.runs.hosting import Hosting, Sharing, asked_of
 from opro_local.runs.store import Store
-from opro_local.types import Engine, EngineSettings, Role
+from opro_local.types import Engine, Role
 
 # The roles whose greedy answers are texts of a model.
 CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")

@@ -17,12 +17,13 @@ from running import SMOL, real
 from opro_local.config import reading
 from opro_local.engines import lora
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.wire import pack, unpack
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
 from opro_local.models.cards import card_for
 from opro_local.runs import hosting
-from opro_local.types import EngineSettings, Prompt, Request, Sampling
+from opro_local.types import Prompt, Request, Sampling
 
 GREEDY = Sampling(8)
 

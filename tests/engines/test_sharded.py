@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from opro_local.engines import gpus, start
 from opro_local.engines.data_parallel import DataParallelEngine, device_groups, divide_prompts
 from opro_local.engines.gpus import Gpu
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError
-from opro_local.types import EngineSettings, Prompt, Request, Sampling
+from opro_local.types import Prompt, Request, Sampling
 
 SCRIPT = """
 import os, time

@@ -10,10 +10,11 @@ import pytest
 from running import SMOL, real
 
 from opro_local.engines.gpus import gpus
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.vllm import VllmEngine, arguments
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError
-from opro_local.types import EngineSettings, Prompt, Request, Sampling
+from opro_local.types import Prompt, Request, Sampling
 
 
 class Text:

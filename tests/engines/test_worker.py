@@ -12,10 +12,11 @@ import pytest
 from running import gone
 
 from opro_local.engines.kinds import resolve_kind
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Completion, EngineSettings, Prompt, Request, Sampling
+from opro_local.types import Completion, Prompt, Request, Sampling
 
 SCRIPT = """
 import os, sys, time

@@ -8,11 +8,12 @@ import pytest
 from running import write_reviews
 
 from opro_local.config import reading
+from opro_local.engines import trusted
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import ModelError, UsageError
 from opro_local.models import trust
 from opro_local.models.offline import find_model
 from opro_local.runs import hosting
-from opro_local.types import EngineSettings
 
 
 def model(folder, config=None, weights=("model.safetensors",), **others):
@@ -65,7 +66,7 @@ def test_code_is_refused_by_name_and_let_in_by_name(tmp_path, files, names):
         trust.check(folder, names[1:])
     trust.check(folder, names)
     settings = EngineSettings(str(folder), "vllm", trusted_code=tuple(names))
-    assert trust.marks(settings) == {"trusted_code": sorted(names)}
+    assert trusted.marks(settings) == {"trusted_code": sorted(names)}
 
 
 def test_a_generate_of_the_models_own_is_code(tmp_path):
@@ -92,7 +93,7 @@ PLAIN = [
 def test_what_runs_no_code_needs_no_trust(tmp_path, files):
     folder = model(tmp_path / "m", **files)
     trust.check(folder)
-    assert trust.marks(EngineSettings(str(folder), "vllm")) == {}
+    assert trusted.marks(EngineSettings(str(folder), "vllm")) == {}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_pickled_weights_are_refused_unless_allowed(tmp_path, name):
     assert name in caught.value.message and "allow_pickle = true" in caught.value.hint
     trust.check(folder, allow_pickle=True)
     settings = EngineSettings(str(folder), "vllm", allow_pickle=True)
-    assert trust.marks(settings) == {"pickled_weights": True}
+    assert trusted.marks(settings) == {"pickled_weights": True}
 
 
 @pytest.mark.parametrize("name", [*PICKLES, "training_args.bin", "optimizer.pt"])
@@ -148,7 +149,7 @@ def test_arguments_of_an_engine_are_no_way_round(tmp_path, arguments, words):
         trust.check_arguments(arguments, (), False)
     folder = model(tmp_path / "m")
     with pytest.raises(UsageError, match=words):
-        trust.check_settings(EngineSettings(str(folder), "vllm", engine_args=arguments))
+        trusted.check_settings(EngineSettings(str(folder), "vllm", engine_args=arguments))
     trust.check_arguments({"swap_space": 1, "attn_implementation": "sdpa"}, (), False)
 
 
@@ -201,7 +202,7 @@ def test_an_adapter_and_an_embedder_are_checked_too(tmp_path, config):
     with pytest.raises(ModelError, match="pickles"):
         hosted(own)
     allowed = hosted(config(base, adapter=str(adapter), allow_pickle=True))["scorer"].settings
-    assert trust.marks(allowed) == {"pickled_weights": True}
+    assert trusted.marks(allowed) == {"pickled_weights": True}
     with pytest.raises(ModelError, match="pickles"):
         hosting.embedder(str(model(tmp_path / "e", weights=["pytorch_model.bin"])))
     with pytest.raises(ModelError, match="would run code"):

@@ -26,6 +26,7 @@ from test_placement import (
 
 from opro_local.engines import start, worker
 from opro_local.engines.gpus import Gpu
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.worker import environment
 from opro_local.placement import choose
 from opro_local.placement.choose import HEADROOM, plan, usable
@@ -34,7 +35,6 @@ from opro_local.placement.plan import devices_of, plan_for, settings_by_role
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
-from opro_local.types import EngineSettings
 
 GIB = 1 << 30
 

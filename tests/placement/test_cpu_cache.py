@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from test_placement import LLAMA, SMOLLM, write_model
 
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.vllm import arguments
-from opro_local.types import EngineSettings
 
 MIB = 1 << 20
 QWEN3_SMALL = {

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from running import SMOL, program
 
 from opro_local.engines.gpus import Gpu, gpus, host_memory
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.models.footprint import footprint, header_bytes
 from opro_local.placement.choose import HEADROOM, plan, usable
 from opro_local.placement.demand import CONTEXT_AND_GRAPHS, Demand, demand
 from opro_local.placement.plan import plan_for, settings_by_role
-from opro_local.types import EngineSettings
 
 GIB = 1 << 30
 LLAMA = {

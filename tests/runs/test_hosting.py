@@ -8,6 +8,7 @@ import pytest
 from running import GIB, real, two_scripted
 
 from opro_local.engines.gpus import Gpu
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.engines.vllm import arguments
@@ -18,7 +19,7 @@ from opro_local.runs import hosting
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
-from opro_local.types import Completion, EngineSettings
+from opro_local.types import Completion
 
 
 class Fake:

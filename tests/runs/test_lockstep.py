@@ -17,6 +17,7 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, LockedError, StoreError
 from opro_local.runs.driver import EngineCall, drive_steps
 from opro_local.runs.events import BatchAnswer, BatchProgress, Interrupted, Listener
@@ -24,7 +25,7 @@ from opro_local.runs.lockstep import call_together, run_many, run_together
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Completion, EngineSettings, Prompt, Request, Sampling
+from opro_local.types import Batch, Completion, Prompt, Request, Sampling
 
 TABLES = ("call", "solution", "rejection", "meta")
 # What time it was, and how long it took; a row's digest covers both.

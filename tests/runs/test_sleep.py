@@ -314,7 +314,7 @@ def test_sleepers_die_with_a_parent_that_is_killed():
         import time
         from opro_local.engines.turns import TurnTakingEngine, GpuTurns
         from opro_local.engines.worker import WorkerEngine
-        from opro_local.types import EngineSettings
+        from opro_local.engines.settings import EngineSettings
         started, turns = [], GpuTurns(True)
         def start():
             started.append(WorkerEngine(EngineSettings("", "scripted", script={SCRIPT!r})))
