@@ -62,7 +62,7 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
         os.replace(part, path)
         sync_folder(path.parent)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = f"{error.strerror or error}{free_bytes(path.parent)}"
         hint = "check the disk and the folder"
         raise StoreError(f"{path}: can't be written ({why})", hint) from None
     finally:
@@ -145,6 +145,15 @@ def refuse_link(path: Path) -> None:
     if path.is_symlink():
         end = os.path.realpath(path)
         raise StoreError(f"{path}: a link to {end}, which is not followed", "remove the link")
+
+
+def free_bytes(folder: Path) -> str:
+    """How much space is left in a folder, as the end of a message; empty where nobody knows."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return ""
+    return f", {state.f_bavail * state.f_frsize:,} bytes free there"
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from opro_local.errors import DamageError, StoreError
 from opro_local.feedback.sealed import fill
+from opro_local.files import free_bytes
 from opro_local.runs.database import (
     SQLITE_ERRORS,
     Format,
     connect,
     create_linked,
-    free_bytes,
     is_corrupt,
     make_private,
     marks_of,

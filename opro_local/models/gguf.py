@@ -8,9 +8,11 @@ running them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -21,7 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import ModelError, UsageError
+from opro_local.errors import ModelError, StoreError, UsageError
+from opro_local.files import free_bytes
 from opro_local.models import gguf_header
 from opro_local.models.gguf_header import MAGIC
 
@@ -58,6 +61,11 @@ UNLOADABLE = (
 )
 
 
+# No space, no quota, and more than this process may write to one file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OS_ERROR = re.compile(r"\(os error (?P<errno>\d+)\)")
+
+
 def convert(source: Path, target: Path, replace: bool = False) -> None:
     """Write the model in `source` as a folder of safetensors with its tokenizer and chat template.
 
@@ -91,12 +99,23 @@ def convert(source: Path, target: Path, replace: bool = False) -> None:
 
 @contextlib.contextmanager
 def _explained(target: Path) -> Iterator[None]:
-    """A disk that is full and a place that can't be written end as a ModelError."""
+    """A full disk ends as a StoreError, a place that can't be written as a ModelError."""
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise StoreError(
+                f"{target} can't be made: {error}{free_bytes(target.parent)}",
+                "free space, then give the same command; nothing was left behind",
+            ) from error
         hint = "is there room, and the right to read and write there?"
         raise ModelError(f"{target} can't be made: {error}", hint) from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that there is no room; libraries in Rust put the number in words."""
+    number = OS_ERROR.search(str(error))
+    return (int(number["errno"]) if number else error.errno) in FULL
 
 
 def _save(part: Any, folder: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DamageError, StoreError
+from opro_local.files import free_bytes
 from opro_local.runs.database import (
     SQLITE_ERRORS,
     Format,
@@ -27,7 +28,6 @@ from opro_local.runs.database import (
     connect,
     create_linked,
     files_of,
-    free_bytes,
     is_corrupt,
     make_private,
     marks_of,

@@ -160,15 +160,6 @@ def copy_linked(connection: sqlite3.Connection, path: Path) -> None:
                 left.unlink()
 
 
-def free_bytes(folder: Path) -> str:
-    """How much space is left in a folder, as the end of a message; empty where nobody knows."""
-    try:
-        state = os.statvfs(folder)
-    except OSError:
-        return ""
-    return f", {state.f_bavail * state.f_frsize:,} bytes free there"
-
-
 def make_private(path: Path) -> None:
     """Make an empty file that only its user can read where there is none: SQLite gives its log
     and its index the permissions of the file, and takes an empty one for a new one.

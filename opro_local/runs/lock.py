@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opro_local.errors import DamageError, LockedError, StoreError
-from opro_local.files import make_private_folder, open_private
-from opro_local.runs.database import free_bytes
+from opro_local.files import free_bytes, make_private_folder, open_private
 
 FILE = "lock"
 # Readers hold the lock for moments; a writer that starts meanwhile waits for them.

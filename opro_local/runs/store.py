@@ -364,7 +364,7 @@ def open_store(folder: Path) -> Store:
     """
     lock = locks.take(folder)
     try:
-        file = open_to_write(folder, lock.record)
+        file = open_to_write(folder, lock)
     except BaseException:
         lock.release()
         raise

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opro_local.errors import DamageError, StoreError
+from opro_local.files import free_bytes
 from opro_local.runs import lock, migration
 from opro_local.runs.database import (
     SQLITE_ERRORS,
@@ -24,7 +25,6 @@ from opro_local.runs.database import (
     connect,
     create_linked,
     files_of,
-    free_bytes,
     has_log,
     header_of,
     is_corrupt,
@@ -60,17 +60,17 @@ class StoreFile:
     close: Callable[[], None]
 
 
-def open_to_write(folder: Path, record: lock.Record | None) -> StoreFile:
+def open_to_write(folder: Path, own: lock.Lock) -> StoreFile:
     """Open a locked run's file, making it where it is missing and bringing it up to this version.
 
     Args:
         folder: the run's.
-        record: what its lock file says the file must hold.
+        own: the run's lock, which says what the file must hold.
 
     Raises:
         StoreError: it can't be made or opened, is something else, or is not all there.
     """
-    path = folder / FILE
+    path, record = folder / FILE, own.record
     refuse_links(path)
     journal, network = journal_for(folder)
     try:
@@ -83,11 +83,13 @@ def open_to_write(folder: Path, record: lock.Record | None) -> StoreFile:
         version = _version(folder, connection)
         if version < VERSION:
             rebuild(connection, path, FORMAT, migration.fill)
+        seal = read_seal(folder, connection)
+        _require_age(folder, seal, record)
+        # Before there is a log: a file that asks for one and has none is then known to be whole.
+        own.note(seal.epoch, seal.digest())
         set_journal(connection, journal)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        seal = read_seal(folder, connection)
-        _require_age(folder, seal, record)
     except (*SQLITE_ERRORS, OSError) as error:
         connection.close()
         raise explain(folder, error) from error

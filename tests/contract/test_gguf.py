@@ -152,8 +152,8 @@ def save_pretrained(folder):
 gguf._dequantize = lambda source, folder: gguf._save(SimpleNamespace(save_pretrained=save_pretrained), folder)
 try:
     gguf.convert(Path(sys.argv[1]), Path(sys.argv[2]))
-except gguf.ModelError as error:
-    print(error)
+except gguf.StoreError as error:
+    print(error, error.exit_code)
 """
 
 
@@ -170,4 +170,5 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_a_bug_in_a_traceback(tmp_path
         assert f"{target} can't be made: " in found.stdout and "File too large" in found.stdout, (
             found.stderr
         )
+        assert "bytes free there" in found.stdout and found.stdout.endswith(" 4\n")
     assert list((tmp_path / "out").iterdir()) == []
