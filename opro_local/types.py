@@ -176,14 +176,15 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A train row that a solution got wrong: what was asked, what was right, and what the scorer
-    said.
+    """A train row that a solution got wrong: what was asked, what was right, what the scorer said,
+    and what a user's function says is wrong with it.
     """
 
     id: str
     question: str
     target: str
     output: str
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

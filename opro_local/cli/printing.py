@@ -25,7 +25,11 @@ def print_result(result: RunResult | RunProgress) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if isinstance(result, RunProgress):
         _print_progress(console, result)
-    elif result.evaluation:
+        return
+    for alarm in result.alarms:
+        for line in alarm.lines:
+            console.print(line, markup=False, style="bold red")
+    if result.evaluation:
         _print_evaluation(console, result, result.evaluation)
     elif result.search:
         _print_search(console, result, result.search)

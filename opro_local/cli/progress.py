@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from opro_local.cli.printing import worked_examples
+from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs.events import (
     BatchAnswer,
     BatchProgress,
@@ -120,6 +121,9 @@ class _Progress:
             self._done, self._tokens = event.finished, event.tokens
         elif isinstance(event, TrajectoryGrowth):
             self._grow(event)
+        elif isinstance(event, Alarm):
+            for line in event.lines:
+                self.console.print(line, markup=False, style="bold red")
         elif isinstance(event, BatchAnswer) and event.replayed:
             self._label = f"{event.batch.label} (from the store)"
         self._show()

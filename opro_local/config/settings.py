@@ -211,6 +211,14 @@ class ModelSettings(Section):
         return _one_of(CHOICES, value)
 
 
+class ScorerSettings(ModelSettings):
+    """`[scorer]`: the model that answers, and what its answers are held to."""
+
+    constrain: Annotated[Literal["", "labels"], Facts(added=True)] = Field(
+        "", description='What answers are held to: "labels", the classes there are; "", nothing.'
+    )
+
+
 class OptimizerSettings(ModelSettings):
     """The optimizer samples at the form's temperature, 1 in the paper (section 5.1). No model means
     the scorer's.
@@ -290,7 +298,7 @@ class Config(Section):
     problem: ProblemSettings = PromptSettings()
     task: TaskSettings = TaskSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    scorer: ModelSettings = ModelSettings()
+    scorer: ScorerSettings = ScorerSettings()
     judge: JudgeSettings = JudgeSettings()
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from opro_local.problems.prompt.alarms import Alarm
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Rejection
 
@@ -67,7 +68,8 @@ class TrajectoryGrowth:
     trajectory: Trajectory
 
 
-Event = BatchStart | BatchProgress | BatchAnswer | TrajectoryGrowth
+# An Alarm comes once the first solutions are scored, and again where a run is resumed.
+Event = BatchStart | BatchProgress | BatchAnswer | TrajectoryGrowth | Alarm
 
 
 @dataclass(frozen=True, slots=True)

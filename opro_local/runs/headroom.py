@@ -30,6 +30,9 @@ class Headroom:
         p_value: of "all do equally well".
         unread: the share of answers from which nothing could be extracted.
         truncated: the share cut short.
+        majority_share: what always answering the largest class would score; None where answers are
+            no classes.
+        constant: the prompts, by number from 1, that always give one answer.
         words: the verdict in plain sentences.
     """
 
@@ -39,6 +42,8 @@ class Headroom:
     p_value: float | None
     unread: float
     truncated: float
+    majority_share: float | None = None
+    constant: tuple[int, ...] = ()
     words: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +55,8 @@ class Headroom:
             "p_value": self.p_value,
             "unread": self.unread,
             "truncated": self.truncated,
+            "majority_share": self.majority_share,
+            "constant": list(self.constant),
             "words": list(self.words),
         }
 
@@ -67,7 +74,7 @@ def headroom(result: RunResult) -> Headroom:
 
 def _headroom(outcome: EvaluationOutcome) -> Headroom:
     prompts, p_value = [prompt.figures for prompt in outcome.prompts], outcome.equal_p_value
-    scores, n = [prompt.accuracy for prompt in prompts], prompts[0].n
+    scores, n = [prompt.value for prompt in prompts], prompts[0].n
     if scores[0] >= 1 - 1 / n:
         verdict = "nothing left to gain"
     elif p_value is not None and p_value < SIGNIFICANT:
@@ -81,8 +88,18 @@ def _headroom(outcome: EvaluationOutcome) -> Headroom:
         p_value=p_value,
         unread=sum(prompt.extraction_failures for prompt in prompts) / (n * len(prompts)),
         truncated=sum(prompt.truncated for prompt in prompts) / (n * len(prompts)),
+        majority_share=prompts[0].classes.majority_share if prompts[0].classes else None,
+        constant=tuple(
+            prompt.number
+            for prompt in outcome.prompts
+            if prompt.figures.classes and prompt.figures.classes.always is not None
+        ),
     )
-    words = (*_headroom_words(figures, scores, n), *_unread_words(figures))
+    words = (
+        *_headroom_words(figures, scores, n),
+        *_class_words(figures, max(prompt.accuracy for prompt in prompts)),
+        *_unread_words(figures),
+    )
     return replace(figures, words=words)
 
 
@@ -109,6 +126,22 @@ def _headroom_words(figures: Headroom, scores: Sequence[float], n: int) -> list[
             "use more rows, another layout (task.position) or another model before a long search."
         )
     return [first, second]
+
+
+def _class_words(figures: Headroom, best: float) -> list[str]:
+    """What one answer to everything scores, and which prompts give it."""
+    if figures.majority_share is None:
+        return []
+    share = 100 * figures.majority_share
+    worth = "" if best > figures.majority_share else ": no prompt does better"
+    lines = [f"Always answering the largest class would score {share:.1f} %{worth}."]
+    if figures.constant:
+        numbers = ", ".join(map(str, figures.constant))
+        lines.append(
+            f"Prompts that always give one answer: {numbers}. They tell no classes apart; "
+            'task.metric = "balanced_accuracy" or "macro_f1" counts every class.'
+        )
+    return lines
 
 
 def _unread_words(figures: Headroom) -> list[str]:

@@ -31,7 +31,7 @@ from opro_local.runs.continued import as_begun
 from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
-from opro_local.runs.events import SILENT, Interrupted, Listener
+from opro_local.runs.events import SILENT, Event, Interrupted, Listener, TrajectoryGrowth
 from opro_local.runs.hosting import model_notices
 from opro_local.runs.made_by import other_version, this_version
 from opro_local.runs.plans import Plan, make_plan
@@ -79,6 +79,7 @@ def run_steps(
     plan = make_plan(as_begun(work, folder)) if isinstance(work, Config) else work
     for line in (*plan.notices, *model_notices(plan.config, plan.models)):
         listener.notify(line)
+    listener = _alarming(listener, plan)
     with _opened(folder, plan, listener) as store:
         settings = plan.config.run
         cache = Cache(None, settings.cache_bytes, listener.notify) if settings.cache else None
@@ -104,6 +105,21 @@ def run_steps(
         return _conclude(store, plan, outcome)
 
 
+def _alarming(listener: Listener, plan: Plan) -> Listener:
+    """The listener, told of what is alarming in the first answers once they are scored."""
+    told = False
+
+    def report(event: Event) -> None:
+        nonlocal told
+        listener.report(event)
+        if not told and isinstance(event, TrajectoryGrowth) and event.entries:
+            told = True
+            for alarm in plan.alarms():
+                listener.report(alarm)
+
+    return replace(listener, report=report)
+
+
 def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:
     """Keep the result, and leave it in the folder as files."""
     whole = result_of(store, plan, outcome)
@@ -127,6 +143,7 @@ def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
         engine=store.get("engine"),
         rule=plan.rule,
         shares=plan.shares,
+        alarms=tuple(plan.alarms()),
         notices=(
             *plan.notices,
             *plan.remarks(),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.figures import SplitResult
@@ -38,6 +39,7 @@ class RunResult(Mapping[str, Any]):
         rule: how answers were scored; "" where nothing has a rule.
         shares: whether scores are shares of rows; false of objectives on a scale of their own.
         notices: what to know about the run.
+        alarms: what was wrong with how answers were asked for or read, by the first of them.
     """
 
     name: str
@@ -47,6 +49,7 @@ class RunResult(Mapping[str, Any]):
     rule: str
     shares: bool
     notices: tuple[str, ...]
+    alarms: tuple[Alarm, ...] = ()
 
     def __getitem__(self, key: str) -> Any:
         return self.to_json()[key]
@@ -69,6 +72,8 @@ class RunResult(Mapping[str, Any]):
             "shares": self.shares,
             "notices": list(self.notices),
         }
+        if self.alarms:
+            record["alarms"] = [alarm.to_json() for alarm in self.alarms]
         # A search's sentences come last; the other kinds have put theirs beside their figures.
         record.setdefault("summary", list(self.summary))
         return record
@@ -90,6 +95,7 @@ class RunResult(Mapping[str, Any]):
             rule=record["rule"],
             shares=record.get("shares", True),
             notices=tuple(record["notices"]),
+            alarms=tuple(map(Alarm.from_json, record.get("alarms", ()))),
         )
 
     @property
@@ -164,7 +170,7 @@ class RunResult(Mapping[str, Any]):
 NAMED = frozenset(
     (
         *("name", "state", "calls", "tokens", "from_cache", "seconds", "test_opened"),
-        *("engine", "rule", "shares", "notices"),
+        *("engine", "rule", "shares", "notices", "alarms"),
     )
 )
 

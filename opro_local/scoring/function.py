@@ -34,14 +34,18 @@ USER_ERRORS = (
     ValueError,
 )
 
-Function = Callable[[str, str, Mapping[str, str]], float | bool | None]
+Value = float | bool | None
+Function = Callable[[str, str, Mapping[str, str]], Value | tuple[Value, str | None]]
+
+LONGEST_REMARK = 1000  # characters; what is longer is cut
 
 
 def python(spec: str | None) -> Rule:
     """What the user's `function(answer, target, columns)` returns: True, False, a number in [0, 1],
-    or None.
+    or None; or such a value and a text, what is wrong with the answer in words for the optimizer.
 
-    None is a failed extraction. Not normalised: anything; the function gets the answer as the model
+    None is a failed extraction. A meta-prompt that shows mistakes (`reflection`) shows the text
+    with them. Not normalised: anything; the function gets the answer as the model
     wrote it.
 
     Raises:
@@ -63,7 +67,7 @@ def rule_of(function: Function, spec: str, source: Path | None = None) -> Rule:
         source: the file it came from; None for one of a program that calls this package.
     """
 
-    def verdict(answer: str, example: Example) -> float:
+    def review(answer: str, example: Example) -> tuple[float, str]:
         try:
             value = function(answer, example.target, example.columns)
         except USER_ERRORS as error:
@@ -71,9 +75,24 @@ def rule_of(function: Function, spec: str, source: Path | None = None) -> Rule:
             raise DataError(
                 f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}"
             ) from error
-        return FAILED if value is None else _checked(value, f"{example.where}: {spec}")
+        where, remark = f"{example.where}: {spec}", None
+        if isinstance(value, tuple) and len(value) == 2:
+            value, remark = value
+        return FAILED if value is None else _checked(value, where), _remark(remark, where)
 
-    return Rule("python", whole, lambda example: example, verdict, source=source)
+    def verdict(answer: str, example: Example) -> float:
+        return review(answer, example)[0]
+
+    return Rule("python", whole, lambda example: example, verdict, source=source, review=review)
+
+
+def _remark(remark: Any, where: str) -> str:
+    if remark is not None and not isinstance(remark, str):
+        raise DataError(
+            f"{where} returned {remark!r:.60} as its remark", "return a text or None beside a score"
+        )
+    text = (remark or "").strip()
+    return text if len(text) <= LONGEST_REMARK else f"{text[:LONGEST_REMARK]}..."
 
 
 def _checked(value: Any, where: str) -> float:

@@ -21,6 +21,7 @@ from opro_local.types import Example
 FAILED = math.nan
 
 Verdict = Callable[[str, Any], float]
+Review = Callable[[str, Any], tuple[float, str]]
 Change = Callable[[str], str | None]
 
 
@@ -45,12 +46,15 @@ class Verdicts(NamedTuple):
             where the rule knows no marks.
         agreement: 1 where a judge and the rule it is compared with agree, else 0, float32; None
         without a judge.
+        remarks: what a user's function says of each answer, "" for nothing; empty where the rule
+            says nothing of any.
     """
 
     values: np.ndarray
     failed: np.ndarray
     strict: np.ndarray | None
     agreement: np.ndarray | None = None
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Scorer:
     verdict: Verdict
     golds: list[Any]
     strict: Verdict | None = None
+    review: Review | None = None
 
     def score(self, answers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Score k answers to each of the n examples.
@@ -80,6 +85,8 @@ class Scorer:
         """`score` and the strict values in one pass: an answer is read a second time only where it
         is not marked.
         """
+        if self.review is not None:
+            return self._reviewed(self.review, answers)
         if self.strict is None:
             return Verdicts(*self.score(answers), None)
         strict = self._earned(self.strict, answers)
@@ -92,13 +99,25 @@ class Scorer:
             np.nan_to_num(values, copy=False), failed, np.nan_to_num(strict, copy=False)
         )
 
-    def _earned(self, verdict: Verdict, answers: Sequence[str]) -> np.ndarray:
+    def _reviewed(self, review: Review, answers: Sequence[str]) -> Verdicts:
+        """`both` with what a user's function says of each answer; it is called once for each."""
+        reviews = list(map(review, answers, self._golds_of(answers)))
+        values = np.array([value for value, _ in reviews], np.float32)
+        failed = np.isnan(values)
+        values[failed] = 0
+        return Verdicts(values, failed, None, remarks=tuple(remark for _, remark in reviews))
+
+    def _golds_of(self, answers: Sequence[str]) -> list[Any]:
+        """The gold of each answer."""
         rounds, rest = divmod(len(answers), len(self.golds) or 1)
         if rest:
             raise ValueError(
                 f"{len(answers)} answers are no multiple of {len(self.golds)} examples"
             )
-        return np.fromiter(map(verdict, answers, self.golds * rounds), np.float32, len(answers))
+        return self.golds * rounds
+
+    def _earned(self, verdict: Verdict, answers: Sequence[str]) -> np.ndarray:
+        return np.fromiter(map(verdict, answers, self._golds_of(answers)), np.float32, len(answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +136,7 @@ class Rule:
         extract_for: `extract` for one example's gold, where what an answer says depends on it (the
         texts of options).
         source: the file with the user's own function; None where the rule is ours.
+        review: `verdict` with a remark on the answer, "" for none; None for rules that make none.
         expressions: the user's regular expressions that it reads with.
     """
 
@@ -128,6 +148,7 @@ class Rule:
     extract_for: Callable[[str, Any], str | None] | None = None
     source: Path | None = None
     expressions: tuple[Expression, ...] = ()
+    review: Review | None = None
 
     def notices(self) -> list[str]:
         """What the user should know of the rule after it was used, such as answers that an
@@ -137,7 +158,8 @@ class Rule:
 
     def prepare(self, examples: Sequence[Example]) -> Scorer:
         """Read the targets of the examples, once for all answers to come."""
-        return Scorer(self.verdict, [self.gold(example) for example in examples], self.strict)
+        golds = [self.gold(example) for example in examples]
+        return Scorer(self.verdict, golds, self.strict, self.review)
 
     def score(
         self, answers: Sequence[str], examples: Sequence[Example]
@@ -168,6 +190,7 @@ class Rule:
             verdict=_changed_verdict(self.verdict, change),
             strict=strict,
             extract_for=extract_for,
+            review=self.review and _changed_review(self.review, change),
         )
 
     def read(self, answer: str, gold: Any) -> str | None:
@@ -191,6 +214,14 @@ def _changed_for(
         return None if answer is None else extract(answer, gold)
 
     return read
+
+
+def _changed_review(review: Review, change: Change) -> Review:
+    def judge(reply: str, gold: Any) -> tuple[float, str]:
+        answer = change(reply)
+        return (FAILED, "") if answer is None else review(answer, gold)
+
+    return judge
 
 
 def _changed_verdict(verdict: Verdict, change: Change) -> Verdict:

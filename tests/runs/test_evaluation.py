@@ -24,6 +24,7 @@ from opro_local.runs.plans.evaluation import evaluation_plan, varied_instruction
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.winner import Winner
+from opro_local.scoring.classes import class_figures
 from opro_local.types import Completion, Prompt
 
 PROMPTS = ["What is it?", "Answer carefully, read and think", "Answer please"]
@@ -211,6 +212,26 @@ def test_headroom_needs_more_than_noise():
     assert "98 % of the answers could not be read; 98 % were cut" in words[-1]
 
 
+def test_headroom_names_the_largest_class_and_prompts_that_always_give_one_answer():
+    targets = ["ham"] * 45 + ["spam"] * 5
+    given = [["ham"] * 50, targets, ["spam"] * 50]
+    prompts = []
+    for number, answers in enumerate(given, 1):
+        accuracy = sum(map(str.__eq__, targets, answers)) / 50
+        figures = Figures(accuracy, 50, (0, 1), 0, 0, {}, class_figures(targets, answers))
+        prompts.append(PromptFigures(number, str(number), (), figures, 0))
+    outcome = EvaluationOutcome(
+        *("evaluated", "0", "0", Winner("0", "0"), tuple(prompts), (), 0.02, 0.01),
+        *(0.1, 0.05, "train"),
+    )
+    found = headroom(made_result(outcome))
+    assert (found.majority_share, found.constant) == (0.9, (1, 3))
+    assert "Always answering the largest class would score 90.0 %." in found.words
+    assert any("always give one answer: 1, 3." in line for line in found.words)
+    worse = replace(outcome, prompts=tuple(prompts[:1]))
+    assert "90.0 %: no prompt does better." in headroom(made_result(worse)).words[2]
+
+
 def test_varied_instructions_name_the_targets_where_they_are_few(tables):
     texts = varied_instructions(make_plan(reading.build(tables)))
     assert texts[0] == "What is it?" and len(texts) == len(set(texts)) == 1 + 4 + 7 + 1
@@ -255,6 +276,8 @@ def test_the_verbs(tables, reviews, tmp_path):
     )
     assert probe["split"] == "train" and probe["headroom"]["verdict"] in ("yes", "no sign of it")
     assert len(probe["prompts"]) >= 10
+    assert 0.5 <= probe["headroom"]["majority_share"] < 0.6
+    assert probe["headroom"]["constant"] == []
 
 
 @pytest.mark.parametrize(

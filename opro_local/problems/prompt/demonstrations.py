@@ -47,7 +47,8 @@ class Demonstrations:
         self._rows = {row.id: _Row(row) for row in rows}
         self._own = own
         self._mistakes: dict[str, list[Mistake]] = {}
-        self._made: dict[tuple[str, str], Mistake] = {}  # by row and answer
+        # By row, answer and remark.
+        self._made: dict[tuple[str, str, str], Mistake] = {}
 
     def give(self, key: str, answer: str | None) -> None:
         """Have a row shown with this answer from now on, unless it already has one; None stands for
@@ -65,12 +66,14 @@ class Demonstrations:
         rows: Sequence[Example],
         answers: Sequence[Completion],
         values: np.ndarray,
+        remarks: Sequence[str] = (),
     ) -> None:
         """Remember what an evaluation on train showed.
 
         Args:
             rows: the rows asked.
             answers, values: by solution, shape (solutions * rows,).
+            remarks: on the answers; empty for none on any.
         """
         for number, solution in enumerate(solutions):
             first = number * len(rows)
@@ -83,15 +86,17 @@ class Demonstrations:
                     known.trace = answer
                 elif value < 1 and len(wrong) < MISTAKES:
                     said = (spoken(answer.text) or "").strip()
-                    wrong.append(self._mistake(row, said))
+                    remark = remarks[first + place] if remarks else ""
+                    wrong.append(self._mistake(row, said, remark))
                 if not known.tokens and not solution.demonstrations:
                     known.tokens = answer.prompt_tokens
 
-    def _mistake(self, row: Example, output: str) -> Mistake:
+    def _mistake(self, row: Example, output: str, remark: str) -> Mistake:
         """A mistake; the same one of many solutions is kept once."""
-        made = self._made.get((row.id, output))
+        made = self._made.get((row.id, output, remark))
         if made is None:
-            made = self._made[row.id, output] = Mistake(row.id, row.input, row.target, output)
+            made = Mistake(row.id, row.input, row.target, output, remark)
+            self._made[row.id, output, remark] = made
         return made
 
     def available(self) -> list[Demonstration]:

@@ -18,6 +18,7 @@ from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt import second_round
+from opro_local.problems.prompt.alarms import Alarm, FirstBatch
 from opro_local.problems.prompt.demonstrations import Demonstrations
 from opro_local.problems.prompt.generic import generic, labels_of
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
@@ -30,6 +31,7 @@ from opro_local.types import (
     Batch,
     BatchResult,
     Completion,
+    Constraint,
     Example,
     Prompt,
     ReadAnswers,
@@ -60,6 +62,10 @@ class PromptProblem:
         stop: strings that end an answer, besides those of the layout; `task.stop` goes before both.
         parsed: the splits whose answers are kept as they were read, where they are classes. They
             are read a second time for it, which train, scored in every step, is spared.
+        constraint: what answers are held to.
+
+    Attributes:
+        alarms: what was alarming in the first answers; None before there are some.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class PromptProblem:
         rule: Rule,
         stop: tuple[str, ...] = (),
         parsed: Sequence[Split] = ("validation", "test"),
+        constraint: Constraint | None = None,
     ) -> None:
         self.rows = rows
         self.layout = layout
@@ -81,7 +88,9 @@ class PromptProblem:
         self._config = config
         is_classified = rule.name in CLASS_RULES and config.task.rule != "judge"
         self._parsed = tuple(parsed) if is_classified else ()
-        self._sampling = Sampling(max_tokens, 0.0, stop=_stop(config.task, layout, stop))
+        ends = _stop(config.task, layout, stop)
+        self._sampling = Sampling(max_tokens, 0.0, stop=ends, constraint=constraint)
+        self.alarms: tuple[Alarm, ...] | None = None
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
         }
@@ -148,8 +157,13 @@ class PromptProblem:
             verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
         else:
             verdicts = scorer.both(texts)
+        asked_rows = self._rows(split, rows)
         if split == "train" and self._config.is_mixed:
-            self.demonstrations.note(solutions, self._rows(split, rows), answers, verdicts.values)
+            self.demonstrations.note(
+                solutions, asked_rows, answers, verdicts.values, verdicts.remarks
+            )
+        if self.alarms is None:
+            self.alarms = self._first_batch(asked_rows, answers, verdicts, scorer).alarms()
         parsed = None
         if split in self._parsed:
             golds = scorer.golds * len(solutions)
@@ -160,6 +174,23 @@ class PromptProblem:
                 self.rule, texts, verdicts.values, scorer.golds, split, rows
             )
         return scores(answers, len(solutions), verdicts, parsed, measures)
+
+    def _first_batch(
+        self,
+        rows: Sequence[Example],
+        answers: Sequence[Completion],
+        verdicts: Verdicts,
+        scorer: Scorer,
+    ) -> FirstBatch:
+        """The first scored answers, as alarms are raised by them."""
+        return FirstBatch(
+            rows,
+            answers,
+            verdicts.failed,
+            lambda place: self.rule.read(answers[place].text, scorer.golds[place % len(rows)]),
+            "judge" if self._config.task.rule == "judge" else self.rule.name,
+            self._sampling.max_tokens,
+        )
 
     def _rows(self, split: Split, rows: Sequence[int] | None) -> Sequence[Example]:
         if rows is None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card, card_for
+from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs import hosting, result, thinking
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.hosting import Hosting
@@ -64,6 +65,7 @@ class Plan:
         can't fit.
         summarize: makes the outcome of what was driven, with what only the problem knows.
         remarks: lines for the user once it was driven.
+        alarms: what is wrong with how answers are asked for or read, once the first are scored.
         files: what is left in the folder beside result.json, by file name, made from the result.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None
     summarize: Summarize = result.summarize
     remarks: Callable[[], Sequence[str]] = tuple
+    alarms: Callable[[], Sequence[Alarm]] = tuple
     files: Callable[[RunResult], Mapping[str, str]] = _best_text
 
 

@@ -18,6 +18,7 @@ from opro_local.config.settings import Config
 from opro_local.errors import DataError, UsageError
 from opro_local.models.cards import Card
 from opro_local.problems.function import file_digest
+from opro_local.problems.prompt.alarms import CONSTRAINED_RULES
 from opro_local.problems.prompt.layout import Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
@@ -38,7 +39,7 @@ from opro_local.search.proposing import Proposer
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Engine, Example, Role, Split
+from opro_local.types import Constraint, Engine, Example, Role, Split
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many
 # (paper section 5.1).
@@ -57,6 +58,8 @@ ANSWER_TOKENS = {
 }
 # New tokens per answer under any other rule.
 WORKED_SOLUTION_TOKENS = 1024
+# The most classes that answers can be held to.
+MOST_CLASSES = 1000
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
 
@@ -78,7 +81,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     choice = choosing.task_choice(task, config.task)
     rule = choosing.task_rule(task, config.task, choice)
     if metric is not None:
-        rule = rule_of(metric, function_name(metric))
+        rule = rule_of(metric, function_name(metric)).after_thoughts()
     if not is_judged:
         choosing.check_gold(task, rule)
     roles: tuple[Role, ...] = ("optimizer", "scorer")
@@ -87,13 +90,21 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     layout = _layout(config, cards["scorer"], task)
     # An evaluation scores once, on whichever split: all answers are kept as they were read.
     parsed: Sequence[Split] = ("validation", "test") if training else tuple(task.splits)
-    problem = PromptProblem(task.splits, config, layout, max_tokens, rule, task.stop, parsed)
+    constraint = _constraint(config, task, rule)
+    problem = PromptProblem(
+        task.splits, config, layout, max_tokens, rule, task.stop, parsed, constraint
+    )
     _check_seeds(problem)
     _check_race(config)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
     plan = search_plan(config, problem, cards, propose=propose)
     scorer = plan.thinkers.get("scorer")
     thought = scorer.tokens if scorer else 0
+    if scorer and constraint:
+        raise UsageError(
+            'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
+            "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
+        )
     return replace(
         plan,
         identity=_identity(config, task, rule, metric),
@@ -107,6 +118,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
         remarks=rule.notices,
+        alarms=lambda: problem.alarms or (),
         files=_files,
     )
 
@@ -130,6 +142,31 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
         kind = plan.config.problem.kind
         raise UsageError(f"a problem of kind {kind} has no rows to evaluate on", hint)
     return plan.problem
+
+
+def _constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
+    """What answers are held to, by `scorer.constrain`: the classes as the targets write them.
+
+    Raises:
+        UsageError: the rule knows no classes.
+    """
+    if not config.scorer.constrain:
+        return None
+    if task.rule == "judge" or rule.name not in CONSTRAINED_RULES:
+        raise UsageError(
+            'scorer.constrain = "labels" needs classes, which the rule '
+            f"{'judge' if task.rule == 'judge' else rule.name} has not",
+            f"use it with one of {', '.join(CONSTRAINED_RULES)}, or leave it out",
+        )
+    given = config.task.labels or task.labels
+    names = given or [row.target.strip() for row in choosing.labelled_rows(task)]
+    distinct = dict.fromkeys(names)
+    if len(distinct) > MOST_CLASSES:
+        raise UsageError(
+            f'scorer.constrain = "labels": {len(distinct)} different targets are no classes',
+            "leave it out, or give task.labels",
+        )
+    return Constraint("choice", tuple(sorted(distinct)))
 
 
 def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
