@@ -236,6 +236,9 @@ class JudgeSettings(ModelSettings):
     rubric: str | None = Field(
         None, description="What a right answer is; none: one that agrees with the target."
     )
+    scale: Annotated[int | None, Facts(added=True)] = Field(
+        None, ge=2, le=100, description="Grades from 1 to this; none: correct or incorrect."
+    )
 
 
 class EvaluationSettings(Section):

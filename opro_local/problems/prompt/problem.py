@@ -24,7 +24,7 @@ from opro_local.problems.prompt.generic import generic, labels_of
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
 from opro_local.problems.prompt.row_classes import row_classes
 from opro_local.scoring.classes import ClassFigures, class_figures
-from opro_local.scoring.judge import judged
+from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
 from opro_local.types import (
@@ -151,10 +151,11 @@ class PromptProblem:
             scorer = replace(scorer, golds=[scorer.golds[row] for row in rows])
         if self._config.task.rule == "judge":
             asked = list(self._rows(split, rows)) * len(solutions)
-            # A judge is compared with the rule that the targets suggest, where there are targets.
-            has_targets = all(row.target.strip() for row in asked)
+            # A judge is compared with the rule that the targets suggest, where that rule decides.
+            decides = self.rule.name not in SAY_NOTHING_OF_A_JUDGE
+            has_targets = decides and all(row.target.strip() for row in asked)
             compared = scorer if has_targets else None
-            verdicts = yield from judged(texts, asked, compared, self._config.judge.rubric, label)
+            verdicts = yield from judged(texts, asked, compared, self._config.judge, label)
         else:
             verdicts = scorer.both(texts)
         asked_rows = self._rows(split, rows)
