@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST_RESAMPLED = 2000
+HALVED_AT_ONCE = 10  # of 400 draws: a long search has tens of thousands of solutions
 PERMUTED_AT_ONCE = 200  # of 9,999 permutations: what limits the memory
 
 
@@ -224,8 +225,10 @@ def optimism_of_best(values: np.ndarray, draws: int = 400) -> float:
         The optimism, 0 or above.
     """
 
+    scores = values.T.astype(float)
+
     def means(weights: np.ndarray) -> np.ndarray:
-        sums: np.ndarray = weights @ values.T.astype(float)
+        sums: np.ndarray = weights @ scores
         return sums / weights.sum(axis=1, keepdims=True)
 
     k, n = values.shape
@@ -248,6 +251,10 @@ def optimism_by_halves(
         return 0.0
     rng = np.random.default_rng(0)
     chosen = np.argsort(rng.random((draws, n)), axis=1) < n // 2
-    inside, outside = measure(chosen), measure(~chosen)
-    at = np.arange(draws), inside.argmax(axis=1)
-    return max(0.0, float((inside[at] - outside[at]).mean()) / math.sqrt(2))
+    losses = []
+    for start in range(0, draws, HALVED_AT_ONCE):
+        halves = chosen[start : start + HALVED_AT_ONCE]
+        inside, outside = measure(halves), measure(~halves)
+        at = np.arange(len(halves)), inside.argmax(axis=1)
+        losses.append(inside[at] - outside[at])
+    return max(0.0, float(np.concatenate(losses).mean()) / math.sqrt(2))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -147,20 +146,23 @@ class Thinking:
     marks: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Solution:
     """A proposed text, and for prompt problems the ids of train rows shown as demonstrations, in
     order.
+
+    Attributes:
+        key: 32 hex digits that identify the solution; they cover the text and the demonstrations.
     """
 
     text: str
     demonstrations: tuple[str, ...] = ()
+    key: str = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def key(self) -> str:
-        """32 hex digits that identify the solution; they cover the text and the demonstrations."""
+    def __post_init__(self) -> None:
         whole = "\x1f".join((self.text, *self.demonstrations))
-        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        key = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        object.__setattr__(self, "key", key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from opro_local.config.facts import Facts
 from opro_local.config.problem import Section
+
+Placeholder = Annotated[str, StringConstraints(min_length=1)]
 
 
 class SeedSettings(Section):
@@ -124,6 +126,12 @@ class SearchSettings(Section):
     )
     demonstration_tokens: int = Field(
         1024, ge=1, description="The most tokens they may add to a prompt."
+    )
+    required: Annotated[tuple[Placeholder, ...], Facts(added=True)] = Field(
+        (), description="Texts that every solution must hold, such as your own placeholders."
+    )
+    revision: Annotated[int, Facts(before=1, added=True)] = Field(
+        2, ge=1, le=2, description="How replies are cleaned and judged, and what is the first seed."
     )
     demonstration_answers: Literal["auto", "own", "target"] = Field(
         "auto",

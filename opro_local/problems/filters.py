@@ -7,7 +7,7 @@ for: what a problem asks of a text beyond that, or texts that were there before 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from opro_local.config.settings import Config
 
@@ -50,21 +50,20 @@ def filters(config: Config, numeric: bool) -> list[Check]:
     """
     search = config.search
     words, characters, natural = read_constraint(search.constraint)
-    checks = [
-        _characters(min(filter(None, (characters, search.max_characters)))),
-        _found(PLACEHOLDER, "placeholder tag in it"),
-    ]
+    checks = [_characters(min(filter(None, (characters, search.max_characters))))]
+    checks += [_holds(text) for text in search.required]
+    wording = [_found(PLACEHOLDER, "placeholder tag in it")]
     if search.digits == "reject" or (search.digits == "auto" and numeric):
-        checks.append(_no_digits)
+        wording.append(_no_digits)
     most_words = min(filter(None, (words, search.max_words)), default=None)
     if most_words:
         checks.append(_words(most_words))
     if natural:
-        checks.append(_found(UNNATURAL, "not natural wording"))
+        wording.append(_found(UNNATURAL, "not natural wording"))
     if config.task.position == "template":
         # A template's places are in braces: a text with some would be taken for one.
-        checks.append(_found(re.compile("[{}]"), "braces in it"))
-    return checks
+        wording.append(_found(re.compile("[{}]"), "braces in it"))
+    return [*checks, *(_apart_from(search.required, check) for check in wording)]
 
 
 def first_reason(checks: list[Check], text: str) -> str | None:
@@ -97,6 +96,24 @@ def _characters(most: int) -> Check:
         return None
 
     return check
+
+
+def _holds(required: str) -> Check:
+    def check(text: str) -> str | None:
+        return None if required in text else f"missing: {required} is not in it"
+
+    return check
+
+
+def _apart_from(required: Sequence[str], check: Check) -> Check:
+    """A check of the wording; what a text must hold is not its wording."""
+
+    def checked(text: str) -> str | None:
+        for placeholder in required:
+            text = text.replace(placeholder, " ")
+        return check(text)
+
+    return checked
 
 
 def _words(most: int) -> Check:

@@ -18,6 +18,7 @@ from opro_local.config.settings import Config
 from opro_local.errors import DataError
 from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
+from opro_local.problems.prompt.wording import printable
 from opro_local.types import (
     Batch,
     BatchResult,
@@ -62,6 +63,8 @@ class FunctionProblem:
 
     def parse(self, text: str) -> Solution | str:
         """A proposed text without the whitespace around it, if it passes the search's filters."""
+        if self._config.search.revision >= 2:
+            text = printable(text)
         text = text.strip()
         if not text:
             return "empty"

@@ -14,7 +14,7 @@ import numpy as np
 from opro_local.config.settings import Config
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.search import chance
-from opro_local.search.metaprompts.metaprompt import Form, View, parse, render
+from opro_local.search.metaprompts.metaprompt import Form, View, missing_marks, parse, render
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import (
@@ -233,7 +233,8 @@ def admit(
     """The new solutions among the replies; every other reply is rejected with its reason."""
     fresh: dict[str, Solution] = {}
     for reply in replies:
-        solution = read_reply(state.problem, form, reply)
+        balanced = state.config.search.revision >= 2
+        solution = read_reply(state.problem, form, reply, balanced=balanced)
         if isinstance(solution, Solution):
             known = state.trajectory.seen(solution) or solution.key in fresh
             if not known:
@@ -244,15 +245,20 @@ def admit(
     return list(fresh.values())
 
 
-def read_reply(problem: Problem, form: Form, reply: Completion, opener: str = "") -> Solution | str:
-    """The solution in a reply begun with `opener`, or why there is none."""
+def read_reply(
+    problem: Problem, form: Form, reply: Completion, opener: str = "", balanced: bool = True
+) -> Solution | str:
+    """The solution in a reply begun with `opener`, or why there is none; for `balanced` see
+    metaprompt.parse.
+    """
     if reply.finish_reason == "too_long":
         return "the meta-prompt does not fit the optimizer's context"
     if spoken(reply.text) is None:
         return "unfinished: the thought did not end"
-    text = parse(form, reply.text, problem.prompt_variables(), opener)
+    names = problem.prompt_variables()
+    text = parse(form, reply.text, names, opener, balanced)
     if text is None:
-        return f"unparsed: no text between {form.open!r} and {form.close!r}"
+        return f"unparsed: {missing_marks(form, names)}"
     if not form.open and reply.finish_reason == "length" and form.close not in reply.text:
         return "unfinished: cut at the token limit"
     return problem.parse(text)

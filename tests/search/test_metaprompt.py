@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opro_local.errors import UsageError
 from opro_local.search.metaprompts import metaprompt
-from opro_local.search.metaprompts.metaprompt import MARK, View
+from opro_local.search.metaprompts.metaprompt import MARK, View, load, missing_marks, parse
 from opro_local.types import Mistake
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -188,3 +188,26 @@ def test_a_form_with_a_wrong_setting_is_refused_by_its_name(tmp_path, changed, s
     with pytest.raises(UsageError) as caught:
         metaprompt.load(str(tmp_path / "own.toml"))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("[Say [yes] or [no].]", "Say [yes] or [no]."),
+        ("Here: [Say yes.] or [Say no.]", "Say yes."),
+        ("[Say [yes or no.]", None),
+        ("[Say yes.", None),
+    ],
+)
+def test_a_text_in_brackets_ends_with_the_bracket_that_belongs_to_the_first(reply, text):
+    assert parse(load("brackets"), reply, {}) == text
+
+
+def test_runs_of_earlier_builds_take_the_first_closing_bracket():
+    assert parse(load("brackets"), "[Say [yes] or no.]", {}, balanced=False) == "Say [yes"
+
+
+@pytest.mark.parametrize("form", ["tags", "brackets", "text", "rewording"])
+def test_what_a_reply_lacks_is_said_without_template_source(form):
+    lacks = missing_marks(load(form), {"tag": "INS"})
+    assert "{{" not in lacks and "{%" not in lacks

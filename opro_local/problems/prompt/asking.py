@@ -11,8 +11,9 @@ from dataclasses import replace
 from itertools import cycle
 
 from opro_local.config.settings import Config
-from opro_local.problems.prompt.leaks import leak
+from opro_local.problems.prompt.leaks import gives_answer, leak
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.problems.prompt.wording import words_of
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, render, reply_constraint
 from opro_local.search.proposing import read_reply, samplings
@@ -70,10 +71,16 @@ class Asking:
                 them away is no instruction for others.
             opener: how the reply was begun.
         """
-        solution = read_reply(self._problem, form, reply, opener)
+        cleans = self._config.search.revision >= 2
+        solution = read_reply(self._problem, form, reply, opener, balanced=cleans)
         if isinstance(solution, str):
             return solution
-        return leak(solution.text, shown, self._problem.labels) or solution
+        text = solution.text
+        if cleans and opener and words_of(text) == words_of(opener):
+            return "unfinished: nothing but the words it was begun with"
+        if not cleans:
+            return leak(text, shown, self._problem.labels) or solution
+        return gives_answer(text, shown) or leak(text, shown, self._problem.nameable) or solution
 
     def _turns(self, openers: tuple[str, ...]) -> Iterator[str]:
         """The openers in a random order, for ever."""

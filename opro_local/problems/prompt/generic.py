@@ -6,9 +6,14 @@ For: a list that differs in manner. Not for: choosing among them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 MOST_NAMED = 8
+LONGEST_NAMED = 300  # characters of all labels, in a first seed that names them
+OFTEN = 2  # rows that share a target on average, where targets are labels
+# Rules whose targets are labels, however many there are.
+LABEL_RULES = frozenset({"labels", "labels_set", "boolean"})
 
 # Different in manner: a plain one, the two of the literature, a role, brevity, a format, a check.
 VARIED = (
@@ -28,6 +33,37 @@ def labels_of(targets: Iterable[str]) -> list[str]:
     """
     distinct = list(dict.fromkeys(target.strip() for target in targets))
     return distinct if 1 < len(distinct) <= MOST_NAMED else []
+
+
+def nameable(targets: Sequence[str], rule: str) -> frozenset[str]:
+    """The targets that an instruction may name, as they say what answers there are and not what any
+    row's is.
+
+    Args:
+        targets: those of the train rows.
+        rule: how answers are scored; under a rule for labels all targets are labels, elsewhere
+            those that rows share.
+    """
+    counts = Counter(target.strip() for target in targets)
+    if rule in LABEL_RULES:
+        return frozenset(counts)
+    shared = {target for target, count in counts.items() if count >= OFTEN}
+    if len(targets) < OFTEN * len(counts):
+        shared = set()
+    return frozenset({*shared, *labels_of(targets)})
+
+
+def first_seed(targets: Sequence[str], rule: str) -> str:
+    """What the search of one's own table starts from where the user said nothing: the labels, where
+    there are some that fit into an instruction.
+    """
+    labels = list(dict.fromkeys(target.strip() for target in targets if target.strip()))
+    if rule not in LABEL_RULES or len(labels) < 2 or len(", ".join(labels)) > LONGEST_NAMED:
+        return VARIED[0]
+    either = f"{', '.join(labels[:-1])} or {labels[-1]}"
+    if rule == "labels_set":
+        return f"Name all that apply: {either}."
+    return f"Classify the text: {either}."
 
 
 def generic(labels: Sequence[str]) -> list[str]:

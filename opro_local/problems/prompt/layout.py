@@ -21,6 +21,10 @@ PLACES = {
 }
 
 COLUMN = re.compile(r"\{(?P<name>\w+)\}")  # a place in a template
+PLACE = re.compile(r"(?<!\{) \{ (?P<name>\w+) \} (?!\})", re.VERBOSE)  # a place in an instruction
+INPUT = "input"  # what is asked, whatever its column is called
+# Where an instruction is said once before all rows of a text; elsewhere it stands with each row.
+ONCE = ("Q_begin", "before_Q", "system")
 
 Worked = Sequence[tuple[Example, str]]  # demonstrations: rows, and the answer each is shown with
 
@@ -37,6 +41,8 @@ class Layout:
         turns: whether demonstrations are earlier turns of a chat. Otherwise, and for models that
             don't chat, they stand in one text that the model continues, the row as the last of
             them.
+        named: columns whose names in braces an instruction may hold, for the row's own values.
+        asked: those of them that are what is asked: with one, the row stands nowhere else.
     """
 
     position: str
@@ -44,9 +50,16 @@ class Layout:
     qa: bool
     template: str | None = None
     turns: bool = True
+    named: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
     def prompt(self, instruction: str, example: Example) -> Prompt:
         """The prompt for one row. An empty instruction leaves no blank line behind."""
+        if self._places(instruction):
+            holds_row = bool(self._places(instruction) & self.asked)
+            instruction = self._with_columns(instruction, example)
+            if holds_row and self.position != "template":
+                return Prompt(instruction, chat=self.chat)
         if self.position == "template":
             return Prompt(self._from_template(instruction, example), chat=self.chat)
         if self.position == "system":
@@ -84,6 +97,22 @@ class Layout:
             prompts.append(self._after(before, instruction, example))
         return prompts
 
+    def _places(self, instruction: str) -> frozenset[str]:
+        """The columns that an instruction names."""
+        if not self.named:
+            return self.named
+        return self.named & {place["name"] for place in PLACE.finditer(instruction)}
+
+    def _with_columns(self, instruction: str, example: Example) -> str:
+        """The instruction with the row's values where it names columns."""
+        values = {INPUT: example.input, **example.columns}
+
+        def value(place: re.Match[str]) -> str:
+            name = place["name"]
+            return values.get(name, place[0]) if name in self.named else place[0]
+
+        return PLACE.sub(value, instruction)
+
     @property
     def _as_turns(self) -> bool:
         return self.chat and self.turns
@@ -93,8 +122,7 @@ class Layout:
         if self._as_turns:
             asked = [(self.prompt(instruction, example), answer) for example, answer in worked]
             return tuple((prompt.text, _spaced(prompt.prefill, answer)) for prompt, answer in asked)
-        # At these places the instruction is said once, before all rows; elsewhere with each row.
-        once = instruction if self.position in ("Q_begin", "before_Q", "system") else ""
+        once = instruction if self.position in ONCE and not self._places(instruction) else ""
         text = f"{once}\n\n" if once else ""
         for row, answer in worked:
             text += f"{_spaced(self._asked(instruction, row), answer)}\n\n"
@@ -109,11 +137,17 @@ class Layout:
 
     def _asked(self, instruction: str, example: Example) -> str:
         """A row in a text of demonstrations, up to where its answer begins."""
+        head, places = "", self._places(instruction)
+        if places:
+            instruction = self._with_columns(instruction, example)
+            head = f"{instruction}\n" if self.position in ONCE else ""
         if self.position == "template":
             return self._from_template(instruction, example)
+        if places & self.asked:
+            return instruction
         tail = f"\n{instruction}" if self.position == "Q_end" and instruction else ""
         start = f" {instruction}" if self.position == "A_begin" and instruction else ""
-        return f"Q: {example.input}{tail}\nA:{start}"
+        return f"{head}Q: {example.input}{tail}\nA:{start}"
 
     def _with(self, before: str, question: str, after: str) -> str:
         head = f"{before}\n" if before else ""

@@ -6,9 +6,12 @@ For: one reason per text, or none. Not for: what else an instruction must not be
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 COPIED = 6  # words in a row that no instruction shares with a row by chance
+# Words that stand between a row and its answer, and at most how many of them.
+JOINING = frozenset(("is", "are", "means", "gives", "a", "an", "the", "answer", "label", "so"))
+MOST_JOINING = 3
 WHOLE = 3  # a row of so many words that stands in the text whole
 # How the meta-prompts introduce what they list.
 ECHO = re.compile(
@@ -43,6 +46,34 @@ def leak(text: str, shown: Iterable[Mapping[str, str]], labels: Collection[str])
         if not may_stand and _within(_tokens(target) or [target], tokens):
             return "leaked: it holds a row's answer"
     return None
+
+
+def gives_answer(text: str, shown: Iterable[Mapping[str, str]]) -> str | None:
+    """Why the text can't be an instruction where it answers a shown row: the row, and its target
+    right after it ("cat: animal", "a cat is an animal"); else None.
+
+    This holds for labels, too. Longer rows are quotations by themselves (`leak`).
+    """
+    tokens = _tokens(text)
+    for row in shown:
+        question, target = _tokens(row["question"]), _tokens(row["target"])
+        if not question or not target:
+            continue
+        for start in range(len(tokens) - len(question) + 1):
+            end = start + len(question)
+            if tokens[start:end] == question and _answered(tokens[end:], target):
+                return "leaked: it answers a row"
+    return None
+
+
+def _answered(rest: Sequence[str], target: Sequence[str]) -> bool:
+    """Whether what follows a row is its target, after a few words that join the two."""
+    for joined in range(MOST_JOINING + 1):
+        if list(rest[joined : joined + len(target)]) == target:
+            return True
+        if rest[joined : joined + 1] and rest[joined] not in JOINING:
+            return False
+    return False
 
 
 def _tokens(text: str) -> list[str]:

@@ -16,12 +16,12 @@ import numpy as np
 
 from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
-from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch
 from opro_local.problems.prompt.demonstrations import Demonstrations
-from opro_local.problems.prompt.generic import generic, labels_of
+from opro_local.problems.prompt.generic import generic, labels_of, nameable
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
+from opro_local.problems.prompt.proposals import Proposals
 from opro_local.problems.prompt.row_classes import row_classes
 from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged
@@ -101,27 +101,24 @@ class PromptProblem:
             for key, answer in zip_longest(seed.demonstrations, seed.answers):
                 self.demonstrations.give(key, answer)
         self._classes = row_classes(config.task, rule, rows)
-        self.labels = labels_of(row.target for row in rows.get("train", ()))
-        # Digits in an instruction may be an answer where targets are numbers (paper, section 5.1).
-        self._filters = filters(config, numeric=rule.name == "number")
+        targets = [row.target for row in rows.get("train", ())]
+        self.labels = labels_of(targets)
+        self.nameable = nameable(targets, rule.name)
+        self._proposals = Proposals(config, targets, rule.name)
 
     def seeds(self) -> list[Solution]:
         """The starting instructions, as they were given; the first is the baseline."""
         return [Solution(seed.text, seed.demonstrations) for seed in self._config.search.starts]
 
     def generic(self) -> list[str]:
-        """Starting instructions that need no knowledge of the task but its labels."""
-        return generic(self.labels)
+        """Starting instructions that need no knowledge of the task but its labels; none where all
+        must hold a placeholder.
+        """
+        return [] if self._config.search.required else generic(self.labels)
 
     def parse(self, text: str) -> Solution | str:
-        """Tidy a proposed instruction as the paper does (strip, no `**`, capital first letter),
-        then filter it.
-        """
-        text = text.replace("**", "").strip().strip('"“”').strip()
-        text = text[:1].upper() + text[1:]
-        if not text:
-            return "empty"
-        return first_reason(self._filters, text) or Solution(text)
+        """See Proposals.parse."""
+        return self._proposals.parse(text)
 
     ask_optimizer = staticmethod(ask_once)
 
@@ -174,7 +171,11 @@ class PromptProblem:
             measures = self._classes.measures(
                 self.rule, texts, verdicts.values, scorer.golds, split, rows
             )
-        return scores(answers, len(solutions), verdicts, parsed, measures)
+        scored = scores(answers, len(solutions), verdicts, parsed, measures)
+        if split == "train" and parsed is None:
+            # Only held-out answers are asked for again; a long search scores train often.
+            return [replace(score, read=None) for score in scored]
+        return scored
 
     def _first_batch(
         self,

@@ -19,13 +19,14 @@ from opro_local.errors import DataError, UsageError
 from opro_local.models.cards import Card
 from opro_local.problems.function import file_digest
 from opro_local.problems.prompt.alarms import CONSTRAINED_RULES
-from opro_local.problems.prompt.layout import Layout
+from opro_local.problems.prompt.layout import INPUT, Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import code_digest, function_name
 from opro_local.runs import result
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
+from opro_local.runs.plans.starts import columns_named, with_first_seed
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
@@ -87,7 +88,10 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     roles: tuple[Role, ...] = ("optimizer", "scorer")
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
     max_tokens = _answer_tokens(config, task, rule)
-    layout = _layout(config, cards["scorer"], task)
+    config, first_seed = with_first_seed(config, task, rule)
+    named = columns_named(config, task)
+    asked = named & {INPUT, config.task.input}
+    layout = replace(_layout(config, cards["scorer"], task), named=named, asked=asked)
     # An evaluation scores once, on whichever split: all answers are kept as they were read.
     parsed: Sequence[Split] = ("validation", "test") if training else tuple(task.splits)
     constraint = _constraint(config, task, rule)
@@ -112,6 +116,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *task.notices,
             *plan.notices,
             *(_chosen(choice) if metric is None else ()),
+            *(first_seed if training else ()),
             *choosing.rare_labels(task, config.task, rule),
         ),
         rule="judge" if is_judged else rule.name,

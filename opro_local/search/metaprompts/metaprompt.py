@@ -28,6 +28,9 @@ FORMS = Path(__file__).parent
 # Stands in an exemplar's input where the instruction goes; no real text has it.
 MARK = "\x00INS\x00"
 
+# What closes what, where a form's marks are brackets.
+BRACKETS = {"[": "]", "(": ")", "{": "}"}
+
 ARRANGED = {
     "ascending": "The texts are arranged in ascending order based on their scores,",
     "descending": "The texts are arranged in descending order based on their scores,",
@@ -190,9 +193,21 @@ def _spaced(before: str, opener: str) -> str:
     return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
 
 
-def parse(form: Form, reply: str, variables: Mapping[str, str], opener: str = "") -> str | None:
+def parse(
+    form: Form,
+    reply: str,
+    variables: Mapping[str, str],
+    opener: str = "",
+    balanced: bool = True,
+) -> str | None:
     """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks
     are not there.
+
+    Args:
+        form, reply, opener: what was asked with, what came, and how it was begun.
+        variables: see `render`.
+        balanced: whether a text in brackets ends with the bracket that belongs to the first one;
+            runs of earlier builds took any.
     """
     answer = spoken(reply)
     if answer is None:
@@ -206,9 +221,29 @@ def parse(form: Form, reply: str, variables: Mapping[str, str], opener: str = ""
         _, mark, text = text.partition(start)
         if not mark or end not in text:
             return None
+        if balanced and BRACKETS.get(start) == end:
+            return _to_partner(text, start, end)
     else:
         text = text.lstrip()
     return text.partition(end)[0].strip()
+
+
+def missing_marks(form: Form, variables: Mapping[str, str]) -> str:
+    """What a reply that can't be parsed lacks, in words."""
+    if form.schema:
+        return 'no JSON object with a text as "instruction"'
+    start, end = _fill(form, form.open, variables), _fill(form, form.close, variables)
+    return f"no text between {start!r} and {end!r}"
+
+
+def _to_partner(text: str, opening: str, closing: str) -> str | None:
+    """What stands before the bracket that closes the one before the text; None without it."""
+    depth = 1
+    for place, character in enumerate(text):
+        depth += (character == opening) - (character == closing)
+        if depth == 0:
+            return text[:place].strip()
+    return None
 
 
 def reply_constraint(form: Form, variables: Mapping[str, str]) -> Constraint | None:

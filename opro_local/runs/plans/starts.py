@@ -1,0 +1,59 @@
+"""What a search of prompts starts from where the user did not say, and columns that a prompt names.
+
+For: settling both on the config before a problem is made of it. Not for: generic and written
+starting instructions (problems/prompt/seeding.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opro_local.config.settings import Config
+from opro_local.errors import UsageError
+from opro_local.problems.prompt.generic import first_seed
+from opro_local.problems.prompt.layout import INPUT, PLACE
+from opro_local.scoring.rule import Rule
+from opro_local.tasks.task import Task
+
+
+def with_first_seed(config: Config, task: Task, rule: Rule) -> tuple[Config, Sequence[str]]:
+    """The config with a first seed made from the labels of the user's own table where it names
+    none, and what the user hears of that.
+    """
+    search = config.search
+    if search.revision < 2 or config.task.name != "table" or "seeds" in search.model_fields_set:
+        return config, ()
+    labels = config.task.labels or task.labels
+    targets = labels or [row.target for rows in task.splits.values() for row in rows]
+    seed = first_seed(targets, rule.name)
+    if search.required:
+        seed = " ".join((seed, *search.required))
+    line = f"the baseline is {seed!r}; give your own prompt with search.seeds"
+    return config.starting_from([seed]), (line,)
+
+
+def columns_named(config: Config, task: Task) -> frozenset[str]:
+    """The columns that starting solutions name in braces, and that their rows are put in for.
+
+    Raises:
+        UsageError: one names what is no column, or lacks what search.required says.
+    """
+    if config.search.revision < 2:
+        return frozenset()
+    columns = {INPUT, *next(iter(task.splits.values()))[0].columns}
+    named: set[str] = set()
+    for seed in config.search.starts:
+        lacking = [text for text in config.search.required if text not in seed.text]
+        if lacking:
+            raise UsageError(
+                f"search.required: the starting solution {seed.text!r} lacks {lacking[0]!r}",
+                "put it in, or leave it out of search.required",
+            )
+        named.update(place["name"] for place in PLACE.finditer(seed.text))
+    unknown = sorted(named - columns)
+    if unknown:
+        raise UsageError(
+            f"the prompt names {{{unknown[0]}}}, and there is no column {unknown[0]!r}",
+            f"columns: {', '.join(sorted(columns))}; {{{{{unknown[0]}}}}} stays as it is",
+        )
+    return frozenset(named)
