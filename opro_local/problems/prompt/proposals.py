@@ -1,7 +1,7 @@
-"""Which proposed texts are instructions: tidied, and filtered by what the config and the task forbid.
+"""Which proposed texts are instructions: tidied, and filtered by what config and task forbid.
 
-For: one solution or one reason per text. Not for: what is taken off a reply (wording.py), rows given
-away (leaks.py), or texts that were there before (admission.py).
+For: one solution or one reason per text. Not for: what is taken off a reply (wording.py), rows that
+are given away (leaks.py), or texts that were there before (admission.py).
 """
 
 from __future__ import annotations
