@@ -65,7 +65,10 @@ ENDS = {
 }
 TARGETS = {"number": "42", "choice": "(B)", "boolean": "yes", "labels": "positive", "json": "42"}
 PATTERNS = {"regex": r"is \(?(\w+)", "json": "answer"}
-RULES = ("exact", "labels", "number", "choice", "boolean", "contains", "regex", "json", "python")
+RULES = (
+    *("exact", "exact_strict", "labels", "labels_set", "number", "choice", "boolean", "contains"),
+    *("token_f1", "regex", "json", "python"),
+)
 # The kinds of the rule opro, and the rule whose answers each of them is given.
 KINDS = {"number": "number", "boolean": "boolean", "choice": "choice", "text": "labels"}
 QUESTION = "Which jars?\nOptions:\n(A) red jars\n(B) blue jars\n(C) green jars"

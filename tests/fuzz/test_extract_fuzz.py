@@ -55,7 +55,7 @@ def rules(tmp_path_factory):
     labels = ("positive", "negative", "very negative")
     return {
         name: make_rule("number" if name == "comma" else name, labels, patterns.get(name))
-        for name in RULES
+        for name in (*RULES, "labels_set")
     }
 
 
@@ -254,7 +254,7 @@ def seconds(scorer, answer):
     return time.process_time() - begun
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", (*RULES, "labels_set"))
 def test_hostile_answers_take_linear_time(rules, name):
     scorer = rules[name].prepare([example(name)])
     for text in HOSTILE:

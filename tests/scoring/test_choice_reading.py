@@ -73,6 +73,12 @@ TRUTHS = [
     ("Yes\n\nQuestion: Is it hot?\nAnswer: No", 1),
     ("yes/no", None),
     ("Yes and no.", None),
+    ("Yes.\nNo.", None),
+    ("Yes.\nYes.", 1),
+    ("Yes? I think so: yes.", 1),
+    ("There's no way that yes is correct.", None),
+    ("It's unclear whether yes is right.", None),
+    ("It does not, so no.", 0),
 ]
 
 

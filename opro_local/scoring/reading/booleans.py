@@ -191,7 +191,10 @@ def _leading(answer: str, words: Collection[str]) -> float | None:
     if not match or match["word"].casefold() not in words:
         return None
     value = TRUTH[match["word"].casefold()]
-    return value if _beside(answer, match.end("word"), value) == value else AMBIGUOUS
+    below = truth(answer[match.end("word") :].strip(EDGES).partition("\n")[0])
+    # "Yes.\nNo." is a list.
+    agrees = below is None or below == value
+    return value if agrees and _beside(answer, match.end("word"), value) == value else AMBIGUOUS
 
 
 def _emphasised(answer: str) -> float | None:

@@ -58,6 +58,18 @@ LISTED = re.compile(
     """,
     re.VERBOSE,
 )
+# What follows a label of which a sentence says something.
+SENTENCE_ABOUT = re.compile(
+    r"""
+    ["')]{0,2} [ ]
+    (?:
+        (?: would | is | are | was | were | does | did | could | can | cannot | has | had | may
+          | might | should | wäre | ist | est | es | è | é ) \b
+      | (?: is | does | would | was | could | do | has ) n't \b
+    )
+    """,
+    re.VERBOSE,
+)
 # The beginning of a sentence that says what the text is: "The review is clearly ".
 OPENED = re.compile(
     r"""
@@ -375,4 +387,7 @@ def _is_beside(low: str, label: str, end: int, known: Vocabulary) -> bool:
     """Whether another label stands in a list with the one that ends here."""
     joint = LISTED.match(low, end)
     other = known.at(low, joint.end()) if joint else None
-    return other is not None and other[0].name != label
+    if other is None or other[0].name == label:
+        return False
+    # "No, yes would be wrong" goes on with a sentence.
+    return SENTENCE_ABOUT.match(low, other[1]) is None
