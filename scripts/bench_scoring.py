@@ -38,6 +38,12 @@ ENDS = {
         "The answer is \\boxed{{{c}}}.",
         "So {c} jars are left.",
     ),
+    "math": (
+        "#### {c}",
+        "**Final answer:** $x^2 + {c}$",
+        "The answer is \\boxed{{{c}}}.",
+        "So $y = {c}$.",
+    ),
     "choice": (
         "The answer is (B).",
         "**Answer: B) blue jars**",
@@ -63,11 +69,18 @@ ENDS = {
         "{{oops",
     ),
 }
-TARGETS = {"number": "42", "choice": "(B)", "boolean": "yes", "labels": "positive", "json": "42"}
+TARGETS = {
+    "number": "42",
+    "math": "42",
+    "choice": "(B)",
+    "boolean": "yes",
+    "labels": "positive",
+    "json": "42",
+}
 PATTERNS = {"regex": r"is \(?(\w+)", "json": "answer"}
 RULES = (
     *("exact", "exact_strict", "labels", "labels_set", "number", "choice", "boolean", "contains"),
-    *("token_f1", "regex", "json", "python"),
+    *("token_f1", "regex", "math", "json", "python"),
 )
 # The kinds of the rule opro, and the rule whose answers each of them is given.
 KINDS = {"number": "number", "boolean": "boolean", "choice": "choice", "text": "labels"}

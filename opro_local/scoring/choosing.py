@@ -109,6 +109,7 @@ RULES: Mapping[str, Maker] = {
     "bleu": Maker("overlap:bleu"),
     "chrf": Maker("overlap:chrf"),
     "regex": Maker("rules:regex", ("pattern",)),
+    "math": Maker("mathematics.rule:math"),
     "json": Maker("fields:json_field", ("pattern",)),
     "python": Maker("function:python", ("pattern",)),
     "opro": Maker("opro:of_kind", ("kind", "targets")),
