@@ -241,6 +241,7 @@ def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
     program = textwrap.dedent(f"""
         import sys, threading, time
         from opro_local.engines.worker import WorkerEngine
+        from opro_local.engines.settings import EngineSettings
         from opro_local.types import *
         def start():
             engine = WorkerEngine(EngineSettings(model="", kind="scripted", script="{tmp_path}/script.py:echo"))
