@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from opro_local.scoring.reading import marks
-from opro_local.scoring.reading.labels import ANSWERING, LISTED
+from opro_local.scoring.reading.labels import ANSWERING
+from opro_local.scoring.reading.lists import LISTED
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.vocabulary import Mention, Vocabulary, shaped, vocabulary
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from opro_local.scoring.reading import marks
+from opro_local.scoring.reading.lists import LISTED, is_beside
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.vocabulary import (
@@ -41,31 +42,6 @@ CLOSING = re.compile(
     (?:
         $ | [.,;:!(<\n] | -- | -[ ] | / (?= \s ) | =>
       | (?: because | since | as | due | weil | da | denn | car | porque | perché | 因为 ) \b
-    )
-    """,
-    re.VERBOSE,
-)
-# What stands between the members of a list.
-LISTED = re.compile(
-    r"""
-    ["')\]]{0,3} \s{0,3}
-    (?:
-        (?: , | / | \| | ; | & | -> )? \s{0,3} (?: and | or | und | oder | et | ou | y | o | e
-            | и | или | 和 | 或 ) \b
-      | [,/|;&、和或+]
-    )
-    \s{0,3} ["'(\[]{0,3}
-    """,
-    re.VERBOSE,
-)
-# What follows a label of which a sentence says something.
-SENTENCE_ABOUT = re.compile(
-    r"""
-    ["')]{0,2} [ ]
-    (?:
-        (?: would | is | are | was | were | does | did | could | can | cannot | has | had | may
-          | might | should | wäre | ist | est | es | è | é ) \b
-      | (?: is | does | would | was | could | do | has ) n't \b
     )
     """,
     re.VERBOSE,
@@ -164,6 +140,23 @@ NEXT_EXAMPLE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 WORDS = re.compile(r"[^\W_]")
+# An answer that decides for none, whatever labels it speaks of.
+REFUSAL = re.compile(
+    r"""
+    \b (?:
+        (?: cannot | can't | can [ ] not | unable [ ] to | not [ ] able [ ] to | impossible [ ] to
+          | not [ ] possible [ ] to | don't [ ] know [ ] how [ ] to | hard [ ] to
+          | not [ ] enough [ ] information [ ] to )
+        [ ] (?: \w+ [ ] )?
+        (?: classify | determine | tell | decide | answer | assess | judge | label | categori[sz]e
+          | identify | conclude | assign | provide | choose )
+      | mixed | undecided | unclear | unknown | i [ ] don't [ ] know
+    ) \b
+    """,
+    re.VERBOSE,
+)
+FEW_WORDS = 3
+LONGEST_REFUSAL = 120
 KEYS = 40
 
 
@@ -237,6 +230,8 @@ def _in_text(answer: str, low: str, mentions: list[Mention], known: Vocabulary) 
 
 def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
     """The only label that running text names, or else the one that it decides for."""
+    if REFUSAL.search(low, 0, LONGEST_REFUSAL):
+        return _decided(low, known)
     standing = [mention for mention in mentions if mention.clear and mention.score != ":"]
     named = {mention.label for mention in standing if not mention.denied}
     if len(named) == 1:
@@ -268,8 +263,10 @@ def _at_mark(mark: marks.Mark, answer: str, known: Vocabulary) -> str | None:
     mentions = list(known.mentions(first, first.casefold()))
     if mentions:
         return _named(first.casefold(), mentions, known) or AMBIGUOUS
+    # "Answer: mixed" is an answer, "Answer: Let's think step by step" is none yet.
     says = WORDS.search(first) and not first.rstrip(" *").endswith(":")
-    return AMBIGUOUS if says and mark.is_plain(answer) else None
+    is_answer = len(first.split()) <= FEW_WORDS or REFUSAL.search(first.casefold())
+    return AMBIGUOUS if says and is_answer and mark.is_plain(answer) else None
 
 
 def _leading(low: str, known: Vocabulary) -> str | None:
@@ -305,7 +302,7 @@ def _alone_at(low: str, start: int, known: Vocabulary) -> tuple[str, int] | None
 
 def _others_follow(low: str, label: str, end: int, known: Vocabulary) -> bool:
     """Whether another label stands beside the one that ends here, or begins a later line."""
-    if _is_beside(low, label, end, known):
+    if is_beside(low, label, end, known):
         return True
     at = low.find("\n", end)
     for _ in range(KEYS):
@@ -342,7 +339,7 @@ def _keyed(low: str, mentions: list[Mention], known: Vocabulary) -> tuple[int, s
         if IDLE.search(match["key"]) or known.names(match["key"]):
             continue
         if said := _alone_at(low, mention.start, known):
-            label = AMBIGUOUS if _is_beside(low, *said, known) else said[0]
+            label = AMBIGUOUS if is_beside(low, *said, known) else said[0]
             read[bool(ANSWERING.search(match["key"]))].add(label)
     rank = int(bool(read[1]))
     labels = read[rank]
@@ -373,7 +370,7 @@ def _decided(low: str, known: Vocabulary) -> str | None:
             said = known.at(low, place)
             if said and not is_denied(low, place, said[1]):
                 decided = (
-                    AMBIGUOUS if _is_beside(low, said[0].name, said[1], known) else said[0].name
+                    AMBIGUOUS if is_beside(low, said[0].name, said[1], known) else said[0].name
                 )
                 break
             word = NEXT_WORD.match(low, place)
@@ -381,13 +378,3 @@ def _decided(low: str, known: Vocabulary) -> str | None:
                 break
             place = word.end()
     return decided
-
-
-def _is_beside(low: str, label: str, end: int, known: Vocabulary) -> bool:
-    """Whether another label stands in a list with the one that ends here."""
-    joint = LISTED.match(low, end)
-    other = known.at(low, joint.end()) if joint else None
-    if other is None or other[0].name == label:
-        return False
-    # "No, yes would be wrong" goes on with a sentence.
-    return SENTENCE_ABOUT.match(low, other[1]) is None
