@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from opro_local.config.settings import TaskSettings
-from opro_local.scoring.metrics import ClassifiedRows, Objective, answer_codes, make_objective
+from opro_local.scoring.metrics import (
+    ClassifiedRows,
+    Objective,
+    answer_codes,
+    make_objective,
+    parse_metric,
+)
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.rule import Rule
 from opro_local.types import Example, Split
@@ -67,6 +73,10 @@ def row_classes(
     Raises:
         UsageError: there is no such metric, or it can't be had here.
     """
+    metric, _ = parse_metric(task.metric)
+    if metric.measure is None:
+        # Reading every target again would take time for nothing.
+        return None
     said = {
         split: [rule.parsed(row.target, row) or folded(row.target) for row in examples]
         for split, examples in rows.items()
