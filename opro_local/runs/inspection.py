@@ -73,16 +73,17 @@ def describe(settings: TaskSettings, row: int = 0) -> dict[str, Any]:
         )
     position = "template" if settings.template is not None else settings.position
     layout = Layout(position, True, bool(settings.qa), settings.template)
+    choice = choosing.task_choice(task, settings)
     prompt = layout.prompt(SearchSettings().texts[0], rows[row])
     return {
         "name": task.name,
         "version": task.version,
         "splits": {name: len(part) for name, part in task.splits.items()},
-        "rule": choosing.task_rule(task, settings).name,
+        "rule": choosing.task_rule(task, settings, choice).name,
         "kind": task.kind,
         "stop": list(task.stop),
         "max_tokens": task.max_tokens,
-        "notices": list(task.notices),
+        "notices": [*task.notices, *choice.notices],
         "row": {
             "id": rows[row].id,
             "where": rows[row].where,

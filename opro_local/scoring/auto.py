@@ -51,14 +51,26 @@ class Choice:
     pattern: str | None = None
     reason: str = ""
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What "auto" chose and why; nothing where it was not asked, or by an older run."""
+        return (f"rule {self.name}, chosen by auto: {self.reason}",) if self.reason else ()
 
-def choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Example]) -> Choice:
+
+def choose(
+    labels: Sequence[str],
+    pattern: str | None,
+    examples: Sequence[Example],
+    has_tolerance: bool = False,
+) -> Choice:
     """The rule that suits the targets, whatever order the rows are in.
 
     Args:
         labels: those that the user or the task gives.
         pattern: what the user or the task gives.
         examples: all labelled rows there are, in whatever split.
+        has_tolerance: whether the user says how far off an answer may be: numbers are amounts then,
+            and no codes of classes.
     """
     given = _by_what_is_given(labels, pattern)
     if given:
@@ -71,9 +83,11 @@ def choose(labels: Sequence[str], pattern: str | None, examples: Sequence[Exampl
         return sets or Choice("json", reason="every target is a JSON object or list")
     if examples and all(map(_is_listed, examples)):
         return Choice("choice", reason="every target is one of the options in its input")
+    # A pattern that got here is one of the rule number.
+    are_amounts = has_tolerance or bool(pattern)
     kinds = (
-        *(_as_boolean, _as_codes, _as_numbers(pattern), _as_letters),
-        *(_as_label_sets, _as_labels),
+        *((_as_boolean,) if are_amounts else (_as_boolean, _as_codes)),
+        *(_as_numbers(pattern), _as_letters, _as_label_sets, _as_labels),
     )
     for kind in kinds:
         choice = kind(targets)

@@ -124,18 +124,27 @@ def task_choice(task: Task, settings: TaskSettings) -> Choice:
 
     All labelled rows choose, those that no split or cap has included, so that the choice does not
     hang on the draw.
+
+    Raises:
+        UsageError: a tolerance is set, and the rule has none.
     """
-    pattern = settings.pattern or task.pattern
-    if task.rule == "number":
-        pattern = _with_tolerance(pattern, settings)
+    pattern, labels = settings.pattern or task.pattern, settings.labels or task.labels
+    has_tolerance = bool(settings.absolute or settings.relative)
     if task.rule not in (AUTO, JUDGE):
-        return Choice(task.rule, pattern)
-    labels = settings.labels or task.labels
-    if settings.revision < 2:
-        return choose_by_train(labels, pattern, next(iter(task.splits.values())))
-    choice = choose(labels, pattern, labelled_rows(task))
+        choice = Choice(task.rule, pattern)
+    elif settings.revision < 2:
+        choice = choose_by_train(labels, pattern, next(iter(task.splits.values())))
+    else:
+        choice = choose(labels, pattern, labelled_rows(task), has_tolerance)
     if choice.name == "number":
         return replace(choice, pattern=_with_tolerance(choice.pattern, settings))
+    if has_tolerance:
+        why = f" ({choice.reason})" if choice.reason else ""
+        raise UsageError(
+            f"task.absolute and task.relative are of the rule number, and the rule is "
+            f"{choice.name}{why}",
+            "leave them out, or set task.rule",
+        )
     return choice
 
 

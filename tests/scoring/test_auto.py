@@ -9,6 +9,7 @@ import pytest
 from running import SCRIPT
 
 from opro_local.config import reading
+from opro_local.errors import UsageError
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.scoring.auto import choose
 from opro_local.scoring.choosing import make_rule
@@ -58,6 +59,13 @@ def test_the_targets_choose_whatever_their_order(targets, name):
     assert [choice.name for choice in chosen] == [name]
 
 
+def test_a_tolerance_makes_numbers_amounts():
+    stars = rows(spread({str(n): 9 for n in range(1, 6)}))
+    assert choose((), None, stars).name == "labels"
+    assert choose((), None, stars, has_tolerance=True).name == "number"
+    assert choose((), "absolute=1", stars).name == "number"
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     """Two hundred rows, five in a hundred of them "yes"."""
@@ -84,6 +92,13 @@ def test_no_draw_changes_the_rule(answers, task):
     assert {ready.rule for ready in plans} == {"boolean"}
     reasons = {note for ready in plans for note in ready.notices if "auto" in note}
     assert reasons == {"rule boolean, chosen by auto: every target is yes or no"}
+
+
+def test_a_tolerance_that_no_rule_has_is_refused(answers):
+    with pytest.raises(UsageError, match=r"the rule is boolean \(every target is yes or no\)"):
+        plan(answers, absolute=0.5)
+    with pytest.raises(UsageError, match="are of the rule number, and the rule is labels;"):
+        plan(answers, absolute=0.5, rule="labels")
 
 
 def test_the_reason_names_what_was_seen():

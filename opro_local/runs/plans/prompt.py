@@ -31,7 +31,7 @@ from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import choosing
-from opro_local.scoring.auto import Choice, codes
+from opro_local.scoring.auto import codes
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
@@ -115,7 +115,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         notices=(
             *task.notices,
             *plan.notices,
-            *(_chosen(choice) if metric is None else ()),
+            *(choice.notices if metric is None else ()),
             *(first_seed if training else ()),
             *choosing.rare_labels(task, config.task, rule),
         ),
@@ -126,11 +126,6 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         alarms=lambda: problem.alarms or (),
         files=_files,
     )
-
-
-def _chosen(choice: Choice) -> list[str]:
-    """What "auto" chose and why; nothing where it was not asked, or by an older run."""
-    return [f"rule {choice.name}, chosen by auto: {choice.reason}"] if choice.reason else []
 
 
 def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
