@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from opro_local.errors import UsageError
+from opro_local.scoring.metrics import NO_LABELS, SET_JOINT
 from opro_local.scoring.reading.label_sets import parts_of, separator_of, set_reader
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.rule import FAILED, Rule
@@ -84,6 +85,6 @@ def labels_set(names: Sequence[str], targets: Sequence[str], measure: str | None
 
     def extract(answer: str) -> str | None:
         said = read(answer)
-        return None if said is None else "; ".join(sorted(said)) or "none"
+        return None if said is None else SET_JOINT.join(sorted(said)) or NO_LABELS
 
     return Rule("labels_set", extract, gold, verdict)

@@ -27,6 +27,14 @@ COUNTED_RULES = (
 )
 
 
+# Where a row has a set of labels, its code has one bit a label, and these are the figures of sets.
+SET_RULE = "labels_set"
+SET_METRICS = ("macro_f1", "micro_f1", "f1")
+MOST_SET_LABELS = 62
+# What stands between the labels that the rule reads in an answer, and for none at all.
+SET_JOINT, NO_LABELS = "; ", "[]"
+
+
 @dataclass(frozen=True, slots=True)
 class ClassTotals:
     """What is known of answers by class; leading dimensions are resamples.
@@ -83,6 +91,12 @@ def macro_f1(totals: ClassTotals, label: int) -> np.ndarray:
     return _mean_over_classes(_f1(totals), totals)
 
 
+def micro_f1(totals: ClassTotals, label: int) -> np.ndarray:
+    """F1 of all labels pooled, so that frequent ones count for more."""
+    right = totals.right.sum(axis=-1)
+    return _ratio(2 * right, totals.rows.sum(axis=-1) + totals.given.sum(axis=-1))
+
+
 def f1_of_label(totals: ClassTotals, label: int) -> np.ndarray:
     """F1 of one class; 0 where no row has it and none was answered with it."""
     value: np.ndarray = _f1(totals)[..., label]
@@ -114,6 +128,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("accuracy", "accuracy"),
         Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy),
         Metric("macro_f1", "macro F1", macro_f1),
+        Metric("micro_f1", "micro F1", micro_f1),
         Metric("f1", "F1", f1_of_label),
         Metric("mcc", "MCC", mcc, -1.0),
         Metric("mean", "mean score"),
@@ -130,12 +145,21 @@ class Objective:
         metric: the metric.
         classes: by what a rule reads in their targets, their codes from 0.
         label: the code of the label it is of; 0 where it is of none.
+        is_set: whether rows have sets of labels, whose codes have one bit a label.
     """
 
     name: str
     metric: Metric
     classes: Mapping[str, int]
     label: int = 0
+    is_set: bool = False
+
+    def code(self, said: str) -> int:
+        """The code of what a rule reads; of a set, the labels that are no class aside."""
+        if not self.is_set:
+            return self.classes.get(said, OTHER)
+        places = [self.classes[name] for name in said.split(SET_JOINT) if name in self.classes]
+        return sum(1 << place for place in set(places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,10 @@ class ClassifiedRows:
     def indicators(self) -> tuple[np.ndarray, np.ndarray]:
         """Of rows and of answers, 1 where the class is theirs; shapes (n, classes)."""
         codes = np.arange(len(self.objective.classes))
+        if self.objective.is_set:
+            # UNREAD and OTHER have no label.
+            golds, answers = np.maximum(self.golds, 0), np.maximum(self.answers, 0)
+            return (golds[:, None] >> codes & 1) * 1.0, (answers[:, None] >> codes & 1) * 1.0
         return (self.golds[:, None] == codes) * 1.0, (self.answers[:, None] == codes) * 1.0
 
     def figures(self, rows: np.ndarray, right: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -230,8 +258,15 @@ def make_objective(
     metric, label = parse_metric(name)
     if metric.measure is None:
         return None
-    names = sorted(set(said))
-    if rule not in COUNTED_RULES:
+    is_set = rule == SET_RULE and metric.name in SET_METRICS
+    names = _labels_of(said) if is_set else sorted(set(said))
+    if is_set and len(names) > MOST_SET_LABELS:
+        raise UsageError(
+            f"task.metric = {name!r} counts sets of at most {MOST_SET_LABELS} labels, and there "
+            f"are {len(names)}",
+            'use "mean"',
+        )
+    if rule not in COUNTED_RULES and not is_set:
         raise UsageError(
             f"task.metric = {name!r} counts answers by class, which the rule {rule} has not",
             'use "accuracy" or "mean", or a rule such as labels',
@@ -244,11 +279,17 @@ def make_objective(
         )
     classes = {known: code for code, known in enumerate(names)}
     if not label:
-        return Objective(name, metric, classes)
+        return Objective(name, metric, classes, is_set=is_set)
     if label_said(label) not in classes:
         shown = ", ".join(names[:20])
         raise UsageError(f"task.metric: no row has the label {label!r}", f"there are: {shown}")
-    return Objective(name, metric, classes, classes[label_said(label)])
+    return Objective(name, metric, classes, classes[label_said(label)], is_set)
+
+
+def _labels_of(said: Sequence[str]) -> list[str]:
+    """The labels of sets that were read."""
+    parts = {part for one in said for part in one.split(SET_JOINT)}
+    return sorted(parts - {NO_LABELS})
 
 
 def answer_codes(
@@ -265,7 +306,7 @@ def answer_codes(
     codes = np.where(values == 1, golds, OTHER)
     for place in np.flatnonzero(values != 1).tolist():
         said = read(place)
-        codes[place] = UNREAD if said is None else objective.classes.get(said, OTHER)
+        codes[place] = UNREAD if said is None else objective.code(said)
         if codes[place] == golds[place]:
             # It says the class and is not right all the same, by a rule of its own.
             codes[place] = OTHER

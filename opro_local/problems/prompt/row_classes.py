@@ -89,7 +89,5 @@ def row_classes(
     )
     if objective is None:
         return None
-    codes = {
-        split: np.array([objective.classes[text] for text in own]) for split, own in said.items()
-    }
+    codes = {split: np.array([objective.code(text) for text in own]) for split, own in said.items()}
     return RowClasses(objective, codes)
