@@ -16,11 +16,11 @@ MOST_SHOWN = 20
 
 
 def classes_table(outcome: SearchOutcome) -> Table | None:
-    """The classes on test, or on validation where there is no test; None where answers are no
-    classes.
-    """
-    sides = outcome.test or outcome.validation
-    if sides is None or sides.baseline.classes is None or sides.best.classes is None:
+    """The classes on the split that says most of them; None where answers are no classes."""
+    if outcome.classified is None:
+        return None
+    _, sides = outcome.classified
+    if sides.baseline.classes is None or sides.best.classes is None:
         return None
     return _table(sides.baseline.classes, sides.best.classes)
 

@@ -157,6 +157,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         )
     if test is None or test.difference is None or test.smallest_difference is None:
         return (
+            *_class_words(outcome),
             *_train_words(outcome),
             "There is no test split: nothing is known about rows the search has not seen.",
         )
@@ -167,7 +168,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         *_verdict_words(outcome),
         f"With {n} rows, differences{of_what} under about {least} points are usually not told from "
         "noise.",
-        *_class_words(test),
+        *_class_words(outcome),
         *_train_words(outcome),
         *_leader_words(outcome),
     )
@@ -223,19 +224,22 @@ def _verdict_words(outcome: SearchOutcome) -> list[str]:
     return lines
 
 
-def _class_words(test: SplitResult) -> list[str]:
+def _class_words(outcome: SearchOutcome) -> list[str]:
     """The largest class, and what of the two always gives one answer."""
-    best = test.best.classes
+    if outcome.classified is None:
+        return []
+    split, sides = outcome.classified
+    best = sides.best.classes
     if best is None:
         return []
     worth = "always answering it would score so much."
-    if test.best.accuracy <= best.majority_share:
+    if sides.best.accuracy <= best.majority_share:
         worth = "always answering it would do no worse than the best prompt."
     lines = [
-        f"The largest class, {best.majority!r}, is {100 * best.majority_share:.1f} % of the test "
-        f"rows: {worth}"
+        f"The largest class, {best.majority!r}, is {100 * best.majority_share:.1f} % of the "
+        f"{split} rows: {worth}"
     ]
-    for name, figures in (("baseline", test.baseline), ("best", test.best)):
+    for name, figures in (("baseline", sides.baseline), ("best", sides.best)):
         if figures.classes and figures.classes.always is not None:
             lines.append(constant_words(f"The {name} prompt", figures.classes))
     return lines

@@ -65,6 +65,17 @@ class SearchOutcome:
     summary: tuple[str, ...] = ()
     further: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def classified(self) -> tuple[str, SplitResult] | None:
+        """The split that says most of single classes, with its name: test, or else validation, or
+        train where nothing is held out. None where answers are no classes.
+        """
+        splits = {"test": self.test, "validation": self.validation, "train": self.train}
+        for name, sides in splits.items():
+            if sides is not None and sides.best.classes is not None:
+                return name, sides
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it; without the summary, which stands at a result's end."""
         record: dict[str, Any] = {

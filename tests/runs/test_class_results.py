@@ -90,6 +90,21 @@ def test_classes_and_a_prompt_that_always_gives_one_answer(labelled, tmp_path):
     assert "+0.0 points are format" in text and "points content" in text
 
 
+@pytest.mark.parametrize(
+    ("shares", "split"), [([0.6, 0.4, 0.0], "validation"), ([1.0, 0.0, 0.0], "train")]
+)
+def test_without_test_rows_classes_are_counted_where_there_are_some(
+    labelled, shares, split, tmp_path
+):
+    task = labelled.task.model_copy(update={"split": tuple(shares)})
+    config = labelled.model_copy(update={"task": task})
+    found = finished(make_plan(config), tmp_path / "run", lambda text: "good", truth)
+    assert getattr(found, split).baseline.classes.always == "good"
+    assert "The baseline prompt always gives one answer, 'good'" in " ".join(found.summary)
+    text = shown(tmp_path / "run")
+    assert f"% of the {split} rows" in text and "right before" in text
+
+
 def test_a_gain_of_format_alone_is_called_so(labelled, tmp_path):
     found = finished(make_plan(labelled), tmp_path / "run", lambda text: "well ...", truth)
     assert found.verdict == "reliable gain"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -92,8 +92,10 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     named = columns_named(config, task)
     asked = named & {INPUT, config.task.input}
     layout = replace(_layout(config, cards["scorer"], task), named=named, asked=asked)
-    # An evaluation scores once, on whichever split: all answers are kept as they were read.
-    parsed: Sequence[Split] = ("validation", "test") if training else tuple(task.splits)
+    # An evaluation scores once, on whichever split: all answers are kept as they were read. A
+    # search is spared reading its many train answers twice, unless there are no others.
+    held_out: list[Split] = [split for split in task.splits if split != "train"]
+    parsed = held_out if training and held_out else list(task.splits)
     constraint = _constraint(config, task, rule)
     problem = PromptProblem(
         task.splits, config, layout, max_tokens, rule, task.stop, parsed, constraint
