@@ -3,9 +3,12 @@ files, replay, `list` and `show`.
 
     python scripts/bench_long.py [--steps 5000] [--candidates 8] [--rows 20] [--kind opro ...]
 
-Each kind of search runs once with a scripted engine, in a process of its own. A step's time is wall
-time without the engine's calls: prompts, digests, the store with its commits, the rule, proposals.
-`first` is the median of steps 10 to 109, `last` and `p95` are over the last tenth. `RSS +` is
+Each kind of search runs once with a scripted engine, in a process of its own. All times are CPU
+time, because other work on the machine is no part of them; a step's is without the engine's calls:
+prompts, digests, the store, the rule, proposals. What a commit waits for the disk comes on top, so
+that wall time is given as well.
+`first` is the median of steps 10 to 109, `last` and `p95` are over the last tenth, `wall` is the
+median of the same steps by the clock. `RSS +` is
 resident memory after the search less that at step 100, `peak +` the most there was, the result
 included. `file` is the store's size and `result` that of result.json, in MB. `replay` gives the
 same command again with the result taken out of the store, `show` what `show --json` takes of the
@@ -54,12 +57,13 @@ SENTENCE = (
 WORDS = SENTENCE.split()
 GOOD = {"carefully", "think", "weigh", "expert", "right"}
 SETTLED = 100  # steps after which memory is first measured
-LINE = "{:<8}{:>10}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}{:>10}{:>10}"
+LINE = "{:<8}" + 11 * "{:>10}"
 HEADINGS = (
     "kind",
     "first ms",
     "last ms",
     "p95 ms",
+    "wall ms",
     "RSS + MB",
     "peak + MB",
     "file MB",
@@ -127,20 +131,25 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def clocks() -> np.ndarray:
+    """CPU and wall seconds."""
+    return np.array([time.process_time(), time.perf_counter()])
+
+
 class Meter:
     """Takes the time and memory of each step from the run's events.
 
     Attributes:
-        engine: seconds spent in the engine since the step began.
-        steps: seconds of each step without them.
+        engine: CPU and wall seconds spent in the engine since the step began.
+        steps: CPU and wall seconds of each step without them.
         settled, ended: resident memory in MB at step `SETTLED` and at the last step.
     """
 
     def __init__(self) -> None:
-        self.engine = 0.0
-        self.steps: list[float] = []
+        self.engine = np.zeros(2)
+        self.steps: list[np.ndarray] = []
         self.settled = self.ended = 0.0
-        self._step, self._begun = 0, time.perf_counter()
+        self._step, self._begun = 0, clocks()
 
     def report(self, event: Event) -> None:
         """Close a step when solutions of the next one are scored."""
@@ -149,9 +158,9 @@ class Meter:
         train = [entry for entry in event.entries if entry.split == "train"]
         if not train or train[0].step == self._step:
             return
-        now = time.perf_counter()
+        now = clocks()
         self.steps.append(now - self._begun - self.engine)
-        self._step, self._begun, self.engine = train[0].step, now, 0.0
+        self._step, self._begun, self.engine = train[0].step, now, np.zeros(2)
         self.ended = resident()
         if self._step == SETTLED:
             self.settled = self.ended
@@ -164,20 +173,21 @@ def measured(config: Config, folder: Path) -> dict[str, float]:
     try:
         call = next(steps)
         while True:
-            begun = time.perf_counter()
+            begun = clocks()
             result = call_engine(call.engine, call.requests, call.progress)
-            meter.engine += time.perf_counter() - begun
+            meter.engine += clocks() - begun
             call = steps.send(result)
     except StopIteration:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    own = 1e3 * np.array(meter.steps)
+    own, by_the_clock = 1e3 * np.array(meter.steps).T
     tenth = own[-max(1, len(own) // 10) :]
     return {
         "steps": len(own),
         "first ms": float(np.median(own[9:109])),
         "last ms": float(np.median(tenth)),
         "p95 ms": float(np.quantile(tenth, 0.95)),
+        "wall ms": float(np.median(by_the_clock[-len(tenth) :])),
         "RSS + MB": meter.ended - meter.settled,
         "peak + MB": peak * 1.024 - meter.settled,
         "file MB": (folder / "run.sqlite").stat().st_size / 1e6,
@@ -191,13 +201,13 @@ def replayed(config: Config, folder: Path) -> dict[str, float]:
     before = store.get("result")
     store.put(state="interrupted", result=None)
     store.close()
-    begun = time.perf_counter()
+    begun = time.process_time()
     describe(folder)
-    looked = time.perf_counter()
+    looked = time.process_time()
     after = run(config, folder)
-    ended = time.perf_counter()
+    ended = time.process_time()
     describe(folder)
-    shown = time.perf_counter()
+    shown = time.process_time()
     if after.digest != before["digest"]:
         raise SystemExit("a replay came to another result")
     return {"replay s": ended - looked, "show s": looked - begun, "result s": shown - ended}
@@ -209,9 +219,9 @@ def listed(folder: Path, data: Path, rows: int, runs: int) -> float:
     run(config_of("mixed", data, rows, 2, 4), first)
     for number in range(1, runs):
         shutil.copytree(first, folder / f"run-{number}")
-    begun = time.perf_counter()
+    begun = time.process_time()
     count = len(overview(folder))
-    taken = time.perf_counter() - begun
+    taken = time.process_time() - begun
     if count != runs:
         raise SystemExit(f"list shows {count} of {runs} runs")
     return taken

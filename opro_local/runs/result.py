@@ -32,6 +32,9 @@ from opro_local.types import Score, Solution, Split
 
 # The verdict where the paired test shows nothing.
 NO_GAIN = "no reliable gain"
+NOT_TESTED = "not tested"
+# The verdict where the search got nothing from its optimizer, and so says nothing of a gain.
+NO_PROPOSALS = "no usable proposals"
 
 
 def summarize(
@@ -61,7 +64,7 @@ def summarize(
         partial=sum(entry.partial for entry in trajectory.entries),
         pairs=sum(entry.score.n for entry in trajectory.entries),
         optimism=optimism(trajectory),
-        verdict=verdict(test.difference, alpha) if test and test.difference else "not tested",
+        verdict=_verdict(test, ended, alpha),
         alpha=alpha,
         train=pairs.result("train"),
         validation=pairs.result("validation"),
@@ -149,6 +152,11 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         shares: whether its scores are shares of rows.
     """
     test = outcome.test
+    if outcome.verdict == NO_PROPOSALS:
+        return (
+            f"Nothing was searched: {outcome.reason}.",
+            f"Verdict: {NO_PROPOSALS}. What was scored are the starting solutions.",
+        )
     if not shares and outcome.train:
         first, best = outcome.train.baseline.accuracy, outcome.train.best.accuracy
         return (
@@ -344,6 +352,14 @@ class _Pairs:
             smallest_difference=stats.smallest_difference(best.n, alpha=self.alpha),
             gain=gain_parts(best, baseline),
         )
+
+
+def _verdict(test: SplitResult | None, ended: SearchResult, alpha: float) -> str:
+    """The verdict on a search: of one that could not search, no word on gains, unless worked
+    examples alone made one.
+    """
+    word = verdict(test.difference, alpha) if test and test.difference else NOT_TESTED
+    return NO_PROPOSALS if ended.fault and word in (NO_GAIN, NOT_TESTED) else word
 
 
 def verdict(difference: stats.Difference, alpha: float) -> str:

@@ -35,6 +35,7 @@ from opro_local.runs.events import SILENT, Event, Interrupted, Listener, Traject
 from opro_local.runs.hosting import model_notices
 from opro_local.runs.made_by import other_version, this_version
 from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.rejections import with_rejections
 from opro_local.runs.run_engines import RunEngines, placement_notices
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
@@ -79,7 +80,7 @@ def run_steps(
     plan = make_plan(as_begun(work, folder)) if isinstance(work, Config) else work
     for line in (*plan.notices, *model_notices(plan.config, plan.models)):
         listener.notify(line)
-    listener = _alarming(listener, plan)
+    listener = with_rejections(_alarming(listener, plan))
     with _opened(folder, plan, listener) as store:
         settings = plan.config.run
         cache = Cache(None, settings.cache_bytes, listener.notify) if settings.cache else None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from opro_local.config.search import SearchSettings
 from opro_local.errors import DataError
 from opro_local.scoring import comparison
+from opro_local.search import replies
 from opro_local.search.proposing import Proposer
 from opro_local.search.schedules.schedule import Schedule, make_schedule
 from opro_local.search.similarity import Similarity
@@ -35,11 +36,13 @@ class SearchResult:
         reason: why it stopped, in words.
         baseline: the first seed.
         best: the solution it chose; the baseline where none is reliably better.
+        fault: why it could not search, with what to change; "" where it could.
     """
 
     reason: str
     baseline: Solution
     best: Solution
+    fault: str = ""
 
 
 def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, SearchResult]:
@@ -70,7 +73,8 @@ def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResu
         best = _choose(trajectory, baseline, finalists, settings.doubt)
     if "test" in splits:
         yield from state.score(Candidates(_distinct([baseline, best]), last_step), "test")
-    return SearchResult(reason, baseline, best)
+    fault = replies.fault(trajectory)
+    return SearchResult(fault or reason, baseline, best, fault)
 
 
 def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, str]:

@@ -26,7 +26,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import code_digest, function_name
 from opro_local.runs import result
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
-from opro_local.runs.plans.starts import columns_named, with_first_seed
+from opro_local.runs.plans.starts import check_scale, columns_named, with_first_seed
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner, WorkedExample
@@ -88,6 +88,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     roles: tuple[Role, ...] = ("optimizer", "scorer")
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
     max_tokens = _answer_tokens(config, task, rule)
+    check_scale(config)
     config, first_seed = with_first_seed(config, task, rule)
     named = columns_named(config, task)
     asked = named & {INPUT, config.task.input}

@@ -16,6 +16,17 @@ from opro_local.scoring.rule import Rule
 from opro_local.tasks.task import Task
 
 
+def check_scale(config: Config) -> None:
+    """Scores are shares: settings that are compared with them lie in [0, 1]. Raises UsageError."""
+    for name in ("target_score", "threshold", "min_gain"):
+        value = getattr(config.search, name)
+        if value is not None and value > 1:
+            raise UsageError(
+                f"search.{name} = {value:g}: scores are shares, from 0 to 1",
+                f"{value:g} % is {value / 100:g}",
+            )
+
+
 def with_first_seed(config: Config, task: Task, rule: Rule) -> tuple[Config, Sequence[str]]:
     """The config with a first seed made from the labels of the user's own table where it names
     none, and what the user hears of that.
