@@ -22,6 +22,7 @@ SEPARATORS = ("|", ";", "\n", ",", "、", "/", "+")
 NOTHING = frozenset(
     ("none", "nothing", "[]", "no label", "no labels", "n/a", "empty", "{}", "no labels apply")
 )
+NONE_OF = re.compile(r"none of (?:the|these|them|those)(?: \w+){0,3}")
 JSON_LIST = re.compile(r"\[[^\[\]]{0,2000}\]")
 # "Labels: ", "Topics (all that apply) - "
 KEYED = re.compile(
@@ -87,7 +88,7 @@ def set_reader(names: Sequence[str]) -> Callable[[str], frozenset[str] | None]:
             said = place(answer, known)
             if said is not None:
                 return said
-        if folded(answer).strip(" .*\"'") in nothing or _is_marked_nothing(answer, nothing):
+        if _is_nothing(answer, nothing) or _is_marked_nothing(answer, nothing):
             return frozenset()
         return frozenset(mention.label for mention in _clear(answer, known)) or None
 
@@ -125,14 +126,24 @@ def _whole(answer: str, known: Vocabulary) -> frozenset[str] | None:
 
 def _marked(answer: str, known: Vocabulary) -> frozenset[str] | None:
     def read(mark: marks.Mark) -> frozenset[str] | None:
-        return _leading(mark.text, known) or _list_below(answer, mark.at, known)
+        if not (alone := _labels_alone(mark.text, known)):
+            return _leading(mark.text, known) or _list_below(answer, mark.at, known)
+        # "Answer:" may stand above a list of one label a line.
+        at = answer.find(mark.text, mark.at)
+        return alone | (_list_below(answer, at, known) or frozenset())
 
     return marks.read_marked(answer, read)
 
 
+def _is_nothing(text: str, nothing: frozenset[str]) -> bool:
+    """Whether a text says that there is no label."""
+    said = folded(text).strip(" .*\"'")
+    return said in nothing or ("none" in nothing and NONE_OF.fullmatch(said) is not None)
+
+
 def _is_marked_nothing(answer: str, nothing: frozenset[str]) -> bool:
     def read(mark: marks.Mark) -> bool | None:
-        return folded(mark.text).strip(" .*\"'") in nothing or None
+        return _is_nothing(mark.text, nothing) or None
 
     return marks.read_marked(answer, read) is not None
 
