@@ -14,6 +14,7 @@ from opro_local.cli.options import ConfigOptions, RunOptions
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
+    from opro_local.runs.one_answer import OneAnswer
     from opro_local.runs.plans.plan import Plan
     from opro_local.runs.run_result import RunResult
 
@@ -81,10 +82,13 @@ def check(
     headroom: Annotated[
         bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")
     ] = False,
+    answer: Annotated[
+        bool, typer.Option(help="Start the scorer and show one real answer with what is read.")
+    ] = True,
     options: RunOptions,
 ) -> None:
-    """Check a config without searching: task, gold answers and models; with --headroom, a probe on
-    train rows.
+    """Check a config without searching: task, gold answers, models, and one real answer of the
+    scorer with what is read from it; with --headroom, a probe on train rows.
 
     Example: opro-local check --headroom --data mails.csv --input text --target label --model
     ./Qwen2.5-7B-Instruct
@@ -95,7 +99,7 @@ def check(
 
     settings = asked.read(options.overrides())
     if not headroom:
-        _print_checked(settings, options.as_json)
+        _print_checked(settings, options.as_json, answer)
         return
     texts = varied_instructions(make_plan(settings))
     settings = settings.starting_from(texts).model_copy(
@@ -123,7 +127,8 @@ def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Pat
     return ready, folder, watched(ready, folder)
 
 
-def _print_checked(settings: Config, as_json: bool) -> None:
+def _print_checked(settings: Config, as_json: bool, with_answer: bool) -> None:
+    from opro_local.runs.one_answer import one_answer
     from opro_local.runs.plans import make_plan
     from opro_local.runs.plans.prompt import prompt_plan
 
@@ -134,18 +139,16 @@ def _print_checked(settings: Config, as_json: bool) -> None:
     )
     rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
     models = {role: host.settings.model for role, host in ready.models.items()}
+    asks = with_answer and settings.problem.kind == "prompt"
     if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "rows": rows,
-                    "rule": ready.rule,
-                    "models": models,
-                    "notices": list(ready.notices),
-                },
-                indent=2,
-            )
-        )
+        record = {
+            "rows": rows,
+            "rule": ready.rule,
+            "models": models,
+            "notices": list(ready.notices),
+            "answer": one_answer(ready).to_json() if asks else None,
+        }
+        typer.echo(json.dumps(record, indent=2))
         return
     for line in ready.notices:
         typer.echo(line)
@@ -153,6 +156,19 @@ def _print_checked(settings: Config, as_json: bool) -> None:
     typer.echo(f"rule: {ready.rule or 'none'}; every target scores 1 under it")
     for role, folder in models.items():
         typer.echo(f"{role}: {folder or 'scripted'}")
+    if asks:
+        _print_answer(one_answer(ready))
+
+
+def _print_answer(one: OneAnswer) -> None:
+    """One answer with what was read from it."""
+    read = "nothing" if one.parsed is None else repr(one.parsed[:200])
+    cut = ", cut at the token limit" if one.finish_reason == "length" else ""
+    earned = "" if one.correct is None else f"; it earns {one.correct:g}"
+    typer.echo(f"one answer, to {one.where} with {one.instruction[:100]!r}:")
+    typer.echo(f"  asked: {one.input[:300]!r}")
+    typer.echo(f"  answered: {one.answer[-400:]!r} ({one.completion_tokens} tokens{cut})")
+    typer.echo(f"  read: {read}; target {one.target[:100]!r}{earned}")
 
 
 def _print(result: RunResult, folder: Path, output: Path | None) -> None:

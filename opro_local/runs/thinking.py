@@ -36,10 +36,13 @@ class Thinker:
     Attributes:
         thinking: how its replies show it.
         tokens: new tokens for the thought, beside those for the answer.
+        in_text: whether it also thinks where it is asked without its chat template, as one does
+            whose `thinking_tokens` are set and that has none.
     """
 
     thinking: Thinking
     tokens: int
+    in_text: bool = False
 
 
 Thinkers = Mapping[Role, Thinker]
@@ -52,11 +55,12 @@ def thinker_of(settings: ModelSettings, folder: Path, card: Card) -> Thinker | N
     """
     thinking = thinking_of(folder, card, settings.template_args)
     given = settings.thinking_tokens
-    if thinking is None and given:
+    in_text = thinking is None
+    if in_text and given:
         thinking = PLAIN
     if thinking is None:
         return None
-    return Thinker(thinking, THINKING_TOKENS if given is None else given)
+    return Thinker(thinking, THINKING_TOKENS if given is None else given, in_text)
 
 
 def notices(thinkers: Thinkers, cards: Mapping[Role, Card]) -> list[str]:
@@ -97,7 +101,7 @@ def asked_of(batch: Batch, thinkers: Thinkers) -> Batch:
     samplings: dict[int, Sampling] = {}
     requests = []
     for request in batch.requests:
-        if _thinks(request):
+        if _thinks(request, thinker):
             given = request.sampling
             if id(given) not in samplings:
                 samplings[id(given)] = _with_thought(given, thinker)
@@ -120,10 +124,11 @@ def said_in(batch: Batch, result: BatchResult, thinkers: Thinkers) -> Sequence[C
     ]
 
 
-def _thinks(request: Request) -> bool:
+def _thinks(request: Request, thinker: Thinker) -> bool:
     """Whether a reply begins with a thought: not one whose first words or whole shape are given."""
     prompt = request.prompt
-    return prompt.chat and not prompt.prefill and request.sampling.constraint is None
+    is_asked = prompt.chat or thinker.in_text
+    return is_asked and not prompt.prefill and request.sampling.constraint is None
 
 
 def _with_thought(sampling: Sampling, thinker: Thinker) -> Sampling:
@@ -145,7 +150,7 @@ def _without_thought(request: Request, thinking: Thinking) -> Request:
 
 def _answer(request: Request, reply: Completion, thinker: Thinker) -> Completion:
     """What a reply says to a request as the search made it, up to the first stop string."""
-    if not _thinks(request):
+    if not _thinks(request, thinker):
         return without_thoughts(reply)
     answer = without_thoughts(reply, thinker.thinking)
     # What separates an answer from the thought is no part of it, nor a stop string "\n".

@@ -271,6 +271,13 @@ def test_the_verbs(tables, reviews, tmp_path):
         checked["rows"] == {"train": 24, "validation": 12, "test": 24}
         and checked["rule"] == "labels"
     )
+    assert checked["answer"]["parsed"] in ("positive", "negative")
+    assert checked["answer"]["correct"] == float(
+        checked["answer"]["parsed"] == checked["answer"]["target"]
+    )
+    quick = program("check", str(config), "--no-answer")
+    assert "one answer" not in quick.stdout and "rule: labels" in quick.stdout
+    assert "one answer, to" in program("check", str(config)).stdout
     probe = json.loads(
         program("check", str(config), "--headroom", "--run", str(tmp_path / "h"), "--json").stdout
     )

@@ -11,6 +11,7 @@ from opro_local.config import reading
 from opro_local.models.cards import Card, card_for
 from opro_local.models.thinking import begun, thinking_of
 from opro_local.runs.evaluated_rows import read_rows
+from opro_local.runs.one_answer import one_answer
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.run import run
@@ -193,6 +194,18 @@ def test_a_run_of_models_that_think_equals_one_of_models_that_do_not(
     assert not plain["notices"]
     again = run(make_plan(reading.build(thinking_tables)), tmp_path / "thought")
     assert again["calls"] == thought["calls"]
+
+
+@pytest.mark.parametrize("instruction", ["What is it?", "Cut: what is it, cut?"])
+def test_one_answer_is_shown_before_a_run(thinking_tables, instruction):
+    thinking_tables["search"] = {"seeds": [instruction]}
+    one = one_answer(make_plan(reading.build(thinking_tables)))
+    assert one.instruction == instruction and one.answer.startswith("<think>")
+    if "Cut" in instruction:
+        assert (one.said, one.parsed, one.correct, one.finish_reason) == ("", None, 0, "length")
+    else:
+        assert one.said == one.parsed and one.finish_reason == "stop"
+        assert one.correct == (one.parsed == one.target)
 
 
 def test_unfinished_thoughts_are_counted_as_unread_and_cut(thinking_tables, tmp_path):
