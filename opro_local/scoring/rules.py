@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from opro_local.errors import UsageError
@@ -23,6 +24,9 @@ from opro_local.scoring.reading.options import Options, options
 from opro_local.scoring.reading.words import whole_words
 from opro_local.scoring.rule import FAILED, Rule, Verdict
 from opro_local.types import Example
+
+# Answers that a reader of labels remembers, and the longest of them in characters.
+REMEMBERED, LONGEST_REMEMBERED = 4096, 64
 
 
 def _equal(answer: Callable[[str], Any]) -> Verdict:
@@ -83,7 +87,14 @@ def label_set(names: Sequence[str]) -> Rule:
     find = read.label_reader(names)
     if codes(names):
         find = _code_reader(names)
+    find = _remembering(find)
     return Rule("labels", find, lambda example: find(example.target), _equal(find))
+
+
+def _remembering(find: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """A reader that reads the same short answer once: answers to labelled rows are much alike."""
+    known = lru_cache(maxsize=REMEMBERED)(find)
+    return lambda answer: known(answer) if len(answer) <= LONGEST_REMEMBERED else find(answer)
 
 
 def _code_reader(names: Sequence[str]) -> Callable[[str], str | None]:

@@ -118,8 +118,8 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         notices=(
             *task.notices,
             *plan.notices,
-            *(choice.notices if metric is None else ()),
             *(first_seed if training else ()),
+            *(choice.notices if metric is None else ()),
             *choosing.rare_labels(task, config.task, rule),
         ),
         rule="judge" if is_judged else rule.name,

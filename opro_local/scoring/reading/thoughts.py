@@ -112,8 +112,10 @@ def without_thoughts(completion: Completion, thinking: Thinking = PLAIN) -> Comp
 
 def _may_think(reply: str) -> bool:
     """Whether a reply may hold a mark."""
-    if any(sign in reply for sign in _SIGNS):
-        return True
+    # A plain loop: every answer passes here, and a generator takes three times as long.
+    for sign in _SIGNS:
+        if sign in reply:
+            return True
     start = reply[:20].lstrip()
     return start.startswith(("analysis", "final"))
 
