@@ -68,8 +68,13 @@ def searched(tables):
     return plan, trajectory, ended
 
 
-@pytest.mark.parametrize("mode", ["full", "halve", "subset"])
-@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "f1:spam", "mcc"])
+@pytest.mark.parametrize(
+    ("metric", "mode"),
+    [
+        *(("macro_f1", "full"), ("balanced_accuracy", "halve"), ("f1:spam", "subset")),
+        ("mcc", "halve"),
+    ],
+)
 def test_the_metric_steers_the_search_where_accuracy_would_not(mails, metric, mode):
     plan, trajectory, ended = searched(tables(mails, metric, mode=mode))
     assert ended.best.text == RARE
