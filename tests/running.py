@@ -36,7 +36,7 @@ def sets(*settings: str) -> list[str]:
 def program(*arguments: str, **options) -> subprocess.CompletedProcess:
     """Run the installed command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "opro_local.cli.main", *arguments],
+        [sys.executable, "-m", "opro_local", *arguments],
         capture_output=True,
         text=True,
         timeout=options.pop("timeout", 280),

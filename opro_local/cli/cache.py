@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from opro_local.cli.visible import say
+
 app = typer.Typer(
     no_args_is_help=True, help="Show or empty the cache of completions that all runs share."
 )
@@ -26,7 +28,7 @@ def stat(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    typer.echo(
+    say(
         f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} "
         f"bytes on disk"
     )

@@ -11,6 +11,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import ConfigOptions, RunOptions
+from opro_local.cli.visible import say
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -113,7 +114,7 @@ def check(
         return
     _print(result, folder, None)
     for line in verdict.words:
-        typer.echo(line)
+        say(line)
 
 
 def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, RunResult]:
@@ -151,11 +152,11 @@ def _print_checked(settings: Config, as_json: bool, with_answer: bool) -> None:
         typer.echo(json.dumps(record, indent=2))
         return
     for line in ready.notices:
-        typer.echo(line)
-    typer.echo(f"rows: {', '.join(f'{split} {count}' for split, count in rows.items()) or 'none'}")
-    typer.echo(f"rule: {ready.rule or 'none'}; every target scores 1 under it")
+        say(line)
+    say(f"rows: {', '.join(f'{split} {count}' for split, count in rows.items()) or 'none'}")
+    say(f"rule: {ready.rule or 'none'}; every target scores 1 under it")
     for role, folder in models.items():
-        typer.echo(f"{role}: {folder or 'scripted'}")
+        say(f"{role}: {folder or 'scripted'}")
     if asks:
         _print_answer(one_answer(ready))
 
@@ -165,31 +166,27 @@ def _print_answer(one: OneAnswer) -> None:
     read = "nothing" if one.parsed is None else repr(one.parsed[:200])
     cut = ", cut at the token limit" if one.finish_reason == "length" else ""
     earned = "" if one.correct is None else f"; it earns {one.correct:g}"
-    typer.echo(f"one answer, to {one.where} with {one.instruction[:100]!r}:")
-    typer.echo(f"  asked: {one.input[:300]!r}")
-    typer.echo(f"  answered: {one.answer[-400:]!r} ({one.completion_tokens} tokens{cut})")
-    typer.echo(f"  read: {read}; target {one.target[:100]!r}{earned}")
+    say(f"one answer, to {one.where} with {one.instruction[:100]!r}:")
+    say(f"  asked: {one.input[:300]!r}")
+    say(f"  answered: {one.answer[-400:]!r} ({one.completion_tokens} tokens{cut})")
+    say(f"  read: {read}; target {one.target[:100]!r}{earned}")
 
 
 def _print(result: RunResult, folder: Path, output: Path | None) -> None:
     from opro_local.cli.printing import print_result
 
     print_result(result)
-    typer.echo(
-        f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else "")
-    )
+    say(f"Saved in {folder}: result.json" + (f"; every answer in {output}" if output else ""))
 
 
 def _print_flipped(flipped: Sequence[Mapping[str, Any]], a: int, b: int) -> None:
     gained = sum(row["b"]["correct"] > row["a"]["correct"] for row in flipped)
-    typer.echo(
+    say(
         f"\n{len(flipped)} rows differ: prompt {b} gains {gained} and loses {len(flipped) - gained}"
     )
     for row in flipped:
         better, worse = (b, a) if row["b"]["correct"] > row["a"]["correct"] else (a, b)
-        typer.echo(f"{row['where']}: {better} right, {worse} wrong; target {row['target'][:60]!r}")
-        typer.echo(f"  {row['input'][:200]!r}")
+        say(f"{row['where']}: {better} right, {worse} wrong; target {row['target'][:60]!r}")
+        say(f"  {row['input'][:200]!r}")
         for name, number in (("a", a), ("b", b)):
-            typer.echo(
-                f"  {number}: {row[name]['answer'].strip()[:200]!r} (read: {row[name]['parsed']})"
-            )
+            say(f"  {number}: {row[name]['answer'].strip()[:200]!r} (read: {row[name]['parsed']})")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opro_local.cli.options import JsonOption
+from opro_local.cli.visible import visible
 
 if TYPE_CHECKING:
     from opro_local.feedback import Feedback
@@ -41,4 +42,4 @@ class StoreOptions:
 
     def show(self, record: Any, lines: Sequence[str]) -> None:
         """Print a record as JSON, or else its lines."""
-        typer.echo(json.dumps(record, indent=2) if self.as_json else "\n".join(lines))
+        typer.echo(json.dumps(record, indent=2) if self.as_json else visible("\n".join(lines)))

@@ -117,4 +117,7 @@ def assign(
     """
     with store.opened() as feedback:
         id, text = feedback.assign(user)
-    store.show({"prompt": id, "text": text}, [text])
+    if store.as_json:
+        store.show({"prompt": id, "text": text}, [])
+    else:
+        typer.echo(text)  # as it is: a script takes it for its prompt

@@ -10,6 +10,7 @@ import typer
 
 from opro_local.cli.options import JsonOption
 from opro_local.cli.runs import RunArgument
+from opro_local.cli.visible import say
 
 
 def verify(
@@ -31,8 +32,8 @@ def verify(
         typer.echo(json.dumps(came.to_json(), indent=2))
     else:
         for damage in came.damaged:
-            typer.echo(f"{damage.file}: {damage.what}")
-        typer.echo(f"ok: {came.calls} calls" if came.ok else _advice(run))
+            say(f"{damage.file}: {damage.what}")
+        say(f"ok: {came.calls} calls" if came.ok else _advice(run))
     if not came.ok:
         raise typer.Exit(4)
 
@@ -53,10 +54,10 @@ def recover(
     if as_json:
         typer.echo(json.dumps(came.to_json(), indent=2))
         return
-    typer.echo(f"{came.calls} calls copied to {came.folder}")
+    say(f"{came.calls} calls copied to {came.folder}")
     for line in came.lost:
-        typer.echo(f"lost: {line}")
-    typer.echo(f"the run's command with --run {came.folder} goes on, and asks for what is lost")
+        say(f"lost: {line}")
+    say(f"the run's command with --run {came.folder} goes on, and asks for what is lost")
 
 
 def _advice(run: Path) -> str:

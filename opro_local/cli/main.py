@@ -28,6 +28,9 @@ from opro_local.cli import (
     solve,
     tasks,
 )
+from opro_local.cli.stopping import Stopped, ignore_signals, raise_on_signals
+from opro_local.cli.streams import open_streams
+from opro_local.cli.visible import visible
 from opro_local.errors import OproError
 from opro_local.models.offline import switch_off_network
 
@@ -120,16 +123,35 @@ app = _program()
 
 def main() -> None:
     """Run the program; every OproError and every wrong argument ends as one line on stderr and its
-    exit code.
+    exit code, and a signal in 128 and its number.
     """
-    switch_off_network()
+    open_streams()
+    raise_on_signals()
+    code, message = _ended()
+    ignore_signals()
+    # In one line, and none of it a terminal's command: it may quote a model or a file.
+    line = visible(" ".join(message.split()))
+    if line:
+        sys.stderr.write(f"opro-local: {line}\n")
+    sys.exit(code)
+
+
+def _ended() -> tuple[int, str]:
+    """The exit code of the verb that was asked for, and what to say of its end, if anything."""
     try:
+        switch_off_network()
         # Not "standalone": Typer would print a usage error as a frame of several lines.
-        sys.exit(app(prog_name="opro-local", standalone_mode=False))
+        code = app(prog_name="opro-local", standalone_mode=False)
+        sys.stdout.flush()
+        return code or 0, ""
     except OproError as error:
-        _end(str(error), error.exit_code)
+        return error.exit_code, str(error)
     except _WrongArguments as error:
-        _end(_explained(error), error.exit_code)
+        return error.exit_code, _explained(error)
+    except Stopped as error:
+        return error.exit_code, "stopped"
+    except SystemExit as error:
+        return (error.code if isinstance(error.code, int) else 1), ""
 
 
 def _explained(error: Any) -> str:
@@ -141,13 +163,6 @@ def _explained(error: Any) -> str:
         return message
     joint = " See" if message.endswith("?") else "; see"
     return f"{message}{joint}: {error.ctx.command_path} --help"
-
-
-def _end(message: str, exit_code: int) -> None:
-    line = " ".join(message.split())
-    if line:
-        sys.stderr.write(f"opro-local: {line}\n")
-    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

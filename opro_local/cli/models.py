@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from opro_local.cli.options import JsonOption, SetOption
+from opro_local.cli.visible import say
 
 GIB = 1 << 30
 
@@ -44,7 +45,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         typer.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        typer.echo(f"{row['name']:24} {row['path'] or 'not on disk':40} {row['repository']}")
+        say(f"{row['name']:24} {row['path'] or 'not on disk':40} {row['repository']}")
 
 
 @app.command("import")
@@ -66,10 +67,10 @@ def import_(
     if Path(name).name != name or name in ("", ".."):
         raise UsageError(f"--name {name!r}: a plain folder name is needed")
     if os.path.exists(target) and not force:
-        typer.echo(f"{target} is there already; --force replaces it")
+        say(f"{target} is there already; --force replaces it")
         return
     convert(source, target, replace=force)
-    typer.echo(f"{target}")
+    say(f"{target}")
 
 
 @app.command("plan")

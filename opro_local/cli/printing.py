@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opro_local.cli.printing_classes import classes_table
+from opro_local.cli.visible import visible
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
 from opro_local.runs.figures import FORMER_ALPHA, Figures, OperatorFigures, SplitResult
@@ -37,26 +38,28 @@ def print_result(result: RunResult | RunProgress) -> None:
 
 def _print_progress(console: Console, progress: RunProgress) -> None:
     heading = _heading(progress, progress.solutions, progress.rejections)
-    console.print(heading, markup=False)
-    console.print(f"Baseline: {_short(progress.baseline)!r}", markup=False)
-    console.print(f"Best:     {_short(progress.best)!r}", markup=False, style="bold")
+    console.print(visible(heading), markup=False)
+    console.print(visible(f"Baseline: {_short(progress.baseline)!r}"), markup=False)
+    console.print(visible(f"Best:     {_short(progress.best)!r}"), markup=False, style="bold")
     sides = _sides({"train": progress.train})
     console.print(_table(sides, progress.shares, FORMER_ALPHA))
 
 
 def _print_search(console: Console, result: RunResult, search: SearchOutcome) -> None:
-    console.print(_heading(result, search.solutions, search.rejections), markup=False)
-    console.print(f"Baseline: {_short(search.baseline)!r}", markup=False)
+    console.print(visible(_heading(result, search.solutions, search.rejections)), markup=False)
+    console.print(visible(f"Baseline: {_short(search.baseline)!r}"), markup=False)
     best = search.best
     shown = examples(len(best.demonstrations))
-    console.print(f"Best:     {_short(best.text)!r}{shown}", markup=False, style="bold")
+    console.print(visible(f"Best:     {_short(best.text)!r}{shown}"), markup=False, style="bold")
     if best.is_whole:
         for row in best.demonstrations:
             line = f"          {_short(row.input, 60)!r} -> {_short(row.answer, 40)!r}"
-            console.print(line, markup=False)
+            console.print(visible(line), markup=False)
     if search.description:
-        console.print(f"The task, as the optimizer reads it: {search.description}", markup=False)
-        console.print("  (if that is wrong, say it in task.description)", markup=False)
+        console.print(
+            visible(f"The task, as the optimizer reads it: {search.description}"), markup=False
+        )
+        console.print(visible("  (if that is wrong, say it in task.description)"), markup=False)
     splits = {"train": search.train, "validation": search.validation, "test": search.test}
     console.print(_table(_sides(splits), result.shares, search.alpha))
     if classes := classes_table(search):
@@ -64,19 +67,19 @@ def _print_search(console: Console, result: RunResult, search: SearchOutcome) ->
     if search.operators:
         console.print(_operators_table(search.operators))
     for line in search.summary:
-        console.print(line, markup=False)
+        console.print(visible(line), markup=False)
 
 
 def _print_evaluation(console: Console, result: RunResult, outcome: EvaluationOutcome) -> None:
-    console.print(_evaluation_heading(result, outcome), markup=False)
+    console.print(visible(_evaluation_heading(result, outcome)), markup=False)
     console.print(_prompts_table(outcome))
     for prompt in outcome.prompts:
         shown = examples(len(prompt.demonstrations))
-        console.print(f"{prompt.number}: {prompt.text!r}{shown}", markup=False)
+        console.print(visible(f"{prompt.number}: {prompt.text!r}{shown}"), markup=False)
     if pairs := _telling(outcome.pairs, outcome.alpha):
         console.print(_pairs_table(pairs, level(outcome.alpha)))
     for line in outcome.summary:
-        console.print(line, markup=False)
+        console.print(visible(line), markup=False)
 
 
 def examples(count: int) -> str:

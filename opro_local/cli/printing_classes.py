@@ -8,6 +8,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from opro_local.cli.visible import visible
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.scoring.classes import ClassCounts, ClassFigures
 
@@ -33,13 +34,13 @@ def _table(baseline: ClassFigures, best: ClassFigures) -> Table:
     for name, own in list(best.classes.items())[:MOST_SHOWN]:
         before = baseline.classes[name].recall
         table.add_row(
-            Text(name),
+            Text(visible(name)),
             str(own.rows),
             f"{100 * before:.1f} %",
             f"{100 * own.recall:.1f} %",
             f"{100 * own.precision:.1f} %",
             f"{100 * own.f1:.1f} %",
-            Text(_mistakes(name, own)),
+            Text(visible(_mistakes(name, own))),
         )
     left_out = len(best.classes) - MOST_SHOWN
     if left_out > 0:

@@ -17,6 +17,8 @@ from rich.live import Live
 from rich.text import Text
 
 from opro_local.cli.printing import worked_examples
+from opro_local.cli.stopping import gracefully
+from opro_local.cli.visible import visible
 from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs.events import (
     BatchAnswer,
@@ -37,37 +39,21 @@ PLAIN_SECONDS = 30.0
 def watched(ready: Plan, folder: Path) -> RunResult:
     """Run a plan with progress on stderr, and return its result.
 
-    The first SIGINT or SIGTERM stops after the engine call in flight, a second one at once. Both
-    end the program with 130 or 143 and a line on how to resume.
+    The first SIGINT stops after the engine call in flight, as do SIGTERM and SIGHUP where that
+    takes no longer than a few seconds; a second signal stops at once. They end the program with
+    130, 143 or 129 and a line on how to resume.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    caught: list[int] = []
-    before = {
-        number: signal.signal(number, _catcher(caught))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     progress = _Progress(ready, console)
-    try:
-        with progress.live:
-            return run(ready, folder, progress.listener(lambda: bool(caught)))
-    except (Interrupted, KeyboardInterrupt):
-        sys.stderr.write(
-            f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n"
-        )
-        sys.exit(128 + (caught[0] if caught else signal.SIGINT))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _catcher(caught: list[int]) -> Callable:
-    def catch(number: int, frame: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        sys.stderr.write("opro-local: stopping after the call in flight; again to stop at once\n")
-
-    return catch
+    with gracefully() as stop:
+        try:
+            with progress.live:
+                return run(ready, folder, progress.listener(lambda: bool(stop)))
+        except (Interrupted, KeyboardInterrupt):
+            sys.stderr.write(
+                f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n"
+            )
+            sys.exit(128 + (stop.number or signal.SIGINT))
 
 
 def score_words(ready: Plan) -> Callable[[float], str]:
@@ -101,7 +87,7 @@ class _Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
-        self.console.print(line, markup=False)
+        self.console.print(visible(line, kept=""), markup=False)
 
     def listener(self, should_stop: Callable[[], bool]) -> Listener:
         """What the run tells this display."""

@@ -11,7 +11,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import CONFIG, JsonOption, ModelOptions, RunOptions, read_config, tables
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import say, visible
 from opro_local.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def apply(
     if target is None and not yes:
         _ask(run, replacement)
     replacement.make()
-    typer.echo(f"{replacement.file} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
+    say(f"{replacement.file} replaced; undo: patch --reverse -p1 < {run / 'best.diff'}")
 
 
 def _can_ask() -> bool:
@@ -130,12 +130,12 @@ def list_(
         return
     for row in rows:
         if row.error:
-            typer.echo(f"{row.path:40} {row.state:12} {row.error}")
+            say(f"{row.path:40} {row.state:12} {row.error}")
             continue
         best = _best(row.best, row.shares)
-        typer.echo(f"{row.path:40} {row.state:12} {row.steps:>4} steps  best {best}")
+        say(f"{row.path:40} {row.state:12} {row.steps:>4} steps  best {best}")
     if not rows:
-        typer.echo(f"no runs in {folder}")
+        say(f"no runs in {folder}")
 
 
 def show(
@@ -163,9 +163,9 @@ def show(
     for row in scored(run) if trajectory else ():
         figures = f"score {row['score']:.6g}  similarity {row['similarity']:.2f}"
         shown = f"  with {', '.join(row['demonstrations'])}" if row["demonstrations"] else ""
-        typer.echo(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}{shown}")
+        say(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}{shown}")
     for row in rejected(run) if rejections else ():
-        typer.echo(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
+        say(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
 
 
 def _best(score: float | None, shares: bool) -> str:
@@ -189,7 +189,7 @@ def _execute(config: Config, options: RunOptions) -> None:
         return
     print_result(result)
     files = sorted({*ready.files(result), "result.json"})
-    typer.echo(f"Saved in {folder}: {', '.join(files)}")
+    say(f"Saved in {folder}: {', '.join(files)}")
 
 
 NEXT = """

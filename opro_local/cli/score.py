@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from opro_local.cli.visible import say
+
 RULE_HELP = (
     "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
 )
@@ -46,17 +48,17 @@ def score(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    typer.echo(f"rule {found['rule']}: {_said(found)}")
+    say(f"rule {found['rule']}: {_said(found)}")
     if len(found["by_kind"]) > 1:
         for name, part in found["by_kind"].items():
-            typer.echo(f"  {name}: {_said(part)}")
+            say(f"  {name}: {_said(part)}")
     if found["unreadable_targets"]:
-        typer.echo(
+        say(
             f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer "
             f"to them is right"
         )
     if output is not None:
-        typer.echo(f"Saved in {output}")
+        say(f"Saved in {output}")
 
 
 def _listed(text: str | None) -> list[str]:

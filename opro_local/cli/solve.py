@@ -12,6 +12,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import RunOptions
+from opro_local.cli.visible import visible
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -86,10 +87,10 @@ def _print(together: Repetitions) -> None:
         f"({result.reason}); {costs.calls['optimizer']} optimizer calls, "
         f"{costs.tokens['completion']:,} tokens written, {costs.seconds:.0f} s"
     )
-    console.print(heading, markup=False)
+    console.print(visible(heading), markup=False)
     console.print(_table(result.best.text, figures))
     for line in (*result.summary, *_repeated(together)):
-        console.print(line, markup=False)
+        console.print(visible(line), markup=False)
 
 
 def _table(best: str, figures: NumericFigures) -> Any:

@@ -13,6 +13,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import InputOption, JsonOption, TargetOption
+from opro_local.cli.visible import say
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
@@ -75,7 +76,7 @@ def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
         return
     for row in rows:
         state = row["error"] or ("not found" if row["rows"] is None else f"{row['rows']} rows")
-        typer.echo(f"{row['name']:48} version {row['version']}  {state}")
+        say(f"{row['name']:48} version {row['version']}  {state}")
 
 
 @app.command()
@@ -99,16 +100,16 @@ def show(
         typer.echo(json.dumps(found, indent=2))
         return
     sizes = ", ".join(f"{split} {size}" for split, size in found["splits"].items())
-    typer.echo(
+    say(
         f"{found['name']}  version {found['version']}  rule {found['rule']}  kind "
         f"{found['kind']}  {sizes}"
     )
     for notice in found["notices"]:
-        typer.echo(f"note: {notice}")
+        say(f"note: {notice}")
     one = found["row"]
-    typer.echo(f"\n{one['id']} ({one['where']}), with the instruction that runs start from:\n")
-    typer.echo(f"{one['system']}\n\n{one['prompt']}" if one["system"] else one["prompt"])
-    typer.echo(f"\ntarget: {one['target']}")
+    say(f"\n{one['id']} ({one['where']}), with the instruction that runs start from:\n")
+    say(f"{one['system']}\n\n{one['prompt']}" if one["system"] else one["prompt"])
+    say(f"\ntarget: {one['target']}")
 
 
 @app.command()
@@ -147,6 +148,6 @@ def _print(found: list[dict[str, Any]]) -> None:
         unchecked = (
             f", {one['unchecked']} to which the rule does not apply" if one["unchecked"] else ""
         )
-        typer.echo(f"{one['name']:48} {state}{unchecked}")
+        say(f"{one['name']:48} {state}{unchecked}")
         for row in one["wrong"]:
-            typer.echo(f"  {row['where']}: {row['target'][:60]!r}: {row['why']}")
+            say(f"  {row['where']}: {row['target'][:60]!r}: {row['why']}")

@@ -7,12 +7,16 @@ asked for, which stay as they are.
 
 from __future__ import annotations
 
+import unicodedata
+
+import typer
+
 
 def visible(text: str, kept: str = "\n\t") -> str:
     """The text with everything that does not print written as Python writes it: `\\x1b`, `\\u202e`.
 
     Control characters, terminal sequences by that, marks of direction, other invisible characters
-    and lone surrogates are escaped; spaces of any kind but the plain one, too.
+    and lone surrogates are escaped; spaces of any width stay.
 
     Args:
         text: anything.
@@ -20,4 +24,14 @@ def visible(text: str, kept: str = "\n\t") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one in kept else repr(one)[1:-1] for one in text)
+    return "".join(one if _is_shown(one) or one in kept else repr(one)[1:-1] for one in text)
+
+
+def _is_shown(one: str) -> bool:
+    """Whether a character prints, or is a space of some width."""
+    return one.isprintable() or unicodedata.category(one) == "Zs"
+
+
+def say(line: str) -> None:
+    """Print a line, or several, for people on stdout."""
+    typer.echo(visible(line))

@@ -124,14 +124,9 @@ def number(pattern: str | None = None, targets: Sequence[str] = ()) -> Rule:
             return _digits(target)
         return lenient(target)
 
-    def extract(answer: str, gold: float | str | None = None) -> str | None:
-        if isinstance(gold, str):
-            return _name(answer)
+    def extract(answer: str) -> str | None:
         value = lenient(answer)
-        if value is None or math.isnan(value):
-            return None
-        value = value if gold is None or math.isnan(gold) else meant(value, gold, scale)
-        return format(value, ".15g")
+        return None if value is None or math.isnan(value) else format(value, ".15g")
 
     return Rule(
         "number",
@@ -139,7 +134,9 @@ def number(pattern: str | None = None, targets: Sequence[str] = ()) -> Rule:
         lambda example: gold_of(example.target),
         _verdict(lenient, tolerance, scale),
         _verdict(partial(numbers.strict, comma=comma), tolerance, scale),
-        extract_for=extract,
+        extract_for=lambda answer, gold: (
+            _name(answer) if isinstance(gold, str) else extract(answer)
+        ),
     )
 
 

@@ -67,7 +67,7 @@ def test_no_program_outlives_its_run(tmp_path, number):
     (tmp_path / "slow").touch()
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    command = [sys.executable, "-m", "opro_local.cli.main", *arguments, "killed"]
+    command = [sys.executable, "-m", "opro_local", *arguments, "killed"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     child = subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet)
     assert wait_for(lambda: (tmp_path / "started").exists() and len(sleepers()) > 5, 30)

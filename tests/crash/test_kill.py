@@ -59,7 +59,7 @@ def command(reviews: Path, run: Path, *more: str) -> list[str]:
 
 def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "opro_local.cli.main", *arguments],
+        [sys.executable, "-m", "opro_local", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},

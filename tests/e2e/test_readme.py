@@ -63,7 +63,7 @@ def in_order() -> list[str]:
 def test_the_programs_commands(desk):
     assert in_order()
     for command in in_order():
-        words = [sys.executable, "-m", "opro_local.cli.main", *shlex.split(command)[1:]]
+        words = [sys.executable, "-m", "opro_local", *shlex.split(command)[1:]]
         if words[3] in ("optimize", "run", "evaluate", "check", "solve"):
             words += sets(*SMALL)
         told = subprocess.run(words, cwd=desk, capture_output=True, text=True, timeout=280)

@@ -306,7 +306,7 @@ def asked(arguments: list[str], answer: str) -> tuple[int, str]:
     """Run the program on a terminal of its own, give it one line, and return what it wrote."""
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "opro_local.cli.main", *arguments],
+        [sys.executable, "-m", "opro_local", *arguments],
         stdin=follower,
         stdout=follower,
         stderr=follower,
