@@ -71,8 +71,9 @@ def _said(part: Mapping[str, Any]) -> str:
     strict = (
         f", {100 * part['strict']:.1f} % counting only marked answers" if "strict" in part else ""
     )
+    cut = f", {part['truncated']:,} of them unfinished thoughts" if "truncated" in part else ""
     return (
         f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
         f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} "
-        f"extraction failures"
+        f"extraction failures{cut}"
     )

@@ -23,6 +23,7 @@ from opro_local.files import open_whole, place_of
 from opro_local.scoring.answer_file import ROW_HINT, AnswerRow, read_answers
 from opro_local.scoring.choosing import make_rule, reads_targets
 from opro_local.scoring.opro import KINDS, kind_of
+from opro_local.scoring.reading.thoughts import spoken
 from opro_local.scoring.rule import Rule, says_nothing
 from opro_local.stats import mean_interval
 from opro_local.types import Example
@@ -32,14 +33,17 @@ RuleOf = Callable[[AnswerRow], tuple[Rule, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """What the answers of one kind earned, one number each: NaN is a failed extraction."""
+    """What the answers of one kind earned, one number each: NaN is a failed extraction. `cut` is 1
+    for a thought that did not end.
+    """
 
     values: array[float]
     strict: array[float]
+    cut: array[int]
 
     @classmethod
     def nothing(cls) -> Earned:
-        return cls(array("d"), array("d"))
+        return cls(array("d"), array("d"), array("b"))
 
     def add(self, rule: Rule, answer: str, gold: Any) -> float:
         """Score one answer and keep what it earned; the strict values stay empty for a rule that
@@ -53,11 +57,12 @@ class Earned:
             # What the strict reader reads, the other one reads too.
             value = rule.verdict(answer, gold) if math.isnan(value) else value
         self.values.append(value)
+        self.cut.append(math.isnan(value) and spoken(answer) is None)
         return value
 
     def figures(self) -> dict[str, Any]:
-        """Accuracy, n, its 95 % interval and the extraction failures; and the strict accuracy where
-        there is one.
+        """Accuracy, n, its 95 % interval and the extraction failures; how many thoughts did not
+        end, where some did not, and the strict accuracy where there is one.
         """
         failed = np.isnan(self.values)
         values = np.where(failed, 0.0, self.values)
@@ -67,6 +72,8 @@ class Earned:
             "interval": list(mean_interval(values)),
             "extraction_failures": int(failed.sum()),
         }
+        if cut := sum(self.cut):
+            figures["truncated"] = cut
         if self.strict:
             figures["strict"] = float(np.nan_to_num(self.strict).mean())
         return figures
@@ -124,6 +131,7 @@ def score_file(
     for part in earned.values():
         everything.values.extend(part.values)
         everything.strict.extend(part.strict)
+        everything.cut.extend(part.cut)
     by_kind = {named: part.figures() for named, part in earned.items() if named is not None}
     return {
         "rule": name,

@@ -85,15 +85,15 @@ def _field_rule(path: Path) -> Rule:
         value = _answered(answer, [path])
         return None if value is None else _shown(_followed(value, path)[1])
 
-    def gold(example: Example) -> Any:
-        return _target(example.target)
+    def gold(example: Example) -> Gold | None:
+        return Gold(_leaves(_target(example.target))) if example.target.strip() else None
 
-    def verdict(answer: str, gold: Any) -> float:
+    def verdict(answer: str, gold: Gold | None) -> float:
         value = _answered(answer, [path])
         field = _followed(value, path)[1]
         if value is None or field == "":
             return FAILED
-        return _share(_leaves(gold), _leaves(field))
+        return 0.0 if gold is None else _share(gold.leaves, _leaves(field))
 
     return Rule("json", extract, gold, verdict)
 

@@ -1,8 +1,11 @@
 """What a reply says once its thoughts are taken off, for every rule and every form of mark."""
 
+import json
+
 import numpy as np
 import pytest
 
+from opro_local.scoring.answers import score_file
 from opro_local.scoring.choosing import make_rule
 from opro_local.scoring.reading.thoughts import UNFINISHED, spoken, without_thoughts
 from opro_local.types import Completion, Example, Thinking
@@ -155,3 +158,18 @@ def test_a_users_function_is_given_what_was_said(tmp_path):
     row = Example("1", {}, "", "yes", "row 1")
     values, failed = rule.score(["<think>no</think> yes", "<think>yes"], [row, row])
     assert values.tolist() == [1, 0] and failed.tolist() == [False, True]
+
+
+def test_unfinished_thoughts_are_counted_among_answers_that_exist(tmp_path):
+    file = tmp_path / "a.jsonl"
+    answers = ["<think>12</think>12", "<think>12", "12", "I can't say."]
+    rows = [json.dumps({"target": "12", "answer": answer}) + "\n" for answer in answers]
+    file.write_text("".join(rows))
+    figures = score_file(file, "number")
+    assert (figures["accuracy"], figures["extraction_failures"], figures["truncated"]) == (
+        0.5,
+        2,
+        1,
+    )
+    file.write_text("".join(rows[2:]))
+    assert "truncated" not in score_file(file, "number")
