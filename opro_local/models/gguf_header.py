@@ -3,7 +3,7 @@
 For: counts, lengths and places that are absurd or lie outside the file, which would otherwise cost
 memory or end in a traceback. Not for: whether the weights make sense, or reading them (gguf.py).
 
-The format: github.com/ggml-org/ggml, docs/gguf.md. All numbers are little-endian.
+The format: gguf.md in the documentation of ggml-org/ggml. All numbers are little-endian.
 """
 
 from __future__ import annotations
