@@ -5,7 +5,7 @@ For: names, types, ranges and defaults. Not for: reading a config (reading.py).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,12 +19,22 @@ from pydantic import (
 
 from opro_local.config.facts import Facts
 
+LARGEST = (1 << 63) - 1
+
 
 class Section(BaseModel):
     """A part of a config: frozen, without unknown settings."""
 
     # No setting means anything by a NaN or an infinity, and neither is JSON.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _within_reach(cls, value: Any) -> Any:
+        """No number of a setting is larger than SQLite's or a C library's largest."""
+        if isinstance(value, (int, float)) and abs(value) > LARGEST:
+            raise ValueError(f"a number of at most {LARGEST:,}")
+        return value
 
 
 def _shares(split: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -60,7 +70,7 @@ class LinearRegressionSettings(Section):
     range: tuple[float, float] = Field(
         (-50.0, 50.0), description="What may be proposed for w and for b."
     )
-    starts: int = Field(5, ge=1, description="How many starting pairs are drawn.")
+    starts: int = Field(5, ge=1, le=10_000, description="How many starting pairs are drawn.")
     start_range: tuple[float, float] = Field(
         (10.0, 20.0), description="Where the starting pairs are drawn from."
     )
@@ -97,7 +107,7 @@ class TspSettings(Section):
         (-100.0, 100.0), description="The lower and upper bound of both coordinates."
     )
     decimals: int = Field(0, ge=0, le=3, description="Digits after the point in a coordinate.")
-    starts: int = Field(5, ge=1, description="How many starting tours there are.")
+    starts: int = Field(5, ge=1, le=10_000, description="How many starting tours there are.")
     start: Literal["random", "nearest_neighbour", "farthest_insertion"] = Field(
         "random", description="How starting tours are made."
     )
@@ -151,7 +161,10 @@ class CommandSettings(Section):
     )
     timeout: float = Field(60.0, gt=0, description="Seconds that one run of the program may take.")
     parallel: Annotated[int | None, Facts(free=True)] = Field(
-        None, ge=1, description="How many runs of the program go at once; none: one a core."
+        None,
+        ge=1,
+        le=1024,
+        description="How many runs of the program go at once; none: one a core.",
     )
     output_limit: int = Field(
         1_000_000, ge=1, description="Bytes of output that one run may write."
@@ -188,7 +201,7 @@ class AgentFileSettings(Section):
     )
     timeout: float = Field(300.0, gt=0, description="Seconds that one task may take.")
     parallel: Annotated[int | None, Facts(free=True)] = Field(
-        None, ge=1, description="How many tasks run at once; none: one a core."
+        None, ge=1, le=1024, description="How many tasks run at once; none: one a core."
     )
     output_limit: int = Field(
         1_000_000, ge=1, description="Bytes of output that one task may write."

@@ -52,7 +52,9 @@ class SearchSettings(Section):
     steps: Annotated[int, Facts(free=True)] = Field(
         20, ge=0, description="How many steps the search takes at most."
     )
-    candidates: int = Field(8, ge=1, description="Solutions scored a step, proposed in one call.")
+    candidates: int = Field(
+        8, ge=1, le=10_000, description="Solutions scored a step, proposed in one call."
+    )
     history: int = Field(
         20, ge=0, description="How many of the best solutions a meta-prompt shows."
     )
@@ -64,7 +66,7 @@ class SearchSettings(Section):
     )
     buckets: int = Field(100, ge=0, description="Steps of the shown score; 0 hides it.")
     threshold: float = Field(0.0, description="Solutions with a lower score are not shown.")
-    exemplars: int = Field(3, ge=0, description="How many train rows a meta-prompt shows.")
+    exemplars: int = Field(3, ge=0, le=1000, description="How many train rows a meta-prompt shows.")
     exemplar_choice: Literal["random", "constant", "most_wrong", "shown_wrong"] = Field(
         "random", description="How the shown rows are chosen."
     )
@@ -110,19 +112,23 @@ class SearchSettings(Section):
     operators: Annotated[tuple[str, ...], Facts(path="form")] = Field(
         (), description="The forms that proposals are divided among."
     )
-    drafts: int | None = Field(None, ge=1, description="Texts asked for each that is scored.")
+    drafts: int | None = Field(
+        None, ge=1, le=1000, description="Texts asked for each that is scored."
+    )
     retries: int = Field(
-        2, ge=0, description="How often a reply that came to nothing is asked again."
+        2, ge=0, le=100, description="How often a reply that came to nothing is asked again."
     )
     near_duplicate: float = Field(
         0.98, gt=0, le=1, description="The similarity from which a reply counts as seen before."
     )
     generic_seeds: int = Field(
-        4, ge=0, description="How many generic instructions are further seeds."
+        4, ge=0, le=1000, description="How many generic instructions are further seeds."
     )
-    written_seeds: int = Field(1, ge=0, description="How many further seeds the optimizer writes.")
+    written_seeds: int = Field(
+        1, ge=0, le=1000, description="How many further seeds the optimizer writes."
+    )
     demonstrations: int = Field(
-        8, ge=0, description="The most worked examples a solution may show."
+        8, ge=0, le=1000, description="The most worked examples a solution may show."
     )
     demonstration_tokens: int = Field(
         1024, ge=1, description="The most tokens they may add to a prompt."

@@ -172,13 +172,13 @@ class ModelSettings(Section):
         None, gt=0, le=1, description="The share of the GPU that the engine may take."
     )
     tensor_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
-        1, ge=1, description="GPUs that every layer is spread over."
+        1, ge=1, le=1024, description="GPUs that every layer is spread over."
     )
     pipeline_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
-        1, ge=1, description="Groups of GPUs that the layers are divided between."
+        1, ge=1, le=1024, description="Groups of GPUs that the layers are divided between."
     )
     data_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
-        1, ge=1, description="Workers with a copy of the model each."
+        1, ge=1, le=1024, description="Workers with a copy of the model each."
     )
     batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(
         8192, ge=64, description="Padded tokens per batch of the transformers engine."
