@@ -63,7 +63,8 @@ def read(
     else:
         tables = {"": _read_file(place, typed, file_format)}
     for table in tables.values():
-        if table.bad and not keep_bad:
+        # Where no row can be used, what is wrong with them says more than that there are none.
+        if table.bad and not (keep_bad and table.rows):
             raise bad_rows_error(table.bad)
         if not table.rows:
             raise DataError(f"{table.where}: no rows", "the file needs at least one row of data")
