@@ -163,7 +163,9 @@ def sparse_ngrams(texts: Sequence[str]) -> Any:
     FEATURES).
     """
     cut, hasher = _hashing()
-    counts = hasher.transform([cut(text) for text in texts])
+    # A lone surrogate, which a reply may hold, is no UTF-8.
+    encodable = [text.encode("utf-8", "replace").decode() for text in texts]
+    counts = hasher.transform([cut(text) for text in encodable])
     squares = np.add.reduceat(
         np.append(counts.data.astype(float) ** 2, 0.0), np.minimum(counts.indptr[:-1], counts.nnz)
     )

@@ -47,7 +47,7 @@ def table(section, kind, setting, value):
     return {section: {**own, setting: value}}
 
 
-@pytest.mark.parametrize("section, kind, setting", settings())
+@pytest.mark.parametrize("section, kind, setting", [*settings()])
 def test_every_setting_wrong_in_three_ways_or_more(section, kind, setting):
     refused = {}
     for name, value in WRONG.items():
