@@ -620,6 +620,13 @@ def test_a_row_keeps_its_id_when_another_is_skipped(tmp_path):
     assert [row.id for row in made] == [f"data:{i}" for i in (0, 1, 3, 4, 5)] and len(bad) == 1
 
 
+def test_a_table_of_bad_rows_alone_names_them_even_to_be_skipped(tmp_path):
+    data = write(tmp_path / "t.csv", "input,target\na,b,c\n")
+    for bad_rows in ("stop", "skip"):
+        with pytest.raises(DataError, match=r"t\.csv:2: 3 fields where the header has 2"):
+            loading.load(settings(data=data, bad_rows=bad_rows))
+
+
 def test_half_a_table_is_not_skipped(tmp_path):
     data = write(tmp_path / "t.csv", ragged(10, range(5)))
     with pytest.raises(DataError, match=r"5 bad rows, also .*are delimiter and encoding right"):
