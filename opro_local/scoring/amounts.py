@@ -124,9 +124,14 @@ def number(pattern: str | None = None, targets: Sequence[str] = ()) -> Rule:
             return _digits(target)
         return lenient(target)
 
-    def extract(answer: str) -> str | None:
+    def extract(answer: str, gold: float | str | None = None) -> str | None:
+        if isinstance(gold, str):
+            return _name(answer)
         value = lenient(answer)
-        return None if value is None or math.isnan(value) else format(value, ".15g")
+        if value is None or math.isnan(value):
+            return None
+        value = value if gold is None or math.isnan(gold) else meant(value, gold, scale)
+        return format(value, ".15g")
 
     return Rule(
         "number",
@@ -134,9 +139,7 @@ def number(pattern: str | None = None, targets: Sequence[str] = ()) -> Rule:
         lambda example: gold_of(example.target),
         _verdict(lenient, tolerance, scale),
         _verdict(partial(numbers.strict, comma=comma), tolerance, scale),
-        extract_for=lambda answer, gold: (
-            _name(answer) if isinstance(gold, str) else extract(answer)
-        ),
+        extract_for=extract,
     )
 
 

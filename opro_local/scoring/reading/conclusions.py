@@ -62,13 +62,24 @@ STATED = re.compile(
 # A field of an answer: "Rating: 4", "**Total**: $5", "评分：4".
 FIELD = re.compile(
     r"""
-    (?: ^ | (?<= [.;,|!?(] ) | (?<= [.;,|!?][ ] ) )
+    (?: ^ | (?<= [.;,|!?({] ) | (?<= [.;,|!?][ ] ) )
     [\s*_>#"'-]{0,6}
     (?P<name> [^\W\d_] [^\n:：.,;|=]{0,40}? )
-    [*_"']{0,4} [ ]? [:：=] [ *_"'`]{0,6}
+    [*_"']{0,4}
+    (?: [ ]? [:：=] | (?P<verb> [ ] (?: is | was | would [ ] be | ist | est | es | è | é ) [ ] ) )
+    [ *_"'`]{0,6}
     (?= [-−–—+$€£¥₹~≈ ]{0,4} (?: [A-Z]{3} [ ]? )? \.? \d )
     """,
     re.MULTILINE | re.VERBOSE,
+)
+# What is said to be a number in a sentence only where it is nothing else: "The rating is 3".
+RATED = re.compile(
+    r"""
+    \b (?: rating | score | stars | grade | mark | prediction | label | class | bewertung | note
+      | puntuación | calificación | valoración | nota | punteggio | voto | avaliação | pontuação
+      | évaluation | beoordeling | cijfer ) \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 # Names of fields that are the answer, of those that never are, and of those that count items.
 ANSWERS = re.compile(
@@ -186,7 +197,10 @@ def _begun(head: str, match: re.Match[str]) -> float | None:
     if rivals.LISTED.match(rest):
         # "2) blue" chooses; "1. Add 4" begins a list.
         others = notation.NUMBER.search(_without_asides(rest))
-        return None if others else value
+        is_list = re.search(r"\n[ \t*#]{0,6}\d{1,3}[.):]", rest)
+        if not others:
+            return value
+        return None if is_list else AMBIGUOUS
     if not STATED.match(rest):
         return None
     concluded = CONCLUDES.search(rest)
@@ -205,7 +219,8 @@ def _field(head: str) -> float | None:
     values: dict[str, float] = {}
     for field in FIELD.finditer(head):
         name = field["name"]
-        if ASIDE.search(name) or not ANSWERS.search(name):
+        named = RATED if field["verb"] else ANSWERS
+        if ASIDE.search(name) or not named.search(name):
             continue
         match = notation.NUMBER.search(head, field.end(), field.end() + LONGEST)
         if match is None:
