@@ -73,7 +73,9 @@ def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResu
         best = _choose(trajectory, baseline, finalists, settings.doubt)
     if "test" in splits:
         yield from state.score(Candidates(_distinct([baseline, best]), last_step), "test")
-    fault = replies.fault(trajectory)
+    target = state.config.search.target_score
+    is_reached = target is not None and trajectory.best_by_step()[-1] >= target
+    fault = "" if is_reached else replies.fault(trajectory)
     return SearchResult(fault or reason, baseline, best, fault)
 
 

@@ -262,7 +262,8 @@ def test_a_random_optimizer_is_as_good_as_random_search(decoding):
 
 def test_a_repeating_optimizer_is_stopped_by_patience():
     found, _ = driven(square("search.patience=3"), lambda request: GOOD)
-    assert found["reason"] == "no gain above 0 in 3 steps" and found["proposals"]["invalid"] == 0
+    assert found["reason"].startswith("the optimizer wrote the same text every time; ")
+    assert found["proposals"]["invalid"] == 0
 
 
 def test_a_heuristic_can_be_the_first_start():

@@ -157,7 +157,7 @@ class LinearRegression:
         """Minus the loss of each pair; asks nobody."""
         yield from ()
         losses = [self.loss(self.pair(solution.text)) for solution in solutions]
-        return [Score(-loss, np.array([-loss], np.float32)) for loss in losses]
+        return [Score(-loss, np.array([-loss])) for loss in losses]
 
     def format_score(self, value: float) -> str:
         """The loss, to as many decimals as pairs have."""

@@ -137,7 +137,7 @@ class Tsp:
         """Minus the length of each tour; asks nobody."""
         yield from ()
         lengths = [self.length(tour_of(solution.text)) for solution in solutions]
-        return [Score(-value, np.array([-value], np.float32)) for value in lengths]
+        return [Score(-value, np.array([-value])) for value in lengths]
 
     def format_score(self, value: float) -> str:
         """The length, to as many decimals as the points have."""
