@@ -13,6 +13,7 @@ followed as everywhere.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -138,6 +139,25 @@ def open_private(path: Path, flags: int) -> int:
         os.close(handle)
         raise StoreError(f"{path}: is no regular file", "remove it")
     return handle
+
+
+def read_text(path: Path) -> str:
+    """A text file of the user's, in UTF-8 with or without its mark; line ends become "\\n".
+
+    Raises:
+        OSError: it can't be read, or is no regular file: a FIFO would wait for ever, and a device
+            may have no end.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, "Is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
+    with os.fdopen(handle, "rb") as stream:
+        text = stream.read().decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_link(path: Path) -> None:

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from opro_local.errors import StoreError
-from opro_local.files import make_private_folder, open_private, open_whole, place_of, write_whole
+from opro_local.config import reading
+from opro_local.errors import DataError, StoreError, UsageError
+from opro_local.files import (
+    make_private_folder,
+    open_private,
+    open_whole,
+    place_of,
+    read_text,
+    write_whole,
+)
+from opro_local.runs.prompt_file import read_prompts
 
 
 def mode(path: Path) -> int:
@@ -160,3 +169,21 @@ def test_a_private_file_is_regular(tmp_path, what):
     with pytest.raises((StoreError, IsADirectoryError)):
         open_private(path, os.O_RDWR | os.O_CREAT)
     assert outside.read_text() == "kept" and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "endless", "folder"])
+def test_a_config_or_prompts_that_are_no_file_end_in_one_line(tmp_path, what):
+    path = {"device": Path("/dev/full"), "endless": Path("/dev/zero")}.get(what, tmp_path / "x")
+    if what == "fifo":
+        os.mkfifo(path)
+    if what == "folder":
+        path.mkdir()
+    with pytest.raises(UsageError, match="can't read the config"):
+        reading.read(path)
+    with pytest.raises(DataError, match="can't be read"):
+        read_prompts(path)
+
+
+def test_text_is_read_whatever_its_line_ends(tmp_path):
+    (tmp_path / "a").write_bytes("\ufeffä\r\nb\rc\n".encode())
+    assert read_text(tmp_path / "a") == "ä\nb\nc\n"

@@ -22,6 +22,7 @@ from opro_local.config.problem import PROBLEMS, Section
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.config.values import check_values
 from opro_local.errors import UsageError
+from opro_local.files import read_text
 
 # Settings of earlier versions, with their defaults. A stored run that has the default is the run it
 # is without the setting, and goes on; one that has another value can't be repeated here.
@@ -115,7 +116,7 @@ def _copied(value: Any) -> Any:
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config from a TOML file; see `build`. UsageError if it is missing or not TOML."""
     try:
-        tables = tomllib.loads(path.read_text("utf-8-sig"))
+        tables = tomllib.loads(read_text(path))
     except OSError as error:
         raise UsageError(
             f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file"

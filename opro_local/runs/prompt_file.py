@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from opro_local.config.search import SeedSettings
 from opro_local.errors import DataError
+from opro_local.files import read_text
 
 # A run's winner as text: one prompt, however many lines it has.
 WINNER = "best.txt"
@@ -30,7 +31,7 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
     """
     hint = "one instruction a line, a .json file with a list of texts, or a run's best.json"
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
         seeds = [item if isinstance(item, str) else _seed(item) for item in _items(path, text)]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = str(error)
