@@ -6,7 +6,6 @@ themselves (settings.py, problem.py, search.py).
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,9 +17,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from opro_local.config.facts import Facts, PathKind, settings_with_facts
+from opro_local.config.model_tables import model_tables, use_model_tables
 from opro_local.config.problem import PROBLEMS, Section
 from opro_local.config.settings import Config, ModelSettings
 from opro_local.config.values import check_values
+from opro_local.config.wording import in_words
 from opro_local.errors import UsageError
 from opro_local.files import read_text
 
@@ -29,8 +30,6 @@ from opro_local.files import read_text
 REMOVED: Mapping[str, Any] = {"search.pipelined": False}
 
 FUNCTION = re.compile(r".*\.py:\w+")  # "file.py:name"
-
-ROLES = ("optimizer", "scorer", "judge")
 
 
 def _classes_of(section: str, field: FieldInfo) -> tuple[type[Section], ...]:
@@ -99,11 +98,21 @@ def build(
         _apply(merged, override)
     check_values(merged, PATHS)
     _resolve_paths(merged, Path.cwd())
-    _use_model_tables(merged)
+    use_model_tables(merged)
+    _drop_removed(merged)
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
         raise UsageError(_explain(error)) from None
+
+
+def _drop_removed(tables: Mapping[str, Any]) -> None:
+    """Leave out what earlier versions had as a setting, where it says what is done anyway."""
+    for name, default in REMOVED.items():
+        section, _, key = name.partition(".")
+        table = tables.get(section)
+        if isinstance(table, dict) and key in table and table[key] is default:
+            del table[key]
 
 
 def _copied(value: Any) -> Any:
@@ -145,11 +154,6 @@ def stored(config: Mapping[str, Any]) -> Config:
     # Says which settings there are, so that it is given even at its default.
     if isinstance(problem, dict) and "kind" in problem:
         tables["problem"]["kind"] = problem["kind"]
-    for name, default in REMOVED.items():
-        section, _, key = name.partition(".")
-        table = tables.get(section)
-        if isinstance(table, dict) and table.get(key, not default) == default:
-            del table[key]
     return build(tables)
 
 
@@ -270,7 +274,7 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
     """Let every path in the tables start from the base folder."""
     for section, kinds in SECTIONS.items():
         _resolve_table(tables.get(section), kinds, base)
-    for table in _model_tables(tables).values():
+    for table in model_tables(tables).values():
         _resolve_table(table, (ModelSettings,), base)
 
 
@@ -305,53 +309,6 @@ def _is_path(value: str, kind: PathKind) -> bool:
     return kind == "any"
 
 
-def _model_tables(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The `[models.NAME]` tables; empty where there are none."""
-    models = tables.get("models", {})
-    if not isinstance(models, dict) or not all(isinstance(one, dict) for one in models.values()):
-        raise UsageError("models: a table for each model is wanted", "for example [models.big]")
-    return models
-
-
-def _use_model_tables(tables: dict[str, Any]) -> None:
-    """Give each role that names a `[models.NAME]` table its settings; the role's own go before.
-
-    What is left is a config as it is without such tables, so that stored runs know no difference.
-    """
-    models = _model_tables(tables)
-    tables.pop("models", None)
-    for name, table in models.items():
-        _check_model_table(name, table)
-        if table.get("model") in models.keys() - {name}:
-            raise UsageError(
-                f"models.{name}.model names another table, [models.{table['model']}]",
-                "give the model itself: a card's name, a folder or a repository",
-            )
-    for role in ROLES:
-        own = tables.get(role)
-        if not isinstance(own, dict):
-            continue
-        chosen = own.get("model")
-        if isinstance(chosen, str) and chosen in models:
-            tables[role] = {**models[chosen], **_without(own, "model")}
-
-
-def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in table.items() if name != key}
-
-
-def _check_model_table(name: str, table: Mapping[str, Any]) -> None:
-    """Refuse a table without a model, or with a setting that is wrong or that no model has."""
-    try:
-        ModelSettings.model_validate(table)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ["models", name, *map(str, first["loc"])]
-        raise UsageError(_in_words(first, where, ModelSettings.model_fields)) from None
-    if not (table.get("model") or table.get("script")):
-        raise UsageError(f"models.{name} names no model", f"set models.{name}.model")
-
-
 def _explain(error: ValidationError) -> str:
     """One line about the first thing that is wrong: where, what is accepted, and the value seen."""
     first = _first_meant(error.errors(include_url=False))
@@ -369,27 +326,10 @@ def _explain(error: ValidationError) -> str:
         section = section[where[0]].annotation.model_fields
     name = ".".join(where)
     if name in REMOVED:
-        return f"unknown setting {name}: it was removed; leave it out"
-    return _in_words(first, where, section)
-
-
-def _in_words(error: ErrorDetails, where: list[str], fields: Mapping[str, Any]) -> str:
-    """What pydantic says of one wrong setting: its place, what is accepted, and the value seen.
-
-    Args:
-        error: pydantic's.
-        where: the setting's place in the config; empty for what several settings say together.
-        fields: the settings there are in its section.
-    """
-    name = ".".join(where)
-    if error["type"] == "extra_forbidden":
-        return f"unknown setting {name}{_nearest(where, fields)}"
-    text = error["msg"].removeprefix("Value error, ")
-    if not name:
-        return text
-    is_hidden = error["type"] in ("value_error", "missing") or ".".join(where[:2]) in SECRET
-    value = "" if is_hidden else f", got {error['input']!r}"
-    return f"{name}: {text[0].lower()}{text[1:]}{value}"
+        return (
+            f"{name} was removed: leave it out; a run made with it needs the version that made it"
+        )
+    return in_words(first, where, section, secret=".".join(where[:2]) in SECRET)
 
 
 def _first_meant(errors: Sequence[ErrorDetails]) -> ErrorDetails:
@@ -402,11 +342,3 @@ def _first_meant(errors: Sequence[ErrorDetails]) -> ErrorDetails:
         if not (is_no_text and isinstance(one["input"], dict)):
             return one
     return errors[0]
-
-
-def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
-    """The end of a message about an unknown name: the nearest one there is, or all of them."""
-    close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
-    if not close:
-        return f"; accepted: {', '.join(fields)}"
-    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?"

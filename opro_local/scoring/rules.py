@@ -28,6 +28,25 @@ from opro_local.types import Example
 # Answers that a reader of labels remembers, and the longest of them in characters.
 REMEMBERED, LONGEST_REMEMBERED = 4096, 64
 
+# Every run of digits, and the word that follows it with nothing but space between.
+AFTER_DIGITS = re.compile(
+    r"""
+    \d+ (?: [.,]\d+ )?
+    (?: [ \u00a0]+ (?P<word> [^\W\d_]+ ) )?
+    """,
+    re.VERBOSE,
+)
+# What may follow the code of a class in a sentence: its scale, or how the sentence goes on.
+AFTER_CODE = frozenset(
+    {
+        *("star", "stars", "point", "points", "out", "of", "on", "or", "and"),
+        *("as", "because", "since", "for", "is", "was", "would", "which", "that"),
+        *("with", "in", "here", "stern", "sterne", "sternen", "von", "punkte", "étoile"),
+        *("étoiles", "sur", "estrella", "estrellas", "de", "stelle", "su", "weil", "car"),
+        *("porque"),
+    }
+)
+
 
 def _equal(answer: Callable[[str], Any]) -> Verdict:
     """A verdict that compares what is extracted with the gold."""
@@ -110,9 +129,20 @@ def _code_reader(names: Sequence[str]) -> Callable[[str], str | None]:
         if value is None:
             return None
         value = meant(value, 1.0, most)
-        return str(int(value)) if value in known else None
+        if value not in known or (numbers.strict(answer) is None and _counts(answer)):
+            return None
+        return str(int(value))
 
     return find
+
+
+def _counts(answer: str) -> bool:
+    """Whether the only digits of an answer count something: "I waited for 3 hours" names no class.
+
+    Words that may follow a code are few; any other one is taken for what is counted.
+    """
+    following = AFTER_DIGITS.findall(answer)
+    return len(following) == 1 and bool(following[0]) and following[0].lower() not in AFTER_CODE
 
 
 def choice() -> Rule:

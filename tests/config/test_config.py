@@ -100,10 +100,11 @@ def test_a_removed_setting_of_a_stored_run_must_have_stood_at_its_default():
         assert reading.changes({**new, section: {**new[section], key: default}}, new) == []
         (said,) = reading.changes({**new, section: {**new[section], key: "other"}}, new)
         assert said == f"{name} was 'other' and is removed: finish it with the version that made it"
-        with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
-            reading.build({section: {key: default}})
-        with pytest.raises(UsageError, match=f"^unknown setting {name}: it was removed"):
-            reading.build({}, [f"{name}=false"])
+        assert reading.build({section: {key: default}}) == reading.build({})
+        assert reading.build({}, [f"{name}=false"]) == reading.build({})
+        for value in (not default, "other"):
+            with pytest.raises(UsageError, match=f"^{name} was removed: leave it out; a run made"):
+                reading.build({section: {key: value}})
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)

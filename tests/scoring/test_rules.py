@@ -420,3 +420,22 @@ def test_every_line_of_the_table_of_rules_leads_to_a_function():
     for maker in RULES.values():
         assert callable(resolve_name(f"opro_local.scoring.{maker.place}"))
         assert basis.issuperset(maker.takes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("3", "3"),
+        ("3 stars", "3"),
+        ("3 Sterne von 5", "3"),
+        ("I would give it 3 out of 5.", "3"),
+        ("It is a 3 because they were late", "3"),
+        ("Rating: 3. I waited for 2 hours.", "3"),
+        ("I waited for 3 hours.", None),
+        ("The phone broke after 3 days", None),
+        ("We were 4 people", None),
+        ("There were 2\u00a0cats", None),
+    ],
+)
+def test_what_is_counted_in_an_answer_is_no_code_of_a_class(answer, code):
+    assert make_rule("labels", labels=("1", "2", "3", "4", "5")).extract(answer) == code

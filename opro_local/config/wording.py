@@ -1,0 +1,43 @@
+"""What is wrong with one setting, in words: its place, what is accepted, the value seen.
+
+For: one wording for all that pydantic complains of. Not for: finding what is wrong (reading.py,
+model_tables.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+
+def in_words(
+    error: ErrorDetails, where: list[str], fields: Mapping[str, Any], secret: bool = False
+) -> str:
+    """What pydantic says of one wrong setting: its place, what is accepted, and the value seen.
+
+    Args:
+        error: pydantic's.
+        where: the setting's place in the config; empty for what several settings say together.
+        fields: the settings there are in its section.
+        secret: whether the value is not to be shown.
+    """
+    name = ".".join(where)
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {name}{_nearest(where, fields)}"
+    text = error["msg"].removeprefix("Value error, ")
+    if not name:
+        return text
+    is_hidden = secret or error["type"] in ("value_error", "missing")
+    value = "" if is_hidden else f", got {error['input']!r}"
+    return f"{name}: {text[0].lower()}{text[1:]}{value}"
+
+
+def _nearest(where: list[str], fields: Mapping[str, Any]) -> str:
+    """The end of a message about an unknown name: the nearest one there is, or all of them."""
+    close = difflib.get_close_matches(where[-1], list(fields), n=1, cutoff=0.5)
+    if not close:
+        return f"; accepted: {', '.join(fields)}"
+    return f"; did you mean {'.'.join([*where[:-1], close[0]])}?"
