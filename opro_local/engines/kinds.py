@@ -2,7 +2,8 @@
 
 For: the one place that lists engines. A new engine is a file in this folder and one line in
 ENGINES; config, messages, placement and the cache read the rest from there. Not for: starting an
-engine (start.py). Nothing heavy is imported here, because the config reads the table.
+engine (start.py). Nothing heavy is imported here, not even NumPy, because the config and the help
+read the table.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError
-from opro_local.types import Engine
+
+if TYPE_CHECKING:
+    from opro_local.engines.settings import EngineSettings
+    from opro_local.types import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,8 @@ CHOICES = ("auto", *(name for name, kind in ENGINES.items() if kind.selectable))
 def engine_class(name: str) -> Callable[[EngineSettings], Engine]:
     """The class that hosts a model in this process, without starting it."""
     module, _, class_name = ENGINES[name].location.partition(":")
-    found: Callable[[EngineSettings], Engine] = getattr(import_module(module), class_name)
-    return found
+    hosted: Callable[[EngineSettings], Engine] = getattr(import_module(module), class_name)
+    return hosted
 
 
 def resolve_kind(choice: str) -> str:
