@@ -20,6 +20,7 @@ from opro_local.runs.database import (
     is_corrupt,
     make_private,
     marks_of,
+    one_line,
     rebuild,
     set_journal,
 )
@@ -42,7 +43,7 @@ def create(path: Path) -> None:
         create_linked(path, FORMAT, journal_for(path.parent)[0])
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
-            f"{path}: can't make the feedback store ({error}{free_bytes(path.parent)})",
+            f"{path}: can't make the feedback store ({one_line(error)}{free_bytes(path.parent)})",
             "choose a place that is writable and has space",
         ) from None
 
@@ -103,8 +104,8 @@ def explain(path: Path, error: Exception) -> StoreError:
             f"{path}: not a feedback store of opro-local", "choose another --feedback file"
         )
     if is_corrupt(error):
-        return DamageError(f"{path}: {error}", "nothing was changed; restore a copy")
+        return DamageError(f"{path}: {one_line(error)}", "nothing was changed; restore a copy")
     return StoreError(
-        f"{path}: {error}{free_bytes(path.parent)}",
+        f"{path}: {one_line(error)}{free_bytes(path.parent)}",
         "nothing was changed; free space or make it writable, then do it again",
     )

@@ -80,6 +80,9 @@ class SealedRows:
             rows = cursor.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}")
             if total(row_digest(table, row) for row in rows) != seal.sums[table]:
                 raise self._damaged(f"damaged in its {table}s")
+            # Rows are found, and counted, by indexes, which hold copies of their values.
+            if cursor.execute(f"PRAGMA integrity_check({table})").fetchall() != [("ok",)]:
+                raise self._damaged(f"damaged in the indexes of its {table}s")
             self._sound[table] = seal.sums[table]
 
     def _follow(self, cursor: sqlite3.Cursor, change: Change) -> None:

@@ -31,6 +31,7 @@ from opro_local.runs.database import (
     is_corrupt,
     make_private,
     marks_of,
+    one_line,
     set_journal,
     transaction,
 )
@@ -143,7 +144,7 @@ class Cache:
             what = str(error)
             if not isinstance(error, StoreError):
                 folder = self._folder or place()
-                what = f"{folder / FILE}: {error}{free_bytes(folder)}"
+                what = f"{folder / FILE}: {one_line(error)}{free_bytes(folder)}"
             self._notify(f"the generation cache is off: {what}; run.cache = false does without it")
 
     def _evict(self, connection: sqlite3.Connection) -> None:
@@ -267,7 +268,7 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except (*SQLITE_ERRORS, OSError) as error:
         raise StoreError(
-            f"{file}: {error}{free_bytes(file.parent)}",
+            f"{file}: {one_line(error)}{free_bytes(file.parent)}",
             "wait for the process that uses it, or remove the file",
         ) from None
 

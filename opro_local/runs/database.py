@@ -22,6 +22,7 @@ from opro_local.files import open_private, refuse_link, sync_folder
 
 Journal = Literal["wal", "delete"]
 # What a damaged file is answered with. The module decodes SQLite's messages, which quote the file.
+MOST_QUOTED = 200  # characters of such an answer
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
@@ -186,6 +187,13 @@ def files_of(path: Path) -> tuple[Path, Path, Path, Path]:
     there or not.
     """
     return path, Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-journal")
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in one line of printable characters: SQLite quotes a damaged file."""
+    words = " ".join(str(error).split())
+    shown = "".join(one if one.isprintable() else "?" for one in words)
+    return shown if len(shown) <= MOST_QUOTED else f"{shown[:MOST_QUOTED]}..."
 
 
 def is_corrupt(error: Exception) -> bool:

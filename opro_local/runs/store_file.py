@@ -29,6 +29,7 @@ from opro_local.runs.database import (
     header_of,
     is_corrupt,
     marks_of,
+    one_line,
     rebuild,
     refuse_links,
     set_journal,
@@ -158,9 +159,9 @@ def damaged(folder: Path, what: str) -> DamageError:
 def explain(folder: Path, error: Exception) -> StoreError:
     """What SQLite or the system said of a run's file, as the one line a user gets."""
     if is_corrupt(error):
-        return damaged(folder, str(error))
+        return damaged(folder, one_line(error))
     return StoreError(
-        f"{folder / FILE}: {error}{free_bytes(folder)}",
+        f"{folder / FILE}: {one_line(error)}{free_bytes(folder)}",
         "free space or restore a copy, then give the same command",
     )
 

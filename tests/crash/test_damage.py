@@ -21,7 +21,7 @@ from opro_local.runs.reading import describe, overview, rejected, scored
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store, read_store
 
-SIZES = [pytest.param(40, id="ci"), pytest.param(500, id="full", marks=pytest.mark.nightly)]
+SIZES = [pytest.param(24, id="ci"), pytest.param(500, id="full", marks=pytest.mark.nightly)]
 
 
 def config_of(folder: Path):

@@ -19,7 +19,7 @@ from opro_local.runs import cache
 from opro_local.runs.cache import Cache
 from opro_local.types import Completion, Prompt, Request, Sampling
 
-SIZES = [pytest.param(40, id="ci"), pytest.param(500, id="full", marks=pytest.mark.nightly)]
+SIZES = [pytest.param(24, id="ci"), pytest.param(500, id="full", marks=pytest.mark.nightly)]
 REQUESTS = [Request(Prompt(f"What is {n}? " * 20), Sampling(4)) for n in range(40)]
 ANSWERS = [Completion(f"It is {n}. " * 10, "stop", n, 0, n) for n in range(40)]
 TIME = "2026-01-02T03:04:05+00:00"

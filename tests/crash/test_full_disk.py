@@ -20,7 +20,7 @@ CHILD = Path(__file__).with_name("full_disk.py")
 @pytest.mark.parametrize(
     ("step", "least"),
     [
-        pytest.param(7, 4, id="ci"),
+        pytest.param(40, 2, id="ci"),
         pytest.param(1, 25, id="full", marks=pytest.mark.nightly),
     ],
 )

@@ -15,8 +15,8 @@ CHILD = Path(__file__).with_name("kill_points.py")
 @pytest.mark.parametrize(
     ("step", "least"),
     [
-        pytest.param(6, 20, id="ci"),
-        pytest.param(1, 100, id="full", marks=pytest.mark.nightly),
+        pytest.param(15, 18, id="ci", marks=pytest.mark.long),
+        pytest.param(1, 90, id="full", marks=pytest.mark.nightly),
     ],
 )
 def test_a_kill_at_every_named_point_loses_nothing(tmp_path, step, least):
