@@ -24,6 +24,9 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "markdown_it": "markdown-it-py",
     "pydantic_core": "pydantic",  # each release pins its own
+    "math_verify": "math-verify",
+    "lm_eval": "lm-eval",
+    "rouge_score": "rouge-score",
 }
 # What transformers or vllm brings, as it needs it itself, and our own tests check for with
 # importorskip.
@@ -67,7 +70,7 @@ def described(wheel) -> Message:
 def test_every_imported_module_is_declared():
     extras = PROJECT["project"]["optional-dependencies"]
     declared = names(PROJECT["project"]["dependencies"]).union(
-        *(names(extras[e]) for e in ("cpu", "cuda", "vllm-cpu"))
+        *(names(extras[e]) for e in ("cpu", "cuda", "vllm-cpu", "math", "text", "lm-eval"))
     )
     needed = {
         DISTRIBUTIONS.get(module, module) for module in imported_modules() - BROUGHT_BY_AN_ENGINE

@@ -46,7 +46,7 @@ def desk(tmp_path_factory) -> Path:
     (folder / "my-model").symlink_to(SMOL)
     (folder / "Qwen2.5-7B-Instruct").symlink_to(SMOL)
     (folder / "sentiment.toml").write_text(
-        '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n[scorer]\nmodel = "my-model"\n'
+        '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n[scorer]\nmodel = "./my-model"\n'
     )
     (folder / "answers.jsonl").write_text(
         '{"target": "42", "answer": "It is 42."}\n{"target": "7", "answer": "8"}\n'
