@@ -116,7 +116,14 @@ def kill_at_random(
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(12, id="ci"), pytest.param(300, id="long", marks=pytest.mark.long)]
+    "kills",
+    [
+        pytest.param(12, id="ci"),
+        pytest.param(300, id="long", marks=pytest.mark.long),
+        pytest.param(
+            1000, id="nightly", marks=[pytest.mark.nightly, pytest.mark.timeout(3 * 3600)]
+        ),
+    ],
 )
 def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
     kill_at_random(
