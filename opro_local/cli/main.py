@@ -7,6 +7,8 @@ inside the verbs.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -31,7 +33,7 @@ from opro_local.cli import (
 from opro_local.cli.stopping import Stopped, ignore_signals, raise_on_signals
 from opro_local.cli.streams import open_streams
 from opro_local.cli.visible import visible
-from opro_local.errors import OproError
+from opro_local.errors import OproError, UsageError
 from opro_local.models.offline import switch_off_network
 
 # Every verb, by the panel of the help that shows it. A new verb is a function or a Typer app in a
@@ -68,6 +70,16 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "docs": docs.docs,
     },
 }
+# What is wrong with a path that a user named, wherever it was met first.
+_PATHS_FAULTS = (
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+)
 # What Typer raises for a wrong command line: Click's UsageError. It is reached through its public
 # subclass because newer Typers carry a private Click of their own, older ones import Click.
 _WrongArguments: Any = typer.BadParameter.__base__
@@ -150,8 +162,33 @@ def _ended() -> tuple[int, str]:
         return error.exit_code, _explained(error)
     except Stopped as error:
         return error.exit_code, "stopped"
+    except OSError as error:
+        message = _path_fault(error)
+        if not message:
+            raise
+        return UsageError.exit_code, message
     except SystemExit as error:
         return (error.code if isinstance(error.code, int) else 1), ""
+
+
+def _path_fault(error: OSError) -> str:
+    """What is wrong with the path that an error names, or with the working directory; empty where
+    it is another error.
+    """
+    if error.filename is not None and error.errno in _PATHS_FAULTS:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}; name another path"
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_nowhere():
+        return "the working directory is gone; change to one that is there"
+    return ""
+
+
+def _is_nowhere() -> bool:
+    """Whether the working directory was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _explained(error: Any) -> str:

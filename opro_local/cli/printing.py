@@ -29,7 +29,7 @@ def print_result(result: RunResult | RunProgress) -> None:
         return
     for alarm in result.alarms:
         for line in alarm.lines:
-            console.print(line, markup=False, style="bold red")
+            console.print(visible(line), markup=False, style="bold red")
     if result.evaluation:
         _print_evaluation(console, result, result.evaluation)
     elif result.search:
@@ -95,13 +95,18 @@ def worked_examples(count: int) -> str:
 def _operators_table(operators: Mapping[str, OperatorFigures]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("proposed by", "proposals", "usable", "scored", "mean gain", "best on train"):
-        table.add_column(name, justify="left" if name == "proposed by" else "right")
+        table.add_column(Text(visible(name)), justify="left" if name == "proposed by" else "right")
     for operator, own in sorted(operators.items(), key=lambda pair: -(pair[1].best or 0)):
         gain = "" if own.mean_gain is None else f"{100 * own.mean_gain:+.1f}"
         best = "" if own.best is None else f"{100 * own.best:.1f} %"
         scored = "" if own.scored is None else str(own.scored)
-        table.add_row(operator, str(own.proposed), str(own.usable), scored, gain, best)
+        _add(table, operator, str(own.proposed), str(own.usable), scored, gain, best)
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Add a row of texts as they are: no markup, and none of them a terminal's command."""
+    table.add_row(*(Text(visible(cell)) for cell in cells))
 
 
 def _short(text: str, most: int = 500) -> str:
@@ -131,10 +136,11 @@ def _prompts_table(outcome: EvaluationOutcome) -> Table:
     columns = ("", "accuracy", level(outcome.alpha), *further)
     table = Table(box=None, pad_edge=False)
     for name in (*columns, "extraction failures", "truncated", "tokens"):
-        table.add_column(name, justify="right")
+        table.add_column(Text(visible(name)), justify="right")
     for prompt in outcome.prompts:
         figures = prompt.figures
-        table.add_row(
+        _add(
+            table,
             str(prompt.number),
             *_accuracy(figures),
             *(_further(figures, name) for name in further),
@@ -158,10 +164,11 @@ def _telling(
 def _pairs_table(pairs: Sequence[PairDifference], interval: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("pair", "difference", interval, "p", "p (Holm)"):
-        table.add_column(name, justify="right")
+        table.add_column(Text(visible(name)), justify="right")
     for pair in pairs:
         low, high = pair.difference.interval
-        table.add_row(
+        _add(
+            table,
             f"{pair.b} - {pair.a}",
             f"{100 * pair.difference.value:+.1f}",
             f"{100 * low:+.1f} to {100 * high:+.1f}",
@@ -221,10 +228,13 @@ def _table(sides: Sequence[Side], shares: bool, alpha: float) -> Table:
     columns = ("split", "solution", "accuracy", level(alpha), *further)
     table = Table(box=None, pad_edge=False)
     for name in (*columns, "rows", "extraction failures", "truncated"):
-        table.add_column(name, justify="left" if name in ("split", "solution") else "right")
+        table.add_column(
+            Text(visible(name)), justify="left" if name in ("split", "solution") else "right"
+        )
     for split, role, figures in sides:
-        table.add_row(
-            *(Text(split), Text(role), *_accuracy(figures)),
+        _add(
+            table,
+            *(split, role, *_accuracy(figures)),
             *(_further(figures, name) for name in further),
             *(str(figures.n), str(figures.extraction_failures), str(figures.truncated)),
         )
@@ -237,5 +247,5 @@ def _values_table(sides: Sequence[Side]) -> Table:
     """
     table = Table("split", "solution", "score", box=None, pad_edge=False)
     for split, role, figures in sides:
-        table.add_row(Text(split), Text(role), f"{figures.accuracy:.6g}")
+        _add(table, split, role, f"{figures.accuracy:.6g}")
     return table

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import thinking
+from opro_local.programs.template import RENDERING
 from opro_local.types import Prompt
 
 SENTINEL = "OPROSENTINELOPRO"  # stands for the user's text; no template or vocabulary has it
@@ -228,9 +229,17 @@ class PromptTokenizer:
         return rendered if system.strip() in rendered else self._apply(merged)
 
     def _apply(self, messages: list[dict[str, str]]) -> str:
-        text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._args
-        )
+        """What the template makes of them. Whatever it raises is a TemplateError: a template
+        divides by a row's text, too, or calls itself.
+        """
+        from jinja2 import TemplateError
+
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **self._args
+            )
+        except (*RENDERING, RecursionError, MemoryError) as error:
+            raise TemplateError(f"{type(error).__name__}: {error}") from error
         return text
 
 
@@ -296,7 +305,7 @@ def _marks_turns(tokenizer: Any) -> bool:
     turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
     try:
         rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
-    except TemplateError:
+    except (TemplateError, *RENDERING, RecursionError, MemoryError):
         return False
     return rendered.count(tokenizer.bos_token) > 1
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
+from opro_local.files import read_text
 from opro_local.models.offline import MOST_HEADER
 
 LENGTH = struct.Struct("<Q")
@@ -265,7 +266,7 @@ def _number(config: Mapping[str, Any], *names: str, default: int | None = None) 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_text(path))
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror})", AGAIN) from None
     except (ValueError, RecursionError):

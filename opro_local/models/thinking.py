@@ -11,10 +11,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from opro_local.errors import ModelError
 from opro_local.models.cards import Card, chat_template
+from opro_local.programs.contained import Exceeded, contained
+from opro_local.programs.template import RENDERING
 from opro_local.types import Thinking
 
 QUESTION = "OPROQUESTIONOPRO"  # stands for the user's turn; no template has it
@@ -67,9 +71,17 @@ def thinking_of(
         folder: the model's folder; one without a template has no thought to open.
         card: the model's card; its `thinks` goes before what the template suggests.
         template_args: the arguments that the template will be given.
+
+    Raises:
+        ModelError: the template takes more time or memory than a template may, or can't be read.
     """
     template = chat_template(folder)
-    prompt = render(template, {**card.template_args, **(template_args or {})}) if template else ""
+    try:
+        prompt = render(template, {**card.template_args, **(template_args or {})})
+    except Exceeded as error:
+        raise ModelError(
+            f"{folder}: its chat template takes {error}", "take the template of another copy"
+        ) from None
     own = tuple((first, last) for first, last in card.thinking_marks)
     opened = ends_in_thought(prompt, own)
     thinks = card.thinks
@@ -113,7 +125,20 @@ def render(template: str, arguments: Mapping[str, Any]) -> str:
     """A prompt of one user turn as the template makes it, "" where it can't be made here.
 
     The environment is that of transformers' `apply_chat_template`, without importing it.
+
+    Raises:
+        Exceeded: it takes more time, memory or depth than a template may.
     """
+    if not template:
+        return ""
+    import jinja2.sandbox  # noqa: F401  here, so that no copy of this process has to
+
+    text: str = contained(partial(_rendered, template, arguments))
+    return text.rpartition(QUESTION)[2] if QUESTION in text else ""
+
+
+def _rendered(template: str, arguments: Mapping[str, Any]) -> str:
+    """The whole prompt; "" where the template refuses it or is wrong."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -127,10 +152,10 @@ def render(template: str, arguments: Mapping[str, Any]) -> str:
     try:
         made = environment.from_string(template)
         text: str = made.render(messages=messages, add_generation_prompt=True, **names)
-    except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+    except (TemplateError, *RENDERING):
         # What is wrong with a template, its engine says when the model is loaded.
         return ""
-    return text.rpartition(QUESTION)[2] if QUESTION in text else ""
+    return text
 
 
 def _refuse(message: str) -> None:

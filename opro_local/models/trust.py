@@ -8,11 +8,13 @@ weights are what they claim to be.
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, UsageError
+from opro_local.files import read_text
 
 # Read with pickle, which runs what the file says. A stray training_args.bin beside safetensors is
 # never read.
@@ -35,8 +37,9 @@ def check(folder: Path, trusted: Sequence[str] = (), allow_pickle: bool = False)
 
     Raises:
         ModelError: the folder names code that is not trusted, or has pickled weights only; or one
-            of its JSON files can't be read.
+            of its JSON files can't be read; or something in it is neither file nor folder.
     """
+    _refuse_devices(folder)
     unknown = [name for name in code_of(folder) if name not in trusted]
     if unknown:
         listed = ", ".join(json.dumps(name) for name in code_of(folder))
@@ -103,12 +106,25 @@ def read_json(file: Path) -> Any:
     try:
         if file.stat().st_size > LONGEST:
             raise ValueError(f"more than {LONGEST >> 20} MiB")
-        return json.loads(file.read_text("utf-8"))
+        return json.loads(read_text(file))
     except RecursionError:
         why = "nested too deep"
     except (OSError, ValueError) as error:
         why = str(error)
     raise ModelError(f"{file}: no readable JSON: {why}", "copy or download the model again")
+
+
+def _refuse_devices(folder: Path) -> None:
+    """Raise ModelError where a name in the folder, or in a folder of it, leads to a FIFO, a socket
+    or a device: who opens it may wait or read for ever.
+    """
+    for file in sorted((*folder.glob("*"), *folder.glob("*/*"))):
+        try:
+            mode = file.stat().st_mode
+        except OSError:
+            continue  # a link that leads nowhere can't be opened
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ModelError(f"{file}: is no regular file", "copy or download the model again")
 
 
 def _pickles(folder: Path) -> list[Path]:

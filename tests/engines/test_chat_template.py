@@ -8,8 +8,10 @@ import bombs
 import pytest
 
 from opro_local.engines.chat_template import try_chat_templates
-from opro_local.errors import ModelError
+from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
+from opro_local.errors import EngineError, ModelError
 from opro_local.models.cards import chat_templates
+from opro_local.types import Prompt
 
 USUAL = (
     "{% for m in messages %}{% if loop.index > 9 %}{% break %}{% endif %}"
@@ -92,3 +94,27 @@ def test_every_bomb_is_found(tmp_path, name):
         return  # an error of the sandbox
     with pytest.raises(ModelError, match="its chat template takes more than"):
         try_chat_templates(tmp_path, {})
+
+
+class Raising:
+    """A tokenizer whose chat template raises for a row's text."""
+
+    bos_token_id, eos_token_id, chat_template = None, 0, "x"
+
+    def __init__(self, error):
+        self.error = error
+
+    def apply_chat_template(self, messages, **options):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OverflowError("big"), ZeroDivisionError("/ 0"), RecursionError(), MemoryError(), KeyError(1)],
+    ids=repr,
+)
+def test_what_a_template_raises_for_a_row_is_one_line(error):
+    tokenizer = PromptTokenizer(Raising(error))
+    expected = f"m: the chat template refuses the prompt: {type(error).__name__}"
+    with pytest.raises(EngineError, match=expected), explain_template_errors("m"):
+        tokenizer.encode([Prompt("a row", chat=True)])

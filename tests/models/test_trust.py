@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from running import write_reviews
@@ -207,3 +208,20 @@ def test_an_adapter_and_an_embedder_are_checked_too(tmp_path, config):
         hosting.embedder(str(model(tmp_path / "e", weights=["pytorch_model.bin"])))
     with pytest.raises(ModelError, match="would run code"):
         hosting.embedder(str(model(tmp_path / "f", {"auto_map": AUTO})))
+
+
+@pytest.mark.parametrize("name", ["extra.json", "chat_template.jinja", "part/tokenizer.model"])
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_in_a_model_is_refused(tmp_path, name, kind):
+    folder = model(tmp_path / "m")
+    place = folder / name
+    place.parent.mkdir(exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=f"{name}: is no regular file"):
+        trust.check(folder)
+    if name.endswith(".json"):
+        with pytest.raises(ModelError, match="no regular file"):
+            trust.read_json(place)

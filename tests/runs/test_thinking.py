@@ -8,6 +8,7 @@ import pytest
 from running import ROOT
 
 from opro_local.config import reading
+from opro_local.errors import ModelError
 from opro_local.models.cards import Card, card_for
 from opro_local.models.thinking import begun, thinking_of
 from opro_local.runs.evaluated_rows import read_rows
@@ -73,6 +74,36 @@ def model(tmp_path, template):
 def test_a_model_that_thinks_is_known_by_its_template(tmp_path, template, given, thinking):
     folder = model(tmp_path, template)
     assert thinking_of(folder, card_for(folder), given) == thinking
+
+
+@pytest.mark.parametrize(
+    ("template", "thinking"),
+    [
+        ("{{ 1 // (messages|length - 1) }}<think>", None),
+        ("{{ (10.0 ** 308) ** 2 }}<think>", None),
+        ("{{ messages[7].content.x }}<think>", None),
+    ],
+)
+def test_a_template_that_raises_opens_no_thought(tmp_path, template, thinking):
+    assert thinking_of(model(tmp_path, template), Card("m")) == thinking
+
+
+LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "excess"),
+    [
+        (LOOPS, "processor time"),
+        ("{{ 'x' * 10 ** 9 }}", "memory"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "stack"),
+    ],
+)
+def test_a_template_that_takes_too_much_is_refused_before_the_model_is_loaded(
+    tmp_path, template, excess
+):
+    with pytest.raises(ModelError, match=f"its chat template takes more .*{excess}"):
+        thinking_of(model(tmp_path, template), Card("m"))
 
 
 def test_a_card_goes_before_the_template(tmp_path):

@@ -1,0 +1,60 @@
+"""Paths that no file system takes, and a working directory that is gone, end in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from opro_local.cli import main
+
+LONG = "a" * 300
+# Every verb that takes a path, with one too long in its place.
+COMMANDS = [
+    ["run", LONG],
+    ["check", LONG],
+    ["evaluate", LONG],
+    ["score", LONG],
+    ["list", LONG],
+    ["show", LONG],
+    ["verify", LONG],
+    ["verify", "--deep", LONG],
+    ["recover", LONG],
+    ["apply", LONG],
+    ["feedback", "status", "--feedback", LONG],
+    ["run", f"{LONG}/{LONG}/x.toml"],
+]
+
+
+def ended(monkeypatch, arguments) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["opro-local", *arguments])
+    return main._ended()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
+def test_a_name_that_is_too_long_is_one_line(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, message = ended(monkeypatch, arguments)
+    assert code in (2, 4)
+    assert LONG in message
+    assert "\n" not in message
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, message = ended(monkeypatch, ["recover", "x"])
+    monkeypatch.chdir(os.path.dirname(gone))
+    assert (code, message) == (2, "the working directory is gone; change to one that is there")
+
+
+def test_another_fault_of_the_system_keeps_its_traceback(monkeypatch):
+    def failing(**options):
+        raise OSError(5, "Input/output error", "x")
+
+    monkeypatch.setattr(main, "app", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        main._ended()
