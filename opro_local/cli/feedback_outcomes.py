@@ -12,6 +12,7 @@ import typer
 from opro_local.cli.feedback_lines import NONE, judgement_lines, standing_line
 from opro_local.cli.feedback_options import StoreOptions
 from opro_local.cli.grouping import grouped
+from opro_local.errors import UsageError
 
 
 @grouped
@@ -27,9 +28,21 @@ def register(
 
     Example: opro-local feedback register "Classify the mail." --id v1
     """
+    _refuse_halves(text)
+    _refuse_halves(id or "")
     with store.opened(new=True) as feedback:
         registered = feedback.register(text, id)
     store.show({"prompt": registered}, [registered])
+
+
+def _refuse_halves(text: str) -> None:
+    """Refuse what the command line had in another encoding: bytes that are no UTF-8 come as lone
+    surrogates, and a prompt that isn't the one in production would be registered.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"{text!a}: not UTF-8", "write it in UTF-8") from None
 
 
 @grouped

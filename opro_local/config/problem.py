@@ -13,11 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from opro_local.config.facts import Facts
+from opro_local.config.facts import Facts, facts_of
 
 LARGEST = (1 << 63) - 1
 
@@ -35,6 +36,37 @@ class Section(BaseModel):
         if isinstance(value, (int, float)) and abs(value) > LARGEST:
             raise ValueError(f"a number of at most {LARGEST:,}")
         return value
+
+    @field_validator("*")
+    @classmethod
+    def _paths_without_nul(cls, value: Any, info: ValidationInfo) -> Any:
+        """No path has a NUL: no system call takes one."""
+        is_path = bool(info.field_name and facts_of(cls.model_fields[info.field_name]).path)
+        texts = (value,) if isinstance(value, str) else value
+        if is_path and isinstance(texts, tuple) and any("\0" in str(text) for text in texts):
+            raise ValueError("a path without a NUL")
+        return value
+
+
+def _words(words: tuple[str, ...]) -> tuple[str, ...]:
+    if any("\0" in word for word in words):
+        raise ValueError("words without a NUL")
+    return words
+
+
+def _variables(variables: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    # No value is part of the message: it may be a key.
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name:
+            raise ValueError("names that are not empty and have no '=' and no NUL")
+        if "\0" in value.get_secret_value():
+            raise ValueError("values without a NUL")
+    return variables
+
+
+# A program's name and arguments, and its environment, as the system takes them.
+Words = Annotated[tuple[str, ...], AfterValidator(_words)]
+Variables = Annotated[dict[str, SecretStr], AfterValidator(_variables)]
 
 
 def _shares(split: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -144,7 +176,7 @@ class CommandSettings(Section):
     """`[problem]` for a program that scores the text; see engines.program.Program."""
 
     kind: Literal["command"] = Field(description="What is optimized: a text that a program scores.")
-    command: tuple[str, ...] = Field(min_length=1, description="The program and its arguments.")
+    command: Words = Field(min_length=1, description="The program and its arguments.")
     description: str = Field("", description="What the text is for, in words for the optimizer.")
     folder: Annotated[str, Facts(free=True, path="any")] = Field(
         "", description="Where the program runs; a copy of it for each text."
@@ -152,7 +184,7 @@ class CommandSettings(Section):
     file_name: str = Field(
         "solution.txt", pattern=r"^[^/]+$", description="The file the text is put in."
     )
-    environment: Annotated[dict[str, SecretStr], Facts(secret=True)] = Field(
+    environment: Annotated[Variables, Facts(secret=True)] = Field(
         {}, description="Variables of the program's environment; runs keep their names alone."
     )
     pass_environment: Annotated[tuple[str, ...], Facts(free=True)] = Field(
@@ -184,7 +216,7 @@ class AgentFileSettings(Section):
         "file", description="Whether a proposal rewrites the file or one section."
     )
     sections: tuple[str, ...] = Field((), description="The sections that may change; none: all.")
-    agent: tuple[str, ...] = Field(
+    agent: Words = Field(
         (), description="The command that is the agent for tasks that are prompts."
     )
     pass_environment: Annotated[tuple[str, ...], Facts(free=True)] = Field(

@@ -6,6 +6,8 @@ For: `list` and `show`. Not for: anything that writes, or that needs a model.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +60,14 @@ class RunRow:
 
 def overview(folder: Path) -> list[RunRow]:
     """The runs directly under a folder, by their paths."""
-    return [_row(path.parent) for path in sorted(folder.glob(f"*/{store.FILE}"))]
+    # By the names: a link that leads nowhere would not exist.
+    paths = [path for path in sorted(folder.glob("*")) if os.path.lexists(path / store.FILE)]
+    return [_row(path) for path in paths]
 
 
 def _row(path: Path) -> RunRow:
+    if fault := _no_file(path / store.FILE):
+        return RunRow(str(path), path.name, "unreadable", 0, None, True, fault)
     try:
         run = describe(path)
     except StoreError as error:
@@ -69,6 +75,18 @@ def _row(path: Path) -> RunRow:
         return RunRow(str(path), path.name, state, 0, None, True, str(error))
     best = run.train.best.accuracy if run.train else None
     return RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
+
+
+def _no_file(file: Path) -> str:
+    """What stands at the place of a store's file that is none; empty for a file, or a link to one,
+    which opening judges.
+    """
+    if file.is_file():
+        return ""
+    if file.is_symlink():
+        return f"{file}: a link to {os.readlink(file)}, which is no file"
+    kind = "a folder" if stat.S_ISDIR(os.lstat(file).st_mode) else "no regular file"
+    return f"{file}: is {kind}"
 
 
 def describe(folder: Path) -> RunResult | RunProgress:

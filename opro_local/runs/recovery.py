@@ -71,11 +71,13 @@ def recover(folder: Path, to: Path) -> Recovery:
 
     Raises:
         LockedError: a process writes the run.
-        UsageError: there is something at `to`.
+        UsageError: there is something at `to`, or it lies in the damaged run.
         StoreError: there is no run, or nothing in it is intact.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to}: there is something already", "name a new folder with --to")
+    if to.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{to}: lies in the damaged run", "name a folder outside it with --to")
     if lock.is_held(folder):
         raise LockedError(f"{folder}: in use by another process", "wait for it or stop it")
     if not (folder / FILE).is_file():

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from opro_local.cli import main
+from opro_local.runs.reading import overview
 
 LONG = "a" * 300
 # Every verb that takes a path, with one too long in its place.
@@ -58,3 +59,27 @@ def test_another_fault_of_the_system_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(main, "app", failing)
     with pytest.raises(OSError, match="Input/output"):
         main._ended()
+
+
+def test_a_list_names_what_stands_in_place_of_a_store(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "a" / "run.sqlite")
+    (tmp_path / "b" / "run.sqlite").symlink_to("/nowhere/x")
+    (tmp_path / "c" / "run.sqlite").mkdir()
+    (tmp_path / "file").write_text("")
+    errors = [row.error.removeprefix(f"{tmp_path}/") for row in overview(tmp_path)]
+    assert errors == [
+        "a/run.sqlite: is no regular file",
+        "b/run.sqlite: a link to /nowhere/x, which is no file",
+        "c/run.sqlite: is a folder",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["x\udcff"], ["x", "--id", "v\udcff"]])
+def test_a_prompt_that_is_not_utf8_is_not_registered(arguments, tmp_path, monkeypatch):
+    store = tmp_path / "feedback.sqlite"
+    command = ["feedback", "register", *arguments, "--feedback", str(store)]
+    code, message = ended(monkeypatch, command)
+    assert code == 2 and "\\udcff': not UTF-8" in message
+    assert not store.exists()

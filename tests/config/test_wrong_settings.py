@@ -132,3 +132,24 @@ def test_a_file_that_is_no_config(tmp_path, content):
 def test_an_empty_file_is_a_config(tmp_path):
     (tmp_path / "c.toml").write_bytes(FILES[0])
     assert reading.read(tmp_path / "c.toml") == reading.Config()
+
+
+COMMAND = {"kind": "command", "command": ["true"]}
+NO_SYSTEM_TAKES = [
+    ("problem.environment", {"problem": {**COMMAND, "environment": {"A": "secret\0"}}}),
+    ("problem.environment", {"problem": {**COMMAND, "environment": {"A\0": "secret"}}}),
+    ("problem.environment", {"problem": {**COMMAND, "environment": {"A=B": "secret"}}}),
+    ("problem.environment", {"problem": {**COMMAND, "environment": {"": "secret"}}}),
+    ("problem.command", {"problem": {"kind": "command", "command": ["true", "a\0"]}}),
+    ("problem.folder", {"problem": {**COMMAND, "folder": "a\0"}}),
+    ("task.data", {"task": {"data": "a\0.csv"}}),
+    ("search.metaprompt", {"search": {"metaprompt": "./a\0.toml"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "tables"), NO_SYSTEM_TAKES)
+def test_a_program_or_path_that_no_system_takes_is_refused(name, tables):
+    with pytest.raises(UsageError) as caught:
+        reading.build(tables)
+    message = str(caught.value)
+    assert name in message and "secret" not in message and "\n" not in message

@@ -150,3 +150,20 @@ def test_an_evaluation_has_a_best_prompt_and_no_verdict(tables, tmp_path):
     assert (found.best.text, found.best.key) == (found["best"]["text"], found["best"]["key"])
     assert found.best.step == 0 and found.best.demonstrations == ()
     assert found.train is found.validation is found.test is None
+
+
+FORGED = "\x1b]0;title\x07"
+
+
+def test_no_figure_of_a_forged_result_reaches_the_terminal_as_a_command(result, capsys):
+    from rich.console import Console
+
+    from opro_local.cli import printing
+
+    own, _ = result
+    best = dataclasses.replace(own.test.best, extraction_failures=FORGED, truncated="[red]x")
+    search = dataclasses.replace(own.search, test=dataclasses.replace(own.test, best=best))
+    printing._print_search(Console(width=200, force_terminal=True, color_system=None), own, search)
+    shown = capsys.readouterr().out
+    assert "\\x1b]0;title\\x07" in shown and "\x1b]0" not in shown and "\x07" not in shown
+    assert "[red]x" in shown

@@ -276,6 +276,9 @@ def test_an_old_damaged_run_is_recovered_with_the_completions_that_fit(made, tmp
 def test_recover_refuses_what_would_harm(copy, tmp_path):
     with pytest.raises(UsageError, match="there is something already"):
         recover(copy, copy)
+    for inside in (copy / "new", copy / "a" / ".." / "b"):
+        with pytest.raises(UsageError, match="lies in the damaged run"):
+            recover(copy, inside)
     store = open_store(copy)
     with pytest.raises(LockedError):
         recover(copy, tmp_path / "new")
