@@ -156,7 +156,12 @@ def read_text(path: Path) -> str:
         number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         raise OSError(number, "Is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
     with os.fdopen(handle, "rb") as stream:
-        text = stream.read().decode("utf-8-sig")
+        return as_read(stream.read().decode("utf-8"))
+
+
+def as_read(text: str) -> str:
+    """A text as `read_text` gives it once `write_whole` has written it."""
+    text = text.encode("utf-8", "replace").decode().removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -22,12 +22,16 @@ def verify(
             help="Also derive scores and result again from the completions, without a model.",
         ),
     ] = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option("--trust-code", help="With --deep: code that the run names may be run."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that a run is what was written. Exit code 4 where it is damaged."""
     from opro_local.runs.verification import verify as check
 
-    came = check(run, deep)
+    came = check(run, deep, trust_code)
     if as_json:
         typer.echo(json.dumps(came.to_json(), indent=2))
     else:

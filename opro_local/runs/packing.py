@@ -1,6 +1,7 @@
-"""Completions as the bytes in which a store keeps them.
+"""Completions as the bytes in which a store keeps them, and the JSON of its other values.
 
-For: packing and unpacking. Not for: their digests, or where they are kept (store.py).
+For: packing and unpacking, within bounds: a store may have been made by anybody. Not for: their
+digests, or where they are kept (store.py).
 """
 
 from __future__ import annotations
@@ -8,8 +9,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from opro_local.types import Completion, FinishReason
+
+# The most that one call's completions may unpack to: zlib makes a thousand bytes of one.
+MOST_BYTES = 1 << 30
 
 FINISH: tuple[FinishReason, ...] = ("stop", "length", "too_long", "failed")
 
@@ -26,10 +31,26 @@ def pack(completions: Sequence[Completion]) -> bytes:
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode("ascii"), 1)
 
 
+def decode(text: str | bytes) -> Any:
+    """A JSON value of a store. Raises ValueError where it is none, or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _inflated(payload: bytes) -> bytes:
+    inflating = zlib.decompressobj()
+    whole = inflating.decompress(payload, MOST_BYTES)
+    if not inflating.eof or inflating.unconsumed_tail:
+        raise ValueError(f"cut, or more than {MOST_BYTES} bytes")
+    return whole
+
+
 def unpack(payload: bytes) -> list[Completion]:
     """What `pack` packed. Raises ValueError where it is something else, with a digest that fits."""
     try:
-        texts, finishes, *counts = json.loads(zlib.decompress(payload))
+        texts, finishes, *counts = decode(_inflated(payload))
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("a completion is no text")
         return [

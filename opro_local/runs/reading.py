@@ -5,7 +5,6 @@ For: `list` and `show`. Not for: anything that writes, or that needs a model.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from opro_local.runs import store
 from opro_local.runs.costs import count_costs
 from opro_local.runs.figures import Figures, MetricFigures, SplitResult
 from opro_local.runs.lock import is_held
+from opro_local.runs.packing import decode
 from opro_local.runs.result import rejection_counts
 from opro_local.runs.run_result import RunProgress, RunResult
 from opro_local.runs.store_file import damaged
@@ -98,7 +98,7 @@ def describe(folder: Path) -> RunResult | RunProgress:
     opened = store.read_store(folder)
     try:
         return _described(opened)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         # Only of a store of an earlier version, which has no seal, or of one that was forged.
         raise damaged(folder, f"what it says can't be read ({error})") from None
     finally:
@@ -164,7 +164,7 @@ def _figures(row: dict[str, Any], shares: bool) -> Figures:
     """What is known of a stored score, of whatever scale."""
     n, interval, accuracy = row["n"], None, row["score"]
     metric = None
-    measured = json.loads(row["fingerprint"])[-1]
+    measured = decode(row["fingerprint"])[-1]
     if isinstance(measured, dict):
         metric = MetricFigures(measured["metric"], accuracy, None)
         accuracy = measured["accuracy"]

@@ -7,7 +7,7 @@ engine for what is missing. Not for: changing the damaged run, which stays as it
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
 from opro_local.runs import lock
+from opro_local.runs.packing import decode
 from opro_local.runs.salvage import Row, rows_of
 from opro_local.runs.seal import COLUMNS, Seal, row_digest, seal_of, total
 from opro_local.runs.store import Store, is_payload, open_store
@@ -148,7 +149,11 @@ def _take_call_of_4(intact: _Intact, rowid: int, columns: Sequence[Any]) -> None
 
 def _write(store: Store, intact: _Intact) -> None:
     store.adopt([intact.calls[id] for id in sorted(intact.calls)])
-    meta = {key: json.loads(text) for key, text in intact.meta.items()}
+    meta = {}
+    for key, text in intact.meta.items():
+        # What can't be read is lost; the run's command writes it anew.
+        with contextlib.suppress(ValueError):
+            meta[key] = decode(text)
     store.put(**meta, state="interrupted")
 
 

@@ -22,7 +22,7 @@ from opro_local.runs import lock as locks
 from opro_local.runs.database import SQLITE_ERRORS, transaction
 from opro_local.runs.derived_rows import derived_rows, rejection_rows, solution_row
 from opro_local.runs.made_by import why_differing
-from opro_local.runs.packing import pack, unpack
+from opro_local.runs.packing import decode, pack, unpack
 from opro_local.runs.seal import (
     COLUMNS,
     DERIVED,
@@ -46,6 +46,9 @@ from opro_local.runs.store_file import (
 )
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Rejection
+
+# Values of a run that are objects in JSON.
+MAPPINGS = ("config", "identity", "made_by", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,10 @@ class Store:
         """A meta value as it was when the store was opened, or as it was put since; or None."""
         text = self._meta.get(key)
         try:
-            return None if text is None else json.loads(text)
+            value = None if text is None else decode(text)
+            if key in MAPPINGS and not isinstance(value, dict | None):
+                raise ValueError("it is no object")
+            return value
         except ValueError:  # in a file of an earlier version, which has no seal
             raise damaged(self.folder, f"what it says of {key} is damaged") from None
 
@@ -207,7 +213,7 @@ class Store:
         """The scored solutions of a split in the order they came. Raises StoreError: damaged."""
         rows = [row for row in self._dicts("solution") if row["split"] == split]
         try:
-            return [{**row, "demonstrations": json.loads(row["demonstrations"])} for row in rows]
+            return [{**row, "demonstrations": decode(row["demonstrations"])} for row in rows]
         except ValueError:  # as in `get`
             raise damaged(self.folder, f"damaged in {WORDS['solution']}") from None
 

@@ -189,7 +189,19 @@ def _version(folder: Path, connection: sqlite3.Connection) -> int:
             f"{VERSION})",
             "use that version's opro-local",
         )
+    _require_tables(folder, connection)
     return marks.version
+
+
+def _require_tables(folder: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a file with more than tables and their indexes: reading a view, or a column that is
+    worked out, runs what somebody else wrote, and need not end. Raises StoreError.
+    """
+    for kind, sql in connection.execute("SELECT type, sql FROM main.sqlite_master"):
+        text = " ".join((sql or "").upper().split())
+        is_plain = not text.startswith("CREATE VIRTUAL") and " AS (" not in text
+        if kind not in ("table", "index") or not is_plain:
+            raise damaged(folder, "it holds more than the tables of a run")
 
 
 def _require_log(path: Path, record: lock.Record | None) -> None:

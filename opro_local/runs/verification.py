@@ -6,7 +6,6 @@ applying a winner (applying.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.errors import OproError, StoreError, UsageError
+from opro_local.files import as_read, read_text
 from opro_local.runs.derived_rows import derived_rows
 from opro_local.runs.made_by import is_this_version
+from opro_local.runs.packing import decode
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.replay import Replay, replay_all
 from opro_local.runs.run import result_of
@@ -61,13 +63,15 @@ class Verification:
         return {"ok": self.ok, "damaged": damaged, "calls": self.calls, "deep": self.deep}
 
 
-def verify(folder: Path, deep: bool = False) -> Verification:
+def verify(folder: Path, deep: bool = False, trust_code: bool = False) -> Verification:
     """Check a run against its digests, and with `deep` against its completions.
 
     Args:
         folder: the run's.
         deep: derive every score, the trajectory and the result again from the completions, as the
             run's command would, and compare. Needs the run's data, and no model's engine.
+        trust_code: whether Python files and programs that the run's config names may be run for
+            that.
 
     Raises:
         StoreError: there is no run.
@@ -83,7 +87,7 @@ def verify(folder: Path, deep: bool = False) -> Verification:
     try:
         damaged = [*_rows(store), *_copies(store)]
         if deep and not damaged:
-            damaged += _derived(store)
+            damaged += _derived(store, trust_code)
         return Verification(0 if damaged else len(store.calls()), tuple(damaged), deep)
     finally:
         store.close()
@@ -120,7 +124,7 @@ def _copies(store: Store) -> Iterator[Damage]:
     if store.get("state") != "finished" or not record or not file.exists():
         return
     try:
-        said = json.loads(file.read_text("utf-8"))
+        said = decode(read_text(file))
     except (OSError, ValueError) as error:
         yield Damage(str(file), f"can't be read ({error})")
         return
@@ -129,9 +133,16 @@ def _copies(store: Store) -> Iterator[Damage]:
         yield Damage(str(file), f"is not the result in {FILE}: {where}")
 
 
-def _derived(store: Store) -> Iterator[Damage]:
+def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
     """What does not follow from the completions."""
-    plan = make_plan(reading.stored(store.get("config") or {}))
+    try:
+        config = reading.stored(store.get("config") or {})
+    except (AttributeError, TypeError) as error:
+        yield Damage(str(store.folder / FILE), f"its config can't be read ({error})")
+        return
+    if not trust_code:
+        _require_no_code(store.folder, config)
+    plan = make_plan(config)
     _require_same(store, plan)
     again = replay_all(plan, store)
     file = str(store.folder / FILE)
@@ -152,8 +163,32 @@ def _derived(store: Store) -> Iterator[Damage]:
         yield Damage(file, f"the result kept there is not what its completions derive: {what}")
     for name, text in plan.files(result).items():
         copy = store.folder / name
-        if copy.exists() and copy.read_bytes() != text.encode("utf-8", "replace"):
+        if not copy.exists():
+            continue
+        try:
+            kept = read_text(copy)
+        except (OSError, ValueError) as error:
+            yield Damage(str(copy), f"can't be read ({error})")
+            continue
+        if kept != as_read(text):
             yield Damage(str(copy), "is not what the run's completions derive")
+
+
+def _require_no_code(folder: Path, config: Config) -> None:
+    """Refuse a run whose config names code: it may be somebody else's. Raises UsageError."""
+    task, kind = config.task, config.problem.kind
+    named = [value for value in (task.rule, task.pattern or "") if ".py:" in value]
+    if task.rule == "python" or named:
+        named = named or ["a Python rule"]
+    elif kind in ("function", "command", "agent_file"):
+        named = [f"the code of a problem of kind {kind}"]
+    elif task.harness_code:
+        named = [f"the code beside {task.data}"]
+    if named:
+        raise UsageError(
+            f"{folder}: to derive its scores {named[0]} has to be run",
+            "add --trust-code if you know what it does, or verify without --deep",
+        )
 
 
 def _require_same(store: Store, plan: Plan) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +16,8 @@ from running import SCRIPT, program, write_reviews
 
 from opro_local.cli import keeping
 from opro_local.config import reading
-from opro_local.errors import LockedError, StoreError, UsageError
+from opro_local.errors import LockedError, OproError, StoreError, UsageError
+from opro_local.runs import packing
 from opro_local.runs.reading import describe, scored
 from opro_local.runs.recovery import recover
 from opro_local.runs.run import run
@@ -22,6 +25,7 @@ from opro_local.runs.salvage import rows_of
 from opro_local.runs.seal import COLUMNS, TABLES, Change, Seal, row_digest
 from opro_local.runs.store import open_store, read_store
 from opro_local.runs.verification import verify
+from opro_local.types import Completion
 
 
 def config_of(folder: Path):
@@ -308,3 +312,83 @@ def test_every_row_that_sqlite_reads_is_found_on_the_pages(copy):
     store.close()
     rows = [(id, columns) for id, columns in rows_of(copy / "run.sqlite") if len(columns) == 16]
     assert {id: columns[1] for id, columns in rows} == calls
+
+
+# What somebody prepared: digests and seal are in order
+
+
+ENDLESS = (
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+    "SELECT x AS step, '' AS text, '' AS reason FROM c"
+)
+
+
+@pytest.mark.parametrize("look", [describe, scored, verify])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP TABLE rejection", f"CREATE VIEW rejection AS {ENDLESS}"),
+        ("CREATE TABLE more (a, b AS (zeroblob(a)))",),
+        ("CREATE TRIGGER t AFTER INSERT ON meta BEGIN DELETE FROM call; END",),
+    ],
+)
+def test_more_than_the_tables_of_a_run_is_damage(copy, look, statements):
+    with closing(sqlite3.connect(copy / "run.sqlite", isolation_level=None)) as raw:
+        for statement in statements:
+            raw.execute(statement)
+    try:
+        said = str(look(copy).damaged[0].what)
+    except StoreError as error:
+        said = str(error)
+    assert "it holds more than the tables of a run" in said
+
+
+@pytest.mark.parametrize("value", ["[" * 200_000 + "]" * 200_000, "[1]", '"x"', "9" * 5000])
+@pytest.mark.parametrize("key", ["result", "config", "identity", "made_by", "state"])
+def test_values_of_any_shape_are_damage_and_no_traceback(copy, key, value, tmp_path):
+    forge(copy, f"UPDATE meta SET value = '{value}' WHERE key = '{key}'")
+    for look in (describe, verify, lambda folder: verify(folder, deep=True)):
+        with contextlib.suppress(OproError):
+            look(copy)
+    with contextlib.suppress(OproError):
+        recover(copy, tmp_path / "recovered")
+
+
+@pytest.mark.parametrize("name", ["result.json", "best.txt"])
+def test_what_lies_in_place_of_a_copy_is_no_trap(copy, name):
+    for make in (os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")):
+        place = copy / name
+        if place.is_dir():
+            place.rmdir()
+        else:
+            place.unlink(missing_ok=True)
+        make(place)
+        assert [one.file for one in verify(copy, deep=True).damaged] == [str(place)]
+
+
+def test_completions_unpack_within_bounds(monkeypatch):
+    packed = packing.pack([Completion("x" * 5000, "stop", 1, 0, 1)])
+    monkeypatch.setattr(packing, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="more than 1000 bytes"):
+        packing.unpack(packed)
+
+
+@pytest.mark.parametrize("section", ["task", "problem"])
+def test_code_that_a_run_names_is_run_only_where_it_is_trusted(copy, tmp_path, section):
+    evil, ran = tmp_path / "evil.py", tmp_path / "ran"
+    evil.write_text(f"open({str(ran)!r}, 'w')\ndef score(*given):\n    return 1.0\n")
+    store = read_store(copy)
+    config = store.get("config")
+    store.close()
+    if section == "problem":
+        config = {**config, "problem": {"kind": "function", "function": f"{evil}:score"}}
+    else:
+        config["task"]["rule"] = f"{evil}:score"
+    text = json.dumps(config).replace("'", "''")
+    forge(copy, f"UPDATE meta SET value = '{text}' WHERE key = 'config'")
+    with pytest.raises(UsageError, match="has to be run; add --trust-code"):
+        verify(copy, deep=True)
+    assert not ran.exists()
+    with contextlib.suppress(OproError):
+        verify(copy, deep=True, trust_code=True)
+    assert ran.exists()
