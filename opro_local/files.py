@@ -145,9 +145,30 @@ def read_text(path: Path) -> str:
     """A text file of the user's, in UTF-8 with or without its mark; line ends become "\\n".
 
     Raises:
+        OSError: it can't be read, or is no regular file; see `open_regular`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return as_read(read_bytes(path).decode("utf-8"))
+
+
+def as_read(text: str) -> str:
+    """A text as `read_text` gives it once `write_whole` has written it."""
+    text = text.encode("utf-8", "replace").decode().removeprefix("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file of the user's. Raises OSError as `open_regular` does."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file of the user's for reading.
+
+    Raises:
         OSError: it can't be read, or is no regular file: a FIFO would wait for ever, and a device
             may have no end.
-        UnicodeDecodeError: it is not UTF-8.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
@@ -155,14 +176,7 @@ def read_text(path: Path) -> str:
         os.close(handle)
         number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         raise OSError(number, "Is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
-    with os.fdopen(handle, "rb") as stream:
-        return as_read(stream.read().decode("utf-8"))
-
-
-def as_read(text: str) -> str:
-    """A text as `read_text` gives it once `write_whole` has written it."""
-    text = text.encode("utf-8", "replace").decode().removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return os.fdopen(handle, "rb")
 
 
 def refuse_link(path: Path) -> None:

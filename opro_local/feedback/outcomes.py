@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DataError
+from opro_local.files import open_regular
 
 LINES_HINT = "write one JSON object a line, as docs/feedback.md shows"
 
@@ -106,7 +107,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, Outcome | DataError]]:
         DataError: the file itself can't be read.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
                     where = f"{path}:{number}"

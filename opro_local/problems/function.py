@@ -16,6 +16,7 @@ import numpy as np
 
 from opro_local.config.settings import Config
 from opro_local.errors import DataError
+from opro_local.files import read_bytes
 from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt.wording import printable
@@ -113,6 +114,6 @@ def returned(completion: Completion) -> float | str:
 def file_digest(path: Path) -> str:
     """16 hex digits over a file's bytes. Raises DataError if it can't be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror})", "check the path") from None

@@ -7,8 +7,15 @@ import sys
 
 import pytest
 
+from opro_local import files
 from opro_local.cli import main
+from opro_local.errors import DataError, UsageError
+from opro_local.feedback import outcomes
+from opro_local.problems import function
+from opro_local.problems.agent import suite
+from opro_local.problems.numeric import tsp_points
 from opro_local.runs.reading import overview
+from opro_local.search.metaprompts import metaprompt
 
 LONG = "a" * 300
 # Every verb that takes a path, with one too long in its place.
@@ -83,3 +90,32 @@ def test_a_prompt_that_is_not_utf8_is_not_registered(arguments, tmp_path, monkey
     code, message = ended(monkeypatch, command)
     assert code == 2 and "\\udcff': not UTF-8" in message
     assert not store.exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        files.read_bytes,
+        suite.read_text,
+        function.file_digest,
+        tsp_points.read,
+        lambda path: list(outcomes.read_lines(path)),
+    ],
+    ids=["bytes", "suite", "function", "tsp", "feedback"],
+)
+def test_what_has_no_end_is_not_read(read, kind, tmp_path):
+    place = tmp_path / "x"
+    if kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises((DataError, OSError), match="no regular file"):
+        read(place)
+
+
+def test_openers_of_a_form_are_a_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "openers.txt")
+    (tmp_path / "own.toml").write_text('openers = "openers.txt"')
+    with pytest.raises(UsageError, match="no regular file"):
+        metaprompt.load(str(tmp_path / "own.toml"))

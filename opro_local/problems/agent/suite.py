@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opro_local.errors import DataError, UsageError
+from opro_local.files import read_bytes
 from opro_local.scoring import choosing
 from opro_local.scoring.rule import Rule
 from opro_local.tasks import loading
@@ -262,7 +263,7 @@ def _own_file(spec: str, base: Path) -> str:
 def read_text(path: Path) -> str:
     """A file's text, every byte of it. Raises DataError, with the line where it is not UTF-8."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror})", "check the path") from None
     try:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from opro_local.errors import DataError
+from opro_local.files import read_text
 
 FORMATS = (
     "a CSV with two columns, a JSON list of [x, y], or a TSPLIB file (.tsp) of the type EUC_2D"
@@ -56,7 +57,7 @@ def read(path: Path) -> Points:
         another TSPLIB type.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror})", FORMATS) from None
     except UnicodeDecodeError:

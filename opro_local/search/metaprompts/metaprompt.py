@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from opro_local.errors import UsageError
+from opro_local.files import read_text
 from opro_local.programs.template import Unrendered, render_all
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Constraint, Mistake, Prompt
@@ -121,10 +122,10 @@ def load(name: str) -> Form:
             f"accepted: auto, {known}, or a .toml file",
         )
     try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
+        table = tomllib.loads(read_text(path))
         openers = table.get("openers", ())
         if isinstance(openers, str):
-            openers = (path.parent / openers).read_text("utf-8-sig").splitlines()
+            openers = read_text(path.parent / openers).splitlines()
         stripped = [line.strip() for line in openers]
         table["openers"] = tuple(opener for opener in stripped if opener)
         return CHECKED.validate_python({"name": path.stem, **table})
