@@ -90,7 +90,13 @@ def optimize(
         _give(tables, "scorer", model=model)
         _give(tables, "search", seeds=[prompt] if isinstance(prompt, str) else list(prompt))
         config = reading.build(tables, changes)
-    folder = run_folder(config, None if run is None else Path(run))
+    if metric is not None and not callable(metric):
+        raise UsageError(
+            f"metric is {metric!r:.60}, no function",
+            'a metric by its name is a setting: set={"task.metric": "macro_f1"}',
+        )
+    digest = "" if metric is None else code_digest(metric)
+    folder = run_folder(config, None if run is None else Path(run), metric=digest)
     work = config if metric is None else prompt_plan(config, metric=metric)
     return start_run(work, folder, Listener(report))
 

@@ -185,3 +185,27 @@ def test_class_labels_become_their_names():
     lines = json_lines(datasets.DatasetDict({"train": part, "validation": part}))
     assert list(lines) == ["train", "validation"]
     assert [json.loads(line)["label"] for line in lines["train"].splitlines()] == ["yes", None]
+
+
+def test_lists_of_class_labels_become_their_names():
+    datasets = pytest.importorskip("datasets")
+    labels = datasets.Sequence(datasets.ClassLabel(names=["no", "yes"]))
+    features = datasets.Features({"text": datasets.Value("string"), "label": labels})
+    rows = [{"text": "a", "label": [1]}, {"text": "b", "label": [0, 1]}]
+    (lines,) = json_lines(datasets.Dataset.from_list(rows, features=features)).values()
+    kept = [json.loads(line)["label"] for line in lines.splitlines()]
+    assert kept == ['["yes"]', '["no", "yes"]']
+
+
+def test_a_changed_metric_and_other_parts_get_folders_of_their_own(rows, tmp_path):
+    optimize(rows)
+    optimize(rows, metric=lambda answer, target, columns: answer == target)
+    optimize(rows, metric=lambda answer, target, columns: target in answer)
+    optimize({"train": rows[:30], "test": rows[30:]})
+    optimize({"train": rows[:30], "validation": rows[30:40], "test": rows[40:]})
+    assert len(list((tmp_path / "runs").glob("run-*"))) == 5
+
+
+def test_a_metric_by_its_name_is_a_setting(rows):
+    with pytest.raises(UsageError, match=r"no function; .*task\.metric"):
+        optimize(rows, metric="macro_f1")

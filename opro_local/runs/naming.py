@@ -17,12 +17,12 @@ RUNS = Path("runs")
 IDENTIFYING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
 
 
-def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
+def run_folder(config: Config, folder: Path | None, verb: str = "run", metric: str = "") -> Path:
     """The folder asked for, or one that the same command finds again: six hex digits of what
     identifies the run.
 
     Other verbs than `run` have their name in it, so that a search and an evaluation of one config
-    don't meet.
+    don't meet. `metric` is the digest of a function that scores instead of the config's rule.
     """
     if folder is not None:
         return folder
@@ -34,6 +34,9 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run") -> Path:
             is_newer = is_at_default(name, value)
             if not is_newer and (name in IDENTIFYING or not is_free(name, whole)):
                 dumped[name] = value
+    # Told apart where they are given; a name without them is the name it always was.
+    parts = {key: whole["task"][key] for key in ("validation", "test") if whole["task"][key]}
+    dumped |= parts | ({"metric": metric} if metric else {})
     short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
     name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"
     return RUNS / f"{name}-{short}"

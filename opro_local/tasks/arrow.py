@@ -62,7 +62,7 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
         ) from None
     read = {}
     for name, part in parts.items():
-        kinds = {column: _item_feature(feature) for column, feature in part.features.items()}
+        kinds = {column: item_feature(feature) for column, feature in part.features.items()}
         names = {column: kind.names for column, kind in kinds.items() if hasattr(kind, "names")}
         read[SPLIT_NAMES.get(name, name)] = _arrow_table(
             tables[name], str(place / name), None if typed else names
@@ -70,7 +70,7 @@ def read_saved(place: Path, typed: bool = False, only: Collection[str] = ()) -> 
     return read
 
 
-def _item_feature(feature: Any) -> Any:
+def item_feature(feature: Any) -> Any:
     """The feature of a column's values, in a list that of its items."""
     if isinstance(feature, list):
         return feature[0] if feature else None

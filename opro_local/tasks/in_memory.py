@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opro_local.errors import DataError
+from opro_local.tasks.arrow import item_feature
 from opro_local.tasks.rows import SPLIT_NAMES, text_of
 from opro_local.types import Split
 
@@ -62,18 +63,20 @@ def _rows(data: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _with_class_names(data: Any) -> list[dict[str, Any]]:
-    names = {
-        column: feature.names
-        for column, feature in data.features.items()
-        if hasattr(feature, "names")
-    }
+    kinds = {column: item_feature(feature) for column, feature in data.features.items()}
+    names = {column: kind.names for column, kind in kinds.items() if hasattr(kind, "names")}
     rows: list[dict[str, Any]] = data.to_list()
     for row in rows:
         for column, labels in names.items():
-            # -1 marks a row without a label.
-            label = row[column]
-            row[column] = labels[label] if label is not None and label >= 0 else None
+            row[column] = _named(row[column], labels)
     return rows
+
+
+def _named(value: Any, labels: Sequence[str]) -> Any:
+    """The name of a class, or of each in a list of classes; -1 marks a row without a label."""
+    if isinstance(value, list):
+        return [_named(one, labels) for one in value]
+    return labels[value] if value is not None and value >= 0 else None
 
 
 def _check_unique(columns: Sequence[str]) -> None:

@@ -435,6 +435,10 @@ def test_every_line_of_the_table_of_rules_leads_to_a_function():
         ("The phone broke after 3 days", None),
         ("We were 4 people", None),
         ("There were 2\u00a0cats", None),
+        ("I would not give it 3 stars.", None),
+        ("It isn't a 5.", None),
+        ("more than 3", None),
+        ("Anything but 5", None),
     ],
 )
 def test_what_is_counted_in_an_answer_is_no_code_of_a_class(answer, code):

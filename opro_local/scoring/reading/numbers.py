@@ -49,6 +49,22 @@ EDGES = " \t\r\n*_`\"'.。!"
 # Characters: a number and what belongs to it are shorter.
 LONGEST = 400
 
+DIGITS = re.compile(r"\d[\d.,]*")
+# A statement as short as this with a denial and one number says what the number is not.
+LONGEST_DENIAL = 120
+DENIAL = re.compile(
+    r"""
+    \b (?:
+        not | never | cannot | \w+n['\u2019]t | isnt | wrong | incorrect
+        | too [ ] (?: high | low | many | much )
+        | anything [ ] but | unlikely | doubt
+        | (?: less | more | fewer | greater ) [ ] than | at [ ] (?: least | most )
+        | nicht | kein\w* | falsch | pas | jamais | faux | non [ ] \u00e8 | \u043d\u0435
+    ) \b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
 
 def strict(answer: str, comma: bool = False) -> float | None:
     r"""The marked number: after `####`, in `\boxed{}`, after "the answer is", or the answer is a
@@ -77,8 +93,16 @@ def lenient(answer: str, comma: bool = False) -> float | None:
     if marked is not None:
         return marked
     text = marks.standing(answer)
+    if _is_denied(text):
+        return None
     begun = conclusions.first_said(text, comma)
     return conclusions.last_said(text, comma) if begun is None else begun
+
+
+def _is_denied(text: str) -> bool:
+    """Whether a short answer gives one number and denies or bounds it: "not 28", "more than 3"."""
+    one_number = len(text) <= LONGEST_DENIAL and len(DIGITS.findall(text)) == 1
+    return one_number and DENIAL.search(text) is not None
 
 
 def whole(text: str, comma: bool = False) -> float | None:
