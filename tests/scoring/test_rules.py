@@ -443,3 +443,24 @@ def test_every_line_of_the_table_of_rules_leads_to_a_function():
 )
 def test_what_is_counted_in_an_answer_is_no_code_of_a_class(answer, code):
     assert make_rule("labels", labels=("1", "2", "3", "4", "5")).extract(answer) == code
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("3 bn", "3000000000"),
+        ("3 Tsd.", "3000"),
+        ("3 tausend", "3000"),
+        ("3 млн", "3000000"),
+        ("2.5 миллиарда", "2500000000"),
+        ("3 milhões", "3000000"),
+        ("12 लाख", "1200000"),
+        ("3百万", "3000000"),
+        ("3億", "300000000"),
+        ("300만 원", "3000000"),
+        ("2024年", "2024"),
+        ("3万5千", None),
+    ],
+)
+def test_words_of_magnitude_are_part_of_the_number(answer, value):
+    assert make_rule("number").extract(answer) == value

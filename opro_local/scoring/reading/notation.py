@@ -57,8 +57,23 @@ SCALES: Mapping[str, float] = {
     **dict.fromkeys(("Mrd", "Milliarden", "milliards", "miliardi"), 1e9),
     "lakh": 1e5,
     "crore": 1e7,
+    "लाख": 1e5,
+    **dict.fromkeys(("Tsd", "tausend", "Tausend", "mille", "тыс", "тысяч", "тысячи"), 1e3),
+    **dict.fromkeys(("nghìn",), 1e3),
+    **dict.fromkeys(("mn", "mln", "млн", "миллион", "миллиона", "миллионов"), 1e6),
+    **dict.fromkeys(("milhão", "milhões", "miljoen", "milyon", "triệu"), 1e6),
+    **dict.fromkeys(("bn", "Bn", "mld", "млрд", "миллиард", "миллиарда", "миллиардов"), 1e9),
+    **dict.fromkeys(("miljard", "milyar", "tỷ"), 1e9),
 }
 _SCALES = "|".join(SCALES)
+# Written without a space: 3万, 5백만.
+JOINED_SCALES: Mapping[str, float] = {
+    **dict.fromkeys(("百万", "백만"), 1e6),
+    **dict.fromkeys(("億", "亿", "억"), 1e8),
+    **dict.fromkeys(("万", "萬", "만"), 1e4),
+    **dict.fromkeys(("千", "천"), 1e3),
+}
+_JOINED = "|".join(JOINED_SCALES)
 # Letters glued to a number. Those in the second line are units too (5m, 8b), and scale money only.
 SHORT: Mapping[str, float] = {
     "k": 1e3,
@@ -81,7 +96,7 @@ _REST = rf"""
         10 \^ \{{? (?P<power> [-−+]? \d{{1,3}} ) (?! \d ) \}}?
     )?
     (?: (?P<short> [kKMmBbT] | [MmBb]n ) (?! [A-Za-z\d^²³/] ) )?                   # 1.2k, $3M
-    (?: [ ] (?P<scale> {_SCALES} ) \b )?                                           # 5 million
+    (?: [ ]? (?P<scale> {_JOINED} | (?<= [ ] ) (?: {_SCALES} ) \b ) )?             # 5 million
     (?: [ ] and [ ] a [ ] (?P<part> half | quarter ) \b )?                          # 2 and a half
 """
 # It starts with a digit, so that the scan is fast; what stands before that digit is looked up after
@@ -260,7 +275,7 @@ def value_of(text: str, match: re.Match[str]) -> float | None:
     if short:
         value *= _short(text, start, short)
     if scale:
-        value *= SCALES[scale]
+        value *= JOINED_SCALES.get(scale) or SCALES[scale]
     if part:
         value += 1 / numerals.PARTS[part]
     if not math.isfinite(value):
