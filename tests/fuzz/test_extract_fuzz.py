@@ -258,8 +258,8 @@ def seconds(scorer, answer):
 def test_hostile_answers_take_linear_time(rules, name):
     scorer = rules[name].prepare([example(name)])
     for text in HOSTILE:
-        # Linear work takes up to 0.05 s here; anything quadratic takes minutes.
-        assert seconds(scorer, hostile(text, 100_000)) < 1, text
+        # Linear work takes up to 0.6 s here, on a busy core 1; anything quadratic takes minutes.
+        assert seconds(scorer, hostile(text, 100_000)) < 3, text
 
 
 @pytest.mark.long
