@@ -16,6 +16,10 @@ RULE_HELP = (
 )
 KIND_HELP = "Kind of the rows that name none; for opro number, boolean, choice, text or auto."
 PATTERN_HELP = "What the rule needs besides its name, such as regex's expression."
+BY_HELP = (
+    "Columns that divide the rows, with commas between, each group with a figure of its own: task, "
+    "model, prompt and filter unless you name others; none for one figure over all rows."
+)
 
 
 def score(
@@ -36,6 +40,7 @@ def score(
         str | None,
         typer.Option("--marks", help="Your own words for Answer:, with commas between."),
     ] = None,
+    by: Annotated[str | None, typer.Option("--by", help=BY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score answers you already have.
@@ -44,21 +49,43 @@ def score(
     """
     from opro_local.scoring.answers import score_file
 
-    found = score_file(file, rule, output, kind, _listed(labels), pattern, _listed(marks))
+    options = (_listed(labels), pattern, _listed(marks))
+    figures = score_file(file, rule, output, kind, *options, by=None if by is None else _listed(by))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(figures, indent=2))
         return
-    say(f"rule {found['rule']}: {_said(found)}")
-    if len(found["by_kind"]) > 1:
-        for name, part in found["by_kind"].items():
-            say(f"  {name}: {_said(part)}")
-    if found["unreadable_targets"]:
-        say(
-            f"{found['unreadable_targets']:,} targets say nothing under this rule; no answer "
-            f"to them is right"
-        )
+    _say_figures(figures)
+    if absent := figures.get("not_given_rows"):
+        say(f"Answers that were not given (null) count as unread, first {', '.join(absent[:3])}")
     if output is not None:
         say(f"Saved in {output}")
+
+
+def _say_figures(figures: Mapping[str, Any]) -> None:
+    """One line for each part of the file that has a figure."""
+    groups = figures["groups"]
+    if not groups:
+        _say_group(f"rule {figures['rule']}", figures, "")
+        return
+    columns = ", ".join(groups[0]["group"])
+    say(f"{figures['n']:,} answers in {len(groups)} groups by {columns}:")
+    for group in groups:
+        name = ", ".join(f"{column} {value}" for column, value in group["group"].items())
+        _say_group(f"  {name}: rule {group['rule']}", group, "  ")
+
+
+def _say_group(title: str, figures: Mapping[str, Any], indent: str) -> None:
+    say(f"{title}: {_said(figures)}")
+    if len(figures["by_kind"]) > 1:
+        for name, part in figures["by_kind"].items():
+            say(f"{indent}  {name}: {_said(part)}")
+    if figures["unreadable_targets"]:
+        say(
+            f"{indent}{figures['unreadable_targets']:,} targets say nothing under this rule; no "
+            f"answer to them is right"
+        )
+    for metric, value in figures.get("recorded", {}).items():
+        say(f"{indent}  recorded by lm-eval: {metric} {value:.4g}")
 
 
 def _listed(text: str | None) -> list[str]:
@@ -72,6 +99,7 @@ def _said(part: Mapping[str, Any]) -> str:
         f", {100 * part['strict']:.1f} % counting only marked answers" if "strict" in part else ""
     )
     cut = f", {part['truncated']:,} of them unfinished thoughts" if "truncated" in part else ""
+    cut += f", {part['not_given']:,} of them not given" if "not_given" in part else ""
     return (
         f"{100 * part['accuracy']:.1f} % of {part['n']:,} answers are right "
         f"(95 % interval {low} to {high}){strict}, {part['extraction_failures']:,} "

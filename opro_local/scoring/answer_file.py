@@ -6,6 +6,7 @@ line. Not for: scoring them (answers.py).
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,29 +32,39 @@ class AnswerRow:
     Attributes:
         fields: the row as it was read.
         where: file:line.
-        target, answer: what is right, and what the model wrote.
+        target: what is right.
+        answer: what the model wrote; None where it gave no answer (JSON null, NaN).
         prompt, kind: None where the row has none.
+        others: further targets, of which any is right as well.
+        is_sample: whether lm-evaluation-harness wrote it.
     """
 
     fields: Mapping[str, Any]
     where: str
     target: str
-    answer: str
+    answer: str | None
     prompt: str | None
     kind: str | None
+    others: tuple[str, ...] = ()
+    is_sample: bool = False
 
-    def example(self) -> Example:
-        """The row as a rule sees it; its columns are the fields that are text."""
+    def examples(self) -> list[Example]:
+        """The row as a rule sees it, once for each target; its columns are the fields that are
+        text.
+        """
         columns = {name: value for name, value in self.fields.items() if isinstance(value, str)}
-        return Example(self.where, columns, self.prompt or "", self.target, self.where)
+        prompt = self.prompt or ""
+        targets = (self.target, *self.others)
+        return [Example(self.where, columns, prompt, target, self.where) for target in targets]
 
 
 def read_answers(file: Path) -> Iterator[AnswerRow]:
     """The rows of a file, one at a time.
 
     A row has `target` and `answer`, and `prompt` and `kind` where the rule needs them; numbers and
-    lists are taken as the text they are. Also read are the rows that `evaluate --output` writes and
-    the samples of lm-evaluation-harness (`--log_samples`), whose answer is the first of `resps`.
+    lists are taken as the text they are, and an answer that is null is one that was not given. Also
+    read are the rows that `evaluate --output` writes and the samples of lm-evaluation-harness
+    (`--log_samples`), whose answer is the first of `resps`, as the model wrote it.
 
     Args:
         file: JSON Lines (any other ending than .csv, .tsv and .parquet), a regular file in UTF-8;
@@ -106,7 +117,7 @@ def _row(fields: Mapping[str, Any], written: Mapping[str, Any], where: str) -> A
     if "resps" in fields and "doc" in fields:
         return _harness_sample(fields, where)
     numbers = {name: written.get(name, value) for name, value in fields.items()}
-    target, answer = _text(numbers, "target", where), _text(numbers, "answer", where)
+    target, answer = _target(numbers, where), _text(numbers, "answer", where)
     prompt, kind = fields.get("prompt"), fields.get("kind")
     if "instruction" in fields and "input" in fields and isinstance(prompt, int):
         # A row of `evaluate --output`, where `prompt` counts the instructions.
@@ -120,18 +131,67 @@ def _row(fields: Mapping[str, Any], written: Mapping[str, Any], where: str) -> A
 
 def _harness_sample(fields: Mapping[str, Any], where: str) -> AnswerRow:
     """A line that lm-evaluation-harness writes with `--log_samples`."""
-    answer = _first(fields["resps"])
-    if not isinstance(answer, str):
+    resps, asked = fields["resps"], _first(fields.get("arguments"))
+    if _is_compared(resps, fields.get("arguments")):
         raise DataError(
-            f"{where}: resps holds no text but {_shown(answer)}",
-            "samples of log-probabilities are no answers; score those of a generate_until task",
+            f"{where}: a sample of a task that compares log-probabilities (multiple_choice): resps "
+            f"holds {_shown(_first(resps))} and no text of an answer",
+            "its accuracy is acc in the harness's own results; to score answers, log the samples "
+            "of a generate_until task",
         )
-    target = fields.get("target")
-    if isinstance(target, list) and len(target) == 1:
-        target = target[0]
-    text = _text({"target": target}, "target", where)
-    prompt = _first(fields.get("arguments"))
-    return AnswerRow(fields, where, text, answer, prompt if isinstance(prompt, str) else None, None)
+    answer = _first(resps)
+    answer = None if answer in ([], {}) else answer
+    if not (answer is None or isinstance(answer, str)):
+        what = f"{where}: resps holds no text but {_shown(answer)}"
+        raise DataError(what, "score the samples of a generate_until task")
+    target, *others = _harness_targets(fields.get("target"), where)
+    prompt = asked if isinstance(asked, str) else None
+    return AnswerRow(
+        fields,
+        where,
+        target,
+        answer,
+        prompt,
+        None,
+        tuple(others),
+        is_sample=True,
+    )
+
+
+def _is_compared(resps: Any, arguments: Any) -> bool:
+    """Whether the responses of a sample are log-probabilities.
+
+    Those of a choice are pairs of a log-probability and whether it is the likeliest text, numbers
+    or, as the harness writes them to a file, texts. Those of a whole text are asked for without
+    anything else.
+    """
+    first = resps[0] if isinstance(resps, list) and resps else None
+    inner = first[0] if isinstance(first, list) and first else first
+    if isinstance(inner, (float, int)) or (isinstance(inner, list) and inner):
+        return True
+    requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not (isinstance(requests, list) and requests):
+        return False
+    # (context, continuation), or (text,); what is generated comes with its settings.
+    request = requests[0]
+    parts = list(request.values()) if isinstance(request, dict) else request
+    return isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+
+
+def _harness_targets(target: Any, where: str) -> list[str]:
+    """The targets of a sample, of which any is right; a list is written as Python writes it."""
+    if isinstance(target, str) and target.startswith("[") and target.endswith("]"):
+        try:
+            written = ast.literal_eval(target)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            written = target
+        target = written if _are_texts(written) else target
+    several = target if isinstance(target, list) and target else [target]
+    return [_target({"target": one}, where) for one in several]
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _first(value: Any) -> Any:
@@ -141,21 +201,26 @@ def _first(value: Any) -> Any:
     return value
 
 
-def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
+def _target(fields: Mapping[str, Any], where: str) -> str:
+    text = _text(fields, "target", where)
+    if text is None:
+        shown = _shown(fields["target"])
+        hint = "a row without a target can't be scored: fill it in or remove the row"
+        raise DataError(f"{where}: the field 'target' is {shown}, not text", hint)
+    return text
+
+
+def _text(fields: Mapping[str, Any], name: str, where: str) -> str | None:
+    """A field as text; None where it is null or NaN."""
     if name not in fields:
         raise DataError(f"{where}: no field {name!r}", ROW_HINT)
     value = fields[name]
     if isinstance(value, str):
         return value
     try:
-        text = text_of(value)
+        return text_of(value)
     except ValueError as error:
         raise DataError(f"{where}: the field {name!r}: {error}", ROW_HINT) from None
-    if text is None:
-        raise DataError(
-            f"{where}: the field {name!r} is {_shown(value)}, not text", "put it in quotes"
-        )
-    return text
 
 
 def _shown(value: Any) -> str:

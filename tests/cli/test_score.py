@@ -76,7 +76,9 @@ def test_the_figures(file):
         "extraction_failures",
         "by_kind",
         "unreadable_targets",
+        "groups",
     ]
+    assert found["groups"] == []
     assert (found["rule"], found["accuracy"], found["n"]) == ("opro", 0.5, 4)
     # Wilson's interval of 2 in 4.
     assert found["interval"] == pytest.approx([0.15004, 0.84996], abs=1e-5)
@@ -185,7 +187,6 @@ def test_blank_lines_bom_and_lone_surrogates(tmp_path):
         (b'{"answer": "a"}', "no field 'target'"),
         (b'{"target": "a"}', "no field 'answer'"),
         (b'{"target": null, "answer": "a"}', "the field 'target' is null, not text"),
-        (b'{"target": "a", "answer": null}', "the field 'answer' is null, not text"),
         (b'{"target": "a", "answer": "a", "kind": 1}', "the field 'kind' is 1, not text"),
         (
             b'{"target": "a", "answer": "a", "prompt": ["x"]}',
@@ -269,9 +270,174 @@ def test_samples_of_the_harness_are_scored(tmp_path):
         ("6", "The answer is 5.", "Q: 2 + 3?\nA:"),
     ]
     assert score_file(file, "number")["accuracy"] == 0.5
-    multiple_choice = {**sample, "resps": [[[-1.5, False]], [[-0.5, True]]]}
-    with pytest.raises(DataError, match=r"resps holds no text but -1\.5; samples of log-prob"):
-        score_file(written(tmp_path / "mc.jsonl", multiple_choice), "number")
+
+
+@pytest.mark.parametrize(
+    ("resps", "arguments"),
+    [
+        # As the harness holds them, and as it writes them to a file: everything a text.
+        ([[[-1.5, False]], [[-0.5, True]]], {"gen_args_0": {"arg_0": "Q", "arg_1": " a"}}),
+        ([[["-1.5", "False"]], [["-0.5", "True"]]], {"gen_args_0": {"arg_0": "Q", "arg_1": " a"}}),
+        ([["-1.5", "False"]], [["Q", " a"]]),
+        ([["-123.4"]], {"gen_args_0": {"arg_0": "a whole text"}}),
+        ([[-123.4]], None),
+    ],
+)
+def test_log_probabilities_are_no_answers(tmp_path, resps, arguments):
+    sample = {"doc": {}, "target": "0", "arguments": arguments, "resps": resps}
+    message = r"a\.jsonl:1: a sample of a task that compares log-probabilities \(multiple_choice\)"
+    with pytest.raises(DataError, match=message) as caught:
+        score_file(written(tmp_path / "a.jsonl", sample), "number")
+    assert "acc in the harness's own results" in (caught.value.hint or "")
+
+
+def test_of_several_targets_of_a_sample_any_is_right(tmp_path):
+    sample = {"doc": {}, "arguments": [["Q", {"until": []}]], "resps": [["Lutetia"]]}
+    rows = [{**sample, "target": target} for target in ("['Paris', 'Lutetia']", ["Rome", "Roma"])]
+    rows += [{**sample, "target": "[Paris]"}]
+    found = score_file(written(tmp_path / "a.jsonl", *rows), "exact", tmp_path / "out.jsonl")
+    assert [row["correct"] for row in read(tmp_path / "out.jsonl")] == [1.0, 0.0, 0.0]
+    assert found["n"] == 3
+
+
+@pytest.mark.parametrize("rule", ["number", "exact", "auto"])
+def test_an_answer_that_was_not_given_is_unread_and_named(tmp_path, rule):
+    rows = [{"target": "5", "answer": answer} for answer in ("5", None, "5", None)]
+    file = written(tmp_path / "a.jsonl", *rows)
+    found = score_file(file, rule, tmp_path / "out.jsonl")
+    assert (found["accuracy"], found["extraction_failures"], found["not_given"]) == (0.5, 2, 2)
+    assert found["not_given_rows"] == [f"{file}:2", f"{file}:4"]
+    assert "truncated" not in found
+    assert [row["parsed"] for row in read(tmp_path / "out.jsonl")] == ["5", None, "5", None]
+    lines = run(file, "--rule", rule).stdout.splitlines()
+    assert lines[0].endswith("2 extraction failures, 2 of them not given")
+    assert (
+        lines[1] == f"Answers that were not given (null) count as unread, first {file}:2, {file}:4"
+    )
+
+
+@pytest.mark.parametrize("resps", [[[None]], [[]], []])
+def test_a_sample_without_a_response_is_an_answer_not_given(tmp_path, resps):
+    sample = {"doc": {}, "target": "5", "arguments": [["Q", {"until": []}]], "resps": resps}
+    found = score_file(written(tmp_path / "a.jsonl", sample), "number")
+    assert (found["not_given"], found["accuracy"]) == (1, 0.0)
+
+
+def test_a_table_s_missing_answer_is_not_given(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [{"target": "5", "answer": "5"}, {"target": "5", "answer": None}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert score_file(tmp_path / "a.parquet", "number")["not_given"] == 1
+    (tmp_path / "nan.jsonl").write_text('{"target": "5", "answer": NaN}')
+    assert score_file(tmp_path / "nan.jsonl", "number")["not_given"] == 1
+
+
+def sample(name: str, filtered: str, right: float, answer: str = "The answer is 5.") -> dict:
+    return {
+        "doc": {},
+        "target": "5",
+        "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": {"until": []}}},
+        "resps": [[answer]],
+        "filtered_resps": [filtered],
+        "filter": name,
+        "metrics": ["exact_match"],
+        "exact_match": right,
+    }
+
+
+def test_filters_of_the_harness_have_a_figure_each(tmp_path):
+    rows = [sample("strict-match", "[invalid]", 0.0), sample("strict-match", "5", 1.0)]
+    rows += [sample("flexible-extract", "5", 1.0), sample("flexible-extract", "6", 0.0, "6")]
+    file = written(tmp_path / "samples.jsonl", *rows)
+    found = score_file(file, "number", tmp_path / "out.jsonl")
+    assert (found["accuracy"], found["interval"], found["n"]) == (None, None, 4)
+    strict, flexible = found["groups"]
+    assert strict["group"] == {"filter": "strict-match"}
+    assert (strict["accuracy"], strict["n"], strict["recorded"]) == (1.0, 2, {"exact_match": 0.5})
+    assert (flexible["accuracy"], flexible["n"]) == (0.5, 2)
+    assert [row["correct"] for row in read(tmp_path / "out.jsonl")] == [1.0, 1.0, 1.0, 0.0]
+    lines = run(file, "--rule", "number").stdout.splitlines()
+    assert lines[0] == "4 answers in 2 groups by filter:"
+    assert lines[1].startswith("  filter strict-match: rule number: 100.0 % of 2 answers are right")
+    assert lines[2] == "    recorded by lm-eval: exact_match 0.5"
+
+
+EVALUATED = {"instruction": "Answer.", "input": "so?", "target": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "by", "groups"),
+    [
+        # What evaluate writes: prompts are counted.
+        ([{**EVALUATED, "prompt": n} for n in (1, 2, 1)], None, [{"prompt": "1"}, {"prompt": "2"}]),
+        # A prompt that is text is the question, unless there is an input beside it.
+        ([{"target": "yes", "prompt": "so?"}, {"target": "yes", "prompt": "no?"}], None, []),
+        (
+            [{"target": "yes", "prompt": p, "input": "so?"} for p in ("a", "b")],
+            None,
+            [{"prompt": "a"}, {"prompt": "b"}],
+        ),
+        # One value divides nothing; several columns divide together.
+        ([{"target": "yes", "task": "t", "model": "m"}] * 2, None, []),
+        (
+            [{"target": "yes", "task": t, "model": m} for t in "ab" for m in "mn"],
+            None,
+            [{"task": t, "model": m} for t in "ab" for m in "mn"],
+        ),
+        # More than ten values with fewer than two rows each are ids.
+        ([{"target": "yes", "task": f"t{n}"} for n in range(11)], None, []),
+        (
+            [{"target": "yes", "task": f"t{n}"} for n in range(10)],
+            None,
+            [{"task": f"t{n}"} for n in range(10)],
+        ),
+        (
+            [{"target": "yes", "task": f"t{n}"} for n in range(11)] * 2,
+            None,
+            [{"task": f"t{n}"} for n in range(11)],
+        ),
+        # A row without the value is a group of its own.
+        (
+            [{"target": "yes", "model": "m"}, {"target": "yes"}],
+            None,
+            [{"model": "m"}, {"model": None}],
+        ),
+        ([{"target": "yes", "my column": n, "task": n} for n in (1, 2)], ["none"], []),
+        (
+            [{"target": "yes", "my column": n, "task": 1 - n} for n in (0, 1)],
+            ["my column"],
+            [{"my column": "0"}, {"my column": "1"}],
+        ),
+    ],
+)
+def test_what_divides_a_file(tmp_path, rows, by, groups):
+    file = written(tmp_path / "a.jsonl", *({**row, "answer": "yes"} for row in rows))
+    found = score_file(file, "exact", by=by)
+    assert [group["group"] for group in found["groups"]] == groups
+    assert found["accuracy"] == (None if groups else 1.0)
+    assert found["n"] == len(rows)
+
+
+def test_each_task_of_a_file_has_the_rule_of_its_own_targets(tmp_path):
+    rows = [{"task": "sums", "target": str(n), "answer": f"it is {n}."} for n in range(40)]
+    rows += [{"task": "moods", "target": t, "answer": f"{t}!"} for t in ("good", "bad") * 20]
+    file = written(tmp_path / "a.jsonl", *rows)
+    found = score_file(file)
+    assert found["rule"] is None
+    assert [(part["rule"], part["accuracy"]) for part in found["groups"]] == [
+        ("number", 1.0),
+        ("labels", 1.0),
+    ]
+    kinds = score_file(file, "opro")
+    assert [list(part["by_kind"]) for part in kinds["groups"]] == [["number"], ["text"]]
+
+
+def test_a_column_that_no_row_has_divides_nothing(tmp_path):
+    file = written(tmp_path / "a.jsonl", {"target": "yes", "answer": "yes"})
+    with pytest.raises(UsageError, match="--by: no row has a column 'colour'"):
+        score_file(file, "exact", by=["colour"])
 
 
 def test_what_evaluate_writes_is_scored(tmp_path):
