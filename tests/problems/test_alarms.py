@@ -71,6 +71,19 @@ def test_more_than_half_cut_is_an_alarm_though_some_are_read():
     assert "(read: 'spam'; target 'ham')" in alarm.examples[0]
 
 
+def test_thoughts_that_did_not_end_are_told_the_setting_that_gives_them_tokens():
+    (alarm,) = batch([*["<think>"] * 5, "and so", *RIGHT[6:]], cut=range(6)).alarms()
+    assert (alarm.kind, alarm.text) == (
+        "cut",
+        "5 of the first 10 answers are thoughts that did not end within their tokens; nothing is "
+        "read in them.",
+    )
+    assert alarm.advice.startswith("Raise scorer.thinking_tokens") and "now 32" in alarm.advice
+    # Where most were cut in the answer itself, the answer needs the tokens.
+    (alarm,) = batch([*["<think>"] * 2, *["and so"] * 4, *RIGHT[6:]], cut=range(6)).alarms()
+    assert alarm.advice.startswith("Raise scorer.max_tokens (now 32)")
+
+
 def test_one_answer_to_all_rows_is_an_alarm():
     (alarm,) = batch(["Spam.", "It is spam", *["spam"] * 8]).alarms()
     assert (alarm.kind, alarm.text) == (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from opro_local.scoring.reading.thoughts import UNFINISHED
 from opro_local.types import Completion, Example
 
 # The share of answers above which they are alarming, and the fewest answers that say so.
@@ -94,6 +95,9 @@ class FirstBatch:
         return self._equal()
 
     def _cut(self, cut: np.ndarray) -> Alarm:
+        thoughts = sum(answer.text == UNFINISHED for answer in self.answers)
+        if 2 * thoughts > cut.sum():
+            return self._unfinished(thoughts, cut)
         unread = int((cut & self.failed).sum())
         text = (
             f"{cut.sum()} of the first {len(cut)} answers were cut at {self.max_tokens} tokens, "
@@ -103,6 +107,17 @@ class FirstBatch:
         if self.rule in CONSTRAINED_RULES:
             advice += f", or {CONSTRAIN}"
         return Alarm("cut", text, self._examples(np.flatnonzero(cut)), f"{advice}.")
+
+    def _unfinished(self, thoughts: int, cut: np.ndarray) -> Alarm:
+        text = (
+            f"{thoughts} of the first {len(cut)} answers are thoughts that did not end within "
+            "their tokens; nothing is read in them."
+        )
+        advice = (
+            "Raise scorer.thinking_tokens, which are for the thought (scorer.max_tokens, now "
+            f"{self.max_tokens}, are for the answer after it), or ask for short thoughts."
+        )
+        return Alarm("cut", text, self._examples(np.flatnonzero(cut)), advice)
 
     def _unread(self) -> Alarm:
         text = (

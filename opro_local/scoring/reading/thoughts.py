@@ -13,6 +13,7 @@ its neighbours).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -22,16 +23,38 @@ PLAIN = Thinking()
 # A thought that did not end, as every reader reads it: what stands in place of such a reply.
 UNFINISHED = "<think>"
 
-# Marks of the form <name> and </name>: DeepSeek-R1, Qwen3, QwQ and most others; EXAONE; Seed-OSS;
-# LongCat; and what prompts ask for.
-_TAGS = r"""(?:
-    (?: seed: | longcat_ )? think (?: ing )?
-  | thoughts? | thought_process | thinking_process | reasoning | reflection
-  | scratchpad | inner_monologue
+# The names of marks such as <name> and </name>: DeepSeek-R1, Qwen3, QwQ and most others; EXAONE;
+# Seed-OSS; LongCat; and what prompts ask for.
+_THINKING = r"""(?:
+    (?: seed: | longcat_ )? think (?: ing )? | think (?: ing )? [_-]? aloud
+  | thoughts? | (?: thought | thinking | reasoning ) [_-]? (?: process | steps? | trace )
+  | inner [_-]? (?: monologue | thoughts? ) | internal [_-]? (?: monologue | thoughts? | reasoning )
 )"""
+_WORKING = r"""(?:
+    reason (?: ing | s )? | reflect (?: ion | ions | ing )? | self [_-]? reflection
+  | analysis | analy [sz] (?: e | ing ) | cot | chain [_-]? of [_-]? thoughts?
+  | step [_-]? by [_-]? step
+  | scratch (?: [_-]? pad )? | monologue | deliberat (?: e | ion | ing ) | ponder (?: ing )?
+  | brainstorm (?: ing )? | contemplat (?: e | ion | ing ) | meditat (?: e | ion | ing )
+  | rationale | working | workings | plan (?: ning )? | consider (?: ation | ations | ing )
+  | introspection | self [_-]? critique | critique
+)"""
+# How such a mark is written: <think>, <|think|>, < think type="x" >, <|begin_of_think|>, [THINK].
+_OPENING = rf"""
+    <\|? [ ]? (?: (?: start | begin ) (?: [_-] of )? [_-] )?
+    (?: {_THINKING} | (?P<worked> {_WORKING} ) )
+    (?: \s [^<>]{{0,200}} )? \s{{0,4}} \|?>
+  | \[ (?: {_THINKING} | (?P<listed> {_WORKING} ) ) \]
+  | <\|im_start\|> [ ]? (?: {_THINKING} | {_WORKING} ) \b
+"""
+_CLOSING = rf"""
+    <\|? [ ]? (?: / [ ]? | end (?: [_-] of )? [_-] )
+    (?: {_THINKING} | {_WORKING} ) \s{{0,4}} \|?>
+  | \[/ (?: {_THINKING} | {_WORKING} ) \]
+  | (?: <\|im_end\|> \s* )? <\|im_start\|> [ ]? (?: answer | assistant | final ) \b
+"""
 # Marks of other forms, opening and closing.
 _PAIRS = (
-    ("[THINK]", "[/THINK]"),  # Magistral
     ("◁think▷", "◁/think▷"),  # Kimi
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThinker, Sky-T1
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
@@ -41,7 +64,7 @@ _PAIRS = (
     ("Thinking...\n", "...done thinking."),  # Ollama's command line
 )
 # A text with none of these holds no mark of ours. Plain text is found faster than an expression.
-_SIGNS = ("<", "[THINK]", "[/THINK]", "◁", "assistantfinal", "...done thinking.", "Thinking...")
+_SIGNS = ("<", "[", "◁", "assistantfinal", "...done thinking.", "Thinking...")
 # What a thinking model may put around what it says: the whole of it, or up to the end.
 ENCLOSED = re.compile(
     r"""
@@ -94,8 +117,14 @@ def spoken(reply: str, thinking: Thinking = PLAIN) -> str | None:
     marks = list(_marks(thinking.marks).finditer(reply))
     if not marks:
         return None if thinking.opened else reply
-    last = marks[-1]
-    return None if last["opening"] else _enclosed(reply[last.end() :])
+    if _open_marks(reply, marks):
+        return None
+    rest = reply[marks[-1].end() :]
+    first = marks[0]
+    if not rest.strip() and (first["worked"] or first["listed"]):
+        # "positive <reason>it praises the food</reason>" gives its reason after the answer.
+        return reply[: first.start()]
+    return _enclosed(rest)
 
 
 def without_thoughts(completion: Completion, thinking: Thinking = PLAIN) -> Completion:
@@ -118,6 +147,22 @@ def _may_think(reply: str) -> bool:
             return True
     start = reply[:20].lstrip()
     return start.startswith(("analysis", "final"))
+
+
+def _open_marks(reply: str, marks: Sequence[re.Match[str]]) -> int:
+    """How many thoughts are open at the end of a reply: one within another closes by itself.
+
+    A mark that repeats the one right before it, as the template and then the model write it, is
+    the same one.
+    """
+    depth, end = 0, -1
+    for mark in marks:
+        if mark["closing"]:
+            depth = max(0, depth - 1)
+        elif not (depth and end >= 0 and not reply[end : mark.start()].strip()):
+            depth += 1
+        end = mark.end() if mark["opening"] else -1
+    return depth
 
 
 def _last_channel(reply: str) -> str | None:
@@ -144,6 +189,6 @@ def _marks(own: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     opening = "|".join(re.escape(first) for first, _ in pairs)
     closing = "|".join(re.escape(last) for _, last in pairs)
     return re.compile(
-        rf"(?P<opening><(?x:{_TAGS})>|{opening})|(?P<closing></(?x:{_TAGS})>|{closing})",
+        rf"(?P<opening>(?x:{_OPENING})|{opening})|(?P<closing>(?x:{_CLOSING})|{closing})",
         re.IGNORECASE,
     )
