@@ -31,9 +31,30 @@ TABLE = ROOT / "tests" / "scoring" / "answers.jsonl"
 RIGHT, UNREAD, WRONG, LUCKY = "right", "unread", "wrong", "scored as right"
 
 
+SETS = TABLE.with_name("sets.jsonl")
+SET_LABELS = ("anger", "joy", "fear", "sadness", "not_safe")
+
+
 def rows() -> list[dict[str, Any]]:
-    """The table."""
-    return [json.loads(line) for line in TABLE.read_text("utf-8").splitlines() if line.strip()]
+    """The table, and that of sets of labels."""
+    return [*_lines(TABLE), *map(_set_row, _lines(SETS))]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _set_row(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of sets.jsonl as a row: one that says nothing is scored against "joy"."""
+    says = "nothing" if line["says"] is None else "target"
+    return {
+        "kind": "sets: " + ("left open" if says == "nothing" else "given or absent"),
+        "rule": "labels_set",
+        "labels": SET_LABELS,
+        "target": line["says"] or "joy",
+        "answer": line["answer"],
+        "says": says,
+    }
 
 
 def earned(row: dict[str, Any]) -> float:

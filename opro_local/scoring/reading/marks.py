@@ -66,6 +66,7 @@ BLANK = " \t\r*_$:：#>\"'`"
 NEXT_EXAMPLE = re.compile(
     r"\n\s{0,9}[*#]{0,3}(?:Q|Question|Input|Frage|问题|質問)[ ]?\d{0,3}[*]{0,2}[ ]?[:：]"
 )
+STRUCK = re.compile(r"~~(?=\S)[^~\n]{1,400}~~")
 # What may stand between two boxes that are one answer: "\boxed{3} or \boxed{4}".
 BOXES_JOINED = re.compile(
     r"""
@@ -133,7 +134,11 @@ def read_marked(answer: str, read: Callable[[Mark], T | None]) -> T | None:
 
 
 def first_turn(answer: str) -> str:
-    """The answer without the next question that a base model goes on with."""
+    """The answer without the next question that a base model goes on with, and without what it
+    struck out: "~~B~~ C".
+    """
+    if "~~" in answer:
+        answer = STRUCK.sub(" ", answer)
     following = NEXT_EXAMPLE.search(answer, len(answer) - len(answer.lstrip()))
     return answer[: following.start()] if following else answer
 

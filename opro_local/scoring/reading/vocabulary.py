@@ -145,7 +145,7 @@ class Vocabulary:
     def mentions(self, text: str, low: str) -> Iterator[Mention]:
         """Every place where a shaped text names a label; `low` is the same text folded."""
         for label, start, end in self.places(low):
-            clear = not label.everyday or _is_clear(text, low, label, start, end)
+            clear = not label.everyday or is_clear(text, low, label, start, end)
             denied = negation.is_denied(low, start, end)
             yield Mention(label.name, start, end, clear, denied, negation.score_sign(low, end))
 
@@ -214,7 +214,7 @@ def _is_everyday(shape: str) -> bool:
     return (len(shape) == 1 and shape.isalnum()) or (len(shape) <= 3 and shape.isupper())
 
 
-def _is_clear(text: str, low: str, label: Label, start: int, end: int) -> bool:
+def is_clear(text: str, low: str, label: Label, start: int, end: int) -> bool:
     """Whether an everyday word at this place is the label."""
     before = low[max(0, start - 30) : start]
     if low[end - 1].isdecimal():
