@@ -22,6 +22,7 @@ from opro_local.cli import (
     cache,
     docs,
     evaluating,
+    export,
     feedback,
     keeping,
     models,
@@ -61,6 +62,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "score": score.score,
     },
     "Production": {
+        "export": export.export,
         "apply": runs.apply,
         "feedback": feedback.app,
     },

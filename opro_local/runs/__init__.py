@@ -2,5 +2,5 @@
 result.
 
 What is asked next is decided in search/; nothing here prints. May import: problems, placement,
-search, engines, scoring, tasks, programs, models, config, stats, types, files, errors.
+exports, search, engines, scoring, tasks, programs, models, config, stats, types, files, errors.
 """

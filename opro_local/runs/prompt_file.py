@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from opro_local.config.search import SeedSettings
 from opro_local.errors import DataError
 from opro_local.files import read_text
+from opro_local.runs.winner_files import WORKED_EXAMPLES
 
 # A run's winner as text: one prompt, however many lines it has.
 WINNER = "best.txt"
@@ -21,7 +22,8 @@ WINNER = "best.txt"
 
 def read_prompts(path: Path) -> list[str | SeedSettings]:
     """Instructions from a file: one a line; where it ends in .json, a list of texts or a run's
-    best.json; the whole text where it is a run's best.txt.
+    best.json; the whole text where it is a run's best.txt. A best.txt that shows worked examples is
+    to be read, and is refused.
 
     Returns:
         entries of `search.seeds`.
@@ -44,6 +46,8 @@ def read_prompts(path: Path) -> list[str | SeedSettings]:
 
 
 def _items(path: Path, text: str) -> list[Any]:
+    if text.startswith(WORKED_EXAMPLES):
+        raise ValueError("it shows worked examples: give best.json of the same run")
     if path.suffix == ".json":
         value = json.loads(text)
         return [value] if isinstance(value, dict) else value

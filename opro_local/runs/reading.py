@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DamageError, StoreError
+from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
 from opro_local.runs.figures import Figures, MetricFigures, SplitResult
@@ -109,7 +110,9 @@ def _described(opened: store.Store) -> RunResult | RunProgress:
     state = opened.get("state") or "new"
     record = opened.get("result")
     if state == "finished" and record:
-        return RunResult.from_json(record)
+        kept = opened.get("prompt")
+        prompt = None if kept is None else WholePrompt.from_json(kept)
+        return replace(RunResult.from_json(record), prompt=prompt, folder=opened.folder)
     is_left = state == "running" and not is_held(opened.folder)
     return _so_far(opened, "interrupted" if is_left else state)
 

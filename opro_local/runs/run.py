@@ -126,7 +126,8 @@ def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
     whole = result_of(store, plan, outcome)
     record = whole.to_json()
     # The store first: files that a crash leaves out are made again by the same call.
-    store.put(state="finished", result=record)
+    prompt = {} if whole.prompt is None else {"prompt": whole.prompt.to_json()}
+    store.put(state="finished", result=record, **prompt)
     files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
     for name, text in files.items():
         write_whole(store.folder / name, text)
@@ -137,7 +138,7 @@ def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
     """The outcome of a run's search, completed with what only its store knows."""
     if isinstance(outcome, SearchOutcome) and not outcome.summary:
         outcome = replace(outcome, summary=result.words(outcome, plan.shares))
-    return RunResult(
+    whole = RunResult(
         name=plan.config.run.name,
         outcome=outcome,
         costs=count_costs(store),
@@ -151,7 +152,9 @@ def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
             *model_notices(plan.config, plan.models),
             *placement_notices(store),
         ),
+        folder=store.folder,
     )
+    return replace(whole, prompt=plan.whole_prompt(whole))
 
 
 def _leave(store: Store, **values: str) -> None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from opro_local.errors import UsageError
+from opro_local.exports import formats
+from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome
@@ -40,6 +44,9 @@ class RunResult(Mapping[str, Any]):
         shares: whether scores are shares of rows; false of objectives on a scale of their own.
         notices: what to know about the run.
         alarms: what was wrong with how answers were asked for or read, by the first of them.
+        prompt: the chosen prompt with all that is needed to ask with it; None where the problem has
+            none. best.json has it, the JSON of a result has not.
+        folder: the run's; None of a result that was read from its JSON alone.
     """
 
     name: str
@@ -50,6 +57,8 @@ class RunResult(Mapping[str, Any]):
     shares: bool
     notices: tuple[str, ...]
     alarms: tuple[Alarm, ...] = ()
+    prompt: WholePrompt | None = None
+    folder: Path | None = None
 
     def __getitem__(self, key: str) -> Any:
         return self.to_json()[key]
@@ -97,6 +106,23 @@ class RunResult(Mapping[str, Any]):
             notices=tuple(record["notices"]),
             alarms=tuple(map(Alarm.from_json, record.get("alarms", ()))),
         )
+
+    def export(self, name: str) -> str:
+        """The chosen prompt in the form of another program, see docs/exports.md.
+
+        Args:
+            name: of a format: one of exports.formats.FORMATS.
+
+        Raises:
+            UsageError: there is no such format, it has no room for this prompt, or there is no
+                prompt to export.
+        """
+        if self.prompt is None:
+            raise UsageError(
+                f"{self.name}: this result has no prompt to export",
+                "name a finished run of a prompt problem",
+            )
+        return formats.export(self.prompt, name)
 
     @property
     def state(self) -> str:

@@ -48,7 +48,7 @@ from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Rejection
 
 # Values of a run that are objects in JSON.
-MAPPINGS = ("config", "identity", "made_by", "result")
+MAPPINGS = ("config", "identity", "made_by", "prompt", "result")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ applying a winner (applying.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
 from opro_local.runs.store import Store, read_store
 from opro_local.runs.store_file import FILE
 
-RESULT = "result.json"
+RESULT, WINNER = "result.json", "best.json"
 KEYS: Mapping[Table, int] = {"solution": 3, "rejection": 1}  # the first columns are a row's place
 
 
@@ -119,9 +119,17 @@ def _attempt(file: Path, check: Callable[[], Any]) -> Iterator[Damage]:
 
 
 def _copies(store: Store) -> Iterator[Damage]:
-    """A result file that says something else than the store."""
-    file, record = store.folder / RESULT, store.get("result")
-    if store.get("state") != "finished" or not record or not file.exists():
+    """Files of a finished run that say something else than the store."""
+    if store.get("state") != "finished":
+        return
+    yield from _copy(store, RESULT, "result")
+    yield from _copy(store, WINNER, "prompt")
+
+
+def _copy(store: Store, name: str, key: str) -> Iterator[Damage]:
+    """A JSON file that says something else than what the store keeps under a key."""
+    file, record = store.folder / name, store.get(key)
+    if not record or not file.exists():
         return
     try:
         said = decode(read_text(file))
@@ -130,7 +138,7 @@ def _copies(store: Store) -> Iterator[Damage]:
         return
     if said != record:
         where = next(differences(record, said), "it has other entries")
-        yield Damage(str(file), f"is not the result in {FILE}: {where}")
+        yield Damage(str(file), f"is not the {key} in {FILE}: {where}")
 
 
 def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
@@ -161,7 +169,15 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
     known = {key: value for key, value in record.items() if key not in skipped}
     for what in differences(result.to_json(), known):
         yield Damage(file, f"the result kept there is not what its completions derive: {what}")
-    for name, text in plan.files(result).items():
+    if store.get("prompt") is None:
+        result = replace(result, prompt=None)  # a build that kept none left other files
+    elif is_this_version(store.get("made_by")):
+        prompt = result.prompt.to_json() if result.prompt else {}
+        for what in differences(prompt, store.get("prompt")):
+            yield Damage(file, f"the prompt kept there is not what its completions derive: {what}")
+    # best.json was compared with what the store keeps.
+    files = {name: text for name, text in plan.files(result).items() if name != WINNER}
+    for name, text in files.items():
         copy = store.folder / name
         if not copy.exists():
             continue

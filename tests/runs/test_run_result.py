@@ -140,7 +140,9 @@ def test_worked_examples_come_with_their_input_and_answer(tables, tmp_path):
     )
     assert is_read_back(tmp_path / "run")
     whole = json.loads((tmp_path / "run" / "best.json").read_text())
-    assert whole == found.best.file_to_json() and whole["text"] == "What is it?"
+    assert whole == found.prompt.to_json() and whole["text"] == "What is it?"
+    assert whole["demonstrations"] == found["best"]["demonstrations"]
+    assert whole["prompt"].replace(whole["input"], "{input}") == found["best"]["prompt"]
     assert list(found.best.stop) == whole["stop"] == found["best"]["stop"]
 
 

@@ -59,5 +59,6 @@ def evaluation_plan(config: Config) -> Plan:
         summarize=lambda trajectory, ended, alpha: evaluation.summarize(
             trajectory, ended, alpha, split, problem.classes
         ),
+        whole_prompt=lambda result: None,
         files=lambda result: {},
     )

@@ -16,6 +16,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from opro_local.config.settings import Config
+from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.models.cards import Card, card_for
 from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs import hosting, result, thinking
@@ -66,6 +67,8 @@ class Plan:
         summarize: makes the outcome of what was driven, with what only the problem knows.
         remarks: lines for the user once it was driven.
         alarms: what is wrong with how answers are asked for or read, once the first are scored.
+        whole_prompt: the chosen prompt with all that is needed to ask with it, of the result; None
+        where there is none.
         files: what is left in the folder beside result.json, by file name, made from the result.
     """
 
@@ -83,6 +86,7 @@ class Plan:
     summarize: Summarize = result.summarize
     remarks: Callable[[], Sequence[str]] = tuple
     alarms: Callable[[], Sequence[Alarm]] = tuple
+    whole_prompt: Callable[[RunResult], WholePrompt | None] = lambda result: None
     files: Callable[[RunResult], Mapping[str, str]] = _best_text
 
 

@@ -27,9 +27,10 @@ from opro_local.programs.identity import code_digest, function_name
 from opro_local.runs import result
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
 from opro_local.runs.plans.starts import check_scale, columns_named, with_first_seed
-from opro_local.runs.run_result import RunResult
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
+from opro_local.runs.winner_files import winner_files
 from opro_local.scoring import choosing
 from opro_local.scoring.auto import codes
 from opro_local.scoring.function import Function, rule_of
@@ -112,7 +113,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
             "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
         )
-    return replace(
+    plan = replace(
         plan,
         identity=_identity(config, task, rule, metric),
         notices=(
@@ -127,7 +128,11 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         summarize=_summarizing(problem),
         remarks=rule.notices,
         alarms=lambda: problem.alarms or (),
-        files=_files,
+        files=winner_files,
+    )
+    card = cards["scorer"]
+    return replace(
+        plan, whole_prompt=lambda result: whole_prompt(plan, problem, task, card, result)
     )
 
 
@@ -229,15 +234,6 @@ def _with_prompt(best: Winner, readable: Mapping[str, Any]) -> Winner:
         prompt=readable.get("prompt"),
         stop=tuple(readable["stop"]),
     )
-
-
-def _files(result: RunResult) -> dict[str, str]:
-    """The best instruction as text; with worked examples also the whole prompt."""
-    files = {"best.txt": result.best.text + "\n"}
-    if result.best.demonstrations:
-        whole = result.best.file_to_json()
-        files["best.json"] = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-    return files
 
 
 def mixed_proposer(

@@ -1,0 +1,36 @@
+"""The verb `export`: a run's prompt in the form that another program takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opro_local.cli.runs import RunArgument
+from opro_local.cli.visible import say
+
+
+def export(
+    run: RunArgument,
+    format_: Annotated[
+        str, typer.Option("--format", help="openai or python; docs/exports.md tells of each.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A file to write; stdout without it.")
+    ] = None,
+) -> None:
+    """The prompt that a finished run chose, as another program takes it.
+
+    Example: opro-local export runs/mails-3f2a91 --format openai --output prompt.json
+    """
+    from opro_local.exports import formats
+    from opro_local.files import place_of, write_whole
+    from opro_local.runs.finished_prompt import finished_prompt
+
+    text = formats.export(finished_prompt(run), format_)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    write_whole(place_of(output), text)
+    say(f"Written: {output}")

@@ -1,0 +1,266 @@
+"""The winner of a run as a prompt with all that is needed to ask with it.
+
+For: what best.json holds, made of a plan and its result. Not for: its JSON and the forms that other
+programs take (exports/), or choosing the winner (search/loop.py).
+
+The template is not written a second time: the problem makes a request for a row whose values are
+markers, as it does for every row. So it can't differ from what the run asked, and that is checked
+on rows of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from opro_local.engines.kinds import reads_folder
+from opro_local.engines.tokenizer import plain_text
+from opro_local.exports.whole_prompt import SecondRound, WholePrompt
+from opro_local.models.cards import Card, chat_template
+from opro_local.problems.prompt import second_round
+from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.run_result import RunResult
+from opro_local.runs.thinking import asked_of
+from opro_local.tasks.task import Task
+from opro_local.types import Batch, Completion, Example, Prompt, Request, Solution
+
+# Rows of each split whose requests are compared with what the template gives.
+COMPARED = 200
+# The digits of a marker: a text that holds them by chance is one in 2**48.
+DIGITS = 12
+SPLITS = ("train", "validation", "test")
+
+
+def whole_prompt(
+    plan: Plan, problem: PromptProblem, task: Task, card: Card, result: RunResult
+) -> WholePrompt:
+    """The prompt that a run chose.
+
+    Args:
+        plan: the run's.
+        problem, task: of the plan.
+        card: of the scorer.
+        result: of the run.
+    """
+    best = result.best
+    solution = Solution(best.text, tuple(shown.id for shown in best.demonstrations))
+    markers = _Markers(problem, task, solution)
+    request = _request(plan, problem, solution, markers.row)
+    second = _second_round(plan, request, markers) if plan.config.task.second_round else None
+    thinker = plan.thinkers.get("scorer")
+    constraint = request.sampling.constraint
+    whole = WholePrompt(
+        text=solution.text,
+        demonstrations=_shown(problem, solution),
+        prompt=request.prompt,
+        input=markers.input,
+        column=task.input_column,
+        columns=markers.used(request.prompt),
+        max_tokens=request.sampling.max_tokens,
+        thinking_tokens=thinker.tokens if thinker and request.prompt.chat else 0,
+        stop=problem.requests(solution, "test", [markers.row])[0].sampling.stop,
+        choices=tuple(constraint.value) if constraint else (),
+        template_args=_template_args(plan),
+        model=_model(plan, card, result),
+        rule=_rule(plan, problem),
+        data=_data(plan, problem, task, result),
+        scores=_scores(result),
+        run=_run(result),
+        second_round=second,
+    )
+    return _checked(whole, plan, problem, solution)
+
+
+class _Markers:
+    """What stands for a row's values: texts that are nowhere in the prompt, the worked examples and
+    the run's rows, and the same whenever they are derived.
+
+    Attributes:
+        input: for what is asked.
+        row: a row whose values are markers.
+    """
+
+    def __init__(self, problem: PromptProblem, task: Task, solution: Solution) -> None:
+        digits = _unused_digits(problem, solution)
+        rows = [row for split in problem.splits for row in problem.rows[split]]
+        self.input = f"<input-{digits}>"
+        self.answer = f"<answer-{digits}>"
+        names = sorted({name for row in rows for name in row.columns})
+        self._columns = {
+            name: f"<column-{number}-{digits}>" for number, name in enumerate(names, 1)
+        }
+        # The column that is asked has two names for one text, unless it was made into another.
+        asked = task.input_column
+        if all(row.columns.get(asked) == row.input for row in rows):
+            self._columns[asked] = self.input
+        self.row = Example("", self._columns, self.input, "", "")
+
+    def used(self, prompt: Prompt) -> dict[str, str]:
+        """The markers of other columns than the one asked that a prompt shows, by column."""
+        text = "\0".join(_texts(prompt))
+        others = {name: mark for name, mark in self._columns.items() if mark != self.input}
+        return {name: mark for name, mark in others.items() if mark in text}
+
+
+def _unused_digits(problem: PromptProblem, solution: Solution) -> str:
+    """The first digits derived of the solution that no text of the run holds."""
+    texts = [solution.text, problem.layout.template or ""]
+    texts += [answer for _, answer in problem.demonstrations.worked(solution.demonstrations)]
+    for split in problem.splits:
+        for row in problem.rows[split]:
+            texts += (row.input, *row.columns.values())
+    for attempt in count():
+        seed = f"{solution.key} {attempt}".encode()
+        digits = hashlib.sha256(seed).hexdigest()[:DIGITS]
+        if not any(digits in text for text in texts):
+            break
+    return digits
+
+
+def _texts(prompt: Prompt) -> Iterable[str]:
+    turns = [text for turn in prompt.turns for text in turn]
+    return (prompt.text, prompt.system or "", prompt.prefill, *turns)
+
+
+def _request(plan: Plan, problem: PromptProblem, solution: Solution, row: Example) -> Request:
+    """What the scorer is asked for a row."""
+    return _as_asked(plan, problem.requests(solution, "test", [row]))[0]
+
+
+def _as_asked(plan: Plan, requests: Sequence[Request]) -> list[Request]:
+    """Requests of the problem as the engine is given them, each text in one piece."""
+    batch = asked_of(Batch("", "scorer", requests), plan.thinkers)
+    has_template = _has_template(plan)
+    return [
+        replace(request, prompt=_in_one_piece(request.prompt, has_template))
+        for request in batch.requests
+    ]
+
+
+def _in_one_piece(prompt: Prompt, has_template: bool) -> Prompt:
+    """A prompt of which a text is made, system message and all, as that text: one that is no chat,
+    or a chat for a model that has no chat template.
+    """
+    if not prompt.chat:
+        text = plain_text(replace(prompt, prefill=""))
+        return Prompt(text, prefill=prompt.prefill, chat=False)
+    return prompt if has_template else Prompt(plain_text(prompt), chat=False)
+
+
+def _has_template(plan: Plan) -> bool:
+    """Whether the scorer's model has a chat template, as far as its folder tells."""
+    hosting = plan.models["scorer"]
+    folder = Path(hosting.settings.model)
+    # A GGUF file has its template in itself.
+    if not reads_folder(hosting.engine) or not folder.is_dir() or any(folder.glob("*.gguf")):
+        return True
+    return bool(chat_template(folder))
+
+
+def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:
+    """What is asked after the first answer, for whose text a marker stands."""
+    answered = Completion(markers.answer, "stop", 0, 0, 0)
+    again = second_round.asked_again(first.prompt, answered)
+    (request,) = _as_asked(plan, [Request(again, second_round.SAMPLING)])
+    return SecondRound(request.prompt, markers.answer, request.sampling.max_tokens)
+
+
+def _shown(problem: PromptProblem, solution: Solution) -> tuple[Mapping[str, str], ...]:
+    worked = problem.demonstrations.worked(solution.demonstrations)
+    return tuple({"id": row.id, "input": row.input, "answer": answer} for row, answer in worked)
+
+
+def _template_args(plan: Plan) -> dict[str, Any]:
+    return dict(plan.models["scorer"].settings.template_args)
+
+
+def _model(plan: Plan, card: Card, result: RunResult) -> dict[str, Any]:
+    """What is known of the model that was asked; no path of this machine."""
+    fingerprint = dict((result.engine or {}).get("scorer", {}))
+    settings, adapter = plan.config.scorer, plan.models["scorer"].adapter
+    return {
+        "name": card.name or Path(settings.model).name or fingerprint.get("engine", ""),
+        "repository": card.repository,
+        "license": card.license,
+        "digest": fingerprint.pop("model", ""),
+        "adapter": Path(adapter).name,
+        "context": settings.max_model_len,
+        "engine": fingerprint,
+    }
+
+
+def _rule(plan: Plan, problem: PromptProblem) -> dict[str, Any]:
+    """How answers are read and scored."""
+    task, labels = plan.config.task, list(plan.config.task.labels or problem.labels)
+    named = {"pattern": task.pattern, "kind": task.kind, "marks": list(task.marks)}
+    further: dict[str, Any] = {"absolute": task.absolute, "relative": task.relative}
+    if plan.rule == "judge":
+        further["rubric"] = plan.config.judge.rubric
+        further["scale"] = plan.config.judge.scale
+    given = {name: value for name, value in (named | further).items() if value not in (None, [])}
+    return {"name": plan.rule, "labels": labels, "metric": task.metric, **given}
+
+
+def _data(plan: Plan, problem: PromptProblem, task: Task, result: RunResult) -> dict[str, Any]:
+    """What the prompt was found with; files by their names alone."""
+    settings = plan.config.task
+    paths = (settings.data, settings.train, settings.validation, settings.test)
+    said = result.search.description if result.search else None
+    return {
+        "task": task.name,
+        "description": settings.description or said or "",
+        "files": [Path(path).name for path in paths if path],
+        "input": task.input_column,
+        "target": task.target_column,
+        "rows": {split: len(problem.rows[split]) for split in problem.splits},
+        "digest": plan.identity.get("data", ""),
+    }
+
+
+def _scores(result: RunResult) -> dict[str, Any]:
+    """Baseline and best by split, without the counts by class, which result.json has."""
+    scores: dict[str, Any] = {}
+    record = result.to_json()
+    for split in SPLITS:
+        sides = record.get(split) or {}
+        scores[split] = {name: _without_classes(value) for name, value in sides.items()}
+    return {split: sides for split, sides in scores.items() if sides}
+
+
+def _without_classes(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: figure for name, figure in value.items() if name != "classes"}
+
+
+def _run(result: RunResult) -> dict[str, Any]:
+    alpha = result.search.alpha if result.search else None
+    return {
+        "name": result.name,
+        "digest": result.digest,
+        "verdict": result.verdict,
+        "step": result.best.step,
+        "alpha": alpha,
+        "baseline": result.baseline,
+    }
+
+
+def _checked(
+    whole: WholePrompt, plan: Plan, problem: PromptProblem, solution: Solution
+) -> WholePrompt:
+    """The prompt with how many rows' requests it gives, of those compared."""
+    shown = {row["input"] for row in whole.demonstrations}
+    rows = equal = 0
+    for split in problem.splits:
+        # A row among the worked examples is asked without its own answer.
+        own = [row for row in problem.rows[split] if row.input not in shown][:COMPARED]
+        asked = _as_asked(plan, problem.requests(solution, split, own)) if own else []
+        made = [whole.filled(row.input, row.columns) for row in own]
+        rows += len(own)
+        equal += sum(one == request.prompt for one, request in zip(made, asked, strict=True))
+    return replace(whole, checked={"rows": rows, "equal": equal})
