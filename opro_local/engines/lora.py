@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
-from opro_local.models import offline
+from opro_local.models import completeness, offline
+from opro_local.models.footprint import header_bytes
 from opro_local.models.trust import read_json
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
@@ -24,7 +25,7 @@ def rank(folder: Path) -> int:
     """The rank of the adapter in a folder.
 
     Raises:
-        ModelError: it is no LoRA adapter with weights, or its rank is above what vLLM takes.
+        ModelError: it is no LoRA adapter with whole weights, or one that vLLM does not serve.
     """
     hint = "give a folder as PEFT writes it: adapter_config.json and adapter_model.safetensors"
     try:
@@ -38,11 +39,38 @@ def rank(folder: Path) -> int:
         ) from None
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise ModelError(f"{folder}: a LoRA adapter without weights", hint)
+    completeness.refuse_pointers(sorted(folder.iterdir()))
+    if (folder / WEIGHTS[0]).is_file():
+        header_bytes(folder / WEIGHTS[0])
     if largest > RANKS[-1]:
         raise ModelError(
             f"{folder}: a LoRA adapter of rank {largest}", f"vLLM takes ranks up to {RANKS[-1]}"
         )
+    what = _unserved(config)
+    if what:
+        raise ModelError(
+            f"{folder}: an adapter with {what}, which vLLM does not serve",
+            "merge it into its base model (PEFT's merge_and_unload), and name the merged folder",
+        )
     return largest
+
+
+def _unserved(config: Mapping[str, Any]) -> str:
+    """What an adapter has that vLLM refuses when the first request comes (its
+    lora/peft_helper.py); empty if nothing.
+    """
+    kind = config.get("peft_type") or "LORA"
+    if kind != "LORA":
+        return f"peft_type {kind!r}"
+    if config.get("use_dora"):
+        return "DoRA (use_dora)"
+    modules = config.get("modules_to_save")
+    if modules:
+        return f"modules_to_save {modules!r}"
+    bias = config.get("bias") or "none"
+    if bias != "none" or config.get("lora_bias"):
+        return "trained biases (bias, lora_bias)"
+    return ""
 
 
 def arguments(adapters: Sequence[str]) -> dict[str, Any]:

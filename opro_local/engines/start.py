@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opro_local.engines.kinds import AUTO, missing_packages, resolve_kind
+from opro_local.engines.kinds import AUTO, ENGINES, missing_packages, resolve_kind
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Engine
+
+DEVICES = Path("/dev")
+NOT_INSTEAD = "or take the slower engine, for the whole run, with --engine transformers"
 
 if TYPE_CHECKING:
     from opro_local.engines.worker import WorkerEngine
@@ -27,8 +31,8 @@ def start_engine(
 
     Args:
         settings: what to host; its kind is replaced by the one that `choice` comes to.
-        choice: an engine's name, or "auto": vLLM, and transformers if vLLM is missing or does not
-            start.
+        choice: an engine's name, or "auto": vLLM, and transformers if vLLM is missing, or, on a
+            machine without a GPU for it, does not start.
         log: file for the worker's output; further workers write to files numbered from 2.
         own: the GPUs it may use, as places in CUDA_VISIBLE_DEVICES; all if none is named.
 
@@ -59,6 +63,24 @@ def start_engine(
             worker.close()
         raise
     return DataParallelEngine(workers), notice
+
+
+def hosts_on_gpu(kind: str) -> bool:
+    """Whether an engine of this kind, as it is installed here, is built for CUDA and has a GPU.
+
+    vLLM's CPU build is a package of another name, or says so in its version.
+    """
+    from opro_local.engines.gpus import gpus, visible_devices
+
+    try:
+        if any("cpu" in metadata.version(package) for package in ENGINES[kind].packages):
+            return False
+    except metadata.PackageNotFoundError:
+        return False
+    if (visible_devices() or ["all"])[0] in ("", "-1"):
+        return False
+    # Where nvidia-smi is missing, the driver's devices tell.
+    return bool(gpus()) or any(DEVICES.glob("nvidia[0-9]*"))
 
 
 def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | None]:
@@ -107,11 +129,15 @@ def _start_one(
         # Adapters are vLLM's only.
         if not may_fall_back or settings.adapters or missing_packages(fallback):
             raise
+        # On a GPU the run would be bound to the slow engine for as long as it lasts.
+        if hosts_on_gpu(kind):
+            why = "; ".join(filter(None, (error.hint, NOT_INSTEAD)))
+            raise type(error)(error.message, why) from error
         first = error
     # vLLM's own constructor arguments mean nothing to transformers.
     instead = replace(settings, kind=fallback, engine_args={})
     why = "; ".join(filter(None, (first.message.splitlines()[0], first.hint)))
-    notice = f"vLLM did not start ({why}); using transformers, which is slower"
+    notice = f"WARNING: vLLM did not start ({why}); using transformers, which is slower"
     try:
         return WorkerEngine(instead, log, devices), notice
     except (EngineError, ModelError) as second:

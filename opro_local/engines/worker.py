@@ -280,6 +280,9 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
         env["CUDA_VISIBLE_DEVICES"] = devices
     env.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     env.setdefault("VLLM_PLUGINS", "")  # third-party plugins run at import; none is needed
+    # vLLM's own default compiles a sampler with nvcc at the start, which a machine with a driver
+    # alone has not (vLLM's issue 49497). Greedy and seeded requests never use it.
+    env.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     if _is_one_process(settings):
         # vLLM's core then runs inside the child: its start is four times faster, its schedule
         # repeats, and no process of its own can outlive a kill.

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from opro_local.errors import ModelError
-from opro_local.models.trust import PICKLED
+from opro_local.models.completeness import whole
 
 SWITCHES = {
     "HF_HUB_OFFLINE": "1",
@@ -75,7 +75,7 @@ def find_model(reference: str) -> Path:
 
     Raises:
         ModelError: it is nowhere on disk (says where it was looked for and how to bring it there),
-            or the folder lacks its config or weights.
+            or the folder is no whole model (completeness.py).
     """
     if not reference:
         raise ModelError(
@@ -85,13 +85,14 @@ def find_model(reference: str) -> Path:
     # A dict keeps the order and drops a place that comes twice.
     places = list(dict.fromkeys(_places(reference)))
     for place in places:
-        if place.is_dir():
-            return _complete(place.resolve())
+        if place.is_dir() or (is_path(reference) and place.is_file()):
+            return whole(place.resolve())
     looked_in = places
     if not is_path(reference):
-        for place in _hub_snapshots(reference):
-            return _complete(place)
-        looked_in = [*places, _hub_cache()]
+        snapshot = _hub_snapshot(reference)
+        if snapshot:
+            return snapshot
+        looked_in = [*places, hub_cache()]
     raise ModelError(
         f"model {reference!r} is not on disk; looked in {', '.join(map(str, looked_in))}",
         _how_to_get(reference),
@@ -178,31 +179,45 @@ def _pieces(file: int, size: int) -> list[tuple[int, int]]:
     ]
 
 
-def _complete(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder}: not a model folder, config.json is missing",
-            "give the folder with config.json",
-        )
-    if not any(file for pattern in (*WEIGHTS, *PICKLED) for file in folder.glob(pattern)):
-        raise ModelError(
-            f"{folder}: no weights in it (*.safetensors)", "copy or download the model again"
-        )
-    return folder
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps downloads.
+
+    By the rules of its own constants.py, which a test holds: the package comes with an engine, and
+    may not be installed where a run is planned.
+    """
+    cache = os.getenv("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    home = _expanded(os.getenv("HF_HOME", os.path.join(cache, "huggingface")))
+    older = os.getenv("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
+    return Path(_expanded(os.getenv("HF_HUB_CACHE", older)))
 
 
-def _hub_cache() -> Path:
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+def _expanded(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))
 
 
-def _hub_snapshots(reference: str) -> list[Path]:
-    repository = _hub_cache() / f"models--{reference.replace('/', '--')}"
+def _hub_snapshot(reference: str) -> Path | None:
+    """The snapshot of a repository in the hub's cache: the one that `main` is, or, where that is
+    not complete, the newest that is; None where there is none at all.
+
+    Raises:
+        ModelError: none is complete; names what the first lacks.
+    """
+    repository = hub_cache() / f"models--{reference.replace('/', '--')}"
     main = repository / "refs" / "main"
-    if main.is_file():
-        snapshot = repository / "snapshots" / main.read_text().strip()
-        return [snapshot] if snapshot.is_dir() else []
-    return sorted((repository / "snapshots").glob("*"))
+    commit = main.read_text("utf-8", "replace").strip() if main.is_file() else ""
+    there = [place for place in (repository / "snapshots").glob("*") if place.is_dir()]
+    # By time, and by name where that is equal, so that the choice repeats.
+    newest = sorted(there, key=lambda place: (place.stat().st_mtime, place.name), reverse=True)
+    newest.sort(key=lambda place: place.name != commit)
+    first: ModelError | None = None
+    for place in newest:
+        try:
+            return whole(place)
+        except ModelError as error:
+            first = first or error
+    if first:
+        raise first
+    return None
 
 
 def _last_part(reference: str) -> str:

@@ -18,8 +18,9 @@ from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.kinds import AUTO, reads_folder
 from opro_local.engines.settings import EngineSettings
-from opro_local.models import offline, trust
+from opro_local.models import completeness, offline, trust
 from opro_local.models.cards import Card, card_for
+from opro_local.models.footprint import header_bytes
 from opro_local.placement.choose import Placement
 from opro_local.placement.plan import plan_for
 from opro_local.runs.thinking import thinker_of
@@ -67,9 +68,21 @@ def folder_of(settings: ModelSettings) -> Path:
     """The model's folder; an empty path for an engine that reads none.
 
     Raises:
-        ModelError: there is no such model on this machine, or loading it would run code that the
-            settings do not trust.
+        ModelError: there is no such model on this machine, it is not whole, or loading it would
+            run code that the settings do not trust.
         UsageError: so would an argument for the engine.
+    """
+    folder = _trusted_folder(settings)
+    if folder != Path():
+        completeness.check_writer(folder)
+        for file in sorted(folder.glob(completeness.SAFETENSORS)):
+            header_bytes(file)  # names a file that is cut off
+    return folder
+
+
+def _trusted_folder(settings: ModelSettings) -> Path:
+    """The model's folder, looked into for code only: a plan needs no more. Raises as `folder_of`
+    does.
     """
     if not reads_folder(settings.engine):
         return Path()
@@ -208,7 +221,7 @@ def placement_of(config: Config, gpus: Sequence[Gpu], alike: bool = False) -> Pl
         ModelError: a model is not on this machine, or its folder does not tell what it needs.
     """
     roles: tuple[Role, ...] = ("scorer", "optimizer")
-    folders = {role: folder_of(settings_of(config, role)) for role in roles}
+    folders = {role: _trusted_folder(settings_of(config, role)) for role in roles}
     cards = {role: card_for(folder) for role, folder in folders.items()}
     asked = asked_of(hostings(config, cards, folders))
     if alike:

@@ -198,7 +198,7 @@ MODEL = ("--model", "none")
             3,
             "hf download Qwen/Qwen2.5-7B-Instruct --local-dir",
         ),
-        ("good", (*CSV[:4], "--model", "{empty}"), 3, "config.json is missing"),
+        ("good", (*CSV[:4], "--model", "{empty}"), 3, "an empty folder"),
         ("good", (*CSV[:4], "--model", "{hollow}"), 3, "no weights"),
         ("good", (*CSV, *MODEL, "--set", "scorer.script=/nope.py:f"), 3, "nope.py"),
         ("good", (*CSV, *MODEL, "--set", "scorer.max_tokens=9000"), 2, "row too long"),

@@ -7,14 +7,16 @@ import sys
 import textwrap
 import threading
 import time
+from importlib import metadata
 
 import pytest
 from running import gone
 
+from opro_local.engines import start
 from opro_local.engines.kinds import resolve_kind
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
-from opro_local.engines.worker import WorkerEngine
+from opro_local.engines.worker import WorkerEngine, environment
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, Prompt, Request, Sampling
 
@@ -240,7 +242,7 @@ def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
     worker()
     program = textwrap.dedent(f"""
         import sys, threading, time
-        from opro_local.engines.worker import WorkerEngine
+        from opro_local.engines.worker import WorkerEngine, environment
         from opro_local.engines.settings import EngineSettings
         from opro_local.types import *
         def start():
@@ -349,10 +351,68 @@ def test_an_engine_with_adapters_falls_back_on_none(failing):
 def test_the_notice_of_a_fall_back_says_what_would_help(failing):
     failing(FULL)
     assert start_engine(EngineSettings("m", "vllm"), "auto")[1] == (
-        "vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less than "
-        "desired; lower "
-        "gpu_memory); using transformers, which is slower"
+        "WARNING: vLLM did not start (vLLM does not start: Free memory on device cuda:0 is less "
+        "than desired; lower gpu_memory); using transformers, which is slower"
     )
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Makes this a machine with a GPU, or none, and vLLM's package of this version."""
+
+    def make(version, devices, visible=None):
+        def said(package):
+            if version is None:
+                raise metadata.PackageNotFoundError(package)
+            return version
+
+        monkeypatch.setattr(metadata, "version", said)
+        monkeypatch.setattr("opro_local.engines.gpus.gpus", lambda: ())
+        monkeypatch.setattr(start, "DEVICES", tmp_path)
+        for name in devices:
+            (tmp_path / name).touch()
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    return make
+
+
+def test_on_a_gpu_a_vllm_that_fails_ends_the_run_instead_of_slowing_it(failing, machine):
+    kinds = failing(FULL)
+    machine("0.33.0", ["nvidia0", "nvidiactl"])
+    with pytest.raises(EngineError) as caught:
+        start_engine(EngineSettings("m", "vllm"), "auto")
+    assert kinds == ["vllm"] and caught.value.message == FULL.message
+    assert caught.value.hint == (
+        "lower gpu_memory; or take the slower engine, for the whole run, with --engine transformers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "devices", "visible"),
+    [
+        ("0.33.0", [], None),
+        ("0.33.0", ["nvidiactl"], None),
+        ("0.33.0+cpu", ["nvidia0"], None),
+        (None, ["nvidia0"], None),
+        ("0.33.0", ["nvidia0"], ""),
+        ("0.33.0", ["nvidia0"], "-1"),
+    ],
+)
+def test_without_a_gpu_for_vllm_the_fall_back_stays(failing, machine, version, devices, visible):
+    kinds = failing(FULL)
+    machine(version, devices, visible)
+    assert "WARNING: vLLM did not start" in start_engine(EngineSettings("m", "vllm"), "auto")[1]
+    assert kinds == ["vllm", "transformers"]
+
+
+def test_the_sampler_that_is_compiled_at_the_start_is_off_unless_asked_for(monkeypatch):
+    name, settings = "VLLM_USE_FLASHINFER_SAMPLER", EngineSettings("m", "vllm")
+    monkeypatch.delenv(name, raising=False)
+    assert environment(settings)[name] == "0"
+    monkeypatch.setenv(name, "1")
+    assert environment(settings)[name] == "1"
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

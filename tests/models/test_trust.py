@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 
 import pytest
 from running import write_reviews
@@ -173,7 +174,10 @@ def config(tmp_path):
 def test_a_run_checks_before_it_starts_anything_and_says_what_it_let_in(tmp_path, config):
     from opro_local.runs.plans import make_plan
 
-    folder = model(tmp_path / "m", {"auto_map": AUTO})
+    tensors = struct.pack("<Q", 2) + b"{}"
+    named = {"auto_map": AUTO, "model_type": "x"}
+    folder = model(tmp_path / "m", named, tokenizer={})
+    (folder / "model.safetensors").write_bytes(tensors)
     with pytest.raises(ModelError, match="would run code"):
         make_plan(config(folder))
     names = ["configuration_x.py", "modeling_x.py"]
@@ -182,7 +186,7 @@ def test_a_run_checks_before_it_starts_anything_and_says_what_it_let_in(tmp_path
     assert hosting.model_notices(plan.config, plan.models) == [
         f"{folder}: trusted_code: configuration_x.py, modeling_x.py"
     ]
-    pickled = model(tmp_path / "p", weights=["pytorch_model.bin"])
+    pickled = model(tmp_path / "p", weights=["pytorch_model.bin"], tokenizer={})
     with pytest.raises(ModelError, match="pickles"):
         make_plan(config(pickled))
     plan = make_plan(config(pickled, allow_pickle=True))
