@@ -17,6 +17,7 @@ from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.problem import FunctionSettings
+from opro_local.config.search import prompts_given
 from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.start import start_engine
@@ -49,7 +50,7 @@ def optimize(
     input: str | None = None,
     target: str | None = None,
     model: str | None = None,
-    prompt: str | Sequence[str] = (),
+    prompt: str | Sequence[str] | None = None,
     metric: Callable[..., Any] | None = None,
     run: str | Path | None = None,
     set: Mapping[str, Any] | Sequence[str] = (),
@@ -64,7 +65,7 @@ def optimize(
             kept as files beside the run; a whole Config; or a config's tables as a mapping.
         input, target: the columns with what is asked and what counts as right.
         model: optimizer and scorer: a folder, an imported model's name, or a repository id on disk.
-        prompt: the prompt to start from, or several.
+        prompt: the prompt to start from, or several; None makes one from the data.
         metric: `metric(answer, target, columns)` scores an answer: True, False, a number in [0, 1],
             or None for an answer that could not be read. None leaves it to task.rule.
         run: the run's folder; None is one in runs/ that the same call finds again.
@@ -77,8 +78,9 @@ def optimize(
     Raises:
         OproError: see errors.py; UsageError also where a whole Config comes with more settings.
     """
+    prompts = [] if prompt is None else prompts_given(prompt)
     if isinstance(data, Config):
-        if input or target or model or set or prompt:
+        if input or target or model or set or prompts:
             raise UsageError(
                 "a Config is whole: input, target, model, prompt and set change nothing of it",
                 "build it with them",
@@ -88,7 +90,7 @@ def optimize(
         tables, changes = _with_settings(_tables(data, run), set)
         _give(tables, "task", input=input, target=target)
         _give(tables, "scorer", model=model)
-        _give(tables, "search", seeds=[prompt] if isinstance(prompt, str) else list(prompt))
+        _give(tables, "search", seeds=prompts)
         config = reading.build(tables, changes)
     if metric is not None and not callable(metric):
         raise UsageError(
@@ -248,13 +250,14 @@ class OPRO:
         return {role: str(model) for role, model in given.items() if isinstance(model, (str, Path))}
 
     def _config(self, instruction: str) -> Config:
+        (text,) = prompts_given([instruction])
         tables: dict[str, Any] = {
             "problem": {
                 "kind": "function",
                 "function": getattr(self._objective, "__qualname__", "objective_fn"),
             },
             "search": {
-                "seeds": [instruction],
+                "seeds": [text],
                 "steps": self._steps,
                 "candidates": self._candidates,
             },

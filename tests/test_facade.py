@@ -33,6 +33,12 @@ def test_the_best_text_is_found_and_all_is_told():
     assert found.reason == "all 3 steps done"
 
 
+@pytest.mark.parametrize("text", ["", " \n", "a\0b", "a\ud800", None, 5])
+def test_an_instruction_that_is_none_is_refused(text):
+    with pytest.raises(UsageError, match=r"^prompt "):
+        OPRO(len, counting(), n_iterations=1).optimize(text)
+
+
 def test_the_optimizer_sees_the_scored_texts():
     seen = []
     OPRO(

@@ -75,6 +75,29 @@ def test_the_same_call_finds_its_run_again_and_other_rows_do_not(rows, tmp_path)
     assert len(kept) == 2 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("", "prompt is '': it says nothing; leave prompt out"),
+        (" \n\t", "it says nothing"),
+        ("\u3000", "it says nothing"),
+        (["Is it good?", ""], "it says nothing"),
+        (5, "prompt is 5, no text"),
+        (b"Is it good?", "prompt is b'Is it good\\?', no text"),
+        (["Is it good?", 5], "prompt is 5, no text"),
+        (["Is it good?", None], "prompt is None, no text"),
+        ({"a": "Is it good?"}, "no text"),
+        ("Is it\0good?", "prompt has a NUL in it"),
+        ("Is it \ud800good?", "half a character"),
+    ],
+)
+def test_a_prompt_that_is_none_is_refused(rows, prompt, message, tmp_path):
+    with pytest.raises(UsageError, match=message) as caught:
+        optimize(rows, prompt=prompt)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_splits_by_name(rows):
     parts = {"train": rows[:30], "dev": rows[30:44], "test": rows[44:]}
     result = optimize(parts)

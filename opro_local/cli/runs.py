@@ -67,10 +67,11 @@ def optimize(
     ./Qwen2.5-7B-Instruct
     """
     from opro_local.config import reading
+    from opro_local.config.search import prompts_given
 
     made = tables(data, input_, target, models.model) | models.optimizer_table
     if prompt:
-        made["search"] = {"seeds": prompt}
+        made["search"] = {"seeds": prompts_given(prompt)}
     _execute(reading.build(made, options.overrides()), options)
 
 

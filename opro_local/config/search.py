@@ -5,14 +5,42 @@ For: names, types, ranges and defaults. Not for: reading a config (reading.py).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from opro_local.config.facts import Facts
 from opro_local.config.problem import Section
+from opro_local.errors import UsageError
 
 Placeholder = Annotated[str, StringConstraints(min_length=1)]
+
+
+def prompts_given(prompt: Any) -> list[str]:
+    """The prompts that a search is to start from, as a user gives them: one text or several.
+
+    An empty one is refused: it is a variable that was never filled oftener than the paper's empty
+    instruction, which `search.seeds` takes.
+
+    Raises:
+        UsageError: one of them is no text, or says nothing.
+    """
+    is_one = isinstance(prompt, (str, bytes)) or not isinstance(prompt, Sequence)
+    several = [prompt] if is_one else prompt
+    for one in several:
+        if not isinstance(one, str):
+            raise UsageError(f"prompt is {one!r:.60}, no text", "give one text, or a list of texts")
+        if not one.strip():
+            raise UsageError(
+                f"prompt is {one!r:.60}: it says nothing",
+                "leave prompt out to start from one that is made from the data, or set "
+                'search.seeds = [""] to start from an empty one',
+            )
+        if "\0" in one or any("\ud800" <= character <= "\udfff" for character in one):
+            what = "a NUL" if "\0" in one else "half a character (a lone surrogate)"
+            raise UsageError(f"prompt has {what} in it: {one!r:.60}", "give text")
+    return list(several)
 
 
 class SeedSettings(Section):
@@ -137,7 +165,7 @@ class SearchSettings(Section):
         (), description="Texts that every solution must hold, such as your own placeholders."
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        2, ge=1, le=2, description="How replies are cleaned and judged, and what is the first seed."
+        3, ge=1, le=3, description="How replies are cleaned and judged, and what is the first seed."
     )
     demonstration_answers: Literal["auto", "own", "target"] = Field(
         "auto",
@@ -147,6 +175,9 @@ class SearchSettings(Section):
     @field_validator("seeds")
     @classmethod
     def _some(cls, seeds: tuple[str | SeedSettings, ...]) -> tuple[str | SeedSettings, ...]:
+        texts = [seed if isinstance(seed, str) else seed.text for seed in seeds]
+        if any("\0" in text for text in texts):
+            raise ValueError("texts without a NUL")
         if not seeds:
             raise ValueError("at least one starting solution")
         return seeds

@@ -14,7 +14,14 @@ import numpy as np
 from opro_local.config.settings import Config
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.search import chance
-from opro_local.search.metaprompts.metaprompt import Form, View, missing_marks, parse, render
+from opro_local.search.metaprompts.metaprompt import (
+    REVISION,
+    Form,
+    View,
+    missing_marks,
+    parse,
+    render,
+)
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import (
@@ -233,8 +240,8 @@ def admit(
     """The new solutions among the replies; every other reply is rejected with its reason."""
     fresh: dict[str, Solution] = {}
     for reply in replies:
-        balanced = state.config.search.revision >= 2
-        solution = read_reply(state.problem, form, reply, balanced=balanced)
+        revision = state.config.search.revision
+        solution = read_reply(state.problem, form, reply, revision=revision)
         if isinstance(solution, Solution):
             known = state.trajectory.seen(solution) or solution.key in fresh
             if not known:
@@ -246,9 +253,9 @@ def admit(
 
 
 def read_reply(
-    problem: Problem, form: Form, reply: Completion, opener: str = "", balanced: bool = True
+    problem: Problem, form: Form, reply: Completion, opener: str = "", revision: int = REVISION
 ) -> Solution | str:
-    """The solution in a reply begun with `opener`, or why there is none; for `balanced` see
+    """The solution in a reply begun with `opener`, or why there is none; for `revision` see
     metaprompt.parse.
     """
     if reply.finish_reason == "too_long":
@@ -256,7 +263,7 @@ def read_reply(
     if spoken(reply.text) is None:
         return "unfinished: the thought did not end"
     names = problem.prompt_variables()
-    text = parse(form, reply.text, names, opener, balanced)
+    text = parse(form, reply.text, names, opener, revision)
     if text is None:
         return f"unparsed: {missing_marks(form, names)}"
     if not form.open and reply.finish_reason == "length" and form.close not in reply.text:

@@ -57,20 +57,21 @@ def kinds(reasons: Iterable[str]) -> Counter[str]:
 def fault(trajectory: Trajectory) -> str:
     """Why a search could not search, in words with what to change; "" where it could.
 
-    It could not where no reply became a new text, or where all said the same.
+    It could not where no reply became a new text, or where all said the same, if behind different
+    openers.
     """
     refused = [one for one in trajectory.rejections if one.step > 0]
     starts = {entry.solution.text for entry in trajectory.entries if entry.step == 0}
     texts = {entry.solution.text for entry in trajectory.entries if entry.step > 0}
     new = texts - starts
-    if not refused or len(new) > 1:
-        return ""
     counted = kinds(one.reason for one in refused)
-    most = counted.most_common(1)[0][0]
-    is_same = all(kind in SAME for kind in counted) and len({one.text for one in refused}) == 1
-    if is_same and len(refused) >= FEWEST_EQUAL:
+    most = counted.most_common(1)[0][0] if refused else SAME[0]
+    written = [one.reply for one in trajectory.proposals if one.step > 0 and one.reply]
+    replies = [*(one.text for one in refused), *written]
+    is_same = len({reply.strip() for reply in replies}) == 1 and len(replies) >= FEWEST_EQUAL
+    if is_same and all(kind in SAME for kind in counted) and (written or len(new) < 2):
         return f"the optimizer wrote the same text every time; {advice(most)}"
-    if new:
+    if new or not refused:
         return ""
     listed = ", ".join(f"{count} {kind}" for kind, count in counted.most_common(3))
     return (

@@ -56,12 +56,14 @@ class Proposal:
         operator: how it was made: the name of a meta-prompt form, or of a move on demonstrations.
         parent: what it was made from; None for starting solutions.
         key: the key of the solution that came of it, if one did.
+        reply: what the optimizer wrote, where a solution came of it.
     """
 
     step: int
     operator: str
     parent: Entry | None
     key: str | None
+    reply: str = ""
 
 
 class Trajectory:

@@ -93,6 +93,22 @@ def test_a_search_with_one_new_text_that_comes_again_and_again_says_so(tmp_path,
     assert "the same text every time" in result.reason
 
 
+def test_the_same_text_behind_other_openers_is_the_same(tmp_path, monkeypatch):
+    mixed = {"mode": "mixed", "metaprompt": "auto", "operators": ["rewording"], "demonstrations": 0}
+    mixed |= {"written_seeds": 0, "generic_seeds": 0, "near_duplicate": 1.0}
+    result, _ = searched(tmp_path, monkeypatch, lambda n: "Classify.", **mixed)
+    assert "the same text every time" in result.reason
+    assert result.verdict == "no usable proposals"
+    assert result.search.solutions > 4
+
+
+def test_different_texts_behind_openers_are_a_search(tmp_path, monkeypatch):
+    mixed = {"mode": "mixed", "metaprompt": "auto", "operators": ["rewording"], "demonstrations": 0}
+    mixed |= {"written_seeds": 0, "generic_seeds": 0, "near_duplicate": 1.0}
+    result, _ = searched(tmp_path, monkeypatch, lambda n: f"the {'very ' * (n % 3)}text", **mixed)
+    assert result.reason == "all 3 steps done"
+
+
 def test_a_search_with_new_texts_ends_as_before(tmp_path, monkeypatch):
     result, said = searched(tmp_path, monkeypatch, lambda n: f"Read it {'again ' * n}")
     assert result.reason == "all 3 steps done" and said == []

@@ -167,6 +167,37 @@ def test_an_opener_is_a_word_of_its_own(template, chat, begun):
 
 
 @pytest.mark.parametrize(
+    ("opener", "reply", "text"),
+    [
+        ("Given", " the text, decide.", "Given the text, decide."),
+        ("Given", "the text, decide.", "Given the text, decide."),
+        ("Given", "Classify.", "Given Classify."),
+        ("Given", "   Classify.", "Given Classify."),
+        ("Given", "\t Classify.", "Given Classify."),
+        ("Answer with", " 'yes' or 'no'.", "Answer with 'yes' or 'no'."),
+        ("Answer with", '"yes" or "no".', 'Answer with "yes" or "no".'),
+        ("In one word", ", is it good?", "In one word, is it good?"),
+        ("Is", "n't it good?", "Isn't it good?"),
+        ("Is", "nt it", "Is nt it"),
+        ("Let", "'s read.", "Let's read."),
+        ("请", "判断这条评论。", "请判断这条评论。"),
+        ("Given", "5 stars", "Given 5 stars"),
+        ("", "  Classify.", "Classify."),
+        ("Given", "", "Given"),
+    ],
+)
+def test_an_opener_and_its_reply_have_one_separator(opener, reply, text):
+    form = metaprompt.Form("own", False, "asked:", "", "\n", 8)
+    assert metaprompt.parse(form, reply, WORDS, opener) == text
+    assert metaprompt.parse(form, reply, WORDS, opener, revision=2) == (opener + reply).strip()
+
+
+def test_an_opener_behind_a_prefill_is_a_word_of_its_own():
+    form = metaprompt.Form("own", False, "asked:", "", "\n", 8, prefill="Please")
+    assert metaprompt.parse(form, "Classify.", WORDS, "read and") == "Please read and Classify."
+
+
+@pytest.mark.parametrize(
     ("changed", "said"),
     [
         ('close = ""', "close: string should have at least 1 character"),
@@ -204,7 +235,7 @@ def test_a_text_in_brackets_ends_with_the_bracket_that_belongs_to_the_first(repl
 
 
 def test_runs_of_earlier_builds_take_the_first_closing_bracket():
-    assert parse(load("brackets"), "[Say [yes] or no.]", {}, balanced=False) == "Say [yes"
+    assert parse(load("brackets"), "[Say [yes] or no.]", {}, revision=1) == "Say [yes"
 
 
 @pytest.mark.parametrize("form", ["tags", "brackets", "text", "rewording"])

@@ -35,10 +35,19 @@ class Admission:
         earlier = self._texts.find(candidate.text)
         return None if earlier == candidate.text else earlier
 
-    def accept(self, step: int, operator: str, parent: Entry | None, candidate: Solution) -> None:
-        """Record a candidate; later ones are compared with its text."""
+    def accept(
+        self,
+        step: int,
+        operator: str,
+        parent: Entry | None,
+        candidate: Solution,
+        reply: str = "",
+    ) -> None:
+        """Record a candidate, with the reply that it came from if there is one; later ones are
+        compared with its text.
+        """
         self._texts.add(candidate.text)
-        self._trajectory.proposals.append(Proposal(step, operator, parent, candidate.key))
+        self._trajectory.proposals.append(Proposal(step, operator, parent, candidate.key, reply))
 
     def refuse(self, step: int, operator: str, parent: Entry | None, text: str, why: str) -> None:
         """Record an attempt that came to nothing, with the optimizer's text and the reason."""

@@ -71,8 +71,9 @@ class Asking:
                 them away is no instruction for others.
             opener: how the reply was begun.
         """
-        cleans = self._config.search.revision >= 2
-        solution = read_reply(self._problem, form, reply, opener, balanced=cleans)
+        revision = self._config.search.revision
+        cleans = revision >= 2
+        solution = read_reply(self._problem, form, reply, opener, revision)
         if isinstance(solution, str):
             return solution
         text = solution.text

@@ -191,7 +191,7 @@ class Drafting:
             self._admission.refuse(step, slot.operator, slot.parent, reply.text, candidate)
             return False
         self._waiting[candidate.key] = candidate
-        self._admission.accept(step, slot.operator, slot.parent, candidate)
+        self._admission.accept(step, slot.operator, slot.parent, candidate, reply.text)
         return True
 
     def _candidate(

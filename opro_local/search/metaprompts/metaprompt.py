@@ -29,6 +29,20 @@ FORMS = Path(__file__).parent
 # Stands in an exemplar's input where the instruction goes; no real text has it.
 MARK = "\x00INS\x00"
 
+# The newest `search.revision`.
+REVISION = 3
+# What goes on without a space behind the words that a reply was begun with: a mark, "n't", a new
+# line, and scripts that put no spaces between words.
+CONTINUED = re.compile(
+    r"""
+      [\r\n,.;:!?%)\]}…'’\-–—/]
+    | n['’]t \b
+    | [\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]    # Thai, Lao, Burmese, Khmer
+    | [\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]    # Chinese and Japanese
+    """,
+    re.VERBOSE,
+)
+
 # What closes what, where a form's marks are brackets.
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
@@ -194,12 +208,22 @@ def _spaced(before: str, opener: str) -> str:
     return f" {opener}" if opener and before[-1:] not in ("", '"', ">", " ", "\n") else opener
 
 
+def behind(opener: str, answer: str) -> str:
+    """A reply behind the words it was begun with, with one separator between: one space, whether
+    the reply begins with none or several, or the mark that it begins with.
+    """
+    rest = answer.lstrip(" \t")
+    if not (opener and rest) or CONTINUED.match(answer):
+        return opener + answer
+    return f"{opener} {rest}"
+
+
 def parse(
     form: Form,
     reply: str,
     variables: Mapping[str, str],
     opener: str = "",
-    balanced: bool = True,
+    revision: int = REVISION,
 ) -> str | None:
     """The solution's text in a reply begun with `opener`, stripped, or None when the form's marks
     are not there.
@@ -207,13 +231,16 @@ def parse(
     Args:
         form, reply, opener: what was asked with, what came, and how it was begun.
         variables: see `render`.
-        balanced: whether a text in brackets ends with the bracket that belongs to the first one;
-            runs of earlier builds took any.
+        revision: `search.revision`. Before 2 any bracket ended a text in brackets, now it is the
+            one that belongs to the first; before 3 a reply was put behind its opener as it came.
     """
     answer = spoken(reply)
     if answer is None:
         return None
-    text = form.prefill + opener + answer
+    if revision < 3:
+        text = form.prefill + opener + answer
+    else:
+        text = form.prefill + behind(_spaced(form.prefill, opener), answer)
     if form.schema:
         return _field(text)
     start = _fill(form, form.open, variables)
@@ -222,7 +249,7 @@ def parse(
         _, mark, text = text.partition(start)
         if not mark or end not in text:
             return None
-        if balanced and BRACKETS.get(start) == end:
+        if revision >= 2 and BRACKETS.get(start) == end:
             return _to_partner(text, start, end)
     else:
         text = text.lstrip()
