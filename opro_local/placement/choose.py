@@ -44,8 +44,10 @@ class Part:
 
     @property
     def sequences(self) -> int:
-        """How many sequences of the full context fit the cache at once."""
-        return self.cache // self.demand.sequence
+        """How many sequences of the full context fit the cache at once; 0 where that is not
+        known.
+        """
+        return self.cache // self.demand.sequence if self.demand.sequence else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def plan(
             why += f"; nor {nor}: of GPU 0, 1 and so on {memories} can be used"
         return Placement("none", gpu, (), tuple(demands), why)
     if len(demands) > 1:
-        why = "as asked for" if wanted == "swap" else "as they don't fit side by side"
+        why = "as asked for" if wanted == "swap" else _why_not_split(demands)
         return _swap(demands, gpu, alone, f"one at a time, {why}", host)
     return _one_engine(alone[0])
 
@@ -278,6 +280,8 @@ def _part_alone(demand: Demand, gpu: Gpu) -> Part | None:
 
 def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
     """Every engine's part, or none at all if they don't fit beside each other."""
+    if any(d.is_open for d in demands):
+        return ()
     least = [_least(d, gpu) for d in demands]
     left = usable(gpu) - sum(least)
     if left < 0 or any(d.least > part for d, part in zip(demands, least, strict=True)):
@@ -295,8 +299,15 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
 
 def _wish(demand: Demand) -> int:
     """The cache an engine would like, in bytes; 0 if its user has said what it gets."""
-    is_open = demand.share is None and demand.cache is None
-    return demand.concurrency * demand.sequence if is_open else 0
+    is_set = demand.share is not None or demand.cache is not None
+    return 0 if is_set else demand.concurrency * demand.sequence
+
+
+def _why_not_split(demands: Sequence[Demand]) -> str:
+    unknown = [d.roles for d in demands if d.is_open]
+    if unknown:
+        return f"as nobody knows yet what the cache of {' and '.join(unknown)} takes"
+    return "as they don't fit side by side"
 
 
 def _least(demand: Demand, gpu: Gpu) -> int:
@@ -329,8 +340,11 @@ def _part_apart(part: Part) -> str:
 
 def _contents(part: Part) -> str:
     loading = part.demand.quantizing and f" before {part.demand.quantizing}"
+    weights = f"{_gib(part.demand.weights)} of weights{loading}"
+    if part.demand.is_open:
+        return f"{weights} and a cache that vLLM alone can size, as the config does not tell it"
     return (
-        f"{_gib(part.demand.weights)} of weights{loading} and {_gib(part.cache)} of cache, "
+        f"{weights} and {_gib(part.cache)} of cache, "
         f"{part.sequences} sequences of {part.demand.context} tokens at once"
     )
 
@@ -341,8 +355,11 @@ def _refusal(demands: Sequence[Demand], gpu: Gpu) -> str:
 
 
 def _needs(demand: Demand) -> str:
-    is_set = demand.cache is not None
-    cache = "as set" if is_set else f"for one sequence of {demand.context} tokens"
+    cache = f"for one sequence of {demand.context} tokens"
+    if demand.cache is not None:
+        cache = "as set"
+    elif demand.is_open:
+        cache = "as the config does not tell what a sequence takes"
     share = "" if demand.share is None else f", gpu_memory is {demand.share:g}"
     return (
         f"{demand.roles} needs {_gib(demand.least)} (weights {_gib(demand.weights)}, "

@@ -35,7 +35,8 @@ class Demand:
         model: the model's folder.
         weights: of the loaded model.
         working: activations, logits, CUDA context and graphs: an estimate.
-        sequence: the KV cache of one sequence of `context` tokens.
+        sequence: the cache of one sequence of `context` tokens; 0 where the model's config does
+            not tell.
         context: tokens of prompt and reply together.
         concurrency: sequences of the full context that should run at once; short prompts run many
         more.
@@ -63,6 +64,11 @@ class Demand:
     notes: tuple[str, ...] = ()
     sleepless: str = ""
     quantizing: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody knows yet what its cache takes: the config does not tell, nor its user."""
+        return self.cache is None and not self.sequence
 
     @property
     def least_cache(self) -> int:
@@ -102,7 +108,9 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
         model=model.folder,
         weights=max(0, weights - offloaded),
         working=CONTEXT_AND_GRAPHS + batched * model.wide * number + logits,
-        sequence=math.ceil(model.kv_bytes(context, cached, batched) / gpus),
+        sequence=model.kv_bytes(
+            context, cached, batched, settings.tensor_parallel, settings.pipeline_parallel
+        ),
         context=context,
         concurrency=settings.max_num_seqs or CONCURRENCY,
         gpus=gpus,

@@ -47,7 +47,8 @@ def plan_for(
 def plan_for_this_machine(
     asked: Mapping[Role, EngineSettings], kinds: Mapping[Role, str], wanted: Wanted = "auto"
 ) -> Placement | None:
-    """The plan for this machine; None without a GPU, or where an engine is not vLLM built for one.
+    """The plan for this machine; None without a GPU, where an engine is not vLLM built for one, or
+    where one is spread over several machines.
 
     Args:
         asked: each role's settings as the config has them.
@@ -60,8 +61,19 @@ def plan_for_this_machine(
     """
     # Of an engine that holds no cache in advance nobody knows what it will take: no plan then.
     can_plan = asked and all(_runs_on_cuda(kind) for kind in kinds.values())
+    can_plan = can_plan and not roles_over_machines(asked)
     available = gpus() if can_plan else ()
     return plan_for(asked, available, wanted) if available else None
+
+
+def roles_over_machines(asked: Mapping[Role, EngineSettings]) -> list[Role]:
+    """The roles whose engine uses other machines' GPUs too, by its `engine_args`."""
+    return [role for role, settings in asked.items() if _is_spread(settings.engine_args)]
+
+
+def _is_spread(engine_args: Mapping[str, object]) -> bool:
+    nodes = engine_args.get("nnodes", 1)
+    return engine_args.get("distributed_executor_backend") == "ray" or nodes not in (1, None)
 
 
 def settings_by_role(

@@ -18,7 +18,13 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
 from opro_local.errors import UsageError
-from opro_local.placement.plan import ORDER, devices_of, plan_for_this_machine, settings_by_role
+from opro_local.placement.plan import (
+    ORDER,
+    devices_of,
+    plan_for_this_machine,
+    roles_over_machines,
+    settings_by_role,
+)
 from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.events import Listener
 from opro_local.runs.hosting import Hosting, Sharing, asked_of
@@ -38,7 +44,12 @@ def cache_key_settings() -> list[str]:
 def placement_notices(store: Store) -> list[str]:
     """What the run's user hears of how its models share the GPU; empty where there is no plan."""
     kept = store.get("placement")
-    return [f"placement: {kept['why']}"] if kept else []
+    if not kept:
+        return []
+    notes = [
+        f"placement: {row['model']}: {note}" for row in kept["engines"] for note in row["notes"]
+    ]
+    return [f"placement: {kept['why']}", *notes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +217,10 @@ class RunEngines(Mapping[Role, Engine]):
         # Any of them: all have the run's setting.
         wanted: Sharing = next((one.placement for one in self._models.values()), "off")
         plan = None if wanted == "off" else plan_for_this_machine(asked, choices, wanted)
+        spread = [] if wanted == "off" else roles_over_machines(asked)
+        if spread:
+            roles = " and ".join(spread)
+            self._listener.notify(f"placement: no plan, as {roles} runs on several machines")
         if plan is None:
             return _Start({role: hosting.settings for role, hosting in self._models.items()})
         settings = settings_by_role(asked, plan)

@@ -31,7 +31,13 @@ from opro_local.engines.worker import environment
 from opro_local.placement import choose
 from opro_local.placement.choose import HEADROOM, plan, usable
 from opro_local.placement.demand import Demand
-from opro_local.placement.plan import devices_of, plan_for, settings_by_role
+from opro_local.placement.plan import (
+    devices_of,
+    plan_for,
+    plan_for_this_machine,
+    roles_over_machines,
+    settings_by_role,
+)
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
@@ -336,3 +342,31 @@ def test_the_command_tells_which_gpus_each_engine_gets(models, tmp_path, monkeyp
     assert refused.returncode == 3 and [
         row["devices"] for row in json.loads(refused.stdout)["engines"]
     ] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("engine_args", "is_planned"),
+    [
+        ({"distributed_executor_backend": "ray"}, False),
+        ({"nnodes": 2, "node_rank": 0, "master_addr": "10.0.0.1"}, False),
+        ({"distributed_executor_backend": "mp", "nnodes": 1}, True),
+        ({}, True),
+    ],
+)
+def test_a_model_on_two_machines_is_left_to_vllm(models, monkeypatch, engine_args, is_planned):
+    monkeypatch.setattr("opro_local.placement.plan._runs_on_cuda", lambda kind: True)
+    monkeypatch.setattr("opro_local.placement.plan.gpus", lambda: [gpu(24)] * 8)
+    # Sixteen GPUs are asked for, eight are here.
+    size = {"tensor_parallel": 8, "pipeline_parallel": 2}
+    asked = {"scorer": settings(models["llama"], engine_args=engine_args, **size)}
+    planned = plan_for_this_machine(asked, {"scorer": "vllm"})
+    assert roles_over_machines(asked) == ([] if is_planned else ["scorer"])
+    assert (planned is not None) == is_planned
+    assert planned is None or planned.choice == "none"
+
+
+def test_a_run_on_two_machines_is_told_that_there_is_no_plan(tmp_path):
+    lines: list[str] = []
+    config = two_scripted(tmp_path, "scorer.engine_args={nnodes=2}")
+    run(make_plan(config), tmp_path / "run", Listener(notify=lines.append))
+    assert "placement: no plan, as scorer runs on several machines" in lines

@@ -196,7 +196,46 @@ def test_unknown_layers_count_as_full_attention_with_a_note(tmp_path):
     kinds = ["linear_attention", "full_attention"] * 12
     model = footprint(write_model(tmp_path / "m", {**QWEN_HALF, "layer_types": kinds}))
     assert model.kv_bytes(1) == 12_288
-    assert model.notes == ("linear_attention layers are counted as full attention",)
+    assert model.notes == ("12 layers of unknown state are counted as full attention",)
+    new = footprint(
+        write_model(tmp_path / "n", {**QWEN_HALF, "layer_types": ["tomorrow_attention"] * 24})
+    )
+    assert new.kv_bytes(1) == 12_288
+    assert new.notes == ("tomorrow_attention layers are counted as full attention",)
+
+
+@pytest.mark.parametrize(
+    ("config", "note"),
+    [
+        ({**LLAMA, "num_hidden_layers": "many"}, "num_hidden_layers is 'many'"),
+        ({**LLAMA, "num_key_value_heads": [1, 2]}, "num_key_value_heads is [1, 2]"),
+        ({"hidden_size": 8}, "num_hidden_layers is missing"),
+        ({**LLAMA, "layer_types": "all", "rope": 1, "attn_layer_period": {}}, ""),
+        ({**DEEPSEEK, "index_head_dim": []}, ""),
+        ({"model_type": "mamba2", "num_hidden_layers": 2, "state_size": 8}, "mamba_n_heads"),
+        ({"model_type": "mamba", "num_hidden_layers": 2}, "num_attention_heads is missing"),
+        ({**LLAMA, "num_attention_heads": 10**400, "num_key_value_heads": None}, ""),
+    ],
+)
+def test_what_a_config_does_not_tell_is_left_to_vllm(config, note, tmp_path):
+    """With one engine the run goes on; with two on one GPU they take turns."""
+    folder = write_model(tmp_path / "m", config)
+    model = footprint(folder)
+    other = write_model(tmp_path / "o", QWEN_HALF)
+    alone = plan_for({"scorer": settings(folder)}, [gpu(24)])
+    assert alone.choice == "single"
+    if note:
+        assert model.kv_bytes(100) == 0
+        assert any(note in line and "left to vLLM" in line for line in model.notes)
+        assert "a cache that vLLM alone can size" in alone.why
+        both = {"scorer": settings(folder), "optimizer": settings(other)}
+        turns = plan_for(both, [gpu(24)])
+        assert turns.choice == "swap"
+        assert "as nobody knows yet what the cache of scorer takes" in turns.why
+        refused = plan_for(both, [gpu(24)], "split")
+        assert refused.choice == "none" and "does not tell what a sequence takes" in refused.why
+        told = {**both, "scorer": settings(folder, kv_cache_bytes=GIB)}
+        assert plan_for(told, [gpu(24)]).choice == "split"
 
 
 def test_weights_are_the_headers_bytes_over_all_shards(models, tmp_path):
@@ -280,16 +319,9 @@ def test_no_bytes_at_all_break_the_header_reader(content, length, tmp_path_facto
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ("nothing", "not a JSON file"),
-        ("[]", "not a JSON object"),
-        (json.dumps({**LLAMA, "num_hidden_layers": "many"}), "num_hidden_layers is 'many'"),
-        (json.dumps({**LLAMA, "num_key_value_heads": [1, 2]}), r"num_key_value_heads is \[1, 2\]"),
-        (json.dumps({"hidden_size": 8}), "num_hidden_layers is missing"),
-    ],
+    ("config", "message"), [("nothing", "not a JSON file"), ("[]", "not a JSON object")]
 )
-def test_a_config_that_does_not_tell_is_named(config, message, tmp_path):
+def test_a_config_that_is_none_is_named(config, message, tmp_path):
     folder = write_model(tmp_path / "m", LLAMA)
     (folder / "config.json").write_text(config)
     with pytest.raises(ModelError, match=rf"config\.json: .*{message}"):
