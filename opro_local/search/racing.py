@@ -163,14 +163,18 @@ def joined(parts: Sequence[Score], order: np.ndarray) -> Score:
     """
     values = np.concatenate([part.values for part in parts])
     drawn = order[: len(values)]
-    metrics = {}
-    for name in parts[0].metrics:
-        metrics[name] = sum(part.metrics[name] * part.n for part in parts) / len(values)
+    metrics = parts[0].metrics
+    if metrics:
+        metrics = {
+            name: sum(part.metrics[name] * part.n for part in parts) / len(values)
+            for name in metrics
+        }
     measures = [part.measure for part in parts if part.measure is not None]
-    measure = measures[0].joined(measures[1:]).on(np.argsort(drawn)) if measures else None
+    ascending = np.argsort(drawn)
+    measure = measures[0].joined(measures[1:]).on(ascending) if measures else None
     return Score(
         float(values.mean(dtype=np.float64)) if measure is None else measure.value(),
-        values[np.argsort(drawn)],
+        values[ascending],
         sum(part.failures for part in parts),
         sum(part.truncated for part in parts),
         sum(part.tokens for part in parts),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -98,15 +99,32 @@ class NearDuplicates:
         self._known: set[str] = set()
         self._vectors = None if limit >= BOUNDED_FROM else Vectors()
         self._norms = np.empty((GROUPS, GROUPS), np.float32)
-        self._last = ("", sparse_ngrams([""]))
+        self._measured: dict[str, _Measured] = {}
+
+    def measure(self, texts: Sequence[str]) -> None:
+        """Get ready to be asked for these texts and no others: measured together they cost a
+        fraction of what each alone does.
+        """
+        self._measured = {}
+        if not texts:
+            return
+        vectors = sparse_ngrams(texts)
+        norms = _group_norms(vectors)
+        bounds: np.ndarray | None = None
+        if not self._vectors:
+            bounds = norms @ self._norms[: len(self._texts)].T
+        for place, text in enumerate(texts):
+            own = None if bounds is None else bounds[place]
+            self._measured[text] = _Measured(vectors[place], norms[place], own)
 
     def find(self, text: str) -> str | None:
         """The first of the texts added before that this one nearly is; None if there is none."""
-        vector = self._vector(text)
+        measured = self._of(text)
+        vector = measured.vector
         if self._vectors:
             near = np.flatnonzero(self._vectors.cosines(vector).ravel() >= self._limit)
             return self._texts[int(near[0])] if len(near) else None
-        bounds = self._norms[: len(self._texts)] @ _group_norms(vector)
+        bounds = self._bounds(measured)
         possible = np.flatnonzero(bounds >= self._limit - BOUND_ROUNDING)
         for start in range(0, len(possible), COMPARED_AT_ONCE):
             places = possible[start : start + COMPARED_AT_ONCE]
@@ -121,27 +139,49 @@ class NearDuplicates:
         """Remember a text."""
         if text in self._known:
             return
-        vector = self._vector(text)
+        measured = self._of(text)
         if self._vectors:
-            self._vectors.add(vector)
+            self._vectors.add(measured.vector)
         else:
             if len(self._texts) == len(self._norms):
                 self._norms = np.concatenate([self._norms, np.empty_like(self._norms)])
-            self._norms[len(self._texts)] = _group_norms(vector)
+            self._norms[len(self._texts)] = measured.norms
         self._texts.append(text)
         self._known.add(text)
 
-    def _vector(self, text: str) -> Any:
-        """A text's vector; a text is mostly added after it was looked for."""
-        if self._last[0] != text:
-            self._last = (text, sparse_ngrams([text]))
-        return self._last[1]
+    def _of(self, text: str) -> _Measured:
+        """What was measured of a text; a text is mostly added after it was looked for."""
+        if text not in self._measured:
+            self.measure([text])
+        return self._measured[text]
+
+    def _bounds(self, measured: _Measured) -> np.ndarray:
+        """The most that the cosines with all texts added can be: those with the texts that came
+        after it was measured are made now; shape (texts,).
+        """
+        early = measured.bounds if measured.bounds is not None else np.empty(0, np.float32)
+        late = self._norms[len(early) : len(self._texts)] @ measured.norms
+        return np.concatenate([early, late])
 
 
-def _group_norms(vector: Any) -> np.ndarray:
-    """The norms of the parts of a sparse vector; shape (GROUPS,)."""
-    squares = vector.data.astype(float) ** 2
-    return np.sqrt(np.bincount(vector.indices % GROUPS, squares, GROUPS)).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A text's unit vector, the norms of its groups of n-grams, and the bounds of its cosines with
+    the texts there were when it was measured; None where bounds aren't used.
+    """
+
+    vector: Any
+    norms: np.ndarray
+    bounds: np.ndarray | None
+
+
+def _group_norms(vectors: Any) -> np.ndarray:
+    """The norms of the parts of sparse vectors; shape (vectors, GROUPS)."""
+    count = vectors.shape[0]
+    rows = np.repeat(np.arange(count), np.diff(vectors.indptr))
+    squares = vectors.data.astype(float) ** 2
+    sums = np.bincount(rows * GROUPS + vectors.indices % GROUPS, squares, count * GROUPS)
+    return np.sqrt(sums).astype(np.float32).reshape(count, GROUPS)
 
 
 def _dense(product: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ what a gain is, or which entries count (trajectory.py).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ class Gains:
     def clear(self) -> None:
         """Know nothing, as at the start."""
         self.taken = 0
-        self._by_operator: dict[str, list[float]] = {}
+        # Arrays: eight bytes for each, and summed at once.
+        self._by_operator: dict[str, array[float]] = {}
         self._waiting: dict[str, list[_Waiting]] = {}
 
     def leave_out(self) -> None:
@@ -46,7 +48,7 @@ class Gains:
 
     def settle(self, operator: str, gain: float, waits_for: str | None) -> None:
         """The gain of the next proposal; `waits_for` is the key that it may change with later."""
-        own = self._by_operator.setdefault(operator, [])
+        own = self._by_operator.setdefault(operator, array("d"))
         if waits_for:
             waiting = _Waiting(self.taken, operator, len(own))
             self._waiting.setdefault(waits_for, []).append(waiting)
@@ -66,9 +68,9 @@ class Gains:
         """All gains by operator, with those of later proposals that are not to be kept yet."""
         if not later:
             return self._by_operator
-        gains = {operator: list(own) for operator, own in self._by_operator.items()}
+        gains = {operator: own[:] for operator, own in self._by_operator.items()}
         for operator, gain in later:
-            gains.setdefault(operator, []).append(gain)
+            gains.setdefault(operator, array("d")).append(gain)
         return gains
 
 

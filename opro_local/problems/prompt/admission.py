@@ -6,6 +6,8 @@ makes a text unfit by itself (PromptProblem, leaks.py), or scoring.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opro_local.search.similarity import NearDuplicates
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Rejection, Solution
@@ -26,6 +28,10 @@ class Admission:
     def seen(self, candidate: Solution) -> bool:
         """Whether exactly this was scored or tried before."""
         return self._trajectory.seen(candidate)
+
+    def expect(self, texts: Sequence[str]) -> None:
+        """Get ready to judge these texts, which is cheaper for all at once."""
+        self._texts.measure(texts)
 
     def near(self, candidate: Solution) -> str | None:
         """An earlier text that the candidate's nearly is; None for a new text or exactly that one.

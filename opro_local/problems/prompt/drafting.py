@@ -95,9 +95,14 @@ class Drafting:
                 break
             asked = [self._begun(slot) for slot in unfilled]
             exemplars, replies = yield from self._ask(step, attempt, asked)
+            written = [
+                self._written(slot, reply, exemplars)
+                for slot, reply in zip(asked, replies, strict=True)
+            ]
+            self._admission.expect([draft.text for draft in written if isinstance(draft, Solution)])
             unfilled = []
-            for slot, reply in zip(asked, replies, strict=True):
-                if not self._take(step, slot, reply, exemplars):
+            for slot, reply, draft in zip(asked, replies, written, strict=True):
+                if not self._take(step, slot, reply.text, draft):
                     unfilled.append(slot)
         return unfilled
 
@@ -182,19 +187,17 @@ class Drafting:
         """Rows that the slot's parent got wrong, as many as a meta-prompt shows."""
         return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
-    def _take(
-        self, step: int, slot: Slot, reply: Completion, exemplars: Sequence[Mapping[str, str]]
-    ) -> bool:
-        """Whether the reply became a new draft; recorded either way."""
-        candidate = self._candidate(slot, reply, exemplars)
-        if isinstance(candidate, str):
-            self._admission.refuse(step, slot.operator, slot.parent, reply.text, candidate)
+    def _take(self, step: int, slot: Slot, reply: str, written: Solution | str) -> bool:
+        """Whether what was written in a reply became a new draft; recorded either way."""
+        reason = written if isinstance(written, str) else self._known_already(written)
+        if isinstance(written, str) or reason:
+            self._admission.refuse(step, slot.operator, slot.parent, reply, reason)
             return False
-        self._waiting[candidate.key] = candidate
-        self._admission.accept(step, slot.operator, slot.parent, candidate, reply.text)
+        self._waiting[written.key] = written
+        self._admission.accept(step, slot.operator, slot.parent, written, reply)
         return True
 
-    def _candidate(
+    def _written(
         self, slot: Slot, reply: Completion, exemplars: Sequence[Mapping[str, str]]
     ) -> Solution | str:
         """The parent with the text of the reply, or why that can't be scored."""
@@ -204,13 +207,14 @@ class Drafting:
         written = self._asking.candidate(form, reply, [*exemplars, *wrong], slot.opener)
         if isinstance(written, Solution) and slot.paragraph:
             written = self._problem.parse(parent.text.replace(slot.paragraph, written.text, 1))
-        if isinstance(written, str):
-            return written
-        candidate = replace(parent, text=written.text)
-        if self._admission.seen(candidate) or candidate.key in self._waiting:
-            return f"duplicate: {candidate.text}"
-        near = self._admission.near(candidate)
-        return f"near-duplicate: {near}" if near else candidate
+        return written if isinstance(written, str) else replace(parent, text=written.text)
+
+    def _known_already(self, draft: Solution) -> str:
+        """Why a draft is none of its own; "" where it is one."""
+        if self._admission.seen(draft) or draft.key in self._waiting:
+            return f"duplicate: {draft.text}"
+        near = self._admission.near(draft)
+        return f"near-duplicate: {near}" if near else ""
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -371,6 +371,7 @@ def scores(
         if column is not None
     }
     earned = []
+    none: dict[str, float] = {}  # one for all: a long search keeps tens of thousands of scores
     for index in range(solutions):
         own = None if parsed is None else tuple(parsed[index * rows : (index + 1) * rows])
         measure = measures[index] if measures else None
@@ -381,7 +382,7 @@ def scores(
             int(failed[index].sum()),
             int(truncated[index].sum()),
             int(tokens[index].sum()),
-            {name: float(column[index]) for name, column in means.items()},
+            {name: float(column[index]) for name, column in means.items()} or none,
             read=ReadAnswers(failed[index], truncated[index], own),
             measure=measure,
         )

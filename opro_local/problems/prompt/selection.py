@@ -9,7 +9,6 @@ from (drafting.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 
@@ -40,25 +39,38 @@ def divide(kinds: Sequence[tuple[float, Gains]], count: int, rng: np.random.Gene
         count: how many candidates.
         rng: the source of chance.
     """
+    tallies = []
+    for _, gains in kinds:
+        # Summed as arrays: thousands of gains are looked at in every step.
+        sums = [float(np.asarray(own, float).sum()) for own in gains.values()]
+        tallies.append((np.array([len(own) for own in gains.values()]), np.array(sums)))
     hopes = [hope for hope, _ in kinds]
-    pooled = [list(chain.from_iterable(gains.values())) for _, gains in kinds]
-    chosen = _highest(hopes, pooled, count, rng)
+    tried = np.array([own.sum() for own, _ in tallies])
+    earned = np.array([own.sum() for _, own in tallies])
+    chosen = _highest(np.array(hopes), tried, earned, count, rng)
     # Drawn for every candidate in every kind, so that what one kind gained moves no other's draws.
-    within = []
-    for hope, gains in kinds:
-        within.append(_highest([hope] * len(gains), list(gains.values()), count, rng))
+    within = [_highest(hope, *own, count, rng) for hope, own in zip(hopes, tallies, strict=True)]
     operators = [list(gains) for _, gains in kinds]
     return [operators[kind][within[kind][place]] for place, kind in enumerate(chosen)]
 
 
 def _highest(
-    hopes: Sequence[float], gains: Sequence[Sequence[float]], count: int, rng: np.random.Generator
+    hope: float | np.ndarray,
+    tried: np.ndarray,
+    gained: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
 ) -> list[int]:
-    """For each of `count` candidates the place of the highest draw."""
-    tried = np.array([len(own) for own in gains])
-    total = np.array([hope + sum(own) for hope, own in zip(hopes, gains, strict=True)])
-    mean, spread = total / (tried + 1), GAIN_SPREAD / np.sqrt(tried + 1)
-    drawn = rng.normal(mean, spread, (count, len(gains)))
+    """For each of `count` candidates the place of the highest draw.
+
+    Args:
+        hope: the gain hoped for before anything was tried.
+        tried, gained: shape (places,): how often each was, and the sum of its gains.
+        count: how many candidates.
+        rng: the source of chance.
+    """
+    mean, spread = (hope + gained) / (tried + 1), GAIN_SPREAD / np.sqrt(tried + 1)
+    drawn = rng.normal(mean, spread, (count, len(tried)))
     return [int(best) for best in drawn.argmax(axis=1)]
 
 
