@@ -27,13 +27,14 @@ from opro_local.runs.events import (
     TrajectoryGrowth,
 )
 from opro_local.runs.store import Store
-from opro_local.search.trajectory import Trajectory
+from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import (
     Batch,
     BatchResult,
     Completion,
     Engine,
     Progress,
+    Rejection,
     Request,
     Role,
     Sampling,
@@ -102,18 +103,26 @@ def drive_steps(
     """
     growth = _Growth(trajectory, store, listener)
 
-    def next_batch(result: BatchResult | None) -> Batch:
+    def next_batch(result: BatchResult | None, replays: bool) -> Batch:
         try:
             return search.send(result)  # type: ignore[arg-type]  # None starts a generator
         finally:
             # Also at the search's end, and when it fails: what it found until then is recorded.
-            growth.pass_on()
+            growth.pass_on(replays)
 
     try:
-        batch = next_batch(None)
+        batch = next_batch(None, False)
         while True:
-            result = yield from _answer_batch(batch, engines, store, listener, find_shelf)
-            batch = next_batch(result)
+            digest = request_digest(batch)
+            result = store.reply(batch, digest) if store else None
+            replays = result is not None
+            if result is None:
+                result = yield from _answer_batch(
+                    batch, digest, engines, store, listener, find_shelf
+                )
+            else:
+                listener.report(BatchAnswer(batch, result, replayed=True))
+            batch = next_batch(result, replays)
             if listener.should_stop():
                 raise Interrupted
     except StopIteration as end:
@@ -146,40 +155,62 @@ def call_engine(engine: Engine, requests: Sequence[Request], progress: Progress)
 
 
 class _Growth:
-    """Passes on what the trajectory gained since the last time."""
+    """Passes on what the trajectory gained since the last time.
+
+    What stored answers lead to again is mostly in the store already: it is recorded with what the
+    first new answer leads to, and else where the run compares the whole at its end
+    (Store.settle).
+    """
 
     def __init__(self, trajectory: Trajectory, store: Store | None, listener: Listener) -> None:
         self._trajectory, self._store, self._listener = trajectory, store, listener
-        # How much of each list was passed on.
-        self._entries = self._held_out = self._rejections = 0
+        self._reported, self._recorded = _Extent(), _Extent()
 
-    def pass_on(self) -> None:
-        """Record and report new entries and rejections."""
-        trajectory, first = self._trajectory, self._rejections
-        entries = (*trajectory.entries[self._entries :], *trajectory.held_out[self._held_out :])
-        rejections = tuple(trajectory.rejections[first:])
-        if not entries and not rejections:
+    def pass_on(self, replays: bool) -> None:
+        """Report new entries and rejections, and record them unless the search replays."""
+        reported = self._reported.rest(self._trajectory)
+        if not any(reported):
             return
-        self._entries, self._held_out = len(trajectory.entries), len(trajectory.held_out)
-        self._rejections = len(trajectory.rejections)
-        if self._store:
-            self._store.record(entries, rejections, first)
-        self._listener.report(TrajectoryGrowth(entries, rejections, trajectory))
+        self._reported = _Extent.of(self._trajectory)
+        if self._store and not replays:
+            entries, rejections = self._recorded.rest(self._trajectory)
+            self._store.record(entries, rejections, self._recorded.rejections)
+            self._recorded = self._reported
+        self._listener.report(TrajectoryGrowth(*reported, self._trajectory))
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How long each list of a trajectory was at some time."""
+
+    entries: int = 0
+    held_out: int = 0
+    rejections: int = 0
+
+    @staticmethod
+    def of(trajectory: Trajectory) -> _Extent:
+        """What it is now."""
+        return _Extent(
+            len(trajectory.entries), len(trajectory.held_out), len(trajectory.rejections)
+        )
+
+    def rest(self, trajectory: Trajectory) -> tuple[tuple[Entry, ...], tuple[Rejection, ...]]:
+        """The entries and the rejections that came since."""
+        entries = (*trajectory.entries[self.entries :], *trajectory.held_out[self.held_out :])
+        return entries, tuple(trajectory.rejections[self.rejections :])
 
 
 def _answer_batch(
     batch: Batch,
+    digest: bytes,
     engines: Mapping[Role, Engine],
     store: Store | None,
     listener: Listener,
     find_shelf: FindShelf,
 ) -> Generator[EngineCall, BatchResult, BatchResult]:
-    """The result of a batch, from store, cache or engine. It is on disk when this returns."""
-    digest = request_digest(batch)
-    stored = store.reply(batch, digest) if store else None
-    if stored:
-        listener.report(BatchAnswer(batch, stored, replayed=True))
-        return stored
+    """The result of a batch that the store has not, from cache or engine. It is on disk when this
+    returns.
+    """
     listener.report(BatchStart(batch))
     engine = engines[batch.role]
     # After the engine: only a running one knows which part of the cache is its own.

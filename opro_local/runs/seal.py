@@ -51,12 +51,12 @@ WORDS: Mapping[Table, str] = {
     "rejection": "its rejected replies",
 }
 WHOLE = 1 << 256
+ENCODER = json.JSONEncoder(default=lambda value: ["bytes", value.hex()])
 
 
 def row_digest(table: str, values: Sequence[Any]) -> bytes:
     """SHA-256 over a row's values, their types and its table."""
-    exact = [["bytes", v.hex()] if isinstance(v, bytes) else v for v in values]
-    return hashlib.sha256(json.dumps([table, *exact]).encode("ascii")).digest()
+    return hashlib.sha256(ENCODER.encode([table, *values]).encode("ascii")).digest()
 
 
 @dataclass(slots=True)

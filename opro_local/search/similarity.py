@@ -115,21 +115,21 @@ class NearDuplicates:
             bounds = norms @ self._norms[: len(self._texts)].T
         for place, text in enumerate(texts):
             own = None if bounds is None else bounds[place]
-            self._measured[text] = _Measured(vectors[place], norms[place], own)
+            self._measured[text] = _Measured(vectors, place, norms[place], own)
 
     def find(self, text: str) -> str | None:
         """The first of the texts added before that this one nearly is; None if there is none."""
         measured = self._of(text)
-        vector = measured.vector
         if self._vectors:
-            near = np.flatnonzero(self._vectors.cosines(vector).ravel() >= self._limit)
+            cosines = self._vectors.cosines(measured.vector()).ravel()
+            near = np.flatnonzero(cosines >= self._limit)
             return self._texts[int(near[0])] if len(near) else None
         bounds = self._bounds(measured)
         possible = np.flatnonzero(bounds >= self._limit - BOUND_ROUNDING)
         for start in range(0, len(possible), COMPARED_AT_ONCE):
             places = possible[start : start + COMPARED_AT_ONCE]
             compared = sparse_ngrams([self._texts[place] for place in places])
-            cosines = (compared @ vector.T).toarray().ravel()
+            cosines = (compared @ measured.vector().T).toarray().ravel()
             near = np.flatnonzero(cosines >= self._limit)
             if len(near):
                 return self._texts[int(places[near[0]])]
@@ -141,7 +141,7 @@ class NearDuplicates:
             return
         measured = self._of(text)
         if self._vectors:
-            self._vectors.add(measured.vector)
+            self._vectors.add(measured.vector())
         else:
             if len(self._texts) == len(self._norms):
                 self._norms = np.concatenate([self._norms, np.empty_like(self._norms)])
@@ -166,13 +166,23 @@ class NearDuplicates:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A text's unit vector, the norms of its groups of n-grams, and the bounds of its cosines with
-    the texts there were when it was measured; None where bounds aren't used.
+    """What was measured of a text.
+
+    Attributes:
+        vectors: unit vectors, its own among them.
+        place: which of them.
+        norms: shape (GROUPS,), of its groups of n-grams.
+        bounds: of its cosines with the texts there were by then; None where they aren't used.
     """
 
-    vector: Any
+    vectors: Any
+    place: int
     norms: np.ndarray
     bounds: np.ndarray | None
+
+    def vector(self) -> Any:
+        """Its own, cut out when it is asked for: mostly the bounds say enough."""
+        return self.vectors[self.place]
 
 
 def _group_norms(vectors: Any) -> np.ndarray:
