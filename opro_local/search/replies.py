@@ -66,9 +66,9 @@ def fault(trajectory: Trajectory) -> str:
     new = texts - starts
     counted = kinds(one.reason for one in refused)
     most = counted.most_common(1)[0][0] if refused else SAME[0]
-    written = [one.reply for one in trajectory.proposals if one.step > 0 and one.reply]
-    replies = [*(one.text for one in refused), *written]
-    is_same = len({reply.strip() for reply in replies}) == 1 and len(replies) >= FEWEST_EQUAL
+    written = trajectory.written
+    replies = {one.text.strip() for one in refused} | set(written)
+    is_same = len(replies) == 1 and len(refused) + sum(written.values()) >= FEWEST_EQUAL
     if is_same and all(kind in SAME for kind in counted) and (written or len(new) < 2):
         return f"the optimizer wrote the same text every time; {advice(most)}"
     if new or not refused:

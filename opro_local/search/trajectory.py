@@ -56,14 +56,12 @@ class Proposal:
         operator: how it was made: the name of a meta-prompt form, or of a move on demonstrations.
         parent: what it was made from; None for starting solutions.
         key: the key of the solution that came of it, if one did.
-        reply: what the optimizer wrote, where a solution came of it.
     """
 
     step: int
     operator: str
     parent: Entry | None
     key: str | None
-    reply: str = ""
 
 
 class Trajectory:
@@ -75,6 +73,8 @@ class Trajectory:
         any.
         held_out: solutions scored on validation or test, in order.
         rejections: replies that did not become solutions, in order.
+        written: how often a reply became a solution of a step after 0, by its text: the first two
+            different texts, for all that is asked is whether there is more than one.
         proposals: where solutions came from, in order; empty in the mode opro, which has one
             operator only.
         description: the task in a few words, where the optimizer was asked for them; else "".
@@ -90,6 +90,7 @@ class Trajectory:
         self.held_out: list[Entry] = []
         self.rejections: list[Rejection] = []
         self.proposals: list[Proposal] = []
+        self.written: dict[str, int] = {}
         self.description = ""
         self.pairs = 0
         self.tokens = 0
@@ -162,6 +163,12 @@ class Trajectory:
     def reject(self, rejection: Rejection) -> None:
         """Append a rejection."""
         self.rejections.append(rejection)
+
+    def count_written(self, reply: str) -> None:
+        """Count a reply that became a solution."""
+        text = reply.strip()
+        if text in self.written or len(self.written) < 2:
+            self.written[text] = self.written.get(text, 0) + 1
 
     def expect(self, solutions: Iterable[Solution]) -> None:
         """Have solutions count as seen before they are scored.

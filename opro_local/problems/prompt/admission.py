@@ -53,7 +53,9 @@ class Admission:
         compared with its text.
         """
         self._texts.add(candidate.text)
-        self._trajectory.proposals.append(Proposal(step, operator, parent, candidate.key, reply))
+        self._trajectory.proposals.append(Proposal(step, operator, parent, candidate.key))
+        if step and reply:
+            self._trajectory.count_written(reply)
 
     def refuse(self, step: int, operator: str, parent: Entry | None, text: str, why: str) -> None:
         """Record an attempt that came to nothing, with the optimizer's text and the reason."""
