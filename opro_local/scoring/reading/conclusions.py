@@ -8,6 +8,7 @@ as in "It took 3 hours, so 2 stars from all 5 of us", nothing is read: `AMBIGUOU
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ STATED = re.compile(
 # A field of an answer: "Rating: 4", "**Total**: $5", "评分：4".
 FIELD = re.compile(
     r"""
-    (?: ^ | (?<= [.;,|!?({] ) | (?<= [.;,|!?][ ] ) )
+    (?: ^ | (?<= [.;,|!?({…] ) | (?<= [.;,|!?…—–][ ] ) )
     [\s*_>#"'-]{0,6}
     (?P<name> [^\W\d_] [^\n:：.,;|=]{0,40}? )
     [*_"']{0,4}
@@ -105,6 +106,8 @@ TOTALS = re.compile(
     r"\b(?:total|final|overall|sum|answer|result|gesamt\w*|summe|ergebnis|somme|итого?)\b|合計|总计|합계",
     re.IGNORECASE,
 )
+# Of a total and a final one, the final one is the answer.
+FINAL = re.compile(r"\b(?:final\w*|answer|endgültig\w*|définiti\w*|итоговый)\b", re.IGNORECASE)
 ASIDE = re.compile(
     r"""
     \b (?: confidence | certainty | probability | sure | likelihood | step | vat | tax | year | page
@@ -170,6 +173,8 @@ CONCLUDES = re.compile(
 WORKED = re.compile(
     r"\d\D{0,12}[=≈]|\d[^\S\n]?(?:[-+*/×÷−–]|\\times|\\cdot|times|plus|minus)[^\S\n]?[\d$]"
 )
+# A line that is a number and nothing else.
+ALONE = re.compile(r"[ \t*_`$€£+−-]{0,6}\d[\d.,]{0,20}[ \t*_`%€$.]{0,6}")
 SENTENCE_END = re.compile(r"[.!?。！？](?=\s|\Z|[^\x00-\x7f])|\n")
 
 
@@ -192,7 +197,7 @@ def _begun(head: str, match: re.Match[str]) -> float | None:
     """What an answer says that begins with a number."""
     value = notation.value_of(head, match)
     rest = head[match.end() :]
-    if value is None or rivals.has_rival(head, match.end(), value):
+    if value is None or math.isnan(value) or rivals.has_rival(head, match.end(), value):
         return None
     if rivals.LISTED.match(rest):
         # "2) blue" chooses; "1. Add 4" begins a list.
@@ -203,6 +208,8 @@ def _begun(head: str, match: re.Match[str]) -> float | None:
         return None if is_list else AMBIGUOUS
     if not STATED.match(rest):
         return None
+    if _has_other_line(rest, value):
+        return AMBIGUOUS
     concluded = CONCLUDES.search(rest)
     if concluded and notation.NUMBER.search(_without_asides(rest[concluded.start() :])):
         later = last_said(rest, False)
@@ -210,6 +217,13 @@ def _begun(head: str, match: re.Match[str]) -> float | None:
             return value
         return AMBIGUOUS if notation.NUMBER.search(_without_scale(rest)) else value
     return value
+
+
+def _has_other_line(rest: str, value: float) -> bool:
+    """Whether the next line with anything is another number and nothing else: "5\\n6"."""
+    line = rest.partition("\n")[2].lstrip().partition("\n")[0]
+    number = notation.NUMBER.search(line) if ALONE.fullmatch(line) else None
+    return number is not None and notation.value_of(line, number) != value
 
 
 def _field(head: str) -> float | None:
@@ -232,9 +246,10 @@ def _field(head: str) -> float | None:
             value = notation.value_of(head, match) if match else AMBIGUOUS
         if value is not None:
             values[name] = value
-    if len(set(values.values())) > 1:
-        finals = {name: value for name, value in values.items() if TOTALS.search(name)}
-        values = finals or values
+    for weightier in (TOTALS, FINAL):
+        if len(set(values.values())) > 1:
+            weighty = {name: value for name, value in values.items() if weightier.search(name)}
+            values = weighty or values
     distinct = set(values.values())
     if not distinct:
         return None
@@ -274,12 +289,17 @@ def _counted(text: str, matches: Sequence[re.Match[str]]) -> list[re.Match[str]]
     kept: list[re.Match[str]] = []
     scale_at = -1
     for match in matches:
-        if match.start() == scale_at or _is_listed(text, match):
+        if match.start() == scale_at or _is_listed(text, match) or _is_named(text, match):
             continue
         scale = notation.OUT_OF.match(text, match.end())
         scale_at = scale.start("scale") if scale else -1
         kept.append(match)
     return kept
+
+
+def _is_named(text: str, match: re.Match[str]) -> bool:
+    """Whether the number is a name's ("page 3"), and not the first of two ("pages 3-5")."""
+    return notation.is_name(text, match) and not rivals.has_rival(text, match.end(), AMBIGUOUS)
 
 
 def _is_listed(text: str, match: re.Match[str]) -> bool:
@@ -350,7 +370,8 @@ def _last_words(text: str) -> float | None:
     """The last number in words, unless the one before it is of equal standing."""
     matches, values = [], []
     for words in numerals.NUMERAL.finditer(text):
-        if words[0].lower() in rivals.LOOSE or (value := numerals.value(words[0])) is None:
+        value = notation.value_of_words(text, words)
+        if words[0].lower() in rivals.LOOSE or value is None:
             continue
         matches.append(words)
         values.append(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from opro_local.scoring.reading import conclusions, marks, numbers
+from opro_local.scoring.reading import conclusions, corrections, marks, numbers
 
 LONGEST = 400
 # A formula in running text.
@@ -54,7 +54,9 @@ SYNONYMS = (
 
 def formula(answer: str) -> str | None:
     """The formula that an answer gives, without what marks it; None without one, or with two."""
-    answer = marks.first_turn(answer)
+    answer = corrections.without_struck(marks.first_turn(answer))
+    if corrections.last(answer):
+        return _number(answer)
     marked = marks.read_marked(answer, lambda mark: _told(_statement(mark)))
     if marked is not None:
         return marked or None

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
-from opro_local.scoring.reading import numerals
+from opro_local.scoring.reading import neighbours, numerals
 
 AMBIGUOUS = math.nan
 
@@ -74,7 +74,7 @@ JOINED_SCALES: Mapping[str, float] = {
     **dict.fromkeys(("千", "천"), 1e3),
 }
 _JOINED = "|".join(JOINED_SCALES)
-# Letters glued to a number. Those in the second line are units too (5m, 8b), and scale money only.
+# Letters glued to a number. Those in the second line scale money only: elsewhere 5m are metres.
 SHORT: Mapping[str, float] = {
     "k": 1e3,
     "K": 1e3,
@@ -138,7 +138,7 @@ ACCOUNTING = re.compile(
 # What a text before a number ends with: "US$ " and "minus ".
 BEFORE_MONEY = re.compile(rf"(?<! [A-Za-z] ) {MONEY} [ ]? $", re.VERBOSE)
 BEFORE_WORD = re.compile(r"(?<!\w)(?:minus|negative)[ ]$", re.IGNORECASE)
-MINUS = frozenset("-−–—‐‑－")
+MINUS = neighbours.DASHES
 
 # "\frac{3}{4}", "\dfrac34"
 FRACTION = r"""
@@ -257,7 +257,9 @@ def accounting(text: str) -> float | None:
 
 
 def value_of(text: str, match: re.Match[str]) -> float | None:
-    """What a match of `NUMBER` stands for; None for an infinite number, `AMBIGUOUS` for "1 5/3"."""
+    """What a match of `NUMBER` stands for; None for an infinite number, `AMBIGUOUS` for "1 5/3" and
+    where a neighbour makes it a part of something else (neighbours.py).
+    """
     # All at once, because this is the hottest function of the rule number.
     digits, separator, top, bottom, denominator, power, short, scale, part = match.groups()
     start = match.start()
@@ -274,21 +276,48 @@ def value_of(text: str, match: re.Match[str]) -> float | None:
         value *= 10.0 ** int(power.replace("−", "-"))
     if short:
         value *= _short(text, start, short)
+        if math.isnan(value):
+            return AMBIGUOUS
     if scale:
         value *= JOINED_SCALES.get(scale) or SCALES[scale]
     if part:
         value += 1 / numerals.PARTS[part]
     if not math.isfinite(value):
         return None
-    value = -value if _negative(text, start) else value
+    before = BEFORE_MONEY.sub("", text[max(0, start - neighbours.WINDOW) : start])
+    if not neighbours.is_amount(text, match.end(), before, bool(bottom or denominator)):
+        return AMBIGUOUS
+    value = -value if _negative(before) else value
     return _with_unit(text, match, value)
+
+
+def value_of_words(text: str, match: re.Match[str]) -> float | None:
+    """What a match of `numerals.NUMERAL` stands for; None for an ordinal and in a name,
+    `AMBIGUOUS` for two numbers and where a neighbour makes it a part of something else.
+    """
+    value = numerals.value(match[0])
+    before = text[max(0, match.start() - neighbours.WINDOW) : match.start()]
+    if value is None or math.isnan(value) or neighbours.is_name(before):
+        return None if value is None or not math.isnan(value) else AMBIGUOUS
+    is_amount = neighbours.is_amount(text, match.end(), before, not value.is_integer())
+    return value if is_amount else AMBIGUOUS
+
+
+def is_name(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `NUMBER` is a name's and no amount: "COVID-19", "room 101"."""
+    before = text[max(0, match.start() - neighbours.WINDOW) : match.start()]
+    if before.endswith("."):
+        # The point of "Rs.500" is its currency's.
+        before = BEFORE_MONEY.sub("", before)
+    return neighbours.is_name(before)
 
 
 def _short(text: str, start: int, letters: str) -> float:
     """What a letter glued to a number multiplies it by: 1.2k, $3M."""
     if letters in MONEY_SHORT:
         is_money = BEFORE_MONEY.search(text[max(0, start - 8) : start])
-        return MONEY_SHORT[letters] if is_money else 1.0
+        # "5m" are metres or minutes; "5B" may be anything.
+        return MONEY_SHORT[letters] if is_money else 1.0 if letters == "m" else math.nan
     return SHORT.get(letters, 1.0)
 
 
@@ -321,12 +350,10 @@ def _decimal(body: str, separator: str | None) -> float:
     return float(body.replace(separator, "") if separator else body.replace(",", ""))
 
 
-def _negative(text: str, at: int) -> bool:
-    """Whether the sign before a number is a minus and not the dash of "5-3", "10 - 4" or "pages
-    3-5".
+def _negative(before: str) -> bool:
+    """Whether the text before a number ends with a minus and not with the dash of "5-3", "10 - 4"
+    or "pages 3-5".
     """
-    before = text[max(0, at - 48) : at]
-    before = BEFORE_MONEY.sub("", before)
     if BEFORE_WORD.search(before):
         return True
     if not before or before[-1] not in MINUS:

@@ -10,17 +10,19 @@ decimals, exponents, 6 × 10^5, fractions (3/4, ½, \frac{3}{4}), mixed ones (1 
 half), scale words (5 million), words (forty-two, a dozen), currencies before or after and glued
 (USD5, $5, 5€), %, minus signs, "minus five", and an accountant's ($500) where nothing else stands
 at the marked place.
-Not read: powers and roots (10^5), 5k, "3 dozen" (a unit: 3), ordinals, roman numerals, 1 000 with
-plain spaces, words of other languages. The sign % is dropped: 50% is 50. 3,5 is two numbers, unless
-`comma` says that the comma is decimal.
+Not read: numbers whose neighbours make them a part of something else (neighbours.py: 10^5, 5!, "at
+least 5", "room 101"), what an answer takes back (corrections.py), "3 dozen" (a unit: 3), ordinals,
+roman numerals, words of other languages. The sign % is dropped: 50% is 50. 3,5 is two numbers,
+unless `comma` says that the comma is decimal.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
-from opro_local.scoring.reading import conclusions, marks, notation, numerals, rivals
+from opro_local.scoring.reading import conclusions, corrections, marks, notation, numerals, rivals
 
 AMBIGUOUS = notation.AMBIGUOUS
 
@@ -45,7 +47,7 @@ ONE_OF = re.compile(r"(?:the|this|that|which|each|no|any|every|another) $", re.I
 OF_WHICH = re.compile(r" (?:of|that|which|who|with|way|more)\b")
 # "007", "4012888888881881", "1 234 567 890 123 456".
 IDENTIFIER = re.compile(r"0\d+|\d(?:[ ,'_]?\d){15,}", re.ASCII)
-EDGES = " \t\r\n*_`\"'.。!"
+EDGES = " \t\r\n*_`\"'.。"
 # Characters: a number and what belongs to it are shorter.
 LONGEST = 400
 
@@ -78,7 +80,10 @@ def strict(answer: str, comma: bool = False) -> float | None:
         The number; None where none is marked; `AMBIGUOUS` where the last marked place gives more
         than one.
     """
-    answer = marks.first_turn(answer)
+    return _standing(marks.first_turn(answer), comma, _strict)
+
+
+def _strict(answer: str, comma: bool) -> float | None:
     if len(answer) <= LONGEST and (number := whole(answer, comma)) is not None:
         return number
     return marks.read_marked(answer, lambda mark: _at_mark(mark, comma))
@@ -88,8 +93,11 @@ def lenient(answer: str, comma: bool = False) -> float | None:
     """`strict`, and where nothing is marked the number that the answer begins with as its whole
     statement, or comes to (conclusions.py); words count where there are no digits.
     """
-    answer = marks.first_turn(answer)
-    marked = strict(answer, comma)
+    return _standing(marks.first_turn(answer), comma, _lenient)
+
+
+def _lenient(answer: str, comma: bool) -> float | None:
+    marked = _strict(answer, comma)
     if marked is not None:
         return marked
     text = marks.standing(answer)
@@ -97,6 +105,19 @@ def lenient(answer: str, comma: bool = False) -> float | None:
         return None
     begun = conclusions.first_said(text, comma)
     return conclusions.last_said(text, comma) if begun is None else begun
+
+
+def _standing(answer: str, comma: bool, read: Callable[[str, bool], float | None]) -> float | None:
+    """What an answer says once its corrections are made; `AMBIGUOUS` where they may be none."""
+    answer = corrections.without_struck(answer)
+    correction = corrections.last(answer)
+    if correction is None:
+        return read(answer, comma)
+    after = read(correction.after, comma)
+    if correction.is_certain or _strict(correction.after, comma) is not None:
+        return AMBIGUOUS if after is None else after
+    before = read(correction.before, comma)
+    return read(answer, comma) if before is None or before == after else AMBIGUOUS
 
 
 def _is_denied(text: str) -> bool:
@@ -182,9 +203,12 @@ def _first(text: str) -> float | None:
     """The first number of a short text, or what follows its last "=" where the first is part of a
     calculation.
     """
-    match = notation.NUMBER.search(text)
+    match = next(
+        (match for match in notation.NUMBER.finditer(text) if not notation.is_name(text, match)),
+        None,
+    )
     if words := _first_words(text, match.start() if match else len(text)):
-        value, end = numerals.value(words[0]), words.end()
+        value, end = notation.value_of_words(text, words), words.end()
     elif match:
         value, end = notation.value_of(text, match), match.end()
     else:
@@ -198,7 +222,7 @@ def _first(text: str) -> float | None:
 def _first_words(text: str, end: int) -> re.Match[str] | None:
     """The first number in words before a place, but for the "one" of "this one" and "one of"."""
     for words in numerals.NUMERAL.finditer(text, 0, end):
-        if numerals.value(words[0]) is None:
+        if notation.value_of_words(text, words) is None:
             continue
         if words[0].lower() == "one" and _counts_nothing(text, words):
             continue

@@ -20,7 +20,7 @@ JOIN = re.compile(
     rf"""
     (?:
         {_DECORATION} {_WORDS}
-        (?: or | and | vs\.? | versus ) \b              # "5 or 6"
+        (?: or | and | vs\.? | versus ) (?! \w )            # "5 or 6"
         (?: [ ] (?: about | maybe | perhaps | even ) )? # "5 or maybe 6"
         (?: [ ] [A-Za-z] [ ]? = )?                      # "x = 5 or y = 6"
       |
