@@ -12,6 +12,7 @@ from typing import Any
 
 from opro_local.runs.store import Store
 
+TOKENS = ("prompt", "cached", "completion")
 # What the cache gave of a call: names in the result, columns in the store.
 KNOWN = {
     "completions": "known",
@@ -52,6 +53,9 @@ class Costs:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Costs:
         """What `to_json` wrote, among the other keys of a result."""
+        for name, kinds in (("tokens", TOKENS), ("from_cache", KNOWN)):
+            if missing := [kind for kind in kinds if kind not in record[name]]:
+                raise ValueError(f"{name} has no {missing[0]}")
         return cls(
             calls=record["calls"],
             tokens=record["tokens"],
@@ -69,10 +73,7 @@ def count_costs(store: Store) -> Costs:
     roles = [call["role"] for call in calls if call["known"] < call["requests"]]
     return Costs(
         calls={"optimizer": 0, "scorer": 0, **Counter(roles)},
-        tokens={
-            kind: sum(call[f"{kind}_tokens"] for call in calls)
-            for kind in ("prompt", "cached", "completion")
-        },
+        tokens={kind: sum(call[f"{kind}_tokens"] for call in calls) for kind in TOKENS},
         from_cache={name: sum(call[column] for call in calls) for name, column in KNOWN.items()},
         seconds=round(sum(call["seconds"] for call in calls), 3),
         test_opened=sum(call["label"].endswith("/test") for call in calls),

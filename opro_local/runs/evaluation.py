@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from opro_local import stats
+from opro_local.records import entries
 from opro_local.runs.figures import (
     FORMER_ALPHA,
     ClassesOf,
@@ -69,7 +70,7 @@ class PromptFigures:
         return cls(
             number=record["prompt"],
             text=record["text"],
-            demonstrations=tuple(record.get("demonstrations", ())),
+            demonstrations=entries(record.get("demonstrations", ())),
             figures=Figures.from_json(figures),
             tokens=record["tokens"],
         )
@@ -165,19 +166,22 @@ class EvaluationOutcome:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> EvaluationOutcome:
         """What `to_json` wrote, among the other keys of a result."""
+        prompts = tuple(map(PromptFigures.from_json, entries(record["prompts"])))
+        if not prompts:
+            raise ValueError("an evaluation of no prompts")
         return cls(
             reason=record["reason"],
             digest=record["digest"],
             baseline=record["baseline"]["text"],
             best=Winner.from_json(record["best"]),
-            prompts=tuple(map(PromptFigures.from_json, record["prompts"])),
-            pairs=tuple(map(PairDifference.from_json, record["pairs"])),
+            prompts=prompts,
+            pairs=tuple(map(PairDifference.from_json, entries(record["pairs"]))),
             optimism=record["optimism"],
             equal_p_value=record["equal_p_value"],
             smallest_difference=record["smallest_difference"],
             alpha=record.get("alpha", FORMER_ALPHA),
             split=record["split"],
-            summary=tuple(record["summary"]),
+            summary=entries(record["summary"]),
         )
 
 

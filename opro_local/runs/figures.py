@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opro_local import stats
+from opro_local.records import entries
 from opro_local.runs.gain import GainParts
 from opro_local.scoring import comparison
 from opro_local.scoring.classes import ClassFigures
@@ -109,8 +110,8 @@ class Figures:
             extraction_failures=record["extraction_failures"],
             truncated=record["truncated"],
             metrics={name: value for name, value in record.items() if name not in NAMED},
-            classes=ClassFigures.from_json(classes) if classes else None,
-            metric=MetricFigures.from_json(metric) if metric else None,
+            classes=None if classes is None else ClassFigures.from_json(classes),
+            metric=None if metric is None else MetricFigures.from_json(metric),
         )
 
 
@@ -174,13 +175,18 @@ class SplitResult:
         """What `to_json` wrote."""
         difference, gain = record.get("difference"), record.get("gain")
         in_accuracy = record.get("accuracy_difference")
+        baseline = Figures.from_json(record["baseline"])
+        best = Figures.from_json(record["best"])
+        sides = [one.classes.classes.keys() for one in (baseline, best) if one.classes]
+        if sides[1:] and sides[0] != sides[1]:
+            raise ValueError("baseline and best have other classes on the same rows")
         return cls(
-            baseline=Figures.from_json(record["baseline"]),
-            best=Figures.from_json(record["best"]),
-            difference=difference_from_json(difference) if difference else None,
+            baseline=baseline,
+            best=best,
+            difference=None if difference is None else difference_from_json(difference),
             smallest_difference=record.get("smallest_difference"),
-            gain=GainParts.from_json(gain) if gain else None,
-            accuracy_difference=difference_from_json(in_accuracy) if in_accuracy else None,
+            gain=None if gain is None else GainParts.from_json(gain),
+            accuracy_difference=None if in_accuracy is None else difference_from_json(in_accuracy),
         )
 
 
@@ -209,7 +215,7 @@ class Leader:
         """What `to_json` wrote."""
         return cls(
             text=record["text"],
-            demonstrations=tuple(record.get("demonstrations", ())),
+            demonstrations=entries(record.get("demonstrations", ())),
             train=Figures.from_json(record["train"]),
             validation=Figures.from_json(record["validation"]),
         )
@@ -271,12 +277,12 @@ def difference_to_json(difference: Difference) -> dict[str, Any]:
 
 def difference_from_json(record: Mapping[str, Any]) -> Difference:
     """What `difference_to_json` wrote."""
-    low, high = record["interval"]
+    low, high = entries(record["interval"])
     return Difference(record["value"], (low, high), record["p_value"])
 
 
 def _pair(bounds: list[float] | None) -> tuple[float, float] | None:
     if bounds is None:
         return None
-    low, high = bounds
+    low, high = entries(bounds)
     return low, high

@@ -6,15 +6,25 @@ digests, or where they are kept (store.py).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opro_local.records import require_json
 from opro_local.types import Completion, FinishReason
 
 # The most that one call's completions may unpack to: zlib makes a thousand bytes of one.
 MOST_BYTES = 1 << 30
+
+# What the values of a run are in JSON, where they are not null.
+SHAPES: Mapping[str, type] = {
+    **dict.fromkeys(("config", "identity", "made_by", "prompt", "result"), dict),
+    **dict.fromkeys(("engine", "placement"), dict),
+    **dict.fromkeys(("state", "error"), str),
+    "shares": bool,
+}
 
 FINISH: tuple[FinishReason, ...] = ("stop", "length", "too_long", "failed")
 
@@ -37,6 +47,28 @@ def decode(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def meta_value(key: str, text: str) -> Any:
+    """A value of a run. Raises ValueError where it is another one than there may be under a key."""
+    value = decode(text)
+    if not isinstance(value, SHAPES.get(key, object) | None):
+        raise ValueError(f"{key} is something else")
+    require_json(value, key)
+    return value
+
+
+def ids_of(text: str) -> list[str]:
+    """The ids of worked examples. Raises ValueError where it is something else."""
+    ids = decode(text)
+    if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
+        raise ValueError("no list of ids")
+    return ids
+
+
+def is_payload(payload: Any, digest: Any) -> bool:
+    """Whether a call's payload is the one that was written."""
+    return isinstance(payload, bytes) and hashlib.sha256(payload).digest() == digest
 
 
 def _inflated(payload: bytes) -> bytes:

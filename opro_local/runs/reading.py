@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import DamageError, StoreError
+from opro_local.errors import DamageError, DataError, StoreError
 from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.records import require_types
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
+from opro_local.runs.database import one_line
 from opro_local.runs.figures import Figures, MetricFigures, SplitResult
 from opro_local.runs.lock import is_held
 from opro_local.runs.packing import decode
@@ -23,6 +25,9 @@ from opro_local.runs.run_result import RunProgress, RunResult
 from opro_local.runs.store_file import damaged
 from opro_local.search.trajectory import chained
 from opro_local.stats import share_interval
+
+# What reading a value of another shape than it must have raises.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, DataError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +104,33 @@ def describe(folder: Path) -> RunResult | RunProgress:
     opened = store.read_store(folder)
     try:
         return _described(opened)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        # Only of a store of an earlier version, which has no seal, or of one that was forged.
-        raise damaged(folder, f"what it says can't be read ({error})") from None
     finally:
         opened.close()
 
 
+def require_readable(opened: store.Store) -> None:
+    """Raise StoreError where `describe` can't read what an open store holds."""
+    _described(opened)
+
+
 def _described(opened: store.Store) -> RunResult | RunProgress:
+    """What it says, with the types it must have. Raises StoreError."""
+    try:
+        return _read(opened)
+    except UNREADABLE as error:
+        # Only of a store of an earlier version, which has no seal, or of one that was forged.
+        why = one_line(error)
+        raise damaged(opened.folder, f"what it says can't be read ({why})") from None
+
+
+def _read(opened: store.Store) -> RunResult | RunProgress:
     state = opened.get("state") or "new"
     record = opened.get("result")
     if state == "finished" and record:
         kept = opened.get("prompt")
         prompt = None if kept is None else WholePrompt.from_json(kept)
+        if prompt is not None:
+            require_types(prompt)
         return replace(RunResult.from_json(record), prompt=prompt, folder=opened.folder)
     is_left = state == "running" and not is_held(opened.folder)
     return _so_far(opened, "interrupted" if is_left else state)
@@ -146,7 +165,7 @@ def _so_far(opened: store.Store, state: str) -> RunProgress:
     train = None
     if baseline and best:
         train = SplitResult(_figures(baseline, shares), _figures(best, shares))
-    return RunProgress(
+    progress = RunProgress(
         name=config.get("run", {}).get("name", opened.folder.name),
         state=state,
         reason=opened.get("error") if state == "failed" else state,
@@ -161,6 +180,8 @@ def _so_far(opened: store.Store, state: str) -> RunProgress:
         costs=count_costs(opened),
         shares=shares,
     )
+    require_types(progress)
+    return progress
 
 
 def _figures(row: dict[str, Any], shares: bool) -> Figures:

@@ -15,10 +15,10 @@ from typing import Any
 
 from opro_local.errors import LockedError, StoreError, UsageError
 from opro_local.runs import lock
-from opro_local.runs.packing import decode
+from opro_local.runs.packing import is_payload, meta_value
 from opro_local.runs.salvage import Row, rows_of
-from opro_local.runs.seal import COLUMNS, Seal, row_digest, seal_of, total
-from opro_local.runs.store import Store, is_payload, open_store
+from opro_local.runs.seal import COLUMNS, Seal, is_row, row_digest, seal_of, total
+from opro_local.runs.store import Store, open_store
 from opro_local.runs.store_file import FILE, explain
 
 # What identifies a run. Its state and its result follow from its completions.
@@ -119,7 +119,7 @@ def _take_call(intact: _Intact, rowid: int, columns: Sequence[Any]) -> None:
     digest, payload = columns[-2:]
     if isinstance(values[SECONDS], int):  # how SQLite keeps a REAL without a fraction
         values[SECONDS] = float(values[SECONDS])
-    if row_digest("call", values) != digest:
+    if not is_row("call", values) or row_digest("call", values) != digest:
         return
     if is_payload(payload, values[PAYLOAD_DIGEST]):
         intact.calls[rowid] = (tuple(values), payload)
@@ -131,7 +131,8 @@ def _take_call(intact: _Intact, rowid: int, columns: Sequence[Any]) -> None:
 def _take_meta(intact: _Intact, columns: Sequence[Any]) -> None:
     key, value, digest = columns
     # Later pages hold later values: those of the log come last.
-    if row_digest("meta", (key, value)) == digest and key in KEPT:
+    is_intact = is_row("meta", (key, value)) and row_digest("meta", (key, value)) == digest
+    if is_intact and key in KEPT:
         intact.meta[key] = value
 
 
@@ -144,7 +145,9 @@ def _take_call_of_4(intact: _Intact, rowid: int, columns: Sequence[Any]) -> None
         values = (rowid, label, role, requests, asked, digest, float(seconds), *tokens)
     except (TypeError, ValueError):
         return
-    intact.calls[rowid] = ((*values, 0, 0, 0, finished), payload)
+    whole = (*values, 0, 0, 0, finished)
+    if is_row("call", whole):
+        intact.calls[rowid] = (whole, payload)
 
 
 def _write(store: Store, intact: _Intact) -> None:
@@ -153,7 +156,7 @@ def _write(store: Store, intact: _Intact) -> None:
     for key, text in intact.meta.items():
         # What can't be read is lost; the run's command writes it anew.
         with contextlib.suppress(ValueError):
-            meta[key] = decode(text)
+            meta[key] = meta_value(key, text)
     store.put(**meta, state="interrupted")
 
 

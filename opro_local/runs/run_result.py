@@ -15,6 +15,7 @@ from opro_local.errors import UsageError
 from opro_local.exports import formats
 from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.problems.prompt.alarms import Alarm
+from opro_local.records import entries, require_types
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.figures import SplitResult
@@ -89,7 +90,20 @@ class RunResult(Mapping[str, Any]):
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> RunResult:
-        """What `to_json` wrote, in this version or in one that opens the same stores."""
+        """What `to_json` wrote, in this version or in one that opens the same stores.
+
+        Raises:
+            ValueError: it is something else: a key is missing, or a value has another type.
+        """
+        try:
+            result = cls._read(record)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        require_types(result)
+        return result
+
+    @classmethod
+    def _read(cls, record: Mapping[str, Any]) -> RunResult:
         outcome: SearchOutcome | EvaluationOutcome
         if record.get("kind") == EvaluationOutcome.KIND:
             outcome = EvaluationOutcome.from_json(record)
@@ -103,8 +117,8 @@ class RunResult(Mapping[str, Any]):
             engine=record["engine"],
             rule=record["rule"],
             shares=record.get("shares", True),
-            notices=tuple(record["notices"]),
-            alarms=tuple(map(Alarm.from_json, record.get("alarms", ()))),
+            notices=entries(record["notices"]),
+            alarms=tuple(map(Alarm.from_json, entries(record.get("alarms", ())))),
         )
 
     def export(self, name: str) -> str:

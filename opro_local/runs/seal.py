@@ -36,6 +36,18 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     ),
     "rejection": ("id", "step", "text", "reason"),
 }
+# Columns that hold something else than text: SQLite keeps to a schema only what it writes itself.
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("request_digest", "payload_digest"), bytes),
+    **dict.fromkeys(("seconds", "score", "similarity"), float),
+    **dict.fromkeys(("id", "requests", "step", "position", "n", "partial", "tokens"), int),
+    **dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens", "known"), int),
+    **dict.fromkeys(("known_prompt_tokens", "known_completion_tokens"), int),
+    **dict.fromkeys(("extraction_failures", "truncated"), int),
+}
+ROW_KINDS: Mapping[Table, tuple[type, ...]] = {
+    table: tuple(KINDS.get(name, str) for name in names) for table, names in COLUMNS.items()
+}
 # What brings a table's rows into the order in which they came.
 ORDERS: Mapping[Table, str] = {
     "meta": "key",
@@ -57,6 +69,13 @@ ENCODER = json.JSONEncoder(default=lambda value: ["bytes", value.hex()])
 def row_digest(table: str, values: Sequence[Any]) -> bytes:
     """SHA-256 over a row's values, their types and its table."""
     return hashlib.sha256(ENCODER.encode([table, *values]).encode("ascii")).digest()
+
+
+def is_row(table: Table, values: Sequence[Any]) -> bool:
+    """Whether values are of the kinds that a table's columns hold, and no count is negative."""
+    if tuple(map(type, values)) != ROW_KINDS[table]:
+        return False
+    return all(value >= 0 for value in values if type(value) is int)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opro_local.problems.numeric.numeric import NumericFigures
+from opro_local.records import entries
 from opro_local.runs.figures import FORMER_ALPHA, Leader, OperatorFigures, SplitResult
 from opro_local.runs.winner import Winner
 
@@ -124,7 +125,7 @@ class SearchOutcome:
             numeric, own = NumericFigures.from_json(record, own), {}
         leaders = record.get("leaders")
         if leaders is not None:
-            leaders = tuple(map(Leader.from_json, leaders))
+            leaders = tuple(map(Leader.from_json, entries(leaders)))
         ways = record.get("ways", {})
         return cls(
             reason=record["reason"],
@@ -147,7 +148,7 @@ class SearchOutcome:
             description=record.get("description", ""),
             diff=record.get("diff"),
             numeric=numeric,
-            summary=tuple(record.get("summary", ())),
+            summary=entries(record.get("summary", ())),
             further=own,
         )
 
@@ -176,4 +177,4 @@ NAMED = frozenset(
 
 def _split(record: Mapping[str, Any], name: str) -> SplitResult | None:
     sides = record.get(name)
-    return SplitResult.from_json(sides) if sides else None
+    return None if sides is None else SplitResult.from_json(sides)

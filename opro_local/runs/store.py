@@ -22,7 +22,7 @@ from opro_local.runs import lock as locks
 from opro_local.runs.database import SQLITE_ERRORS, transaction
 from opro_local.runs.derived_rows import derived_rows, rejection_rows, solution_row
 from opro_local.runs.made_by import why_differing
-from opro_local.runs.packing import decode, pack, unpack
+from opro_local.runs.packing import ids_of, is_payload, meta_value, pack, unpack
 from opro_local.runs.seal import (
     COLUMNS,
     DERIVED,
@@ -31,6 +31,7 @@ from opro_local.runs.seal import (
     Change,
     Seal,
     Table,
+    is_row,
     row_digest,
     total,
     write_seal,
@@ -46,9 +47,6 @@ from opro_local.runs.store_file import (
 )
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Rejection
-
-# Values of a run that are objects in JSON.
-MAPPINGS = ("config", "identity", "made_by", "prompt", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,18 +200,15 @@ class Store:
         """A meta value as it was when the store was opened, or as it was put since; or None."""
         text = self._meta.get(key)
         try:
-            value = None if text is None else decode(text)
-            if key in MAPPINGS and not isinstance(value, dict | None):
-                raise ValueError("it is no object")
-            return value
-        except ValueError:  # in a file of an earlier version, which has no seal
+            return None if text is None else meta_value(key, text)
+        except ValueError:  # in a file that was forged, or of a version without a seal
             raise damaged(self.folder, f"what it says of {key} is damaged") from None
 
     def solutions(self, split: str = "train") -> list[dict[str, Any]]:
         """The scored solutions of a split in the order they came. Raises StoreError: damaged."""
         rows = [row for row in self._dicts("solution") if row["split"] == split]
         try:
-            return [{**row, "demonstrations": decode(row["demonstrations"])} for row in rows]
+            return [{**row, "demonstrations": ids_of(row["demonstrations"])} for row in rows]
         except ValueError:  # as in `get`
             raise damaged(self.folder, f"damaged in {WORDS['solution']}") from None
 
@@ -308,6 +303,8 @@ class Store:
             rows = self._connection.execute(sql).fetchall()
         if seal and total(row_digest(table, row) for row in rows) != seal.sums[table]:
             raise damaged(self.folder, f"damaged in {WORDS[table]}")
+        if not all(is_row(table, row) for row in rows):
+            raise damaged(self.folder, f"other values than it may hold in {WORDS[table]}")
         return rows
 
     def _differing(
@@ -380,11 +377,6 @@ def open_store(folder: Path) -> Store:
 def read_store(folder: Path) -> Store:
     """Open a run's store for reading; a running search is not disturbed. Raises StoreError."""
     return _checked_store(folder, open_to_read(folder), None)
-
-
-def is_payload(payload: Any, digest: Any) -> bool:
-    """Whether a call's payload is the one that was written."""
-    return isinstance(payload, bytes) and hashlib.sha256(payload).digest() == digest
 
 
 def _checked_store(folder: Path, file: StoreFile, lock: locks.Lock | None) -> Store:

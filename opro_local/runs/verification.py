@@ -20,6 +20,7 @@ from opro_local.runs.derived_rows import derived_rows
 from opro_local.runs.made_by import is_this_version
 from opro_local.runs.packing import decode
 from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.reading import require_readable
 from opro_local.runs.replay import Replay, replay_all
 from opro_local.runs.run import result_of
 from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
@@ -103,6 +104,7 @@ def _rows(store: Store) -> Iterator[Damage]:
     for table in WORDS:
         yield from _attempt(file, partial(store.table, table))
     yield from _attempt(file, store.check_pages)
+    yield from _attempt(file, lambda: require_readable(store))
     try:
         labels = [call["label"] for call in store.calls()]
     except StoreError:
@@ -145,7 +147,10 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
     """What does not follow from the completions."""
     try:
         config = reading.stored(store.get("config") or {})
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, UsageError) as error:
+        # Another version may have had other settings; this one wrote what it can read.
+        if isinstance(error, UsageError) and not is_this_version(store.get("made_by")):
+            raise
         yield Damage(str(store.folder / FILE), f"its config can't be read ({error})")
         return
     if not trust_code:

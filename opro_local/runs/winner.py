@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opro_local.records import entries
+
 
 @dataclass(frozen=True, slots=True)
 class WorkedExample:
@@ -93,10 +95,10 @@ class Winner:
             text=record["text"],
             key=record["key"],
             step=record.get("step", 0),
-            demonstrations=tuple(map(_worked_example, record.get("demonstrations", ()))),
-            messages=tuple(record.get("messages", ())),
+            demonstrations=tuple(map(_worked_example, entries(record.get("demonstrations", ())))),
+            messages=entries(record.get("messages", ())),
             prompt=record.get("prompt"),
-            stop=tuple(record.get("stop", ())),
+            stop=entries(record.get("stop", ())),
         )
 
 

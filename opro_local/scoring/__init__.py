@@ -2,5 +2,5 @@
 on.
 
 Statistics live in stats.py, problems in problems/. May import: tasks, programs, config, stats,
-types, files, errors.
+types, files, records, errors.
 """

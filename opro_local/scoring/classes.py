@@ -62,6 +62,8 @@ class ClassCounts:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ClassCounts:
         """What `to_json` wrote."""
+        if not record["rows"]:
+            raise ValueError("a class without rows")
         return cls(
             rows=record["rows"],
             answers=record["answers"],
@@ -135,7 +137,10 @@ class ClassFigures:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ClassFigures:
         """What `to_json` wrote."""
-        return cls({name: ClassCounts.from_json(own) for name, own in record["counts"].items()})
+        counts = {name: ClassCounts.from_json(own) for name, own in record["counts"].items()}
+        if not counts:
+            raise ValueError("no classes")
+        return cls(counts)
 
 
 def class_figures(targets: Sequence[str], parsed: Sequence[str | None]) -> ClassFigures:

@@ -101,7 +101,7 @@ class NumericFigures:
         """What `to_json` wrote, among the other keys of a result."""
         known = record["reference"]
         reference = None
-        if known:
+        if known is not None:
             reference = Reference(known["text"], record["optimum"], known["method"])
         return cls(
             value=record["best"]["value"],

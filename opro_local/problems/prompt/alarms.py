@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from opro_local.records import entries
 from opro_local.scoring.reading.thoughts import UNFINISHED
 from opro_local.types import Completion, Example
 
@@ -59,7 +60,7 @@ class Alarm:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Alarm:
         """What `to_json` wrote."""
-        return cls(record["kind"], record["text"], tuple(record["examples"]), record["advice"])
+        return cls(record["kind"], record["text"], entries(record["examples"]), record["advice"])
 
 
 @dataclass(frozen=True, slots=True)
