@@ -16,8 +16,9 @@ from opro_local.errors import OproError
 if TYPE_CHECKING:
     from opro_local.api import OPRO, Optimized, apply, optimize
     from opro_local.feedback import Feedback, Outcome
+    from opro_local.runs.predicting import predict
 
-__all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize"]
+__all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize", "predict"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "OPRO": "opro_local.api",
     "Optimized": "opro_local.api",
     "apply": "opro_local.api",
+    "predict": "opro_local.runs.predicting",
     "Feedback": "opro_local.feedback",
     "Outcome": "opro_local.feedback",
 }

@@ -26,6 +26,7 @@ from opro_local.cli import (
     feedback,
     keeping,
     models,
+    predict,
     runs,
     score,
     solve,
@@ -63,6 +64,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     },
     "Production": {
         "export": export.export,
+        "predict": predict.predict,
         "apply": runs.apply,
         "feedback": feedback.app,
     },

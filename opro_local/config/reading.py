@@ -135,8 +135,9 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     return build(tables, overrides, path.resolve().parent)
 
 
-def stored(config: Mapping[str, Any]) -> Config:
-    """The config that a run keeps, as this version reads it. Raises UsageError where it can't.
+def stored(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Config:
+    """The config that a run keeps, as this version reads it, with overrides as in `build`. Raises
+    UsageError where it can't.
 
     What stands at its default counts as not given: a run keeps all settings, and a plan may ask
     which were.
@@ -154,7 +155,7 @@ def stored(config: Mapping[str, Any]) -> Config:
     # Says which settings there are, so that it is given even at its default.
     if isinstance(problem, dict) and "kind" in problem:
         tables["problem"]["kind"] = problem["kind"]
-    return build(tables)
+    return build(tables, overrides)
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import UsageError
 from opro_local.exports import formats
@@ -21,6 +21,9 @@ from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.figures import SplitResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner
+
+if TYPE_CHECKING:
+    from opro_local.runs.prediction import Predictions
 
 
 # Two results are equal where their JSON is, as for any Mapping.
@@ -137,6 +140,21 @@ class RunResult(Mapping[str, Any]):
                 "name a finished run of a prompt problem",
             )
         return formats.export(self.prompt, name)
+
+    def predict(self, rows: Any, trust_code: bool = False) -> Predictions:
+        """Ask the chosen prompt about new rows, see `opro_local.predict`.
+
+        Raises:
+            UsageError: this result was read without its run; or see `opro_local.predict`.
+        """
+        from opro_local.runs.predicting import predict
+
+        if self.folder is None:
+            raise UsageError(
+                f"{self.name}: this result has no run to predict with",
+                "name its folder: opro_local.predict(run, rows)",
+            )
+        return predict(self.folder, rows, trust_code)
 
     @property
     def state(self) -> str:

@@ -18,6 +18,7 @@ from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.files import as_read, read_text
 from opro_local.runs.derived_rows import derived_rows
 from opro_local.runs.made_by import is_this_version
+from opro_local.runs.named_code import named_code
 from opro_local.runs.packing import decode
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.reading import require_readable
@@ -197,14 +198,7 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
 
 def _require_no_code(folder: Path, config: Config) -> None:
     """Refuse a run whose config names code: it may be somebody else's. Raises UsageError."""
-    task, kind = config.task, config.problem.kind
-    named = [value for value in (task.rule, task.pattern or "") if ".py:" in value]
-    if task.rule == "python" or named:
-        named = named or ["a Python rule"]
-    elif kind in ("function", "command", "agent_file"):
-        named = [f"the code of a problem of kind {kind}"]
-    elif task.harness_code:
-        named = [f"the code beside {task.data}"]
+    named = named_code(config)
     if named:
         raise UsageError(
             f"{folder}: to derive its scores {named[0]} has to be run",

@@ -50,9 +50,9 @@ def whole_prompt(
     best = result.best
     solution = Solution(best.text, tuple(shown.id for shown in best.demonstrations))
     markers = _Markers(problem, task, solution)
-    request = _request(plan, problem, solution, markers.row)
+    (plain,) = problem.requests(solution, "test", [markers.row])
+    (request,) = _as_asked(plan, [plain])
     second = _second_round(plan, request, markers) if plan.config.task.second_round else None
-    thinker = plan.thinkers.get("scorer")
     constraint = request.sampling.constraint
     whole = WholePrompt(
         text=solution.text,
@@ -62,8 +62,8 @@ def whole_prompt(
         column=task.input_column,
         columns=markers.used(request.prompt),
         max_tokens=request.sampling.max_tokens,
-        thinking_tokens=thinker.tokens if thinker and request.prompt.chat else 0,
-        stop=problem.requests(solution, "test", [markers.row])[0].sampling.stop,
+        thinking_tokens=request.sampling.max_tokens - plain.sampling.max_tokens,
+        stop=plain.sampling.stop,
         choices=tuple(constraint.value) if constraint else (),
         template_args=_template_args(plan),
         model=_model(plan, card, result),
@@ -125,11 +125,6 @@ def _unused_digits(problem: PromptProblem, solution: Solution) -> str:
 def _texts(prompt: Prompt) -> Iterable[str]:
     turns = [text for turn in prompt.turns for text in turn]
     return (prompt.text, prompt.system or "", prompt.prefill, *turns)
-
-
-def _request(plan: Plan, problem: PromptProblem, solution: Solution, row: Example) -> Request:
-    """What the scorer is asked for a row."""
-    return _as_asked(plan, problem.requests(solution, "test", [row]))[0]
 
 
 def _as_asked(plan: Plan, requests: Sequence[Request]) -> list[Request]:

@@ -211,6 +211,14 @@ class PromptProblem:
         requests: list[Request] = []
         for solution in solutions:
             requests += self.requests(solution, split, examples)
+        return (yield from self.asked(requests, label))
+
+    def asked(
+        self, requests: Sequence[Request], label: str
+    ) -> Generator[Batch, BatchResult, list[Completion]]:
+        """The answers to requests as they are read: those of the second round where there is
+        one.
+        """
         first = (yield Batch(label, "scorer", requests)).completions
         if not self._config.task.second_round:
             return list(first)

@@ -1,0 +1,81 @@
+"""The verb `predict`: a run's prompt on new rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opro_local.cli.options import EngineOption, JsonOption, SetOption, overrides
+from opro_local.cli.visible import say, visible
+
+if TYPE_CHECKING:
+    from opro_local.runs.prediction import Predictions
+
+# Places that a line of the summary names.
+NAMED = 5
+
+
+def predict(
+    run: Annotated[Path, typer.Option("--run", help="The run's folder.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="The new rows: a file as for optimize; no target needed.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="A .csv or .jsonl to write; JSON Lines on stdout without."),
+    ] = None,
+    engine: EngineOption = None,
+    set_: SetOption = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Code that the run names may be run.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the prompt that a finished run chose about new rows: the rows in order, with a column
+    `prediction`, empty where nothing could be read.
+
+    Example: opro-local predict --run runs/mails-3f2a91 --data new.csv --output predicted.csv
+    """
+    from opro_local.runs.predicting import predict_file
+
+    changes = overrides(None, None, [*_engine(engine), *(set_ or ())])
+    came, text = predict_file(run, data, output, changes, trust_code)
+    if output is None and not as_json:
+        sys.stdout.write(text)
+    if as_json:
+        values = {} if output else {"predictions": came.values}
+        typer.echo(json.dumps({**came.to_json(), **values}, indent=2))
+        return
+    for line in _summary(came):
+        if output is None:
+            typer.echo(visible(line), err=True)
+        else:
+            say(line)
+    if output is not None:
+        say(f"Written: {output}")
+
+
+def _engine(engine: str | None) -> list[str]:
+    return [] if engine is None else [f"scorer.engine={json.dumps(engine)}"]
+
+
+def _summary(came: Predictions) -> list[str]:
+    """What was predicted, and what was not."""
+    record = came.to_json()
+    lines = [*came.notices, f"{record['predicted']} of {record['rows']} rows predicted"]
+    lines += _named("nothing could be read in the answers to", came.unread)
+    lines += _named("answers were cut at the token limit:", came.cut)
+    lines += _named("too long for the model's context, not asked:", came.too_long)
+    return lines
+
+
+def _named(what: str, places: Sequence[str]) -> list[str]:
+    if not places:
+        return []
+    more = ", ..." if len(places) > NAMED else ""
+    return [f"{len(places)} rows: {what} {', '.join(places[:NAMED])}{more}"]

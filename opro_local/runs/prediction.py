@@ -1,0 +1,317 @@
+"""A run's prompt on new rows: one engine call, and what is read in the answers.
+
+For: `predict`. Not for: scoring (evaluation.py): new rows have no targets. Nothing is stored.
+
+The plan is made again of the run's config and data, so that rows are asked and answers are read as
+in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opro_local.config import reading
+from opro_local.config.settings import Config
+from opro_local.engines.lora import AdapterEngine
+from opro_local.engines.start import start_engine
+from opro_local.errors import DataError, UsageError
+from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.models import offline
+from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.runs.finished_prompt import finished_prompt
+from opro_local.runs.hosting import asked_of as settings_asked
+from opro_local.runs.named_code import named_code
+from opro_local.runs.plans import make_plan
+from opro_local.runs.plans.plan import Plan
+from opro_local.runs.plans.prompt import prompt_problem
+from opro_local.runs.store import read_store
+from opro_local.runs.thinking import asked_of, said_in
+from opro_local.scoring.reading.options import options
+from opro_local.scoring.reading.thoughts import spoken
+from opro_local.tasks import table
+from opro_local.tasks.rows import Table
+from opro_local.types import (
+    Batch,
+    BatchResult,
+    Completion,
+    Engine,
+    Example,
+    FinishReason,
+    Progress,
+    Solution,
+)
+
+# Rules that compare a whole answer: it is the prediction as it stands.
+WHOLE_ANSWERS = (
+    *("exact", "exact_strict", "contains", "rouge", "token_f1", "bleu", "chrf"),
+    *("python", "judge"),
+)
+# Rules whose classes the targets name.
+NAMED_CLASSES = ("labels", "boolean")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was predicted for one row.
+
+    Attributes:
+        where: the row: file:line, or its number.
+        value: what was read in the answer; None where nothing could be read.
+        answer: the model's, without its thoughts; "" where it was not asked.
+        finish_reason: "length" for one that was cut, "too_long" for a row that does not fit the
+            model's context and was not asked.
+    """
+
+    where: str
+    value: str | None
+    answer: str
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions(Sequence[Prediction]):
+    """What was predicted for rows, in their order.
+
+    Attributes:
+        rows: one each.
+        notices: what to know, such as another engine than the run's.
+        prompt_tokens, completion_tokens: spent on all.
+    """
+
+    rows: tuple[Prediction, ...]
+    notices: tuple[str, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.rows[place]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def values(self) -> list[str | None]:
+        """What was predicted, None for unread."""
+        return [row.value for row in self.rows]
+
+    @property
+    def unread(self) -> list[str]:
+        """Where nothing could be read, too long rows left out."""
+        return [row.where for row in self._unread() if row.finish_reason != "too_long"]
+
+    @property
+    def too_long(self) -> list[str]:
+        """The rows that do not fit the model's context."""
+        return [row.where for row in self.rows if row.finish_reason == "too_long"]
+
+    @property
+    def cut(self) -> list[str]:
+        """The rows whose answer was cut at the token limit."""
+        return [row.where for row in self.rows if row.finish_reason == "length"]
+
+    def _unread(self) -> list[Prediction]:
+        return [row for row in self.rows if row.value is None]
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts, and the rows that want looking at; see docs/exports.md."""
+        return {
+            "rows": len(self.rows),
+            "predicted": len(self.rows) - len(self._unread()),
+            "unread": self.unread,
+            "cut": self.cut,
+            "too_long": self.too_long,
+            "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "notices": list(self.notices),
+        }
+
+
+def predict_rows(
+    folder: Path,
+    rows: Table,
+    *,
+    changes: Sequence[str] = (),
+    trust_code: bool = False,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Ask a finished run's prompt about new rows.
+
+    Args:
+        folder: the run's.
+        rows: with the column that the run asked, and others that its prompt shows.
+        changes: settings that a run may change, as "section.key=value".
+        trust_code: whether code that the run's config names may run.
+        progress: called while rows are answered.
+
+    Raises:
+        StoreError: there is no run, or it is damaged.
+        UsageError: the run has no prompt, was made of other data or another model, or names code
+            that is not trusted; or a change would make it another run.
+        DataError: a row has nothing to ask, or what the run was made from is not here any more.
+        ModelError, EngineError: the model does not start, or fails.
+    """
+    whole = finished_prompt(folder)
+    config, identity, before = _kept(folder, changes)
+    if not trust_code:
+        _require_no_code(folder, config)
+    plan = make_plan(config)
+    _require_same(folder, identity, plan)
+    problem = prompt_problem(plan)
+    examples = _examples(rows, whole)
+    for shown in whole.demonstrations:
+        # The run's own answer of the time, which only its search knew.
+        problem.demonstrations.give(shown["id"], shown["answer"])
+    engine, notice = _started(plan, before)
+    try:
+        differing = _differing(engine, before)
+        answers = _asked(plan, problem, whole, examples, engine, progress)
+    finally:
+        engine.close()
+    read = _reader(problem, whole)
+    predicted = tuple(_prediction(*pair, read) for pair in zip(examples, answers, strict=True))
+    return Predictions(
+        predicted,
+        tuple(line for line in (*rows.notices, notice, differing) if line),
+        sum(answer.prompt_tokens for answer in answers),
+        sum(answer.completion_tokens for answer in answers),
+    )
+
+
+def _kept(
+    folder: Path, changes: Sequence[str]
+) -> tuple[Config, Mapping[str, str], Mapping[str, Any]]:
+    """A run's config with the changes, its identity, and the scorer's engine. Raises UsageError."""
+    store = read_store(folder)
+    try:
+        kept, identity = store.get("config") or {}, store.get("identity") or {}
+        engine = (store.get("engine") or {}).get("scorer", {})
+    finally:
+        store.close()
+    config = reading.stored(kept, changes)
+    differing = reading.changes(kept, config.model_dump(mode="json")) if changes else []
+    if differing:
+        raise UsageError(
+            f"{folder}: predicts as it was searched: {'; '.join(differing)}",
+            "only settings that a run may change can be given",
+        )
+    return config, identity, engine
+
+
+def _require_no_code(folder: Path, config: Config) -> None:
+    """Refuse a run whose config names code: it may be somebody else's. Raises UsageError."""
+    scorer = config.scorer
+    named = [*named_code(config), *scorer.trusted_code]
+    named += [what for what in (scorer.script,) if what]
+    named += ["pickled weights"] if scorer.allow_pickle else []
+    if named:
+        raise UsageError(
+            f"{folder}: to predict with it {named[0]} has to be run",
+            "add --trust-code (trust_code=True) if you know what it does",
+        )
+
+
+def _require_same(folder: Path, identity: Mapping[str, str], plan: Plan) -> None:
+    """Refuse other data, rules or weights than the run's. Raises UsageError."""
+    now, model = dict(plan.identity), plan.models["scorer"].settings.model
+    if model:
+        now["scorer"] = offline.model_digest(Path(model))
+    changed = [name for name, digest in now.items() if identity.get(name) != digest]
+    if changed:
+        raise UsageError(
+            f"{folder}: {' and '.join(changed)} changed since the run",
+            "put it back: rows are asked and answers are read by it",
+        )
+
+
+def _examples(rows: Table, whole: WholePrompt) -> list[Example]:
+    """The rows as the problem asks them. Raises DataError."""
+    examples = table.examples(rows, "predict", whole.column, "", targets=False)
+    for column in whole.columns:
+        if column not in rows.columns:
+            hint = table.column_hint(column, rows.columns)
+            raise DataError(f"{rows.where}: no column {column!r}, which the prompt shows", hint)
+    return examples
+
+
+def _started(plan: Plan, before: Mapping[str, Any]) -> tuple[Engine, str]:
+    """The scorer's engine, which has the machine to itself, and a notice."""
+    hosting = plan.models["scorer"]
+    choice = hosting.engine
+    if choice == "auto":
+        choice = before.get("engine", choice)
+    engine, notice = start_engine(settings_asked({"scorer": hosting})["scorer"], choice)
+    return (AdapterEngine(engine, hosting.adapter) if hosting.adapter else engine), notice
+
+
+def _differing(engine: Engine, before: Mapping[str, Any]) -> str:
+    """A line on what is another engine than the run's; "" where it is the same."""
+    now = engine.fingerprint
+    other = [name for name, was in before.items() if now.get(name) != was]
+    changed = [f"{name} was {before[name]}, now {now.get(name)}" for name in other]
+    if not changed:
+        return ""
+    return f"another engine than the run's, so answers may differ: {'; '.join(changed)}"
+
+
+def _asked(
+    plan: Plan,
+    problem: PromptProblem,
+    whole: WholePrompt,
+    examples: Sequence[Example],
+    engine: Engine,
+    progress: Progress | None,
+) -> list[Completion]:
+    """The answers as they are read, without thoughts; one call, or two with a second round."""
+    solution = Solution(whole.text, tuple(shown["id"] for shown in whole.demonstrations))
+    requests = problem.requests(solution, "test", examples)
+    search = problem.asked(requests, "predict")
+    return _driven(search, plan, engine, progress)
+
+
+def _driven(
+    search: Generator[Batch, BatchResult, list[Completion]],
+    plan: Plan,
+    engine: Engine,
+    progress: Progress | None,
+) -> list[Completion]:
+    batch = next(search)
+    while True:
+        replies = engine.generate(asked_of(batch, plan.thinkers).requests, progress)
+        said = said_in(batch, BatchResult(replies, 0.0), plan.thinkers)
+        try:
+            batch = search.send(BatchResult(said, 0.0))
+        except StopIteration as end:
+            answers: list[Completion] = end.value
+            return answers
+
+
+def _reader(problem: PromptProblem, whole: WholePrompt) -> Callable[[str, Example], str | None]:
+    """What reads an answer to a row as the run did, classes called as its targets call them."""
+    rule, named = problem.rule, whole.rule["name"]
+    if named in WHOLE_ANSWERS:
+        return lambda text, row: (spoken(text) or "").strip() or None
+    names: dict[str, str] = {}
+    if rule.name in NAMED_CLASSES:
+        rows = [row for split in problem.splits for row in problem.rows[split]]
+        for target, row in {row.target.strip(): row for row in reversed(rows)}.items():
+            names[rule.parsed(target, row) or target] = target
+
+    def read(text: str, row: Example) -> str | None:
+        if rule.name == "choice":
+            # The options of a row count where its target is one of them.
+            row = replace(row, target=next(iter(options(row.input)), ""))
+        said = rule.parsed(text, row)
+        return said if said is None else names.get(said, said)
+
+    return read
+
+
+def _prediction(
+    row: Example, answer: Completion, read: Callable[[str, Example], str | None]
+) -> Prediction:
+    if answer.finish_reason == "too_long":
+        return Prediction(row.where, None, "", "too_long")
+    value = read(answer.text, row)
+    return Prediction(row.where, value, answer.text, answer.finish_reason)
