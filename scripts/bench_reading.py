@@ -31,13 +31,22 @@ TABLE = ROOT / "tests" / "scoring" / "answers.jsonl"
 RIGHT, UNREAD, WRONG, LUCKY = "right", "unread", "wrong", "scored as right"
 
 
-SETS = TABLE.with_name("sets.jsonl")
+SETS, CHOICES = TABLE.with_name("sets.jsonl"), TABLE.with_name("choices.jsonl")
 SET_LABELS = ("anger", "joy", "fear", "sadness", "not_safe")
+NINE = "\n".join(f"({letter}) number {letter.lower()}" for letter in "ABCDEFGHI")
+# The questions of choices.jsonl.
+QUESTIONS = {
+    "planets": "Which planet is red?\n(A) Venus\n(B) Mars\n(C) Jupiter\n(D) None of these",
+    "all": "Which are planets?\n(A) Venus\n(B) Mars\n(C) Jupiter\n(D) All of the above",
+    "none": "Which planet is red?",
+    "nine": f"Which?\n{NINE}",
+    "numbers": "How many?\n(A) 12\n(B) 15\n(C) 21",
+}
 
 
 def rows() -> list[dict[str, Any]]:
-    """The table, and that of sets of labels."""
-    return [*_lines(TABLE), *map(_set_row, _lines(SETS))]
+    """The table, and those of sets of labels and of choices."""
+    return [*_lines(TABLE), *map(_set_row, _lines(SETS)), *map(_choice_row, _lines(CHOICES))]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -52,6 +61,19 @@ def _set_row(line: dict[str, Any]) -> dict[str, Any]:
         "rule": "labels_set",
         "labels": SET_LABELS,
         "target": line["says"] or "joy",
+        "answer": line["answer"],
+        "says": says,
+    }
+
+
+def _choice_row(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of choices.jsonl as a row: one that says nothing is scored against "B"."""
+    says = "nothing" if line["says"] is None else "target"
+    return {
+        "kind": "choices: " + ("left open" if says == "nothing" else "made"),
+        "rule": "choice",
+        "prompt": QUESTIONS[line.get("options", "planets")],
+        "target": line["says"] or "B",
         "answer": line["answer"],
         "says": says,
     }

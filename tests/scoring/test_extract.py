@@ -441,7 +441,7 @@ CHOICES = [
     ("(A) Paris is in France.\n(B) Rome is in Italy.\nSo the answer is (B).", "B", "B"),
     ("(A) Paris\n(B) Rome", "?", "?"),
     ("(A) or (B)", "?", "?"),
-    ("A or B", None, None),
+    ("A or B", "?", "?"),
     ("The answer is (A). Wait, I made a mistake. The answer is (B).", "B", "B"),
     ("(A). Wait, no.", None, None),
     ("item(s)", None, None),

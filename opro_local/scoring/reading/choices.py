@@ -5,18 +5,18 @@ marked, or alone) and leniently (a letter or an option's text that stands withou
 comparing (scoring/rules.py).
 
 Read: (B), B., B), B: Paris, **B**, \boxed{B}, "the answer is B", "option B", and where the question
-lists options "Paris"; the choice that an answer begins with goes before those in its explanation,
-and one that is denied ("not Paris") is none. Two different choices of equal standing, or a letter
-with another option's text, are `AMBIGUOUS`.
-Not read: letters in running text ("B seems best"), roman numerals, options by number, spelling
-variants of a text.
+lists options "Paris"; sentences every piece of which is understood ("It's B, not A", picks.py); the
+choice that an answer begins with goes before those in its explanation, and one that is denied ("not
+Paris") is none. Two different choices of equal standing, a letter with another option's text, or a
+choice that is left open (doubts.py) are `AMBIGUOUS`.
+Not read: roman numerals, options by number, spelling variants of a text.
 """
 
 from __future__ import annotations
 
 import re
 
-from opro_local.scoring.reading import marks
+from opro_local.scoring.reading import doubts, marks, picks
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded, typed
 from opro_local.scoring.reading.options import (
@@ -201,7 +201,7 @@ def strict(answer: str, listed: Options) -> str | None:
     """
     answer = marks.first_turn(answer)
     if len(answer) <= LONGEST and (letter := _alone(answer, listed)):
-        return letter
+        return None if "?" in answer else letter
     return marks.read_marked(answer, lambda mark: _at_mark(mark, listed))
 
 
@@ -213,9 +213,11 @@ def lenient(answer: str, listed: Options) -> str | None:
     if marked is not None:
         return marked
     answer = marks.standing(marks.first_turn(answer))
-    for read in (_leading, _emphasised):
+    for read in (_begun, _leading, _emphasised):
         if (letter := read(answer, listed)) is not None:
             return letter
+    if doubts.is_open(answer, listed):
+        return AMBIGUOUS
     letters, end = _undenied(answer)
     if not listed:
         return _only(letters)
@@ -227,6 +229,16 @@ def lenient(answer: str, listed: Options) -> str | None:
     if len(letters) == 1 and _contradicted(after, listed, *letters):
         return AMBIGUOUS
     return _only(letters)
+
+
+def _begun(answer: str, listed: Options) -> str | None:
+    """The letter that the beginning of an answer picks, where all of that is understood."""
+    letter, rest = picks.begun(answer.strip(), listed)
+    if not letter or not rest:
+        return letter
+    if letter and _goes_through(rest, letter, listed):
+        return AMBIGUOUS
+    return AMBIGUOUS if doubts.is_doubted(rest, letter, listed) else letter
 
 
 def _undenied(answer: str) -> tuple[set[str], int]:
@@ -248,10 +260,12 @@ def _leading(answer: str, listed: Options) -> str | None:
     """
     match = LEADING_LETTER.match(answer)
     if not match:
-        return _leading_text(answer, listed)
+        return None
     letter, rest = letter_of(match), answer[match.end() :]
     if letter not in (listed or LETTERS) or OTHER_CHOICE.match(rest):
         return None
+    if doubts.is_doubted(rest, letter, listed):
+        return AMBIGUOUS
     own = not listed or begins(folded(typed(rest)).lstrip(EDGES), listed[letter])
     if not own and not SAYS_NO_MORE.match(rest):
         return None
@@ -267,37 +281,6 @@ def _goes_through(rest: str, letter: str, listed: Options) -> bool:
         return True
     # "A) Paris is in France. B) Rome ..."
     return letter == "A" and any(other["letter"] == "B" for other in INLINE_CHOICE.finditer(rest))
-
-
-def _leading_text(answer: str, listed: Options) -> str | None:
-    """The letter of the option whose text is the beginning of an answer and stands by itself."""
-    line = folded(typed(answer.strip()[:LONGEST_LEAD].partition("\n")[0])).lstrip(EDGES)
-    begun = [letter for letter, text in listed.items() if begins(line, text)]
-    if not begun:
-        return None
-    letter = max(begun, key=lambda one: len(listed[one]))
-    rest = line[len(bare(listed[letter])) :]
-    others = {name: text for name, text in listed.items() if name != letter and WORDY.search(text)}
-    joint = JOINT.match(rest)
-    beside = rest[joint.end() :] if joint else ""
-    if not SAYS_NO_MORE.match(rest) or any(begins(beside, text) for text in others.values()):
-        return None
-    if not WORDY.search(listed[letter]) or _starts_later_line(answer, others):
-        return None
-    return letter
-
-
-def _starts_later_line(answer: str, others: Options) -> bool:
-    """Whether a later line is one of these options, with or without more after a sign."""
-    lines = answer.strip().split("\n", MOST_LINES)[1:MOST_LINES]
-    begun = [folded(typed(line[:LONGEST_LEAD])).lstrip(EDGES) for line in lines]
-    texts = [text for text in others.values() if any(begins(line, text) for line in begun)]
-    return any(
-        SAYS_NO_MORE.match(line[len(bare(text)) :])
-        for text in texts
-        for line in begun
-        if begins(line, text)
-    )
 
 
 def _emphasised(answer: str, listed: Options) -> str | None:
@@ -344,6 +327,11 @@ def _in_text(text: str, listed: Options) -> str | None:
 def _after_phrase(text: str, listed: Options) -> str | None:
     """The choice in what follows "the answer is"."""
     if NOT.match(text):
+        return AMBIGUOUS
+    letter = picks.picked(text.strip(), listed)
+    if letter is not None:
+        return letter
+    if doubts.CONDITION.search(marks.sentence(text[:LONGEST_LEAD])):
         return AMBIGUOUS
     match = PHRASE_CHOICE.match(text)
     if not match:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from opro_local.scoring.reading.pieces import PIECE
 from opro_local.scoring.reading.vocabulary import Vocabulary, is_clear, shaped
 
 Labels = frozenset[str]
@@ -24,108 +25,6 @@ class Open:
 
 OPEN: Final = Open()
 
-# One piece of a passage that is no label, in folded type. Words that say nothing of the labels are
-# listed, because any other one might ("lacks", "expected", "hardly").
-PIECE = re.compile(
-    r"""
-    (?P<ending> </ [\w-]{1,30} > )
-  | (?P<space> [ \t\r]+ )
-  | (?P<number>                             # of an item: "2. joy", "(2) joy", not "joy (1)"
-        (?<! [^\s(] ) (?<! [:=][ ] ) (?<! \w\( ) (?<! \w[ ]\( ) [1-9] \d{0,2} [.)] (?= \s | $ )
-    )
-  | (?P<checked> \[ [ ]? [x✓✔✗✘]? [ ]? \] (?! \( ) | \( [ ]? [x✓✔] [ ]? \) | \( [ ]* \) )
-  | (?P<unsure> \[ [ ]? [-~/.?o] [ ]? \] | \? | % | ~ | ≈ )
-  | (?P<shown> [✓✔☑✅👍○⭕] )
-  | (?P<struck> [✗✘☐❌✖👎×🚫⬜] )
-  | (?P<sign> (?<! [^\s,;|] ) [+-] (?= \w ) )
-  | (?P<arrow> -> | => | → | ⇒ | (?<= \S [ ] ) [<>] )
-  | (?P<newline> \n+ )
-  | (?P<stop> [.;] | ! (?! \w ) )
-  | (?P<colon> [:=] )
-  | (?P<cell> [|] )
-  | (?P<comma> [,、/&+·•] )
-  | (?P<absent>
-        (?: is | are | was )? [ ]? (?: not | n't )
-        [ ] (?: present | detected | applicable | included | expressed | shown | found
-            | mentioned | there | relevant | given ) \b
-      | (?: does | do ) (?: [ ] not | n't ) [ ] (?: apply | appear | fit | occur ) \b
-      | (?: false | absent | excluded | missing | n/a | nein | нет | falsch | faux | falso
-            | n (?= \s* (?: $ | [\n,;|.)] ) )
-        | nay | untrue ) \b
-      | 0 (?: \.0+ )? (?! [\w%] | [.,]\d ) | 否 | 无 | いいえ | 아니오 | 아니요
-    )
-  | (?P<nothing>
-        (?: none | nothing | neither | no [ ] (?: label | emotion | tag | categor | class | topic )
-            \w{0,6} | keine[s]? | aucune? | ninguna? | nessuna? )
-        (?: [ ] of [ ] (?: the | these | them | those ) (?: [ ] (?: above | listed | given
-            | label | emotion | tag | categor | class | topic ) \w{0,6} )? )?
-        (?: [ ] (?: apply | applies | are [ ] present | is [ ] present | fits? | here
-            | can [ ] be [ ] assigned ) )? \b
-        (?= [\s"'()\]}.!*]* (?: $ | \n | [.!,;] ) )
-      | n/a (?! \w ) | ∅ | \{ \s* \} | empty (?: [ ] (?: set | list ) )? \b
-    )
-  | (?P<present>
-        (?: yes | true | present | detected | applicable | included | applies | apply | yep
-            | y (?= \s* (?: $ | [\n,;|.)] ) )
-        | ja | oui | sí | si | да | wahr | vrai | verdadero | yeah ) \b
-      | 1 (?: \.0+ )? (?! [\w%] | [.,]\d ) | 是 | 有 | はい | 예
-    )
-  | (?P<score> \d+ (?: [.,] \d+ )? | [.] \d+ )
-  | (?P<no>
-        (?: no | not (?! [ ] (?: only | just | merely ) \b ) | without | neither | nor | never
-        | none [ ] of | n't | don't [ ] see
-        | doesn't [ ] (?: show | express | contain | convey | have | mention )
-        | does [ ] not [ ] (?: show | express | contain | convey | have | mention )
-        | do [ ] not [ ] see | isn't | aren't | there's [ ] no
-        | there [ ] is [ ] no | nicht | kein e? [nmrs]? | weder | noch | ohne | pas [ ] de | pas
-        | ni | sans | sin | non | né | senza | não | nem | sem | не | ни | нет | без ) \b
-      | 不是 | 没有 | 沒有 | 无 | 不包括 | 非
-    )
-  | (?P<but> (?: but | however | aber | sondern | mais | pero | sino | ma | mas | но | а ) \b
-        | 但是? | 而是 )
-  | (?P<either> (?: or | and/or | oder | ou | o | u | или | vs\.? | versus | either ) \b
-        | 或者? | または | もしくは )
-  | (?P<also>
-        (?: and | as [ ] well [ ] as | along [ ] with | together [ ] with | plus | und | sowie | et
-        | y | e | и | i | og | och | en | \+ ) \b
-      | 和 | 与 | 與 | 及 | 以及 | と | や | 그리고
-    )
-  | (?P<idle>
-        (?:
-            the | an? | this | that | these | it | its | i | we | here | there | there's | both
-          | not [ ] (?: only | just | merely )
-          | text | review | message | sentence | passage | tweet | comment | post | article
-          | author | writer | speaker | customer | user | person | ticket | e?mail | document
-          | tone | mood | overall | answer | labels? | tags? | emotions? | feelings? | categor
-            (?: y | ies ) | class (?: es )? | topics? | sentiments? | genres? | aspects? | intents?
-          | set | list | output | result | prediction | final | correct | right | appropriate
-          | applicable | relevant | following | assigned | predicted | identified | detected
-          | expressed | conveyed | chosen | selected | multi | multiple | two | three | four | all
-            [ ] that [ ] apply
-          | is | are | was | were | be | has | have | contains? | includes? | express (?: es )?
-          | shows? | conveys? | displays? | reflects? | indicates? | evokes? | mentions? | covers?
-          | discuss (?: es )? | concerns? | describes? | sounds? | feels? | seems | about | belongs?
-          | falls | classif (?: y | ied ) | labell?ed | tagged | classified | find | see | choose
-          | pick | assign | say | think | would | as | to | into | under | in | of | with | for | me
-          | so | therefore | thus | hence | also | only | just | primary | primarily | secondary
-          | main | mainly | mostly | dominant | clearly | strongly | clear | strong | some | a [ ]
-            bit [ ] of | slight | slightly | mild | very | given | input | example | sample | though
-          | die | der | das | den | des | ist | sind | lautet | lauten | antwort | kategorien?
-          | zeigt | enthält | text (?: es )? | es | dies | dieser | gibt | aussage | hat
-          | la | le | les | l | el | los | las | il | lo | gli | est | sont | son | è | sono | são
-          | réponse | respuesta | risposta | étiquettes? | etiquetas? | texte | texto | testo
-          | catégories? | categorías? | emociones | émotions | emozioni | это | текст | метки
-          | ответ | эмоции | категории | json | yaml | xml | plaintext
-          | ['’]s
-        ) \b
-      | 标签 | 標籤 | 类别 | 情感 | 情绪 | 答案 | 文本 | 这段 | 表达了? | 包含 | 为 | 的
-      | ラベル | 感情 | です | は | を
-    )
-  | (?P<tag> < [\w-]{1,30} > )
-  | (?P<mark> ["'(){}\[\]*\#<>\\$–—-] )
-    """,
-    re.VERBOSE,
-)
 # What may stand right before and after a short word that is an item of a list ("IT, HR").
 ITEM_START = re.compile(
     r"""(?:^|[\n,;|/:=&+\[(>•、-]|\b(?:and|or|und|et|y|no|not))\s*["'\[(]*\s*$"""
@@ -196,9 +95,13 @@ class _Claims:
         before: whether marks stand before their labels; None until there is one.
         denying: whether a word that denies goes on to the next label.
         doubtful: whether a denial may have ended ("no joy, fear").
+        idle_denial: whether no label has come since a word that denies: "B is not it".
+        joined: whether a label without a mark stands in a list with the last one.
         marked, plain: how many labels have a mark or a heading, and how many have none.
+        shown: how many labels have a mark that says that they are there.
         nothing: whether the passage says that there is no label.
         open: whether a label was left open.
+        one: see `claimed`.
     """
 
     given: set[str] = field(default_factory=set)
@@ -209,19 +112,25 @@ class _Claims:
     before: bool | None = None
     denying: bool = False
     doubtful: bool = False
+    idle_denial: bool = False
+    joined: bool = False
     marked: int = 0
     plain: int = 0
+    shown: int = 0
     nothing: bool = False
     open: bool = False
+    one: bool = False
 
     def name(self, label: str, joint: str) -> None:
         """A label follows what stands between it and the one before."""
         if self.last is not None:
             self._settle(self.last)
             self.last = None
+            self.joined = joint in ("comma", "also", "cell")
         if self.denying:
             # "not joy, fear" may go on with what is there; "not joy or fear" does not.
             self.doubtful = self.doubtful or joint in ("comma", "also")
+            self.idle_denial = False
             self.absent.add(label)
             return
         said = self.heading if self.prefix is None else self.prefix
@@ -229,8 +138,7 @@ class _Claims:
         if said is None:
             self.last = label
         else:
-            self.marked += 1
-            (self.given if said else self.absent).add(label)
+            self._decide(label, said)
 
     def mark(self, said: bool, is_word: bool) -> None:
         """A mark says whether a label is there: the one before it, or the one after it."""
@@ -241,9 +149,15 @@ class _Claims:
         elif self.last is None or self.before:
             self.open = True
         else:
-            self.marked += 1
-            (self.given if said else self.absent).add(self.last)
+            # "A and C are wrong"
+            self.open = self.open or (self.one and self.joined)
+            self._decide(self.last, said)
             self.last = None
+
+    def _decide(self, label: str, said: bool) -> None:
+        self.marked += 1
+        self.shown += said
+        (self.given if said else self.absent).add(label)
 
     def head(self, said: bool) -> None:
         """A heading says whether the labels below it are there."""
@@ -255,9 +169,11 @@ class _Claims:
 
     def deny(self, word: str) -> None:
         """A word denies the labels that follow."""
+        # "A, no B" may correct A.
+        self.open = self.open or (self.one and word == "no")
         # "neither joy, fear, nor anger" was one denial all along.
         self.open = self.open or (self.doubtful and word != "nor")
-        self.denying, self.doubtful = True, False
+        self.denying, self.doubtful, self.idle_denial = True, False, True
 
     def none(self, is_mark: bool) -> None:
         """ "none", of all labels or of the one before it."""
@@ -272,8 +188,8 @@ class _Claims:
 
     def divide(self) -> None:
         """A sentence, a line or a "but" ends what a denial reaches."""
-        self.open = self.open or self.doubtful
-        self.denying = self.doubtful = False
+        self.open = self.open or self.doubtful or self.idle_denial
+        self.denying = self.doubtful = self.idle_denial = self.joined = False
 
     def result(self) -> Labels | Open | None:
         """The labels that are given; None where none is spoken of."""
@@ -282,20 +198,31 @@ class _Claims:
             self._settle(self.last)
         if not (self.given or self.absent):
             return frozenset() if self.nothing else None
-        unlike = bool(self.marked and self.plain) or bool(self.given & self.absent)
+        marked = self.shown if self.one else self.marked
+        unlike = bool(marked and self.plain) or bool(self.given & self.absent)
         if self.open or unlike or self.prefix is not None or (self.nothing and self.given):
             return OPEN
         return frozenset(self.given)
 
 
-def claimed(said: Sequence[Piece]) -> Labels | Open | None:
+def last_end(said: Sequence[Piece]) -> int:
+    """Where the last of the pieces ends."""
+    return said[-1].end if said else 0
+
+
+def claimed(said: Sequence[Piece], one: bool = False) -> Labels | Open | None:
     """The labels that the pieces of a passage give.
+
+    Args:
+        said: the pieces, in order.
+        one: whether one label is asked for, so that the others may be denied in any form: "B is
+            right, A is wrong".
 
     Returns:
         The labels; `OPEN` where it speaks of labels and does not say which are given; None where
         it speaks of none.
     """
-    claims = _Claims()
+    claims = _Claims(one=one)
     has_plus = any(piece.kind == "sign" and piece.text == "+" for piece in said)
     weighty = [piece for piece in said if piece.kind not in _WEIGHTLESS]
     joint = ""
@@ -354,6 +281,10 @@ def _pass(claims: _Claims, piece: Piece, before: str, after: str) -> None:
     elif piece.kind == "either":
         claims.open = claims.open or not claims.denying
         claims.doubtful = False
+    elif piece.kind == "right":
+        # "B is right, A is wrong", but "the right answer is B".
+        if claims.one and claims.last is not None and after in _ENDS:
+            claims.mark(True, is_word=True)
     elif piece.kind == "nothing":
         claims.none(is_mark=before == "colon")
     elif piece.kind in ("unsure", "score"):
