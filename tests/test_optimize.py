@@ -98,6 +98,25 @@ def test_a_prompt_that_is_none_is_refused(rows, prompt, message, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_rows_that_are_left_out_are_all_listed_in_the_folder(rows, tmp_path):
+    data = tmp_path / "some.csv"
+    lines = [f"{row['text']},{row['label']}" for row in rows]
+    bad = [f"no label {n}," for n in range(12)]
+    data.write_text("\n".join(["text,label", *bad, *lines, "lonely"]) + "\n", "utf-8")
+    skip = {**QUICK, "task.bad_rows": "skip"}
+    result = optimize(data, run=tmp_path / "run", set=skip)
+    assert result.skipped_rows == result.to_json()["skipped_rows"] == 13
+    listed = (tmp_path / "run" / "skipped_rows.txt").read_text("utf-8").splitlines()
+    assert listed[0].endswith(f"some.csv:{14 + len(rows)}: 1 fields where the header has 2")
+    assert [line.partition(": ")[2] for line in listed[1:]] == [
+        "nothing in the column 'label'"
+    ] * 12
+    assert type(result).from_json(result.to_json()).skipped_rows == 13
+    whole = optimize(rows, run=tmp_path / "whole")
+    assert whole.skipped_rows == 0 and "skipped_rows" not in whole.to_json()
+    assert not (tmp_path / "whole" / "skipped_rows.txt").exists()
+
+
 def test_splits_by_name(rows):
     parts = {"train": rows[:30], "dev": rows[30:44], "test": rows[44:]}
     result = optimize(parts)

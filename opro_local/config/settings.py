@@ -119,7 +119,7 @@ class TaskSettings(Section):
         None, description="Texts that end an answer; none: what the form of the prompt needs."
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        2, ge=1, le=2, description="How rows are split, `auto` chooses and answers end."
+        3, ge=1, le=3, description="How rows are split, `auto` chooses and answers end."
     )
 
     @model_validator(mode="after")

@@ -44,6 +44,9 @@ from opro_local.runs.store import Store, open_store
 from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
 
+# The rows of the data that were left out, in the run's folder.
+SKIPPED = "skipped_rows.txt"
+
 
 def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> RunResult:
     """Run or resume a search in its folder and return its result.
@@ -129,6 +132,8 @@ def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
     prompt = {} if whole.prompt is None else {"prompt": whole.prompt.to_json()}
     store.put(state="finished", result=record, **prompt)
     files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
+    if plan.skipped:
+        files[SKIPPED] = "".join(f"{line}\n" for line in plan.skipped)
     for name, text in files.items():
         write_whole(store.folder / name, text)
     return whole
@@ -146,6 +151,7 @@ def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutco
         rule=plan.rule,
         shares=plan.shares,
         alarms=tuple(plan.alarms()),
+        skipped_rows=len(plan.skipped),
         notices=(
             *plan.notices,
             *plan.remarks(),

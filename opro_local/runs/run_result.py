@@ -47,6 +47,8 @@ class RunResult(Mapping[str, Any]):
         rule: how answers were scored; "" where nothing has a rule.
         shares: whether scores are shares of rows; false of objectives on a scale of their own.
         notices: what to know about the run.
+        skipped_rows: how many rows of the data were left out (task.bad_rows); each is listed, with
+            what is wrong, in skipped_rows.txt of the run's folder.
         alarms: what was wrong with how answers were asked for or read, by the first of them.
         prompt: the chosen prompt with all that is needed to ask with it; None where the problem has
             none. best.json has it, the JSON of a result has not.
@@ -61,6 +63,7 @@ class RunResult(Mapping[str, Any]):
     shares: bool
     notices: tuple[str, ...]
     alarms: tuple[Alarm, ...] = ()
+    skipped_rows: int = 0
     prompt: WholePrompt | None = None
     folder: Path | None = None
 
@@ -87,6 +90,8 @@ class RunResult(Mapping[str, Any]):
         }
         if self.alarms:
             record["alarms"] = [alarm.to_json() for alarm in self.alarms]
+        if self.skipped_rows:
+            record["skipped_rows"] = self.skipped_rows
         # A search's sentences come last; the other kinds have put theirs beside their figures.
         record.setdefault("summary", list(self.summary))
         return record
@@ -122,6 +127,7 @@ class RunResult(Mapping[str, Any]):
             shares=record.get("shares", True),
             notices=entries(record["notices"]),
             alarms=tuple(map(Alarm.from_json, entries(record.get("alarms", ())))),
+            skipped_rows=record.get("skipped_rows", 0),
         )
 
     def export(self, name: str) -> str:
@@ -228,7 +234,7 @@ class RunResult(Mapping[str, Any]):
 NAMED = frozenset(
     (
         *("name", "state", "calls", "tokens", "from_cache", "seconds", "test_opened"),
-        *("engine", "rule", "shares", "notices", "alarms"),
+        *("engine", "rule", "shares", "notices", "alarms", "skipped_rows"),
     )
 )
 

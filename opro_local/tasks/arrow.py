@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import DataError
 from opro_local.models.offline import switch_off_network
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
-from opro_local.tasks.text_file import MOST_BYTES, check_size, too_large
+from opro_local.tasks.text_file import MOST_BYTES, check_kind, check_size, too_large
 
 if TYPE_CHECKING:
     import pyarrow
@@ -83,6 +83,7 @@ def read_parquet(path: Path, typed: bool = False) -> Table:
     import pyarrow.parquet
 
     check_size(path)
+    check_kind(path, _start(path))
     try:
         # One file, as it is: no columns guessed from the names of its folders.
         file = pyarrow.parquet.ParquetFile(path, read_dictionary=_texts_of(path))
@@ -99,6 +100,16 @@ def read_parquet(path: Path, typed: bool = False) -> Table:
     return _arrow_table(
         table, str(path), None if typed else _class_names(table.schema.metadata or {})
     )
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file that is not Parquet; nothing of one that is, or can't be read."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except OSError:
+        return b""  # reading it says why
+    return b"" if start.startswith(b"PAR1") else start
 
 
 def _texts_of(path: Path) -> list[str]:

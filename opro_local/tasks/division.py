@@ -7,6 +7,8 @@ For: rows without splits of their own, and orders that keep shares. Not for: the
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 
@@ -18,6 +20,10 @@ from opro_local.types import Example, Split
 
 # What a random choice is for, so that no two choices share a stream.
 DIVIDE, CAP = 0, 1
+# Rows of a band of amounts, and the share of targets that may be no numbers.
+BAND, OTHERS = 10, 0.05
+# What may stand around the digits of an amount.
+AROUND_NUMBER = re.compile(r"[\s,_$€£¥%]")
 
 
 def folded(text: str) -> str:
@@ -26,7 +32,10 @@ def folded(text: str) -> str:
 
 
 def divide(
-    rows: Sequence[Example], fractions: Sequence[float], seed: int, stratified: bool = False
+    rows: Sequence[Example],
+    fractions: Sequence[float],
+    seed: int,
+    strata: Sequence[str] | None = None,
 ) -> dict[Split, list[Example]]:
     """Divide rows into train, validation and test at random; rows with the same input stay
     together.
@@ -35,8 +44,9 @@ def divide(
         rows: all rows, in file order.
         fractions: shares of train, validation and test in [0, 1], together at most 1.
         seed: equal seeds divide equal rows equally.
-        stratified: whether every split gets each target's share of its rows, to within one row as
-            far as repeated inputs allow.
+        strata: one of each row (see by_target and by_kind_of_target): every split gets each
+            stratum's share of its rows, to within one row as far as repeated inputs allow. None
+            divides without regard to any.
 
     Raises:
         DataError: a split with a share above 0 would get no row.
@@ -53,9 +63,8 @@ def divide(
     members = list(groups.values())
     rng = np.random.default_rng(np.random.SeedSequence((seed, DIVIDE)))
     bounds = np.rint(np.cumsum(fractions) * len(rows)).astype(int)
-    if stratified:
-        targets = [folded(row.target) for row in rows]
-        chosen = _stratified(members, targets, bounds, rng)
+    if strata is not None:
+        chosen = _stratified(members, strata, bounds, rng)
     else:
         chosen = _in_order(members, bounds, rng)
     # The fourth part is what the shares leave over.
@@ -68,6 +77,47 @@ def divide(
             "add rows or change task.split",
         )
     return {split: [rows[index] for index in sorted(part)] for split, part in parts.items() if part}
+
+
+def by_target(rows: Sequence[Example]) -> list[str]:
+    """The stratum of each row: its target."""
+    return [folded(row.target) for row in rows]
+
+
+def by_kind_of_target(rows: Sequence[Example]) -> list[str]:
+    """The stratum of each row: its target, or where targets are amounts the band that it is in.
+
+    Amounts are more than BAND different numbers with fewer than BAND rows each on average; fewer
+    or more frequent ones are codes or ratings. A band is about BAND rows that are neighbours in
+    order of their numbers, so that every split has as many small and large ones. What is no number
+    among them is a stratum of its own.
+    """
+    targets = by_target(rows)
+    amounts = np.array([_amount(target) for target in targets])
+    are_numbers = np.isfinite(amounts)
+    different = len({*targets})
+    has_others = (~are_numbers).sum() > OTHERS * len(rows)
+    if has_others or different <= BAND or BAND * different <= len(rows):
+        return targets
+    order = np.argsort(amounts, kind="stable")  # NaN last
+    bands = max(1, int(are_numbers.sum()) // BAND)
+    strata = [""] * len(rows)
+    for band, places in enumerate(np.array_split(order[: are_numbers.sum()], bands)):
+        for place in places:
+            strata[place] = str(band)
+    return strata
+
+
+def _amount(target: str) -> float:
+    """A target as a number: digits with separators of thousands, a sign, a currency or a percent
+    sign; NaN for others.
+    """
+    plain = AROUND_NUMBER.sub("", target)
+    try:
+        value = float(plain)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _in_order(
@@ -84,27 +134,27 @@ def _in_order(
 
 def _stratified(
     members: Sequence[list[int]],
-    targets: Sequence[str],
+    strata: Sequence[str],
     bounds: np.ndarray,
     rng: np.random.Generator,
 ) -> list[list[int]]:
-    """The rows of the four parts, each target in its share.
+    """The rows of the four parts, each stratum in its share.
 
     Args:
         members: groups of rows that stay together.
-        targets: of every row.
+        strata: of every row.
         bounds: where the first three parts would end among all rows.
         rng: the source of chance.
     """
-    # Groups of one target and one size can stand for each other.
-    strata: dict[tuple[int, str], list[list[int]]] = {}
+    # Groups of one stratum and one size can stand for each other.
+    alike: dict[tuple[int, str], list[list[int]]] = {}
     for place in rng.permutation(len(members)):
         group = members[int(place)]
-        strata.setdefault((len(group), targets[group[0]]), []).append(group)
-    sizes = np.diff([0, *bounds, len(targets)])
+        alike.setdefault((len(group), strata[group[0]]), []).append(group)
+    sizes = np.diff([0, *bounds, len(strata)])
     chosen: list[list[int]] = [[], [], [], []]
-    for stratum, quota in _quotas({key: len(own) for key, own in strata.items()}, sizes).items():
-        groups = iter(strata[stratum])
+    for stratum, quota in _quotas({key: len(own) for key, own in alike.items()}, sizes).items():
+        groups = iter(alike[stratum])
         for part, count in enumerate(quota):
             for group in islice(groups, int(count)):
                 chosen[part] += group

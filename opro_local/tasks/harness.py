@@ -87,8 +87,8 @@ def load(settings: TaskSettings) -> Task:
 def _with_choices(path: Path, task: Task, said: Mapping[str, Any]) -> Task:
     """A multiple_choice task, whose answers the harness compares by log-probability and we read."""
     notice = (
-        f"{path}: multiple_choice: answers are generated and read here; "
-        "the harness compares the choices by log-probability, so its accuracy is another figure"
+        f"{path}: multiple_choice: answers are generated and read here, not compared by "
+        "log-probability as in lm-eval: figures differ from lm-eval's"
     )
     task = replace(task, notices=(*task.notices, notice), stop=(), max_tokens=None)
     every = [row for rows in task.splits.values() for row in rows]

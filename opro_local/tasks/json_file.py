@@ -42,7 +42,7 @@ def read_json(path: Path, typed: bool, file_format: TableFormat = BY_ITSELF) -> 
         raise DataError(
             f"{path}:1: a JSON array, not JSON Lines", f"{LINES_HINT}, or rename the file to .json"
         )
-    whole = None if is_array or kind != ".json" else _whole_table(path, text, typed)
+    whole = None if is_array or kind != ".json" else _whole_table(path, text, typed, file_format)
     read_rows = _array_rows if is_array else _line_rows
     rows, bad = [], []
     for row in whole or read_rows(path, text, typed):
@@ -54,13 +54,15 @@ def read_json(path: Path, typed: bool, file_format: TableFormat = BY_ITSELF) -> 
     return Table(f"{path}:1", columns, rows, tuple(bad))
 
 
-def _whole_table(path: Path, text: str, typed: bool) -> list[Row | DataError] | None:
+def _whole_table(
+    path: Path, text: str, typed: bool, file_format: TableFormat
+) -> list[Row | DataError] | None:
     """The rows of a file that is one object with a table in it; None where it is no such object."""
     try:
         plain, exact = _decoder(typed=False).decode(text), _decoder(typed=True).decode(text)
     except (ValueError, RecursionError):
         return None  # one object a line, or no JSON at all
-    shape = _shape(exact)
+    shape = _shape(exact, frozenset(file_format.columns))
     if shape is None:
         return None
     rows: list[Row | DataError] = []
@@ -91,9 +93,9 @@ def _cells(as_text: Mapping[str, Any], as_it_is: Mapping[str, Any], typed: bool)
 _Shape = Callable[[Any], list[dict[str, Any]]]
 
 
-def _shape(value: Any) -> _Shape | None:
+def _shape(value: Any, columns: frozenset[str]) -> _Shape | None:
     """How rows lie in an object: pandas' four ways and a single list of objects; None for none of
-    them, and for what can be read in two ways.
+    them.
     """
     if not isinstance(value, dict):
         return None
@@ -102,20 +104,42 @@ def _shape(value: Any) -> _Shape | None:
     lists = [name for name, item in value.items() if _are_objects(item)]
     if len(lists) == 1 and (len(value) == 1 or lists == ["data"]):
         return lambda whole: whole[lists[0]]
-    inner = list(value.values())
-    if not inner or not all(isinstance(item, dict) and item for item in inner):
+    if not value or not all(isinstance(item, dict) and item for item in value.values()):
         return None
-    if any(set(item) != set(inner[0]) for item in inner):
+    is_by_row = _is_by_row(value, columns)
+    if is_by_row is None:
         return None
-    by_column, by_row = _are_numbers(inner[0]), _are_numbers(value)
-    if by_column == by_row:
+    return _row_objects if is_by_row else _column_rows
+
+
+def _is_by_row(value: Mapping[str, Mapping[str, Any]], columns: frozenset[str]) -> bool | None:
+    """Whether an object of objects has rows and not columns in it (`orient="index"`, and not
+    `"columns"`); None where it may be either, or neither.
+
+    The names of the columns in use say it, then an index of numbers, then that a table has more
+    rows than columns.
+    """
+    first, *others = (set(item) for item in value.values())
+    are_alike = all(names == first for names in others)
+    in_rows, in_columns = columns <= first.union(*others), columns <= set(value)
+    if columns and in_rows != in_columns:
+        # Rows may lack a value, columns have one for every row.
+        return in_rows if in_rows or are_alike else None
+    if not are_alike:
         return None
-    return _column_rows if by_column else lambda whole: list(whole.values())
+    if _are_numbers(first) != _are_numbers(value):
+        return _are_numbers(value)
+    return None if len(value) == len(first) else len(value) > len(first)
 
 
 def _split_rows(value: Any) -> list[dict[str, Any]]:
     """`orient="split"`: names in one list, rows in another."""
     return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
+
+
+def _row_objects(value: Any) -> list[dict[str, Any]]:
+    """`orient="index"`: a row is an object of the column to the cell."""
+    return list(value.values())
 
 
 def _column_rows(value: Any) -> list[dict[str, Any]]:
@@ -217,7 +241,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON; write null or a number")
+    """NaN, which Python writes where a value is missing, is null; infinities are nothing."""
+    if name != "NaN":
+        raise ValueError(f"{name} is not JSON; write null or a number")
 
 
 def _json_error(where: str, error: Exception) -> DataError:

@@ -16,7 +16,14 @@ import numpy as np
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import benchmarks, published, table
 from opro_local.tasks.benchmarks import names, versions
-from opro_local.tasks.division import CAP, divide, folded, in_proportion
+from opro_local.tasks.division import (
+    CAP,
+    by_kind_of_target,
+    by_target,
+    divide,
+    folded,
+    in_proportion,
+)
 from opro_local.tasks.rows import Table, TableFormat
 from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
@@ -73,7 +80,9 @@ def _load_table(settings: TaskSettings) -> Task:
         raise UsageError(
             f"task.input and task.target both name the column {input_column!r}", "name two columns"
         )
-    splits, labelled, notices = _table_splits(settings, input_column, target_column)
+    notices: list[str] = []
+    skipped: list[str] = []
+    splits, labelled = _table_splits(settings, (input_column, target_column), notices, skipped)
     return Task(
         "table",
         splits,
@@ -82,17 +91,26 @@ def _load_table(settings: TaskSettings) -> Task:
         target_column,
         notices=tuple(notices),
         labelled=labelled,
+        skipped=tuple(skipped),
     )
 
 
 def _table_splits(
-    settings: TaskSettings, input_column: str, target_column: str
-) -> tuple[Mapping[Split, tuple[Example, ...]], tuple[Example, ...], list[str]]:
-    """The splits of a user's table, all rows there are, and notices."""
-    tables, notices = _tables(settings)
+    settings: TaskSettings, names: tuple[str, str], notices: list[str], skipped: list[str]
+) -> tuple[Mapping[Split, tuple[Example, ...]], tuple[Example, ...]]:
+    """The splits of a user's table, and all rows there are.
+
+    Args:
+        settings: which table, and how it is divided.
+        names: the columns with inputs and targets.
+        notices: what the user should read is added.
+        skipped: what is wrong with each row that is left out is added.
+    """
+    tables, about_tables = _tables(settings)
+    notices += about_tables
     # A judge may do without reference answers.
-    columns = (input_column, target_column, settings.rule != "judge")
-    skip, stratified = settings.bad_rows == "skip", settings.revision >= 2
+    columns = (*names, settings.rule != "judge")
+    skip = settings.bad_rows == "skip"
     splits: dict[Split, Sequence[Example]] = {}
     labelled: list[Example] = []
     for split, rows in tables.items():
@@ -102,15 +120,26 @@ def _table_splits(
             raise table.bad_rows_error(bad, ', or set task.bad_rows = "skip"')
         if bad:
             notices.append(_skipped(rows, examples, bad))
+            skipped += [error.message for error in bad]
         labelled += examples
         if split:
             splits[split] = examples
         else:
-            splits |= divide(examples, settings.split, settings.split_seed, stratified)
+            strata = _strata(examples, settings)
+            splits |= divide(examples, settings.split, settings.split_seed, strata)
     if settings.data and _lacks_validation(splits, settings):
         notices.append(_take_validation(splits, settings))
     named = {split: tuple(examples) for split, examples in splits.items()}
-    return named, tuple(labelled), notices
+    return named, tuple(labelled)
+
+
+def _strata(rows: Sequence[Example], settings: TaskSettings) -> list[str] | None:
+    """What every split of a table has its share of: targets, of amounts bands; None where the run
+    was begun before there were strata.
+    """
+    if settings.revision >= 3:
+        return by_kind_of_target(rows)
+    return by_target(rows) if settings.revision >= 2 else None
 
 
 def _skipped(rows: Table, examples: Sequence[Example], bad: Sequence[DataError]) -> str:
@@ -137,15 +166,16 @@ def _take_validation(splits: dict[Split, Sequence[Example]], settings: TaskSetti
     """Divide train in the proportion that `task.split` has for it and validation; the notice."""
     train, validation = settings.split[:2]
     shares = (train / (train + validation), validation / (train + validation), 0.0)
-    rows = len(splits["train"])
-    splits |= divide(splits["train"], shares, settings.split_seed, stratified=True)
+    rows, strata = len(splits["train"]), _strata(splits["train"], settings)
+    splits |= divide(splits["train"], shares, settings.split_seed, strata)
     taken = len(splits["validation"])
     return f"the data has no validation split: {taken} of its {rows} train rows are taken for it"
 
 
 def _tables(settings: TaskSettings) -> tuple[dict[Split | Literal[""], Table], list[str]]:
     """The tables by split, and notices; "" means one table that is still to be divided."""
-    file_format = TableFormat(settings.delimiter, settings.encoding)
+    columns = (settings.input or "input", settings.target or "target")
+    file_format = TableFormat(settings.delimiter, settings.encoding, columns)
     files = {split: path for split in SPLITS if (path := getattr(settings, split))}
     if settings.data and files:
         raise UsageError(
@@ -206,10 +236,8 @@ def _cap(
         elif cap is not None:
             stream = np.random.SeedSequence((settings.split_seed, CAP, purpose))
             rng = np.random.default_rng(stream)
-            if settings.name == "table" and settings.revision >= 2:
-                order = in_proportion([folded(row.target) for row in rows], rng)
-            else:
-                order = rng.permutation(len(rows))
+            strata = _strata(rows, settings) if settings.name == "table" else None
+            order = rng.permutation(len(rows)) if strata is None else in_proportion(strata, rng)
             drawn = order[:cap]
             rows = tuple(rows[index] for index in sorted(drawn))
         capped[split] = rows

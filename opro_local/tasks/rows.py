@@ -61,12 +61,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
-    """What a user says of a file: the delimiter of its fields and its encoding; None is by the file
-    itself, and UTF-8.
+    """What a user says of a file.
+
+    Attributes:
+        delimiter: of its fields; None is by the file itself.
+        encoding: None is UTF-8.
+        columns: those in use, by which rows are told from columns where a file may be read either
+            way.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 BY_ITSELF = TableFormat()

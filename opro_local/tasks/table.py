@@ -19,6 +19,7 @@ from opro_local.tasks.arrow import read_parquet, read_saved
 from opro_local.tasks.csv_file import read_csv
 from opro_local.tasks.json_file import read_json
 from opro_local.tasks.rows import BY_ITSELF, SPLIT_NAMES, Table, TableFormat
+from opro_local.tasks.text_file import EXPORT, UNPACK
 from opro_local.types import Example
 
 KINDS = (
@@ -26,6 +27,8 @@ KINDS = (
     "or a folder of Parquet files, of files named by split, or saved by datasets"
 )
 TEXT_KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+ARCHIVES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar", ".tgz")
 # What a file's name begins with, which names its split: "train-00000-of-00002.parquet".
 SPLIT_OF_FILE = re.compile("[A-Za-z_]*")
 # How many bad rows a message lists.
@@ -79,7 +82,18 @@ def _read_file(path: Path, typed: bool, file_format: TableFormat) -> Table:
         return read_json(path, typed, file_format)
     if kind == ".parquet":
         return read_parquet(path, typed)
-    raise DataError(f"{path}: files of kind {kind!r} are not read", f"accepted: {KINDS}")
+    raise DataError(f"{path}: files of kind {kind!r} are not read", _other_kind(kind))
+
+
+def _other_kind(kind: str) -> str:
+    """What to do with a file of a kind that is not read."""
+    if kind in SPREADSHEETS:
+        return EXPORT
+    if kind in ARCHIVES:
+        return UNPACK
+    if kind in (".pkl", ".pickle"):
+        return "write the rows with to_csv or to_json; a pickle is never loaded"
+    return f"accepted: {KINDS}"
 
 
 def bad_rows_error(errors: Sequence[DataError], more: str = "") -> DataError:

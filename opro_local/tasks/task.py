@@ -41,6 +41,7 @@ class Task:
         content: digest of what the rows only name, such as databases; "" where they name nothing.
         labelled: all rows there are, in file order, those included that no split or cap has; empty
             where the splits have them all.
+        skipped: what is wrong with each row that was left out (task.bad_rows), with its place.
         faults: rows, by id, that are broken as published, and why: no answer to them is right.
     """
 
@@ -58,6 +59,7 @@ class Task:
     version: int = 0
     content: str = ""
     labelled: tuple[Example, ...] = ()
+    skipped: tuple[str, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
 
 

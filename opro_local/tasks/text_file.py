@@ -17,6 +17,25 @@ GIB = 1 << 30
 # Of one file or split, as text in memory. A thousand rows of a whole context each are 0.03 GiB.
 MOST_BYTES = GIB
 UTF8 = "utf-8-sig"  # with or without a byte order mark
+# How files begin that are no text, or no data, whatever their names say: what they are, and what to
+# do.
+EXPORT = "open it in the spreadsheet program and save it as CSV (UTF-8)"
+UNPACK = "unpack it and give the file in it"
+FOREIGN = (
+    (b"PK\x03\x04", "a ZIP archive, as Excel files (.xlsx) are", f"{EXPORT}, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)", EXPORT),
+    (b"\x1f\x8b", "compressed (gzip)", UNPACK),
+    (b"\xfd7zXZ", "compressed (xz)", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed (zstd)", UNPACK),
+    (b"PAR1\x15", "Parquet", "rename it to .parquet"),
+    (b"ARROW1\0", "an Arrow file", "write it as Parquet or CSV"),
+    (b"%PDF-", "a PDF", "give a table"),
+    (b"\x80\x04\x95", "a pickle, which is never loaded", "write the rows with to_csv or to_json"),
+    (b"SQLite format 3\0", "an SQLite database", "write the rows as CSV"),
+    (b"<!doctype html", "a web page", "the download went wrong: get the file itself"),
+    (b"<html", "a web page", "the download went wrong: get the file itself"),
+    (b"version https://git-lfs", "a pointer of Git LFS and not the file", "run git lfs pull"),
+)
 ENCODING_HINT = "save the file as UTF-8, or set task.encoding (cp1252, utf-16, ...)"
 
 
@@ -40,9 +59,10 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         raise DataError(
             f"{path}: {(error.strerror or str(error)).lower()}", "check the path"
         ) from None
-    if encoding is None and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    check_kind(path, data[:64])
+    if encoding is None and (wide := _utf_16(data)):
         raise DataError(
-            f"{path}:1: the file is UTF-16", "save it as UTF-8, or set task.encoding to utf-16"
+            f"{path}:1: the file is UTF-16", f"save it as UTF-8, or set task.encoding to {wide}"
         )
     if encoding is None and (at := data.find(b"\0")) >= 0:
         raise _nul(path, _line(data, at))
@@ -52,6 +72,34 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     if not text.strip():
         raise DataError(f"{path}: the file is empty", "give a file with rows")
     return text
+
+
+def check_kind(path: Path, start: bytes) -> None:
+    """Refuse a file that is of another kind than its name says, by the bytes it starts with.
+
+    Raises:
+        DataError: says what it is and what to do.
+    """
+    lowered = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    for beginning, what, hint in FOREIGN:
+        if start.startswith(beginning) or (
+            beginning[:1] in b"<v" and lowered.startswith(beginning)
+        ):
+            raise DataError(f"{path}: the file is {what}", hint)
+
+
+def _utf_16(data: bytes) -> str:
+    """The encoding of a file that begins with the mark of UTF-16, or has a NUL in every other byte
+    at first; "" for other files.
+    """
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    first, second = data[0:64:2], data[1:64:2]
+    if len(second) < 2:
+        return ""
+    if all(first) and not any(second):
+        return "utf-16-le"
+    return "utf-16-be" if all(second) and not any(first) else ""
 
 
 def check_size(path: Path, most: int = MOST_BYTES) -> None:

@@ -50,6 +50,6 @@ def test_what_the_user_sets_is_refused_where_the_run_did_otherwise(tables, tmp_p
 
 def test_settings_that_were_added_leave_no_trace_in_a_folders_name_at_their_defaults(tables):
     plain = run_folder(config(tables), None)
-    assert plain == run_folder(config(tables, revision=2), None)
+    assert plain == run_folder(config(tables, revision=3), None)
     assert plain != run_folder(config(tables, revision=1), None)
     assert plain != run_folder(config(tables, stop=["\n"]), None)

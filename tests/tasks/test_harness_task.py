@@ -547,7 +547,11 @@ def test_the_same_choices_for_all_rows_are_labels(sums):
     assert (task.rule, task.labels) == ("labels", ("no", "yes"))
     assert [row.target for row in task.splits["test"]] == ["no", "yes", "no", "yes"]
     assert task.splits["test"][0].input == "Question: not?\n(A) no\n(B) yes\nAnswer:"
-    assert any("compares the choices by log-probability" in line for line in task.notices)
+    said = [line for line in task.notices if "log-probability" in line]
+    assert len(said) == 1 and said[0].endswith(
+        "answers are generated and read here, not compared by log-probability as in lm-eval: "
+        "figures differ from lm-eval's"
+    )
     rule = choosing.task_rule(task, TaskSettings(name="harness", rule="labels"))
     choosing.check_gold(task, rule)
 

@@ -11,7 +11,7 @@ import pytest
 from opro_local.config.settings import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import loading, table
-from opro_local.tasks.rows import MAX_FIELD
+from opro_local.tasks.rows import MAX_FIELD, TableFormat
 from opro_local.types import Example
 
 GOOD = [("a", "b")]
@@ -54,7 +54,7 @@ CORPUS = [
         "input,target\na,b\n".encode("utf-16"),
         ":1: the file is UTF-16; save it as UTF-8",
     ),
-    ("gzip.csv", b"\x1f\x8b\x08\0\0\0\0\0", ":1: a NUL byte"),
+    ("gzip.csv", b"\x1f\x8b\x08\0\0\0\0\0", ": the file is compressed (gzip); unpack it"),
     (
         "short.csv",
         b"input,target,more\na,b,c\na,b\n",
@@ -194,7 +194,75 @@ CORPUS = [
     (
         "nan.jsonl",
         b'{"input": "a", "target": NaN}',
-        ":1: NaN is not JSON; write null or a number; correct the row",
+        ":1: nothing in the column 'target'",
+    ),
+    (
+        "infinity.jsonl",
+        b'{"input": "a", "target": Infinity}',
+        ":1: Infinity is not JSON; write null or a number; correct the row",
+    ),
+    ("nan_beside.jsonl", b'{"input": "a", "target": "b", "n": NaN}', [("a", "b")]),
+    (
+        "wide.csv",
+        "input,target\na,b".encode("utf-16-le"),
+        ":1: the file is UTF-16; save it as UTF-8, or set task.encoding to utf-16-le",
+    ),
+    (
+        "wide_be.csv",
+        "input,target\na,b".encode("utf-16-be"),
+        ":1: the file is UTF-16; save it as UTF-8, or set task.encoding to utf-16-be",
+    ),
+    (
+        "sheet.csv",
+        b"PK\x03\x04\x14\0\x06\0",
+        ": the file is a ZIP archive, as Excel files (.xlsx) are",
+    ),
+    (
+        "old_sheet.csv",
+        b"\xd0\xcf\x11\xe0\xa1\xb1",
+        ": the file is an old Excel file (.xls); open it",
+    ),
+    ("rows.csv", b"PAR1\x15\x04\x15", ": the file is Parquet; rename it to .parquet"),
+    ("rows.tsv", b"\x80\x04\x95abc", ": the file is a pickle, which is never loaded; write"),
+    (
+        "page.json",
+        b"\n<!DOCTYPE html>\n<html>",
+        ": the file is a web page; the download went wrong",
+    ),
+    ("page.csv", b"\xef\xbb\xbf<html><body>", ": the file is a web page"),
+    (
+        "pointer.parquet",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+        ": the file is a pointer of Git LFS and not the file; run git lfs pull",
+    ),
+    ("rows.csv.gz", b"a", ": files of kind '.gz' are not read; unpack it"),
+    ("rows.pkl", b"a", ": files of kind '.pkl' are not read; write the rows with to_csv"),
+    ("versions.csv", b"version,input,target\n1,a,b", [("a", "b")]),
+    ("pk.csv", b"PK,input,target\n1,a,b", [("a", "b")]),
+    (
+        "by_text_index.json",
+        b'{"r1": {"input": "a", "target": "b"}, "r2": {"input": "c", "target": "d"}}',
+        [("a", "b"), ("c", "d")],
+    ),
+    (
+        "by_column.json",
+        b'{"input": {"r1": "a", "r2": "c"}, "target": {"r1": "b", "r2": "d"}}',
+        [("a", "b"), ("c", "d")],
+    ),
+    (
+        "one_row_by_column.json",
+        b'{"input": {"r1": "a"}, "target": {"r1": "b"}}',
+        [("a", "b")],
+    ),
+    (
+        "rows_by_id.json",
+        b'{"x": {"input": "a", "target": "b"}, "y": {"input": "c", "target": "d", "n": 1}}',
+        [("a", "b"), ("c", "d")],
+    ),
+    (
+        "other_columns.json",
+        b'{"r1": {"x": "a"}, "r2": {"x": "c"}, "r3": {"x": "c"}}',
+        ":1: no column 'input'; the columns are 'x'",
     ),
     (
         "twin_keys.jsonl",
@@ -291,7 +359,7 @@ CORPUS = [
     (
         "sheet.xlsx",
         b"PK\x03\x04",
-        ": files of kind '.xlsx' are not read; accepted: .csv, .tsv, .jsonl",
+        ": files of kind '.xlsx' are not read; open it in the spreadsheet program and save it as CSV",
     ),
     ("nothing", b"a", ": files of kind '' are not read"),
 ]
@@ -316,7 +384,8 @@ def test_corpus(tmp_path, name, data, expected):
 
 
 def read_pairs(path):
-    (rows,) = table.read(str(path)).values()
+    columns = TableFormat(columns=("input", "target"))
+    (rows,) = table.read(str(path), file_format=columns).values()
     return [(row.input, row.target) for row in table.examples(rows, "data", "input", "target")]
 
 

@@ -60,6 +60,7 @@ class Plan:
         they stay.
         thinkers: the roles whose models think before they answer; see `heard`.
         notices: lines for the user.
+        skipped: what is wrong with each row of the data that is left out, with its place.
         rule: the scoring rule's name, "" where there is none.
         shares: whether scores are shares of rows that are right, and read as percent.
         check: called with the engines before the first request of a new run; raises when something
@@ -80,6 +81,7 @@ class Plan:
     identity: Mapping[str, str] = field(default_factory=dict)
     thinkers: Thinkers = field(default_factory=dict)
     notices: Sequence[str] = ()
+    skipped: Sequence[str] = ()
     rule: str = ""
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None

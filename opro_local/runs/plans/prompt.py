@@ -123,6 +123,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *(choice.notices if metric is None else ()),
             *choosing.rare_labels(task, config.task, rule),
         ),
+        skipped=task.skipped,
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
