@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from opro_local.scoring.reading import marks
+from opro_local.scoring.reading.affirmation import is_affirmed
 from opro_local.scoring.reading.lists import LISTED, is_beside
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
@@ -158,6 +159,8 @@ REFUSAL = re.compile(
 FEW_WORDS = 3
 LONGEST_REFUSAL = 120
 KEYS = 40
+# Places of one label that are looked at closely, so that long answers take linear time.
+MOST_PLACES = 40
 
 
 def whole(answer: str) -> str | None:
@@ -215,14 +218,13 @@ def _in_text(answer: str, low: str, mentions: list[Mention], known: Vocabulary) 
     if len({mention.label for mention in mentions if mention.score}) > 1:
         # "positive: 0.6, negative: 0.4" scores them all.
         return None
-    affirmed = {mention.label for mention in mentions if not mention.denied}
     rank, label = _keyed(low, mentions, known)
     if label is not None and rank:
         return label
     for read in (_leading, _opened):
         if (said := read(low, known)) is not None:
             return said
-    for said in (_emphasised(answer, known, affirmed), label):
+    for said in (_emphasised(answer, known, _affirmed(low, mentions)), label):
         if said is not None:
             return said
     return _named(low, mentions, known)
@@ -235,7 +237,10 @@ def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
     standing = [mention for mention in mentions if mention.clear and mention.score != ":"]
     named = {mention.label for mention in standing if not mention.denied}
     if len(named) == 1:
-        return named.pop()
+        # "The text speaks of spam, but is not spam" names it both ways.
+        is_denied_too = any(mention.denied for mention in standing if mention.label in named)
+        is_said = not is_denied_too and named <= _affirmed(low, standing)
+        return named.pop() if is_said else _decided(low, known)
     if named:
         return _decided(low, known)
     denied = {mention.label for mention in standing}
@@ -244,6 +249,23 @@ def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
     # "This is not toxic", where "non-toxic" is a label.
     opposite = known.opposites.get(denied.pop())
     return opposite if opposite and not _is_asked(low) else None
+
+
+def _affirmed(low: str, mentions: list[Mention]) -> set[str]:
+    """The labels that some place says, everything around it understood."""
+    said: set[str] = set()
+    tried: dict[str, int] = {}
+    for mention in mentions:
+        if mention.denied or mention.label in said or tried.get(mention.label, 0) >= MOST_PLACES:
+            continue
+        tried[mention.label] = tried.get(mention.label, 0) + 1
+        if is_affirmed(low, mention.start, mention.end):
+            said.add(mention.label)
+    return said
+
+
+def _is_said(low: str, start: int, end: int) -> bool:
+    return not is_denied(low, start, end) and is_affirmed(low, start, end)
 
 
 def _is_asked(low: str) -> bool:
@@ -324,6 +346,8 @@ def _opened(low: str, known: Vocabulary) -> str | None:
     said = _alone_at(low, opened.end(), known)
     if said is None or GOES_ON.match(low, said[1]):
         return None
+    if not is_affirmed(low, opened.end(), said[1]):
+        return None
     return AMBIGUOUS if _others_follow(low, *said, known) else said[0]
 
 
@@ -368,7 +392,7 @@ def _decided(low: str, known: Vocabulary) -> str | None:
         place = match.end()
         for _ in range(DECIDED_WORDS):
             said = known.at(low, place)
-            if said and not is_denied(low, place, said[1]):
+            if said and _is_said(low, place, said[1]):
                 decided = (
                     AMBIGUOUS if is_beside(low, said[0].name, said[1], known) else said[0].name
                 )

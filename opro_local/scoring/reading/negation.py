@@ -60,7 +60,10 @@ NEAR = re.compile(
         without (?! [ ] (?: (?: a | any ) [ ] )? (?: doubt | question ) \b )
       | rather [ ] than | instead [ ] of | far [ ] from | free [ ] (?: of | from )
       | lack (?: s | ing | [ ] of )? | unlike | opposite [ ] of
-      | statt | ohne | sans | sin | senza | sem | zonder | без | bez | utan | uden
+      | statt | zonder | utan | uden
+      | (?: ohne | sans | sin | senza | sem | без | bez )
+        (?! [ ] (?: aucun [ ] | alcun [ ] )?
+            (?: zweifel | doute | duda | dubbio | dúvida | сомнения | wątpienia ) )
     ) \b
     (?: [ ]+ [\w'-]+ ){0,2}
     [ ]* ["'(\[]{0,3} [ ]*
@@ -110,6 +113,32 @@ DENIAL = re.compile(
     """,
     re.VERBOSE,
 )
+# What takes a thing back right after it: "positive? Hardly.", "spam, said no one".
+RETORT = re.compile(
+    r"""
+    ["')\]]{0,3} [ ]? (?: [.,;:!?(] | -- | - )? [ ]*
+    (?:
+        (?: not | nope | hardly | barely | never | just [ ] kidding | kidding | jk | as [ ] if
+          | not [ ] (?: really | quite | exactly | at [ ] all ) | it [ ] is [ ] not | it [ ] isn't
+          | this [ ] is [ ] not | this [ ] isn't | i [ ] don't [ ] think [ ] so
+          | far [ ] from [ ] it
+          | by [ ] no [ ] means | nicht | keineswegs | von [ ] wegen | pas [ ] du [ ] tout | mica
+          | вряд [ ] ли | 才怪 )
+        ["')\]]{0,2} \s* (?: $ | [.!?)\n] )
+      | said [ ] (?: no [ ] one | nobody )
+    )
+    """,
+    re.VERBOSE,
+)
+# A share of less than a half speaks against the thing: "ham (20%)", "P(ham)=0.2", "ham 20 percent".
+SLIGHT = re.compile(
+    r"""
+    ["')\]]{0,3} [ ]? [:=(,-]? [ ]? (?: is [ ] | at [ ] | about [ ] | only [ ] | ~ )?
+    (?: [0-4]? \d (?: [.,]\d+ )? [ ]? (?: % | percent \b | per [ ] cent \b ) | 0? [.,] [0-4] \d* )
+    (?! \d | [ ]? (?: off | discount | error ) )
+    """,
+    re.VERBOSE,
+)
 # A number that is given to a thing is its score, not its name: "positive: 0.7, negative: 0.3".
 SCORED = re.compile(
     r"""["']? [ ]? (?P<sign> [:=(] ) [ ]? \d* [.,]? \d+ [ ]? %? (?! [\w/.] )""", re.VERBOSE
@@ -121,13 +150,17 @@ def is_denied(text: str, start: int, end: int) -> bool:
     it open.
     """
     before = text[max(0, start - BEFORE) : start]
+    # The sentence first: plain text is looked for faster than an expression.
+    before = before[max(map(before.rfind, ".;:!?\n")) + 1 :]
     clause = 0
     for sign in CLAUSE.finditer(before):
         clause = sign.end()
     before = before[clause:]
     if any(words.search(before) for words in (NEGATOR, NEAR, NEGATOR_UNSPACED)):
         return True
-    return DENIAL.match(text, end, end + AFTER) is not None
+    if DENIAL.match(text, end, end + AFTER) or SLIGHT.match(text, end, end + AFTER):
+        return True
+    return RETORT.match(text, end, end + AFTER) is not None
 
 
 def score_sign(text: str, end: int) -> str:

@@ -85,6 +85,15 @@ def begins_word(text: str, start: int) -> bool:
     return (_NO_DIGIT if sign.isdigit() else _NO_LETTER).match(text, start) is not None
 
 
+_PARTICLE = re.compile(f"(?<=[{HANGUL}]){PARTICLE}")
+
+
+def ends_noun(text: str, place: int) -> int:
+    """Where the particle ends that Korean writes at a noun which ends at this place."""
+    particle = _PARTICLE.match(text, place)
+    return particle.end() if particle else place
+
+
 def whole_words(text: str) -> re.Pattern[str]:
     """An expression that finds a text as whole words, in folded text."""
     # A text that starts with letters is looked for fast: the look to its left comes after it.
