@@ -183,6 +183,9 @@ class ModelSettings(Section):
     batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(
         8192, ge=64, description="Padded tokens per batch of the transformers engine."
     )
+    chat_template: Annotated[str, Facts(free=True, path="marked", added=True)] = Field(
+        "", description="A template's file, or its name in the model's folder; none: the default."
+    )
     template_args: dict[str, Any] = Field(
         default_factory=dict, description="Switches of the chat template."
     )

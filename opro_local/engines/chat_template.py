@@ -8,12 +8,12 @@ needed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
-from opro_local.models.cards import chat_templates
+from opro_local.models.templates import chat_templates
 from opro_local.programs.contained import Exceeded, contained
 from opro_local.programs.template import RENDERING
 
@@ -23,15 +23,22 @@ CHATS = ([USER], [SYSTEM, USER], [USER, ANSWER, USER])
 LONGEST = 1 << 20  # characters; the longest templates of published models have some 30,000
 
 
-def try_chat_templates(folder: Path, template_args: Mapping[str, Any]) -> None:
+def try_chat_templates(
+    folder: Path, template_args: Mapping[str, Any], sources: Sequence[str] | None = None
+) -> None:
     """Render each chat template of a model with a few short chats.
+
+    Args:
+        folder: the model's.
+        template_args: what the template is given.
+        sources: the templates; None for all in the folder.
 
     Raises:
         ModelError: it takes more time or memory than a template may.
     """
     import jinja2.sandbox  # noqa: F401  here, so that no copy of this process has to
 
-    for source in chat_templates(folder):
+    for source in chat_templates(folder) if sources is None else sources:
         if len(source) > LONGEST:
             why = f"has {len(source):,} characters"
         else:

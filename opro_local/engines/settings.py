@@ -15,6 +15,8 @@ from typing import Any, Literal
 # folder, the real context). Every other one is a part of the key that cached answers are found by:
 # a setting that is new and not marked can only cost a miss.
 NOT_IN_CACHE_KEY: Mapping[str, bool] = MappingProxyType({"in_cache_key": False})
+# Marks a setting that came after the first caches: at its default it is no part of the key.
+ADDED: Mapping[str, bool] = MappingProxyType({"added": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class EngineSettings:
         batch_tokens: padded tokens per forward batch of the transformers engine.
         adapters: folders of the LoRA adapters that requests may ask for; vLLM only.
         template_args: extra arguments of the chat template, such as {"enable_thinking": False}.
+        chat_template: the Jinja source that prompts are made with; "" for the folder's own.
+        date: the day that the chat template writes, as "2026-11-28"; "" where it writes none.
         thinking_tokens: new tokens for a thought, by which the context is longer where
             `max_model_len` is None.
         engine_args: passed to the engine's constructor as they are.
@@ -60,6 +64,8 @@ class EngineSettings:
     batch_tokens: int = field(default=8192, metadata=NOT_IN_CACHE_KEY)
     adapters: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: str = field(default="", metadata=ADDED)
+    date: str = field(default="", metadata=ADDED)
     thinking_tokens: int = field(default=0, metadata=NOT_IN_CACHE_KEY)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     script: str | None = field(default=None, metadata=NOT_IN_CACHE_KEY)

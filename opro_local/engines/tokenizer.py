@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opro_local.engines import conversation, vocabulary
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import thinking
 from opro_local.programs.template import RENDERING
@@ -52,22 +55,32 @@ class PromptTokenizer:
     """A tokenizer that reads `Prompt`s.
 
     A model without a chat template gets a chat prompt as plain text: system, text and prefill
-    joined by blank lines. A template that refuses or drops the system message gets it at the head
-    of the user's turn.
+    joined by blank lines. What a template does not bring through is put another way
+    (conversation.py), or refused.
 
     Args:
         tokenizer: a Hugging Face tokenizer, a fast one for speed.
         template_args: extra arguments of the chat template.
         bos: the id every plain text has to begin with, or None where the model uses none.
+        date: the day that the template writes, as "2026-11-28"; "" leaves it the clock.
     """
 
     def __init__(
-        self, tokenizer: Any, template_args: Mapping[str, Any] | None = None, bos: int | None = None
+        self,
+        tokenizer: Any,
+        template_args: Mapping[str, Any] | None = None,
+        bos: int | None = None,
+        date: str = "",
     ) -> None:
         self._tokenizer = tokenizer
         self._args = dict(template_args or {})
+        if date:
+            # It goes before transformers' own function, which reads the clock at every prompt.
+            self._args["strftime_now"] = datetime.fromisoformat(date).strftime
         self._bos = bos
         self._shapes: dict[ShapeKey, TemplateShape | None] = {}
+        self._ways: dict[tuple[bool, bool, int], tuple[conversation.Way, ...]] = {}
+        self._known: int | None = None  # ids that the model knows, where there are more
         filler = [bos, tokenizer.bos_token_id, tokenizer.eos_token_id, 0]
         # No engine takes a prompt of no tokens at all.
         self._nothing = [next(token for token in filler if token is not None)]
@@ -77,37 +90,48 @@ class PromptTokenizer:
         cls,
         folder: Path | str,
         config: Any,
-        template_args: Mapping[str, Any],
-        runs_code: bool = False,
+        settings: EngineSettings,
     ) -> PromptTokenizer:
         """Read the tokenizer of a model folder; `config` is the model's own, already read, and
-        `runs_code` says that code in the folder may run.
+        `settings` are those of its engine.
 
         Raises:
-            ModelError: the folder holds no tokenizer that loads.
+            ModelError: the folder holds no tokenizer that loads, or one with words that the model
+                does not know.
         """
         try:
-            tokenizer = _read(Path(folder), runs_code)
+            tokenizer = _read(Path(folder), bool(settings.trusted_code))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(
                 f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
             ) from error
-        return cls(tokenizer, template_args, beginning_token(tokenizer, config))
+        if settings.chat_template:
+            tokenizer.chat_template = settings.chat_template
+        bos = beginning_token(tokenizer, config)
+        made = cls(tokenizer, settings.template_args, bos, settings.date)
+        made._known = vocabulary.last_known(tokenizer, vocabulary.rows_of(config), folder)
+        return made
 
     @property
     def tokenizer(self) -> Any:
         return self._tokenizer
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids of each prompt, in order; never empty."""
+        """Token ids of each prompt, in order; never empty.
+
+        Raises:
+            EngineError: the model does not know one of them.
+        """
         has_template = self._tokenizer.chat_template is not None
         chats = [prompt for prompt in prompts if has_template and prompt.chat]
         texts = [prompt for prompt in prompts if not (has_template and prompt.chat)]
         # Two calls of the tokenizer for the whole batch, then the prompts' order again.
         chat_ids, text_ids = iter(self._encode_chats(chats)), iter(self._encode_texts(texts))
-        return [
+        ids = [
             next(chat_ids) if has_template and prompt.chat else next(text_ids) for prompt in prompts
         ]
+        vocabulary.check_ids(self._tokenizer, self._known, ids)
+        return ids
 
     def decode(self, tails: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]) -> list[str]:
         """The text of each reply as it reads after its prompt's last tokens.
@@ -210,25 +234,49 @@ class PromptTokenizer:
         """
         from jinja2 import TemplateError
 
-        system = prompt.system
         contents = [part for turn in prompt.turns for part in turn] + [text]
-        messages = [
-            {"role": ("user", "assistant")[i % 2], "content": content}
-            for i, content in enumerate(contents)
-        ]
-        if system is None:
-            return self._apply(messages)
-        # An empty system message still silences the template's default one.
-        first = f"{system}\n\n{contents[0]}" if system else contents[0]
-        merged = [{"role": "user", "content": first}, *messages[1:]]
-        try:
-            rendered = self._apply([{"role": "system", "content": system}, *messages])
-        except TemplateError:
-            return self._apply(merged)
-        # Some templates drop the system message without a word.
-        return rendered if system.strip() in rendered else self._apply(merged)
+        refusal: TemplateError | None = None
+        for way in self._ways_of(prompt.system, len(contents)):
+            # A template may still refuse what these texts say.
+            try:
+                return self._apply(way.messages(prompt.system, contents))
+            except TemplateError as error:
+                refusal = refusal or error
+        if refusal is None:
+            what = conversation.lost(self._apply, prompt.system, len(contents))
+            refusal = TemplateError(f"it loses {what}, however that is sent")
+        raise refusal
 
-    def _apply(self, messages: list[dict[str, str]]) -> str:
+    def _ways_of(self, system: str | None, turns: int) -> Sequence[conversation.Way]:
+        """How conversations of this kind are put to the template; tried once per kind.
+
+        Where none brings everything through because the template raises, what it raises is to be
+        told: then the plain way stands alone.
+        """
+        from jinja2 import TemplateError
+
+        kind = (system is None, bool(system), turns)
+        if kind not in self._ways:
+            ways = tuple(conversation.ways_through(self._apply, system, turns))
+            if not ways:
+                plain = conversation.WAYS[0]
+                try:
+                    self._apply(plain.messages(system, ["x"] * turns))
+                except TemplateError:
+                    ways = (plain,)
+            self._ways[kind] = ways
+        return self._ways[kind]
+
+    @property
+    def way(self) -> str:
+        """How a user's turn is put to the chat template; "" for the plain way, and where there is
+        no template.
+        """
+        if self._tokenizer.chat_template is None:
+            return ""
+        return next((way.name for way in self._ways_of(None, 1)), "")
+
+    def _apply(self, messages: conversation.Messages) -> str:
         """What the template makes of them. Whatever it raises is a TemplateError: a template
         divides by a row's text, too, or calls itself.
         """

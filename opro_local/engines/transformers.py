@@ -59,9 +59,7 @@ class TransformersEngine(Engine):
         self._settings = settings
         self._model = _load(settings)
         config = self._model.config
-        self._prompts = PromptTokenizer.load(
-            settings.model, config, settings.template_args, bool(settings.trusted_code)
-        )
+        self._prompts = PromptTokenizer.load(settings.model, config, settings)
         self._eos = _end_ids(self._model, self._prompts.tokenizer)
         # The model's own sampling settings (temperature, repetition penalty) would leak into every
         # call.
@@ -81,6 +79,7 @@ class TransformersEngine(Engine):
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
             **trusted.marks(settings),
+            **({"chat": self._prompts.way} if self._prompts.way else {}),
         }
 
     def generate(

@@ -84,9 +84,7 @@ class VllmEngine(Engine):
                 f"{settings.model}: config.json does not load: {error}", "copy the whole folder"
             ) from error
         self._folder = settings.model
-        self._prompts = PromptTokenizer.load(
-            settings.model, config, settings.template_args, runs_code
-        )
+        self._prompts = PromptTokenizer.load(settings.model, config, settings)
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
         self._llm: Any = _explained("start", lambda: vllm.LLM(**args))
@@ -105,6 +103,7 @@ class VllmEngine(Engine):
             "dtype": str(model_config.dtype).removeprefix("torch."),
             "model": offline.model_digest(Path(settings.model)),
             **trusted.marks(settings),
+            **({"chat": self._prompts.way} if self._prompts.way else {}),
         }
 
     def generate(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opro_local.models.trust import read_json
+from opro_local.models.templates import chat_template
 
 CONTINUED = ("rewording", "continuation", "precision")
 SMALL = 6_000_000_000  # bytes of weights: about 3 billion parameters at 16 bits
@@ -93,32 +93,3 @@ def card_for(folder: Path) -> Card:
 
 def _cache_name(repository: str) -> str:
     return f"models--{repository.replace('/', '--')}".lower()
-
-
-def chat_template(folder: Path) -> str:
-    """The model's chat template, or all of them, to be looked into for words; "" if it has none."""
-    return "\n".join(chat_templates(folder))
-
-
-def chat_templates(folder: Path) -> list[str]:
-    """The sources of the chat templates in a model's folder, Jinja; none where it has none.
-
-    Raises:
-        ModelError: a file that holds them can't be read.
-    """
-    file = folder / "chat_template.jinja"
-    own = [file, *sorted(folder.glob("additional_chat_templates/*.jinja"))]
-    sources = [one.read_text("utf-8", "replace") for one in own if one.is_file()]
-    as_json = folder / "chat_template.json"
-    if not sources and not as_json.is_file():
-        as_json = folder / "tokenizer_config.json"
-    return sources + _listed(as_json)
-
-
-def _listed(file: Path) -> list[str]:
-    """The templates under the key `chat_template`: a text, or a list of named ones."""
-    said = read_json(file) if file.is_file() else {}
-    templates = said.get("chat_template") if isinstance(said, dict) else None
-    listed = templates if isinstance(templates, list) else [{"template": templates}]
-    texts = [one.get("template") for one in listed if isinstance(one, dict)]
-    return [text for text in texts if isinstance(text, str) and text]

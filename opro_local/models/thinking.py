@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
-from opro_local.models.cards import Card, chat_template
+from opro_local.models.cards import Card
+from opro_local.models.templates import asked_template
 from opro_local.programs.contained import Exceeded, contained
 from opro_local.programs.template import RENDERING
 from opro_local.types import Thinking
@@ -62,7 +63,7 @@ HANDLES = re.compile(
 
 
 def thinking_of(
-    folder: Path, card: Card, template_args: Mapping[str, Any] | None = None
+    folder: Path, card: Card, template_args: Mapping[str, Any] | None = None, wanted: str = ""
 ) -> Thinking | None:
     """How the model in this folder thinks before it answers; None where it doesn't, as far as card
     and template tell.
@@ -71,11 +72,13 @@ def thinking_of(
         folder: the model's folder; one without a template has no thought to open.
         card: the model's card; its `thinks` goes before what the template suggests.
         template_args: the arguments that the template will be given.
+        wanted: which template, see `asked_template`.
 
     Raises:
-        ModelError: the template takes more time or memory than a template may, or can't be read.
+        ModelError, UsageError: see `asked_template`; or the template takes more time or memory
+            than a template may.
     """
-    template = chat_template(folder)
+    template = asked_template(folder, wanted)
     try:
         prompt = render(template, {**card.template_args, **(template_args or {})})
     except Exceeded as error:

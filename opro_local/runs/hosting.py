@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.kinds import AUTO, reads_folder
 from opro_local.engines.settings import EngineSettings
-from opro_local.models import completeness, offline, trust
+from opro_local.models import completeness, offline, templates, trust
 from opro_local.models.cards import Card, card_for
 from opro_local.models.footprint import header_bytes
 from opro_local.placement.choose import Placement
@@ -183,8 +184,10 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
     # "auto" is settled when the engine starts; until then its settings name the fall-back.
     kind = AUTO[-1] if settings.engine == "auto" else settings.engine
     template_args = {**card.template_args, **settings.template_args}
+    template = _template(settings, folder, card) if reads_folder(kind) else ""
     if reads_folder(kind):
-        try_chat_templates(folder, template_args)
+        own = templates.chat_templates(folder)
+        try_chat_templates(folder, template_args, own if template in own else [*own, template])
     thinker = thinker_of(settings, folder, card)
     return Hosting(
         settings.engine,
@@ -193,12 +196,27 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
             kind=kind,
             **_engine_settings(settings),
             template_args=template_args,
+            chat_template=template if settings.chat_template else "",
+            date=date.today().isoformat() if templates.writes_date(template) else "",
             thinking_tokens=thinker.tokens if thinker else 0,
         ),
         gpu_share=settings.gpu_memory,
         placement=config.run.placement,
         adapter=_adapter(getattr(config, role)),
     )
+
+
+def _template(settings: ModelSettings, folder: Path, card: Card) -> str:
+    """The chat template that the model is asked with; "" where it has none.
+
+    Raises:
+        ModelError, UsageError: the one that is asked for is not there, or none is and there is no
+            default.
+    """
+    is_chat = card.chat if settings.chat is None else settings.chat
+    if is_chat and not settings.chat_template:
+        templates.check_default(folder)
+    return templates.asked_template(folder, settings.chat_template)
 
 
 def asked_of(models: Mapping[Role, Hosting]) -> dict[Role, EngineSettings]:

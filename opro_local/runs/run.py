@@ -13,6 +13,7 @@ written before it is known to work. Not for: any part's own work, or printing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -206,6 +207,9 @@ def _identify(store: Store, plan: Plan, listener: Listener) -> None:
     for role, hosting in plan.models.items():
         if hosting.settings.model:
             identity[role] = offline.model_digest(Path(hosting.settings.model))
+        if hosting.settings.chat_template:
+            source = hosting.settings.chat_template.encode()
+            identity[f"{role} chat_template"] = hashlib.sha256(source).hexdigest()[:16]
     before = store.get("config")
     if before is not None:
         known, unknown = known_identity(store.get("identity") or {}, before, identity)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
+from typing import Any
 
 from opro_local.engines import lora
 from opro_local.engines.kinds import AUTO, caches_answers
@@ -39,6 +40,33 @@ def cache_key_settings() -> list[str]:
     """The engine's settings that decide answers, so that cached ones are found by them."""
     known = fields(EngineSettings)
     return [setting.name for setting in known if setting.metadata.get("in_cache_key", True)]
+
+
+def _deciding(settings: EngineSettings) -> dict[str, Any]:
+    """The settings of the cache's key; without those that came later, at their default."""
+    values = asdict(settings)
+    later = {one.name: one.default for one in fields(settings) if one.metadata.get("added")}
+    return {
+        name: values[name]
+        for name in cache_key_settings()
+        if name not in later or values[name] != later[name]
+    }
+
+
+def _with_date(models: Mapping[Role, Hosting], store: Store) -> Mapping[Role, Hosting]:
+    """The models, whose templates write the day on which the run began, whatever day it is."""
+    dated = {role: hosting for role, hosting in models.items() if hosting.settings.date}
+    if not dated:
+        return models
+    began = store.get("template_date")
+    if began is None:
+        began = next(iter(dated.values())).settings.date
+        store.put(template_date=began)
+    fixed = {
+        role: replace(hosting, settings=replace(hosting.settings, date=str(began)))
+        for role, hosting in dated.items()
+    }
+    return {**models, **fixed}
 
 
 def placement_notices(store: Store) -> list[str]:
@@ -91,7 +119,7 @@ class RunEngines(Mapping[Role, Engine]):
         cache: Cache | None = None,
         pool: EnginePool | None = None,
     ) -> None:
-        self._models, self._others = models, others
+        self._models, self._others = _with_date(models, store), others
         self._store, self._listener, self._check, self._cache = store, listener, check, cache
         self._pool = pool
         # Whether the engines are the pool's, and not this run's to stop.
@@ -127,8 +155,7 @@ class RunEngines(Mapping[Role, Engine]):
         engine = self[role]
         if not caches_answers(engine.fingerprint["engine"]):
             return None
-        settings = asdict(self._models[role].settings)
-        deciding = {name: settings[name] for name in cache_key_settings()}
+        deciding = _deciding(self._models[role].settings)
         return self._cache.shelf(
             {
                 "engine": dict(engine.fingerprint),

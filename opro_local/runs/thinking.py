@@ -53,7 +53,7 @@ def thinker_of(settings: ModelSettings, folder: Path, card: Card) -> Thinker | N
 
     One whose `thinking_tokens` are set thinks, whatever card and template say.
     """
-    thinking = thinking_of(folder, card, settings.template_args)
+    thinking = thinking_of(folder, card, settings.template_args, settings.chat_template)
     given = settings.thinking_tokens
     in_text = thinking is None
     if in_text and given:

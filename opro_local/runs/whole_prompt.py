@@ -20,7 +20,8 @@ from typing import Any
 from opro_local.engines.kinds import reads_folder
 from opro_local.engines.tokenizer import plain_text
 from opro_local.exports.whole_prompt import SecondRound, WholePrompt
-from opro_local.models.cards import Card, chat_template
+from opro_local.models.cards import Card
+from opro_local.models.templates import chat_template
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.plans.plan import Plan
@@ -154,7 +155,7 @@ def _has_template(plan: Plan) -> bool:
     # A GGUF file has its template in itself.
     if not reads_folder(hosting.engine) or not folder.is_dir() or any(folder.glob("*.gguf")):
         return True
-    return bool(chat_template(folder))
+    return bool(hosting.settings.chat_template or chat_template(folder))
 
 
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:

@@ -9,6 +9,7 @@ ROLES = ("optimizer", "scorer", "judge")
 MODEL_FREE = [
     "model",
     "adapter",
+    "chat_template",
     "script",
     "max_num_seqs",
     "kv_cache_bytes",
@@ -35,7 +36,7 @@ FREE = {
 PATHS = {
     "task": {"data", "train", "validation", "test", "data_dir", "rule", "pattern"},
     "search": {"metaprompt", "operators", "similarity"},
-    **{role: {"model", "adapter", "script"} for role in ROLES},
+    **{role: {"model", "adapter", "chat_template", "script"} for role in ROLES},
     "problem": {"file", "suite", "data_file", "folder", "function"},
     "evaluation": set(),
     "run": set(),
@@ -82,5 +83,7 @@ def test_what_reaches_the_engine_and_what_decides_an_answer():
         "tensor_parallel",
         "pipeline_parallel",
         "template_args",
+        "chat_template",
+        "date",
         "engine_args",
     ]

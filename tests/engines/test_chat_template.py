@@ -10,7 +10,7 @@ import pytest
 from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError
-from opro_local.models.cards import chat_templates
+from opro_local.models.templates import chat_templates
 from opro_local.types import Prompt
 
 USUAL = (

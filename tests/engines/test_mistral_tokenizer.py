@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from opro_local.engines.settings import EngineSettings
 from opro_local.errors import ModelError
 from opro_local.types import Prompt
 
@@ -16,6 +17,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("mistral_common")
 from opro_local.engines.tokenizer import PromptTokenizer  # noqa: E402
 
+BARE = EngineSettings(model="", kind="transformers")
 TEMPLATE = "{% for m in messages %}[INST]{{ m.content }}[/INST]{% endfor %}"
 
 
@@ -66,11 +68,11 @@ def model(folder: Path, whole: bool = True, named: str = "") -> Path:
     "named", ["", "LlamaTokenizerFast", "PreTrainedTokenizerFast", "MistralCommonBackend"]
 )
 def test_a_chat_is_asked_with_its_template_beside_mistrals_own_tokenizer(named, tmp_path):
-    reader = PromptTokenizer.load(model(tmp_path / "m", named=named), object(), {})
+    reader = PromptTokenizer.load(model(tmp_path / "m", named=named), object(), BARE)
     assert reader.tokenizer.decode(reader.encode([Prompt("hi")])[0]) == "[INST]hi[/INST]"
 
 
 def test_a_folder_with_mistrals_own_tokenizer_alone_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"no chat template; tokenizer\.json is missing") as caught:
-        PromptTokenizer.load(model(tmp_path / "m", whole=False), object(), {})
+        PromptTokenizer.load(model(tmp_path / "m", whole=False), object(), BARE)
     assert caught.value.hint.startswith("add tokenizer.json")

@@ -10,7 +10,7 @@ neighbours), running a plan (run.py) or hosting models (hosting.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -143,4 +143,10 @@ def search_plan(
 
 def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
     """The model card of each role. Raises ModelError for a model that is not on this machine."""
-    return {role: card_for(hosting.folder_of(hosting.settings_of(config, role))) for role in roles}
+    cards = {}
+    for role in roles:
+        settings = hosting.settings_of(config, role)
+        card = card_for(hosting.folder_of(settings))
+        # A model that comes without a template chats by the one it is given.
+        cards[role] = replace(card, chat=True) if settings.chat_template else card
+    return cards
