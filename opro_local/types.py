@@ -337,7 +337,11 @@ class RowProblem(Problem, Protocol):
     """A problem with rows of its own, so that a solution can be scored on a part of a split.
 
     Schedules that score parts (search/schedules/) need one; all others take any Problem.
+
+    `answer_tokens` is how many new tokens an answer has at most.
     """
+
+    answer_tokens: int
 
     def evaluate(
         self,

@@ -66,7 +66,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"{100 * one['cached_share']:>9.1f}{one['calls']:>7}"
         for name, one in ((KINDS[kind], found[kind]) for kind in KINDS)
     ]
-    phase = found["phase"]
+    phase, schedule = found["phase"], found["schedule"]
     return [
         f"{found['name']}: {batch['prompts']} prompts x {batch['rows']} rows = "
         f"{batch['examples']} examples",
@@ -78,6 +78,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"engine busy {100 * phase['engine_busy']:.2f} %; host "
         f"{phase['host_us_per_example']:.1f} us per example; "
         f"tokenizing {encoding['us_per_prompt']:.0f} us per prompt, {share:.2f} % of a phase",
+        f"a run here is scored by {schedule['name']}: {schedule['reason']}",
         *_machine(found),
     ]
 

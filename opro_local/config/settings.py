@@ -259,6 +259,11 @@ class EvaluationSettings(Section):
     )
     mode: str = Field("auto", description="How a step's solutions are scored on train.")
     block: int = Field(256, ge=1, description="race: prompts in one call.")
+    running: Annotated[int, Facts(before=0, added=True)] = Field(
+        0,
+        ge=0,
+        description="Requests the scorer's engine runs at once; 0: by the plan of a GPU.",
+    )
     drop_alpha: float = Field(
         0.01,
         gt=0,

@@ -60,7 +60,7 @@ def plan_for_this_machine(
         EngineError: an engine's packages are missing.
     """
     # Of an engine that holds no cache in advance nobody knows what it will take: no plan then.
-    can_plan = asked and all(_runs_on_cuda(kind) for kind in kinds.values())
+    can_plan = asked and all(runs_on_cuda(kind) for kind in kinds.values())
     can_plan = can_plan and not roles_over_machines(asked)
     available = gpus() if can_plan else ()
     return plan_for(asked, available, wanted) if available else None
@@ -119,8 +119,9 @@ def _distinct(asked: Mapping[Role, EngineSettings]) -> list[tuple[EngineSettings
     return engines
 
 
-def _runs_on_cuda(wanted: str) -> bool:
-    """Whether this comes to an engine that shares GPUs by a plan, built for a GPU.
+def runs_on_cuda(wanted: str) -> bool:
+    """Whether this, "auto" or a name, comes to an engine that shares GPUs by a plan and is built
+    for a GPU.
 
     vLLM's CPU build is a package of another name, or says so in its version.
     """

@@ -28,6 +28,7 @@ from typing import Any
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.runs.concurrency import with_concurrency
 from opro_local.runs.driver import drive
 from opro_local.runs.events import SILENT, Listener
 from opro_local.runs.plans.evaluation import varied_instructions
@@ -36,6 +37,7 @@ from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.run_engines import RunEngines
 from opro_local.runs.store import Store, open_store
 from opro_local.runs.thinking import heard
+from opro_local.search.schedules.choice import choose_schedule
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Solution
@@ -124,7 +126,7 @@ def bench(
         OproError: see errors.py; UsageError for a problem that is not a prompt problem.
     """
     load_before = os.getloadavg()
-    plan = _plan(config)
+    plan = _plan(with_concurrency(config))
     solutions = [Solution(text) for text in instructions(plan, prompts)]
     with tempfile.TemporaryDirectory(prefix="opro-local-bench-") as folder:
         store = open_store(Path(folder))
@@ -135,7 +137,9 @@ def bench(
         finally:
             engines.close()
             store.close()
-    rows = len(prompt_problem(plan).rows["train"])
+    problem = prompt_problem(plan)
+    rows = len(problem.rows["train"])
+    choice = choose_schedule(plan.config, rows, problem.answer_tokens)
     batch = {"rows": rows, "prompts": prompts, "examples": rows * prompts, "repeats": repeats}
     load = {"before": load_before, "after": os.getloadavg()}
     return {
@@ -143,6 +147,11 @@ def bench(
         "name": config.run.name,
         "batch": batch,
         **figures,
+        "schedule": {
+            "name": choice.schedule,
+            "reason": choice.reason,
+            "running": plan.config.evaluation.running,
+        },
         "engine": fingerprints,
         "environment": environment() | {"load_average": load},
     }

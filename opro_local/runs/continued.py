@@ -10,17 +10,19 @@ from pathlib import Path
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
+from opro_local.runs.concurrency import with_concurrency
 from opro_local.runs.store import FILE, read_store
 
 
 def as_begun(config: Config, folder: Path) -> Config:
-    """The config as the run in the folder was begun with it; the same where there is none.
+    """The config as the run in the folder was begun with it; where there is none, the same with
+    what this machine can (concurrency.py).
 
     Raises:
         StoreError: the folder's store can't be read.
     """
     if not (folder / FILE).is_file():
-        return config
+        return with_concurrency(config)
     store = read_store(folder)
     try:
         stored = store.get("config")

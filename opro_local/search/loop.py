@@ -86,7 +86,7 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
         DataError: no seed can be scored.
     """
     settings, trajectory = state.config.search, state.trajectory
-    schedule, similarity = make_schedule(state.config), Similarity(settings)
+    schedule, similarity = make_schedule(state), Similarity(settings)
     seeds = yield from proposer.start()
     if seeds:
         measured = yield from _measure(state, seeds, 0, similarity)

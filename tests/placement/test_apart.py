@@ -354,7 +354,7 @@ def test_the_command_tells_which_gpus_each_engine_gets(models, tmp_path, monkeyp
     ],
 )
 def test_a_model_on_two_machines_is_left_to_vllm(models, monkeypatch, engine_args, is_planned):
-    monkeypatch.setattr("opro_local.placement.plan._runs_on_cuda", lambda kind: True)
+    monkeypatch.setattr("opro_local.placement.plan.runs_on_cuda", lambda kind: True)
     monkeypatch.setattr("opro_local.placement.plan.gpus", lambda: [gpu(24)] * 8)
     # Sixteen GPUs are asked for, eight are here.
     size = {"tensor_parallel": 8, "pipeline_parallel": 2}

@@ -57,6 +57,7 @@ def test_the_json_has_its_documented_shape(found):
             "raw",
             "ratio",
             "encoding",
+            "schedule",
             "engine",
             "environment",
         )
@@ -67,6 +68,11 @@ def test_the_json_has_its_documented_shape(found):
         assert all(
             isinstance(again[side][name], kind) for name, kind in {**FIGURES, **more}.items()
         )
+    assert again["schedule"] == {
+        "name": "full",
+        "reason": "the search proposes as the paper's does",
+        "running": 0,
+    }
     assert set(again["ratio"]) == {"value", "lowest", "highest"}
     assert set(again["encoding"]) == {"seconds", "us_per_prompt", "share_of_phase"}
     assert (

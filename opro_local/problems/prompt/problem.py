@@ -89,6 +89,7 @@ class PromptProblem:
         is_classified = rule.name in CLASS_RULES and config.task.rule != "judge"
         self._parsed = tuple(parsed) if is_classified else ()
         ends = _stop(config.task, layout, stop)
+        self.answer_tokens = max_tokens
         self._sampling = Sampling(max_tokens, 0.0, stop=ends, constraint=constraint)
         self.alarms: tuple[Alarm, ...] | None = None
         self._scorers: dict[Split, Scorer] = {

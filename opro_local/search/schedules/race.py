@@ -35,7 +35,10 @@ class Race:
 
     def next_rows(self, state: SearchState, alive: int, done: int, total: int) -> int:
         """As many as keep the engine full."""
-        return racing.block(alive, total - done, state.config.evaluation.block)
+        evaluation = state.config.evaluation
+        # A call that leaves the engine half empty takes as long as a full one.
+        prompts = max(evaluation.block, evaluation.running)
+        return racing.block(alive, total - done, prompts)
 
     def losers(
         self, state: SearchState, standing: Standing, incumbent: np.ndarray, total: int

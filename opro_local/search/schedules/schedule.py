@@ -8,7 +8,7 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import Protocol
 
-from opro_local.config.settings import Config
+from opro_local.search.schedules.choice import choose_schedule
 from opro_local.search.schedules.table import SCHEDULES
 from opro_local.search.state import Candidates, SearchState
 from opro_local.types import Batches
@@ -34,7 +34,14 @@ class Schedule(Protocol):
         """Score the candidates of a later step, at least one."""
 
 
-def make_schedule(config: Config) -> Schedule:
-    """The schedule that a config asks for; where it says "auto", the one that suits its search."""
-    schedule: Schedule = resolve_name(SCHEDULES[config.scoring_schedule].location)()
+def make_schedule(state: SearchState) -> Schedule:
+    """The schedule that the search's config asks for; where it says "auto", the one that suits the
+    search and the machine.
+    """
+    rows = answer_tokens = 0
+    if state.config.evaluation.running and state.config.problem.kind == "prompt":
+        problem = state.row_problem
+        rows, answer_tokens = len(problem.targets()), problem.answer_tokens
+    name = choose_schedule(state.config, rows, answer_tokens).schedule
+    schedule: Schedule = resolve_name(SCHEDULES[name].location)()
     return schedule
