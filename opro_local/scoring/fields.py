@@ -192,9 +192,10 @@ def _is_same(said: Any, wanted: Any) -> bool:
     text, own = _shown(said), _shown(wanted)
     if text == own:
         return True
-    # A field is read as a number only where the target is one: that takes time.
-    number = _number(own or "")
-    value = None if number is None else _number(text or "")
+    # A field is read as a number only where the target is one: that takes time. As it is written,
+    # because 5M is not 5m.
+    number = _number(wanted if isinstance(wanted, str) else own or "")
+    value = None if number is None else _number(said if isinstance(said, str) else text or "")
     return value is not None and same_number(value, number)
 
 

@@ -47,6 +47,10 @@ AFTER_CODE = frozenset(
     }
 )
 
+# A name of Python's own, and what stands for its underscores while it is compared.
+DUNDER = re.compile(r"(?<!\w)__[a-z][a-z0-9_]*?__(?!\w)")
+GUARD = "\ue000"
+
 
 def _equal(answer: Callable[[str], Any]) -> Verdict:
     """A verdict that compares what is extracted with the gold."""
@@ -64,14 +68,24 @@ def exact() -> Rule:
 
     On both sides case, whitespace, typographic quotes and dashes, what encloses the whole text
     (quotes, Markdown marks) and one final period are left out. Not normalised: articles, numbers
-    ("1.0" is not "1"), accents, further punctuation. An empty answer is a failed extraction.
+    ("1.0" is not "1"), accents, further punctuation. The underscores of a target such as
+    "__init__" are its own and no marks. An empty answer is a failed extraction.
     """
 
+    def gold(example: Example) -> str | None:
+        is_name = DUNDER.fullmatch(example.target.strip()) is not None
+        return bare(_guarded(example.target) if is_name else example.target) or None
+
     def verdict(text: str, gold: str | None) -> float:
-        said = statements.readings(text)
+        said = statements.readings(_guarded(text) if gold and GUARD in gold else text)
         return float(gold in said) if said else FAILED
 
-    return Rule("exact", statements.stated, lambda example: bare(example.target) or None, verdict)
+    return Rule("exact", statements.stated, gold, verdict)
+
+
+def _guarded(text: str) -> str:
+    """The text with the underscores of names such as "__init__" as a sign that no reader strips."""
+    return DUNDER.sub(lambda name: name[0].replace("__", GUARD), text)
 
 
 def exact_strict() -> Rule:

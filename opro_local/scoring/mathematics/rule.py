@@ -6,6 +6,7 @@ Not for: finding the formula (reading/formulas.py), or parsing one.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from opro_local.scoring.amounts import same_number
@@ -14,6 +15,7 @@ from opro_local.scoring.reading import formulas, marks, numbers
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
+DIGITS = re.compile(r"\d+(?:\.\d+)?")
 # Models give the same few formulas again and again.
 KEPT = 20_000
 # What encloses a set, a pair or an interval, and may not be changed.
@@ -54,7 +56,9 @@ def math(limits: Limits | None = None) -> Rule:
         if _encloses(said) != _encloses(gold) and "\\{" in (_encloses(said), _encloses(gold)):
             return 0.0
         reply = compared(gold, said)
-        return float(reply.is_right) if reply.is_read else FAILED
+        if not reply.is_read or (reply.is_right and target is not None and _holds(said, target)):
+            return FAILED
+        return float(reply.is_right)
 
     def gold(example: Example) -> str:
         target = example.target.strip()
@@ -62,6 +66,17 @@ def math(limits: Limits | None = None) -> Rule:
         return formulas.joined((boxed or target).strip().strip("$").strip())
 
     return Rule("math", formulas.formula, gold, verdict)
+
+
+def _holds(formula: str, target: float) -> bool:
+    """Whether a formula holds the target's digits and says more: "5+", "> 5", "5pm".
+
+    math-verify takes a number out of what it does not understand.
+    """
+    said = numbers.lenient(formula)
+    if said is not None and same_number(said, target):
+        return False
+    return any(same_number(float(digits), abs(target)) for digits in DIGITS.findall(formula))
 
 
 def _number(text: str) -> float | None:

@@ -20,7 +20,7 @@ DASHES = frozenset("-−–—‐‑－")
 
 # Units that are written without a space, and other short words of that kind.
 _UNITS = """
-    km|cm|mm|dm|nm|m|kg|g|mg|t|lbs?|oz|l|L|ml|mL|cl|dl|h|hrs?|min|mins|s|secs?|ms|yrs?|day|ft|in|yd
+    km|cm|mm|dm|nm|m|kg|g|mg|lbs?|oz|l|L|ml|mL|cl|dl|h|hrs?|min|mins|s|secs?|ms|yrs?|day|ft|in|yd
   | mi|mph|kph|kmh|W|kW|MW|GW|kWh|Wh|V|kV|A|mA|Hz|kHz|MHz|GHz|KB|kB|MB|GB|TB|KiB|MiB|GiB|Mbps|Gbps
   | bps|px|pt|pts|pp|USD|usd|EUR|eur|GBP|gbp|CHF|JPY|CAD|AUD|INR|CNY|SEK|NOK|DKK|PLN|kr|Kr|zł|Kč|Ft
   | кг|км|см|мм|мл|мин|руб|шт|лет|год|г|м|л|ч|с|р|Ω

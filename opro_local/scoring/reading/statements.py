@@ -27,6 +27,21 @@ EXPLAINS = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# "J. R. Smith" and "Dr. Who" are no ends of sentences.
+ABBREVIATED = re.compile(
+    r"""
+    (?:
+        \b [^\W\d_] \. [ ]? [^\W\d_]                     # "J. R" of "J. R. Smith"
+      | \b [K-Z]                                         # "R"; letters up to J are choices
+      | \b (?: Dr | Mrs? | Ms | Prof | St | Ste | Mt | Ft | Jr | Sr | Gen | Col | Capt | Lt | Sgt
+              | Rev | Hon | Gov | Pres | Sen | Rep | No | Nr | vs | Inc | Ltd | Co | Corp | Bros
+              | Fig | approx | ca | bzw | Hr | Fr | M | Mme | Sra? | al )
+    ) \Z
+    """,
+    re.VERBOSE,
+)
+INITIAL = re.compile(r"\b[^\W\d_]\Z")
+NEXT_INITIAL = re.compile(r"\.[ ][A-Z]\.")
 SENTENCE_WORDS = 4
 SENTENCE_SIGNS = 9
 LONGEST_LINE = 400
@@ -61,8 +76,18 @@ def _lines(mark: marks.Mark) -> tuple[str, ...] | None:
     # "The answer is as follows:" marks nothing.
     if not line or text.rstrip(" *\n").endswith(":"):
         return None
-    first = bare(marks.sentence(text))
+    first = bare(_sentence(text))
     return (line, first) if first and first != line else (line,)
+
+
+def _sentence(line: str) -> str:
+    """The first sentence of a line, which initials and short forms do not end."""
+    for end in marks.SENTENCE.finditer(line):
+        before = line[max(0, end.start() - 16) : end.start()]
+        is_initial = INITIAL.search(before) and NEXT_INITIAL.match(line, end.start())
+        if not is_initial and not ABBREVIATED.search(before):
+            return line[: end.start()]
+    return line
 
 
 def _cleared(text: str) -> str:

@@ -94,10 +94,31 @@ def ends_noun(text: str, place: int) -> int:
     return particle.end() if particle else place
 
 
+# What is left of a contraction behind its apostrophe: "don't" holds no "t", but "l'eau" "eau".
+_CONTRACTED = frozenset(("t", "s", "m", "d", "ll", "re", "ve"))
+
+
 def whole_words(text: str) -> re.Pattern[str]:
-    """An expression that finds a text as whole words, in folded text."""
+    """An expression that finds a text as whole words, in folded text.
+
+    "under_score" does not hold "score" (but "_score_" does, in Markdown), nor "don't" "don", "0.5"
+    ".5", ".5" "5" or "3-5" "-5".
+    """
     # A text that starts with letters is looked for fast: the look to its left comes after it.
     escaped = re.escape(text)
-    left = left_edge(text[0])
+    left = left_edge(text[0]) + _left_of(text)
     behind = f"(?<={left}{escaped})" if left else ""
-    return re.compile(f"{escaped}{behind}{right_edge(text[-1])}")
+    within = r"(?!_[^\W_])(?!'t\b)" if _is_word(text[-1]) else ""
+    return re.compile(f"{escaped}{behind}{right_edge(text[-1])}{within}")
+
+
+def _left_of(text: str) -> str:
+    """What else may not stand before a text as whole words."""
+    if text[0] in ".-+" and text[1:2].isdigit():
+        return r"(?<!\d)" if text[0] == "." else r"(?<![^\W_])"
+    if not _is_word(text[0]):
+        return ""
+    left = r"(?<![^\W_]_)"
+    if text[0].isdigit():
+        left += r"(?<!\s\.)(?<!\A\.)(?<![$€£(]\.)"
+    return left + (r"(?<!\w')" if text in _CONTRACTED else "")
