@@ -10,12 +10,12 @@ import typer
 from opro_local.cli.runs import RunArgument
 from opro_local.cli.visible import say
 
+FORMATS = "openai, python, jinja, markdown, promptfoo, mlflow, lm-eval or dspy (docs/exports.md)."
+
 
 def export(
     run: RunArgument,
-    format_: Annotated[
-        str, typer.Option("--format", help="openai or python; docs/exports.md tells of each.")
-    ],
+    format_: Annotated[str, typer.Option("--format", help=FORMATS)],
     output: Annotated[
         Path | None, typer.Option("--output", help="A file to write; stdout without it.")
     ] = None,

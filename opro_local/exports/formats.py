@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opro_local.errors import UsageError
+from opro_local.exports.dspy import dspy
+from opro_local.exports.jinja import jinja
+from opro_local.exports.lm_eval import lm_eval
+from opro_local.exports.markdown import markdown
+from opro_local.exports.mlflow import mlflow
 from opro_local.exports.openai import openai
+from opro_local.exports.promptfoo import promptfoo
 from opro_local.exports.python import python
 from opro_local.exports.whole_prompt import WholePrompt
 
 FORMATS: Mapping[str, Callable[[WholePrompt], str]] = {
     "openai": openai,
     "python": python,
+    "jinja": jinja,
+    "markdown": markdown,
+    "promptfoo": promptfoo,
+    "mlflow": mlflow,
+    "lm-eval": lm_eval,
+    "dspy": dspy,
 }
+# Formats without conditions, for which a system message that a row leaves empty can't be left out.
+UNCONDITIONAL = ("promptfoo", "mlflow")
 # Formats that ask nothing, and so have room for a prompt of two rounds.
 DESCRIBING = ("markdown",)
 
@@ -30,6 +44,11 @@ def export(whole: WholePrompt, name: str) -> str:
         raise UsageError(
             f"{name} asks once, and this prompt is asked in two rounds (task.second_round)",
             "best.json has both rounds, and opro-local predict asks both",
+        )
+    if whole.may_lose_system and name in UNCONDITIONAL:
+        raise UsageError(
+            f"{name} can't leave out a system message that a row leaves empty",
+            "put words beside the column in it, or use another format",
         )
     if whole.checked.get("equal") != whole.checked.get("rows"):
         raise UsageError(

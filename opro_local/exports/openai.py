@@ -9,10 +9,9 @@ and the run took none.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from opro_local.exports.whole_prompt import WholePrompt, asked_to_json
+from opro_local.exports.whole_prompt import WholePrompt, asked_to_json, json_text
 
 
 def openai(whole: WholePrompt) -> str:
@@ -27,7 +26,7 @@ def openai(whole: WholePrompt) -> str:
         "sampling": sampling(whole),
         "extra_body": extra_body(whole),
     }
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    return json_text(record, indent=2) + "\n"
 
 
 def sampling(whole: WholePrompt) -> dict[str, Any]:

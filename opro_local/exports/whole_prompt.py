@@ -6,6 +6,7 @@ For: the frozen structure, its JSON, and putting a row in its place. Not for: ma
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 from opro_local.errors import DataError
 from opro_local.types import Prompt
 
+# Half of a character, which a model's reply may hold; no UTF-8 has it.
+SURROGATE = re.compile("[\ud800-\udfff]")
 FORMAT, VERSION = "opro-local prompt", 1
 
 
@@ -154,6 +157,16 @@ class WholePrompt:
         """The markers by the name that a value of theirs goes by: "input", and other columns."""
         return {"input": self.input, **self.columns}
 
+    @property
+    def may_lose_system(self) -> bool:
+        """Whether the system message is nothing but values of a row, which may be empty; then it
+        is left out.
+        """
+        rest = self.prompt.system or ""
+        for marker in self.markers.values():
+            rest = rest.replace(marker, "")
+        return bool(self.prompt.chat and self.prompt.system) and not rest
+
     def filled(self, input: str, columns: Mapping[str, str] | None = None) -> Prompt:
         """The prompt for a row.
 
@@ -221,3 +234,11 @@ def _asked_from_json(record: Mapping[str, Any]) -> Prompt:
         for user, answer in zip(before[::2], before[1::2], strict=True)
     )
     return Prompt(last["content"], system, start, True, turns)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that is read by people: letters of any script stay what they are, and only
+    half characters are escaped.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from opro_local.exports.whole_prompt import WholePrompt, messages
+from opro_local.exports.whole_prompt import WholePrompt, json_text, messages
 
 if TYPE_CHECKING:
     from opro_local.runs.run_result import RunResult
@@ -28,7 +28,7 @@ def winner_files(result: RunResult) -> dict[str, str]:
         return _former_files(result)
     whole = result.prompt
     text = _whole_text(whole) if whole.demonstrations else whole.text
-    record = json.dumps(whole.to_json(), indent=2, ensure_ascii=False)
+    record = json_text(whole.to_json(), indent=2)
     return {"best.txt": text + "\n", "best.json": record + "\n"}
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from dataclasses import replace
 
+import jinja2
 import pytest
-from made_results import made_result, made_search
+from odd_rows import LAYOUTS, SHAPES, asked, chosen
 
 from opro_local.config import reading
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import DataError, UsageError
 from opro_local.exports.formats import FORMATS, export
-from opro_local.exports.whole_prompt import WholePrompt, asked_to_json
+from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.plans import make_plan
 from opro_local.runs.prompt_file import read_prompts
@@ -22,76 +22,13 @@ from opro_local.runs.reading import describe
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 from opro_local.runs.verification import verify
-from opro_local.runs.winner import Winner, WorkedExample
-from opro_local.types import Prompt, Solution
-
-# Rows that hold what stands for a row elsewhere.
-ODD = (
-    'He said {input}, {text} and {{ input }}: "good"',
-    "Ünïcode Привет 你好 good",
-    "back\\slash\nand a second line, \\1 \\g<0> good",
-    "<input-000000000000> $input %s {% raw %} poor",
-    "  spaces around  ",
-    "'''\"\"\" poor",
-    "{0} {} }}{{ good",
-    "[INST] <|im_start|>user\nQ: poor\nA:",
-)
+from opro_local.types import Prompt
 
 
-def write_odd(path):
-    """Write 40 rows of hostile texts with labels of two kinds."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["text", "topic", "label"])
-        for number in range(40):
-            said = ODD[number % len(ODD)]
-            label = "positive" if number % 2 else "negative"
-            writer.writerow([f"{number}: {said}", f"topic {{input}} {number}", label])
-    return path
-
-
-# Where the instruction stands, and what it is.
-LAYOUTS = {
-    "begin": ({}, "What is {{it}}, and \\1 why?"),
-    "base": ({"qa": True}, "What is it?"),
-    "end": ({"position": "Q_end"}, 'Say "it" in {{braces}}.'),
-    "system": ({"position": "system"}, "Du bist {{ein}} Prüfer {. 判定"),
-    "answer": ({"position": "A_begin"}, "The answer is"),
-    "place": ({}, "Read this: {input}\nWhat is it? {{unknown}}"),
-    "column": ({}, "Topic {topic}. Text: {text}"),
-    "column outside": ({"position": "system"}, "You judge texts on {topic}."),
-    "template": (
-        {"position": "template", "template": "{instruction}\n[{topic}] {text} { x} {}\n->"},
-        "Judge \\1 this.",
-    ),
-    "empty": ({}, ""),
-}
-
-
-@pytest.fixture(params=["chat", "turns", "text", "base"])
+@pytest.fixture(params=SHAPES)
 def shape(request):
     """How the prompt is shaped: a chat without and with worked examples, and a text likewise."""
     return request.param
-
-
-def chosen(tables, tmp_path, task, instruction, shape):
-    """The plan over odd rows, and the result of a run that chose this instruction there."""
-    tables["task"] |= {"data": str(write_odd(tmp_path / "odd.csv")), **task}
-    tables["scorer"] |= {"chat": shape in ("chat", "turns")}
-    tables["search"] |= {"seeds": [instruction]}
-    plan = make_plan(reading.build(tables))
-    shown = plan.problem.rows["train"][:3] if shape in ("turns", "text") else ()
-    best = Winner(instruction, "", demonstrations=tuple(WorkedExample(row.id) for row in shown))
-    result = made_result(made_search(best=best))
-    return plan, replace(result, prompt=plan.whole_prompt(result))
-
-
-def asked(plan, found, split="test"):
-    """The run's own requests, with the row of each."""
-    ids = tuple(shown.id for shown in found.best.demonstrations)
-    rows = plan.problem.rows[split]
-    requests = plan.problem.requests(Solution(found.best.text, ids), split, rows)
-    return zip(rows, requests, strict=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -108,54 +45,6 @@ def test_a_row_in_the_place_of_the_marker_gives_the_runs_request(tables, tmp_pat
         compared += 1
     assert compared == 16 and whole.stop == request.sampling.stop
     assert (whole.max_tokens, whole.text) == (request.sampling.max_tokens, found.best.text)
-
-
-def python_prompts(text, rows, whole):
-    """What the exported module makes of rows."""
-    module: dict = {}
-    exec(compile(text, "exported", "exec"), module)
-    make = module["messages"] if whole.prompt.chat else module["prompt"]
-    return [
-        make(row.input, dict(row.columns)) if whole.columns else make(row.input) for row in rows
-    ]
-
-
-def openai_prompts(text, rows, whole):
-    """The record's messages or prompt, filled in as docs/exports.md says."""
-    record = json.loads(text)
-    key = "messages" if "messages" in record else "prompt"
-    names = {"input": record["input"], **record.get("columns", {})}
-    by_mark = {mark: name for name, mark in names.items()}
-    marks = re.compile("|".join(map(re.escape, by_mark)))
-
-    def filled(said, row):
-        values = {**row.columns, "input": row.input}
-        return marks.sub(lambda place: values[by_mark[place[0]]], said)
-
-    if key == "prompt":
-        return [filled(record[key], row) for row in rows]
-    return [
-        [{**one, "content": filled(one["content"], row)} for one in record[key]] for row in rows
-    ]
-
-
-RENDERED = {"python": python_prompts, "openai": openai_prompts}
-
-
-@pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize("layout", ["begin", "system", "answer", "template"])
-def test_an_export_gives_the_runs_prompt(tables, tmp_path, layout, shape, name):
-    plan, found = chosen(tables, tmp_path, *LAYOUTS[layout], shape)
-    rows, requests = zip(*asked(plan, found, "train"), strict=True)
-    shown = {example["input"] for example in found.prompt.demonstrations}
-    made = RENDERED[name](found.export(name), rows, found.prompt)
-    compared = 0
-    for row, own, request in zip(rows, made, requests, strict=True):
-        if row.input not in shown:
-            said = asked_to_json(request.prompt)["messages"] if request.prompt.chat else None
-            assert own == (said or plain_text(request.prompt))
-            compared += 1
-    assert compared >= 13
 
 
 def test_the_marker_is_none_of_the_texts_and_always_the_same(tables, tmp_path):
@@ -230,12 +119,25 @@ def test_two_rounds_are_in_best_json_and_in_no_export_that_asks_once(tables, tmp
 
 def test_formats_that_are_none_are_refused_with_those_that_are(tables, tmp_path):
     _, found = chosen(tables, tmp_path, {}, "Why?", "chat")
-    with pytest.raises(UsageError, match="accepted: openai, python"):
+    with pytest.raises(
+        UsageError,
+        match="accepted: openai, python, jinja, markdown, promptfoo, mlflow, lm-eval, dspy",
+    ):
         found.export("yaml")
 
 
 def test_an_empty_system_message_is_left_out():
     whole = WholePrompt("{text}", (), Prompt("<q>", "<c>"), "<q>", "q", {"text": "<c>"}, 8)
+    assert (
+        whole.may_lose_system and not replace(whole, prompt=Prompt("<q>", "a<c>")).may_lose_system
+    )
+    for name in ("promptfoo", "mlflow"):
+        with pytest.raises(UsageError, match="can't leave out a system message"):
+            export(whole, name)
+    template = jinja2.Template(export(whole, "jinja"))
+    user = {"role": "user", "content": "x"}
+    assert json.loads(template.render(input="x", columns={"text": ""})) == [user]
+    assert json.loads(template.render(input="x", columns={"text": "y"}))[1] == user
     assert whole.filled("x", {"text": ""}) == Prompt("x")
     assert whole.filled("x", {"text": "<q>"}) == Prompt("x", "<q>")
     assert json.loads(export(whole, "openai"))["columns"] == {"text": "<c>"}
