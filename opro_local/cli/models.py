@@ -39,7 +39,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
             except ModelError:
                 continue
         rows.append(
-            {"name": card.name, "repository": card.repository, "path": place, "tested": card.tested}
+            {
+                **{"name": card.name, "repository": card.repository, "path": place},
+                **{"tested": card.tested, "license": card.license, "family": card.family},
+                **{"thinks": card.thinks, "metaprompt": card.metaprompt},
+                **{"switches": dict(card.switches), "quirks": list(card.quirks)},
+            }
         )
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
