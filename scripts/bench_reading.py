@@ -32,6 +32,7 @@ RIGHT, UNREAD, WRONG, LUCKY = "right", "unread", "wrong", "scored as right"
 
 
 SETS, CHOICES = TABLE.with_name("sets.jsonl"), TABLE.with_name("choices.jsonl")
+BOOLEANS = TABLE.with_name("booleans.jsonl")
 SET_LABELS = ("anger", "joy", "fear", "sadness", "not_safe")
 NINE = "\n".join(f"({letter}) number {letter.lower()}" for letter in "ABCDEFGHI")
 # The questions of choices.jsonl.
@@ -45,8 +46,9 @@ QUESTIONS = {
 
 
 def rows() -> list[dict[str, Any]]:
-    """The table, and those of sets of labels and of choices."""
-    return [*_lines(TABLE), *map(_set_row, _lines(SETS)), *map(_choice_row, _lines(CHOICES))]
+    """The table, and those of sets of labels, of choices and of yes and no."""
+    made = [*map(_set_row, _lines(SETS)), *map(_choice_row, _lines(CHOICES))]
+    return [*_lines(TABLE), *made, *map(_boolean_row, _lines(BOOLEANS))]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -74,6 +76,20 @@ def _choice_row(line: dict[str, Any]) -> dict[str, Any]:
         "rule": "choice",
         "prompt": QUESTIONS[line.get("options", "planets")],
         "target": line["says"] or "B",
+        "answer": line["answer"],
+        "says": says,
+    }
+
+
+def _boolean_row(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of booleans.jsonl as a row: one that says nothing is scored against "yes"."""
+    says = "nothing" if line["says"] is None else "target"
+    own = line.get("own", ["yes", "no"])
+    return {
+        "kind": "yes or no: " + ("left open" if says == "nothing" else "said"),
+        "rule": "boolean",
+        "target": own[0] if line["says"] is None else own[1 - line["says"]],
+        "targets": own,
         "answer": line["answer"],
         "says": says,
     }

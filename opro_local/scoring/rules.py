@@ -204,9 +204,10 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
     target says.
 
     The targets' own words go before others ("Yes, because it is false that ..." says yes). "not
-    true" is false. Strict reads marked places, a leading "Yes," and answers of one word. Not
-    normalised: hedges ("probably true" is true), indirect negation, synonyms, other languages.
-    Both, or "not necessarily true", is a failed extraction.
+    true" is false. A whole answer may be another word or language ("Nope.", "oui"; see
+    reading/assent.py). Strict reads marked places, a leading "Yes," and answers of one word. Not
+    normalised: "probably true" is true, synonyms in running text. Both, "not necessarily true",
+    "it may be true", "I don't think it's true" and "yes, if ..." are a failed extraction.
 
     Args:
         targets: from which the own words are taken; empty for no preference.
@@ -214,12 +215,14 @@ def boolean(targets: Sequence[str] = ()) -> Rule:
     own = {folded(target) for target in targets} & booleans.TRUTH.keys()
     words = [word for pair in booleans.PAIRS if own & set(pair) for word in pair]
     reader = booleans.reader(words)
+    # What was read is called as the rows call it.
+    yes, no = booleans.pair_of(targets) or ("true", "false")
 
     def extract(answer: str) -> str | None:
         said = reader(answer, False)
         if said is None or math.isnan(said):
             return None
-        return "true" if said else "false"
+        return yes if said else no
 
     def verdict(strict: bool) -> Verdict:
         def compare(answer: str, gold: float | None) -> float:

@@ -526,7 +526,7 @@ TRUTHS = [
     ("Answer: yes/no", "?", "?"),
     ("The answer is yes or no", "?", "?"),
     ("The answer is true and false", "?", "?"),
-    ("yes or no", "?", None),
+    ("yes or no", "?", "?"),
     ("It is true", 1, 1),
     ("It's false", 0, 0),
     ("It isn't correct", 0, 0),
@@ -541,7 +541,7 @@ TRUTHS = [
     ("the correct order", None, None),
     ("The answer is Yes. Wait, no.", 0, 0),
     ("The answer is no. I made a mistake. The answer is yes.", 1, 1),
-    ("untrue", None, None),
+    ("untrue", 0, 0),
     ("knowledge, yesterday, nobody", None, None),
     ("", None, None),
 ]

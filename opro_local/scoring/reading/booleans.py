@@ -1,9 +1,10 @@
 """Whether an answer says yes or no, in whatever pair of words the targets use.
 
 For: yes/no, true/false, correct/incorrect, right/wrong, valid/invalid, plausible/implausible, with
-direct negation ("not true"). Not for: comparing (scoring/rules.py), hedges ("probably" counts as
-said), other languages, "not sure". Answers that say both are `AMBIGUOUS`, and so are indirect
-negations ("not necessarily true").
+direct negation ("not true"), corrections ("No. Actually yes"), and whole answers in other words and
+languages (assent.py). Not for: comparing (scoring/rules.py), "not sure". Answers that say both are
+`AMBIGUOUS`, and so are indirect negations ("not necessarily true"), conditions, doubt ("it may be
+true") and what others say; "probably" counts as said.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from opro_local.scoring.reading import marks
+from opro_local.scoring.reading.assent import BEGINNING, WHOLE
+from opro_local.scoring.reading.claims import Piece, claimed
 from opro_local.scoring.reading.negation import is_denied
+from opro_local.scoring.reading.normal import typed
+from opro_local.scoring.reading.pieces import PIECE
 
 AMBIGUOUS = math.nan
 
@@ -25,9 +30,10 @@ PAIRS = (
     ("valid", "invalid"),
     ("plausible", "implausible"),
 )
-SHORT = {"y": 1.0, "n": 0.0, "t": 1.0, "f": 0.0}
 TRUTH = {word: float(index == 0) for pair in PAIRS for index, word in enumerate(pair)}
 EVERY = tuple(TRUTH)
+_WORDS = {**BEGINNING, **TRUTH}
+ANY = re.compile(rf"(?<![\w-])(?:{'|'.join(EVERY[:4])})(?![\w-])")
 
 # What may stand between "not" and the word it denies.
 _ADVERBS = (
@@ -101,9 +107,55 @@ OTHER_WORD = re.compile(
     """,
     re.VERBOSE,
 )
+THOUGH = re.compile(r"[\s(,]+(?:al|even )?though\b")
+# The question, repeated before the answer: "Yes or no: yes".
+ECHO = re.compile(
+    r"""
+    ^ \W* (?: yes [ ]? (?: or | / ) [ ]? no | true [ ]? (?: or | / ) [ ]? false ) \b
+    [*_"')]{0,4} [ ]? [:?] [\s*_]* (?= \w )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# A first word that is taken back right away.
+CORRECTED = re.compile(
+    r"""
+    [\s*_"'`#>(]{0,12} (?: yes | no | true | false ) \b [*_"'`)]{0,4} \s{0,2}
+    (?:
+        (?: [.!?,;]+ | -+ )? \s{0,3} (?: but [ ] )? \(?
+        (?: actually | should [ ] be | i [ ] mean | or [ ] rather | rather | hmm+
+            | make [ ] that ) \b
+      | -> | → | =>
+    )
+    [\s,.:-]*
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# The words before one, within its clause, that leave open what is said by it.
+OPENING = re.compile(
+    r"""
+    \b (?:
+        doubt \w* | if | suppos \w+ | assum \w+ | whether | may | might | could | maybe | perhaps
+      | possibl[ey] | unlikely | some | many | most | people | others | others? | often | sometimes
+      | one [ ] would | wrong [ ] to | mistake [ ] to | but (?= \s $ ) | unless | either
+      | (?: do | does | did | would | can | could ) (?: n't | [ ] not ) | cannot | can't | never
+      | nobody | no [ ] one | partly | partially | half | mostly | almost | nearly | hardly
+      | barely | you | opposite
+      | (?: he | she | they | text | passage | author | speaker | who | someone ) \s
+        (?: \w+ \s )? (?: said | says? | answer \w* | thinks? | claim \w* | repl \w+ )
+    ) \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+CLAUSE_START = re.compile(r"[.,;:!?\n]")
+# What makes the word before it a condition.
+CONDITION = re.compile(
+    r"[*_\"')]{0,3},?\s(?:if|unless|provided|depending|but only)\b", re.IGNORECASE
+)
+# "It's right there in the text"
+AFTER_RIGHT = re.compile(r"\s{1,3}(?:there|here|in|on|at|before|after|now|away|next|side|hand)\b")
 BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,40})\*\*(?!:)")
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
-LONGEST = 100
+LONGEST, LONGEST_LISTED = 100, 200
 MOST_WORDS = 50
 
 
@@ -114,12 +166,15 @@ def pair_of(targets: Sequence[str]) -> tuple[str, str] | None:
 
 
 def truth(text: str) -> float | None:
-    """What a text of one word, or of "not" and one word, stands for: 1.0, 0.0, or None."""
-    if len(text) > LONGEST:
+    """What a text stands for that is a word of assent.py or of a pair, or "not" and such a word:
+    1.0, 0.0, or None.
+    """
+    if len(text) > LONGEST or "?" in text:
         return None
-    words = text.casefold().strip(EDGES).split()
-    if len(words) == 1:
-        return TRUTH.get(words[0], SHORT.get(words[0]))
+    words = typed(text).casefold().strip(EDGES).replace(",", "").split()
+    said = TRUTH.get(" ".join(words), WHOLE.get(" ".join(words)))
+    if said is not None:
+        return said
     if len(words) == 2 and words[0] == "not" and words[1] in TRUTH:
         return 1 - TRUTH[words[1]]
     return None
@@ -140,26 +195,81 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
         answer all of whose words agree.
     """
     first = _finder(own or EVERY)
-    leading = {*own, "yes", "no"} if own else TRUTH.keys()
+    leading = {*own, "yes", "no", *BEGINNING} if own else {*TRUTH, *BEGINNING}
     rest = _finder([word for word in EVERY if word not in own]) if own else None
 
     def read(answer: str, strict: bool) -> float | None:
-        answer = marks.first_turn(answer)
+        answer = typed(marks.first_turn(answer))
         value = truth(answer)
+        if value is not None:
+            return value
+        answer = ECHO.sub("", answer, count=1)
+        value = truth(answer)
+        if value is None:
+            value = _corrected(answer, read)
+        if value is None:
+            value = _listed(answer)
         if value is None:
             value = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
         if value is None:
             answer = marks.standing(answer)
             value = _leading(answer, leading)
         if value is None and not strict:
-            value = _emphasised(answer)
-        if value is None and not strict:
-            value = _agreed(answer, first, bool(own))
-            if value is None and rest:
-                value = _agreed(answer, rest, False)
+            value = _in_text(answer, first, rest, bool(own))
         return value
 
     return read
+
+
+def _in_text(
+    answer: str, first: re.Pattern[str], rest: re.Pattern[str] | None, own: bool
+) -> float | None:
+    """What an answer says without a mark: in bold, by its own words, or by the others."""
+    value = _emphasised(answer)
+    if value is None:
+        value = _agreed(answer, first, own)
+    if value is None and rest:
+        value = _agreed(answer, rest, False)
+    return value
+
+
+def _listed(answer: str) -> float | None:
+    """What a short answer says that names both words, where each piece of it is understood: "[x]
+    yes [ ] no", "yes: 0, no: 1", "not yes but no".
+    """
+    # "No (though some say yes)" goes on about others.
+    text = THOUGH.split(answer.strip().casefold(), maxsplit=1)[0]
+    if len(text) > LONGEST_LISTED or len({TRUTH[word[0]] for word in ANY.finditer(text)}) < 2:
+        return None
+    said: list[Piece] = []
+    at = 0
+    while at < len(text):
+        word = ANY.match(text, at)
+        match = word or PIECE.match(text, at)
+        if not match or not match[0]:
+            return None
+        kind, name, at = match.lastgroup or "", match[0], match.end()
+        if word:
+            kind, name = "label", str(TRUTH[word[0]])
+        elif denied := ANY.search(match[0]):
+            # "is not true"
+            kind, name, at = "no", "not", match.start() + denied.start()
+        said.append(Piece(kind, name, at))
+    if any(piece.kind == "arrow" for piece in said):
+        # "Answer: yes -> no" is for the place that is marked.
+        return None
+    given = claimed(said, one=True)
+    is_one = isinstance(given, frozenset) and len(given) == 1
+    return float(next(iter(given))) if is_one and isinstance(given, frozenset) else AMBIGUOUS
+
+
+def _corrected(answer: str, read: Callable[[str, bool], float | None]) -> float | None:
+    """What an answer of few words says after it takes its first word back: "No... Actually yes"."""
+    match = CORRECTED.match(answer)
+    if not match:
+        return None
+    value = read(answer[match.end() :], True)
+    return AMBIGUOUS if value is None else value
 
 
 def _finder(words: Sequence[str]) -> re.Pattern[str]:
@@ -172,6 +282,9 @@ def _finder(words: Sequence[str]) -> re.Pattern[str]:
 def _at_mark(
     mark: marks.Mark, first: re.Pattern[str], rest: re.Pattern[str] | None
 ) -> float | None:
+    if corrected := CORRECTED.match(mark.text):
+        value = truth(marks.sentence(mark.text[corrected.end() :]))
+        return AMBIGUOUS if value is None else value
     text = marks.sentence(mark.text)
     if (value := truth(text)) is not None:
         return value
@@ -190,7 +303,9 @@ def _leading(answer: str, words: Collection[str]) -> float | None:
     match = LEADING.match(answer)
     if not match or match["word"].casefold() not in words:
         return None
-    value = TRUTH[match["word"].casefold()]
+    if CONDITION.match(answer, match.end("word")):
+        return AMBIGUOUS
+    value = _WORDS[match["word"].casefold()]
     below = truth(answer[match.end("word") :].strip(EDGES).partition("\n")[0])
     # "Yes.\nNo." is a list.
     agrees = below is None or below == value
@@ -212,7 +327,7 @@ def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
 
     Words that are not the targets' own count only as what something is said to be.
     """
-    agreed = None
+    agreed, is_open = None, False
     for count, word in enumerate(finder.finditer(answer)):
         if not _is_answer(answer, word):
             continue
@@ -220,12 +335,13 @@ def _agreed(answer: str, finder: re.Pattern[str], own: bool) -> float | None:
             continue
         # Words that are repeated without end are looked at one by one up to a bound only.
         if count < MOST_WORDS and _is_open(answer, word):
+            is_open = True
             continue
-        value = _said(answer, word)
+        value = AMBIGUOUS if _has_rival(answer, word) else _said(answer, word)
         if (agreed is not None and value != agreed) or math.isnan(value):
             return AMBIGUOUS
         agreed = value
-    return agreed
+    return AMBIGUOUS if agreed is None and is_open else agreed
 
 
 def _is_open(text: str, word: re.Match[str]) -> bool:
@@ -233,13 +349,19 @@ def _is_open(text: str, word: re.Match[str]) -> bool:
     start = max(0, word.start() - 100)
     around = text[start : word.end() + 60].casefold()
     before = around[: word.start() - start]
+    clause = CLAUSE_START.split(before)[-1]
+    if OPENING.search(clause) or CONDITION.match(text, word.end()):
+        return True
     if NEGATED.search(before) or HEDGED.search(before):
         return False
     return is_denied(around, word.start() - start, word.end() - start)
 
 
 def _is_answer(text: str, word: re.Match[str]) -> bool:
-    return word[0].casefold() != "no" or AFTER_NO.match(text, word.end()) is not None
+    low = word[0].casefold()
+    if low == "right":
+        return AFTER_RIGHT.match(text, word.end()) is None
+    return low != "no" or AFTER_NO.match(text, word.end()) is not None
 
 
 def _has_rival(text: str, word: re.Match[str]) -> bool:
