@@ -183,6 +183,12 @@ class WholePrompt:
         return fill(self.prompt, values)
 
 
+def is_later(record: Mapping[str, Any]) -> bool:
+    """Whether a later version of the program wrote a record, which `from_json` can't read."""
+    version = record.get("version")
+    return record.get("format") == FORMAT and isinstance(version, int) and version > VERSION
+
+
 def fill(prompt: Prompt, values: Mapping[str, str]) -> Prompt:
     """The prompt with values in the place of markers, in one pass: a value that looks like a marker
     stays as it is. A system message of which nothing is left is none.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DamageError, DataError, StoreError
-from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.exports.whole_prompt import WholePrompt, is_later
 from opro_local.records import require_types
 from opro_local.runs import store
 from opro_local.runs.costs import count_costs
@@ -128,7 +128,9 @@ def _read(opened: store.Store) -> RunResult | RunProgress:
     record = opened.get("result")
     if state == "finished" and record:
         kept = opened.get("prompt")
-        prompt = None if kept is None else WholePrompt.from_json(kept)
+        # One that a later version wrote is no damage; whoever needs it says what it is.
+        is_ours = kept is not None and not is_later(kept)
+        prompt = WholePrompt.from_json(kept) if is_ours else None
         if prompt is not None:
             require_types(prompt)
         return replace(RunResult.from_json(record), prompt=prompt, folder=opened.folder)
