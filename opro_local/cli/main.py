@@ -142,9 +142,9 @@ def main() -> None:
     exit code, and a signal in 128 and its number.
     """
     open_streams()
-    raise_on_signals()
-    code, message = _ended()
-    ignore_signals()
+    with raise_on_signals():
+        code, message = _ended()
+        ignore_signals()
     # In one line, and none of it a terminal's command: it may quote a model or a file.
     line = visible(" ".join(message.split()))
     if line:

@@ -6,25 +6,31 @@ to lose nothing (runs/run.py), which is told by `Stop` and then by KeyboardInter
 
 Three things make sure of an end. A handler of Python's runs between two bytecodes and raises. What
 swallows that is told again by a timer. What lets no bytecode run at all, such as C code that never
-returns, is killed from outside (last_resort.py), which the C part of Python's handler asks for.
+returns, is told again from outside (last_resort.py), which the C part of Python's handler asks for:
+a handler is put up for one signal at a time (`_put_up`), so that the next one ends the program as
+if there were none, with the exit code a shell expects.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long SIGTERM and SIGHUP wait for the engine call in flight, and then for what tidies up.
 CALL_SECONDS, TIDY_SECONDS = 3.0, 4.0
-# Outside of runs there is little to tidy up.
+# Outside of runs there is little to tidy up, and SIGINT is not asked to wait for a call either.
 AGAIN_SECONDS = 0.5
+OUTSIDE_SECONDS = 2.0
+RUN_SECONDS = 8.5  # `docker stop` and Slurm give 10
 LAST_RESORT = str(Path(__file__).with_name("last_resort.py"))
 
 
@@ -52,6 +58,7 @@ class Stop:
         """The handler: the first signal asks to stop after the call in flight, the next one to stop
         at once.
         """
+        _put_up(number, self.catch)
         if self.number:
             raise KeyboardInterrupt
         self.number = number
@@ -62,11 +69,16 @@ class Stop:
         _say(f"stopping after the call in flight{seconds}; again to stop at once")
 
 
-def raise_on_signals() -> None:
-    """Let the signals raise `Stopped`, now and until they are ignored (`ignore_signals`)."""
+@contextlib.contextmanager
+def raise_on_signals() -> Iterator[None]:
+    """Let the signals raise `Stopped` within, until they are ignored (`ignore_signals`); what can't
+    be raised in ends some seconds later.
+    """
     for number in _handled():
-        signal.signal(number, _raise)
+        _put_up(number, _raise)
     sys.unraisablehook = _unraisable
+    with _last_resort(OUTSIDE_SECONDS, _handled()):
+        yield
 
 
 def ignore_signals() -> None:
@@ -80,21 +92,50 @@ def ignore_signals() -> None:
 def gracefully() -> Iterator[Stop]:
     """While a run goes on: the first signal is noted, and the run asks for it."""
     stop = Stop()
-    before = {n: signal.signal(n, stop.catch) for n in (*_handled(), signal.SIGALRM)}
-    with _last_resort():
+    before = {n: _put_up(n, stop.catch) for n in (*_handled(), signal.SIGALRM)}
+    # SIGINT waits for the call in flight, however long that takes.
+    ending = [number for number in _handled() if number != signal.SIGINT]
+    with _last_resort(RUN_SECONDS, ending):
         try:
             yield stop
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
-                signal.signal(number, handler)
+                _put_up(number, handler)
+
+
+def _put_up(number: int, handler: Any) -> Any:
+    """Set a handler for the next signal of a number, and return the one before. A second signal
+    that comes before the handler ran (it then puts itself up again) ends the program, as there is
+    none for it: no bytecode runs, and who sends two means it.
+    """
+    before = signal.signal(number, handler)
+    library = ctypes.CDLL(None)
+    # Without glibc there is no such function; what does not end is killed a second later.
+    if callable(handler) and number != signal.SIGALRM and hasattr(library, "sysv_signal"):
+        # Python's part in C, which the kernel calls: the first member of a struct sigaction.
+        action = (ctypes.c_void_p * 64)()
+        library.sigaction(number, None, action)
+        library.sysv_signal(number, ctypes.c_void_p(action[0]))
+    return before
 
 
 @contextlib.contextmanager
-def _last_resort() -> Iterator[None]:
-    """A process that kills this one where a SIGTERM does not end it within its time."""
-    command = [sys.executable, "-I", "-S", LAST_RESORT]
-    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+def _last_resort(seconds: float, numbers: Iterable[int]) -> Iterator[None]:
+    """A process that ends this one where one of the signals did not within the seconds."""
+    options = (str(seconds), ",".join(str(int(number)) for number in numbers))
+    command = [sys.executable, "-I", "-S", LAST_RESORT, *options]
+    try:
+        watcher = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:  # too many processes, say: handler and timer are still there
+        yield
+        return
     assert watcher.stdin is not None  # it is a pipe
     os.set_blocking(watcher.stdin.fileno(), False)
     # Python's own handler, in C, writes each signal's number there before any bytecode runs.
@@ -114,9 +155,14 @@ def _handled() -> list[signal.Signals]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    _put_up(number, _raise)
     # Code that catches everything, as some modules do while they are imported, is told again.
-    signal.signal(signal.SIGALRM, lambda *_: _raise(number, None))
+    signal.signal(signal.SIGALRM, lambda *_: _raise_again(number))
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
+    raise Stopped(number)
+
+
+def _raise_again(number: int) -> None:
     raise Stopped(number)
 
 

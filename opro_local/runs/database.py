@@ -15,13 +15,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from opro_local.errors import StoreError
 from opro_local.files import open_private, refuse_link, sync_folder
 
 Journal = Literal["wal", "delete"]
 # What a damaged file is answered with. The module decodes SQLite's messages, which quote the file.
+# What a statement may take: an honest one takes some steps a row, which has some dozen bytes.
+MOST_STEPS, STEPS_A_BYTE, STEPS_COUNTED = 200_000_000, 8, 1_000_000
+SLACK = 16 << 20  # bytes of rows that are read whatever a file's size is
 MOST_QUOTED = 200  # characters of such an answer
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
@@ -203,7 +206,9 @@ def is_corrupt(error: Exception) -> bool:
     if isinstance(error, UnicodeDecodeError):
         return True
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    kinds = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    # Nothing but `BoundedConnection` interrupts a statement.
+    ended = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
+    kinds = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, *ended)
     return isinstance(error, sqlite3.Error) and code & 0xFF in kinds
 
 
@@ -236,6 +241,53 @@ def has_log(path: Path) -> bool:
         return False
 
 
+class BoundedConnection(sqlite3.Connection):
+    """A connection whose statements end: one that takes more steps than a file of its size explains
+    is interrupted, which `is_corrupt` calls damage. Pages that lead to each other in a circle would
+    keep it for ever.
+    """
+
+    _steps = 0
+
+    def bound(self, path: Path) -> None:
+        """Begin to count; `path` is the file."""
+        self.set_progress_handler(lambda: self._count(path), STEPS_COUNTED)
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """As always; every statement has the whole of the steps."""
+        self._steps = 0
+        return super().execute(*arguments)
+
+    def _count(self, path: Path) -> bool:
+        self._steps += STEPS_COUNTED
+        return self._steps > MOST_STEPS + STEPS_A_BYTE * size_of(path)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file and its log; 0 where there is none."""
+    size = 0
+    for file in files_of(path)[:2]:
+        with contextlib.suppress(OSError):
+            size += file.stat().st_size
+    return size
+
+
+def all_rows(connection: sqlite3.Connection, path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a query that gives out each row of a file once.
+
+    Raises:
+        sqlite3.Error: it can't be read, or the rows are more than the file can hold.
+    """
+    rows, size = [], 0
+    for row in connection.execute(sql):
+        rows.append(row)
+        # A cell takes two bytes at least besides the texts, which are stored as they are.
+        size += 2 + sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size > SLACK and size > SLACK + size_of(path):
+            raise sqlite3.DatabaseError("it holds rows that lead back to themselves")
+    return rows
+
+
 def connect(path: Path, mode: str, seconds: float, one_thread: bool = True) -> sqlite3.Connection:
     """Open a file that exists, without transactions that begin by themselves.
 
@@ -250,9 +302,16 @@ def connect(path: Path, mode: str, seconds: float, one_thread: bool = True) -> s
         sqlite3.Error: it can't be opened.
     """
     uri = f"{path.resolve().as_uri()}?mode={mode}"
-    return sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=seconds, check_same_thread=one_thread
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=seconds,
+        check_same_thread=one_thread,
+        factory=BoundedConnection,
     )
+    connection.bound(path)
+    return connection
 
 
 @contextlib.contextmanager

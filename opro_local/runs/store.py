@@ -19,7 +19,7 @@ from typing import Any
 
 from opro_local.errors import StoreError, UsageError
 from opro_local.runs import lock as locks
-from opro_local.runs.database import SQLITE_ERRORS, transaction
+from opro_local.runs.database import SQLITE_ERRORS, all_rows, transaction
 from opro_local.runs.derived_rows import derived_rows, rejection_rows, solution_row
 from opro_local.runs.made_by import why_differing
 from opro_local.runs.packing import ids_of, is_payload, meta_value, pack, unpack
@@ -300,7 +300,7 @@ class Store:
             # What a reader's seal says changes while a search goes on.
             if seal and not self._lock:
                 seal = read_seal(self.folder, self._connection)
-            rows = self._connection.execute(sql).fetchall()
+            rows = all_rows(self._connection, self.folder / FILE, sql)
         if seal and total(row_digest(table, row) for row in rows) != seal.sums[table]:
             raise damaged(self.folder, f"damaged in {WORDS[table]}")
         if not all(is_row(table, row) for row in rows):
