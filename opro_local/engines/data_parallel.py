@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from itertools import accumulate
 from typing import Any, Protocol
 
 from opro_local.errors import UsageError
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
+
+# Prompts that stay together, at most, and how many such pieces a worker gets at least: the cache
+# saves work within a piece, and many pieces make workers alike.
+PIECE, PIECES = 16, 8
 
 Part = Callable[[int], list[Completion]]
 
@@ -28,9 +31,8 @@ class EngineProcess(Engine, Protocol):
 class DataParallelEngine(Engine):
     """Engines of the same model as one.
 
-    A batch is divided in the order of its texts, so that prompts with a common beginning go to one
-    worker and find it in that worker's cache: by solution where the instruction comes first, by
-    question where the question does.
+    A batch is divided in the order of its texts in small pieces, so that prompts with a common
+    beginning find it in their worker's cache, and every worker gets some of each solution.
 
     Args:
         workers: at least one; all hosted alike.
@@ -123,14 +125,22 @@ class _JointProgress:
 def divide_prompts(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
     """The positions of the prompts in at most `count` parts of about equal length in characters,
     none empty.
+
+    In the order of their texts they are dealt out in small pieces, each to the part that is the
+    shortest then. So every part gets some of each group of prompts that begin alike, and a group
+    whose replies are long keeps no worker longer than the others; a beginning is computed once a
+    worker.
     """
     order = sorted(range(len(prompts)), key=lambda place: _text(prompts[place]))
-    # Each prompt goes to the part in which its last character falls, were all texts one text cut
-    # into equal lengths. One is added to each, so that empty texts count.
-    ends = list(accumulate(len(_text(prompts[place])) + 1 for place in order))
+    size = max(1, min(PIECE, len(prompts) // (PIECES * count)))
     parts: list[list[int]] = [[] for _ in range(count)]
-    for place, end in zip(order, ends, strict=True):
-        parts[min(count - 1, (end - 1) * count // ends[-1])].append(place)
+    lengths = [0] * count
+    for start in range(0, len(order), size):
+        piece = order[start : start + size]
+        shortest = lengths.index(min(lengths))
+        parts[shortest] += piece
+        # One is added to each, so that empty texts count.
+        lengths[shortest] += sum(len(_text(prompts[place])) + 1 for place in piece)
     return [part for part in parts if part]
 
 

@@ -48,18 +48,24 @@ def start_engine(
     if settings.data_parallel == 1:
         return first, notice
     from opro_local.engines.data_parallel import DataParallelEngine
+    from opro_local.engines.worker import WorkerEngine
 
     # A notice means that vLLM did not start: its arguments mean nothing to what runs instead.
-    rest = replace(settings, engine_args={}) if notice else settings
+    rest = replace(settings, kind=first.fingerprint["engine"])
+    rest = replace(rest, engine_args={}) if notice else rest
     workers = [first]
     try:
-        # One after the other: engines that start at once measure each other's memory as taken.
+        # The first has shown that it starts, and filled what is compiled once. The others load at
+        # once, each on GPUs of its own.
         for number, device in enumerate(devices[1:], 2):
             own_log = log and log.with_stem(f"{log.stem}-{number}")
-            workers.append(_start_one(rest, first.fingerprint["engine"], own_log, device)[0])
+            workers.append(WorkerEngine(rest, own_log, device, wait=False))
+        for worker in workers[1:]:
+            worker.wait_until_ready()
     except BaseException:
         # Ctrl-C too: nobody else knows of the workers that run by now.
         for worker in workers:
+            worker.kill()
             worker.close()
         raise
     return DataParallelEngine(workers), notice
@@ -102,8 +108,11 @@ def _devices(settings: EngineSettings, own: Sequence[int] = ()) -> list[str | No
         return [*device_groups(chosen, size, count)]
     if count == 1:
         return [None]
-    there = len(gpus())
-    if not there:
+    # Where nvidia-smi is missing, or knows nothing of parts of a GPU (MIG), the names are all there
+    # is to know.
+    named = names if names and names[0] not in ("", "-1") else []
+    there = len(gpus()) or len(named)
+    if not there or (there < size * count and not hosts_on_gpu(settings.kind)):
         return [None] * count
     if there < size * count:
         each = f"{size} GPU{'s' * (size > 1)} each"

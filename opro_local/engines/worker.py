@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
@@ -55,6 +55,8 @@ class WorkerEngine(Engine):
         settings: what the child hosts.
         log: file the child's stdout and stderr are appended to; a temporary one if None.
         devices: CUDA_VISIBLE_DEVICES of the child; None leaves it as it is here.
+        wait: whether to return when the model is loaded. Without it the child loads meanwhile, and
+            nothing may be asked before `wait_until_ready`.
 
     Raises:
         EngineError: the engine does not start, or not within `load_seconds`.
@@ -62,7 +64,12 @@ class WorkerEngine(Engine):
     """
 
     def __init__(
-        self, settings: EngineSettings, log: Path | None = None, devices: str | None = None
+        self,
+        settings: EngineSettings,
+        log: Path | None = None,
+        devices: str | None = None,
+        *,
+        wait: bool = True,
     ) -> None:
         self._settings = settings
         # Open as long as the engine is; _end closes it.
@@ -76,10 +83,24 @@ class WorkerEngine(Engine):
         os.set_blocking(stdin.fileno(), False)
         os.set_blocking(stdout.fileno(), False)
         self._loading = True
-        ready = self._ask(["start", _settings_as_dict(settings)], settings.load_seconds, None)
+        self.fingerprint: Mapping[str, Any] = {}
+        self.max_model_len = 0
+        with self._ending_if_unsettled():
+            self._send(["start", _settings_as_dict(settings)], SILENCE_SECONDS)
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the model is loaded. Raises as the constructor does."""
+        try:
+            ready = self._answer(self._settings.load_seconds, None)
+        except BaseException:
+            # A child whose start failed has nothing more to say.
+            if not self._log.closed:
+                self._end()
+            raise
         self._loading = False
-        self.fingerprint: Mapping[str, Any] = ready[0]
-        self.max_model_len: int = ready[1]
+        self.fingerprint, self.max_model_len = ready
 
     @property
     def pid(self) -> int:
@@ -125,6 +146,8 @@ class WorkerEngine(Engine):
         """Kill the child from another thread than the one that waits for its answer; that one gets
         an EngineError.
         """
+        if self._child.returncode is not None:
+            return  # its number may be another process's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -145,23 +168,30 @@ class WorkerEngine(Engine):
         """
         if self._log.closed:
             raise EngineError("the engine is closed", "start another one")
-        settled = False
-        try:
+        with self._ending_if_unsettled():
             self._send(message, SILENCE_SECONDS)
+        return self._answer(patience, progress)
+
+    def _answer(self, patience: float, progress: Progress | None) -> list[Any]:
+        """Wait for the answer to what was sent; see `_ask`."""
+        with self._ending_if_unsettled():
             answer = self._wait(patience, progress)
-            settled = True
-        finally:
-            # Interrupted or failed: what the child still sends would be taken for the next
-            # question's answer.
-            if not settled:
-                self._end()
         if answer[0] == "error":
             _, name, *message_and_hint = answer
             kinds = {kind.__name__: kind for kind in (EngineError, ModelError, UsageError)}
-            if message[0] == "start":
-                self._end()
             raise kinds.get(name, EngineError)(*message_and_hint)
         return answer[1:]
+
+    @contextlib.contextmanager
+    def _ending_if_unsettled(self) -> Iterator[None]:
+        """End the child where this is interrupted or fails: what it still sends would be taken for
+        the next question's answer.
+        """
+        try:
+            yield
+        except BaseException:
+            self._end()
+            raise
 
     def _wait(self, patience: float, progress: Progress | None) -> list[Any]:
         """The child's answer.
