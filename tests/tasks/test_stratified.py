@@ -96,7 +96,7 @@ def gaps(tables: int) -> tuple[list[float], list[float]]:
 
 def test_bands_keep_amounts_together():
     in_bands, by_value = gaps(20)
-    assert np.median(in_bands) < np.median(by_value) / 3
+    assert np.median(in_bands) < np.median(by_value) / 2
     assert max(in_bands) < max(by_value)
 
 
