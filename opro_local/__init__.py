@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
-    from opro_local.api import OPRO, Optimized, apply, optimize
+    from opro_local.api import apply, optimize
     from opro_local.feedback import Feedback, Outcome
+    from opro_local.runs.objective import OPRO, Optimized
     from opro_local.runs.predicting import predict
 
 __all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize", "predict"]
@@ -23,8 +24,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "opro_local.api",
-    "OPRO": "opro_local.api",
-    "Optimized": "opro_local.api",
+    "OPRO": "opro_local.runs.objective",
+    "Optimized": "opro_local.runs.objective",
     "apply": "opro_local.api",
     "predict": "opro_local.runs.predicting",
     "Feedback": "opro_local.feedback",

@@ -9,31 +9,32 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
-from opro_local.errors import OproError
+from opro_local.errors import DataError, OproError
+from opro_local.programs.score_report import Report, is_async, report_of
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 
 class FunctionEngine(Engine):
-    """Answers each request with {"score": function(text)} as JSON, or with {"failed": why}, finish
-    reason "failed".
+    """Answers each request with a report of function(text) as JSON (score_report.py): its score, or
+    why there is none, with the finish reason "failed".
 
     A text is given to the function once. What the function prints goes to stderr, because stdout is
     the result's.
 
     Args:
-        function: takes a solution's text and returns a finite number, larger is better. Anything it
-            raises but KeyboardInterrupt rejects the solution.
+        function: takes a solution's text and returns its score, larger is better; see
+            score_report.report_of. Anything it raises but KeyboardInterrupt rejects the solution.
+        batched: it takes a list of texts and returns a list with one score for each; what it raises
+            rejects all of them.
     """
 
-    def __init__(self, function: Callable[[str], float]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], batched: bool = False) -> None:
+        self._function, self._batched = function, batched
         self._known: dict[str, Completion] = {}
         self.max_model_len = sys.maxsize
         self.fingerprint: Mapping[str, Any] = {"engine": "function", "engine_version": "1"}
@@ -44,11 +45,14 @@ class FunctionEngine(Engine):
         """One completion per request; see the Engine protocol. `progress` counts finished calls and
         no tokens.
         """
+        if self._batched:
+            texts = dict.fromkeys(request.prompt.text for request in requests)
+            self._call_once([text for text in texts if text not in self._known])
         completions = []
         for request in requests:
             text = request.prompt.text
             if text not in self._known:
-                self._known[text] = self._call(text)
+                self._known[text] = _completion(self._call(text, report_of))
             completions.append(self._known[text])
             if progress:
                 progress(len(completions), 0)
@@ -61,37 +65,57 @@ class FunctionEngine(Engine):
     def close(self) -> None:
         """Nothing to free."""
 
-    def _call(self, text: str) -> Completion:
+    def _call_once(self, texts: Sequence[str]) -> None:
+        """Give all texts to a batched function in one call."""
+        if not texts:
+            return
+
+        def reports_of(value: Any) -> list[Report]:
+            return [report_of(one) for one in _one_for_each(value, len(texts))]
+
+        said = self._call(list(texts), reports_of)
+        reports = said if isinstance(said, list) else [said] * len(texts)
+        for text, report in zip(texts, reports, strict=True):
+            self._known[text] = _completion(report)
+
+    def _call(self, argument: Any, read: Callable[[Any], Any]) -> Any:
+        """What the function says of its argument, read; or the report that it raised."""
         # The boundary to the user's code: any error of it is about this one solution.
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                value = self._function(text)
+                value = self._function(argument)
         except OproError:
             # A model that the function asked has failed, which says nothing about the solution.
             raise
         except (Exception, SystemExit) as error:
-            return _answer(failed=f"exception: {describe_exception(error)}")
-        if isinstance(value, bool) or not isinstance(value, Real):
-            return _answer(failed=f"no number: the function returned {value!r:.80}")
-        score = _finite(value)
-        if score is None:
-            return _answer(failed=f"not finite: the function returned {value!r:.40}")
-        return _answer(score)
+            return {"failed": f"exception: {describe_exception(error)}"}
+        return read(value)
 
 
-def _finite(value: Real) -> float | None:
-    """The value as a float; None where it is infinite, no number, or an integer too large."""
-    try:
-        score = float(value)
-    except OverflowError:
-        return None
-    return score if math.isfinite(score) else None
+def _one_for_each(value: Any, count: int) -> Sequence[Any]:
+    """What a batched function returned, as a list with as many items as it was given.
+
+    Raises:
+        DataError: it is no such list, which says nothing about any one text.
+    """
+    if is_async(value):
+        raise DataError("the objective is async", "return the scores themselves")
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(listed, (list, tuple)):
+        raise DataError(
+            f"the batched objective returned {value!r:.60}",
+            "return a list with one score for each text",
+        )
+    if len(listed) != count:
+        raise DataError(
+            f"the batched objective returned {len(listed)} scores for {count} texts",
+            "return one score for each text, in their order",
+        )
+    return listed
 
 
-def _answer(score: float | None = None, failed: str = "") -> Completion:
-    if failed:
-        return Completion(json.dumps({"failed": failed}), "failed", 0, 0, 0)
-    return Completion(json.dumps({"score": score}), "stop", 0, 0, 0)
+def _completion(report: Report) -> Completion:
+    return Completion(json.dumps(report), "failed" if "failed" in report else "stop", 0, 0, 0)
 
 
 def describe_exception(error: BaseException) -> str:

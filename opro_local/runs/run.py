@@ -26,6 +26,7 @@ from opro_local.engines.pool import EnginePool
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.files import write_whole
 from opro_local.models import offline
+from opro_local.programs.identity import differences
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
 from opro_local.runs.continued import as_begun
@@ -216,11 +217,7 @@ def _identify(store: Store, plan: Plan, listener: Listener) -> None:
         if unknown:
             listener.notify(unknown)
         differing = reading.changes(before, now)
-        differing += [
-            f"{name} changed"
-            for name in sorted({*known, *identity})
-            if known.get(name) != identity.get(name)
-        ]
+        differing += differences(known, identity)
         if differing:
             raise UsageError(
                 f"{store.folder}: belongs to another config: {'; '.join(differing)}"

@@ -94,7 +94,7 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
     if not trajectory.entries:
         raise DataError(
             f"no starting solution can be scored: {trajectory.rejections[0].reason}",
-            "correct search.seeds",
+            "correct search.seeds, or what scores them",
         )
     for step in range(1, settings.steps + 1):
         reason = stop_reason(trajectory, settings, step - 1)

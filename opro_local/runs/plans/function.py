@@ -14,7 +14,7 @@ from dataclasses import replace
 from opro_local.config.problem import CommandSettings, FunctionSettings
 from opro_local.config.settings import Config
 from opro_local.models.cards import Card
-from opro_local.problems.function import FunctionProblem, file_digest, returned
+from opro_local.problems.function import FunctionProblem, Report, file_digest, returned
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
@@ -37,7 +37,7 @@ def plan_scored_by(
     config: Config,
     settings: FunctionSettings | CommandSettings,
     engine: Engine,
-    read_score: Callable[[Completion], float | str],
+    read_score: Callable[[Completion], float | Report | str],
     identity: Mapping[str, str],
     others: Mapping[Role, Engine] | None = None,
     form: str = "",

@@ -23,7 +23,7 @@ from opro_local.problems.prompt.layout import INPUT, Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
-from opro_local.programs.identity import code_digest, function_name
+from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import result
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
 from opro_local.runs.plans.starts import check_scale, columns_named, with_first_seed
@@ -266,7 +266,7 @@ def _identity(config: Config, task: Task, rule: Rule, metric: Function | None) -
     if rule.source:
         identity["rule"] = file_digest(rule.source)
     if metric is not None:
-        identity["rule"] = code_digest(metric)
+        identity |= identity_of("rule", metric)
     if task.rule == "harness":
         identity["rule"] = _short_digest(config.task.pattern or task.pattern or "")
     return identity

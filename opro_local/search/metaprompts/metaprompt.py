@@ -182,6 +182,7 @@ def render(form: Form, view: View, variables: Mapping[str, str]) -> Prompt:
         UsageError: the form's template does not render.
     """
     names = {
+        "feedback": {},
         **variables,
         "shown": view.shown,
         "exemplars": view.exemplars,
