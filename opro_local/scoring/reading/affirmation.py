@@ -98,6 +98,10 @@ NO_DOUBT = re.compile(
 IDIOM_BEFORE = re.compile(
     r"\b(?:i am|i'm|we are|we're|false|true|(?:hiv|covid|tested|test|tests)(?: is| was)?) $"
 )
+# "positive/10" is a scale of something.
+SLASHED = re.compile(r"/\w")
+# A clause that supposes.
+SUPPOSES = frozenset(("were", "had", "should", "suppose", "assuming", "imagine", "sollte", "wäre"))
 FALSE_BEFORE = re.compile(r"\b(?:false|hiv|tested) $")
 IDIOM_AFTER = re.compile(r"[ ](?:that|about)\b")
 INFINITIVE = re.compile(r"[ ]zu[ ]\w+n\b")
@@ -140,6 +144,7 @@ CHINESE_SAYS = re.compile(
     """,
     re.VERBOSE,
 )
+CHINESE_SUPPOSES = re.compile(r"(?:如果|假如|要是|除非|倘若|若)[^.!?\n]*$")
 CHINESE_DOUBTS_AFTER = re.compile(r"[不非无無未沒没难難否别別吗嗎怪错錯假小低少么?]")
 CHINESE_DOUBTS = re.compile(
     r"[不非无無未沒没难難否别別勿岂豈莫毫假若如怎何疑缺反]|很少|鲜|ない|なく|ません|ぬ|すぎ|まい"
@@ -180,6 +185,8 @@ def is_affirmed(low: str, start: int, end: int) -> bool:
     after = low[end : end + AFTER]
     if words.is_unspaced(low[start]) or words.is_unspaced(low[end - 1]):
         return _is_affirmed_unspaced(before, after)
+    if SLASHED.match(after):
+        return False
     if IDIOM_AFTER.match(after) and IDIOM_BEFORE.search(before):
         return False
     if FALSE_BEFORE.search(before):
@@ -192,7 +199,7 @@ def is_affirmed(low: str, start: int, end: int) -> bool:
     tokens = [token for token in _tokens(clause) if token not in own]
     later = [token for token in _tokens(following) if token not in own]
     is_english = any(token in harmless.ENGLISH for token in (*tokens, *later))
-    if not _are_harmless(tokens, True):
+    if not _are_harmless(tokens, True) or (tokens and tokens[0] in SUPPOSES):
         return False
     if INFINITIVE.match(following) and not GERMAN_IS.search(clause):
         # "Es ist schwer, das als positiv zu bezeichnen" hangs on what stands before its comma.
@@ -264,7 +271,7 @@ def _is_affirmed_unspaced(before: str, after: str) -> bool:
     if THAI.search(clause + after[:1]):
         rest = re.split(r"[.,;:!?\n]|\s{2}", after)[0]
         return not THAI_DOUBTS.search(clause + rest) and THAI_SAYS.search(clause) is not None
-    if CHINESE_DOUBTS.search(clause):
+    if CHINESE_DOUBTS.search(clause) or CHINESE_SUPPOSES.search(before):
         return False
     if not CHINESE_SAYS.search(clause):
         return False

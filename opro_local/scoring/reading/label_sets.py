@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from opro_local.scoring.reading import marks
+from opro_local.scoring.reading import marks, turns
 from opro_local.scoring.reading.claims import OPEN, Labels, Open, Piece, claimed, claims_of, pieces
 from opro_local.scoring.reading.label_objects import given
-from opro_local.scoring.reading.labels import ANSWERING, IDLE, NEXT_EXAMPLE
+from opro_local.scoring.reading.labels import ANSWERING, IDLE
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.vocabulary import (
@@ -146,8 +146,8 @@ def set_reader(names: Sequence[str]) -> Callable[[str], Labels | None]:
             return frozenset((label,))
         if folded(answer).strip(" .*\"'") in nothing:
             return frozenset()
-        if following := NEXT_EXAMPLE.search(answer, len(answer) - len(answer.lstrip())):
-            said = _begun(answer[: following.start()], known)
+        for place in turns.openings(answer):
+            said = _begun(answer[:place], known)
             if isinstance(said, frozenset):
                 return said
         answer = marks.standing(answer)

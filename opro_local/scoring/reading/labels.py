@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from opro_local.scoring.reading import marks
+from opro_local.scoring.reading import marks, retractions, turns
 from opro_local.scoring.reading.affirmation import is_affirmed
-from opro_local.scoring.reading.lists import LISTED, is_beside
+from opro_local.scoring.reading.decisions import decided
+from opro_local.scoring.reading.lists import LISTED, is_beside, is_contradicted
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.vocabulary import (
@@ -64,6 +65,8 @@ OPENED = re.compile(
     """,
     re.VERBOSE,
 )
+# A correction that has a key: "revised label: negative".
+KEYED_ANSWER = re.compile(r"(?:the )?(?:final |new |correct )?(?:answer|label|class|sentiment)\b")
 # "The plot is negative, but ..." goes on.
 GOES_ON = re.compile(
     r"""
@@ -72,6 +75,8 @@ GOES_ON = re.compile(
     """,
     re.VERBOSE,
 )
+# "positive/10" is no label; "4/5" is one of stars.
+SCALED = re.compile(r"(?<=[^\d/])/\s?\d")
 # A name that has what stands after it: "Sentiment: Positive", '"label": "positive"'.
 KEYED = re.compile(
     r"""
@@ -105,40 +110,8 @@ IDLE = re.compile(
     """,
     re.VERBOSE,
 )
-# The place before a label that a sentence decides for: "I would classify this as".
-DECIDED = re.compile(
-    r"""
-    \b (?:
-        classif (?: y | ied | ies ) | labell? (?: ed )? | categori [sz] e [sd]? | rated?
-            | tagg? (?: ed )?
-      | choose | pick | go [ ] with | assign (?: ed )? | belongs? [ ] (?: to | in )
-      | falls? [ ] (?: under | into | in ) | opt [ ] for
-      | (?: sentiment | label | category | class | intent | topic | emotion | verdict | tone
-      | classification )
-        (?: [ ] (?: here | of [ ] [^.\n]{0,40}? ) )?
-        [ ] (?: is | would [ ] be | should [ ] be | must [ ] be | = )
-    ) \b
-    [ ] ["'(]{0,3}
-    """,
-    re.VERBOSE,
-)
-NEXT_WORD = re.compile(r"[\w'-]{1,30}:? [\"'(]{0,3}")
-DECIDED_WORDS = 6
 EMPHASISED = re.compile(
     r"\*\*(?P<stars>[^*\n]{1,60})\*\*(?!:)|__(?P<lines>[^_\n]{1,60})__(?!:)|`(?P<ticks>[^`\n]{1,60})`(?!:)"
-)
-# The line with which the next example of a prompt begins.
-NEXT_EXAMPLE = re.compile(
-    r"""
-    \n \s{0,9} [*\#]{0,3}
-    (?:
-        Q | Question | Input | Text | Review | Sentence | Premise | Passage | Tweet | Message
-      | Email | Context | Title | Comment | Example | Problem | User | Human | Frage
-      | 问题 | 質問 | 文本 | 入力
-    )
-    [ ]? \d{0,3} [*]{0,2} [ ]? [:：]
-    """,
-    re.IGNORECASE | re.VERBOSE,
 )
 WORDS = re.compile(r"[^\W_]")
 # An answer that decides for none, whatever labels it speaks of.
@@ -188,29 +161,69 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     known = vocabulary(names)
 
     def read(answer: str) -> str | None:
+        answer = retractions.unstruck(answer)
         if len(answer) <= LONGEST_WHOLE and (label := known.whole(shaped(answer))):
             return label
         if label := _before_next(answer, known):
             return label
         answer = marks.standing(answer)
-        text = shaped(answer)
-        low = text.casefold()
-        mentions = list(known.mentions(text, low))
-        if not mentions:
-            return None
-        label = marks.read_marked(answer, lambda mark: _at_mark(mark, answer, known))
-        if label is None:
-            label = _in_text(answer, low, mentions, known)
-        return label or None
+        parts = retractions.divided(answer)
+        return _corrected(answer, *parts, known) if parts else _read(answer, known)
 
     return read
 
 
+def _read(answer: str, known: Vocabulary) -> str | None:
+    """The label of an answer that corrects nothing."""
+    text = shaped(answer)
+    low = text.casefold()
+    mentions = list(known.mentions(text, low))
+    if not mentions:
+        return None
+    label = marks.read_marked(answer, lambda mark: _at_mark(mark, answer, known))
+    if label is None:
+        label = _in_text(answer, low, mentions, known)
+    return label or None
+
+
+def _corrected(answer: str, before: str, after: str, known: Vocabulary) -> str | None:
+    """The label of an answer that may correct itself: "positive. Actually, negative".
+
+    "Positive. Actually, the negative parts are few" corrects nothing, and is unread.
+    """
+    corrected = shaped(after).casefold().lstrip(" ,:.-")
+    if not known.names(corrected):
+        return _read(answer, known)
+    first, last = _read(before, known), _read(after.lstrip(" ,:.-"), known)
+    if first in (None, last):
+        return last
+    stated = _leading(corrected, known) or _opened(corrected, known)
+    return last if stated or KEYED_ANSWER.match(corrected) else None
+
+
 def _before_next(answer: str, known: Vocabulary) -> str | None:
-    """The label alone on the first line, after which a base model goes on with a next example."""
-    text = answer.lstrip()
-    following = NEXT_EXAMPLE.search(text)
-    return known.whole(shaped(text[: following.start()])) if following else None
+    """The label that an answer gives before a base model goes on with a next example."""
+    for place in turns.openings(answer):
+        if label := _settled(answer[:place], known):
+            return label
+    return None
+
+
+def _settled(answer: str, known: Vocabulary) -> str | None:
+    """The label of an answer that gives it in no running text: alone, at a mark, after a key or at
+    its beginning.
+    """
+    text = shaped(answer)
+    if label := known.whole(text):
+        return label
+    if label := marks.read_marked(answer, lambda mark: _at_mark(mark, answer, known)):
+        return label
+    low = text.casefold()
+    mentions = list(known.mentions(text, low))
+    rank, label = _keyed(low, mentions, known)
+    if label and rank:
+        return label
+    return _leading(low, known) or _opened(low, known) or None
 
 
 def _in_text(answer: str, low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
@@ -233,16 +246,16 @@ def _in_text(answer: str, low: str, mentions: list[Mention], known: Vocabulary) 
 def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
     """The only label that running text names, or else the one that it decides for."""
     if REFUSAL.search(low, 0, LONGEST_REFUSAL):
-        return _decided(low, known)
+        return decided(low, known)
     standing = [mention for mention in mentions if mention.clear and mention.score != ":"]
     named = {mention.label for mention in standing if not mention.denied}
     if len(named) == 1:
         # "The text speaks of spam, but is not spam" names it both ways.
         is_denied_too = any(mention.denied for mention in standing if mention.label in named)
         is_said = not is_denied_too and named <= _affirmed(low, standing)
-        return named.pop() if is_said else _decided(low, known)
+        return named.pop() if is_said else decided(low, known)
     if named:
-        return _decided(low, known)
+        return decided(low, known)
     denied = {mention.label for mention in standing}
     if len(denied) != 1:
         return None
@@ -262,10 +275,6 @@ def _affirmed(low: str, mentions: list[Mention]) -> set[str]:
         if is_affirmed(low, mention.start, mention.end):
             said.add(mention.label)
     return said
-
-
-def _is_said(low: str, start: int, end: int) -> bool:
-    return not is_denied(low, start, end) and is_affirmed(low, start, end)
 
 
 def _is_asked(low: str) -> bool:
@@ -313,7 +322,10 @@ def _alone_at(low: str, start: int, known: Vocabulary) -> tuple[str, int] | None
         return None
     label, end = begun
     closing = CLOSING.match(low, end)
-    if not closing and not LISTED.match(low, end):
+    if not closing and (SCALED.match(low, end) or not LISTED.match(low, end)):
+        return None
+    if closing and label.everyday and closing[0].endswith(":"):
+        # "It: HR" is a key, where IT is a label.
         return None
     if closing and label.shape.isdecimal() and closing[0].endswith(".") and low[end:].strip(" ."):
         # "1. First, ..." is a list.
@@ -324,7 +336,7 @@ def _alone_at(low: str, start: int, known: Vocabulary) -> tuple[str, int] | None
 
 def _others_follow(low: str, label: str, end: int, known: Vocabulary) -> bool:
     """Whether another label stands beside the one that ends here, or begins a later line."""
-    if is_beside(low, label, end, known):
+    if is_beside(low, label, end, known) or is_contradicted(low, label, end, known):
         return True
     at = low.find("\n", end)
     for _ in range(KEYS):
@@ -383,22 +395,3 @@ def _emphasised(answer: str, known: Vocabulary, affirmed: set[str]) -> str | Non
             labels.add(label)
     labels &= affirmed
     return labels.pop() if len(labels) == 1 else None
-
-
-def _decided(low: str, known: Vocabulary) -> str | None:
-    """The label of the last sentence that decides for one."""
-    decided = None
-    for match in DECIDED.finditer(low):
-        place = match.end()
-        for _ in range(DECIDED_WORDS):
-            said = known.at(low, place)
-            if said and _is_said(low, place, said[1]):
-                decided = (
-                    AMBIGUOUS if is_beside(low, said[0].name, said[1], known) else said[0].name
-                )
-                break
-            word = NEXT_WORD.match(low, place)
-            if not word:
-                break
-            place = word.end()
-    return decided

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from opro_local.scoring.reading import languages
+from opro_local.scoring.reading import languages, turns
 
 T = TypeVar("T")
 
@@ -62,8 +62,8 @@ TAG = re.compile(
 LONGEST_TAGGED = 20_000
 SPACES = re.compile(r"\s{0,40}")
 BLANK = " \t\r*_$:：#>\"'`"
-# The line of a next question, with which a base model goes on.
-NEXT_EXAMPLE = re.compile(
+# The line of a next question, before which an answer ends whatever it says.
+NEXT_QUESTION = re.compile(
     r"\n\s{0,9}[*#]{0,3}(?:Q|Question|Input|Frage|问题|質問)[ ]?\d{0,3}[*]{0,2}[ ]?[:：]"
 )
 STRUCK = re.compile(r"~~(?=\S)[^~\n]{1,400}~~")
@@ -139,8 +139,8 @@ def first_turn(answer: str) -> str:
     """
     if "~~" in answer:
         answer = STRUCK.sub(" ", answer)
-    following = NEXT_EXAMPLE.search(answer, len(answer) - len(answer.lstrip()))
-    return answer[: following.start()] if following else answer
+    following = NEXT_QUESTION.search(answer, len(answer) - len(answer.lstrip()))
+    return turns.first(answer[: following.start()] if following else answer)
 
 
 def standing(answer: str) -> str:

@@ -44,6 +44,9 @@ _BETWEEN = re.compile(r"(?<=\w)[-\s]+(?=\w)|\s+")
 # A longer text is more than a label.
 LONGEST_WHOLE = 300
 _POINT_ZERO = re.compile(r"\d+\.0")
+_NUMBERED = re.compile(
+    r"(?P<word>label|class|category|cluster|group|topic|star|level) ?(?P<number>\d{1,3})"
+)
 _EDGES = " \t\r\n\"'.,;:!?()[]{}|"
 # "# Positive", "> Positive"
 _LINE_START = re.compile(r"\s{0,9}[#>]{1,6}\s")
@@ -180,10 +183,23 @@ def vocabulary(names: Sequence[str]) -> Vocabulary:
         if key.isdecimal() or _POINT_ZERO.fullmatch(key):
             other = key.removesuffix(".0") if "." in key else f"{key}.0"
             labels.setdefault(other, labels[key])
+    _add_numbers(labels)
     keys = list(labels)
     for key in keys:
         labels.setdefault(key.replace(" ", ""), labels[key])
     return Vocabulary(labels, _expression(keys), opposites)
+
+
+def _add_numbers(labels: dict[str, Label]) -> None:
+    """The numbers alone, where all labels are one word and a number: "1" is "label_1"."""
+    numbered = {key: _NUMBERED.fullmatch(key) for key in labels}
+    words_before = {match["word"] for match in numbered.values() if match}
+    if len(words_before) != 1 or not all(numbered.values()):
+        return
+    for key, match in numbered.items():
+        if match:
+            number = match["number"]
+            labels.setdefault(number, Label(labels[key].name, number, True))
 
 
 def shaped(text: str) -> str:
