@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from opro_local.scoring.amounts import options_of
 from opro_local.scoring.fields import is_json
 from opro_local.scoring.reading import booleans, choices
-from opro_local.scoring.reading.label_sets import parts_of, separator_of
+from opro_local.scoring.reading.label_sets import items_of, parts_of, separator_of
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.reading.options import options
@@ -25,10 +26,14 @@ LONGEST_LABEL = 100
 # How often a label occurs on average, and the share of rows that may have one of their own, so that
 # targets are labels and not answers that happen to be the same. Counts repeat themselves, too.
 OFTEN, CODE_OFTEN = 2, 3
+SCALE_OFTEN = 5
 MOST_SINGLE = 0.2
 # Codes of classes: 0/1, stars, class ids. Measured values leave gaps and are larger.
 LARGEST_CODE = 1000
 FEW_CODES, FEW_OFTEN = 5, 10
+# Up to so many codes a scale from 0 to 10 is one; up to so many, classes that are all about as
+# frequent; what has more values counts or measures something.
+SCALE_CODES, MOST_CODES, LEAST_SHARE = 11, 20, 0.5
 
 # "3" and "-1", also as a column with gaps is written, "3.0"; "007" is a name and no number.
 CODE = re.compile(r"(?P<number>-?(?:0|[1-9]\d{0,3}))(?:\.0)?")
@@ -62,6 +67,7 @@ def choose(
     pattern: str | None,
     examples: Sequence[Example],
     has_tolerance: bool = False,
+    revision: int = 3,
 ) -> Choice:
     """The rule that suits the targets, whatever order the rows are in.
 
@@ -71,22 +77,35 @@ def choose(
         examples: all labelled rows there are, in whatever split.
         has_tolerance: whether the user says how far off an answer may be: numbers are amounts then,
             and no codes of classes.
+        revision: `task.revision`, from 2 on. Before 3 any number of whole numbers that are close
+            together were codes, and JSON lists of labels only what combines several often.
     """
     given = _by_what_is_given(labels, pattern)
     if given:
         return given
+    choice = _by_targets(pattern, examples, has_tolerance, revision)
+    targets = [example.target for example in examples]
+    if len(targets) > 1 and len({folded(target) for target in targets}) == 1:
+        same = f"all {len(targets)} targets are {targets[0][:40]!r}, so that rows teach nothing"
+        return replace(choice, reason=f"{choice.reason}; {same}")
+    return choice
+
+
+def _by_targets(
+    pattern: str | None, examples: Sequence[Example], has_tolerance: bool, revision: int
+) -> Choice:
+    """The rule that the targets of all rows suggest."""
     targets = [example.target for example in examples]
     if targets and all(map(is_json, targets)):
-        # A list of texts that repeat in other combinations is a set of labels.
-        listed = all(target.lstrip().startswith("[") for target in targets)
-        sets = _as_label_sets(targets) if listed else None
+        listed = _as_listed_labels(targets) if revision >= 3 else None
+        sets = listed or _as_label_sets_in_json(targets)
         return sets or Choice("json", reason="every target is a JSON object or list")
     if examples and all(map(_is_listed, examples)):
         return Choice("choice", reason="every target is one of the options in its input")
     # A pattern that got here is one of the rule number.
     are_amounts = has_tolerance or bool(pattern)
     kinds = (
-        *((_as_boolean,) if are_amounts else (_as_boolean, _as_codes)),
+        *((_as_boolean,) if are_amounts else (_as_boolean, partial(_as_codes, revision))),
         *(_as_numbers(pattern), _as_letters, _as_label_sets, _as_labels),
     )
     for kind in kinds:
@@ -146,7 +165,7 @@ def _as_boolean(targets: Sequence[str]) -> Choice | None:
     return pair and Choice("boolean", reason=f"every target is {pair[0]} or {pair[1]}")
 
 
-def _as_codes(targets: Sequence[str]) -> Choice | None:
+def _as_codes(revision: int, targets: Sequence[str]) -> Choice | None:
     """Classes that are written as numbers: few, close together, and each of them often."""
     numbers = codes(targets)
     if not numbers or not _are_repeated(numbers, CODE_OFTEN):
@@ -154,12 +173,29 @@ def _as_codes(targets: Sequence[str]) -> Choice | None:
     distinct, least, most = len(set(numbers)), min(numbers), max(numbers)
     if most > LARGEST_CODE:
         return None
-    is_close = least <= 1 and most - least + 1 <= 2 * distinct
+    is_close = (
+        least <= 1 and most - least + 1 <= 2 * distinct and (revision < 3 or _are_codes(numbers))
+    )
     is_few = distinct <= FEW_CODES and len(numbers) >= FEW_OFTEN * distinct
     if not (is_close or is_few):
         return None
     reason = f"{_counted(targets)} are whole numbers from {least} to {most}, as codes of classes"
     return Choice("labels", reason=reason)
+
+
+def _are_codes(numbers: Sequence[int]) -> bool:
+    """Whether so many different whole numbers are codes: on a scale each often, and beyond it only
+    without gaps and about as often each. Counts have rare values at their end.
+    """
+    counts = Counter(numbers)
+    mean = len(numbers) / len(counts)
+    if len(counts) <= FEW_CODES:
+        return True
+    if len(counts) <= SCALE_CODES:
+        return mean >= SCALE_OFTEN
+    has_gaps = max(numbers) - min(numbers) + 1 > len(counts)
+    is_even = min(counts.values()) >= LEAST_SHARE * mean
+    return len(counts) <= MOST_CODES and mean >= SCALE_OFTEN and is_even and not has_gaps
 
 
 def _as_numbers(pattern: str | None) -> Callable[[Sequence[str]], Choice | None]:
@@ -193,6 +229,27 @@ def _as_label_sets(targets: Sequence[str]) -> Choice | None:
     if not is_short or len(set(names)) > len(combinations) or not _are_repeated(names, OFTEN):
         return None
     reason = f"{_counted(targets)} list {len(set(names))} labels"
+    return Choice("labels_set", reason=reason)
+
+
+def _as_label_sets_in_json(targets: Sequence[str]) -> Choice | None:
+    """JSON lists that are combined freely, of whatever items."""
+    is_listed = all(target.lstrip().startswith("[") for target in targets)
+    return _as_label_sets(targets) if is_listed else None
+
+
+def _as_listed_labels(targets: Sequence[str]) -> Choice | None:
+    """JSON lists of short texts that occur in several rows: sets of labels, also where most rows
+    have one label or there are only two.
+    """
+    lists = [items_of(target) for target in targets]
+    if any(items is None for items in lists):
+        return None
+    names = [folded(item) for items in lists if items for item in items]
+    is_short = all(0 < len(name) <= LONGEST_LABEL for name in names)
+    if not is_short or not _are_repeated(names, OFTEN):
+        return None
+    reason = f"{_counted(targets)} are JSON lists of {len(set(names))} labels"
     return Choice("labels_set", reason=reason)
 
 

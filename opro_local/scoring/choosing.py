@@ -135,7 +135,7 @@ def task_choice(task: Task, settings: TaskSettings) -> Choice:
     elif settings.revision < 2:
         choice = choose_by_train(labels, pattern, next(iter(task.splits.values())))
     else:
-        choice = choose(labels, pattern, labelled_rows(task), has_tolerance)
+        choice = choose(labels, pattern, labelled_rows(task), has_tolerance, settings.revision)
     if choice.name == "number":
         return replace(choice, pattern=_with_tolerance(choice.pattern, settings))
     if has_tolerance:

@@ -40,7 +40,19 @@ RARE = {f"intent {n:02}": 1 + (n % 4) * 2 for n in range(150)}
         (spread({"1": 9, "2": 4, "3": 12, "4": 8, "5": 30}), "labels"),
         (spread({"-1": 5, "0": 10, "1": 20}), "labels"),
         (spread({"0": 40, "4": 40}), "labels"),
-        (spread({str(n): 4 for n in range(77)}), "labels"),
+        (spread({str(n): 6 for n in range(20)}), "labels"),
+        (spread({str(n): 6 for n in range(11)}), "labels"),
+        (spread({str(n): 4 for n in range(77)}), "number"),
+        (spread({str(n): 40 for n in range(31)}), "number"),
+        (spread({str(n): 3 for n in range(11)}), "number"),
+        (spread({str(n): 1 + 40 // (1 + n) for n in range(16)}), "number"),
+        (spread({str(n): 8 for n in range(15) if n != 7}), "number"),
+        (spread({'["a"]': 30, '["a", "b"]': 2}), "labels_set"),
+        (spread({'["a", "b"]': 9, '["b"]': 9}), "labels_set"),
+        (spread({'["a", "b"]': 9, '["b", "a"]': 9}), "labels_set"),
+        (spread({'["a", "b"]': 9, "[]": 9}), "labels_set"),
+        ([f'["name {n}", "town {n}"]' for n in range(40)], "json"),
+        (spread({'{"a": 1}': 9, '{"a": 2}': 9}), "json"),
         (spread({"1.0": 20, "0.0": 30}), "labels"),
         (spread({"0": 9, "1": 8, "unclear": 5}), "labels"),
         ([str(n) for n in range(60)], "number"),
@@ -57,6 +69,24 @@ def test_the_targets_choose_whatever_their_order(targets, name):
     rng = np.random.default_rng(0)
     chosen = {choose((), None, rows(rng.permutation(targets).tolist())) for _ in range(5)}
     assert [choice.name for choice in chosen] == [name]
+
+
+def test_runs_begun_before_choose_as_they_did():
+    counts = rows(spread({str(n): 40 for n in range(31)}))
+    assert choose((), None, counts).name == "number"
+    assert choose((), None, counts, revision=2).name == "labels"
+    lists = rows(spread({'["a"]': 30, '["a", "b"]': 2}))
+    assert choose((), None, lists, revision=2).name == "json"
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("yes", "exact"), ("5", "number"), ("a long text", "exact")]
+)
+def test_targets_that_are_all_the_same_are_told(target, name):
+    choice = choose((), None, rows([target] * 12))
+    assert choice.name == name
+    assert choice.reason.endswith(f"; all 12 targets are {target!r}, so that rows teach nothing")
+    assert "teach nothing" not in choose((), None, rows([target])).reason
 
 
 def test_a_tolerance_makes_numbers_amounts():

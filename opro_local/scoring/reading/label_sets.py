@@ -107,6 +107,16 @@ def separator_of(targets: Iterable[str]) -> str | None:
     return None
 
 
+def items_of(target: str) -> list[str] | None:
+    """The items of a target that is a JSON list of texts; None where it is something else."""
+    try:
+        items = json.loads(target)
+    except (ValueError, RecursionError):
+        return None
+    is_texts = isinstance(items, list) and all(isinstance(item, str) for item in items)
+    return items if is_texts else None
+
+
 def _json_list(text: str) -> list[str] | None:
     """The items of a JSON list of texts or numbers."""
     text = text.strip()
