@@ -22,6 +22,7 @@ from pathlib import Path
 from opro_local.engines.constraints import check, satisfies
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
+from opro_local.files import read_bytes
 from opro_local.programs import load
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
@@ -176,7 +177,7 @@ def _fault() -> tuple[str, int]:
 def _source_digest(script: Script) -> str:
     """16 hex digits over the file the script stands in; its name where there is no file."""
     try:
-        source = Path(inspect.getsourcefile(script) or "").read_bytes()
+        source = read_bytes(Path(inspect.getsourcefile(script) or ""))
     except (OSError, TypeError):
         source = b""
     return hashlib.sha256(source + getattr(script, "__qualname__", "").encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.feedback.experiment import Terms
 from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
-from opro_local.files import make_private_folder, write_whole
+from opro_local.files import make_private_folder, read_bytes, write_whole
 from opro_local.runs.run_result import RunResult
 from opro_local.tasks.rows import MAX_FIELD
 
@@ -190,7 +190,7 @@ def default_folder(config: Config) -> Path:
     for name in ("data", *SPLITS):
         path = getattr(config.task, name)
         if path and Path(path).is_file():
-            digest.update(Path(path).read_bytes())
+            digest.update(read_bytes(Path(path)))
     return Path("runs") / f"{config.run.name}-{digest.hexdigest()[:8]}"
 
 

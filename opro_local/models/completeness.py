@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from opro_local.errors import ModelError
+from opro_local.files import open_regular, read_bytes
 from opro_local.models.trust import PICKLED, read_json
 
 SAFETENSORS = "*.safetensors"
@@ -139,7 +140,7 @@ def refuse_pointers(files: Sequence[Path]) -> None:
             raise ModelError(f"{file}: a link that leads nowhere", AGAIN)
         if not file.is_file() or file.stat().st_size > MOST_POINTER:
             continue
-        content = file.read_bytes()
+        content = read_bytes(file)
         if content.startswith(POINTER):
             wanted = WANTED.search(content)
             of = f" of {int(wanted['bytes']):,} bytes" if wanted else ""
@@ -174,7 +175,7 @@ def _counted(weights: Sequence[Path]) -> Iterator[Path]:
 
 def _check_pickle(file: Path) -> None:
     """Raise ModelError for a file of torch's that lacks its end: the zip's table stands there."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         first = stream.read(4)
     if first.startswith(b"PK") and not zipfile.is_zipfile(file):
         size = file.stat().st_size

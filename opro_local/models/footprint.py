@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError
-from opro_local.files import read_text
+from opro_local.files import open_regular, read_text
 from opro_local.models.kv_cache import SequenceCache, sequence_cache, text_config, with_defaults
 from opro_local.models.offline import MOST_HEADER
 
@@ -180,7 +180,7 @@ def header_bytes(file: Path, is_left_out: Callable[[str], bool] | None = None) -
     """
     try:
         size = file.stat().st_size
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             first = stream.read(LENGTH.size)
             # -1, where not even the length is there, is refused like any other impossible one.
             length = LENGTH.unpack(first)[0] if len(first) == LENGTH.size else -1

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, StoreError, UsageError
-from opro_local.files import free_bytes
+from opro_local.files import free_bytes, open_regular
 from opro_local.models import gguf_header
 from opro_local.models.gguf_header import MAGIC
 
@@ -152,7 +152,7 @@ def _gguf_in(source: Path, scratch: Path) -> Path:
     alone = scratch / "source"
     alone.mkdir()
     gguf = alone / "source.gguf"
-    with source.open("rb") as file:
+    with open_regular(source) as file:
         begins = file.read(len(ZIPS[0]))
     if begins in ZIPS:
         _unpack(source, gguf)

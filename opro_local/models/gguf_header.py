@@ -14,6 +14,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from opro_local.files import open_regular
+
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MOST_ENTRIES = 100_000  # of keys, and of tensors; the largest models have some thousands
@@ -39,7 +41,7 @@ BLOCKS: Mapping[int, tuple[int, int]] = {
 
 def fault(path: Path) -> str:
     """What is wrong with a GGUF file's header; empty if nothing is. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(len(MAGIC)) != MAGIC:
             return "not a GGUF file"
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

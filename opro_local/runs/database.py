@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opro_local.errors import StoreError
-from opro_local.files import open_private, refuse_link, sync_folder
+from opro_local.files import open_private, open_regular, refuse_link, sync_folder
 
 Journal = Literal["wal", "delete"]
 # What a damaged file is answered with. The module decodes SQLite's messages, which quote the file.
@@ -180,9 +180,13 @@ def make_private(path: Path) -> None:
 
 
 def refuse_links(path: Path) -> None:
-    """Raise StoreError where the file, its log, its index or its journal is a link."""
+    """Raise StoreError where the file, its log, its index or its journal is a link, or no regular
+    file: SQLite would wait for ever at a FIFO.
+    """
     for file in files_of(path):
         refuse_link(file)
+        if file.exists() and not file.is_file():
+            raise StoreError(f"{file}: is no regular file", "remove it")
 
 
 def files_of(path: Path) -> tuple[Path, Path, Path, Path]:
@@ -227,7 +231,7 @@ class Header:
 
 def header_of(path: Path) -> Header:
     """The header, as it was when the log was folded in last. Raises OSError."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         first = stream.read(100)
     return Header(first[18:20] == b"\2\2", int.from_bytes(first[60:64], "big"))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from opro_local.files import read_bytes
 from opro_local.runs.database import files_of
 
 PAGE = 4096  # SQLite's default, with which all our files are made
@@ -32,11 +33,11 @@ def rows_of(path: Path) -> Iterator[Row]:
     Raises:
         OSError: the file can't be read.
     """
-    main = _pages(path.read_bytes())
+    main = _pages(read_bytes(path))
     yield from _rows(main)
     log = files_of(path)[1]
     if log.exists():
-        yield from _rows({**main, **_logged(log.read_bytes())})
+        yield from _rows({**main, **_logged(read_bytes(log))})
 
 
 def _pages(content: bytes) -> dict[int, bytes]:

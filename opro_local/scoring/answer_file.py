@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DataError
+from opro_local.files import open_regular
 from opro_local.tasks import table
 from opro_local.tasks.rows import text_of
 from opro_local.types import Example
@@ -82,7 +83,7 @@ def read_answers(file: Path) -> Iterator[AnswerRow]:
             yield _row(dict(row.columns), {}, row.where)
         return
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
                     yield _row_of_line(line, f"{file}:{number}")

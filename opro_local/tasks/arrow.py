@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
+from opro_local.files import open_regular
 from opro_local.models.offline import switch_off_network
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
 from opro_local.tasks.text_file import MOST_BYTES, check_kind, check_size, too_large
@@ -105,7 +106,7 @@ def read_parquet(path: Path, typed: bool = False) -> Table:
 def _start(path: Path) -> bytes:
     """The first bytes of a file that is not Parquet; nothing of one that is, or can't be read."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(64)
     except OSError:
         return b""  # reading it says why

@@ -16,6 +16,7 @@ from typing import Any
 from opro_local.errors import DataError
 from opro_local.programs.expression import Expression
 from opro_local.tasks import yaml_file
+from opro_local.tasks.text_file import bytes_of
 
 # Keys that change nothing here: names, and what belongs to few-shot prompts or reporting.
 WITHOUT_EFFECT = frozenset(
@@ -170,7 +171,7 @@ def code_digest(path: Path) -> str:
     """16 hex digits over the Python files beside the YAML, which its functions come from."""
     digest = hashlib.sha256()
     for file in sorted(path.parent.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(file.name.encode() + b"\0" + bytes_of(file) + b"\0")
     return digest.hexdigest()[:16]
 
 

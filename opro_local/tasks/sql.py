@@ -28,6 +28,7 @@ from opro_local.tasks.division import divide
 from opro_local.tasks.published import text
 from opro_local.tasks.rows import Row
 from opro_local.tasks.task import Benchmark, Task
+from opro_local.tasks.text_file import bytes_of
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _files(folder: Path) -> dict[Split, list[Path]]:
 def _content(splits: Mapping[Split, Sequence[Example]]) -> str:
     """16 hex digits over the databases that the rows name."""
     files = {row.columns["database"] for rows in splits.values() for row in rows}
-    digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in sorted(files)]
+    digests = [hashlib.sha256(bytes_of(Path(file))).digest() for file in sorted(files)]
     return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
 

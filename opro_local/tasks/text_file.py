@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from opro_local.errors import DataError, UsageError
+from opro_local.files import read_bytes
 
 GIB = 1 << 30
 # Of one file or split, as text in memory. A thousand rows of a whole context each are 0.03 GiB.
@@ -39,6 +40,16 @@ FOREIGN = (
 ENCODING_HINT = "save the file as UTF-8, or set task.encoding (cp1252, utf-16, ...)"
 
 
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a file. Raises DataError: it can't be read, or is no regular file."""
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "check the path"
+        ) from None
+
+
 def read_text(path: Path, encoding: str | None = None) -> str:
     """The file as text, without its byte order mark.
 
@@ -53,12 +64,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     """
     codec = _codec(encoding)
     check_size(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: {(error.strerror or str(error)).lower()}", "check the path"
-        ) from None
+    data = bytes_of(path)
     check_kind(path, data[:64])
     if encoding is None and (wide := _utf_16(data)):
         raise DataError(
