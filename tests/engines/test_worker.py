@@ -356,6 +356,87 @@ def test_the_notice_of_a_fall_back_says_what_would_help(failing):
     )
 
 
+PARTS = """
+import multiprocessing, os, signal, sys, time
+
+def idle():
+    time.sleep(60)
+
+part = multiprocessing.get_context("fork").Process(target=idle, name="EngineCore", daemon=True)
+part.start()
+
+def lose(request):
+    os.kill(part.pid, signal.SIGKILL)
+    time.sleep(60)
+
+def end(request):
+    part.terminate()
+    time.sleep(60)
+
+def answer(request):
+    return "y"
+
+def refer(request):
+    for line in (
+        "(EngineCore pid=12) INFO 11-28 10:00:00 [core.py:1] loading",
+        "(Worker_TP1 pid=13) ERROR 11-28 10:00:01 torch.OutOfMemoryError: CUDA out of memory.",
+        "(EngineCore pid=12) RuntimeError: failed, see stack trace for root cause",
+    ):
+        print(line, file=sys.stderr)
+    sys.stderr.flush()
+    raise RuntimeError("Engine core failed. See root cause above. Failed core proc(s): {}")
+"""
+
+
+@pytest.fixture
+def parts(tmp_path):
+    (tmp_path / "parts.py").write_text(PARTS)
+
+    def start_part(name):
+        script = f"{tmp_path / 'parts.py'}:{name}"
+        return WorkerEngine(EngineSettings("", "scripted", script=script))
+
+    return start_part
+
+
+@pytest.mark.parametrize(
+    ("function", "how"),
+    [
+        ("lose", "EngineCore was killed by signal 9, usually out of memory"),
+        ("end", "EngineCore was killed by signal 15"),
+    ],
+)
+def test_a_process_of_the_engines_own_that_ends_is_noticed_at_once(parts, function, how):
+    worker = parts(function)
+    started = time.monotonic()
+    with pytest.raises(EngineError) as caught:
+        worker.generate([Request(Prompt("x"), Sampling(4))])
+    assert time.monotonic() - started < 10
+    assert caught.value.message.startswith(f"a process of the scripted engine is gone: {how}")
+    assert gone(worker.pid)
+
+
+def test_processes_that_live_change_nothing(parts):
+    worker = parts("answer")
+    (reply,) = worker.generate([Request(Prompt("x"), Sampling(4))])
+    assert reply.text == "y"
+    worker.close()
+
+
+def test_an_error_that_refers_to_the_log_is_told_with_its_cause_and_the_logs_end(parts):
+    worker = parts("refer")
+    with pytest.raises(EngineError) as caught:
+        worker.generate([Request(Prompt("x"), Sampling(4))])
+    first, *rest = caught.value.message.splitlines()
+    assert "(torch.OutOfMemoryError: CUDA out of memory.)" in first
+    assert first.endswith("; its log ends:")
+    assert rest[-1].strip() == (
+        "RuntimeError: Engine core failed. See root cause above. Failed core proc(s): {}"
+    )
+    assert not any("loading" in line for line in rest)
+    worker.close()
+
+
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     """Makes this a machine with a GPU, or none, and vLLM's package of this version."""

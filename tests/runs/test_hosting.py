@@ -206,6 +206,28 @@ def test_parallel_sizes_reach_vllm():
     assert replace(settings, kind="scripted").pipeline_parallel == 3
 
 
+@pytest.mark.parametrize("cuda", [True, False])
+def test_of_a_model_that_reads_images_vllm_loads_the_language_model_alone(cuda):
+    class Text:
+        max_position_embeddings = 4096
+
+        def get_text_config(self):
+            return self
+
+    class Both:
+        text_config = Text()
+
+        def get_text_config(self):
+            return self.text_config
+
+    settings = EngineSettings(model="m", kind="vllm")
+    found = arguments(settings, Both(), cuda)
+    assert found["language_model_only"] is True and found["max_model_len"] in (2048, 4096)
+    assert "language_model_only" not in arguments(settings, Text(), cuda)
+    own = replace(settings, engine_args={"language_model_only": False})
+    assert arguments(own, Both(), cuda)["language_model_only"] is False
+
+
 def test_pipeline_parallel_reaches_the_host(tmp_path):
     ready = make_plan(two_scripted(tmp_path, "scorer.pipeline_parallel=2"))
     assert ready.models["scorer"].settings.pipeline_parallel == 2
