@@ -320,8 +320,7 @@ def _concluded(text: str, matches: Sequence[re.Match[str]], is_part: bool) -> fl
     """
     last = matches[-1]
     value = _alone(text, matches)
-    values = {notation.value_of(text, match) for match in matches}
-    if not is_part and len(values) == 1:
+    if not is_part and _are_all(text, matches[:-1], value):
         return value
     start = _sentence_start(text, last.start())
     own = [match for match in matches if match.start() >= start]
@@ -332,13 +331,18 @@ def _concluded(text: str, matches: Sequence[re.Match[str]], is_part: bool) -> fl
     connectors = [word.end() for word in THEREFORE.finditer(text, start, last.start())]
     if connectors:
         own = [match for match in own if match.start() >= connectors[-1]]
-    if len({notation.value_of(text, match) for match in own}) > 1:
+    if not _are_all(text, own[:-1], value):
         return AMBIGUOUS
     end = SENTENCE_END.search(text, last.end())
     sentence = text[start : end.start() if end else len(text)]
     if is_part or CONCLUDES.search(sentence) or WORKED.search(text, 0, start):
         return value
     return AMBIGUOUS
+
+
+def _are_all(text: str, matches: Sequence[re.Match[str]], value: float | None) -> bool:
+    """Whether all numbers are this one; the last first, because it differs most often."""
+    return all(notation.value_of(text, match) == value for match in reversed(matches))
 
 
 def _rivals(text: str, matches: Sequence[re.Match[str]]) -> bool:

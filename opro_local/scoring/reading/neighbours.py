@@ -174,6 +174,7 @@ _DENIED = """
     without n't
 """
 DENIED = frozenset(_DENIED.split())
+NAMED_OR_DENIED = NAMED | DENIED
 DENIED_JOINED = ("不是", "并非", "不等于", "非")
 
 
@@ -209,10 +210,14 @@ def is_name(before: str) -> bool:
     if last == "#":
         # "#5" alone is an answer; "issue #5" is a name.
         return before[-2:-1] != "#" and before.strip(DECORATION + "#\n") != ""
-    if before.endswith(DENIED_JOINED):
+    if last > "\u3000" and before.endswith(DENIED_JOINED):
         return True
-    word = before[before.rstrip(DECORATION).rfind(" ") + 1 :].strip(DECORATION + "\n").lower()
-    return word in NAMED or word in DENIED or word.endswith(("n't", "n’t"))
+    word = before.rstrip(DECORATION)
+    word = word[word.rfind(" ") + 1 :]
+    if not word or not (word[-1].isalpha() or word[-1] == "."):
+        return False
+    word = word.strip(DECORATION + "\n").lower()
+    return word in NAMED_OR_DENIED or word.endswith(("n't", "n’t"))
 
 
 def _is_worked(before: str) -> bool:
@@ -237,9 +242,9 @@ def _is_worked(before: str) -> bool:
 
 
 def _has_worked_words(rest: str) -> bool:
-    words = rest.lower().split()[-3:]
-    if not words:
+    if not (rest[-1].isalpha() or rest[-1] in ".}₂%" or rest[-1].isdigit()):
         return False
+    words = rest.lower().rsplit(None, 3)[-3:]
     last = words[-1].lstrip("([*\"'")
     if last in WORDS or FUNCTION.fullmatch(last.lstrip("\\")) or rest.endswith(JOINED):
         return True
