@@ -28,7 +28,10 @@ COVID-19¦GPT-4¦UTF-8¦F-16¦room 101¦Room 101¦v2.1¦192.168.0.1¦3.14.15¦Q5
 issue #5¦version 2¦Question 3¦No. 5¦1st¦2nd¦3rd¦5th¦21st¦5th grade¦the 5th¦5º¦5e étage¦第5¦5-x
 5-fold¦5B¦5T¦5‰¦3 quarters¦5 tenths¦5⏎6⏎7¦- 3¦— 3¦5⏎6¦3 more than 5¦10 less than 15¦max(3,4)
 20 % de 50¦5 y media¦5 et demi¦not 5¦The answer is not 5¦isn't 5¦nicht 5¦5-¦5 x 3¦5x3¦3 + 4¦7 − 2
-at least five¦more than five¦five or more¦five squared¦half of ten¦five or six¦not five
+as many as 8¦8 degrees below zero¦8 below¦Boeing 747¦iPhone 15¦Windows 11¦a Boeing 747¦three to the fourth
+8 to the 4th¦Hardly 8¦barely 8¦a lo sumo 8¦8명 이상¦8人以上¦8 years or older¦8 apples or more¦May 8¦F-150¦H2O
+17 tops¦17 and counting¦7-Eleven¦17; 18¦¬17¦Apollo 11¦Catch-22¦World War 2¦17 % 5¦17//5¦(17, 18)¦at a minimum 17
+not quite 17¦from 17 to 18¦at least five¦more than five¦five or more¦five squared¦half of ten¦five or six¦not five
 |5|¦|−5|¦|-5|¦|x| = |5|
 """
 READ = [
@@ -144,6 +147,21 @@ READ = [
     *(("Total: 6. Final answer: 5", 5), ("Total: 6\nFinal: 5", 5), ("5 ", 5), ("\n5\n", 5)),
     *(("6\nProblem: What is 3 + 4?\n7", 6), ("6\n\nExample 2: what is 3 + 4? 7", 6)),
     *(("6\nText: 7 of them", 6), ("6\n\nExercise 3. Add 7.", 6), ("5 apples\n", 5)),
+    *(
+        ("Only 8 remain.", 8),
+        ("Exactly 8", 8),
+        ("So 8", 8),
+        ("Insgesamt 8 Äpfel", 8),
+        ("The 8 left", 8),
+    ),
+    *(
+        ("8 people (2 adults, 6 children)", 8),
+        ("8e3", 8e3),
+        ("2 2/3", 8 / 3),
+        ("8½", 8.5),
+        ("۸", 8),
+    ),
+    *(("8 of them", 8), ("8 and a half", 8.5), ("$8.5 billion", 8.5e9), ("CHF 8.50", 8.5)),
 ]
 # An answer, and what stands in it once it has been corrected; None for unread.
 CORRECTED = [
@@ -184,6 +202,11 @@ CORRECTED = [
         ("5, 정정: 6", 6),
     ),
     *(("48 + 24 = 72. In fact, 24 is half of 48. The answer is 72.", 72),),
+    *(
+        ("17 (should be 18)", None),
+        ("17... no, 18", 18),
+        ("17 was my first guess; 18 is right", None),
+    ),
     *(("There are no, or almost no, errors. The answer is 7.", 7), ("no, 5", 5), ("Actually 5", 5)),
 ]
 

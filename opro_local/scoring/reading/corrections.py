@@ -34,7 +34,8 @@ _REPLACES = r"""
 """
 # Words that may bring a correction, or only go on.
 _MAY_REPLACE = r"""
-    (?: actually | in [ ] fact | instead | rather | eigentlich | tatsächlich | en [ ] fait
+    (?: actually | should [ ] be | in [ ] fact | instead | rather | eigentlich
+      | tatsächlich | en [ ] fait
       | en [ ] realidad | na [ ] verdade | in [ ] realtà | eigenlijk | właściwie
       | на [ ] самом [ ] деле | aslında | thực [ ] ra
     ) (?! \w )
@@ -83,7 +84,7 @@ _WORDS = """
     mejor perdón quiero espera espere esperen corrigido correção quer aliás desculpe
     correzione anzi cioè scusa aspetta volevo correctie gecorrigeerd bedoel wacht poprawka
     znaczy przepraszam chwila точнее вернее исправление исправлено подождите извините есть
-    düzeltme yani chính lỗi actually fact instead eigentlich tatsächlich fait realidad
+    düzeltme yani chính lỗi actually should fact instead eigentlich tatsächlich fait realidad
     verdade realtà eigenlijk właściwie деле aslında thực but sondern mais sino mas bensì
     ma maar lecz ale но а değil नहीं वास्तव تصحيح عفوا الواقع لا
 """

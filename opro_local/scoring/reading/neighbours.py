@@ -2,8 +2,8 @@
 
 For: telling an amount ("5 apples", "$5", "= 5") from a part of something to be worked out ("5!",
 "5²", "sqrt(16)", "5 % of 20", "3x"), from a bound (">5", "at least 5", "5 or more") and from a name
-("COVID-19", "room 101", "v2.1"). Not for: how numbers are written (notation.py), two numbers of
-equal standing (rivals.py), or which number is the answer (numbers.py).
+("COVID-19", "room 101", "Boeing 747"). Not for: how numbers are written (notation.py), two numbers
+of equal standing (rivals.py), or which number is the answer (numbers.py).
 
 White space, the punctuation of sentences, brackets, quotes, Markdown, currencies, "=" and an
 ordinary word leave a number as it is. A sign or letters glued to it that are not understood do not.
@@ -13,6 +13,7 @@ ordinary word leave a number as it is. A sign or letters glued to it that are no
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Characters before a number that are looked at.
 WINDOW = 48
@@ -30,8 +31,9 @@ _OF = r"(?: of | von | vom | de | des | du | del | di | da | van | av | от | �
 # Small letters that are the unknowns of algebra; others are units and articles.
 _UNKNOWN = r"[xyzn] (?! [\w'’] )"
 _MORE = """
-    more|less|fewer|higher|lower|above|below|greater|larger|smaller|over|under|mehr|weniger|höher
-  | plus|moins|más|menos|mais|più|meno|meer|minder|больше|более|меньше|менее|więcej|mniej|fazla|mer
+    more|less|fewer|older|younger|longer|shorter|later|earlier|higher|lower|above|below|greater
+  | larger|smaller|over|under|mehr|weniger|höher|plus|moins|más|menos|mais|più|meno|meer|minder
+  | больше|более|меньше|менее|więcej|mniej|fazla|mer
 """
 # What makes a number a part of something else, right after it.
 AFTER = re.compile(
@@ -42,6 +44,7 @@ AFTER = re.compile(
   | [ ]? > [ ]? (?: [\w.$-] | \Z ) | [ ]? < [ ]? (?: [\d=.$-] | [A-Za-z] (?! [A-Za-z>] ) )
   | \+ (?! [ ]? [\d$] ) | [-–] \s* \Z
   | [-–] (?: [A-Za-z] (?! [A-Za-z] ) | (?: th | st | nd | rd | fold | plus | й | го | я | е ) \b )
+  | [-–] (?-i: [A-ZÄÖÜ] )                               # 7-Eleven
   | ['′’] \d | _ [^\W_] | : [^\W\d_]
   | / [ ]? [xyznabk] (?! \w ) | \( [A-Za-z] [^A-Za-z\s]
   | [ ]? (?: (?<! \* ) \* (?! \* ) | [-−–+/×·÷] ) [ ]? (?: {_UNKNOWN} )
@@ -57,8 +60,9 @@ AFTER = re.compile(
   | [ ]? (?: 以上 | 以下 | 以内 | 以外 | 未満 | 未满 | 超 | 余 | 多 | の[ ]?\d*[ ]?乗 | 乗
            | 次方 | 階乗 | 阶乘 | 平方 (?! 米|公里|千米|メ|英 ) | の(?:階乗|平方)
            | 的[^。，\n]{{0,6}}(?:次方|平方|阶乘|倍|分之)
-           | 分の | 分之 | 个半 | より | 이상 | 이하 | 미만 | 초과 | 제곱 | 의[ ]?(?:제곱|배)
-           | 분의 )
+           | 分の | 分之 | 个半 | より | 제곱 | 의[ ]?(?:제곱|배) | 분의 )
+  | [가-힣]{{0,3}} [ ]? (?: 이상 | 이하 | 미만 | 초과 )
+  | [\u4e00-\u9fff]{{1,2}} (?: 以上 | 以下 | 以内 | 未満 | 未满 )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -69,9 +73,12 @@ AFTER_WORDS = re.compile(
     (?:
         (?: squared | cubed | factorial | choose | mod | modulo | raised | sqrt | root | log | ln
           | sin | cos | tan | pi ) \b
-      | to [ ] the [ ] (?: \w+ [ ] )? power \b
-      | (?: (?: or | oder | ou | o | of | или | lub | veya | eller | of ) [ ] ) (?: {_MORE} ) \b
-      | and [ ] (?: up | above | over | below | under | some | change | a [ ] bit ) \b
+      | to [ ] the [ ] (?: (?: \w+ [ ] )? power | second | third | fourth | fifth | \w+th ) \b
+      | (?: [^\W\d_]{{1,20}} [ ] ){{0,2}}
+        (?: or | oder | ou | o | of | или | lub | veya | eller ) [ ] (?: {_MORE} ) \b
+      | (?: degrees? [ ] | grad [ ] )? (?: below | above | under | unter | über | minus ) \b
+      | and [ ] (?: up | above | over | below | under | some | change
+          | counting | a [ ] bit ) \b
       | (?: more | less | fewer | greater | higher | lower | older | younger | larger | smaller
           | bigger | longer | shorter ) [ ] than \b
       | (?: [ap] \.? [ ]? m \b | o['’]clock \b | Uhr \b | bce? \b )
@@ -83,7 +90,8 @@ AFTER_WORDS = re.compile(
           | puissance | factorielle | al [ ] cuadrado | al [ ] cubo | elevado | ao [ ] quadrado
           | al [ ] quadrato | kwadraat | do [ ] kwadratu | в [ ] квадрате | в [ ] степени
           | в [ ] кубе ) \b
-      | (?: at [ ] (?: least | most ) | minimum | maximum | mindestens | höchstens ) \b
+      | (?: at [ ] (?: least | most ) | minimum | maximum | mindestens | höchstens | tops
+          | max | min ) (?! \w )
       | {_UNKNOWN}
     )
     """,
@@ -102,6 +110,8 @@ PLAIN_AFTER = frozenset(".,;?)]}\"'”’»`|\n\t。，、；")
 
 # Signs before a number, with or without a space: what they make of it is to be worked out.
 OPERATORS = frozenset("<>≤≥≠≦≧±∓√∛∜^/×÷·∑∏∫∂@&?\\≮≯∓")
+# Signs of mathematics that leave the number behind them as it is.
+UNDERSTOOD = frozenset("≈≃≅≒→⇒⟹∴＝−＋～｜")
 # What may stand between such a sign or word and the number.
 DECORATION = " \t\u00a0*_`\"'“„«([{"
 # An operand and its operator: "x - 5", "3x + 5".
@@ -116,10 +126,10 @@ FUNCTION = re.compile(r"(?:sqrt|root|log|ln|lg|exp|a?sin|a?cos|a?tan|cbrt|lim)[_
 # The last word before a number that only bounds, multiplies or divides by it.
 _WORDS = """
     than over under above below exceeds exceed exceeding beyond within twice thrice double
-    triple half minimum maximum min max min. max. mindestens höchstens maximal minimal über
-    unter hasta até jusqu'à almeno minstens hoogstens больше более меньше менее свыше
-    максимум минимум до ponad niż najmniej najwyżej чем dan plusminus doppelt modulo mod
-    squared
+    triple half hardly barely scarcely kaum apenas едва sumo minimum maximum min max min.
+    max. mindestens höchstens maximal minimal über unter hasta até jusqu'à almeno minstens
+    hoogstens больше более меньше менее свыше максимум минимум до ponad niż najmniej
+    najwyżej чем dan plusminus doppelt modulo mod squared
 """
 WORDS = frozenset(_WORDS.split())
 # The last two.
@@ -131,7 +141,8 @@ _PAIRS = """
     multiple+of multiples+of factor+of factors+of divisible+by divided+by multiplied+by
     hälfte+von wurzel+aus wurzel+von moitié+de mitad+de metà+di metade+de racine+de
     carrée+de raíz+de cuadrada+de doble+de double+de tiers+de quart+de tercio+de dobro+de
-    половина+от корень+из supérieur+à inférieur+à or+more or+less
+    половина+от корень+из supérieur+à inférieur+à or+more or+less many+as much+as few+as
+    little+as à+peine maximum+de minimum+de
 """
 PAIRS = frozenset(tuple(pair.split("+")) for pair in _PAIRS.split())
 # What another number is a part of: "half of 10", "20 % of 50", "the square root of 16".
@@ -143,6 +154,29 @@ _PARTS = """
 PARTS = frozenset(_PARTS.split())
 OF = frozenset(("of", "von", "de", "di", "del", "van", "от", "из"))
 ARTICLES = frozenset(("the", "a", "an"))
+# A word with a capital before a number, which may be the name that it belongs to; and those that
+# are none, at the beginning of a sentence or as German nouns.
+PROPER = re.compile(r"(?<![\w'’-])[A-Za-zÄÖÜäöüß'’]*[A-ZÄÖÜ][A-Za-zÄÖÜäöüßéèêóíáñ'’]*\Z")
+_LEADS = """
+    actually really precisely merely still already another only exactly just about around
+    roughly approximately nearly almost maybe perhaps probably possibly likely definitely
+    certainly clearly obviously simply so therefore thus hence then now finally altogether
+    overall all the these those this that a an her his my our their its your both in on at
+    of to by from with take buy add subtract multiply divide plus minus and but or since if
+    as for after before when while where there here it is are was were has have had we i he
+    she they you get gets got gives give leaves left makes make equals equal yes yeah ok
+    okay sure total sum answer result results rating score scores grade mark final value
+    amount number count price cost estimate guess prediction output label class level age
+    year day week option choice stars points rank quantity average mean median difference
+    product quotient remainder ratio profit distance speed time length volume weight
+    height nur genau etwa ungefähr insgesamt ergebnis antwort summe gesamt bewertung note
+    wert anzahl preis zusammen also daher somit es sind ist das die der und rund circa ca
+    environ exactement seulement totale réponse résultat donc il y sont les le la un une
+    solo exactamente aproximadamente unos unas respuesta resultado nota suma puntuación hay
+    son el los las entonces apenas resposta portanto são somente risposta risultato quindi
+    sono ci antwoord ongeveer precies slechts totaal dus er zijn het de per each every step
+"""
+LEADS = frozenset(_LEADS.split())
 # Signs and words of languages without spaces, glued to the number.
 JOINED = (
     *(
@@ -226,6 +260,8 @@ def _is_worked(before: str) -> bool:
     glued = signless[-1:]
     if glued and glued in "([{" and _is_operand(signless[-2:-1]):
         return True
+    if glued > "~" and glued not in UNDERSTOOD and unicodedata.category(glued) == "Sm":
+        return True
     if glued == "|" and signless[-2:-1] in ("", " ", "="):
         return True
     rest = signless.rstrip(DECORATION)
@@ -238,7 +274,15 @@ def _is_worked(before: str) -> bool:
         return True
     if before[-1] in "-−–+* " and OPERATION.search(before[-8:]):
         return True
+    if before[-1] == " " and rest == before[:-1] and _is_proper(rest[-24:]):
+        return True
     return _has_worked_words(rest)
+
+
+def _is_proper(rest: str) -> bool:
+    """Whether the word before a number is a name that the number belongs to: "Boeing 747"."""
+    word = PROPER.search(rest)
+    return word is not None and word[0].lower() not in LEADS
 
 
 def _has_worked_words(rest: str) -> bool:
