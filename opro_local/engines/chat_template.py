@@ -1,8 +1,8 @@
 """Tries a model's chat templates before the model is loaded, within limits of time and memory.
 
-For: a template that would hang its engine or fill its memory, as one of a downloaded model may. Not
-for: rendering (tokenizer.py), or templates that refuse a prompt, which are asked when they are
-needed.
+For: a template that would hang its engine or fill its memory, as one of a downloaded model may, and
+the way by which a template takes a conversation. Not for: rendering prompts (tokenizer.py), or
+templates that refuse one, which are asked when they are needed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from opro_local.engines import conversation
 from opro_local.errors import ModelError
 from opro_local.models.templates import chat_templates
 from opro_local.programs.contained import Exceeded, contained
@@ -20,6 +21,7 @@ from opro_local.programs.template import RENDERING
 USER, ANSWER = {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}
 SYSTEM = {"role": "system", "content": "z"}
 CHATS = ([USER], [SYSTEM, USER], [USER, ANSWER, USER])
+NAMES = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
 LONGEST = 1 << 20  # characters; the longest templates of published models have some 30,000
 
 
@@ -49,6 +51,48 @@ def try_chat_templates(
             )
 
 
+def way_through(
+    source: str, template_args: Mapping[str, Any], has_system: bool, turns: int
+) -> conversation.Way:
+    """The way by which a template takes conversations of a kind, as the tokenizer finds it; the
+    plain one where it takes none.
+
+    Args:
+        source: the template.
+        template_args: what it is given.
+        has_system: whether there is a system message.
+        turns: how many texts there are, the last one the user's.
+
+    Raises:
+        Exceeded: it takes more time or memory than a template may.
+    """
+    import jinja2.sandbox  # noqa: F401  as above
+
+    name = contained(lambda: _way(source, template_args, has_system, turns))
+    return next(way for way in conversation.WAYS if way.name == name)
+
+
+def _way(source: str, template_args: Mapping[str, Any], has_system: bool, turns: int) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        template = _environment().from_string(source)
+    except (TemplateError, *RENDERING):
+        return conversation.WAYS[0].name
+
+    def apply(messages: conversation.Messages) -> str:
+        try:
+            return template.render(
+                messages=messages, add_generation_prompt=True, **NAMES, **template_args
+            )
+        except RENDERING as error:
+            raise TemplateError(str(error)) from error
+
+    system = "x" if has_system else None
+    ways = conversation.ways_through(apply, system, turns)
+    return next((way.name for way in ways), conversation.WAYS[0].name)
+
+
 def _excess(source: str, template_args: Mapping[str, Any]) -> str:
     """What the template takes too much of; empty if nothing."""
     try:
@@ -62,14 +106,13 @@ def _try(source: str, template_args: Mapping[str, Any]) -> None:
     """Render as transformers does; what a template refuses is no matter here."""
     from jinja2 import TemplateError
 
-    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
     try:
         template = _environment().from_string(source)
     except (TemplateError, *RENDERING):
         return
     for chat in CHATS:
         try:
-            template.render(messages=chat, add_generation_prompt=True, **names, **template_args)
+            template.render(messages=chat, add_generation_prompt=True, **NAMES, **template_args)
         except (TemplateError, *RENDERING):
             continue
 

@@ -17,11 +17,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from opro_local.engines.chat_template import way_through
+from opro_local.engines.conversation import Way
 from opro_local.engines.kinds import reads_folder
 from opro_local.engines.tokenizer import plain_text
 from opro_local.exports.whole_prompt import SecondRound, WholePrompt
 from opro_local.models.cards import Card
-from opro_local.models.templates import chat_template
+from opro_local.models.templates import asked_template
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.plans.plan import Plan
@@ -129,33 +131,50 @@ def _texts(prompt: Prompt) -> Iterable[str]:
 
 
 def _as_asked(plan: Plan, requests: Sequence[Request]) -> list[Request]:
-    """Requests of the problem as the engine is given them, each text in one piece."""
-    batch = asked_of(Batch("", "scorer", requests), plan.thinkers)
-    has_template = _has_template(plan)
-    return [
-        replace(request, prompt=_in_one_piece(request.prompt, has_template))
-        for request in batch.requests
-    ]
-
-
-def _in_one_piece(prompt: Prompt, has_template: bool) -> Prompt:
-    """A prompt of which a text is made, system message and all, as that text: one that is no chat,
-    or a chat for a model that has no chat template.
+    """Requests of the problem as the engine gives them to the model: each text in one piece, and
+    each chat by the way that the chat template takes it.
     """
-    if not prompt.chat:
-        text = plain_text(replace(prompt, prefill=""))
-        return Prompt(text, prefill=prompt.prefill, chat=False)
-    return prompt if has_template else Prompt(plain_text(prompt), chat=False)
+    batch = asked_of(Batch("", "scorer", requests), plan.thinkers)
+    source = _template_source(plan)
+    ways: dict[tuple[bool, int], Way] = {}
+
+    def as_given(prompt: Prompt) -> Prompt:
+        if not prompt.chat:
+            text = plain_text(replace(prompt, prefill=""))
+            return Prompt(text, prefill=prompt.prefill, chat=False)
+        if source == "":
+            return Prompt(plain_text(prompt), chat=False)
+        kind = (prompt.system is not None, 2 * len(prompt.turns) + 1)
+        if source is None or kind == (False, 1):
+            return prompt
+        if kind not in ways:
+            ways[kind] = way_through(source, _template_args(plan), *kind)
+        return _by_way(prompt, ways[kind])
+
+    return [replace(request, prompt=as_given(request.prompt)) for request in batch.requests]
 
 
-def _has_template(plan: Plan) -> bool:
-    """Whether the scorer's model has a chat template, as far as its folder tells."""
+def _by_way(prompt: Prompt, way: Way) -> Prompt:
+    """A chat as a template takes it. Content that it wants as a list stays a text: servers make a
+    list of it themselves.
+    """
+    contents = [text for turn in prompt.turns for text in turn] + [prompt.text]
+    said = replace(way, lists=False).messages(prompt.system, contents)
+    system = said.pop(0)["content"] if said[0]["role"] == "system" else None
+    *before, last = [one["content"] for one in said]
+    turns = tuple(zip(before[::2], before[1::2], strict=True))
+    return Prompt(last, system, prompt.prefill, True, turns)
+
+
+def _template_source(plan: Plan) -> str | None:
+    """The chat template of the scorer's model, "" where it has none, None where nobody knows: a
+    scripted engine has no model, and a GGUF file its template in itself.
+    """
     hosting = plan.models["scorer"]
     folder = Path(hosting.settings.model)
-    # A GGUF file has its template in itself.
     if not reads_folder(hosting.engine) or not folder.is_dir() or any(folder.glob("*.gguf")):
-        return True
-    return bool(hosting.settings.chat_template or chat_template(folder))
+        return None
+    return hosting.settings.chat_template or asked_template(folder)
 
 
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:
@@ -186,6 +205,7 @@ def _model(plan: Plan, card: Card, result: RunResult) -> dict[str, Any]:
         "digest": fingerprint.pop("model", ""),
         "adapter": Path(adapter).name,
         "context": settings.max_model_len,
+        "chat_template": Path(settings.chat_template).name,
         "engine": fingerprint,
     }
 

@@ -14,7 +14,7 @@ from opro_local.config import reading
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import DataError, UsageError
 from opro_local.exports.formats import FORMATS, export
-from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.exports.whole_prompt import WholePrompt, asked_to_json
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.plans import make_plan
 from opro_local.runs.prompt_file import read_prompts
@@ -141,3 +141,42 @@ def test_an_empty_system_message_is_left_out():
     assert whole.filled("x", {"text": ""}) == Prompt("x")
     assert whole.filled("x", {"text": "<q>"}) == Prompt("x", "<q>")
     assert json.loads(export(whole, "openai"))["columns"] == {"text": "<c>"}
+
+
+REFUSES = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+ALONE = (
+    "{% if messages | length > 1 %}{{ raise_exception('one') }}{% endif %}"
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}"
+)
+TEMPLATES = {
+    "refuses": REFUSES + "{{ m.role }}: {{ m.content }}\n{% endfor %}",
+    "drops": "{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}",
+    "alone": ALONE,
+    "takes": "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}",
+    "none": "",
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_chat_is_exported_by_the_way_that_the_models_template_takes(tables, tmp_path, template):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    source = TEMPLATES[template]
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": source or None}))
+    tables["scorer"] |= {"engine": "transformers", "model": str(folder)}
+    _, found = chosen(tables, tmp_path, {"position": "system"}, "Judge.", "turns")
+    said = asked_to_json(found.prompt.filled("x"))
+    if template == "none":
+        assert said["prompt"].startswith("Judge.\n\n") and said["prompt"].endswith("\n\nx")
+    elif template == "takes":
+        assert said["messages"][0] == {"role": "system", "content": "Judge."}
+    elif template == "alone":
+        (one,) = said["messages"]
+        assert one["content"].startswith("Judge.\n\n") and one["content"].endswith("\n\nx")
+    else:
+        assert said["messages"][0]["role"] == "user" and len(said["messages"]) == 7
+        assert said["messages"][0]["content"].startswith("Judge.\n\n")
+    assert found.prompt.checked["equal"] == found.prompt.checked["rows"] > 0
