@@ -14,6 +14,7 @@ from typing import Any
 
 from opro_local.engines import conversation
 from opro_local.errors import ModelError
+from opro_local.models import thinking
 from opro_local.models.templates import chat_templates
 from opro_local.programs.contained import Exceeded, contained
 from opro_local.programs.template import RENDERING
@@ -70,6 +71,45 @@ def way_through(
 
     name = contained(lambda: _way(source, template_args, has_system, turns))
     return next(way for way in conversation.WAYS if way.name == name)
+
+
+def continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bool:
+    """Whether a server that continues the last message of a chat (`continue_final_message`) gives
+    the same prompt as the tokenizer, which puts the first words after an opened reply.
+
+    Args:
+        source: the template.
+        template_args: what it is given.
+        prefill: the first words of the reply.
+
+    Raises:
+        Exceeded: it takes more time or memory than a template may.
+    """
+    import jinja2.sandbox  # noqa: F401  as above
+
+    same: bool = contained(lambda: _continues(source, template_args, prefill))
+    return same
+
+
+def _continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bool:
+    from jinja2 import TemplateError
+
+    begun = {"role": "assistant", "content": prefill}
+    try:
+        template = _environment().from_string(source)
+        names = {**NAMES, **template_args}
+        opened = template.render(messages=[USER], add_generation_prompt=True, **names)
+        whole = template.render(messages=[USER, begun], add_generation_prompt=False, **names)
+    except (TemplateError, *RENDERING):
+        return False
+    # As transformers cuts it off: after the words, with the spaces at their end if they are there.
+    place = whole.rfind(prefill.strip())
+    if place < 0:
+        return False
+    words = prefill.lstrip()
+    if not whole.startswith(words, place):
+        words = prefill.strip()
+    return whole[: place + len(words)] == thinking.begun(opened, prefill)
 
 
 def _way(source: str, template_args: Mapping[str, Any], has_system: bool, turns: int) -> str:

@@ -27,6 +27,8 @@ FORMATS: Mapping[str, Callable[[WholePrompt], str]] = {
 }
 # Formats without conditions, for which a system message that a row leaves empty can't be left out.
 UNCONDITIONAL = ("promptfoo", "mlflow")
+# Formats that have a server continue the last message where the reply is begun.
+CONTINUING = ("openai", "python", "promptfoo", "lm-eval")
 # Formats that ask nothing, and so have room for a prompt of two rounds.
 DESCRIBING = ("markdown",)
 
@@ -49,6 +51,11 @@ def export(whole: WholePrompt, name: str) -> str:
         raise UsageError(
             f"{name} can't leave out a system message that a row leaves empty",
             "put words beside the column in it, or use another format",
+        )
+    if not whole.continues and name in CONTINUING:
+        raise UsageError(
+            f"{name}: the model's chat template does not continue a reply that was begun",
+            "use opro-local predict, which begins it as the run did",
         )
     if whole.checked.get("equal") != whole.checked.get("rows"):
         raise UsageError(

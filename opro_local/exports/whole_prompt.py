@@ -70,6 +70,8 @@ class WholePrompt:
         checked: rows of the run whose request this prompt gives (`equal`), of those that were
             compared (`rows`).
         second_round: what is asked after the first answer; None where nothing is.
+        continues: whether a server that continues a chat's last message gives the run's prompt;
+            true where no reply is begun.
     """
 
     text: str
@@ -90,6 +92,7 @@ class WholePrompt:
     run: Mapping[str, Any] = field(default_factory=dict)
     checked: Mapping[str, int] = field(default_factory=dict)
     second_round: SecondRound | None = None
+    continues: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -105,6 +108,7 @@ class WholePrompt:
             "columns": dict(self.columns),
             "system": self.prompt.system,
             "prefill": self.prompt.prefill,
+            "continues": self.continues,
             "stop": list(self.stop),
             "max_tokens": self.max_tokens,
             "thinking_tokens": self.thinking_tokens,
@@ -150,6 +154,7 @@ class WholePrompt:
             run=record["run"],
             checked=record["checked"],
             second_round=None if second is None else SecondRound.from_json(second),
+            continues=record["continues"],
         )
 
     @property

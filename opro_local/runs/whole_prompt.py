@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from opro_local.engines.chat_template import way_through
+from opro_local.engines.chat_template import continues, way_through
 from opro_local.engines.conversation import Way
 from opro_local.engines.kinds import reads_folder
 from opro_local.engines.tokenizer import plain_text
@@ -75,6 +75,7 @@ def whole_prompt(
         scores=_scores(result),
         run=_run(result),
         second_round=second,
+        continues=_continues(plan, request.prompt),
     )
     return _checked(whole, plan, problem, solution)
 
@@ -175,6 +176,12 @@ def _template_source(plan: Plan) -> str | None:
     if not reads_folder(hosting.engine) or not folder.is_dir() or any(folder.glob("*.gguf")):
         return None
     return hosting.settings.chat_template or asked_template(folder)
+
+
+def _continues(plan: Plan, prompt: Prompt) -> bool:
+    """Whether servers that continue a chat's last message give the prompt that the run gave."""
+    source = _template_source(plan) if prompt.chat and prompt.prefill else None
+    return source is None or continues(source, _template_args(plan), prompt.prefill)
 
 
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:

@@ -157,16 +157,46 @@ TEMPLATES = {
 }
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_a_chat_is_exported_by_the_way_that_the_models_template_takes(tables, tmp_path, template):
-    folder = tmp_path / "model"
+def model_with(folder, source):
+    """A model's folder with this chat template, as far as a plan looks."""
     folder.mkdir()
-    source = TEMPLATES[template]
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (folder / "tokenizer.json").write_text("{}")
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": source or None}))
-    tables["scorer"] |= {"engine": "transformers", "model": str(folder)}
+    return {"engine": "transformers", "model": str(folder)}
+
+
+TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{% endfor %}"
+BEGUN = {
+    TURNS + "{% if add_generation_prompt %}<assistant>{% endif %}": True,
+    TURNS + "{% if add_generation_prompt %}<assistant><think>\n{% endif %}": False,
+    TURNS + "{% if add_generation_prompt %}<bot>{% endif %}": False,
+}
+
+
+@pytest.mark.parametrize("template", BEGUN)
+def test_a_reply_that_was_begun_is_exported_where_the_template_continues_it(
+    tables, tmp_path, template
+):
+    tables["scorer"] |= model_with(tmp_path / "model", template)
+    tables["scorer"]["thinking_tokens"] = 8
+    _, found = chosen(tables, tmp_path, {"position": "A_begin"}, "The label is", "chat")
+    assert found.prompt.continues is BEGUN[template]
+    assert found.prompt.prompt.prefill == "The label is"
+    for name in ("openai", "python", "promptfoo", "lm-eval"):
+        if BEGUN[template]:
+            assert "The label is" in found.export(name)
+        else:
+            with pytest.raises(UsageError, match="does not continue a reply"):
+                found.export(name)
+    _, found = chosen(tables, tmp_path, {"position": "Q_end"}, "Label it.", "chat")
+    assert found.prompt.continues and found.export("openai")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_chat_is_exported_by_the_way_that_the_models_template_takes(tables, tmp_path, template):
+    tables["scorer"] |= model_with(tmp_path / "model", TEMPLATES[template])
     _, found = chosen(tables, tmp_path, {"position": "system"}, "Judge.", "turns")
     said = asked_to_json(found.prompt.filled("x"))
     if template == "none":
