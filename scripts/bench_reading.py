@@ -32,7 +32,7 @@ RIGHT, UNREAD, WRONG, LUCKY = "right", "unread", "wrong", "scored as right"
 
 
 SETS, CHOICES = TABLE.with_name("sets.jsonl"), TABLE.with_name("choices.jsonl")
-BOOLEANS = TABLE.with_name("booleans.jsonl")
+BOOLEANS, TRAPS = TABLE.with_name("booleans.jsonl"), TABLE.with_name("traps.jsonl")
 SET_LABELS = ("anger", "joy", "fear", "sadness", "not_safe")
 NINE = "\n".join(f"({letter}) number {letter.lower()}" for letter in "ABCDEFGHI")
 # The questions of choices.jsonl.
@@ -46,8 +46,9 @@ QUESTIONS = {
 
 
 def rows() -> list[dict[str, Any]]:
-    """The table, and those of sets of labels, of choices and of yes and no."""
+    """The table, and those of sets of labels, of choices, of yes and no, and of labels in doubt."""
     made = [*map(_set_row, _lines(SETS)), *map(_choice_row, _lines(CHOICES))]
+    made += map(_label_row, _lines(TRAPS))
     return [*_lines(TABLE), *made, *map(_boolean_row, _lines(BOOLEANS))]
 
 
@@ -76,6 +77,19 @@ def _choice_row(line: dict[str, Any]) -> dict[str, Any]:
         "rule": "choice",
         "prompt": QUESTIONS[line.get("options", "planets")],
         "target": line["says"] or "B",
+        "answer": line["answer"],
+        "says": says,
+    }
+
+
+def _label_row(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of traps.jsonl as a row: one that says nothing is scored against the first label."""
+    says = "nothing" if line["label"] is None else "target"
+    return {
+        "kind": "labels: " + ("in doubt or denied" if says == "nothing" else "said"),
+        "rule": "labels",
+        "labels": line["labels"],
+        "target": line["label"] or line["labels"][0],
         "answer": line["answer"],
         "says": says,
     }

@@ -23,7 +23,8 @@ STARTS = re.compile(
   | [ ] - [ ]
   | (?: 아니라 | 아니고 | 않고 | 말고 ) [ ]
   | \b (?:
-        (?<! anything [ ] ) (?<! nothing [ ] ) (?<! \b all [ ] ) but | so | because
+        (?<! anything [ ] ) (?<! nothing [ ] ) (?<! everything [ ] )
+        (?<! \b all [ ] ) but | so | because
         | since | therefore | thus | hence | while | although | though | however
       | and [ ] (?: is | it | it's | was | this | that | the | has | should | therefore
       | thus | so )
@@ -55,7 +56,8 @@ ENDS = re.compile(
   | --
   | [ ] - [ ]
   | \b (?:
-        but | because | since | so | while | although | though | however | therefore | as | due
+        but | because | since | so | while | although | though | however | therefore
+      | (?<! much [ ] ) (?<! far [ ] ) as (?! [ ] (?: much | far | if | though ) \b ) | due
       | and [ ] (?: is | it | was | this | that | the | has | should | does | did | do | can
           | will | shows? | isn't | doesn't | therefore | thus | so | i )
       | (?<= \w [ ] ) (?: that | which | who | where ) [ ]
@@ -94,6 +96,31 @@ NO_DOUBT = re.compile(
     """,
     re.VERBOSE,
 )
+# What others say, want or believe.
+OTHERS = re.compile(
+    r"""
+    \b (?:
+        (?: you | one | people | some | others | many | they | critics | readers? | anyone
+          | somebody | someone | everyone )
+        (?: 'd | [ ] (?: to | would | might | may | could | should | will | must ) )? [ ]
+        (?: think | believe | say | assume | call | expect | conclude | see
+          | read )
+      | wants? [ ] (?: you | us | me | people )
+      | used [ ] to | wish | wishes | hope | hoped | supposed | meant [ ] to
+    ) \b
+    """,
+    re.VERBOSE,
+)
+# A share under a half in the clause, and what takes all of it back at its end.
+SLIGHT_BEFORE = re.compile(r"(?<![\d.])[0-4]?\d ?(?:%|percent\b)")
+NOT_AFTER_ALL = re.compile(
+    r"""
+    \( \s* not \W{0,3} \)
+  | [,;-] \s* (?: yet | but | though ) [ ] (?: it [ ] )? (?: is | was ) [ ] not \s* (?: [.!] | $ )
+  | \b not \s* [.!]{0,3} $
+    """,
+    re.VERBOSE,
+)
 # An idiom in which the word is no label: "I am positive that", "false positive".
 IDIOM_BEFORE = re.compile(
     r"\b(?:i am|i'm|we are|we're|false|true|(?:hiv|covid|tested|test|tests)(?: is| was)?) $"
@@ -120,6 +147,9 @@ TAKEN_BACK = re.compile(
       | impossible | inappropriate | misleading | mislabel\w+ | far-fetched | ruled [ ] out
       | excluded | if | unless | whether | fails? | failed | reject\w* | debatable
       | unconvincing
+      | until | up [ ] to [ ] a [ ] point | ironically | sarcastically | jokingly | supposedly
+      | in [ ] name [ ] only | only [ ] in | at [ ] best | at [ ] first | on [ ] the [ ] surface
+      | as [ ] much [ ] as | as [ ] if | than | too [ ] strong | pretend\w* | instead
       | implausible | improbable | unsuitable | unfit | not \s* $
     ) \b
     """,
@@ -145,9 +175,9 @@ CHINESE_SAYS = re.compile(
     re.VERBOSE,
 )
 CHINESE_SUPPOSES = re.compile(r"(?:如果|假如|要是|除非|倘若|若)[^.!?\n]*$")
-CHINESE_DOUBTS_AFTER = re.compile(r"[不非无無未沒没难難否别別吗嗎怪错錯假小低少么?]")
+CHINESE_DOUBTS_AFTER = re.compile(r"[伪装似貌曾不非无無未沒没难難否别別吗嗎怪错錯假小低少么?]")
 CHINESE_DOUBTS = re.compile(
-    r"[不非无無未沒没难難否别別勿岂豈莫毫假若如怎何疑缺反]|很少|鲜|ない|なく|ません|ぬ|すぎ|まい"
+    r"[伪装似貌曾不非无無未沒没难難否别別勿岂豈莫毫假若如怎何疑缺反]|很少|鲜|ない|なく|ません|ぬ|すぎ|まい"
 )
 JAPANESE_SAYS = re.compile(
     r"""
@@ -204,7 +234,9 @@ def is_affirmed(low: str, start: int, end: int) -> bool:
     if INFINITIVE.match(following) and not GERMAN_IS.search(clause):
         # "Es ist schwer, das als positiv zu bezeichnen" hangs on what stands before its comma.
         return False
-    if is_english or not later:
+    if OTHERS.search(clause) or SLIGHT_BEFORE.search(clause) or NOT_AFTER_ALL.search(after):
+        return False
+    if not later or (is_english and tokens):
         return TAKEN_BACK.search(following) is None
     return _are_harmless(later, False) and TAKEN_BACK.search(following) is None
 

@@ -42,7 +42,7 @@ _ENGLISH = """
     through
     throughout thus ticket title to today tone topic toward towards turn tweet type under up
     us use
-    used user user's utterance verdict very via view want was way we we'd we'll well were what
+    user user's utterance verdict very via view want was way we we'd we'll well were what
     where which while who whole will with within word words work would write writer writer's yes
     you your question's here's there's what's he's she's they're we're you're question: therefore
     certain certainly undoubtedly doubtless evident evidently apparent apparently plain plainly
@@ -215,6 +215,8 @@ _ENGLISH_BEFORE = """
 ENGLISH_BEFORE = frozenset(_ENGLISH_BEFORE.split())
 # Nouns that turn round what follows them, and other words that are no harmless nouns.
 _TURNING = """
+    mistake error stretch exaggeration overstatement understatement pity joke lie shame insult
+    fehler irrtum übertreibung lüge erreur mensonge exagération error mentira exageración errore
     doubt opposite contrary inverse reverse antithesis lack absence shortage parody pretense
     pretence
     mockery travesty denial rejection negation failure illusion facade veneer guise myth hint

@@ -93,11 +93,11 @@ LONGEST_KEY = 70
 ANSWERING = re.compile(
     r"""
     label | class | categor | sentiment | intent | topic | predict | verdict | result | output
-  | conclu | decision | emotion | rating | score | final | overall | stars?\b | polarity | tag\b
-  | kategorie | klasse | stimmung | ergebnis | fazit | étiquette | catégorie | classe | sortie
-  | etiqueta | categoría | resultado | clasific | etichetta | risultato | rótulo | категория | класс
-  | 标签 | 類別 | 类别 | 分类 | 情感 | 结果 | 意图 | ラベル | 分類 | 感情 | カテゴリ
-  | 라벨 | 감정 | 분류 | 카테고리
+  | conclu | correct | revis | decision | emotion | rating | score | final | overall | stars?\b
+  | polarity | tag\b | kategorie | klasse | stimmung | ergebnis | fazit | étiquette | catégorie
+  | classe | sortie | etiqueta | categoría | resultado | clasific | etichetta | risultato | rótulo
+  | категория | класс | 标签 | 類別 | 类别 | 分类 | 情感 | 结果 | 意图 | ラベル
+  | 分類 | 感情 | カテゴリ | 라벨 | 감정 | 분류 | 카테고리
     """,
     re.VERBOSE,
 )
@@ -129,6 +129,8 @@ REFUSAL = re.compile(
     """,
     re.VERBOSE,
 )
+# What asks, leaves open or weakens instead of denying.
+LEFT_OPEN = re.compile(r"\?|whether|unclear|hardly|barely|scarcely|doubt|\bif\b|unlikely")
 FEW_WORDS = 3
 LONGEST_REFUSAL = 120
 KEYS = 40
@@ -162,7 +164,8 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
 
     def read(answer: str) -> str | None:
         answer = retractions.unstruck(answer)
-        if len(answer) <= LONGEST_WHOLE and (label := known.whole(shaped(answer))):
+        label = known.whole(shaped(answer)) if len(answer) <= LONGEST_WHOLE else None
+        if label and ("?" not in answer or "?" in label):
             return label
         if label := _before_next(answer, known):
             return label
@@ -279,7 +282,7 @@ def _affirmed(low: str, mentions: list[Mention]) -> set[str]:
 
 def _is_asked(low: str) -> bool:
     """Whether a text asks or leaves open instead of denying."""
-    return "?" in low or "whether" in low or "unclear" in low
+    return LEFT_OPEN.search(low) is not None
 
 
 def _at_mark(mark: marks.Mark, answer: str, known: Vocabulary) -> str | None:

@@ -116,9 +116,11 @@ DENIAL = re.compile(
 # What takes a thing back right after it: "positive? Hardly.", "spam, said no one".
 RETORT = re.compile(
     r"""
-    ["')\]]{0,3} [ ]? (?: [.,;:!?(] | -- | - )? [ ]*
+    ["')\]]{0,3} [ ]? (?: [.]{1,3} | [,;:!?(] | -- | - )? [ ]*
     (?:
-        (?: not | nope | hardly | barely | never | just [ ] kidding | kidding | jk | as [ ] if
+        (?: not | nope | yeah ,? [ ] right | sure ,? [ ] jan | lol | haha | absolutely [ ] not
+          | of [ ] course [ ] not | in [ ] your [ ] dreams | hardly | barely | never
+          | just [ ] kidding | kidding | jk | as [ ] if
           | not [ ] (?: really | quite | exactly | at [ ] all ) | it [ ] is [ ] not | it [ ] isn't
           | this [ ] is [ ] not | this [ ] isn't | i [ ] don't [ ] think [ ] so
           | far [ ] from [ ] it
@@ -133,7 +135,10 @@ RETORT = re.compile(
 # A share of less than a half speaks against the thing: "ham (20%)", "P(ham)=0.2", "ham 20 percent".
 SLIGHT = re.compile(
     r"""
-    ["')\]]{0,3} [ ]? [:=(,-]? [ ]? (?: is [ ] | at [ ] | about [ ] | only [ ] | ~ )?
+    ["')\]]{0,3} [ ]? [:=(,-]? [ ]?
+    (?: (?: with [ ] )? (?: an? [ ] )? (?: probability | likelihood | chance )
+        (?: [ ] of | [ ]? [:=] | [ ] is )? [ ] )?
+    (?: is [ ] | at [ ] | about [ ] | only [ ] | ~ )?
     (?: [0-4]? \d (?: [.,]\d+ )? [ ]? (?: % | percent \b | per [ ] cent \b ) | 0? [.,] [0-4] \d* )
     (?! \d | [ ]? (?: off | discount | error ) )
     """,
