@@ -14,16 +14,29 @@ from typing import TYPE_CHECKING, Any
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
-    from opro_local.api import apply, optimize
+    from opro_local.api import apply, check, evaluate, optimize
     from opro_local.feedback import Feedback, Outcome
     from opro_local.runs.objective import OPRO, Optimized
     from opro_local.runs.predicting import predict
 
-__all__ = ["OPRO", "Feedback", "OproError", "Optimized", "Outcome", "apply", "optimize", "predict"]
+__all__ = [
+    "OPRO",
+    "Feedback",
+    "OproError",
+    "Optimized",
+    "Outcome",
+    "apply",
+    "check",
+    "evaluate",
+    "optimize",
+    "predict",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "optimize": "opro_local.api",
+    "evaluate": "opro_local.api",
+    "check": "opro_local.api",
     "OPRO": "opro_local.runs.objective",
     "Optimized": "opro_local.runs.objective",
     "apply": "opro_local.api",

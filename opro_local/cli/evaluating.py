@@ -15,7 +15,6 @@ from opro_local.cli.visible import say
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
-    from opro_local.runs.one_answer import OneAnswer
     from opro_local.runs.plans.plan import Plan
     from opro_local.runs.run_result import RunResult
 
@@ -129,47 +128,14 @@ def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Pat
 
 
 def _print_checked(settings: Config, as_json: bool, with_answer: bool) -> None:
-    from opro_local.runs.one_answer import one_answer
-    from opro_local.runs.plans import make_plan
-    from opro_local.runs.plans.prompt import prompt_plan
+    from opro_local.runs.checking import checked
 
-    ready = (
-        prompt_plan(settings, training=False)
-        if settings.problem.kind == "prompt"
-        else make_plan(settings)
-    )
-    rows = {split: len(rows) for split, rows in getattr(ready.problem, "rows", {}).items()}
-    models = {role: host.settings.model for role, host in ready.models.items()}
-    asks = with_answer and settings.problem.kind == "prompt"
+    looked = checked(settings, with_answer)
     if as_json:
-        record = {
-            "rows": rows,
-            "rule": ready.rule,
-            "models": models,
-            "notices": list(ready.notices),
-            "answer": one_answer(ready).to_json() if asks else None,
-        }
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(looked.to_json(), indent=2))
         return
-    for line in ready.notices:
+    for line in looked.lines:
         say(line)
-    say(f"rows: {', '.join(f'{split} {count}' for split, count in rows.items()) or 'none'}")
-    say(f"rule: {ready.rule or 'none'}; every target scores 1 under it")
-    for role, folder in models.items():
-        say(f"{role}: {folder or 'scripted'}")
-    if asks:
-        _print_answer(one_answer(ready))
-
-
-def _print_answer(one: OneAnswer) -> None:
-    """One answer with what was read from it."""
-    read = "nothing" if one.parsed is None else repr(one.parsed[:200])
-    cut = ", cut at the token limit" if one.finish_reason == "length" else ""
-    earned = "" if one.correct is None else f"; it earns {one.correct:g}"
-    say(f"one answer, to {one.where} with {one.instruction[:100]!r}:")
-    say(f"  asked: {one.input[:300]!r}")
-    say(f"  answered: {one.answer[-400:]!r} ({one.completion_tokens} tokens{cut})")
-    say(f"  read: {read}; target {one.target[:100]!r}{earned}")
 
 
 def _print(result: RunResult, folder: Path, output: Path | None) -> None:

@@ -1,35 +1,15 @@
-"""Text of others for a terminal: what would move its cursor, change its title, or turn the order of
-what is read is shown as an escape.
+"""Lines for people on stdout, with what would command a terminal shown as an escape.
 
-For: prompts, replies and messages printed for people. Not for: JSON, files, or text that a script
-asked for, which stay as they are.
+For: what verbs print for people. Not for: JSON, files, or text that a script asked for.
 """
 
 from __future__ import annotations
 
-import unicodedata
-
 import typer
 
+from opro_local.runs.visible import visible
 
-def visible(text: str, kept: str = "\n\t") -> str:
-    """The text with everything that does not print written as Python writes it: `\\x1b`, `\\u202e`.
-
-    Control characters, terminal sequences by that, marks of direction, other invisible characters
-    and lone surrogates are escaped; spaces of any width stay.
-
-    Args:
-        text: anything.
-        kept: what stays although it does not print.
-    """
-    if text.isprintable():
-        return text
-    return "".join(one if _is_shown(one) or one in kept else repr(one)[1:-1] for one in text)
-
-
-def _is_shown(one: str) -> bool:
-    """Whether a character prints, or is a space of some width."""
-    return one.isprintable() or unicodedata.category(one) == "Zs"
+__all__ = ["say", "visible"]
 
 
 def say(line: str) -> None:

@@ -19,6 +19,7 @@ from opro_local.records import entries, require_types
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.figures import SplitResult
+from opro_local.runs.result_html import result_html
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.winner import Winner
 
@@ -75,6 +76,10 @@ class RunResult(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.to_json())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return result_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """The record that stands in the store and in result.json, see docs/result.md."""

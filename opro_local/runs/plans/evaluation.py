@@ -14,6 +14,7 @@ from opro_local.errors import UsageError
 from opro_local.runs import evaluation
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
+from opro_local.scoring.function import Function
 from opro_local.search.loop import SearchResult
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
@@ -29,8 +30,12 @@ def varied_instructions(plan: Plan) -> list[str]:
     return list(dict.fromkeys([*own, *problem.generic(), ""]))
 
 
-def evaluation_plan(config: Config) -> Plan:
+def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
     """An evaluation of the config's seeds on `evaluation.split`, in the place of a search.
+
+    Args:
+        config: what to evaluate.
+        metric: a function of the calling program that scores instead of the config's rule.
 
     Raises:
         UsageError, DataError, ModelError: what is wrong; a problem without rows, or a split that
@@ -40,7 +45,7 @@ def evaluation_plan(config: Config) -> Plan:
         raise UsageError(
             f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run"
         )
-    plan = prompt_plan(config, training=False)
+    plan = prompt_plan(config, training=False, metric=metric)
     problem, split = prompt_problem(plan), config.evaluation.split
     if split not in problem.splits:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")

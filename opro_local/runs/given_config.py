@@ -1,0 +1,119 @@
+"""The config for what a Python caller gives: data of any kind, columns, model, prompts, settings.
+
+For: `optimize`, `evaluate` and `check`; rows in memory are kept as files beside the run. Not for:
+what a command line gives (cli/), or rows without targets (given_rows.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opro_local.config import reading
+from opro_local.config.search import prompts_given
+from opro_local.config.settings import Config
+from opro_local.errors import DataError, UsageError
+from opro_local.files import make_private_folder, write_whole
+from opro_local.runs.naming import RUNS
+from opro_local.tasks.in_memory import json_lines
+from opro_local.tasks.task import SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a call gives besides its data.
+
+    Attributes:
+        input, target: the columns with what is asked and what counts as right; None where the
+            data says them, or the settings.
+        model: optimizer and scorer.
+        prompt: a prompt, or several; None for none.
+        set: settings, as a mapping or as texts.
+        run: the run's folder.
+    """
+
+    input: str | None
+    target: str | None
+    model: str | Path | None
+    prompt: str | Sequence[str] | None
+    set: Mapping[str, Any] | Sequence[str] = ()
+    run: str | Path | None = None
+
+    def config(self, data: Any) -> Config:
+        """The config for this data; rows in memory are written.
+
+        Args:
+            data: a path, rows of any kind that tasks/in_memory.py takes, a whole Config, or a
+                config's tables.
+
+        Raises:
+            UsageError, DataError: what is wrong with it; UsageError also where a whole Config comes
+                with more settings.
+        """
+        prompts = [] if self.prompt is None else prompts_given(self.prompt)
+        if isinstance(data, Config):
+            if self.input or self.target or self.model or self.set or prompts:
+                raise UsageError(
+                    "a Config is whole: input, target, model, prompt and set change nothing of it",
+                    "build it with them",
+                )
+            return data
+        tables, changes = _with_settings(_tables(data, self.run), self.set)
+        _give(tables, "task", input=self.input, target=self.target)
+        _give(tables, "scorer", model=None if self.model is None else str(self.model))
+        _give(tables, "search", seeds=prompts)
+        return reading.build(tables, changes)
+
+
+def _tables(data: Any, run: str | Path | None) -> dict[str, Any]:
+    """A config's tables for data of any kind; rows in memory are written beside the run."""
+    if isinstance(data, (str, Path)):
+        return {"task": {"data": str(data)}, "run": {"name": Path(data).stem}}
+    is_config = isinstance(data, Mapping) and all(
+        name == "models" or name in reading.SECTIONS for name in data
+    )
+    if is_config:
+        return {name: dict(table) for name, table in data.items()}
+    folder = RUNS if run is None else Path(run).parent
+    parts = {split: _kept(lines, folder) for split, lines in json_lines(data).items()}
+    unknown = parts.keys() - {"", *SPLITS}
+    if unknown:
+        raise DataError(f"a split called {min(unknown)!r}", f"accepted: {', '.join(SPLITS)}")
+    return {"task": {split or "data": path for split, path in parts.items()}}
+
+
+def _kept(lines: str, folder: Path) -> str:
+    """The path of the rows as a file that is named by what it holds."""
+    place = folder / "data" / f"{hashlib.sha256(lines.encode()).hexdigest()[:16]}.jsonl"
+    if not place.exists():
+        make_private_folder(place.parent)
+        write_whole(place, lines)
+    return str(place)
+
+
+def _with_settings(
+    tables: dict[str, Any], given: Mapping[str, Any] | Sequence[str]
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """The tables with the settings of a mapping in them, and settings that are texts already."""
+    if not isinstance(given, Mapping):
+        return tables, given
+    for name, value in given.items():
+        section, dot, key = name.rpartition(".")
+        if not (section and dot and key):
+            raise UsageError(f"set: {name!r} is no setting", 'for example {"search.steps": 10}')
+        _give(tables, section, **{key: value})
+    return tables, ()
+
+
+def _give(tables: dict[str, Any], section: str, **settings: Any) -> None:
+    """Add what is given to a section's table; `section` may name a table in [models]."""
+    given = {key: value for key, value in settings.items() if value not in (None, [])}
+    if not given:
+        return
+    for name in section.split("."):
+        tables[name] = dict(tables.get(name, {}))
+        tables = tables[name]
+    tables.update(given)
