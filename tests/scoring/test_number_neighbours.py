@@ -31,7 +31,8 @@ issue #5¦version 2¦Question 3¦No. 5¦1st¦2nd¦3rd¦5th¦21st¦5th grade¦the
 as many as 8¦8 degrees below zero¦8 below¦Boeing 747¦iPhone 15¦Windows 11¦a Boeing 747¦three to the fourth
 8 to the 4th¦Hardly 8¦barely 8¦a lo sumo 8¦8명 이상¦8人以上¦8 years or older¦8 apples or more¦May 8¦F-150¦H2O
 17 tops¦17 and counting¦7-Eleven¦17; 18¦¬17¦Apollo 11¦Catch-22¦World War 2¦17 % 5¦17//5¦(17, 18)¦at a minimum 17
-not quite 17¦from 17 to 18¦at least five¦more than five¦five or more¦five squared¦half of ten¦five or six¦not five
+not quite 17¦from 17 to 18¦x = 12, y = 17¦a = 1 and b = 2¦\boxed{\pm 17}¦$\geq 17$¦\boxed{17\pi}¦Answer: Apollo 17
+at least five¦more than five¦five or more¦five squared¦half of ten¦five or six¦not five
 |5|¦|−5|¦|-5|¦|x| = |5|
 """
 READ = [
@@ -162,6 +163,8 @@ READ = [
         ("۸", 8),
     ),
     *(("8 of them", 8), ("8 and a half", 8.5), ("$8.5 billion", 8.5e9), ("CHF 8.50", 8.5)),
+    *(("She's 17.", 17), ("It's 17.", 17), ("I'd say 17", 17), ("a = 3, b = 4, so a + b = 7", 7)),
+    *(("If x = 3 then y = 2x = 6", 6), ("\\boxed{17^\\circ}", 17), ("\\boxed{17\\text{ cm}}", 17)),
 ]
 # An answer, and what stands in it once it has been corrected; None for unread.
 CORRECTED = [

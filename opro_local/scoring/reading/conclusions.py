@@ -326,6 +326,9 @@ def _concluded(text: str, matches: Sequence[re.Match[str]], is_part: bool) -> fl
     own = [match for match in matches if match.start() >= start]
     equals = max(text.rfind("=", start, last.start()), text.rfind("≈", start, last.start()))
     if equals >= 0:
+        between = rivals.between_unknowns(text[start : last.end()])
+        if between is not None and not CONCLUDES.search(between):
+            return AMBIGUOUS
         own = [match for match in own if match.start() > equals]
         return _alone(text, own[:1]) if len(own) > 1 and not _rivals(text, own) else value
     connectors = [word.end() for word in THEREFORE.finditer(text, start, last.start())]

@@ -112,6 +112,25 @@ PLAIN_AFTER = frozenset(".,;?)]}\"'”’»`|\n\t。，、；")
 OPERATORS = frozenset("<>≤≥≠≦≧±∓√∛∜^/×÷·∑∏∫∂@&?\\≮≯∓")
 # Signs of mathematics that leave the number behind them as it is.
 UNDERSTOOD = frozenset("≈≃≅≒→⇒⟹∴＝−＋～｜")
+# LaTeX for such signs.
+COMMANDS = tuple(
+    f"\\{name}"
+    for name in (
+        "pm",
+        "mp",
+        "le",
+        "leq",
+        "ge",
+        "geq",
+        "lt",
+        "gt",
+        "ne",
+        "neq",
+        "times",
+        "cdot",
+        "div",
+    )
+)
 # What may stand between such a sign or word and the number.
 DECORATION = " \t\u00a0*_`\"'“„«([{"
 # An operand and its operator: "x - 5", "3x + 5".
@@ -267,7 +286,7 @@ def _is_worked(before: str) -> bool:
     rest = signless.rstrip(DECORATION)
     if not rest:
         return False
-    if rest[-1] in OPERATORS and not _is_tag(rest):
+    if (rest[-1] in OPERATORS and not _is_tag(rest)) or rest.endswith(COMMANDS):
         return True
     if rest[-1] in DASHES and rest != signless and rest[-2:-1] in ("", "\n"):
         # "- 3" is a list's item or -3.
@@ -282,7 +301,8 @@ def _is_worked(before: str) -> bool:
 def _is_proper(rest: str) -> bool:
     """Whether the word before a number is a name that the number belongs to: "Boeing 747"."""
     word = PROPER.search(rest)
-    return word is not None and word[0].lower() not in LEADS
+    # "She's" is "She".
+    return word is not None and re.split("['’]", word[0].lower())[0] not in LEADS
 
 
 def _has_worked_words(rest: str) -> bool:

@@ -58,6 +58,8 @@ UNFINISHED = re.compile(
 )
 # What stands after the number of a list's item: "2. Add", "**2:** Add".
 LISTED = re.compile(r"[.):] \*{0,2} [ \t]+ \S", re.VERBOSE)
+# "x = 12", but not the end of "a + x = 12".
+ASSIGNED = re.compile(r"(?<![\w+*/×·^)-])(?<![+*/×·^-][ ])(?P<name>[A-Za-z])[ ]?=[ ]?(?=[-−$]?\d)")
 # Words that are numbers too seldom to stand for one by themselves.
 LOOSE = frozenset(("one", "half", "a half", "a quarter", "a third"))
 
@@ -73,3 +75,14 @@ def has_rival(text: str, end: int, value: float | None) -> bool:
     if not words or words[0].lower() in LOOSE:
         return False
     return numerals.value(words[0]) not in (value, None)
+
+
+def between_unknowns(sentence: str) -> str | None:
+    """What stands between the last two unknowns whose values a sentence ends with: "x = 12, y = 17"
+    gives the text between; None for other sentences.
+    """
+    assigned = list(ASSIGNED.finditer(sentence))
+    if len(assigned) < 2 or "=" in sentence[assigned[-1].end() :]:
+        return None
+    before, last = assigned[-2:]
+    return None if before["name"] == last["name"] else sentence[before.end() : last.start()]
