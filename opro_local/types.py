@@ -72,7 +72,9 @@ class Constraint:
 class Sampling:
     """How a reply is drawn. Temperature 0 is greedy and takes no seed; above 0 a seed is required.
 
-    `stop` strings end the reply and are not part of it. `max_tokens` counts new tokens.
+    `stop` strings end the reply and are not part of it. `max_tokens` counts new tokens. With
+    `ends_loops` an engine may end a reply that only repeats itself, as "length"; one that can't
+    goes on to `max_tokens`.
     """
 
     max_tokens: int
@@ -81,6 +83,7 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     constraint: Constraint | None = None
+    ends_loops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,10 @@ class Request:
 class Completion:
     """One reply, with the engine's own counts.
 
-    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens or at the
-    context's end), "too_long" (the prompt does not fit the context: nothing was generated) or
-    "failed" (a user's program or function raised, hung or answered nonsense; the text says how).
-    Models never give "failed".
+    `finish_reason` is "stop" (end of text or stop string), "length" (cut at max_tokens, at the
+    context's end, or in a loop), "too_long" (the prompt does not fit the context: nothing was
+    generated) or "failed" (a user's program or function raised, hung or answered nonsense; the text
+    says how). Models never give "failed".
     """
 
     text: str

@@ -220,6 +220,9 @@ class ScorerSettings(ModelSettings):
     constrain: Annotated[Literal["", "labels"], Facts(added=True)] = Field(
         "", description='What answers are held to: "labels", the classes there are; "", nothing.'
     )
+    end_loops: Annotated[bool, Facts(before=False, added=True)] = Field(
+        True, description="Whether long answers that only repeat themselves are ended early."
+    )
 
 
 class OptimizerSettings(ModelSettings):

@@ -202,6 +202,7 @@ class Shelf:
             *(prompt.text, prompt.system, prompt.prefill, prompt.chat),
             *(sampling.max_tokens, sampling.top_p, sampling.stop),
             *((limit.kind, limit.value) if limit else ()),
+            *(("ends_loops",) if sampling.ends_loops else ()),
             *([prompt.turns] if prompt.turns else ()),
         ]
         return hashlib.sha256(self.engine + json.dumps(exact).encode("ascii")).digest()

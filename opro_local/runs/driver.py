@@ -266,9 +266,10 @@ def request_digest(batch: Batch) -> bytes:
 
 
 def _drawn(sampling: Sampling) -> tuple:
-    """The sampling as JSON can hold it; an absent constraint leaves no trace, so that older runs
-    keep their digests.
+    """The sampling as JSON can hold it; what is absent leaves no trace, so that older runs keep
+    their digests.
     """
     free = (sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, sampling.stop)
     limit = sampling.constraint
-    return free if limit is None else (*free, limit.kind, limit.value)
+    more = () if limit is None else (limit.kind, limit.value)
+    return (*free, *more, *(["ends_loops"] if sampling.ends_loops else []))

@@ -27,6 +27,7 @@ from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
+from opro_local.search.schedules.choice import LONG_ANSWER
 from opro_local.types import (
     Batch,
     BatchResult,
@@ -90,7 +91,10 @@ class PromptProblem:
         self._parsed = tuple(parsed) if is_classified else ()
         ends = _stop(config.task, layout, stop)
         self.answer_tokens = max_tokens
-        self._sampling = Sampling(max_tokens, 0.0, stop=ends, constraint=constraint)
+        ends_loops = config.scorer.end_loops and max_tokens >= LONG_ANSWER and constraint is None
+        self._sampling = Sampling(
+            max_tokens, 0.0, stop=ends, constraint=constraint, ends_loops=ends_loops
+        )
         self.alarms: tuple[Alarm, ...] | None = None
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
