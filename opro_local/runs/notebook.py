@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,6 @@ class NotebookProgress:
     """
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        from IPython.display import display
-
         self._plan, self._folder = plan, folder
         self._begun = time.monotonic()
         self._shown_at = 0.0
@@ -85,6 +84,8 @@ class NotebookProgress:
         self._best: tuple[float, str] | None = None
         self._steps: list[str] = []
         self._notices: list[str] = []
+        # Where a notebook runs, IPython is there; it is no dependency.
+        display = import_module("IPython.display").display
         self._handle: Any = display(self._data(), raw=True, display_id=True)
 
     def notify(self, line: str) -> None:
