@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from opro_local.cli.visible import say, visible
 if TYPE_CHECKING:
     from opro_local.runs.prediction import Predictions
 
+PLAIN_SECONDS = 30.0
 # Places that a line of the summary names.
 NAMED = 5
 
@@ -44,7 +46,7 @@ def predict(
     from opro_local.runs.predicting import predict_file
 
     changes = overrides(None, None, [*_engine(engine), *(set_ or ())])
-    came, text = predict_file(run, data, output, changes, trust_code)
+    came, text = predict_file(run, data, output, changes, trust_code, _Lines().report)
     if output is None and not as_json:
         sys.stdout.write(text)
     if as_json:
@@ -58,6 +60,21 @@ def predict(
             say(line)
     if output is not None:
         say(f"Written: {output}")
+
+
+class _Lines:
+    """A plain line on stderr every 30 s, so that stdout holds the rows alone."""
+
+    def __init__(self) -> None:
+        self._begun = self._last = time.monotonic()
+
+    def report(self, finished: int, tokens: int) -> None:
+        """Say how far the engine call is."""
+        now = time.monotonic()
+        if now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            line = f"{now - self._begun:.0f} s: {finished} rows answered, {tokens} tokens"
+            typer.echo(line, err=True)
 
 
 def _engine(engine: str | None) -> list[str]:

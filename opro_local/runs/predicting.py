@@ -22,6 +22,7 @@ from opro_local.runs.given_rows import (
     read_rows,
 )
 from opro_local.runs.prediction import Predictions, predict_rows
+from opro_local.types import Progress
 
 
 def predict(run: str | Path, rows: Any, trust_code: bool = False) -> Predictions:
@@ -53,6 +54,7 @@ def predict_file(
     output: Path | None,
     changes: Sequence[str] = (),
     trust_code: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Predictions, str]:
     """Predict the rows of a file.
 
@@ -60,7 +62,7 @@ def predict_file(
         run: the folder of a finished run.
         data: the file with the rows.
         output: the file to write; None writes none.
-        changes, trust_code: see prediction.predict_rows.
+        changes, trust_code, progress: see prediction.predict_rows.
 
     Returns:
         what was predicted, and the rows with it: as the output holds them, else as JSON Lines.
@@ -75,7 +77,7 @@ def predict_file(
     in_lines = output is None or is_lines(output)
     # Before anything is asked: the file may change meanwhile.
     kept = read_rows(data, typed=True) if in_lines else rows
-    came = predict_rows(run, rows, changes=changes, trust_code=trust_code)
+    came = predict_rows(run, rows, changes=changes, trust_code=trust_code, progress=progress)
     if in_lines:
         text = as_lines(kept, came.values)
     else:

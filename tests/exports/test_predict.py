@@ -12,7 +12,7 @@ from made_results import made_result, made_search
 from running import SCRIPT, SMOL, program, real, write_reviews
 
 import opro_local
-from opro_local.cli.predict import _summary
+from opro_local.cli import predict as cli_predict
 from opro_local.config import reading
 from opro_local.errors import DataError, StoreError, UsageError
 from opro_local.runs.plans import make_plan
@@ -114,7 +114,9 @@ def test_rows_are_written_in_order_and_odd_ones_named(made, new, tmp_path):
     came, text = predict_file(made[0] / "run", new, None, trust_code=True)
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["prediction"] for line in lines] == values and lines[1]["note"] == "007"
-    assert _summary(came)[-1] == (f"1 rows: too long for the model's context, not asked: {new}:7")
+    assert cli_predict._summary(came)[-1] == (
+        f"1 rows: too long for the model's context, not asked: {new}:7"
+    )
 
 
 def test_types_stay_in_json_lines(made, tmp_path):
@@ -135,6 +137,14 @@ def test_rows_of_a_program(made):
     assert [row.where for row in listed] == ["row 1", "row 2"]
     framed = opro_local.predict(str(folder / "run"), tuple(rows), trust_code=True)
     assert framed.values == listed.values and listed[0].answer
+
+
+def test_a_long_call_is_told_of_on_stderr(made, new, monkeypatch, capsys):
+    monkeypatch.setattr(cli_predict, "PLAIN_SECONDS", 0.0)
+    lines = cli_predict._Lines()
+    predict_file(made[0] / "run", new, None, (), True, lines.report)
+    said = capsys.readouterr()
+    assert said.out == "" and "5 rows answered" in said.err
 
 
 @pytest.mark.parametrize(
