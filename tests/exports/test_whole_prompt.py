@@ -140,6 +140,7 @@ def test_an_empty_system_message_is_left_out():
     assert json.loads(template.render(input="x", columns={"text": "y"}))[1] == user
     assert whole.filled("x", {"text": ""}) == Prompt("x")
     assert whole.filled("x", {"text": "<q>"}) == Prompt("x", "<q>")
+    assert whole.filled("<c>", {"text": "y"}) == Prompt("<c>", "y")
     assert json.loads(export(whole, "openai"))["columns"] == {"text": "<c>"}
 
 
