@@ -6,6 +6,7 @@ GPUs. Not for: starting engines (run_engines.py), or dividing a GPU (placement/)
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -91,6 +92,21 @@ def _trusted_folder(settings: ModelSettings) -> Path:
     trust.check(folder, settings.trusted_code, settings.allow_pickle)
     trust.check_arguments(settings.engine_args, settings.trusted_code, settings.allow_pickle)
     return folder
+
+
+def model_identity(models: Mapping[Role, Hosting]) -> dict[str, str]:
+    """Digests of what each role's model is: its folder, and the chat template where one was chosen.
+
+    A run is held to them.
+    """
+    identity: dict[str, str] = {}
+    for role, hosting in models.items():
+        if hosting.settings.model:
+            identity[role] = offline.model_digest(Path(hosting.settings.model))
+        if hosting.settings.chat_template:
+            source = hosting.settings.chat_template.encode()
+            identity[f"{role} chat_template"] = hashlib.sha256(source).hexdigest()[:16]
+    return identity
 
 
 def model_notices(config: Config, models: Mapping[Role, Hosting]) -> list[str]:

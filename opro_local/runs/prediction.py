@@ -19,10 +19,10 @@ from opro_local.engines.lora import AdapterEngine
 from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
 from opro_local.exports.whole_prompt import WholePrompt
-from opro_local.models import offline
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.hosting import asked_of as settings_asked
+from opro_local.runs.hosting import model_identity
 from opro_local.runs.named_code import named_code
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
@@ -153,7 +153,7 @@ def predict_rows(
         ModelError, EngineError: the model does not start, or fails.
     """
     whole = finished_prompt(folder)
-    config, identity, before = _kept(folder, changes)
+    config, identity, before, began = _kept(folder, changes)
     if not trust_code:
         _require_no_code(folder, config)
     plan = make_plan(config)
@@ -163,7 +163,7 @@ def predict_rows(
     for shown in whole.demonstrations:
         # The run's own answer of the time, which only its search knew.
         problem.demonstrations.give(shown["id"], shown["answer"])
-    engine, notice = _started(plan, before)
+    engine, notice = _started(plan, before, began)
     try:
         differing = _differing(engine, before)
         answers = _asked(plan, problem, whole, examples, engine, progress)
@@ -181,12 +181,15 @@ def predict_rows(
 
 def _kept(
     folder: Path, changes: Sequence[str]
-) -> tuple[Config, Mapping[str, str], Mapping[str, Any]]:
-    """A run's config with the changes, its identity, and the scorer's engine. Raises UsageError."""
+) -> tuple[Config, Mapping[str, str], Mapping[str, Any], str]:
+    """A run's config with the changes, its identity, the scorer's engine, and the day that its chat
+    templates write; "" for none. Raises UsageError.
+    """
     store = read_store(folder)
     try:
         kept, identity = store.get("config") or {}, store.get("identity") or {}
         engine = (store.get("engine") or {}).get("scorer", {})
+        began = str(store.get("template_date") or "")
     finally:
         store.close()
     config = reading.stored(kept, changes)
@@ -196,7 +199,7 @@ def _kept(
             f"{folder}: predicts as it was searched: {'; '.join(differing)}",
             "only settings that a run may change can be given",
         )
-    return config, identity, engine
+    return config, identity, engine, began
 
 
 def _require_no_code(folder: Path, config: Config) -> None:
@@ -214,9 +217,7 @@ def _require_no_code(folder: Path, config: Config) -> None:
 
 def _require_same(folder: Path, identity: Mapping[str, str], plan: Plan) -> None:
     """Refuse other data, rules or weights than the run's. Raises UsageError."""
-    now, model = dict(plan.identity), plan.models["scorer"].settings.model
-    if model:
-        now["scorer"] = offline.model_digest(Path(model))
+    now = {**plan.identity, **model_identity({"scorer": plan.models["scorer"]})}
     changed = [name for name, digest in now.items() if identity.get(name) != digest]
     if changed:
         raise UsageError(
@@ -235,13 +236,17 @@ def _examples(rows: Table, whole: WholePrompt) -> list[Example]:
     return examples
 
 
-def _started(plan: Plan, before: Mapping[str, Any]) -> tuple[Engine, str]:
+def _started(plan: Plan, before: Mapping[str, Any], began: str) -> tuple[Engine, str]:
     """The scorer's engine, which has the machine to itself, and a notice."""
     hosting = plan.models["scorer"]
     choice = hosting.engine
     if choice == "auto":
         choice = before.get("engine", choice)
-    engine, notice = start_engine(settings_asked({"scorer": hosting})["scorer"], choice)
+    settings = settings_asked({"scorer": hosting})["scorer"]
+    if settings.date and began:
+        # The day that the run's prompts wrote, and not this one.
+        settings = replace(settings, date=began)
+    engine, notice = start_engine(settings, choice)
     return (AdapterEngine(engine, hosting.adapter) if hosting.adapter else engine), notice
 
 

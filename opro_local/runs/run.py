@@ -13,7 +13,6 @@ written before it is known to work. Not for: any part's own work, or printing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +24,6 @@ from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.files import write_whole
-from opro_local.models import offline
 from opro_local.programs.identity import differences
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
@@ -34,7 +32,7 @@ from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Event, Interrupted, Listener, TrajectoryGrowth
-from opro_local.runs.hosting import model_notices
+from opro_local.runs.hosting import model_identity, model_notices
 from opro_local.runs.made_by import other_version, this_version
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.rejections import with_rejections
@@ -204,13 +202,7 @@ def _identify(store: Store, plan: Plan, listener: Listener) -> None:
     or model.
     """
     now = json.loads(plan.config.canonical())
-    identity = dict(plan.identity)
-    for role, hosting in plan.models.items():
-        if hosting.settings.model:
-            identity[role] = offline.model_digest(Path(hosting.settings.model))
-        if hosting.settings.chat_template:
-            source = hosting.settings.chat_template.encode()
-            identity[f"{role} chat_template"] = hashlib.sha256(source).hexdigest()[:16]
+    identity = {**plan.identity, **model_identity(plan.models)}
     before = store.get("config")
     if before is not None:
         known, unknown = known_identity(store.get("identity") or {}, before, identity)

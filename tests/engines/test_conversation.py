@@ -6,7 +6,9 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import date, datetime
+from types import SimpleNamespace
 
+import bombs
 import pytest
 
 pytest.importorskip("transformers")
@@ -18,7 +20,7 @@ from opro_local.engines.tokenizer import PromptTokenizer, explain_template_error
 from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.models import templates
 from opro_local.models.cards import Card
-from opro_local.runs import hosting, run_engines
+from opro_local.runs import hosting, prediction, run_engines
 from opro_local.types import Prompt
 
 ASKED = Prompt("Q")
@@ -118,6 +120,28 @@ def test_a_run_keeps_the_day_it_began_and_goes_on_with_it(monkeypatch):
     assert run_engines._with_date({"judge": dated("")}, Kept()) == {"judge": dated("")}
 
 
+def test_rows_are_predicted_with_the_day_the_run_began(monkeypatch):
+    asked = []
+
+    def start(settings, choice):
+        asked.append(settings.date)
+        return object(), ""
+
+    monkeypatch.setattr(prediction, "start_engine", start)
+    for day, began in (("2026-11-29", "2026-11-28"), ("2026-11-29", ""), ("", "2026-11-28")):
+        prediction._started(SimpleNamespace(models={"scorer": dated(day)}), {}, began)
+    assert asked == ["2026-11-28", "2026-11-29", ""]
+
+
+def test_a_run_is_held_to_the_template_it_was_given():
+    def identity(template):
+        settings = EngineSettings("", "transformers", chat_template=template)
+        return hosting.model_identity({"scorer": hosting.Hosting("transformers", settings)})
+
+    assert identity("") == {}
+    assert set(identity("x")) == {"scorer chat_template"} and identity("x") != identity("y")
+
+
 def test_the_cache_tells_days_and_templates_apart_and_knows_what_it_knew():
     plain = EngineSettings("m", "transformers")
     assert set(run_engines._deciding(plain)) == {
@@ -193,6 +217,6 @@ def test_a_template_is_given_as_a_file(tmp_path):
 
 
 def test_a_template_of_ones_own_is_tried_like_the_folders(tmp_path):
-    (tmp_path / "bomb.jinja").write_text("{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3)
+    (tmp_path / "bomb.jinja").write_text(bombs.TEMPLATES["product"])
     with pytest.raises(ModelError, match="its chat template takes more than"):
         hosted(folder(tmp_path / "m"), str(tmp_path / "bomb.jinja"))
