@@ -180,6 +180,9 @@ class ModelSettings(Section):
     data_parallel: Annotated[int, Facts(free=True, to_engine=True)] = Field(
         1, ge=1, le=1024, description="Workers with a copy of the model each."
     )
+    gpu_workers: Annotated[int, Facts(free=True, to_engine=True, added=True)] = Field(
+        1, ge=1, le=8, description="Workers with a copy of the model each on every GPU."
+    )
     batch_tokens: Annotated[int, Facts(free=True, to_engine=True)] = Field(
         8192, ge=64, description="Padded tokens per batch of the transformers engine."
     )

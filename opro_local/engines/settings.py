@@ -32,6 +32,8 @@ class EngineSettings:
         tensor_parallel: GPUs that every layer is spread over; vLLM only.
         pipeline_parallel: groups of GPUs that the layers are divided between; vLLM only.
         data_parallel: workers with a copy of the model each, which share every batch.
+        gpu_workers: the same for each of the GPUs that such a worker would have: they share its
+            memory, so that `gpu_memory` and `kv_cache_bytes` are those of all of them together.
         sleep: how the engine leaves the GPU when it is told to sleep: 1 keeps its weights in host
             memory, 2 reads them again when it wakes, 0 can't sleep; vLLM on CUDA only, and the
             scripted engine, which always can.
@@ -60,6 +62,7 @@ class EngineSettings:
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     data_parallel: int = field(default=1, metadata=NOT_IN_CACHE_KEY)
+    gpu_workers: int = field(default=1, metadata=NOT_IN_CACHE_KEY)
     sleep: Literal[0, 1, 2] = field(default=0, metadata=NOT_IN_CACHE_KEY)
     batch_tokens: int = field(default=8192, metadata=NOT_IN_CACHE_KEY)
     adapters: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)

@@ -18,6 +18,7 @@ from opro_local.errors import EngineError, ModelError
 from opro_local.types import Engine
 
 DEVICES = Path("/dev")
+SHARED_BY_WORKERS = 0.9  # of a GPU, where no plan and no setting says how much
 NOT_INSTEAD = "or take the slower engine, for the whole run, with --engine transformers"
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def start_engine(
         ModelError: the model does not load.
     """
     devices = _devices(settings, own)
+    settings = _of_one_worker(settings)
     first, notice = _start_one(settings, choice, log, devices[0])
-    if settings.data_parallel == 1:
+    if len(devices) * settings.gpu_workers == 1:
         return first, notice
     from opro_local.engines.data_parallel import DataParallelEngine
     from opro_local.engines.worker import WorkerEngine
@@ -56,12 +58,16 @@ def start_engine(
     workers = [first]
     try:
         # The first has shown that it starts, and filled what is compiled once. The others load at
-        # once, each on GPUs of its own.
-        for number, device in enumerate(devices[1:], 2):
-            own_log = log and log.with_stem(f"{log.stem}-{number}")
-            workers.append(WorkerEngine(rest, own_log, device, wait=False))
-        for worker in workers[1:]:
-            worker.wait_until_ready()
+        # once, each on GPUs of its own; then the next ones on each GPU, as engines that start at
+        # once on one measure each other's memory as taken.
+        for group in ([*devices[1:]], *[devices] * (settings.gpu_workers - 1)):
+            loading = []
+            for device in group:
+                own_log = log and log.with_stem(f"{log.stem}-{len(workers) + 1}")
+                loading.append(WorkerEngine(rest, own_log, device, wait=False))
+                workers.append(loading[-1])
+            for worker in loading:
+                worker.wait_until_ready()
     except BaseException:
         # Ctrl-C too: nobody else knows of the workers that run by now.
         for worker in workers:
@@ -69,6 +75,15 @@ def start_engine(
             worker.close()
         raise
     return DataParallelEngine(workers), notice
+
+
+def _of_one_worker(settings: EngineSettings) -> EngineSettings:
+    """The settings with the part of a GPU's memory that each of its workers gets."""
+    if settings.gpu_workers == 1:
+        return settings
+    share = (settings.gpu_memory or SHARED_BY_WORKERS) / settings.gpu_workers
+    cache = settings.kv_cache_bytes and settings.kv_cache_bytes // settings.gpu_workers
+    return replace(settings, gpu_memory=round(share, 4), kv_cache_bytes=cache)
 
 
 def hosts_on_gpu(kind: str) -> bool:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import gc
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from opro_local.engines import lora, trusted
-from opro_local.engines.constraints import Grammars, dialect
+from opro_local.engines.constraints import Grammars
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
+from opro_local.engines.vllm_params import sampling_params
 from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import offline
 from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import (
     Completion,
-    Constraint,
     Engine,
     FinishReason,
     Progress,
@@ -36,10 +36,6 @@ from opro_local.types import (
 # vLLM's finish reasons as ours; any other is a fault.
 REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "length"}
 LANGUAGE_ONLY = "language_model_only"
-# A reply whose last tokens are one pattern so many times, of so many tokens, loops. A pattern of 1
-# to 47 tokens is also one of these lengths, repeated, and fewer lengths cost less: 7 us a token
-# against 44 for 1 to 64 (docs/benchmarks/2026-11-plan.md).
-LOOP_TOKENS, LOOP_COUNT = (24, 47), 4
 CPU_KV_BYTES = 384 << 20
 CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
 CPU_BLOCK = 32  # tokens; a block is what the prefix cache keeps or drops
@@ -221,7 +217,7 @@ class VllmEngine(Engine):
         try:
             outputs: list[Any] = self._llm.generate(
                 prompts,
-                list(_params(samplings)),
+                list(sampling_params(samplings)),
                 use_tqdm=bar.open,
                 lora_request=self._adapters.get(adapter),
             )
@@ -342,56 +338,6 @@ def _vllm_errors() -> tuple[type[Exception], ...]:
     except ImportError:
         return ()
     return (VLLMError,)
-
-
-def _params(samplings: Sequence[Sampling]) -> Iterator[Any]:
-    """One SamplingParams per request; equal greedy ones are one object, as building one costs 20
-    microseconds.
-
-    vLLM copies it for each request. A shallow copy will do, as nothing in it is changed but what is
-    equal for all; what compiles a grammar keeps state of its own.
-    """
-    from vllm import SamplingParams
-
-    can_skip = hasattr(SamplingParams, "skip_clone")  # newer versions have it
-    built: dict[Sampling, Any] = {}
-    for sampling in samplings:
-        if sampling not in built:
-            greedy = sampling.temperature == 0
-            built[sampling] = SamplingParams(
-                max_tokens=sampling.max_tokens,
-                temperature=sampling.temperature,
-                top_p=1.0 if greedy else sampling.top_p,
-                seed=None if greedy else sampling.seed,
-                stop=list(sampling.stop),
-                structured_outputs=_structured(sampling.constraint),
-                **_loop_end(sampling),
-            )
-            if can_skip and sampling.constraint is None:
-                built[sampling].skip_clone = True
-        yield built[sampling]
-
-
-def _loop_end(sampling: Sampling) -> dict[str, Any]:
-    """What makes vLLM end a reply that loops; nothing where this version can't."""
-    if not sampling.ends_loops:
-        return {}
-    try:
-        from vllm.sampling_params import RepetitionDetectionParams
-    except ImportError:
-        return {}
-    least, most = LOOP_TOKENS
-    return {"repetition_detection": RepetitionDetectionParams(most, least, LOOP_COUNT)}
-
-
-def _structured(constraint: Constraint | None) -> Any:
-    from vllm.sampling_params import StructuredOutputsParams
-
-    if constraint is None:
-        return None
-    kind, text = dialect(constraint)
-    values: dict[str, Any] = {kind: text}
-    return StructuredOutputsParams(**values)
 
 
 def _completion(output: Any) -> Completion:

@@ -353,7 +353,8 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
     if not ENGINES[settings.kind].reads_folder or Path("/proc/driver/nvidia").exists():
         return env
     # Workers that share the processor share its cores.
-    cores = len(os.sched_getaffinity(0)) // settings.data_parallel
+    workers = settings.data_parallel * settings.gpu_workers
+    cores = len(os.sched_getaffinity(0)) // workers
     env.setdefault("OMP_NUM_THREADS", str(max(1, cores)))
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     # torch's own OpenMP spins while it waits: with a busy neighbour it was measured eight times

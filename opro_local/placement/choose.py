@@ -80,13 +80,13 @@ class Placement:
         for its own.
         """
         part = self.parts[index]
-        if self.choice != "split":
+        if self.choice != "split" and part.demand.workers == 1:
             share = settings.gpu_memory or min(SHARE, _share(part.memory, part.gpu))
             return replace(settings, gpu_memory=share, sleep=self.sleep)
         return replace(
             settings,
             gpu_memory=settings.gpu_memory or _share(part.memory, part.gpu),
-            kv_cache_bytes=part.cache,
+            kv_cache_bytes=part.cache or None,
             max_num_seqs=settings.max_num_seqs or RUNNING,
             engine_args={"max_num_batched_tokens": BATCHED_TOKENS, **settings.engine_args},
         )
@@ -274,7 +274,7 @@ def _part_alone(demand: Demand, gpu: Gpu) -> Part | None:
     cache = demand.cache
     if cache is None:
         # Working memory is an estimate and may leave less than nothing; vLLM measures it then.
-        cache = max(memory - demand.weights - demand.working, demand.least_cache)
+        cache = max(memory - demand.loaded, demand.least_cache)
     return Part(demand, memory, cache, gpu)
 
 
@@ -289,11 +289,11 @@ def _side_by_side(demands: Sequence[Demand], gpu: Gpu) -> tuple[Part, ...]:
     wishes = [_wish(d) for d in demands]
     parts = []
     for d, part, wish in zip(demands, least, wishes, strict=True):
-        cache = d.cache if d.cache is not None else part - d.weights - d.working
+        cache = d.cache if d.cache is not None else part - d.loaded
         if wish:
             most = max(MOST_SEQUENCES, d.concurrency) * d.sequence
             cache = min(cache + left * wish // sum(wishes), most)
-        parts.append(Part(d, d.weights + d.working + cache, cache, gpu))
+        parts.append(Part(d, d.loaded + cache, cache, gpu))
     return tuple(parts)
 
 
@@ -340,7 +340,8 @@ def _part_apart(part: Part) -> str:
 
 def _contents(part: Part) -> str:
     loading = part.demand.quantizing and f" before {part.demand.quantizing}"
-    weights = f"{_gib(part.demand.weights)} of weights{loading}"
+    several = f"{part.demand.workers} times " if part.demand.workers > 1 else ""
+    weights = f"{several}{_gib(part.demand.weights)} of weights{loading}"
     if part.demand.is_open:
         return f"{weights} and a cache that vLLM alone can size, as the config does not tell it"
     return (
@@ -361,8 +362,9 @@ def _needs(demand: Demand) -> str:
     elif demand.is_open:
         cache = "as the config does not tell what a sequence takes"
     share = "" if demand.share is None else f", gpu_memory is {demand.share:g}"
+    several = f"for each of {demand.workers} workers " if demand.workers > 1 else ""
     return (
-        f"{demand.roles} needs {_gib(demand.least)} (weights {_gib(demand.weights)}, "
+        f"{demand.roles} needs {_gib(demand.least)} ({several}weights {_gib(demand.weights)}, "
         f"cache {_gib(demand.least_cache)} {cache}, "
         f"working memory about {_gib(demand.working)}){share}"
     )
@@ -375,6 +377,7 @@ def _row(demand: Demand, part: Part | None) -> dict[str, Any]:
         "context": demand.context,
         "concurrency": demand.concurrency,
         "gpus": demand.gpus,
+        "workers": demand.workers,
         "devices": list(part.devices or range(demand.gpus * demand.copies)) if part else None,
         "weights": demand.weights,
         "working": demand.working,

@@ -42,6 +42,7 @@ class Demand:
         more.
         gpus: on how many GPUs it is spread.
         copies: how many of it there are, each with so many GPUs.
+        workers: how many share each of these GPUs, with weights and working memory each.
         cache: the KV cache asked for; None leaves it to the plan.
         share: the share of the GPU asked for; None leaves it to the plan.
         notes: what is not known of the model.
@@ -59,6 +60,7 @@ class Demand:
     concurrency: int = CONCURRENCY
     gpus: int = 1
     copies: int = 1
+    workers: int = 1
     cache: int | None = None
     share: float | None = None
     notes: tuple[str, ...] = ()
@@ -72,12 +74,17 @@ class Demand:
 
     @property
     def least_cache(self) -> int:
-        return self.sequence if self.cache is None else self.cache
+        return self.workers * self.sequence if self.cache is None else self.cache
 
     @property
     def least(self) -> int:
         """The least an engine needs beside others."""
-        return self.weights + self.working + self.least_cache
+        return self.loaded + self.least_cache
+
+    @property
+    def loaded(self) -> int:
+        """What all its workers on a GPU take besides their caches."""
+        return self.workers * (self.weights + self.working)
 
     @property
     def least_alone(self) -> int:
@@ -86,6 +93,8 @@ class Demand:
 
         Nor do weights whose size it alone will know.
         """
+        if self.workers > 1:
+            return self.least  # beside its own kind
         return (0 if self.quantizing else self.weights) + self.least_cache
 
 
@@ -115,6 +124,7 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
         concurrency=settings.max_num_seqs or CONCURRENCY,
         gpus=gpus,
         copies=settings.data_parallel,
+        workers=settings.gpu_workers,
         cache=settings.kv_cache_bytes,
         share=settings.gpu_memory,
         notes=model.notes,
@@ -131,4 +141,6 @@ def _sleepless(settings: EngineSettings) -> str:
         return "adapters may not survive vLLM's sleep mode"
     if settings.data_parallel > 1:
         return "data_parallel makes several workers of one"
+    if settings.gpu_workers > 1:
+        return "gpu_workers makes several workers of one"
     return "" if settings.engine_args.get("enable_sleep_mode", True) else "enable_sleep_mode is off"

@@ -50,11 +50,12 @@ def requests_at_once(config: Config) -> int:
 
 
 def _most(config: Config, plan: Placement, part: Part) -> int:
-    usual = RUNNING if plan.choice == "split" else _usual(part.gpu)
-    most = settings_of(config, "scorer").max_num_seqs or usual
+    is_alone = plan.choice != "split" and part.demand.workers == 1
+    usual = _usual(part.gpu) if is_alone else RUNNING
+    most = (settings_of(config, "scorer").max_num_seqs or usual) * part.demand.workers
     if part.demand.sequence:
         # Alone, vLLM takes its usual share of the GPU and no more.
-        unused = max(0, part.memory - int(SHARE * part.gpu.total)) if plan.choice != "split" else 0
+        unused = max(0, part.memory - int(SHARE * part.gpu.total)) if is_alone else 0
         cache = max(0, part.cache - unused)
         held = cache * part.demand.context // part.demand.sequence
         most = min(most, max(1, held // REQUEST_TOKENS))

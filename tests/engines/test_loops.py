@@ -12,7 +12,7 @@ import pytest
 from running import SCRIPT
 
 from opro_local.config import reading
-from opro_local.engines import vllm
+from opro_local.engines import vllm, vllm_params
 from opro_local.engines.wire import pack, unpack
 from opro_local.runs.cache import Shelf
 from opro_local.runs.driver import request_digest
@@ -82,7 +82,7 @@ def test_vllm_copies_little_and_looks_for_patterns_of_one_range(fake_vllm):
     fake_vllm(Params, RepetitionDetectionParams=lambda *given: given)
     sampled = Sampling(64, 1.0, seed=3)
     limited = Sampling(8, constraint=Constraint("choice", ("a", "b")))
-    built = list(vllm._params([LONG, LONG, sampled, limited]))
+    built = list(vllm_params.sampling_params([LONG, LONG, sampled, limited]))
     assert built[0] is built[1] and built[0].skip_clone and built[2].skip_clone
     # A grammar's state is the request's own.
     assert built[3].skip_clone is False
@@ -92,14 +92,14 @@ def test_vllm_copies_little_and_looks_for_patterns_of_one_range(fake_vllm):
 
 def test_an_older_vllm_is_asked_without(fake_vllm):
     fake_vllm(OldParams)
-    (built,) = vllm._params([LONG])
+    (built,) = vllm_params.sampling_params([LONG])
     assert "repetition_detection" not in built.given and not hasattr(built, "skip_clone")
 
 
 def loops(tokens: list[int]) -> bool:
     """vLLM's own rule (v1/core/sched/utils.py) with our numbers."""
-    least, most = vllm.LOOP_TOKENS
-    count = vllm.LOOP_COUNT
+    least, most = vllm_params.LOOP_TOKENS
+    count = vllm_params.LOOP_COUNT
     for size in range(least, most + 1):
         last = tokens[-size * count :]
         if len(last) == size * count and last == last[:size] * count:
@@ -112,7 +112,7 @@ def test_every_loop_of_up_to_47_tokens_ends_within_188_of_its_own(period):
     pattern = [1000 + i for i in range(period)]
     before = list(range(100))
     ends = next(n for n in range(1, 400) if loops(before + [pattern[i % period] for i in range(n)]))
-    assert 4 * vllm.LOOP_TOKENS[0] <= ends <= 4 * vllm.LOOP_TOKENS[1]
+    assert 4 * vllm_params.LOOP_TOKENS[0] <= ends <= 4 * vllm_params.LOOP_TOKENS[1]
 
 
 @pytest.mark.parametrize(

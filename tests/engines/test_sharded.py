@@ -137,10 +137,12 @@ class FakeWorker:
     fingerprint: ClassVar[dict[str, str]] = {"engine": "scripted"}
     max_model_len = 10
     events: ClassVar[list[str]] = []
+    devices: ClassVar[list[str | None]] = []
     failing = ""
 
     def __init__(self, settings, log, devices, wait=True):
         self.name = log.name
+        self.devices.append(devices)
         self.events.append(f"start {self.name} {settings.kind}{' and wait' * wait}")
 
     def wait_until_ready(self):
@@ -159,6 +161,7 @@ class FakeWorker:
 def fake_workers(monkeypatch):
     monkeypatch.setattr(worker, "WorkerEngine", FakeWorker)
     monkeypatch.setattr(FakeWorker, "events", [])
+    monkeypatch.setattr(FakeWorker, "devices", [])
     return FakeWorker
 
 
@@ -170,6 +173,22 @@ def test_the_first_worker_starts_alone_and_the_others_at_once(tmp_path, fake_wor
         *(f"start s-{number}.log scripted" for number in (2, 3, 4)),
         *(f"ready s-{number}.log" for number in (2, 3, 4)),
     ]
+
+
+def test_workers_of_one_gpu_start_one_after_the_other(tmp_path, fake_workers, monkeypatch):
+    monkeypatch.setattr(gpus, "gpus", lambda: (Gpu("a card", 1 << 34, 1 << 34),) * 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    four = settings(tmp_path, data_parallel=2, gpu_workers=2)
+    assert start._devices(four) == ["0", "1"]
+    start.start_engine(four, "scripted", tmp_path / "s.log")
+    assert fake_workers.events == [
+        "start s.log scripted and wait",
+        "start s-2.log scripted",
+        "ready s-2.log",
+        *(f"start s-{number}.log scripted" for number in (3, 4)),
+        *(f"ready s-{number}.log" for number in (3, 4)),
+    ]
+    assert fake_workers.devices == ["0", "1", "0", "1"]
 
 
 def test_one_that_does_not_load_ends_all(tmp_path, fake_workers, monkeypatch):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SMOL, program
 
+from opro_local.engines import start
 from opro_local.engines.gpus import Gpu, gpus, host_memory
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
@@ -684,3 +686,37 @@ def test_the_command_plans_for_a_gpu_that_is_not_here(models):
     assert refused.returncode == 3 and refused.stderr.count("\n") == 1
     assert "no place on a GPU of 12 GiB: 11.5 GiB of 12.0 GiB can be used" in refused.stderr
     assert program("models", "plan").returncode == 2
+
+
+def test_workers_of_one_gpu_hold_their_weights_each_and_share_the_rest(models):
+    one = settings(models["small"], gpu_workers=3)
+    found = plan_for({"scorer": one}, [gpu(24)])
+    need = found.parts[0].demand
+    assert (found.choice, need.workers, need.weights) == ("single", 3, 2 * QWEN_HALF_PARAMETERS)
+    memory = 24 * GIB - HEADROOM
+    assert found.parts[0].memory == memory
+    assert found.parts[0].cache == memory - 3 * (need.weights + need.working)
+    assert "3 times 0.9 GiB of weights" in found.why
+    (told,) = settings_by_role({"scorer": one}, found).values()
+    assert (told.kv_cache_bytes, told.max_num_seqs) == (found.parts[0].cache, 256)
+    # Each of them starts with a third.
+    each = start._of_one_worker(told)
+    assert each.kv_cache_bytes == found.parts[0].cache // 3
+    assert each.gpu_memory == pytest.approx(told.gpu_memory / 3, abs=1e-4)
+    assert start._of_one_worker(replace(one, gpu_workers=2)).gpu_memory == 0.45
+    assert found.described()["engines"][0]["workers"] == 3
+
+
+def test_workers_that_do_not_fit_beside_each_other_are_refused(models):
+    one = settings(models["llama"], gpu_workers=2)
+    assert plan_for({"scorer": settings(models["llama"])}, [gpu(24)]).choice == "single"
+    refused = plan_for({"scorer": one}, [gpu(24)])
+    assert refused.choice == "none" and "for each of 2 workers weights 15.0 GiB" in refused.why
+    assert plan_for({"scorer": one}, [gpu(48)]).choice == "single"
+    # Two GPUs, two workers on each: no more GPUs than copies.
+    both = settings(models["llama"], gpu_workers=2, data_parallel=2)
+    optimizer = settings(models["small"])
+    apart = plan_for({"scorer": both, "optimizer": optimizer}, [gpu(48)] * 3)
+    assert apart.choice == "apart"
+    assert [part.devices for part in apart.parts] == [(0, 1), (2,)]
+    assert demand(["scorer"], one, footprint(models["llama"])).sleepless.startswith("gpu_workers")
