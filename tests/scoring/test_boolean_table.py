@@ -49,6 +49,7 @@ def test_the_table_is_wide_enough():
         ("Answer: Yes. Actually no.", 0),
         ("The premise is false, but the answer is yes.", 1),
         ("He said no.", None),
+        ("It would be true only if Venus were red.", None),
         ("The text says no.", None),
         ("It is not the case that Venus is red.", None),
         ('{"yes": 0.9, "no": 0.1}', None),

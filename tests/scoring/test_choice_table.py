@@ -51,6 +51,10 @@ def test_the_table_is_wide_enough():
         ("Students often choose (B).", None),
         ("It's tempting to say (B), but that's a trap.", None),
         ("Mars (A)", None),
+        ("Please see option B for details.", None),
+        ("(B) is what I would avoid.", None),
+        ("In the middle stands (B) with a moon.", None),
+        ("What fits is (B) with a moon.", "B"),
     ],
 )
 def test_a_choice_among_other_words(answer, letter):

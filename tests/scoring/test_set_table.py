@@ -46,6 +46,28 @@ def test_what_a_marked_set_earns(answer, measure, value):
     assert (None if failed[0] else values[0]) == value
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("Label 1: joy\nLabel 2: fear", None),
+        ("joy (no fear)", "joy"),
+        ("Applicable: joy\nNot applicable: fear", "joy"),
+        ("joy: yes (explicit)\nfear: no (nothing said)", "joy"),
+        ("not only joy but also fear", "fear; joy"),
+        ('["joy"]\n["fear"]', None),
+        ('First guess: ["joy"]. Final: ["fear"]', "fear"),
+        ('{"primary": "joy", "secondary": "fear"}', None),
+        ('{"labels": [{"name": "joy", "score": 0.9}]}', None),
+        ('{"labels": ["joy", "fear"', None),
+        ("!joy, fear", None),
+        ("joy rather than fear", "joy"),
+        ("The emotions are joy, love and fear.", None),
+    ],
+)
+def test_the_set_of_other_answers(answer, says):
+    assert RULE.extract(answer) == says
+
+
 def test_short_words_are_labels_where_they_are_items():
     rule = make_rule("labels_set", labels=("IT", "HR", "other"))
     assert rule.extract("IT, HR") == "hr; it"

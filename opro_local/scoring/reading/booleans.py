@@ -149,7 +149,7 @@ OPENING = re.compile(
 CLAUSE_START = re.compile(r"[.,;:!?\n]")
 # What makes the word before it a condition.
 CONDITION = re.compile(
-    r"[*_\"')]{0,3},?\s(?:if|unless|provided|depending|but only)\b", re.IGNORECASE
+    r"[*_\"')]{0,3},?\s(?:(?:only )?if|unless|provided|depending|but only)\b", re.IGNORECASE
 )
 # "It's right there in the text"
 AFTER_RIGHT = re.compile(r"\s{1,3}(?:there|here|in|on|at|before|after|now|away|next|side|hand)\b")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from opro_local.scoring.reading import picks
+from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded, typed
 from opro_local.scoring.reading.options import WORDY, Options, bare, named_in
 
@@ -28,15 +29,30 @@ DOUBT = re.compile(
       | at [ ] first | initially | first [ ] (?: thought | guess | glance ) | looks [ ] like
       | students | people | others | often | some | many | commonly
       | what [ ] about | how [ ] about | compare [sd]? | instead
+      | see | refer | avoid | contrary | opposite
     ) \b
   | \?
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# Words by which a sentence decides for an option.
+DECIDING = re.compile(
+    r"""
+    \b (?:
+        answer | correct | right | best | choose | chose | choice | pick | select \w*
+      | fits? | match \w* | go | going | opt | so | therefore | thus | hence | must
+      | conclu \w* | descri \w* | closest
+      | most | leaves? | it [ ] is | it's | only | has [ ] to [ ] be | have [ ] to [ ] be
+      | satisf \w* | suits? | true | holds? | valid | is [ ] it | because | since | mean \w* | work \w* | follow \w*
+    ) \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+WORD = re.compile(r"\w")
 PART = re.compile(r"(?<=[.!?])\s+|\n+")
 ANY_LETTER = re.compile(
     r"""
-    \( (?P<round> [A-Za-z] ) \)
+    \( (?<! \w\( ) (?P<round> [A-Za-z] ) \)
   | (?P<letter> [B-HJ] | [AI] (?= \W* $ | [).,:;\]] ) ) (?<! [\w'] . ) (?! [\w'] )
     """,
     re.VERBOSE,
@@ -79,13 +95,27 @@ def _names(part: str, listed: Options) -> bool:
     return any(WORDY.search(text) and bare(text) in low for text in listed.values())
 
 
+def _names_within(part: str, listed: Options) -> bool:
+    """Whether a sentence names an option by its letter, undenied, after other words."""
+    low = part.casefold()
+    for match in ANY_LETTER.finditer(part):
+        letter = (match["round"] or match["letter"]).upper()
+        is_begun = WORD.search(part, 0, match.start()) is not None
+        if is_begun and (not listed or letter in listed) and len(low) == len(part):
+            if not is_denied(low, match.start(), match.end()):
+                return True
+    return False
+
+
 def is_open(answer: str, listed: Options) -> bool:
     """Whether a sentence that names an option leaves open what it says of it."""
     answer = answer[-LONGEST:]
     if not _names(answer, listed):
         return False
     for part in PART.split(answer):
-        doubted = _names(part, listed) and DOUBT.search(part)
-        if doubted and picks.picked(part.strip(), listed) is None:
+        if not _names(part, listed):
+            continue
+        is_decided = DECIDING.search(part) or not _names_within(part, listed)
+        if (DOUBT.search(part) or not is_decided) and picks.picked(part.strip(), listed) is None:
             return True
     return False

@@ -311,7 +311,8 @@ def _keyed(answer: str, known: Vocabulary) -> Labels | Open | None:
     """The labels after the last key that announces them, on its line or in the list below it."""
     for match in reversed(list(KEYED.finditer(answer))):
         key = match["key"].casefold()
-        is_headed = HEADING.fullmatch(key) is not None
+        # "Label 2: fear" is one of several.
+        is_headed = HEADING.fullmatch(key) is not None or key[-1].isdecimal()
         if is_headed or not ANSWERING.search(key) or known.names(key):
             continue
         place = answer[match.end() : match.end() + LONGEST_PLACE]
