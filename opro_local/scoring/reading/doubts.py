@@ -43,7 +43,8 @@ DECIDING = re.compile(
       | fits? | match \w* | go | going | opt | so | therefore | thus | hence | must
       | conclu \w* | descri \w* | closest
       | most | leaves? | it [ ] is | it's | only | has [ ] to [ ] be | have [ ] to [ ] be
-      | satisf \w* | suits? | true | holds? | valid | is [ ] it | because | since | mean \w* | work \w* | follow \w*
+      | satisf \w*
+      | suits? | true | holds? | valid | is [ ] it | because | since | mean \w* | work \w* | follow \w*
     ) \b
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -101,9 +102,11 @@ def _names_within(part: str, listed: Options) -> bool:
     for match in ANY_LETTER.finditer(part):
         letter = (match["round"] or match["letter"]).upper()
         is_begun = WORD.search(part, 0, match.start()) is not None
-        if is_begun and (not listed or letter in listed) and len(low) == len(part):
-            if not is_denied(low, match.start(), match.end()):
-                return True
+        is_option = not listed or letter in listed
+        if not (is_begun and is_option and len(low) == len(part)):
+            continue
+        if not is_denied(low, match.start(), match.end()):
+            return True
     return False
 
 
