@@ -44,7 +44,8 @@ DECIDING = re.compile(
       | conclu \w* | descri \w* | closest
       | most | leaves? | it [ ] is | it's | only | has [ ] to [ ] be | have [ ] to [ ] be
       | satisf \w*
-      | suits? | true | holds? | valid | is [ ] it | because | since | mean \w* | work \w* | follow \w*
+      | suits? | true | holds? | valid | is [ ] it | because | since | mean \w*
+      | work \w* | follow \w*
     ) \b
     """,
     re.IGNORECASE | re.VERBOSE,
