@@ -87,6 +87,7 @@ SAID = [
     ("<thinker>", "<thinker>"),
     ("a < b", "a < b"),
     ("[1] positive", "[1] positive"),
+    ("[Analysis] short\n[Answer] positive", "[Analysis] short\n[Answer] positive"),
     ("<analyst>positive</analyst>", "<analyst>positive</analyst>"),
     ("<label>positive</label> overall", "<label>positive</label> overall"),
     ("<reasonable>", "<reasonable>"),

@@ -96,6 +96,8 @@ NO_DOUBT = re.compile(
     """,
     re.VERBOSE,
 )
+# How a question begins that has lost its sign.
+ASKS = re.compile(r"\s*(?:is|does|can|could|would|was|are) (?:the|this|it|that)\b")
 # What others say, want or believe.
 OTHERS = re.compile(
     r"""
@@ -106,6 +108,9 @@ OTHERS = re.compile(
         (?: think | believe | say | assume | call | expect | conclude | see
           | read )
       | wants? [ ] (?: you | us | me | people )
+      | (?: would | could | should | might ) [ ] have [ ] been | by [ ] mistake
+      | the [ ] (?: word | term | phrase | string ) | instructions?
+      | ask (?: s | ed )? [ ] (?: me | us ) | want [ ] to | tempted
       | used [ ] to | wish | wishes | hope | hoped | supposed | meant [ ] to
     ) \b
     """,
@@ -117,7 +122,10 @@ NOT_AFTER_ALL = re.compile(
     r"""
     \( \s* not \W{0,3} \)
   | [,;-] \s* (?: yet | but | though ) [ ] (?: it [ ] )? (?: is | was ) [ ] not \s* (?: [.!] | $ )
-  | \b not \s* [.!]{0,3} $
+  | \b (?: not | wasn't | isn't | aren't | didn't | doesn't ) \s* [.!]{0,3} $
+  | \b but [ ] (?: i | it | we | this ) [ ]
+    (?: can't | cannot | don't | won't | isn't | wasn't | is [ ] not | can [ ] not ) \b
+  | ^ [^.\n]{1,20} : \s* (?: none | nothing ) \b
     """,
     re.VERBOSE,
 )
@@ -149,7 +157,8 @@ TAKEN_BACK = re.compile(
       | unconvincing
       | until | up [ ] to [ ] a [ ] point | ironically | sarcastically | jokingly | supposedly
       | in [ ] name [ ] only | only [ ] in | at [ ] best | at [ ] first | on [ ] the [ ] surface
-      | as [ ] much [ ] as | as [ ] if | than | too [ ] strong | pretend\w* | instead
+      | as [ ] much [ ] as | as [ ] if | by [ ] (?: mistake | accident ) | than | too [ ] strong
+      | pretend\w* | instead
       | implausible | improbable | unsuitable | unfit | not \s* $
     ) \b
     """,
@@ -175,9 +184,9 @@ CHINESE_SAYS = re.compile(
     re.VERBOSE,
 )
 CHINESE_SUPPOSES = re.compile(r"(?:如果|假如|要是|除非|倘若|若)[^.!?\n]*$")
-CHINESE_DOUBTS_AFTER = re.compile(r"[伪装似貌曾不非无無未沒没难難否别別吗嗎怪错錯假小低少么?]")
+CHINESE_DOUBTS_AFTER = re.compile(r"[差险伪装似貌曾不非无無未沒没难難否别別吗嗎怪错錯假小低少么?]")
 CHINESE_DOUBTS = re.compile(
-    r"[伪装似貌曾不非无無未沒没难難否别別勿岂豈莫毫假若如怎何疑缺反]|很少|鲜|ない|なく|ません|ぬ|すぎ|まい"
+    r"[差险伪装似貌曾不非无無未沒没难難否别別勿岂豈莫毫假若如怎何疑缺反]|很少|鲜|ない|なく|ません|ぬ|すぎ|まい"
 )
 JAPANESE_SAYS = re.compile(
     r"""
@@ -234,7 +243,10 @@ def is_affirmed(low: str, start: int, end: int) -> bool:
     if INFINITIVE.match(following) and not GERMAN_IS.search(clause):
         # "Es ist schwer, das als positiv zu bezeichnen" hangs on what stands before its comma.
         return False
-    if OTHERS.search(clause) or SLIGHT_BEFORE.search(clause) or NOT_AFTER_ALL.search(after):
+    is_asked = ASKS.match(clause) and not after.startswith("?")
+    if is_asked or OTHERS.search(clause):
+        return False
+    if SLIGHT_BEFORE.search(clause) or NOT_AFTER_ALL.search(after):
         return False
     if not later or (is_english and tokens):
         return TAKEN_BACK.search(following) is None

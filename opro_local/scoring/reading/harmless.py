@@ -32,7 +32,7 @@ _ENGLISH = """
     person phrase pick picked piece places polarity post predict predicted prediction
     predominant predominantly premise present presents pretty primarily primary probably product
     prompt put query question quite rate rated rating reads really reason reasoning reflect
-    reflects regarding relate related relates report request response result results return
+    reflects regarding relate related relates request response result results return
     review reviewer reviewer's reviews right safe said say saying says score second see seen seem
     seemingly seems selected sentence sentiment sentiments she shows show showing shown shall
     should simply since single snippet so some sound sounds speaker statement still strong
@@ -217,6 +217,7 @@ ENGLISH_BEFORE = frozenset(_ENGLISH_BEFORE.split())
 _TURNING = """
     mistake error stretch exaggeration overstatement understatement pity joke lie shame insult
     fehler irrtum übertreibung lüge erreur mensonge exagération error mentira exageración errore
+    furthest farthest
     doubt opposite contrary inverse reverse antithesis lack absence shortage parody pretense
     pretence
     mockery travesty denial rejection negation failure illusion facade veneer guise myth hint

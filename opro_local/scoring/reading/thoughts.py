@@ -115,6 +115,9 @@ def spoken(reply: str, thinking: Thinking = PLAIN) -> str | None:
     if alone := FINAL_ALONE.match(reply):
         return reply[alone.end() :]
     marks = list(_marks(thinking.marks).finditer(reply))
+    if "[/" not in reply:
+        # "[Analysis]" without an end is a heading.
+        marks = [mark for mark in marks if not mark["listed"]]
     if not marks:
         return None if thinking.opened else reply
     if _open_marks(reply, marks):
