@@ -23,6 +23,9 @@ USER, ANSWER = {"role": "user", "content": "x"}, {"role": "assistant", "content"
 SYSTEM = {"role": "system", "content": "z"}
 CHATS = ([USER], [SYSTEM, USER], [USER, ANSWER, USER])
 NAMES = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+PLAIN = conversation.WAYS[0].name
+# What rendering may raise beside jinja2's own.
+UNRENDERED = (*RENDERING, RecursionError, MemoryError)
 LONGEST = 1 << 20  # characters; the longest templates of published models have some 30,000
 
 
@@ -64,12 +67,13 @@ def way_through(
         has_system: whether there is a system message.
         turns: how many texts there are, the last one the user's.
 
-    Raises:
-        Exceeded: it takes more time or memory than a template may.
     """
     import jinja2.sandbox  # noqa: F401  as above
 
-    name = contained(lambda: _way(source, template_args, has_system, turns))
+    try:
+        name = contained(lambda: _way(source, template_args, has_system, turns))
+    except Exceeded:
+        name = PLAIN  # its engine says so, when it is asked
     return next(way for way in conversation.WAYS if way.name == name)
 
 
@@ -81,13 +85,13 @@ def continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bo
         source: the template.
         template_args: what it is given.
         prefill: the first words of the reply.
-
-    Raises:
-        Exceeded: it takes more time or memory than a template may.
     """
     import jinja2.sandbox  # noqa: F401  as above
 
-    same: bool = contained(lambda: _continues(source, template_args, prefill))
+    try:
+        same: bool = contained(lambda: _continues(source, template_args, prefill))
+    except Exceeded:
+        return False
     return same
 
 
@@ -100,7 +104,7 @@ def _continues(source: str, template_args: Mapping[str, Any], prefill: str) -> b
         names = {**NAMES, **template_args}
         opened = template.render(messages=[USER], add_generation_prompt=True, **names)
         whole = template.render(messages=[USER, begun], add_generation_prompt=False, **names)
-    except (TemplateError, *RENDERING):
+    except (TemplateError, *UNRENDERED):
         return False
     # As transformers cuts it off: after the words, with the spaces at their end if they are there.
     place = whole.rfind(prefill.strip())
@@ -118,19 +122,19 @@ def _way(source: str, template_args: Mapping[str, Any], has_system: bool, turns:
     try:
         template = _environment().from_string(source)
     except (TemplateError, *RENDERING):
-        return conversation.WAYS[0].name
+        return PLAIN
 
     def apply(messages: conversation.Messages) -> str:
         try:
             return template.render(
                 messages=messages, add_generation_prompt=True, **NAMES, **template_args
             )
-        except RENDERING as error:
+        except UNRENDERED as error:
             raise TemplateError(str(error)) from error
 
     system = "x" if has_system else None
     ways = conversation.ways_through(apply, system, turns)
-    return next((way.name for way in ways), conversation.WAYS[0].name)
+    return next((way.name for way in ways), PLAIN)
 
 
 def _excess(source: str, template_args: Mapping[str, Any]) -> str:
