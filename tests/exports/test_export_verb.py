@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 from running import program
 
+from opro_local.cli.export import export
 from opro_local.config import reading
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.runs.finished_prompt import finished_prompt
@@ -37,14 +38,14 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_it_writes_to_stdout_or_a_file(made, tmp_path):
+def test_it_writes_to_stdout_or_a_file(made, tmp_path, capsys):
     said = program("export", str(made / "run"), "--format", "openai")
     record = json.loads(said.stdout)
     assert said.stderr == "" and record["prompt"].count(record["input"]) == 1
     assert record["sampling"] == {"temperature": 0.0, "max_tokens": 8, "stop": ["\nQ:"]}
     out = tmp_path / "p.json"
-    wrote = program("export", str(made / "run"), "--format", "openai", "--output", str(out))
-    assert wrote.returncode == 0 and out.read_text() == said.stdout
+    export(made / "run", "openai", out)
+    assert out.read_text() == said.stdout and capsys.readouterr().out == f"Written: {out}\n"
 
 
 @pytest.fixture
