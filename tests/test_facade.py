@@ -295,6 +295,14 @@ def test_a_batch_that_raises_rejects_all_of_its_texts():
     )
 
 
+def test_settings_are_a_mapping_or_texts():
+    for settings in ({"search.steps": 1, "run.seed": 3}, ["search.steps=1", "run.seed=3"]):
+        found = OPRO(len, counting(), batch_size=2, set=settings).optimize("text 0")
+        assert found.reason == "all 1 steps done"
+    with pytest.raises(UsageError, match="'steps' is no setting"):
+        OPRO(len, counting(), set={"steps": 1}).optimize("text 0")
+
+
 def test_nothing_is_left_where_no_run_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     OPRO(len, counting(), n_iterations=1, batch_size=2).optimize("go")

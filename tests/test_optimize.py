@@ -218,6 +218,25 @@ def test_pandas_values(rows):
         json_lines(pandas.DataFrame([[1, 2]], columns=["n", "n"]))
 
 
+@pytest.mark.parametrize("kind", ["Int64", "boolean", "string", "Float64", "category", object])
+def test_missing_values_of_every_kind_of_column_are_missing(kind):
+    pandas = pytest.importorskip("pandas")
+    first = {"boolean": True, "string": "a", "category": "a", object: "a"}.get(kind, 1)
+    table = pandas.DataFrame({"x": pandas.Series([first, None], dtype=kind)})
+    (lines,) = json_lines(table).values()
+    assert json.loads(lines.splitlines()[1]) == {"x": None}
+    assert json.loads(lines.splitlines()[0])["x"] in ("1", "1.0", "true", "a")
+
+
+def test_a_missing_target_is_a_bad_row_and_can_be_skipped(rows):
+    pandas = pytest.importorskip("pandas")
+    missing = [None, float("nan"), pandas.NaT, pandas.NA, np.float64("nan")]
+    rows = [*rows, *({"text": f"row {n}", "label": value} for n, value in enumerate(missing))]
+    with pytest.raises(DataError, match=r"nothing in the column 'label'; 5 bad rows"):
+        optimize(rows)
+    assert optimize(rows, set={**QUICK, "task.bad_rows": "skip"}).skipped_rows == 5
+
+
 def test_class_labels_become_their_names():
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(

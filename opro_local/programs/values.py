@@ -271,8 +271,8 @@ def _is_own(value: Any) -> bool:
     if name.partition(".")[0] in ("opro_local", "builtins"):
         return False
     file = getattr(module, "__file__", None)
-    if not file:
-        # The program itself in a notebook or a shell, and what is made there.
+    if name == "__main__" or not file:
+        # The program itself, be it a file, a notebook or a shell, and what is made there.
         return module is None or name == "__main__"
     path = str(pathlib.Path(file).resolve())
     return not any(path.startswith(f"{folder}/") for folder in _library_folders())

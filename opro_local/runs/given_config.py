@@ -61,7 +61,7 @@ class Given:
                     "build it with them",
                 )
             return data
-        tables, changes = _with_settings(_tables(data, self.run), self.set)
+        tables, changes = with_settings(_tables(data, self.run), self.set)
         _give(tables, "task", input=self.input, target=self.target)
         _give(tables, "scorer", model=None if self.model is None else str(self.model))
         _give(tables, "search", seeds=prompts)
@@ -94,10 +94,18 @@ def _kept(lines: str, folder: Path) -> str:
     return str(place)
 
 
-def _with_settings(
+def with_settings(
     tables: dict[str, Any], given: Mapping[str, Any] | Sequence[str]
 ) -> tuple[dict[str, Any], Sequence[str]]:
-    """The tables with the settings of a mapping in them, and settings that are texts already."""
+    """The tables with the settings of a mapping in them, and settings that are texts already.
+
+    Args:
+        tables: a config's; changed where the settings are a mapping.
+        given: {"section.key": value}, or ["section.key=value"].
+
+    Raises:
+        UsageError: a name is no setting's.
+    """
     if not isinstance(given, Mapping):
         return tables, given
     for name, value in given.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from opro_local.problems.function import returned
 from opro_local.programs.function import FunctionEngine
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import hosting
+from opro_local.runs.given_config import with_settings
 from opro_local.runs.lazy_engine import LazyEngine
 from opro_local.runs.plans.function import form_for, plan_scored_by
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
@@ -101,7 +102,8 @@ class OPRO:
         batch_size: proposals per step.
         run: folder to keep the run in; the same call there resumes it, with the same function and
             equal values in all that it uses. None keeps nothing.
-        set: any setting, as "section.key=value", such as "run.seed=3" or "scorer.max_tokens=64".
+        set: any settings, as {"section.key": value} or ["section.key=value"], such as
+            {"run.seed": 3} or ["scorer.max_tokens=64"].
         batched: objective_fn takes a list of texts, and returns a list with as many scores.
 
     Raises:
@@ -116,14 +118,14 @@ class OPRO:
         n_iterations: int = 8,
         batch_size: int = 8,
         run: str | Path | None = None,
-        set: Sequence[str] = (),
+        set: Mapping[str, Any] | Sequence[str] = (),
         *,
         batched: bool = False,
     ) -> None:
         check_function(objective_fn, "objective_fn", "give a function of a text")
         self._objective, self._optimizer, self._scorer = objective_fn, optimizer_llm, scorer_llm
         self._steps, self._candidates = n_iterations, batch_size
-        self._run, self._set, self._batched = run, tuple(set), batched
+        self._run, self._set, self._batched = run, set, batched
 
     def optimize(self, instruction: str) -> Optimized:
         """Search from an instruction.
@@ -181,7 +183,7 @@ class OPRO:
             "run": {"name": "opro"},
         }
         tables |= {role: {"model": model} for role, model in self._models().items()}
-        return reading.build(tables, self._set)
+        return reading.build(*with_settings(tables, self._set))
 
     def _engines(self, config: Config) -> dict[Role, Engine]:
         """What this process answers with itself: callables, and the models of a run that has a

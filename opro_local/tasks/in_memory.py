@@ -98,8 +98,15 @@ def _text(value: Any) -> str | None:
     """A value as a file has it; NumPy's scalars and arrays are Python's own first."""
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if value is None or value != value:  # NaN and NaT differ from themselves
+    if _is_missing(value):
         return None
     if not isinstance(value, (str, bytes, bool, int, float, list, dict)):
         value = str(value)  # dates, decimals, categories
     return text_of(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT, or pandas' NA, of which no comparison says yes or no."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return not isinstance(value, (list, dict)) and bool(value != value)
