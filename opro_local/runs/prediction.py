@@ -26,7 +26,7 @@ from opro_local.runs.hosting import model_identity
 from opro_local.runs.named_code import named_code
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
-from opro_local.runs.plans.prompt import prompt_problem
+from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.store import read_store
 from opro_local.runs.thinking import asked_of, said_in
 from opro_local.scoring.reading.options import options
@@ -156,7 +156,7 @@ def predict_rows(
     config, identity, before, began = _kept(folder, changes)
     if not trust_code:
         _require_no_code(folder, config)
-    plan = make_plan(config)
+    plan = _plan(config, whole)
     _require_same(folder, identity, plan)
     problem = prompt_problem(plan)
     examples = _examples(rows, whole)
@@ -213,6 +213,23 @@ def _require_no_code(folder: Path, config: Config) -> None:
             f"{folder}: to predict with it {named[0]} has to be run",
             "add --trust-code (trust_code=True) if you know what it does",
         )
+
+
+def _plan(config: Config, whole: WholePrompt) -> Plan:
+    """The run's plan. Where a function of the calling program scored it, another one stands for
+    that function: nothing is scored here, and whole answers are what is predicted.
+    """
+    if whole.rule["name"] != "python" or named_code(config):
+        return make_plan(config)
+    plan = prompt_plan(config, metric=_any_answer)
+    # All of its identity but what the function is.
+    named = {name: plan.identity[name] for name in ("data", "content") if name in plan.identity}
+    return replace(plan, identity=named)
+
+
+def _any_answer(answer: str, target: str, columns: Mapping[str, str]) -> bool:
+    """Stands for a function that scored; a plan tries it on the targets alone."""
+    return True
 
 
 def _require_same(folder: Path, identity: Mapping[str, str], plan: Plan) -> None:

@@ -188,6 +188,51 @@ def test_what_it_was_made_of_must_be_there_and_trusted(made, new, tmp_path):
         opro_local.predict(tmp_path / "none", ["x"])
 
 
+ROUNDS = '''
+usual = answer
+
+
+def answer(request):
+    """A thought, an answer, and in a second round the answer alone."""
+    prompt = request.prompt
+    if request.sampling.seed is not None:
+        return usual(request)
+    said = usual(request)
+    if "final answer" in prompt.prefill:
+        return f" {said}."
+    return f"<think>Is it negative or positive?</think>\\nIt is {said}, I think."
+'''
+
+
+@pytest.mark.parametrize("second_round", [False, True])
+def test_thoughts_are_left_out_and_second_rounds_asked(tmp_path, second_round):
+    tables = search(
+        tmp_path,
+        task={"second_round": second_round},
+        scorer={"max_tokens": 40, "thinking_tokens": 30},
+        search={"mode": "opro", "metaprompt": "continuation"},
+    )
+    own = Path(SCRIPT.rpartition(":")[0]).read_text()
+    (tmp_path / "model.py").write_text(own + ROUNDS)
+    result = run(reading.build(tables), tmp_path / "run")
+    rows = make_plan(reading.build(tables)).problem.rows["test"]
+    came = result.predict([row.input for row in rows], trust_code=True)
+    right = sum(row.target == said for row, said in zip(rows, came.values, strict=True))
+    assert right / len(rows) == result.test.best.accuracy > 0 and came.unread == []
+    assert not any("think>" in one.answer for one in came)
+    assert (result.prompt.second_round is not None) is second_round
+
+
+def test_a_functions_metric_leaves_the_answer_as_it_is(tmp_path):
+    tables = search(tmp_path, search={"mode": "opro", "metaprompt": "continuation"})
+    result = opro_local.optimize(
+        tables, metric=lambda answer, target, columns: target in answer, run=tmp_path / "run"
+    )
+    assert result.prompt.rule["name"] == "python"
+    came = result.predict(["It was good"], trust_code=True)
+    assert came.values == [came[0].answer] and came[0].answer.startswith("it is ")
+
+
 # By rule: targets, and by answer what is predicted.
 READ = {
     "labels": (("Positive", "Negative "), {"It is **positive**.": "Positive", "both?": None}),
