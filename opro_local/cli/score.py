@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from opro_local.cli.grouping import grouped
 from opro_local.cli.visible import say
 
 RULE_HELP = (
@@ -22,23 +24,32 @@ BY_HELP = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """How answers are scored."""
+
+    rule: Annotated[str, typer.Option("--rule", help=RULE_HELP)] = "auto"
+    kind: Annotated[str | None, typer.Option("--kind", help=KIND_HELP)] = None
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="The label set, with commas between.")
+    ] = None
+    pattern: Annotated[str | None, typer.Option("--pattern", help=PATTERN_HELP)] = None
+    marks: Annotated[
+        str | None,
+        typer.Option("--marks", help="Your own words for Answer:, with commas between."),
+    ] = None
+
+
+@grouped
 def score(
+    *,
     file: Annotated[
         Path,
         typer.Argument(help="JSON Lines with target and answer, and kind and prompt for opro."),
     ],
-    rule: Annotated[str, typer.Option("--rule", help=RULE_HELP)] = "auto",
+    asked: RuleOptions,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the rows with parsed and correct.")
-    ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help=KIND_HELP)] = None,
-    labels: Annotated[
-        str | None, typer.Option("--labels", help="The label set, with commas between.")
-    ] = None,
-    pattern: Annotated[str | None, typer.Option("--pattern", help=PATTERN_HELP)] = None,
-    marks: Annotated[
-        str | None,
-        typer.Option("--marks", help="Your own words for Answer:, with commas between."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help=BY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -49,8 +60,16 @@ def score(
     """
     from opro_local.scoring.answers import score_file
 
-    options = (_listed(labels), pattern, _listed(marks))
-    figures = score_file(file, rule, output, kind, *options, by=None if by is None else _listed(by))
+    figures = score_file(
+        file,
+        asked.rule,
+        output,
+        asked.kind,
+        _listed(asked.labels),
+        asked.pattern,
+        _listed(asked.marks),
+        None if by is None else _listed(by),
+    )
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return
