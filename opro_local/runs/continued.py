@@ -14,15 +14,20 @@ from opro_local.runs.concurrency import with_concurrency
 from opro_local.runs.store import FILE, read_store
 
 
-def as_begun(config: Config, folder: Path) -> Config:
+def as_begun(config: Config, folder: Path, alone: bool = True) -> Config:
     """The config as the run in the folder was begun with it; where there is none, the same with
     what this machine can (concurrency.py).
+
+    Args:
+        config: what was asked for.
+        folder: the run's.
+        alone: no other run asks the same engines; of a share of one nothing is known.
 
     Raises:
         StoreError: the folder's store can't be read.
     """
     if not (folder / FILE).is_file():
-        return with_concurrency(config)
+        return with_concurrency(config) if alone else config
     store = read_store(folder)
     try:
         stored = store.get("config")

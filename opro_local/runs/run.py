@@ -80,7 +80,8 @@ def run_steps(
             and stops its own.
     """
     # In here and not in the caller, so that of many runs one that can't be planned fails alone.
-    plan = make_plan(as_begun(work, folder)) if isinstance(work, Config) else work
+    is_alone = pool is None
+    plan = make_plan(as_begun(work, folder, is_alone)) if isinstance(work, Config) else work
     for line in (*plan.notices, *model_notices(plan.config, plan.models)):
         listener.notify(line)
     listener = with_rejections(_alarming(listener, plan))

@@ -110,6 +110,8 @@ def test_a_new_run_keeps_the_number_and_an_older_one_its_own(on_gpu, tmp_path):
     asked = on_gpu([SMALL], QWEN_HALF, 494_032_768)
     begun = as_begun(asked, tmp_path / "new")
     assert (asked.evaluation.running, begun.evaluation.running) == (0, 256)
+    # In lockstep many runs share what the engine can.
+    assert as_begun(asked, tmp_path / "new", alone=False) == asked
     # On another machine, and in a run begun before there was the setting.
     stored = {"evaluation": {"running": 1024}}
     assert reading.as_begun(asked, stored).evaluation.running == 1024
