@@ -43,7 +43,7 @@ PLAIN = """
 import json, sys
 import torch
 from transformers import AutoConfig
-from opro_local.engines.vllm import arguments
+from opro_local.engines.vllm_start import arguments
 from opro_local.engines.settings import EngineSettings
 settings = EngineSettings(**json.loads(sys.argv[1]))
 print(json.dumps(arguments(settings, AutoConfig.from_pretrained(settings.model), torch.cuda.is_available())))

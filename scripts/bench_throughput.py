@@ -104,7 +104,7 @@ def serve() -> None:
     from transformers import AutoConfig
 
     from opro_local.engines.tokenizer import PromptTokenizer
-    from opro_local.engines.vllm import arguments
+    from opro_local.engines.vllm_start import arguments
 
     config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
     tokenizer = PromptTokenizer.load(settings.model, config, settings.template_args)

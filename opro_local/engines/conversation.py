@@ -10,11 +10,15 @@ of conversation, and the first one serves that brings every mark through, in ord
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 MARK = "OPROMARK{number}OPRO"  # stands for a text; no template has it
+
+# A part of content as it stands in a list, which a template that wants a text writes as it is.
+PART = re.compile(r"""['"]type['"]:\s*['"]text['"]""")
 
 # What a template is given: a list of {"role": ..., "content": ...}.
 Messages = list[dict[str, Any]]
@@ -86,7 +90,7 @@ def ways_through(apply: Callable[[Messages], str], system: str | None, turns: in
             rendered = apply(way.messages(first, marks[1:]))
         except TemplateError:
             continue
-        if _in_order(rendered, wanted):
+        if _in_order(rendered, wanted) and not (way.lists and PART.search(rendered)):
             yield way
 
 

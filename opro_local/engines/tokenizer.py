@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opro_local.engines import conversation, vocabulary
+from opro_local.engines.loading import said
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import thinking
+from opro_local.models.templates import asked_template
 from opro_local.programs.template import RENDERING
 from opro_local.types import Prompt
 
+# What transformers raises of files that make no sense.
+BROKEN = (OSError, ValueError, LookupError, ImportError, AttributeError, TypeError)
 SENTINEL = "OPROSENTINELOPRO"  # stands for the user's text; no template or vocabulary has it
 SHAPES = 1024  # kept at most: a mixed search makes new turns all the time
 
@@ -101,12 +105,17 @@ class PromptTokenizer:
         """
         try:
             tokenizer = _read(Path(folder), bool(settings.trusted_code))
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except BROKEN as error:
             raise ModelError(
-                f"{folder}: the tokenizer does not load: {error}", "copy the whole model folder"
+                f"{folder}: the tokenizer does not load: {said(error)}",
+                "copy the whole model folder",
             ) from error
-        if settings.chat_template:
-            tokenizer.chat_template = settings.chat_template
+        # transformers leaves a template in chat_template.json to the readers of images.
+        template = settings.chat_template or (
+            "" if tokenizer.chat_template else asked_template(Path(folder))
+        )
+        if template:
+            tokenizer.chat_template = template
         bos = beginning_token(tokenizer, config)
         made = cls(tokenizer, settings.template_args, bos, settings.date)
         made._known = vocabulary.last_known(tokenizer, vocabulary.rows_of(config), folder)

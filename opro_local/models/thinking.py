@@ -151,14 +151,18 @@ def _rendered(template: str, arguments: Mapping[str, Any]) -> str:
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = time.strftime
     names = {"bos_token": "", "eos_token": "", "tools": None, "documents": None, **arguments}
-    messages = [{"role": "user", "content": QUESTION}]
-    try:
-        made = environment.from_string(template)
-        text: str = made.render(messages=messages, add_generation_prompt=True, **names)
-    except (TemplateError, *RENDERING):
-        # What is wrong with a template, its engine says when the model is loaded.
-        return ""
-    return text
+    # Templates of models for texts and images may want a list of parts, as the engine sends them.
+    for content in (QUESTION, [{"type": "text", "text": QUESTION}]):
+        messages = [{"role": "user", "content": content}]
+        try:
+            made = environment.from_string(template)
+            text: str = made.render(messages=messages, add_generation_prompt=True, **names)
+        except (TemplateError, *RENDERING):
+            # What is wrong with a template, its engine says when the model is loaded.
+            continue
+        if QUESTION in text:
+            return text
+    return ""
 
 
 def _refuse(message: str) -> None:

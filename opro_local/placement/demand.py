@@ -14,7 +14,7 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.models.footprint import Footprint
 
 GIB = 1 << 30
-CONTEXT = 8192  # what engines/vllm.py asks for on a GPU when nothing is said
+CONTEXT = 8192  # what engines/vllm_start.py asks for on a GPU when nothing is said
 CONCURRENCY = 8
 # What a split fixes, so that its working memory is known; vLLM's own numbers double with the GPU's
 # size.

@@ -71,6 +71,12 @@ def test_prompts_that_differ_have_other_tokens(name):
 @pytest.mark.parametrize(
     ("template", "prompt", "says"),
     [
+        (
+            "{% if messages[0].content is string %}{{ raise_exception('No') }}{% endif %}"
+            "<u>{{ messages[0].content }}",
+            ASKED,
+            "No",
+        ),
         (TEMPLATES["user dropped"], ASKED, "it loses the user's text, however that is sent"),
         ("<u>nothing", WITH_TURNS, "it loses the user's text"),
         ("{{ raise_exception('Never') }}", ASKED, "Never"),

@@ -60,6 +60,13 @@ def named(folder: Path) -> None:
     as_list_of_templates(folder, **NAMED)
 
 
+def as_json(folder: Path) -> None:
+    """The template in the file that readers of images have."""
+    file = folder / "chat_template.jinja"
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": file.read_text()}))
+    file.unlink()
+
+
 def nothing(folder: Path) -> None:
     """Leave the folder as it is."""
 
@@ -75,6 +82,7 @@ FOLDERS = {
     "no template": (None, {}, nothing, {"chat": True}, "<bos>Be brief.\n\na\n\nb\n\nHi?\n\nSo"),
     "named, default": ("usual", {}, named, {}, MERGED),
     "named, chosen": ("usual", {}, named, {"chat_template": "tools"}, TURNS),
+    "template as JSON": ("usual", {}, as_json, {}, TURNS),
     "date": ("date", {}, nothing, {}, "<s>26 Jul 2024" + TURNS),
     "thinking": (
         "thinking",
@@ -191,6 +199,16 @@ def unnamed(folder: Path) -> None:
     as_list_of_templates(folder, tools=TEMPLATES["usual"])
 
 
+def configured(**values):
+    """The change of a folder's config."""
+
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    return change
+
+
 def without_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
 
@@ -203,6 +221,30 @@ REFUSED = {
     "no default": ({}, unnamed, {}, "named tools, and none is the default"),
     "no such name": ({}, nothing, {"chat_template": "rag"}, "no template of that name"),
     "no tokenizer": ({}, without_tokenizer, {}, "no tokenizer in it"),
+    "a layer more": (
+        {},
+        configured(num_hidden_layers=2),
+        {},
+        "its weights lack model.layers.1.input_layernorm.weight, and 8 more",
+    ),
+    "a layer less": (
+        {},
+        configured(num_hidden_layers=0),
+        {},
+        "its weights have a layer 0, and 0 layers by config.json",
+    ),
+    "other shapes": (
+        {},
+        configured(intermediate_size=32),
+        {},
+        "model.layers.0.mlp.down_proj.weight has the shape 64x64, and 64x32 by config.json, and 2",
+    ),
+    "another family": ({}, configured(model_type="gpt2", n_embd=64, n_head=2), {}, "lack "),
+    "unknown family": ({}, configured(model_type="nonesuch"), {}, "model type `nonesuch`"),
+    "impossible heads": ({}, configured(num_attention_heads=7), {}, "not a multiple of the number"),
+    "heads in words": ({}, configured(num_attention_heads="two"), {}, "expected int, got str"),
+    "unknown activation": ({}, configured(hidden_act="none"), {}, "KeyError: 'none'"),
+    "unknown dtype": ({}, configured(dtype="none"), {}, "has no attribute 'none'"),
     "larger tokenizer": ({"rows": -3}, nothing, {}, "its tokenizer is larger than its model"),
 }
 

@@ -11,7 +11,8 @@ from running import SMOL, real
 
 from opro_local.engines.gpus import gpus
 from opro_local.engines.settings import EngineSettings
-from opro_local.engines.vllm import VllmEngine, arguments
+from opro_local.engines.vllm import VllmEngine
+from opro_local.engines.vllm_start import arguments
 from opro_local.engines.worker import WorkerEngine
 from opro_local.errors import EngineError
 from opro_local.types import Prompt, Request, Sampling
@@ -76,8 +77,8 @@ def vllm_engine(monkeypatch):
         engine._prompts = SimpleNamespace(tokenizer=SimpleNamespace(encode=lambda text: [1, 2, 3]))
         return engine, engine._llm
 
-    monkeypatch.setattr("opro_local.engines.vllm._params", lambda samplings: samplings)
-    monkeypatch.setattr("opro_local.engines.vllm._vllm_errors", lambda: ())
+    monkeypatch.setattr("opro_local.engines.vllm.sampling_params", lambda samplings: samplings)
+    monkeypatch.setattr("opro_local.engines.vllm_start._vllm_errors", lambda: ())
     return made
 
 

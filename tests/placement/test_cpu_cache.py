@@ -9,7 +9,7 @@ import pytest
 from test_placement import LLAMA, SMOLLM, write_model
 
 from opro_local.engines.settings import EngineSettings
-from opro_local.engines.vllm import arguments
+from opro_local.engines.vllm_start import arguments
 
 MIB = 1 << 20
 QWEN3_SMALL = {

@@ -11,7 +11,7 @@ from opro_local.engines.gpus import Gpu
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
-from opro_local.engines.vllm import arguments
+from opro_local.engines.vllm_start import arguments
 from opro_local.errors import EngineError
 from opro_local.placement.choose import Demand, plan
 from opro_local.placement.plan import metadata, plan_for_this_machine

@@ -41,6 +41,12 @@ SWITCH = (
 TEMPLATES = [
     ("SmolLM2, Qwen2.5", CHATML.replace("BEGIN", ""), {}, None),
     ("R1, QwQ, Qwen3-Thinking", CHATML.replace("BEGIN", "<think>\n"), {}, Thinking(True)),
+    (
+        "content as a list",
+        CHATML.replace("m.content", "m.content[0].text").replace("BEGIN", "<think>\n"),
+        {},
+        Thinking(True),
+    ),
     ("Magistral", CHATML.replace("BEGIN", "[THINK]"), {}, Thinking(True)),
     ("Qwen3", STRIPS + CHATML.replace("BEGIN", SWITCH), {"enable_thinking": True}, Thinking()),
     ("Qwen3, off", STRIPS + CHATML.replace("BEGIN", SWITCH), {"enable_thinking": False}, None),
