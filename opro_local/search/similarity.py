@@ -24,6 +24,7 @@ ROUNDING = 1e-6  # of a cosine in single precision
 # which it is worth its while: texts of other words are bounded by some 0.9.
 GROUPS, BOUND_ROUNDING, BOUNDED_FROM = 64, 1e-4, 0.95
 COMPARED_AT_ONCE = 32
+ONE_CORE = 1 << 17  # multiplications
 NO_SAMPLING = Sampling(1)
 
 
@@ -112,7 +113,13 @@ class NearDuplicates:
         norms = _group_norms(vectors)
         bounds: np.ndarray | None = None
         if not self._vectors:
-            bounds = norms @ self._norms[: len(self._texts)].T
+            bounds = np.empty((len(texts), len(self._texts)), np.float32)
+            # In pieces that a linear algebra library leaves on one core: with more at work than
+            # there are, its threads wait for each other at full speed.
+            piece = max(1, ONE_CORE // (GROUPS * len(texts)))
+            for start in range(0, len(self._texts), piece):
+                stop = min(start + piece, len(self._texts))
+                bounds[:, start:stop] = norms @ self._norms[start:stop].T
         for place, text in enumerate(texts):
             own = None if bounds is None else bounds[place]
             self._measured[text] = _Measured(vectors, place, norms[place], own)

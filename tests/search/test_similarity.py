@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from opro_local.config import reading
 from opro_local.runs.run import run
 from opro_local.runs.store import read_store
+from opro_local.search import similarity as similarity_module
 from opro_local.search.proposing import shown_entries
 from opro_local.search.similarity import NearDuplicates, Similarity, sparse_ngrams
 from opro_local.search.trajectory import Entry, Trajectory
@@ -67,13 +68,19 @@ def variants(count):
         yield text + rng.choice([".", "!", " now", " please do"])
 
 
+@pytest.mark.parametrize("together", [1, 7])
 @pytest.mark.parametrize("limit", [0.3, 0.7, 0.9, 0.98, 1.0])
-def test_near_duplicates_are_those_that_comparing_with_every_text_finds(limit):
+def test_near_duplicates_are_those_that_comparing_with_every_text_finds(
+    limit, together, monkeypatch
+):
+    monkeypatch.setattr(similarity_module, "ONE_CORE", 7 * 64 * 3)  # pieces of three texts
     texts = list(variants(40))
     vectors = sparse_ngrams(texts)
     cosines = (vectors @ vectors.T).toarray()
     kept, hits = NearDuplicates(limit), 0
     for number, text in enumerate(texts):
+        if number % together == 0:
+            kept.measure(texts[number : number + together])
         near = np.flatnonzero(cosines[number, :number] >= limit - 1e-6)
         expected = texts[near[0]] if len(near) else None
         assert kept.find(text) == expected
