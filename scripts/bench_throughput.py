@@ -107,7 +107,7 @@ def serve() -> None:
     from opro_local.engines.vllm_start import arguments
 
     config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
-    tokenizer = PromptTokenizer.load(settings.model, config, settings.template_args)
+    tokenizer = PromptTokenizer.load(settings.model, config, settings)
     ids = sorted(tokenizer.encode([Prompt(*row) for row in prompts]))
     llm = vllm.LLM(**arguments(settings, config, torch.cuda.is_available()))
     sampling = vllm.SamplingParams(max_tokens=max_tokens, temperature=0.0, stop=list(stop))

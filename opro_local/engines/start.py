@@ -49,22 +49,31 @@ def start_engine(
     first, notice = _start_one(settings, choice, log, devices[0])
     if len(devices) * settings.gpu_workers == 1:
         return first, notice
-    from opro_local.engines.data_parallel import DataParallelEngine
-    from opro_local.engines.worker import WorkerEngine
-
     # A notice means that vLLM did not start: its arguments mean nothing to what runs instead.
     rest = replace(settings, kind=first.fingerprint["engine"])
     rest = replace(rest, engine_args={}) if notice else rest
+    return _with_others(first, rest, log, devices), notice
+
+
+def _with_others(
+    first: WorkerEngine, settings: EngineSettings, log: Path | None, devices: list[str | None]
+) -> Engine:
+    """The first worker and all others as one engine.
+
+    The first has shown that it starts, and filled what is compiled once. The others load at once,
+    each on GPUs of its own; then the next ones on each GPU, as engines that start at once on one
+    measure each other's memory as taken.
+    """
+    from opro_local.engines.data_parallel import DataParallelEngine
+    from opro_local.engines.worker import WorkerEngine
+
     workers = [first]
     try:
-        # The first has shown that it starts, and filled what is compiled once. The others load at
-        # once, each on GPUs of its own; then the next ones on each GPU, as engines that start at
-        # once on one measure each other's memory as taken.
-        for group in ([*devices[1:]], *[devices] * (settings.gpu_workers - 1)):
+        for group in (devices[1:], *[devices] * (settings.gpu_workers - 1)):
             loading = []
             for device in group:
                 own_log = log and log.with_stem(f"{log.stem}-{len(workers) + 1}")
-                loading.append(WorkerEngine(rest, own_log, device, wait=False))
+                loading.append(WorkerEngine(settings, own_log, device, wait=False))
                 workers.append(loading[-1])
             for worker in loading:
                 worker.wait_until_ready()
@@ -74,7 +83,7 @@ def start_engine(
             worker.kill()
             worker.close()
         raise
-    return DataParallelEngine(workers), notice
+    return DataParallelEngine(workers)
 
 
 def _of_one_worker(settings: EngineSettings) -> EngineSettings:
