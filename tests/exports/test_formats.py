@@ -17,6 +17,7 @@ from odd_rows import LAYOUTS, SHAPES, asked, chosen
 from running import SMOL, real
 
 from opro_local.config import reading
+from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, plain_text
 from opro_local.errors import UsageError
 from opro_local.exports.whole_prompt import asked_to_json
@@ -306,7 +307,7 @@ def test_chat_and_text_are_the_runs_tokens_with_a_real_tokenizer(tables, tmp_pat
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(SMOL)
-    own = PromptTokenizer.load(SMOL, config, {})
+    own = PromptTokenizer.load(SMOL, config, EngineSettings(str(SMOL), "transformers"))
     tokenizer, compared = own.tokenizer, 0
     for layout in LAYOUTS:
         for shape in SHAPES:
