@@ -58,6 +58,8 @@ class VllmEngine(Engine):
         if settings.tensor_parallel * settings.pipeline_parallel == 1:
             # Read when vllm is imported. In this process its schedule repeats, and it dies with us.
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        # Its worker says so too; here for those who host the engine themselves.
+        os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
         try:
             import torch
             import vllm
