@@ -43,6 +43,7 @@ from opro_local.engines.wire import (
 from opro_local.errors import EngineError, OproError
 from opro_local.types import Completion, Engine
 
+CORE = "EngineCore"  # vLLM's name for its process, or how it begins; helpers may come and go
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the signal a process gets when its parent ends
 
 
@@ -134,7 +135,8 @@ def _serve(commands: queue.SimpleQueue[list[Any]], answers: _Answers) -> None:
                 engine = _start(command[1])
                 # vLLM's own, at tensor or pipeline parallel above 1: what they do not do, nobody
                 # does, and its client waits for a killed one without end (0.32).
-                answers.watch(multiprocessing.active_children())
+                parts = multiprocessing.active_children()
+                answers.watch([part for part in parts if part.name.startswith(CORE)])
                 answer = ["ready", dict(engine.fingerprint), engine.max_model_len]
             elif engine is None:
                 raise EngineError("nothing was started")

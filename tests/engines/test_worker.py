@@ -364,6 +364,13 @@ def idle():
 
 part = multiprocessing.get_context("fork").Process(target=idle, name="EngineCore", daemon=True)
 part.start()
+helper = multiprocessing.get_context("fork").Process(target=idle, name="Pool-1", daemon=True)
+helper.start()
+
+def finish(request):
+    helper.terminate()
+    time.sleep(2.5)
+    return "y"
 
 def lose(request):
     os.kill(part.pid, signal.SIGKILL)
@@ -416,8 +423,9 @@ def test_a_process_of_the_engines_own_that_ends_is_noticed_at_once(parts, functi
     assert gone(worker.pid)
 
 
-def test_processes_that_live_change_nothing(parts):
-    worker = parts("answer")
+@pytest.mark.parametrize("function", ["answer", "finish"])
+def test_processes_that_live_and_helpers_that_end_change_nothing(parts, function):
+    worker = parts(function)
     (reply,) = worker.generate([Request(Prompt("x"), Sampling(4))])
     assert reply.text == "y"
     worker.close()
