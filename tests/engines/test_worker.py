@@ -10,7 +10,7 @@ import time
 from importlib import metadata
 
 import pytest
-from running import gone
+from running import SMOL, gone, real
 
 from opro_local.engines import start
 from opro_local.engines.kinds import resolve_kind
@@ -429,6 +429,27 @@ def test_processes_that_live_and_helpers_that_end_change_nothing(parts, function
     (reply,) = worker.generate([Request(Prompt("x"), Sampling(4))])
     assert reply.text == "y"
     worker.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_vllms_core_that_is_killed_is_noticed_at_once(monkeypatch):
+    """Without our watch vLLM 0.32 waits for a killed core without end."""
+    real("vllm")
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    worker = WorkerEngine(EngineSettings(str(SMOL), "vllm", max_model_len=1024))
+    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True)
+    rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()[1:]]
+    (core,) = (
+        int(pid) for pid, group, name in rows if int(group) == worker.pid and "EngineCore" in name
+    )
+    killer = threading.Timer(3, os.kill, (core, signal.SIGKILL))
+    killer.start()
+    started = time.monotonic()
+    with pytest.raises(EngineError, match="EngineCore was killed by signal 9"):
+        worker.generate([Request(Prompt(f"Story {i}"), Sampling(900)) for i in range(64)])
+    assert time.monotonic() - started < 20
+    assert gone(core)
 
 
 def test_an_error_that_refers_to_the_log_is_told_with_its_cause_and_the_logs_end(parts):
