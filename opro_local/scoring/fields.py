@@ -14,6 +14,7 @@ from typing import Any
 
 from opro_local.errors import UsageError
 from opro_local.scoring.amounts import same_number
+from opro_local.scoring.reading import turns
 from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.reading.numbers import whole as whole_number
@@ -256,6 +257,7 @@ def _answered(answer: str, wanted: Sequence[Path], is_list: bool = False) -> Any
         wanted: the fields; none wants any object.
         is_list: whether a list is wanted.
     """
+    answer = turns.first(answer)
     from_list = is_list or any(path[0].isdecimal() for path in wanted)
     last: Any = None
     place = (0, 0)

@@ -6,6 +6,8 @@ an answer may begin ("Yep, it is."). Not for: such words in running text (boolea
 
 from __future__ import annotations
 
+import re
+
 from opro_local.scoring.reading.normal import typed
 
 _YES = """
@@ -63,3 +65,27 @@ BEGINNING = {
         ),
     )
 }
+# A first word that greets and does not answer: "Yes, I can help with that!".
+POLITE = re.compile(
+    r"""
+    ^ \W* (?: yes | sure | certainly | of [ ] course | absolutely | right ) [,!.]? \s
+    (?:
+        i (?: 'd | [ ] would | [ ] can | 'll | [ ] will ) [ ] (?: certainly [ ] | be [ ] )?
+        (?: help | assist | happy | glad | do [ ] that )
+      | i [ ] understand | that(?: 's | [ ] is ) [ ] an? [ ] \w+ [ ] question
+      | let [ ] me \b | let's
+    )
+    [^.!?:\n]* (?: [.!?:\n]+ | $ ) \s*
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# What the clause after a first word says of the statement itself: "Yes, the statement is false".
+OF_STATEMENT = re.compile(
+    r"""
+    \W{0,4} \s* (?: (?: the | this | that ) [ ]
+        (?: statement | claim | sentence | assertion | conclusion | argument | answer )
+      | it ) [ ] is [ ] (?P<denied> not [ ] )?
+    ["*]{0,3} (?P<word> [a-z]+ ) ["*]{0,3} \s* (?: [.!,] | $ )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)

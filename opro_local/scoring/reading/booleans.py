@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from opro_local.scoring.reading import marks
-from opro_local.scoring.reading.assent import BEGINNING, WHOLE
+from opro_local.scoring.reading.assent import BEGINNING, OF_STATEMENT, POLITE, WHOLE
 from opro_local.scoring.reading.claims import Piece, claimed
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import typed
@@ -139,7 +139,7 @@ OPENING = re.compile(
       | one [ ] would | wrong [ ] to | mistake [ ] to | but (?= \s $ ) | unless | either
       | (?: do | does | did | would | can | could ) (?: n't | [ ] not ) | cannot | can't | never
       | nobody | no [ ] one | partly | partially | half | mostly | almost | nearly | hardly
-      | barely | you | opposite
+      | barely | you | opposite | usually | used [ ] to | wrong [ ] answer | says | only
       | (?: he | she | they | text | passage | author | speaker | who | someone ) \s
         (?: \w+ \s )? (?: said | says? | answer \w* | thinks? | claim \w* | repl \w+ )
     ) \b
@@ -149,10 +149,14 @@ OPENING = re.compile(
 CLAUSE_START = re.compile(r"[.,;:!?\n]")
 # What makes the word before it a condition.
 CONDITION = re.compile(
-    r"[*_\"')]{0,3},?\s(?:(?:only )?if|unless|provided|depending|but only)\b", re.IGNORECASE
+    r"[*_\"')]{0,3},?\s(?:(?:only )?if|unless|provided|depending|but only"
+    r"|in (?:some|certain|most) cases|would be|but no longer|only)\b",
+    re.IGNORECASE,
 )
 # "It's right there in the text"
 AFTER_RIGHT = re.compile(r"\s{1,3}(?:there|here|in|on|at|before|after|now|away|next|side|hand)\b")
+# "false, " of '{"answer": false, "reason": ...'.
+JSON_SAYS = re.compile(r"\s?(?P<word>true|false)\s?,\s*\"")
 BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,40})\*\*(?!:)")
 EDGES = " \t\r\n*_`\"'.,;:!()[]{}$"
 LONGEST, LONGEST_LISTED = 100, 200
@@ -203,7 +207,7 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
         value = truth(answer)
         if value is not None:
             return value
-        answer = ECHO.sub("", answer, count=1)
+        answer = ECHO.sub("", POLITE.sub("", answer, count=1), count=1)
         value = truth(answer)
         if value is None:
             value = _corrected(answer, read)
@@ -285,6 +289,8 @@ def _at_mark(
     if corrected := CORRECTED.match(mark.text):
         value = truth(marks.sentence(mark.text[corrected.end() :]))
         return AMBIGUOUS if value is None else value
+    if json := JSON_SAYS.match(mark.text):
+        return TRUTH[json["word"]]
     text = marks.sentence(mark.text)
     if (value := truth(text)) is not None:
         return value
@@ -306,6 +312,11 @@ def _leading(answer: str, words: Collection[str]) -> float | None:
     if CONDITION.match(answer, match.end("word")):
         return AMBIGUOUS
     value = _WORDS[match["word"].casefold()]
+    own = OF_STATEMENT.match(answer, match.end("word"))
+    if own and own["word"].casefold() in TRUTH:
+        said = TRUTH[own["word"].casefold()]
+        if value != (1 - said if own["denied"] else said):
+            return AMBIGUOUS
     below = truth(answer[match.end("word") :].strip(EDGES).partition("\n")[0])
     # "Yes.\nNo." is a list.
     agrees = below is None or below == value

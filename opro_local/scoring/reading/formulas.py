@@ -28,6 +28,17 @@ COMMANDS = re.compile(r"\\[A-Za-z]+")
 WORDS = re.compile(r"[^\W\d_]{3,}")
 FUNCTIONS = frozenset(("sin", "cos", "tan", "log", "exp", "ln", "sqrt", "abs", "min", "max", "mod"))
 TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|operatorname)\s?\{([^{}]*)\}")
+# What stands around a formula (#) that an answer denies or takes back.
+BOX = re.compile(r"\$?\\boxed\{[^{}]*\}\$?")
+DENIED = re.compile(
+    r"""
+    \b (?: not | n't | never ) \s* \# [^#]* $
+  | ^ [^#]* \# \W* (?: but | and | which | that )? \s*
+    (?: is | was | it's | it [ ] is | that's | that [ ] is | this [ ] is ) \s
+    (?: wrong | incorrect | false | not [ ] (?: right | correct | it | the [ ] answer ) ) \b [^#]* $
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 SOLVED = re.compile(r"\s*[A-Za-z]\s*=\s*")
 # "or" and "and" between two solutions are the comma of a set.
 JOINED = re.compile(r"(?:\\text\{\s*(?:or|and)\s*\}|,?\s+(?:or|and)\b)\s*")
@@ -57,6 +68,8 @@ def formula(answer: str) -> str | None:
     answer = corrections.without_struck(marks.first_turn(answer))
     if corrections.last(answer):
         return _number(answer)
+    if DENIED.search(FORMULA.sub("#", BOX.sub("#", answer))):
+        return None
     marked = marks.read_marked(answer, lambda mark: _told(_statement(mark)))
     if marked is not None:
         return marked or None

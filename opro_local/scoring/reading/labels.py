@@ -123,16 +123,16 @@ REFUSAL = re.compile(
           | not [ ] enough [ ] information [ ] to )
         [ ] (?: \w+ [ ] )?
         (?: classify | determine | tell | decide | answer | assess | judge | label | categori[sz]e
-          | identify | conclude | assign | provide | choose )
+          | help | assist | comply | identify | conclude | assign | provide | choose )
       | mixed | undecided | unclear | unknown | i [ ] don't [ ] know
+      | (?: for [ ] example | e[.]g[.] ) ,? [ ] (?= \w+ \W* $ )
     ) \b
     """,
     re.VERBOSE,
 )
-# What asks, leaves open or weakens instead of denying.
+# What asks or weakens.
 LEFT_OPEN = re.compile(r"\?|whether|unclear|hardly|barely|scarcely|doubt|\bif\b|unlikely")
-FEW_WORDS = 3
-LONGEST_REFUSAL = 120
+FEW_WORDS, LONGEST_REFUSAL = 3, 120
 KEYS = 40
 # Places of one label that are looked at closely, so that long answers take linear time.
 MOST_PLACES = 40

@@ -54,6 +54,11 @@ SENTENCE = re.compile(
     """,
     re.VERBOSE,
 )
+# What stands before "answer" where it is no answer of one's own: "a common wrong answer is".
+DISOWNED = re.compile(
+    r"\b(?:wrong|incorrect|mistaken|if (?:the|my|your)(?: (?:final|correct|right))?)\s+a?$",
+    re.IGNORECASE,
+)
 # An answer between tags.
 TAG = re.compile(
     r"<(?P<name>(?:final[_-]?)?(?:answer|label|result|output))>(?P<text>[^<]{0,400})</(?P=name)>",
@@ -208,7 +213,8 @@ def _phrases_of(
     """The places from the end where a word for "answer" stands and the expression goes on."""
     at, left = answer.rfind(word), MARKS
     while at >= 0 and left:
-        if says := expression.match(answer, at + skipped):
+        says = expression.match(answer, at + skipped)
+        if says and not DISOWNED.search(answer, max(0, at - 40), at):
             left -= 1
             yield Mark("phrase", says.end(), _line(answer, says.end(), below=True))
         at = answer.rfind(word, 0, at)

@@ -213,9 +213,12 @@ def _first(text: str) -> float | None:
         value, end = notation.value_of(text, match), match.end()
     else:
         return None
-    if not rivals.UNFINISHED.match(text, end) and not rivals.has_rival(text, end, value):
-        return value
+    if rivals.SECOND.match(text, end):
+        return AMBIGUOUS
+    is_alone = not rivals.UNFINISHED.match(text, end) and not rivals.has_rival(text, end, value)
     equals = max(text.rfind("=", end), text.rfind("≈", end))
+    if is_alone and not (equals >= 0 and rivals.CALCULATED.fullmatch(text, end, equals)):
+        return value
     return _first(text[equals + 1 :]) if equals >= 0 else AMBIGUOUS
 
 

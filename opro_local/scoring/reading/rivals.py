@@ -60,6 +60,30 @@ UNFINISHED = re.compile(
 LISTED = re.compile(r"[.):] \*{0,2} [ \t]+ \S", re.VERBOSE)
 # "x = 12", but not the end of "a + x = 12".
 ASSIGNED = re.compile(r"(?<![\w+*/×·^)-])(?<![+*/×·^-][ ])(?P<name>[A-Za-z])[ ]?=[ ]?(?=[-−$]?\d)")
+# The rest of an amount that a number only begins: "5 feet 3", "1 in 3", "5 boxes of 12".
+SECOND = re.compile(
+    r"""
+    [ ] (?: feet | foot | ft | hours? | hrs? | h | minutes? | mins? | pounds? | lbs? | stone
+      | years? | months? | weeks? | days? | dollars? | euros? | meters? | metres? | miles? | yards?
+    ) ,? [ ] (?: and [ ] )? (?: \d | (?: two | three | four | five | six | ten ) \b )
+  | [ ] in [ ] (?: every [ ] )? (?: \d+ | two | three | four | five | six | ten ) \b (?! [ ] \w )
+  | [ ] (?! out \b ) [a-z]+ [ ] of [ ] \d+ (?: [.]? \s* $ | [ ] [a-z]+ s [.]? \s* $ )
+  | [ ] with [ ] (?: an? [ ] )? remainder
+  | ,? [ ] which [ ] rounds
+  | [ ]? [,(] [ ]? (?: or [ ] )? (?: maybe | perhaps | possibly ) [ ] \d
+  | [ ] or [ ] (?: approximately | about | around | roughly | maybe | perhaps | possibly ) [ ] \d
+    """,
+    re.VERBOSE,
+)
+# What stands between the first number of a calculation in words and its "=": "18 eggs × $2 = $36".
+# A bracket or a clause of its own explains the number instead.
+CALCULATED = re.compile(
+    r"""
+    (?= \D* \d )
+    (?: (?! [(;=\n] | [,.:] \s | \b (?: because | since | as | so ) \b ) . )*
+    """,
+    re.VERBOSE,
+)
 # Words that are numbers too seldom to stand for one by themselves.
 LOOSE = frozenset(("one", "half", "a half", "a quarter", "a third"))
 

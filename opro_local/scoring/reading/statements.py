@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from opro_local.scoring.reading import marks
+from opro_local.scoring.reading import marks, retractions
 from opro_local.scoring.reading.normal import bare, typed
 
 # "A: Paris", where A stands for answer.
@@ -42,6 +42,11 @@ ABBREVIATED = re.compile(
 )
 INITIAL = re.compile(r"\b[^\W\d_]\Z")
 NEXT_INITIAL = re.compile(r"\.[ ][A-Z]\.")
+# A later line that says that the one before is wrong.
+WRONG = re.compile(
+    r"\n\s*(?:this|that|it)(?: answer)?(?:'s| is| was) (?:wrong|incorrect|not (?:right|correct))\b",
+    re.IGNORECASE,
+)
 SENTENCE_WORDS = 4
 SENTENCE_SIGNS = 9
 LONGEST_LINE = 400
@@ -57,9 +62,12 @@ def readings(answer: str) -> tuple[str, ...]:
     if not everything:
         return ()
     answer = marks.first_turn(answer)
-    marked = marks.read_marked(answer, _lines)
+    parts = retractions.divided(answer)
+    marked = marks.read_marked(parts[1] if parts else answer, _lines)
     if marked:
         return (everything, *marked)
+    if parts or _is_taken_back(answer):
+        return (everything,)
     first = _first_line(answer)
     return (everything, first) if first and first != everything else (everything,)
 
@@ -68,6 +76,11 @@ def stated(answer: str) -> str | None:
     """The reading to show: the marked one, or the first line, or all of it."""
     said = readings(answer)
     return said[-1] if said else None
+
+
+def _is_taken_back(answer: str) -> bool:
+    """Whether an answer takes its first line back, as in "This is incorrect."."""
+    return marks.standing(answer) != answer or WRONG.search(answer) is not None
 
 
 def _lines(mark: marks.Mark) -> tuple[str, ...] | None:

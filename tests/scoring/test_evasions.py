@@ -1,0 +1,121 @@
+"""Answers that greet, refuse, deny or only begin an amount: what each reader makes of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from opro_local.scoring.fields import json_field
+from opro_local.scoring.reading import booleans, formulas, labels, numbers, statements
+
+YES_NO = booleans.reader(("yes", "no"))
+SENTIMENT = labels.label_reader(("positive", "negative", "neutral"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("Yes, the statement is false.", None),
+        ("No, the statement is true.", None),
+        ("Yes, the claim is not true.", None),
+        ("Yes, the statement is true.", 1.0),
+        ("No, the claim is not true.", 0.0),
+        ("No, because it is true that cats are mammals.", 0.0),
+        ("Yes, I can help you with that! The statement is false.", 0.0),
+        ("Yes, I can help with that. What is the question?", None),
+        ("Sure, I'd be happy to help. The answer is no.", 0.0),
+        ("Yes, that's a good question. No.", 0.0),
+        ("Yes, I understand. The answer is no.", 0.0),
+        ('{"answer": false, "reason": "yes it seems"}', 0.0),
+        ('{"answer": true, "reason": "no doubt"}', 1.0),
+        ("Usually yes", None),
+        ("It is only true for x > 0.", None),
+        ("It's true in some cases.", None),
+        ("It used to be true.", None),
+        ("Yes would be the answer if cats were dogs.", None),
+        ("In the text, John says 'yes'.", None),
+        ("The wrong answer is yes.", None),
+        ("If the answer is yes, we proceed.", None),
+    ],
+)
+def test_a_first_word_counts_where_its_clause_agrees(answer, value):
+    said = YES_NO(answer, False)
+    assert (None if said is None or math.isnan(said) else said) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("**Answer: 18 eggs per day × $2 = $36**", 36),
+        ("The answer is $15 per hour for 8 hours = $120.", 120),
+        ("Answer: 3 boxes * 1,000 nails = 3,000 nails", 3000),
+        ("Answer: 36 (18 × 2 = 36)", 36),
+        ("Answer: 6, since 3 + 2 = 5 and 5 + 1 = 6", 6),
+        ("Answer: 5 feet 3 inches", None),
+        ("Answer: 2 hours and 30 minutes", None),
+        ("Answer: 5 boxes of 12", None),
+        ("Answer: 4 out of 5", 4),
+        ("Answer: 5 of them", 5),
+        ("Answer: 1 in 3", None),
+        ("Answer: one in three", None),
+        ("Answer: 5 in total", 5),
+        ("The answer is 5 with a remainder of 2.", None),
+        ("The answer is 4.8, which rounds to 5.", None),
+        ("The answer is 4.8 or approximately 5.", None),
+        ("The answer is 12 (maybe 13).", None),
+        ("The answer is 25 percent, or 25%.", 25),
+        ("A common wrong answer is 5.", None),
+    ],
+)
+def test_a_marked_amount_is_read_whole(answer, value):
+    said = numbers.strict(answer)
+    assert (None if said is None or math.isnan(said) else said) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("I'm sorry, I can't help with that. The text contains negative content.", None),
+        ("I cannot assist with this. It has positive words.", None),
+        ("For example, positive.", None),
+        ("e.g. negative", None),
+        ("The text is negative; for example, it says so.", "negative"),
+    ],
+)
+def test_a_refusal_or_an_example_gives_no_label(answer, label):
+    assert SENTIMENT(answer) == label
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_paris"),
+    [
+        ("Answer: Paris. Actually, London.", False),
+        ("Paris\nSorry, I meant London", False),
+        ("Paris\nThis is incorrect.", False),
+        ("Paris\nThis is the capital of France.", True),
+        ("Answer: London\n\nCorrection: the answer is Paris", True),
+    ],
+)
+def test_a_text_that_is_taken_back_is_not_given(answer, is_paris):
+    assert ("paris" in statements.readings(answer)) is is_paris
+
+
+@pytest.mark.parametrize(
+    ("answer", "formula"),
+    [
+        (r"\boxed{3} is incorrect", None),
+        (r"The answer is not \boxed{3}.", None),
+        ("not $3$", None),
+        ("I get $3$ but it's wrong", None),
+        (r"\boxed{3} is correct", "3"),
+        (r"It is not $2$ but $x^2$, so \boxed{x^2}", "x^2"),
+    ],
+)
+def test_a_formula_that_is_denied_is_not_given(answer, formula):
+    assert formulas.formula(answer) == formula
+
+
+def test_the_next_example_of_a_json_answer_is_not_read():
+    read = json_field("answer").extract
+    assert read('{"answer": "Paris"}\n\nQ: UK?\n{"answer": "London"}') == "paris"
