@@ -204,7 +204,8 @@ def _phrases(answer: str) -> Iterator[Mark]:
         yield from _phrases_of(answer, word, SAYS, 0)
     stems = languages.LATIN if answer.isascii() else languages.STEMS
     for stem in (*stems, *languages.CAPITALS):
-        yield from _phrases_of(answer, stem, languages.SAYS, len(stem))
+        if stem in answer:
+            yield from _phrases_of(answer, stem, languages.SAYS, len(stem))
 
 
 def _phrases_of(

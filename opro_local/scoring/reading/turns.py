@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 # Words with which prompts and data begin an input.
-_NAMES = r"""(?:
+_NAMES = r"""(?=[^\W\d_])(?:
     Q | Question | Query | Input | Text | Review | Sentence | Premise | Passage | Paragraph | Tweet
   | Post | Message | SMS | E-?mail | Context | Title | Headline | Comment | Example | Problem | Task
   | Exercise | User | Human | Customer | Ticket | Item | Row | Sample | Case | Test | Document
@@ -37,6 +37,8 @@ NAMED = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# Where the expression above may match: it has too many words to be tried at every line.
+MAY_OPEN = re.compile(r"\n[ \t]{0,9}(?:[^\n]{0,80}[:：]|#{2,4} |[^\n]{0,40}[ \t]*(?=\n))")
 # How chats mark a next turn.
 CHAT_MARKS = (
     *("<|im_start|>user", "<|user|>", "[INST]", "<|eot_id|>", "<|endoftext|>"),
@@ -73,10 +75,14 @@ def openings(answer: str) -> Iterator[int]:
             yield place
     if "\n" not in answer:
         return
-    for count, named in enumerate(NAMED.finditer(answer, start)):
+    count = end = 0
+    for line in MAY_OPEN.finditer(answer, start):
+        named = NAMED.match(answer, line.start()) if line.start() >= end else None
+        if named:
+            count, end = count + 1, named.end()
+            yield named.start()
         if count == MOST:
             break
-        yield named.start()
     for count, shape in enumerate(SHAPED.finditer(answer, start)):
         if count == MOST:
             return
