@@ -14,7 +14,7 @@ from typing import Any
 
 from opro_local.errors import UsageError
 from opro_local.scoring.amounts import same_number
-from opro_local.scoring.reading import turns
+from opro_local.scoring.reading import marks, turns
 from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.reading.numbers import is_number
 from opro_local.scoring.reading.numbers import whole as whole_number
@@ -273,7 +273,8 @@ def _answered(answer: str, wanted: Sequence[Path], is_list: bool = False) -> Any
             continue
         is_next = last is not None and ITEMS.fullmatch(answer, place[1], start)
         last, place = (None if is_next else value), (start, end)
-    return last
+    # "... Wait, this is wrong."
+    return None if marks.WITHDRAWN.search(answer, place[1]) else last
 
 
 def _may_be_wanted(answer: str, start: int, wanted: Sequence[Path]) -> bool:

@@ -80,6 +80,9 @@ def test_a_marked_amount_is_read_whole(answer, value):
         ("I cannot assist with this. It has positive words.", None),
         ("For example, positive.", None),
         ("e.g. negative", None),
+        ("positive (false)", None),
+        ("Positive - incorrect.", None),
+        ("positive (false friends aside)", "positive"),
         ("The text is negative; for example, it says so.", "negative"),
     ],
 )
@@ -118,4 +121,5 @@ def test_a_formula_that_is_denied_is_not_given(answer, formula):
 
 def test_the_next_example_of_a_json_answer_is_not_read():
     read = json_field("answer").extract
+    assert read('{"answer": "Paris"} Wait, this is wrong.') is None
     assert read('{"answer": "Paris"}\n\nQ: UK?\n{"answer": "London"}') == "paris"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from opro_local.scoring.reading import harmless, words
+from opro_local.scoring.reading import harmless, lists, words
 
 BEFORE, AFTER = 160, 90
 TOKEN = re.compile(r"[^\s.,;:!?()\[\]{}\"/\\|<>=+*#~…•→]+")
@@ -224,7 +224,7 @@ def is_affirmed(low: str, start: int, end: int) -> bool:
     after = low[end : end + AFTER]
     if words.is_unspaced(low[start]) or words.is_unspaced(low[end - 1]):
         return _is_affirmed_unspaced(before, after)
-    if SLASHED.match(after):
+    if SLASHED.match(after) or lists.REFUTED.match(after):
         return False
     if IDIOM_AFTER.match(after) and IDIOM_BEFORE.search(before):
         return False

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from opro_local.scoring.reading import marks, retractions, turns
 from opro_local.scoring.reading.affirmation import is_affirmed
 from opro_local.scoring.reading.decisions import decided
-from opro_local.scoring.reading.lists import LISTED, is_beside, is_contradicted
+from opro_local.scoring.reading.lists import LISTED, REFUTED, is_beside, is_contradicted
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
 from opro_local.scoring.reading.vocabulary import (
@@ -333,7 +333,7 @@ def _alone_at(low: str, start: int, known: Vocabulary) -> tuple[str, int] | None
     if closing and label.shape.isdecimal() and closing[0].endswith(".") and low[end:].strip(" ."):
         # "1. First, ..." is a list.
         return None
-    denied = is_denied(low, start, end)
+    denied = is_denied(low, start, end) or REFUTED.match(low, end)
     return None if denied else (label.name, end)
 
 

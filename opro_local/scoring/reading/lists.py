@@ -58,6 +58,17 @@ GIVEN = re.compile(r"""["')\]}]{0,2}\s*(?:$|[.;:!?\n)]|--)""")
 LATER, LONGEST_GIVES = 400, 60
 
 
+# What says of a label right before it that it is wrong: "positive (false)", "Positive - incorrect."
+REFUTED = re.compile(
+    r"""
+    ["')]{0,3} \s{0,2} (?: [(:] | -{1,2} )? \s?
+    (?: false | incorrect | wrong | not [ ] correct )
+    [\s).!]{0,4} (?: $ | \n )
+    """,
+    re.VERBOSE,
+)
+
+
 def is_contradicted(low: str, label: str, end: int, known: Vocabulary) -> bool:
     """Whether a part of the answer after the label that ends here gives another one."""
     rest = low[end : end + LATER]
