@@ -27,6 +27,7 @@ from opro_local.cli import (
     keeping,
     models,
     predict,
+    report,
     runs,
     score,
     solve,
@@ -50,6 +51,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     "Look": {
         "list": runs.list_,
         "show": runs.show,
+        "report": report.report,
         "verify": keeping.verify,
         "recover": keeping.recover,
     },

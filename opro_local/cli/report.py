@@ -1,0 +1,39 @@
+"""The verb `report`: a run as a page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opro_local.cli.runs import RunArgument
+from opro_local.cli.visible import say
+
+
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="The file; report.html in the run's folder without it."),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Make one HTML file of a run that opens anywhere, without a network.
+
+    Example: opro-local report runs/mails-3f2a91 --open
+    """
+    from opro_local.report.page import write_report
+
+    path = write_report(run, output)
+    if open_:
+        _open(path)
+    say(str(path))
+
+
+def _open(path: Path) -> None:
+    """Open a file in the browser; where there is none, say so."""
+    import webbrowser
+
+    if not webbrowser.open(path.resolve().as_uri()):
+        say("no browser was found to open it with")

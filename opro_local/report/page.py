@@ -1,0 +1,259 @@
+"""A run as one HTML file: nothing is fetched, no script but our own runs, and every text of others
+is text.
+
+For: filling the templates, and the policy that a browser holds the page to. Not for: what the page
+says (gathering.py).
+
+    path = write_report(Path("runs/mails"))
+
+The same run gives the same bytes: no time, no random number and no path of the machine is in the
+page but those that the run's config holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from opro_local.files import place_of, write_whole
+from opro_local.report.charts import (
+    IntervalChart,
+    Point,
+    ProgressChart,
+    interval_chart,
+    progress_chart,
+)
+from opro_local.report.confusion import Confusion, confusion
+from opro_local.report.gathering import Contents, Scored, gather
+from opro_local.runs.figures import Figures
+from opro_local.runs.run_result import RunResult
+from opro_local.runs.visible import visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+NAME = "report.html"  # in the run's folder
+MOST_SOLUTIONS = 2000  # in the table
+LONGEST = 20_000  # characters of a text that stands by itself
+LONGEST_IN_TABLE = 1_000  # characters of a text in a table; fewer where there are many
+TEXTS = 600_000  # characters of all texts in a table together
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """The confusion matrices of baseline and best on one split."""
+
+    split: str
+    before: Confusion | None
+    after: Confusion | None
+
+
+def write_report(folder: Path, output: Path | None = None) -> Path:
+    """Write a run's page and return where.
+
+    Args:
+        folder: the run's.
+        output: the file; report.html in the run's folder where None.
+
+    Raises:
+        StoreError: there is no run, it is damaged, or the page can't be written: a folder stands
+            at its place.
+    """
+    place = place_of(output or folder / NAME)
+    write_whole(place, page(gather(folder)))
+    return place
+
+
+def page(contents: Contents) -> str:
+    """The page as HTML."""
+    style, script = _file("report.css"), _file("report.js")
+    values = {
+        "c": contents,
+        "result": contents.result,
+        "search": contents.result.search if isinstance(contents.result, RunResult) else None,
+        "evaluation": _evaluation(contents),
+        "progress": _progress(contents),
+        "splits": _splits(contents),
+        "matrices": _matrices(contents),
+        "solutions": _Table(contents.solutions),
+        "longest": LONGEST,
+        "style": style,
+        "script": script,
+        "policy": policy(style, script),
+    }
+    return _environment(contents).get_template("page.html.j2").render(values)
+
+
+def policy(style: str, script: str) -> str:
+    """The Content-Security-Policy: this style and this script, and nothing else at all."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text("utf-8")
+
+
+def _environment(contents: Contents) -> Environment:
+    """Jinja with autoescape; whatever is put into a page shows its invisible characters."""
+
+    def shown(value: Any) -> Any:
+        return (
+            visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+        )
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    shares = contents.result.shares
+
+    def score(value: float | None) -> str:
+        return score_text(value, shares)
+
+    environment.filters |= {
+        "score": score,
+        "points": lambda value: f"{100 * value:+.1f}" if shares else f"{value:+.4g}",
+        "interval": lambda pair: interval_text(pair, shares),
+        "percent": lambda share: "" if share is None else f"{100 * share:.0f} %",
+        "count": lambda number: f"{number:,}",
+        "seconds": lambda number: f"{number:,.1f}",
+        "cut": cut,
+    }
+    return environment
+
+
+def score_text(value: float | None, shares: bool) -> str:
+    """A score as people read it: a share in percent, anything else with six digits."""
+    if value is None:
+        return ""
+    return f"{100 * value:.1f} %" if shares else f"{value:.6g}"
+
+
+def interval_text(pair: tuple[float, float] | None, shares: bool) -> str:
+    """An interval in few characters, which a table does not break."""
+    if pair is None:
+        return ""
+    low, high = (f"{100 * end:.1f}" if shares else f"{end:.6g}" for end in pair)
+    return f"{low}–{high}\u00a0%" if shares else f"{low} to {high}"
+
+
+def cut(text: str, longest: int) -> str:
+    """A text of at most so many characters, with how many more there were."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+
+
+class _Table:
+    """The solutions as the page lists them, and what of them it leaves out.
+
+    Attributes:
+        rows: the first of them, and the chosen one whatever its place.
+        left_out: how many are not listed.
+        longest: characters shown of each text.
+    """
+
+    def __init__(self, solutions: Sequence[Scored]) -> None:
+        own = [one for one in solutions if one.split == "train"] or list(solutions)
+        self.rows = own[:MOST_SOLUTIONS]
+        self.rows += [one for one in own[MOST_SOLUTIONS:] if one.is_best]
+        self.left_out = len(own) - len(self.rows)
+        self.longest = max(120, min(LONGEST_IN_TABLE, TEXTS // max(1, len(self.rows))))
+
+
+def _progress(contents: Contents) -> ProgressChart | None:
+    if contents.kind == "evaluation":
+        return None
+    operators = sorted({one.operator for one in contents.solutions})
+    points = [
+        Point(
+            step=one.step,
+            value=one.value,
+            interval=one.interval,
+            says=_says(one, contents.result.shares),
+            group=operators.index(one.operator),
+            is_best=one.is_best,
+        )
+        for one in contents.solutions
+        if one.split == "train" and not one.partial
+    ]
+    return progress_chart(points, contents.upward)
+
+
+def _says(one: Scored, shares: bool) -> str:
+    """What a mark says of a solution."""
+    value = score_text(one.value, shares)
+    if one.interval:
+        value += f" ({interval_text(one.interval, shares)})"
+    made = f", {one.operator}" if one.operator else ""
+    return f"step {one.step}{made}: {value}: {cut(' '.join(one.text.split()), 80)}"
+
+
+def _evaluation(contents: Contents) -> IntervalChart | None:
+    """The picture of an evaluation's prompts."""
+    result = contents.result
+    if not isinstance(result, RunResult) or not result.evaluation:
+        return None
+    lines = [
+        (f"prompt {one.number}", _figures_point(f"prompt {one.number}", one.figures, contents))
+        for one in result.evaluation.prompts
+    ]
+    return interval_chart(lines)
+
+
+def _splits(contents: Contents) -> IntervalChart | None:
+    """The picture of baseline and best on every split."""
+    result = contents.result
+    if not isinstance(result, RunResult) or not result.search or not contents.upward:
+        return None
+    sides = {"train": result.train, "validation": result.validation, "test": result.test}
+    lines = []
+    for split, own in sides.items():
+        if own is None:
+            continue
+        for side, figures in (("first prompt", own.baseline), ("chosen", own.best)):
+            name = f"{split}, {side}"
+            lines.append((name, _figures_point(name, figures, contents, side == "chosen")))
+    return interval_chart(lines)
+
+
+def _figures_point(name: str, figures: Figures, contents: Contents, is_best: bool = False) -> Point:
+    interval = figures.metric.interval if figures.metric else figures.interval
+    shares = contents.result.shares
+    says = f"{name}: {score_text(figures.value, shares)}"
+    if interval:
+        says += f" ({interval_text(interval, shares)})"
+    return Point(0, figures.value, interval, says, is_best=is_best)
+
+
+def _matrices(contents: Contents) -> Matrices | None:
+    result = contents.result
+    classified = None
+    if isinstance(result, RunResult) and result.search:
+        classified = result.search.classified
+    if classified is None:
+        return None
+    split, sides = classified
+    before, after = sides.baseline.classes, sides.best.classes
+    return Matrices(
+        split,
+        confusion(before) if before else None,
+        confusion(after) if after else None,
+    )
