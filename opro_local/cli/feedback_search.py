@@ -69,7 +69,7 @@ def reoptimize(
             opened, tables, options.overrides(), logged.starts, logged.rows
         )
     folder = options.run or reoptimizing.default_folder(config)
-    result = _searched(config, folder)
+    result = _searched(config, folder, options.verbose)
     with store.opened() as opened:
         challenger, reason = reoptimizing.challenge(opened, result, folder, share, anyway)
     record = {
@@ -94,9 +94,9 @@ def _tables(fresh: FreshRows, models: ModelOptions) -> dict[str, dict[str, Any]]
     }
 
 
-def _searched(config: Config, folder: Path) -> RunResult:
+def _searched(config: Config, folder: Path, every: bool) -> RunResult:
     from opro_local.cli.progress import watched
     from opro_local.runs.continued import as_begun
     from opro_local.runs.plans import make_plan
 
-    return watched(make_plan(as_begun(config, folder)), folder)
+    return watched(make_plan(as_begun(config, folder)), folder, every)

@@ -63,6 +63,9 @@ class RunOptions:
     engine: EngineOption = None
     set_: SetOption = None
     as_json: JsonOption = False
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Tell every scored solution, not only steps.")
+    ] = False
 
     def overrides(self, changes: Sequence[str] = ()) -> list[str]:
         """The options as overrides, then a verb's own changes; `--set` comes last and wins."""

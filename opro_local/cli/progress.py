@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from opro_local.cli.estimate import Estimate
 from opro_local.cli.printing import worked_examples
 from opro_local.cli.stopping import gracefully
 from opro_local.cli.visible import visible
@@ -36,15 +37,19 @@ from opro_local.runs.run_result import RunResult
 PLAIN_SECONDS = 30.0
 
 
-def watched(ready: Plan, folder: Path) -> RunResult:
+def watched(ready: Plan, folder: Path, every: bool = False) -> RunResult:
     """Run a plan with progress on stderr, and return its result.
+
+    `every` prints every scored solution beside the line of its step.
 
     The first SIGINT stops after the engine call in flight, as do SIGTERM and SIGHUP where that
     takes no longer than a few seconds; a second signal stops at once. They end the program with
     130, 143 or 129 and a line on how to resume.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    progress = _Progress(ready, console)
+    console = Console(stderr=True, highlight=False)
+    # A terminal's lines break between words; a file's lines stay whole.
+    console.soft_wrap = not console.is_terminal
+    progress = _Progress(ready, console, every)
     with gracefully() as stop:
         try:
             with progress.live:
@@ -68,21 +73,19 @@ def score_words(ready: Plan) -> Callable[[float], str]:
 class _Progress:
     """Turns the driver's events into lines."""
 
-    def __init__(self, ready: Plan, console: Console) -> None:
-        self.console = console
+    def __init__(self, ready: Plan, console: Console, every: bool = False) -> None:
+        self.console, self._every = console, every
         self.live = (
             Live(console=console, transient=True, refresh_per_second=4)
             if console.is_terminal
             else _Quiet()
         )
-        self._steps = ready.config.search.steps
+        self._estimate = Estimate.of(ready)
         self._shown = score_words(ready)
         self._begun = self._last = time.monotonic()
         self._asked = self._begun
         self._label, self._size, self._done, self._tokens = "starting the engine", 0, 0, 0
         self._best = (float("-inf"), "")
-        self._step_seconds: list[float] = []
-        self._step_begun = self._begun
         self._step = self._rejected = 0
 
     def say(self, line: str) -> None:
@@ -109,14 +112,17 @@ class _Progress:
             self._grow(event)
         elif isinstance(event, Alarm):
             for line in event.lines:
-                self.console.print(line, markup=False, style="bold red")
-        elif isinstance(event, BatchAnswer) and event.replayed:
-            self._label = f"{event.batch.label} (from the store)"
+                self.console.print(visible(line, kept=""), markup=False, style="bold red")
+        elif isinstance(event, BatchAnswer):
+            self._estimate.take_answer(event)
+            if event.replayed:
+                self._label = f"{event.batch.label} (from the store)"
         self._show()
 
     def _grow(self, event: TrajectoryGrowth) -> None:
         """Print a step once its solutions are scored; its rejections arrive a little earlier."""
         self._rejected += len(event.rejections)
+        self._estimate.take_growth(event)
         train = [entry for entry in event.entries if entry.split == "train"]
         if not train:
             return
@@ -124,16 +130,23 @@ class _Progress:
         best = max(standing, key=lambda entry: entry.score.value, default=None)
         if best and best.score.value > self._best[0]:
             self._best = (best.score.value, best.solution.text)
-        self._close_step(train[0].step)
+        self._step = train[0].step
+        self._estimate.close_step(self._step)
         best_shown = self._shown(self._best[0])
         self.say(
             f"step {self._step}: {len(train)} scored, {self._rejected} rejected, best {best_shown}"
             f"{_metric_of(event)}"
         )
         self._rejected = 0
+        if self._every:
+            self._say_solutions(event)
+
+    def _say_solutions(self, event: TrajectoryGrowth) -> None:
+        """A line for each solution of a step, worst first."""
+        train = [entry for entry in event.entries if entry.split == "train"]
         for entry in sorted(train, key=lambda entry: entry.score.value):
             close = f"  (similarity {entry.similarity:.2f})" if entry.similarity else ""
-            text = " ".join(entry.solution.text.split())[:200]
+            text = shortened(entry.solution.text)
             count = len(entry.solution.demonstrations)
             shown = f"  [{worked_examples(count)}]" if count else ""
             part = f"  (on {entry.score.n} rows)" if entry.partial else ""
@@ -142,35 +155,35 @@ class _Progress:
                 score += f" (accuracy {self._shown(entry.score.accuracy)})"
             self.say(f"  {score}  {text}{shown}{part}{close}")
 
-    def _close_step(self, step: int) -> None:
-        now = time.monotonic()
-        if step > self._step:
-            self._step_seconds.append((now - self._step_begun) / (step - self._step))
-        self._step, self._step_begun = step, now
-
     def _show(self) -> None:
         now = time.monotonic()
         if self.console.is_terminal:
-            self.live.update(Text(self._line(now), no_wrap=True, overflow="ellipsis"))
+            self.live.update(self._shown_now())
         elif now - self._last >= PLAIN_SECONDS:
             self._last = now
             self.say(self._line(now))
 
+    def _shown_now(self) -> Text:
+        """The live line; on a narrow terminal it goes on below."""
+        return Text(visible(self._line(time.monotonic()), kept=""))
+
     def _line(self, now: float) -> str:
         elapsed = now - self._asked
         rate = f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.5 else ""
-        best = f" | best {self._shown(self._best[0])} {self._best[1]!r}" if self._best[1] else ""
+        best = ""
+        if self._best[1]:
+            best = f" | best {self._shown(self._best[0])} {shortened(self._best[1])!r}"
+        left = self._estimate.words()
         return (
             f"{now - self._begun:.0f} s | {self._label}: {self._done}/{self._size} "
-            f"prompts{rate}{self._left()}{best}"
+            f"prompts{rate}{left and f' | {left}'}{best}"
         )
 
-    def _left(self) -> str:
-        remaining = self._steps - self._step
-        if not self._step_seconds or remaining <= 0:
-            return ""
-        typical = sorted(self._step_seconds)[len(self._step_seconds) // 2]
-        return f" | about {remaining * typical / 60:.1f} min of search left"
+
+def shortened(text: str, most: int = 200) -> str:
+    """A text in one line, or its beginning with a mark that there is more."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most] + " ..."
 
 
 def _metric_of(event: TrajectoryGrowth) -> str:

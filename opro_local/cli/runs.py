@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from opro_local.cli.grouping import grouped
-from opro_local.cli.options import CONFIG, JsonOption, ModelOptions, RunOptions, read_config, tables
+from opro_local.cli.options import (
+    CONFIG,
+    JsonOption,
+    ModelOption,
+    ModelOptions,
+    RunOptions,
+    read_config,
+    tables,
+)
 from opro_local.cli.visible import say, visible
 from opro_local.errors import UsageError
 
@@ -18,6 +26,9 @@ if TYPE_CHECKING:
     from opro_local.config.settings import Config
     from opro_local.runs.applying import Replacement
 
+PromptOption = Annotated[
+    list[str] | None, typer.Option("--prompt", help="A prompt to start from. Repeatable.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.")]
 
 
@@ -41,12 +52,32 @@ def demo(*, options: RunOptions) -> None:
 
 
 @grouped
-def run(*, config: Annotated[Path, typer.Argument(help=CONFIG)], options: RunOptions) -> None:
-    """Optimize as a config file says. The same command again resumes.
+def run(
+    *,
+    config: Annotated[Path, typer.Argument(help=CONFIG)],
+    model: ModelOption = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="The folder with a benchmark's files.")
+    ] = None,
+    prompt: PromptOption = None,
+    options: RunOptions,
+) -> None:
+    """Optimize as a config file or a recipe says. The same command again resumes.
 
-    Example: opro-local run sentiment.toml --set search.steps=10
+    Example: opro-local run gsm8k --data-dir opro/data --model ./Qwen2.5-7B-Instruct
     """
-    _execute(read_config(config, options.overrides()), options)
+    from opro_local.config.search import prompts_given
+
+    named: dict[str, Any] = {}
+    if model is not None:
+        # As optimize takes it: an optimizer without a name of its own has the scorer's model.
+        named |= {"scorer.model": model, "optimizer.model": ""}
+    if data_dir is not None:
+        named["task.data_dir"] = str(data_dir)
+    if prompt:
+        named["search.seeds"] = prompts_given(prompt)
+    changes = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in named.items()]
+    _execute(read_config(config, options.overrides(changes)), options)
 
 
 @grouped
@@ -56,9 +87,7 @@ def optimize(
     input_: Annotated[str, typer.Option("--input", help="The column that is asked.")],
     target: Annotated[str, typer.Option("--target", help="The column with the right answer.")],
     models: ModelOptions,
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="A prompt to start from. Repeatable.")
-    ] = None,
+    prompt: PromptOption = None,
     options: RunOptions,
 ) -> None:
     """Improve a prompt for your own data, without a config file. The same command again resumes.
@@ -184,7 +213,7 @@ def _execute(config: Config, options: RunOptions) -> None:
 
     folder = run_folder(config, options.run)
     ready = make_plan(as_begun(config, folder))
-    result = watched(ready, folder)
+    result = watched(ready, folder, options.verbose)
     if options.as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))
         return

@@ -58,7 +58,7 @@ def solve(
     config = solving.config_of(problem, [*changes, *(options.set_ or ())])
     folder = run_folder(config, options.run)
     runs = solving.repetitions(config, folder, repetitions)
-    results = [_execute(config, folder) for config, folder in runs]
+    results = [_execute(config, folder, options.verbose) for config, folder in runs]
     together = solving.Repetitions(tuple(results))
     if options.as_json:
         typer.echo(json.dumps(together.to_json(), indent=2))
@@ -67,11 +67,11 @@ def solve(
     typer.echo(f"Saved in {folder}")
 
 
-def _execute(config: Config, folder: Path) -> RunResult:
+def _execute(config: Config, folder: Path, every: bool) -> RunResult:
     from opro_local.cli.progress import watched
     from opro_local.runs.plans import make_plan
 
-    return watched(make_plan(config), folder)
+    return watched(make_plan(config), folder, every)
 
 
 def _print(together: Repetitions) -> None:
@@ -110,7 +110,7 @@ def _table(best: str, figures: NumericFigures) -> Any:
     for name, value, text in rows:
         share = gap(value, figures.optimum)
         shown = "-" if share is None else f"{100 * share:.1f} %"
-        table.add_row(Text(name), f"{value:.6g}", shown, Text(text))
+        table.add_row(Text(name), f"{value:.6g}", shown, Text(visible(text)))
     return table
 
 

@@ -5,6 +5,8 @@ sound.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,9 +76,23 @@ def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    for row in rows:
-        state = row["error"] or ("not found" if row["rows"] is None else f"{row['rows']} rows")
-        say(f"{row['name']:48} version {row['version']}  {state}")
+    present = [row for row in rows if row["error"] or row["rows"] is not None]
+    for row in present:
+        say(f"{row['name']:48} version {row['version']}  {row['error'] or _rows(row['rows'])}")
+    if missing := [row["name"] for row in rows if row not in present]:
+        say(_without_files(missing, data_dir))
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _without_files(names: Sequence[str], data_dir: Path | None) -> str:
+    """The benchmarks whose files are not there, in one line: families with the number of tasks."""
+    families = Counter(name.partition("/")[0] for name in names)
+    shown = [f"{name} ({count} tasks)" if count > 1 else name for name, count in families.items()]
+    where = f"not in {data_dir}" if data_dir else "no folder given (--data-dir), so no rows counted"
+    return f"{where}: {', '.join(shown)}; `opro-local docs tasks` names the files of each"
 
 
 @app.command()

@@ -65,7 +65,7 @@ def test_without_a_verb_the_help_is_shown():
     [
         (("rnu",), "No such command 'rnu'. Did you mean 'run'? See: opro-local --help"),
         (("run",), "Missing argument 'config'; see: opro-local run --help"),
-        (("run", "x", "--nope"), "No such option: --nope; see: opro-local run --help"),
+        (("run", "x", "--qqqq"), "No such option: --qqqq; see: opro-local run --help"),
         (("run", "x", "--seed", "a"), "Invalid value for '--seed': "),
         (
             ("models", "plan", "--set"),

@@ -55,6 +55,7 @@ def agent_file_plan(config: Config) -> Plan:
     return replace(
         search_plan(config, problem, cards, form),
         others={"program": ProgramEngine(programs, settings.parallel)} if programs else {},
+        held_out={split: len(tasks) for split, tasks in suite.items() if split != "train"},
         identity=agent_identity(file, Path(settings.suite), programs, suite),
         check=lambda engines: _check_fit(problem, engines["scorer"]) if asks_scorer else None,
         summarize=lambda trajectory, ended, alpha: replace(

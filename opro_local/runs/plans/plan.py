@@ -31,7 +31,7 @@ from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, BatchResult, Engine, Problem, Role
+from opro_local.types import Batch, BatchResult, Engine, Problem, Role, Split
 
 # Over an empty trajectory, which the generator fills.
 Search = Callable[[Trajectory], Generator[Batch, BatchResult, SearchResult]]
@@ -61,6 +61,7 @@ class Plan:
         thinkers: the roles whose models think before they answer; see `heard`.
         notices: lines for the user.
         skipped: what is wrong with each row of the data that is left out, with its place.
+        held_out: how many rows each split beside train has; empty where there is none.
         rule: the scoring rule's name, "" where there is none.
         shares: whether scores are shares of rows that are right, and read as percent.
         check: called with the engines before the first request of a new run; raises when something
@@ -82,6 +83,7 @@ class Plan:
     thinkers: Thinkers = field(default_factory=dict)
     notices: Sequence[str] = ()
     skipped: Sequence[str] = ()
+    held_out: Mapping[Split, int] = field(default_factory=dict)
     rule: str = ""
     shares: bool = True
     check: Callable[[Mapping[Role, Engine]], None] = lambda engines: None

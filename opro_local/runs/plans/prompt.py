@@ -124,6 +124,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *choosing.rare_labels(task, config.task, rule),
         ),
         skipped=task.skipped,
+        held_out={split: len(task.splits[split]) for split in held_out},
         rule="judge" if is_judged else rule.name,
         check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
