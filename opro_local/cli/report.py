@@ -17,6 +17,10 @@ def report(
         Path | None,
         typer.Option("--output", help="The file; report.html in the run's folder without it."),
     ] = None,
+    trust_code: Annotated[
+        bool,
+        typer.Option("--trust-code", help="Run Python and programs that the run's config names."),
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Make one HTML file of a run that opens anywhere, without a network.
@@ -25,7 +29,7 @@ def report(
     """
     from opro_local.report.page import write_report
 
-    path = write_report(run, output)
+    path = write_report(run, output, trust_code)
     if open_:
         _open(path)
     say(str(path))

@@ -7,13 +7,14 @@ for: HTML (page.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DamageError
 from opro_local.report.config_text import toml_of
 from opro_local.report.phases import Costs, costs_by_phase
+from opro_local.report.replayed import Replayed, replayed
 from opro_local.runs.reading import describe
 from opro_local.runs.run_result import RunProgress, RunResult
 from opro_local.runs.store import Store, read_store
@@ -82,6 +83,7 @@ class Contents:
         made_by: which version of the program made it.
         identity: digests of its data, programs and models.
         upward: whether more is better.
+        replayed: what only the completions tell, or why they can't be gone through.
     """
 
     folder: str
@@ -94,10 +96,15 @@ class Contents:
     made_by: Mapping[str, Any]
     identity: Mapping[str, str]
     upward: bool
+    replayed: Replayed | str
 
 
-def gather(folder: Path) -> Contents:
+def gather(folder: Path, trust_code: bool = False) -> Contents:
     """What a page says of a run.
+
+    Args:
+        folder: the run's.
+        trust_code: whether code that the run's config names may run.
 
     Raises:
         StoreError: there is no run, or it is damaged: nothing is shown of it then.
@@ -112,35 +119,41 @@ def gather(folder: Path) -> Contents:
     result = describe(folder)
     store = read_store(folder)
     try:
-        return _contents(store, result)
+        return _contents(store, result, trust_code)
     finally:
         store.close()
 
 
-def _contents(store: Store, result: RunResult | RunProgress) -> Contents:
+def _contents(store: Store, result: RunResult | RunProgress, trust_code: bool) -> Contents:
     config = store.get("config") or {}
     kind = config.get("problem", {}).get("kind", "prompt")
     if isinstance(result, RunResult) and result.evaluation:
         kind = "evaluation"
+    again = replayed(store, kind, trust_code)
+    made = {} if isinstance(again, str) else again.operators
     return Contents(
         folder=store.folder.resolve().name,
         kind=kind,
         result=result,
-        solutions=_solutions(store, result, kind not in NUMERIC),
+        solutions=_solutions(store, result, kind not in NUMERIC, made),
         rejected=rejected_by_kind(store.rejections()),
         costs=costs_by_phase(store.calls()),
         config=toml_of(config),
         made_by=store.get("made_by") or {},
         identity=store.get("identity") or {},
         upward=kind not in NUMERIC,
+        replayed=again,
     )
 
 
-def _solutions(store: Store, result: RunResult | RunProgress, upward: bool) -> tuple[Scored, ...]:
+def _solutions(
+    store: Store, result: RunResult | RunProgress, upward: bool, made: Mapping[str, str]
+) -> tuple[Scored, ...]:
     rows = [row for split in ("train", "validation", "test") for row in store.solutions(split)]
     best = result.best.key if isinstance(result, RunResult) else ""
     first = rows[0]["key"] if rows else ""
-    return tuple(_scored(row, result.shares, upward, best, first) for row in rows)
+    solutions = [_scored(row, result.shares, upward, best, first) for row in rows]
+    return tuple(replace(one, operator=made.get(one.key, "")) for one in solutions)
 
 
 def _scored(row: Mapping[str, Any], shares: bool, upward: bool, best: str, first: str) -> Scored:

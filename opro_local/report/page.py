@@ -53,19 +53,20 @@ class Matrices:
     after: Confusion | None
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: Path, output: Path | None = None, trust_code: bool = False) -> Path:
     """Write a run's page and return where.
 
     Args:
         folder: the run's.
         output: the file; report.html in the run's folder where None.
+        trust_code: whether code that the run's config names may run, to go through it again.
 
     Raises:
         StoreError: there is no run, it is damaged, or the page can't be written: a folder stands
             at its place.
     """
     place = place_of(output or folder / NAME)
-    write_whole(place, page(gather(folder)))
+    write_whole(place, page(gather(folder, trust_code)))
     return place
 
 
@@ -78,6 +79,7 @@ def page(contents: Contents) -> str:
         "search": contents.result.search if isinstance(contents.result, RunResult) else None,
         "evaluation": _evaluation(contents),
         "progress": _progress(contents),
+        "operators": _operators(contents),
         "splits": _splits(contents),
         "matrices": _matrices(contents),
         "solutions": _Table(contents.solutions),
@@ -181,7 +183,7 @@ class _Table:
 def _progress(contents: Contents) -> ProgressChart | None:
     if contents.kind == "evaluation":
         return None
-    operators = sorted({one.operator for one in contents.solutions})
+    operators = _operators(contents)
     points = [
         Point(
             step=one.step,
@@ -195,6 +197,11 @@ def _progress(contents: Contents) -> ProgressChart | None:
         if one.split == "train" and not one.partial
     ]
     return progress_chart(points, contents.upward)
+
+
+def _operators(contents: Contents) -> list[str]:
+    """How solutions were made, each way once."""
+    return sorted({one.operator for one in contents.solutions})
 
 
 def _says(one: Scored, shares: bool) -> str:
