@@ -17,13 +17,16 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from opro_local.errors import StoreError
+from opro_local.errors import StoreError, UsageError
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+STORE_HEAD = b"SQLite format 3\0"
+# What a folder with a run in it holds besides.
+RUN_STORE, RUN_FILES = "run.sqlite", ("lock", "result.json", "best.json", "best.txt")
 PERMISSIONS = 0o777  # of a mode; what stands above them (setuid) is never copied
 
 
@@ -106,6 +109,40 @@ def place_of(path: Path) -> Path:
             f"{path}: a link to {end}, outside its own folder", f"if that is meant, name {end}"
         )
     return end
+
+
+def place_of_output(output: Path, inputs: Iterable[Path] = ()) -> Path:
+    """Where an output that the user named goes; see `place_of`.
+
+    Args:
+        output: the name.
+        inputs: what the command reads: no output replaces one of these.
+
+    Raises:
+        UsageError: an input is there, or a store or another file of a run: what was run or logged
+            would be lost.
+        StoreError: see `place_of`.
+    """
+    place = Path(os.path.realpath(place_of(output)))
+    hint = "name a file of its own"
+    for given in inputs:
+        with contextlib.suppress(OSError, ValueError):  # what is not there is no input
+            if place.samefile(given):
+                raise UsageError(f"the output {output} is the input", hint)
+    if place.name in RUN_FILES and (place.parent / RUN_STORE).exists():
+        raise UsageError(f"the output {output} is a file of the run there", hint)
+    if place.name.startswith(RUN_STORE) or _is_store(place):
+        raise UsageError(f"the output {output} is a store, or the log of one", hint)
+    return place
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a file is an SQLite database."""
+    try:
+        with open_regular(path) as stream:
+            return stream.read(len(STORE_HEAD)) == STORE_HEAD
+    except OSError:
+        return False
 
 
 def make_private_folder(path: Path) -> None:

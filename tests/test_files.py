@@ -14,6 +14,7 @@ from opro_local.files import (
     open_private,
     open_whole,
     place_of,
+    place_of_output,
     read_text,
     write_whole,
 )
@@ -187,3 +188,39 @@ def test_a_config_or_prompts_that_are_no_file_end_in_one_line(tmp_path, what):
 def test_text_is_read_whatever_its_line_ends(tmp_path):
     (tmp_path / "a").write_bytes("\ufeffä\r\nb\rc\n".encode())
     assert read_text(tmp_path / "a") == "ä\nb\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("run/run.sqlite", "a store"),
+        ("run/run.sqlite-wal", "a store"),
+        ("run/lock", "a file of the run"),
+        ("run/result.json", "a file of the run"),
+        ("run/best.json", "a file of the run"),
+        ("kept.db", "a store"),
+        ("rows.csv", "the input"),
+        ("link.csv", "the input"),
+        ("link.sqlite", "a store"),
+    ],
+)
+def test_no_output_replaces_an_input_or_what_was_stored(tmp_path, name, said):
+    (tmp_path / "run").mkdir()
+    for store in (tmp_path / "run" / "run.sqlite", tmp_path / "kept.db"):
+        store.write_bytes(b"SQLite format 3\0 and so on")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\n")
+    (tmp_path / "link.csv").hardlink_to(rows)
+    (tmp_path / "link.sqlite").symlink_to("kept.db")
+    with pytest.raises(UsageError, match=said):
+        place_of_output(tmp_path / name, [rows, tmp_path / "missing"])
+
+
+def test_an_output_may_stand_beside_a_run_and_replace_an_output(tmp_path):
+    (tmp_path / "run.sqlite").write_bytes(b"SQLite format 3\0")
+    (tmp_path / "prompt.json").write_text("{}")
+    for name in ("prompt.json", "report.html"):
+        assert place_of_output(tmp_path / name) == tmp_path / name
+    elsewhere = tmp_path / "other"
+    elsewhere.mkdir()
+    assert place_of_output(elsewhere / "best.json") == elsewhere / "best.json"

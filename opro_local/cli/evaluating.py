@@ -60,7 +60,7 @@ def evaluate(
     settings = asked.read(options.overrides(changes))
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
-        evaluated_rows.check_kind(output)
+        evaluated_rows.check_output(output, settings, [asked.config, asked.data, prompts])
     ready, folder, result = _evaluated(settings, options.run, "evaluate")
     rows = evaluated_rows.read_rows(ready, folder) if output or compare else []
     if output:

@@ -25,12 +25,13 @@ def export(
     Example: opro-local export runs/mails-3f2a91 --format openai --output prompt.json
     """
     from opro_local.exports import formats
-    from opro_local.files import place_of, write_whole
+    from opro_local.files import place_of_output, write_whole
     from opro_local.runs.finished_prompt import finished_prompt
 
+    place = place_of_output(output) if output else None
     text = formats.export(finished_prompt(run), format_)
-    if output is None:
+    if place is None:
         typer.echo(text, nl=False)
         return
-    write_whole(place_of(output), text)
+    write_whole(place, text)
     say(f"Written: {output}")

@@ -21,7 +21,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from opro_local.files import place_of, write_whole
+from opro_local.files import place_of_output, write_whole
 from opro_local.report.charts import (
     IntervalChart,
     Point,
@@ -65,7 +65,7 @@ def write_report(folder: Path, output: Path | None = None, trust_code: bool = Fa
         StoreError: there is no run, it is damaged, or the page can't be written: a folder stands
             at its place.
     """
-    place = place_of(output or folder / NAME)
+    place = place_of_output(output or folder / NAME)
     write_whole(place, page(gather(folder, trust_code)))
     return place
 

@@ -20,7 +20,7 @@ from typing import Any
 from opro_local.config import reading
 from opro_local.config.problem import AgentFileSettings
 from opro_local.errors import DataError, StoreError, UsageError
-from opro_local.files import place_of, write_whole
+from opro_local.files import place_of_output, write_whole
 from opro_local.problems.agent.agent_file import diff
 from opro_local.problems.agent.suite import read_text
 from opro_local.problems.function import file_digest
@@ -72,7 +72,7 @@ def prepare(run: Path, target: Path | None = None, suite: Path | None = None) ->
     try:
         config, identity = _table(kept, "config"), _table(kept, "identity")
         problem, result = _confirmed(kept, config)
-        file = place_of(Path(target or problem.file))
+        file = place_of_output(Path(target or problem.file))
         _check_unchanged(file, identity.get("file", ""))
         suite = _suite(file, Path(problem.suite), suite)
         own = {**config["problem"], "file": str(file), "suite": str(suite)}

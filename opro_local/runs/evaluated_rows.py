@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from opro_local.config.settings import Config
 from opro_local.errors import StoreError, UsageError
-from opro_local.files import open_whole, place_of, write_whole
+from opro_local.files import open_whole, place_of_output, write_whole
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.driver import request_digest
 from opro_local.runs.evaluation import all_entries
@@ -130,19 +131,32 @@ def find_flipped(rows: Sequence[Mapping[str, Any]], a: int, b: int) -> list[dict
     return sorted(changed, key=lambda row: row["a"]["correct"] - row["b"]["correct"])
 
 
-def check_kind(path: Path) -> None:
-    """Raise UsageError if `write_rows` can't write a file of this ending."""
+def check_output(path: Path, config: Config, given: Sequence[Path | None]) -> None:
+    """Refuse an output before anything is asked.
+
+    Args:
+        path: the output.
+        config: whose files it may not replace.
+        given: the command's own files; None for what was not given.
+
+    Raises:
+        UsageError: `write_rows` can't write a file of this ending, or it is a file of the command.
+        StoreError: it is a link that leads elsewhere.
+    """
     if path.suffix not in (".jsonl", ".parquet"):
         raise UsageError(
             f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet"
         )
+    named = config.task.model_dump(mode="json").values()
+    inputs = [Path(value) for value in named if isinstance(value, str)]
+    place_of_output(path, [*inputs, *(file for file in given if file)])
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSON Lines or Parquet, by the file's ending; whole or not at all. Raises
     StoreError.
     """
-    place = place_of(path)
+    place = place_of_output(path)
     if path.suffix == ".jsonl":
         write_whole(place, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         return

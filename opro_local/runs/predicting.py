@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local.files import place_of, write_whole
+from opro_local.files import place_of_output, write_whole
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.given_rows import (
     as_lines,
@@ -72,8 +72,10 @@ def predict_file(
     """
     rows = read_rows(data)
     check_columns(rows)
+    place = None
     if output is not None:
         check_output(output)
+        place = place_of_output(output, [data])
     in_lines = output is None or is_lines(output)
     # Before anything is asked: the file may change meanwhile.
     kept = read_rows(data, typed=True) if in_lines else rows
@@ -83,6 +85,6 @@ def predict_file(
     else:
         is_tabs = output is not None and output.suffix.lower() == ".tsv"
         text = as_table(kept, came.values, "\t" if is_tabs else ",")
-    if output is not None:
-        write_whole(place_of(output), text)
+    if place is not None:
+        write_whole(place, text)
     return came, text

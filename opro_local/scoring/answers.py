@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opro_local.errors import DataError, UsageError
-from opro_local.files import open_whole, place_of
+from opro_local.files import open_whole, place_of_output
 from opro_local.scoring.answer_file import ROW_HINT, AnswerRow, read_answers
 from opro_local.scoring.answer_groups import Columns, Grouping, Key
 from opro_local.scoring.choosing import make_rule, reads_targets
@@ -341,8 +340,8 @@ def _output(file: Path, output: Path | None) -> Path | None:
     if output is None:
         return None
     try:
-        place = Path(os.path.realpath(place_of(output)))
-        wrong = _unfit(place, file)
+        place = place_of_output(output, [file])
+        wrong = _unfit(place)
     except OSError as error:
         wrong = f"can't be used ({error.strerror})"
     if wrong:
@@ -350,10 +349,8 @@ def _output(file: Path, output: Path | None) -> Path | None:
     return place
 
 
-def _unfit(place: Path, file: Path) -> str | None:
+def _unfit(place: Path) -> str | None:
     """Why the output can't be written to a place; None where it can."""
-    if place.exists() and file.exists() and place.samefile(file):
-        return "is the input"
     if place.is_dir():
         return "is a folder"
     if place.exists() and not place.is_file():

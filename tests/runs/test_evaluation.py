@@ -95,7 +95,14 @@ def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
     ] == rows
     assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == rows
     with pytest.raises(UsageError, match=r"accepted: \.jsonl, \.parquet"):
-        evaluated_rows.check_kind(tmp_path / "a.xlsx")
+        evaluated_rows.check_output(tmp_path / "a.xlsx", ready.config, [])
+    data = tmp_path / "data.jsonl"
+    data.write_text("{}")
+    task = ready.config.task.model_copy(update={"data": str(data)})
+    config = ready.config.model_copy(update={"task": task})
+    for asked, given in ((config, []), (ready.config, [None, data])):
+        with pytest.raises(UsageError, match="is the input"):
+            evaluated_rows.check_output(data, asked, given)
 
 
 def test_a_search_folder_is_not_taken_for_an_evaluation(tables, ready, tmp_path):
