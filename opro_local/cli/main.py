@@ -25,6 +25,7 @@ from opro_local.cli import (
     export,
     feedback,
     keeping,
+    listing,
     models,
     predict,
     report,
@@ -49,8 +50,9 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "solve": solve.solve,
     },
     "Look": {
-        "list": runs.list_,
+        "list": listing.list_,
         "show": runs.show,
+        "compare": listing.compare,
         "report": report.report,
         "verify": keeping.verify,
         "recover": keeping.recover,

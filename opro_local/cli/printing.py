@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opro_local.cli.printing_classes import classes_table
+from opro_local.cli.tables import stdout_console
 from opro_local.cli.visible import visible
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
@@ -23,7 +24,7 @@ Side = tuple[str, str, Figures]
 
 def print_result(result: RunResult | RunProgress) -> None:
     """Print a result (docs/result.md), or that of an evaluation (docs/evaluate.md), to stdout."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = stdout_console()
     if isinstance(result, RunProgress):
         _print_progress(console, result)
         return

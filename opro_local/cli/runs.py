@@ -1,4 +1,4 @@
-"""The verbs that make and show runs: demo, run, optimize, list, show."""
+"""The verbs that make and show runs: demo, run, optimize, show, apply."""
 
 from __future__ import annotations
 
@@ -147,27 +147,6 @@ def _ask(run: Path, replacement: Replacement) -> None:
         raise UsageError("not confirmed: nothing was replaced")
 
 
-def list_(
-    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
-    as_json: JsonOption = False,
-) -> None:
-    """List the runs in a folder."""
-    from opro_local.runs.reading import overview
-
-    rows = overview(folder)
-    if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
-        return
-    for row in rows:
-        if row.error:
-            say(f"{row.path:40} {row.state:12} {row.error}")
-            continue
-        best = _best(row.best, row.shares)
-        say(f"{row.path:40} {row.state:12} {row.steps:>4} steps  best {best}")
-    if not rows:
-        say(f"no runs in {folder}")
-
-
 def show(
     run: RunArgument,
     rejections: Annotated[
@@ -196,12 +175,6 @@ def show(
         say(f"step {row['step']:>3}  {row['split']:10}  {figures}  {row['text']!r}{shown}")
     for row in rejected(run) if rejections else ():
         say(f"step {row['step']}: {row['reason']} | {row['text'].strip()[:100]!r}")
-
-
-def _best(score: float | None, shares: bool) -> str:
-    if score is None:
-        return "-"
-    return f"{100 * score:.1f} %" if shares else f"{score:.6g}"
 
 
 def _execute(config: Config, options: RunOptions) -> None:

@@ -41,6 +41,9 @@ class RunRow:
         best: the best train score; None before there is one.
         shares: whether scores are shares of rows.
         error: why it can't be read; "" where it can.
+        result: what the run came to; None where it has not finished.
+        model: of the scorer, or of the optimizer where nothing is scored by a model.
+        changed: when its store was last written, in seconds since 1970.
     """
 
     path: str
@@ -50,6 +53,9 @@ class RunRow:
     best: float | None
     shares: bool
     error: str = ""
+    result: RunResult | None = None
+    model: str = ""
+    changed: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As `list --json` prints it."""
@@ -75,12 +81,32 @@ def _row(path: Path) -> RunRow:
     if fault := _no_file(path / store.FILE):
         return RunRow(str(path), path.name, "unreadable", 0, None, True, fault)
     try:
-        run = describe(path)
+        run, model = _with_model(path)
     except StoreError as error:
         state = "damaged" if isinstance(error, DamageError) else "unreadable"
         return RunRow(str(path), path.name, state, 0, None, True, str(error))
     best = run.train.best.accuracy if run.train else None
-    return RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
+    row = RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
+    result = run if isinstance(run, RunResult) else None
+    return replace(row, result=result, model=model, changed=_changed(path / store.FILE))
+
+
+def _changed(file: Path) -> float:
+    """When a store was last written; what it keeps beside the file while it is open counts."""
+    beside = file.with_name(f"{file.name}-wal")
+    return max(one.stat().st_mtime for one in (file, beside) if one.is_file())
+
+
+def _with_model(folder: Path) -> tuple[RunResult | RunProgress, str]:
+    """A run, and the name of its model. Raises StoreError."""
+    opened = store.read_store(folder)
+    try:
+        described, config = _described(opened), opened.get("config") or {}
+    finally:
+        opened.close()
+    roles = [config.get(role) for role in ("scorer", "optimizer")]
+    named = [role.get("model") for role in roles if isinstance(role, dict)]
+    return described, next((Path(str(name)).name for name in named if name), "")
 
 
 def _no_file(file: Path) -> str:

@@ -1,0 +1,157 @@
+"""The verbs that look at several runs: list, compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opro_local.cli.options import JsonOption
+from opro_local.cli.visible import say, visible
+
+if TYPE_CHECKING:
+    from opro_local.runs.figures import Figures
+    from opro_local.runs.reading import RunRow
+
+
+class Order(StrEnum):
+    """What `list` can be sorted by."""
+
+    PATH = "path"
+    TEST = "test"
+    GAIN = "gain"
+    TRAIN = "train"
+    STATE = "state"
+    MODEL = "model"
+    DATE = "date"
+
+
+def list_(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    sort: Annotated[
+        Order, typer.Option("--sort", help="Figures and dates: the highest first.")
+    ] = Order.PATH,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs in a folder: test before train, the gain with its interval, the verdict."""
+    from opro_local.cli.tables import print_table, stdout_console
+    from opro_local.runs.reading import overview
+
+    rows = sorted(overview(folder), key=ORDERS[sort])
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
+        return
+    if not rows:
+        say(f"no runs in {folder}")
+        return
+    names = ("run", "state", "test", "baseline", "gain", "verdict", "train", "steps", "model")
+    cells = [_cells(row) for row in rows]
+    print_table(stdout_console(), (*names, "date"), cells, {"run", "state", "verdict", "model"})
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    b: Annotated[Path, typer.Argument(help="Another's.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the winners of two runs side by side, and their paired difference where both were tested
+    on the same rows.
+
+    Example: opro-local compare runs/mails-3f2a91 runs/mails-77b0c2
+    """
+    from opro_local.cli.tables import print_table, stdout_console
+    from opro_local.runs.result import level
+    from opro_local.runs.side_by_side import compare as side_by_side
+
+    both = side_by_side(a, b)
+    if as_json:
+        typer.echo(json.dumps(both.to_json(), indent=2))
+        return
+    console = stdout_console()
+    for name, folder, result in (("A", a, both.a), ("B", b, both.b)):
+        shown = f" with {len(result.best.demonstrations)} worked examples"
+        examples = shown if result.best.demonstrations else ""
+        line = f"{name} ({folder}, {result.verdict}){examples}: {result.best.text}"
+        console.print(visible(line), markup=False)
+    rows = []
+    for split, sides in both.splits().items():
+        for name, own in zip("AB", sides, strict=True):
+            if own is not None:
+                rows.append((split, name, *_figures(own.best), str(own.best.n)))
+    print_table(console, ("split", "run", "accuracy", "interval", "rows"), rows, {"split", "run"})
+    if both.difference is None:
+        console.print(visible(f"No paired difference: {both.why}."), markup=False)
+        return
+    low, high = (100 * bound for bound in both.difference.interval)
+    alpha = both.a.search.alpha if both.a.search else 0.05
+    console.print(
+        f"On the same {both.a.test.best.n if both.a.test else 0} test rows B - A is "
+        f"{100 * both.difference.value:+.1f} points in accuracy, {level(alpha)} {low:+.1f} to "
+        f"{high:+.1f}, p = {both.difference.p_value:.2g}."
+    )
+
+
+def _figures(own: Figures) -> tuple[str, str]:
+    """An accuracy and its interval."""
+    if own.interval is None:
+        return f"{own.accuracy:.6g}", ""
+    low, high = (100 * bound for bound in own.interval)
+    return f"{100 * own.accuracy:.1f} %", f"{low:.1f} to {high:.1f} %"
+
+
+def _test(row: RunRow) -> float | None:
+    test = row.result.test if row.result else None
+    return test.best.value if test else None
+
+
+def _gain(row: RunRow) -> float | None:
+    test = row.result.test if row.result else None
+    return test.difference.value if test and test.difference else None
+
+
+def _descending(figure: Callable[[RunRow], float | None]) -> Callable[[RunRow], tuple[float, str]]:
+    """By a figure, the highest first; runs without one last."""
+
+    def key(row: RunRow) -> tuple[float, str]:
+        value = figure(row)
+        return (float("inf") if value is None else -value), row.path
+
+    return key
+
+
+ORDERS: Mapping[Order, Callable[[RunRow], tuple[float, str] | tuple[str, str]]] = {
+    Order.PATH: lambda row: (row.path, ""),
+    Order.TEST: _descending(_test),
+    Order.GAIN: _descending(_gain),
+    Order.TRAIN: _descending(lambda row: row.best),
+    Order.STATE: lambda row: (row.state, row.path),
+    Order.MODEL: lambda row: (row.model, row.path),
+    Order.DATE: _descending(lambda row: row.changed),
+}
+
+
+def _cells(row: RunRow) -> tuple[str, ...]:
+    """A run's line; a run that can't be read says why in the place of its verdict."""
+    if row.error:
+        return (row.path, row.state, "", "", "", row.error, "", "", "", "")
+    test = baseline = gain = verdict = ""
+    if row.result is not None:
+        sides, verdict = row.result.test, row.result.verdict or ""
+        if sides is not None:
+            test, baseline = f"{100 * sides.best.value:.1f}", f"{100 * sides.baseline.value:.1f}"
+        if sides is not None and sides.difference:
+            low, high = (100 * bound for bound in sides.difference.interval)
+            gain = f"{100 * sides.difference.value:+.1f} ({low:+.1f} to {high:+.1f})"
+    train = (
+        "" if row.best is None else (f"{100 * row.best:.1f} %" if row.shares else f"{row.best:.6g}")
+    )
+    date = datetime.fromtimestamp(row.changed).strftime("%Y-%m-%d %H:%M")
+    return (
+        *(row.path, row.state, test, baseline, gain, verdict, train, str(row.steps)),
+        *(row.model, date),
+    )
