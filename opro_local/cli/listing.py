@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opro_local.cli.options import JsonOption
+from opro_local.cli.options import REPORT, JsonOption
 from opro_local.cli.visible import say, visible
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def list_(
     names = ("run", "state", "test", "baseline", "gain", "verdict", "train", "steps", "model")
     cells = [_cells(row) for row in rows]
     print_table(stdout_console(), (*names, "date"), cells, {"run", "state", "verdict", "model"})
+    for page in (Path(row.path) / REPORT for row in rows):
+        if page.is_file():
+            say(f"report: {page}")
 
 
 def compare(

@@ -31,6 +31,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: section.key=value. Repeatable.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+REPORT = "report.html"  # what `report` writes in a run's folder
 CONFIG = "A TOML file (docs/config.md), or a recipe's name: opro-local run gsm8k."
 ConfigArgument = Annotated[Path | None, typer.Argument(help=CONFIG)]
 DataOption = Annotated[

@@ -12,6 +12,7 @@ import typer
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import (
     CONFIG,
+    REPORT,
     JsonOption,
     ModelOption,
     ModelOptions,
@@ -193,6 +194,11 @@ def _execute(config: Config, options: RunOptions) -> None:
     print_result(result)
     files = sorted({*ready.files(result), "result.json"})
     say(f"Saved in {folder}: {', '.join(files)}")
+    page = folder / REPORT
+    if page.is_file():
+        say(f"An earlier report of it is {page}; opro-local report {folder} makes it anew")
+    else:
+        say(f"To look at it: opro-local report {folder}")
 
 
 NEXT = """
