@@ -21,14 +21,46 @@ from opro_local.scoring.reading.numbers import whole as whole_number
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
 
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object without the names that it gives two values."""
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
+    twice = {name for name, value in pairs if value != values[name]}
+    return {name: value for name, value in values.items() if name not in twice}
+
+
 # Numbers stay as they are written: an integer of a million digits is no reason to fail or to wait.
-DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+DECODER = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_object
+)
 # How an object begins: with its first name, or its end; in single quotes it is almost JSON.
 OPENING = re.compile(r"\{\s{0,200}[\"'}]")
 LIST_OPENING = re.compile(r"[\[{]")
 # What stands between two items of a list.
 ITEMS = re.compile(r"\s*,\s*")
 MOST_ERRORS = 1000
+# Words before an object that make it an example, and after one that take it back.
+EXAMPLE = re.compile(
+    r"""
+    (?: \b (?: for [ ] (?: example | instance ) | e\.g\. | such [ ] as | instead [ ] of | not
+          | (?: schema | template ) (?: [ ] is )? | (?: format | structure ) [ ] is
+          | (?: would | should | must ) [ ] (?: look [ ] like | be )
+        ) [^{}.\n]{0,30}
+    )
+    \s* (?: ``` (?: json )? )? \s* $
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+CALLED_WRONG = re.compile(
+    r"[\s`.]{0,6}(?:would be|is|was) (?:wrong|incorrect|invalid|not (?:correct|right|valid))\b"
+)
+REFUSES = re.compile(
+    r"\bI(?:'m| am)? (?:cannot|can't|can not|unable to|not able to)"
+    r" (?:answer|help|determine|provide|assist|say|tell|comply)\b",
+)
+LONGEST_LEAD = 80
 
 Path = tuple[str, ...]
 Leaves = dict[Path, Any]
@@ -271,10 +303,15 @@ def _answered(answer: str, wanted: Sequence[Path], is_list: bool = False) -> Any
             continue
         if not is_list and wanted and not any(_followed(value, path)[0] for path in wanted):
             continue
+        if EXAMPLE.search(answer, max(0, start - LONGEST_LEAD), start) or CALLED_WRONG.match(
+            answer, end
+        ):
+            continue
         is_next = last is not None and ITEMS.fullmatch(answer, place[1], start)
         last, place = (None if is_next else value), (start, end)
     # "... Wait, this is wrong."
-    return None if marks.WITHDRAWN.search(answer, place[1]) else last
+    is_void = marks.WITHDRAWN.search(answer, place[1]) or REFUSES.search(answer, place[1])
+    return None if is_void else last
 
 
 def _may_be_wanted(answer: str, start: int, wanted: Sequence[Path]) -> bool:

@@ -123,3 +123,71 @@ def test_the_next_example_of_a_json_answer_is_not_read():
     read = json_field("answer").extract
     assert read('{"answer": "Paris"} Wait, this is wrong.') is None
     assert read('{"answer": "Paris"}\n\nQ: UK?\n{"answer": "London"}') == "paris"
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("Yes... no, actually no.", None),
+        ("Yes. No, it is not.", None),
+        ("No. No, it is not.", 0.0),
+        ("Q1: yes\nQ2: no", None),
+        ("Part 1: yes. Part 2: no.", None),
+        ("It should be true.", None),
+        ("It would be false.", None),
+        ("That is too good to be true.", None),
+        ("This is a true story.", None),
+        ("The true value is unknown.", None),
+        ("This is a true statement.", 1.0),
+        ("It is a false claim.", 0.0),
+        ("yes (10%)", None),
+        ("Yes (only 5% sure)", None),
+        ("Yes (90%)", 1.0),
+        ("❌ Yes", None),
+        ("Yes 👎", None),
+        ("❌ No", 0.0),
+        ("✅ Yes", 1.0),
+        ("Incorrect: yes", None),
+        ("This is incorrect: yes", None),
+        ("He has the right to say no.", None),
+        ("I would have to say no.", 0.0),
+        ("I can't answer that. Yes.", None),
+        ("I'm sorry, but I can't answer that. Yes.", None),
+        ("I can't be certain. The answer is yes.", 1.0),
+    ],
+)
+def test_a_yes_of_something_else_is_not_read(answer, value):
+    said = YES_NO(answer, False)
+    assert (None if said is None or math.isnan(said) else said) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ('The schema is {"answer": "text"}. I cannot answer.', None),
+        ('{"answer": "Paris"} I\'m unable to answer.', None),
+        ('For example {"answer": "London"} would be wrong', None),
+        ('{"answer": "Paris"}. For example, {"answer": "London"} is no capital.', "paris"),
+        ('{"answer": "London"} is incorrect.', None),
+        ('{"answer": "Paris", "answer": "London"}', None),
+        ('{"answer": "Paris", "answer": "Paris"}', "paris"),
+        ('The answer in JSON format:\n```json\n{"answer": "Paris"}\n```', "paris"),
+    ],
+)
+def test_an_example_of_json_is_not_read(answer, value):
+    assert json_field("answer").extract(answer) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "formula"),
+    [
+        ("**Answer: 18 eggs × $2 = $36**", "36"),
+        ("maybe $3$", None),
+        ("It could be $3$", None),
+        ("It is $3$, maybe", "3"),
+        ("Answer: $ x^2 $", "x^2"),
+    ],
+)
+def test_a_formula_stands_between_its_own_dollar_signs(answer, formula):
+    said = formulas.formula(answer)
+    assert (said and formulas.plain(said).strip()) == formula

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from opro_local.scoring.reading import marks
+from opro_local.scoring.reading import marks, unsaid
 from opro_local.scoring.reading.assent import BEGINNING, OF_STATEMENT, POLITE, WHOLE
 from opro_local.scoring.reading.claims import Piece, claimed
 from opro_local.scoring.reading.negation import is_denied
@@ -130,29 +130,6 @@ CORRECTED = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# The words before one, within its clause, that leave open what is said by it.
-OPENING = re.compile(
-    r"""
-    \b (?:
-        doubt \w* | if | suppos \w+ | assum \w+ | whether | may | might | could | maybe | perhaps
-      | possibl[ey] | unlikely | some | many | most | people | others | others? | often | sometimes
-      | one [ ] would | wrong [ ] to | mistake [ ] to | but (?= \s $ ) | unless | either
-      | (?: do | does | did | would | can | could ) (?: n't | [ ] not ) | cannot | can't | never
-      | nobody | no [ ] one | partly | partially | half | mostly | almost | nearly | hardly
-      | barely | you | opposite | usually | used [ ] to | wrong [ ] answer | says | only
-      | (?: he | she | they | text | passage | author | speaker | who | someone ) \s
-        (?: \w+ \s )? (?: said | says? | answer \w* | thinks? | claim \w* | repl \w+ )
-    ) \b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-CLAUSE_START = re.compile(r"[.,;:!?\n]")
-# What makes the word before it a condition.
-CONDITION = re.compile(
-    r"[*_\"')]{0,3},?\s(?:(?:only )?if|unless|provided|depending|but only"
-    r"|in (?:some|certain|most) cases|would be|but no longer|only)\b",
-    re.IGNORECASE,
-)
 # "It's right there in the text"
 AFTER_RIGHT = re.compile(r"\s{1,3}(?:there|here|in|on|at|before|after|now|away|next|side|hand)\b")
 # "false, " of '{"answer": false, "reason": ...'.
@@ -216,7 +193,9 @@ def reader(own: Sequence[str]) -> Callable[[str, bool], float | None]:
         if value is None:
             value = marks.read_marked(answer, lambda mark: _at_mark(mark, first, rest))
         if value is None:
+            value = AMBIGUOUS if unsaid.answers_other(answer) else None
             answer = marks.standing(answer)
+        if value is None:
             value = _leading(answer, leading)
         if value is None and not strict:
             value = _in_text(answer, first, rest, bool(own))
@@ -309,7 +288,7 @@ def _leading(answer: str, words: Collection[str]) -> float | None:
     match = LEADING.match(answer)
     if not match or match["word"].casefold() not in words:
         return None
-    if CONDITION.match(answer, match.end("word")):
+    if unsaid.CONDITION.match(answer, match.end("word")):
         return AMBIGUOUS
     value = _WORDS[match["word"].casefold()]
     own = OF_STATEMENT.match(answer, match.end("word"))
@@ -317,6 +296,10 @@ def _leading(answer: str, words: Collection[str]) -> float | None:
         said = TRUTH[own["word"].casefold()]
         if value != (1 - said if own["denied"] else said):
             return AMBIGUOUS
+    second = LEADING.match(answer[match.end() :].lstrip(EDGES))
+    if second and TRUTH.get(second["word"].casefold(), value) != value:
+        # "Yes... no, actually no."
+        return AMBIGUOUS
     below = truth(answer[match.end("word") :].strip(EDGES).partition("\n")[0])
     # "Yes.\nNo." is a list.
     agrees = below is None or below == value
@@ -360,8 +343,8 @@ def _is_open(text: str, word: re.Match[str]) -> bool:
     start = max(0, word.start() - 100)
     around = text[start : word.end() + 60].casefold()
     before = around[: word.start() - start]
-    clause = CLAUSE_START.split(before)[-1]
-    if OPENING.search(clause) or CONDITION.match(text, word.end()):
+    agrees = truth(word[0]) == 1
+    if unsaid.is_open(text, word, before) or (agrees and unsaid.is_crossed(text, word, before)):
         return True
     if NEGATED.search(before) or HEDGED.search(before):
         return False
@@ -370,6 +353,8 @@ def _is_open(text: str, word: re.Match[str]) -> bool:
 
 def _is_answer(text: str, word: re.Match[str]) -> bool:
     low = word[0].casefold()
+    if low not in ("yes", "no") and unsaid.is_of_thing(text, word):
+        return False
     if low == "right":
         return AFTER_RIGHT.match(text, word.end()) is None
     return low != "no" or AFTER_NO.match(text, word.end()) is not None

@@ -17,7 +17,7 @@ LONGEST = 400
 FORMULA = re.compile(
     r"""
     \$\$ (?P<display> [^$]{1,400} ) \$\$
-  | \$ (?P<inline> [^$\n]{1,400} ) \$
+  | \$ (?P<inline> (?! \s ) [^$\n]{1,400} (?<! \s ) | \s [^$\n]{1,400} \s ) \$ (?! \d )
   | \\\( (?P<round> .{1,400}? ) \\\)
   | \\\[ (?P<square> .{1,400}? ) \\\]
     """,
@@ -32,7 +32,8 @@ TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|operatorname)\s?\{([^{}]
 BOX = re.compile(r"\$?\\boxed\{[^{}]*\}\$?")
 DENIED = re.compile(
     r"""
-    \b (?: not | n't | never ) \s* \# [^#]* $
+    \b (?: not | n't | never | maybe | perhaps | possibly | (?: could | might | may ) [ ] be )
+    \s* \# [^#]* $
   | ^ [^#]* \# \W* (?: but | and | which | that )? \s*
     (?: is | was | it's | it [ ] is | that's | that [ ] is | this [ ] is ) \s
     (?: wrong | incorrect | false | not [ ] (?: right | correct | it | the [ ] answer ) ) \b [^#]* $
