@@ -16,6 +16,7 @@ from opro_local.errors import OproError
 if TYPE_CHECKING:
     from opro_local.api import apply, check, evaluate, optimize
     from opro_local.feedback import Feedback, Outcome
+    from opro_local.report.page import write_report
     from opro_local.runs.objective import OPRO, Optimized
     from opro_local.runs.predicting import predict
 
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate",
     "optimize",
     "predict",
+    "write_report",
 ]
 __version__ = "0.1.0"
 
@@ -40,6 +42,7 @@ _HOMES = {
     "OPRO": "opro_local.runs.objective",
     "Optimized": "opro_local.runs.objective",
     "apply": "opro_local.api",
+    "write_report": "opro_local.report.page",
     "predict": "opro_local.runs.predicting",
     "Feedback": "opro_local.feedback",
     "Outcome": "opro_local.feedback",

@@ -21,6 +21,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from opro_local.errors import UsageError
 from opro_local.files import place_of_output, write_whole
 from opro_local.report.charts import (
     IntervalChart,
@@ -53,19 +54,28 @@ class Matrices:
     after: Confusion | None
 
 
-def write_report(folder: Path, output: Path | None = None, trust_code: bool = False) -> Path:
-    """Write a run's page and return where.
+def write_report(
+    run: RunResult | str | Path, output: str | Path | None = None, trust_code: bool = False
+) -> Path:
+    """Write one HTML file about a run, which opens anywhere without a network; see docs/report.md.
 
     Args:
-        folder: the run's.
+        run: a result, or the folder of a run, finished or not.
         output: the file; report.html in the run's folder where None.
         trust_code: whether code that the run's config names may run, to go through it again.
 
+    Returns:
+        the file.
+
     Raises:
+        UsageError: the result was read without its run, or the output is a file of a run.
         StoreError: there is no run, it is damaged, or the page can't be written: a folder stands
             at its place.
     """
-    place = place_of_output(output or folder / NAME)
+    folder = run.folder if isinstance(run, RunResult) else Path(run)
+    if folder is None:
+        raise UsageError("this result has no run to report on", "name the run's folder")
+    place = place_of_output(Path(output) if output else folder / NAME)
     write_whole(place, page(gather(folder, trust_code)))
     return place
 

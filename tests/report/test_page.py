@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 import shutil
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from running import SCRIPT, program, write_reviews
 
+import opro_local
 from opro_local.config import reading
-from opro_local.errors import DamageError, StoreError
+from opro_local.errors import DamageError, StoreError, UsageError
 from opro_local.report.charts import Point, progress_chart
 from opro_local.report.config_text import toml_of
 from opro_local.report.page import cut, write_report
@@ -204,3 +206,14 @@ def test_marks_stand_where_their_values_are():
 def test_what_is_cut_says_by_how_much():
     assert cut("abc", 3) == "abc"
     assert cut("abcde", 3) == "abc … (2 more characters)"
+
+
+def test_a_result_is_reported_on_from_python(made, tmp_path):
+    result = describe(made / "search")
+    page = opro_local.write_report(result, tmp_path / "page.html")
+    assert (
+        page.read_bytes()
+        == opro_local.write_report(str(made / "search"), tmp_path / "same").read_bytes()
+    )
+    with pytest.raises(UsageError, match="no run to report on"):
+        opro_local.write_report(dataclasses.replace(result, folder=None))
