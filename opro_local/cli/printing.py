@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from opro_local.cli.printing_classes import classes_table
-from opro_local.cli.tables import stdout_console
+from opro_local.cli.printing_classes import print_classes
+from opro_local.cli.tables import print_table, stdout_console
 from opro_local.cli.visible import visible
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
@@ -43,7 +41,7 @@ def _print_progress(console: Console, progress: RunProgress) -> None:
     console.print(visible(f"Baseline: {_short(progress.baseline)!r}"), markup=False)
     console.print(visible(f"Best:     {_short(progress.best)!r}"), markup=False, style="bold")
     sides = _sides({"train": progress.train})
-    console.print(_table(sides, progress.shares, FORMER_ALPHA))
+    _print_sides(console, sides, progress.shares, FORMER_ALPHA)
 
 
 def _print_search(console: Console, result: RunResult, search: SearchOutcome) -> None:
@@ -62,23 +60,22 @@ def _print_search(console: Console, result: RunResult, search: SearchOutcome) ->
         )
         console.print(visible("  (if that is wrong, say it in task.description)"), markup=False)
     splits = {"train": search.train, "validation": search.validation, "test": search.test}
-    console.print(_table(_sides(splits), result.shares, search.alpha))
-    if classes := classes_table(search):
-        console.print(classes)
+    _print_sides(console, _sides(splits), result.shares, search.alpha)
+    print_classes(console, search)
     if search.operators:
-        console.print(_operators_table(search.operators))
+        _print_operators(console, search.operators)
     for line in search.summary:
         console.print(visible(line), markup=False)
 
 
 def _print_evaluation(console: Console, result: RunResult, outcome: EvaluationOutcome) -> None:
     console.print(visible(_evaluation_heading(result, outcome)), markup=False)
-    console.print(_prompts_table(outcome))
+    _print_prompts(console, outcome)
     for prompt in outcome.prompts:
         shown = examples(len(prompt.demonstrations))
         console.print(visible(f"{prompt.number}: {prompt.text!r}{shown}"), markup=False)
     if pairs := _telling(outcome.pairs, outcome.alpha):
-        console.print(_pairs_table(pairs, level(outcome.alpha)))
+        _print_pairs(console, pairs, level(outcome.alpha))
     for line in outcome.summary:
         console.print(visible(line), markup=False)
 
@@ -93,21 +90,15 @@ def worked_examples(count: int) -> str:
     return f"{count} worked example{'s' * (count > 1)}"
 
 
-def _operators_table(operators: Mapping[str, OperatorFigures]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("proposed by", "proposals", "usable", "scored", "mean gain", "best on train"):
-        table.add_column(Text(visible(name)), justify="left" if name == "proposed by" else "right")
+def _print_operators(console: Console, operators: Mapping[str, OperatorFigures]) -> None:
+    rows = []
     for operator, own in sorted(operators.items(), key=lambda pair: -(pair[1].best or 0)):
         gain = "" if own.mean_gain is None else f"{100 * own.mean_gain:+.1f}"
         best = "" if own.best is None else f"{100 * own.best:.1f} %"
         scored = "" if own.scored is None else str(own.scored)
-        _add(table, operator, str(own.proposed), str(own.usable), scored, gain, best)
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    """Add a row of texts as they are: no markup, and none of them a terminal's command."""
-    table.add_row(*(Text(visible(cell)) for cell in cells))
+        rows.append((operator, str(own.proposed), str(own.usable), scored, gain, best))
+    names = ("proposed by", "proposals", "usable", "scored", "mean gain", "best on train")
+    print_table(console, names, rows, {"proposed by"})
 
 
 def _short(text: str, most: int = 500) -> str:
@@ -132,24 +123,17 @@ def _costs(costs: Costs) -> str:
     )
 
 
-def _prompts_table(outcome: EvaluationOutcome) -> Table:
+def _print_prompts(console: Console, outcome: EvaluationOutcome) -> None:
     further = _metrics([prompt.figures for prompt in outcome.prompts])
-    columns = ("", "accuracy", level(outcome.alpha), *further)
-    table = Table(box=None, pad_edge=False)
-    for name in (*columns, "extraction failures", "truncated", "tokens"):
-        table.add_column(Text(visible(name)), justify="right")
+    names = ("prompt", "accuracy", level(outcome.alpha), *further)
+    rows = []
     for prompt in outcome.prompts:
         figures = prompt.figures
-        _add(
-            table,
-            str(prompt.number),
-            *_accuracy(figures),
-            *(_further(figures, name) for name in further),
-            str(figures.extraction_failures),
-            str(figures.truncated),
-            f"{prompt.tokens:,}",
-        )
-    return table
+        row = [str(prompt.number), *_accuracy(figures)]
+        row += [_further(figures, name) for name in further]
+        row += [str(figures.extraction_failures), str(figures.truncated), f"{prompt.tokens:,}"]
+        rows.append(row)
+    print_table(console, (*names, "extraction failures", "truncated", "tokens"), rows)
 
 
 def _telling(
@@ -162,21 +146,20 @@ def _telling(
     return [pair for pair in ordered if pair.difference.p_value < alpha][:most]
 
 
-def _pairs_table(pairs: Sequence[PairDifference], interval: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("pair", "difference", interval, "p", "p (Holm)"):
-        table.add_column(Text(visible(name)), justify="right")
+def _print_pairs(console: Console, pairs: Sequence[PairDifference], interval: str) -> None:
+    rows = []
     for pair in pairs:
         low, high = pair.difference.interval
-        _add(
-            table,
-            f"{pair.b} - {pair.a}",
-            f"{100 * pair.difference.value:+.1f}",
-            f"{100 * low:+.1f} to {100 * high:+.1f}",
-            f"{pair.difference.p_value:.2g}",
-            f"{pair.p_holm:.2g}",
+        rows.append(
+            (
+                f"{pair.b} - {pair.a}",
+                f"{100 * pair.difference.value:+.1f}",
+                f"{100 * low:+.1f} to {100 * high:+.1f}",
+                f"{pair.difference.p_value:.2g}",
+                f"{pair.p_holm:.2g}",
+            )
         )
-    return table
+    print_table(console, ("pair", "difference", interval, "p", "p (Holm)"), rows)
 
 
 def _accuracy(figures: Figures) -> tuple[str, str]:
@@ -222,31 +205,19 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f} %"
 
 
-def _table(sides: Sequence[Side], shares: bool, alpha: float) -> Table:
+def _print_sides(console: Console, sides: Sequence[Side], shares: bool, alpha: float) -> None:
+    left = {"split", "solution"}
     if not shares:
-        return _values_table(sides)
+        # Objectives of their own scale: the value as it is, measured once.
+        values = [(split, role, f"{figures.accuracy:.6g}") for split, role, figures in sides]
+        print_table(console, ("split", "solution", "score"), values, left)
+        return
     further = _metrics([figures for _, _, figures in sides])
-    columns = ("split", "solution", "accuracy", level(alpha), *further)
-    table = Table(box=None, pad_edge=False)
-    for name in (*columns, "rows", "extraction failures", "truncated"):
-        table.add_column(
-            Text(visible(name)), justify="left" if name in ("split", "solution") else "right"
-        )
+    names = ("split", "solution", "accuracy", level(alpha), *further)
+    rows = []
     for split, role, figures in sides:
-        _add(
-            table,
-            *(split, role, *_accuracy(figures)),
-            *(_further(figures, name) for name in further),
-            *(str(figures.n), str(figures.extraction_failures), str(figures.truncated)),
-        )
-    return table
-
-
-def _values_table(sides: Sequence[Side]) -> Table:
-    """Objectives of their own scale: the value as it is, without an interval where there is one
-    measurement.
-    """
-    table = Table("split", "solution", "score", box=None, pad_edge=False)
-    for split, role, figures in sides:
-        _add(table, split, role, f"{figures.accuracy:.6g}")
-    return table
+        row = [split, role, *_accuracy(figures)]
+        row += [_further(figures, name) for name in further]
+        row += [str(figures.n), str(figures.extraction_failures), str(figures.truncated)]
+        rows.append(row)
+    print_table(console, (*names, "rows", "extraction failures", "truncated"), rows, left)

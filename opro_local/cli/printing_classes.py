@@ -5,10 +5,9 @@ For: the table of classes under a search's result. Not for: the rest of a result
 
 from __future__ import annotations
 
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
-from opro_local.cli.visible import visible
+from opro_local.cli.tables import print_table
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.scoring.classes import ClassCounts, ClassFigures
 
@@ -16,36 +15,28 @@ from opro_local.scoring.classes import ClassCounts, ClassFigures
 MOST_SHOWN = 20
 
 
-def classes_table(outcome: SearchOutcome) -> Table | None:
-    """The classes on the split that says most of them; None where answers are no classes."""
+def print_classes(console: Console, outcome: SearchOutcome) -> None:
+    """Print the classes on the split that says most of them; nothing where answers are no
+    classes.
+    """
     if outcome.classified is None:
-        return None
+        return
     _, sides = outcome.classified
-    if sides.baseline.classes is None or sides.best.classes is None:
-        return None
-    return _table(sides.baseline.classes, sides.best.classes)
+    if sides.baseline.classes is not None and sides.best.classes is not None:
+        _print(console, sides.baseline.classes, sides.best.classes)
 
 
-def _table(baseline: ClassFigures, best: ClassFigures) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("class", "rows", "right before", "right now", "precision", "F1", "else read as"):
-        is_text = name in ("class", "else read as")
-        table.add_column(name, justify="left" if is_text else "right")
+def _print(console: Console, baseline: ClassFigures, best: ClassFigures) -> None:
+    rows = []
     for name, own in list(best.classes.items())[:MOST_SHOWN]:
-        before = baseline.classes[name].recall
-        table.add_row(
-            Text(visible(name)),
-            str(own.rows),
-            f"{100 * before:.1f} %",
-            f"{100 * own.recall:.1f} %",
-            f"{100 * own.precision:.1f} %",
-            f"{100 * own.f1:.1f} %",
-            Text(visible(_mistakes(name, own))),
-        )
+        shares = (baseline.classes[name].recall, own.recall, own.precision, own.f1)
+        figures = [f"{100 * share:.1f} %" for share in shares]
+        rows.append((name, str(own.rows), *figures, _mistakes(name, own)))
+    names = ("class", "rows", "right before", "right now", "precision", "F1", "else read as")
+    print_table(console, names, rows, {"class", "else read as"})
     left_out = len(best.classes) - MOST_SHOWN
     if left_out > 0:
-        table.add_row(Text(f"and {left_out} more: --json"))
-    return table
+        console.print(f"and {left_out} more: --json")
 
 
 def _mistakes(name: str, own: ClassCounts) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -75,11 +75,10 @@ def _execute(config: Config, folder: Path, every: bool) -> RunResult:
 
 
 def _print(together: Repetitions) -> None:
-    from rich.console import Console
-
+    from opro_local.cli.tables import print_table, stdout_console
     from opro_local.runs.repetitions import figures_of
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = stdout_console()
     result = together.best
     figures, costs = figures_of(result), result.costs
     heading = (
@@ -88,30 +87,26 @@ def _print(together: Repetitions) -> None:
         f"{costs.tokens['completion']:,} tokens written, {costs.seconds:.0f} s"
     )
     console.print(visible(heading), markup=False)
-    console.print(_table(result.best.text, figures))
+    names = ("method", "value", "gap", "solution")
+    print_table(console, names, _rows(result.best.text, figures), {"method", "solution"})
     for line in (*result.summary, *_repeated(together)):
         console.print(visible(line), markup=False)
 
 
-def _table(best: str, figures: NumericFigures) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
+def _rows(best: str, figures: NumericFigures) -> list[tuple[str, str, str, str]]:
+    """Every method beside the optimum."""
     from opro_local.problems.numeric.numeric import gap
 
     rows = [("OPRO", figures.value, best)]
     rows += [(name.replace("_", " "), value, "") for name, value in figures.baselines.items()]
     if figures.reference:
         rows.append(("optimum", figures.reference.value, figures.reference.text))
-    table = Table(box=None, pad_edge=False)
-    for name in ("method", "value", "gap"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    table.add_column("solution")
-    for name, value, text in rows:
-        share = gap(value, figures.optimum)
-        shown = "-" if share is None else f"{100 * share:.1f} %"
-        table.add_row(Text(name), f"{value:.6g}", shown, Text(visible(text)))
-    return table
+    shares = [gap(value, figures.optimum) for _, value, _ in rows]
+    gaps = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
+    return [
+        (name, f"{value:.6g}", shown, text)
+        for (name, value, text), shown in zip(rows, gaps, strict=True)
+    ]
 
 
 def _repeated(together: Repetitions) -> list[str]:

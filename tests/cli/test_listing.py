@@ -99,3 +99,13 @@ def test_a_table_that_does_not_fit_is_a_row_at_a_time(capsys, monkeypatch):
         "validation\\x1b[2J",
         "  extraction failures 12",
     ]
+
+
+def test_a_result_loses_no_word_on_60_columns(runs):
+    wide = program("show", str(runs / "b"), env=WIDE).stdout
+    narrow = program("show", str(runs / "b"), env={**WIDE, "COLUMNS": "60"}).stdout
+    words = narrow.replace(",", " ").split()
+    missing = [word for word in wide.replace(",", " ").split() if word not in words]
+    # Of a row at a time the first value needs no name.
+    assert set(missing) <= {"split", "class", "proposed", "by"} and "…" not in narrow
+    assert "extraction failures 0" in " ".join(narrow.split())
