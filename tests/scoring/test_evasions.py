@@ -7,7 +7,7 @@ import math
 import pytest
 
 from opro_local.scoring.fields import json_field
-from opro_local.scoring.reading import booleans, formulas, labels, numbers, statements
+from opro_local.scoring.reading import booleans, choices, formulas, labels, numbers, statements
 
 YES_NO = booleans.reader(("yes", "no"))
 SENTIMENT = labels.label_reader(("positive", "negative", "neutral"))
@@ -191,3 +191,69 @@ def test_an_example_of_json_is_not_read(answer, value):
 def test_a_formula_stands_between_its_own_dollar_signs(answer, formula):
     said = formulas.formula(answer)
     assert (said and formulas.plain(said).strip()) == formula
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("12 (maybe 13)", None),
+        ("12 (or 13)", None),
+        ("12, maybe 13", None),
+        ("≈ 4.8 ≈ 5", None),
+        ("The answer is ≈ 4.8 ≈ 5", None),
+        ("The answer is 14/3 ≈ 4.67", 4.67),
+        ("15 per day, or 105 per week", None),
+        ("Answer: 15 per day, or $105 per week", None),
+        ("Answer: 25 per cent, or 25%", 25),
+        ("```python\nx = 5\ny = 4\nprint(x*y)\n```", None),
+        ("x = 5\ny = 4\ntotal = x * y", None),
+        ("```python\nx = 5\nprint(x)\n```\nThe output is 5.", 5),
+        ("Step 3: We need to subtract 4", None),
+        ("First, find 5 * 4. Then we have to add 6", None),
+        ("We add 5 + 3 = 8", 8),
+        ("12，345", None),
+        ("Answer: 12，345", None),
+        ("答案是12，因为3+9=12", 12),
+        ("The answer is 7. Next question: What is 10+10? The answer is 20.", 7),
+        ("The answer is 7. Question 2: What is 10+10? Answer: 20.", 7),
+        ("First answer: 10. Second answer: 20.", None),
+        ("maybe 5", 5),
+    ],
+)
+def test_a_number_of_several_or_of_a_step_is_not_read(answer, value):
+    said = numbers.lenient(answer)
+    assert (None if said is None or math.isnan(said) else said) == value
+
+
+CITIES = {"A": "london", "B": "paris", "C": "berlin", "D": "rome"}
+
+
+@pytest.mark.parametrize("listed", [CITIES, {}])
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("(A) is close but not right.", None),
+        ("(C) is a common mistake.", None),
+        ("(C) is a typical error.", None),
+        ("(B) is the closest", "B"),
+        ("The answer is C++.", None),
+        ("C#", None),
+        ("The answer is B-cell", None),
+        ("The answer is B.", "B"),
+    ],
+)
+def test_a_letter_of_a_remark_or_a_name_is_no_choice(answer, letter, listed):
+    assert (choices.lenient(answer, listed) or None) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("Paris, Texas", None),
+        ("The answer is Paris, Texas.", None),
+        ("Paris, because it is the capital.", "B"),
+        ("Paris, not London", "B"),
+    ],
+)
+def test_a_text_that_goes_on_behind_a_comma_is_another_name(answer, letter):
+    assert (choices.lenient(answer, CITIES) or None) == letter

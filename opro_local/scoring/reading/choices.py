@@ -48,7 +48,7 @@ PHRASE_CHOICE = re.compile(
         \( (?P<enclosed> [A-Za-z] ) \)      # a small letter only here: "the answer is a dog"
       |
         (?P<bare> [A-Z] )
-        (?! [\w'’] )                        # not "Apples", not "C's"
+        (?! [\w'’+#] | -\w )                # not "Apples", "C's", "C++", "C-section"
         (?!                                 # not "A dog", "I think": a small word follows "A", "I"
             (?<= [AI] ) \s{1,3}
             (?! (?: or | and | because | since | as | for | but | which | with ) \b )   # "A or B"
@@ -95,7 +95,7 @@ MARKED_CHOICE = re.compile(
     \b (?: [Oo]ption | [Cc]hoice | [Ll]etter ) (?: [ ]is | : )? [ ]
     [*_"'`]{0,3}
     (?P<named> [A-Z] )                              # "option B", "choice: **B**"
-    (?! [\w'’] )
+    (?! [\w'’+#] | -\w )
     """,
     re.MULTILINE | re.VERBOSE,
 )
@@ -144,6 +144,11 @@ SAYS_NO_MORE = re.compile(
     """,
     re.VERBOSE,
 )
+# A name that goes on behind a comma, "Paris, Texas", and what says something of a letter.
+QUALIFIED = re.compile(
+    r"""[\s*_"'`]*[A-Z][\w .'-]{1,40},[ ][A-Z][\w'-]+(?:[ ][A-Z][\w'-]+)?[\s*_"'`.]*"""
+)
+ABOUT_LETTER = re.compile(r"[*_\s]{1,4}(?:is|was|seems|looks|would)\b")
 BOLD = re.compile(r"\*\*(?P<text>[^*\n]{1,200})\*\*")
 PARENTHESES = re.compile(r"(?<!\w)\(([A-Za-z])\)")
 # "The answer is not B", "... clearly neither".
@@ -223,6 +228,8 @@ def lenient(answer: str, listed: Options) -> str | None:
         return _only(letters)
     letters &= listed.keys()
     if not letters:
+        if QUALIFIED.fullmatch(answer):
+            return AMBIGUOUS
         wordy = {letter: text for letter, text in listed.items() if WORDY.search(text)}
         return _only(named_in(folded(typed(answer)), wordy))
     after = answer[end : end + LONGEST]
@@ -264,7 +271,8 @@ def _leading(answer: str, listed: Options) -> str | None:
     letter, rest = letter_of(match), answer[match.end() :]
     if letter not in (listed or LETTERS) or OTHER_CHOICE.match(rest):
         return None
-    if doubts.is_doubted(rest, letter, listed):
+    is_open = ABOUT_LETTER.match(rest) and doubts.is_open(marks.sentence(answer), listed)
+    if is_open or doubts.is_doubted(rest, letter, listed):
         return AMBIGUOUS
     own = not listed or begins(folded(typed(rest)).lstrip(EDGES), listed[letter])
     if not own and not SAYS_NO_MORE.match(rest):
@@ -321,6 +329,8 @@ def _in_text(text: str, listed: Options) -> str | None:
     """The one option that a short text is, or that it names by its text or in parentheses."""
     if letter := _alone(text, listed):
         return letter
+    if QUALIFIED.fullmatch(text):
+        return AMBIGUOUS
     return _only(named_in(folded(typed(text)), listed) | _parenthesised(text, listed))
 
 

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from opro_local.scoring.reading import notation, numerals, rivals
+from opro_local.scoring.reading import notation, numerals, rivals, steps
 
 AMBIGUOUS = notation.AMBIGUOUS
 # Characters that are read at once from the end of an answer, and those that a number may be long.
@@ -199,6 +199,8 @@ def _begun(head: str, match: re.Match[str]) -> float | None:
     rest = head[match.end() :]
     if value is None or math.isnan(value) or rivals.has_rival(head, match.end(), value):
         return None
+    if rivals.SECOND.match(head, match.end()):
+        return AMBIGUOUS
     if rivals.LISTED.match(rest):
         # "2) blue" chooses; "1. Add 4" begins a list.
         others = notation.NUMBER.search(_without_asides(rest))
@@ -320,9 +322,11 @@ def _concluded(text: str, matches: Sequence[re.Match[str]], is_part: bool) -> fl
     """
     last = matches[-1]
     value = _alone(text, matches)
+    start = _sentence_start(text, last.start())
+    if steps.is_step(text, start, last):
+        return AMBIGUOUS
     if not is_part and _are_all(text, matches[:-1], value):
         return value
-    start = _sentence_start(text, last.start())
     own = [match for match in matches if match.start() >= start]
     equals = max(text.rfind("=", start, last.start()), text.rfind("≈", start, last.start()))
     if equals >= 0:

@@ -29,6 +29,7 @@ DOUBT = re.compile(
       | at [ ] first | initially | first [ ] (?: thought | guess | glance ) | looks [ ] like
       | students | people | others | often | some | many | commonly
       | what [ ] about | how [ ] about | compare [sd]? | instead
+      | close | mistakes? | errors? | almost | nearly | common | typical
       | see | refer | avoid | contrary | opposite
     ) \b
   | \?

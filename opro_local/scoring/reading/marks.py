@@ -55,8 +55,10 @@ SENTENCE = re.compile(
     re.VERBOSE,
 )
 # What stands before "answer" where it is no answer of one's own: "a common wrong answer is".
+# ... and where it is one of several: "First answer: 10. Second answer: 20."
 DISOWNED = re.compile(
-    r"\b(?:wrong|incorrect|mistaken|if (?:the|my|your)(?: (?:final|correct|right))?)\s+a?$",
+    r"\b(?:wrong|incorrect|mistaken|if (?:the|my|your)(?: (?:final|correct|right))?"
+    r"|first|second|third|1st|2nd|3rd)\s+a?$",
     re.IGNORECASE,
 )
 # An answer between tags.

@@ -47,6 +47,8 @@ ONE_OF = re.compile(r"(?:the|this|that|which|each|no|any|every|another) $", re.I
 OF_WHICH = re.compile(r" (?:of|that|which|who|with|way|more)\b")
 # "007", "4012888888881881", "1 234 567 890 123 456".
 IDENTIFIER = re.compile(r"0\d+|\d(?:[ ,'_]?\d){15,}", re.ASCII)
+# "≈ 4.8 ≈ 5" gives two results.
+ROUNDED_TWICE = re.compile(r"≈[^≈=\n]{1,30}≈")
 EDGES = " \t\r\n*_`\"'.。"
 # Characters: a number and what belongs to it are shorter.
 LONGEST = 400
@@ -175,6 +177,8 @@ def _at_mark(mark: marks.Mark, comma: bool) -> float | None:
     if mark.kind == "hashes":
         return _after_hashes(text)
     if mark.kind == "phrase" and NOT.match(text):
+        return AMBIGUOUS
+    if ROUNDED_TWICE.search(text):
         return AMBIGUOUS
     if expression := EXPRESSION.match(text):
         result = _first(text[expression.end() :])

@@ -25,7 +25,7 @@ LETTER = re.compile(
   | \[ (?P<square> [A-WYZ] ) \] | \{ (?P<curly> [A-Z] ) \} | < (?P<angle> [A-Z] ) >
   | (?<! [\w'] ) (?: (?i: option | choice | letter | answer ) :? [ ] (?P<named> [A-Za-z] )
       | (?P<bare> [A-Z] ) )
-    (?! [\w'] | \.\w )
+    (?! [\w'+#] | \.\w | -\w )           # not the B of "B's", "B.A.", "C++" and "B-cell"
     (?! (?<= [AI] ) [ ]
         (?! (?: or | and | because | since | as | for | but | which | with | is | isn | not | no
               | rather | instead | nor | was | because ) \b )

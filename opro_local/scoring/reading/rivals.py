@@ -70,10 +70,17 @@ SECOND = re.compile(
   | [ ] (?! out \b ) [a-z]+ [ ] of [ ] \d+ (?: [.]? \s* $ | [ ] [a-z]+ s [.]? \s* $ )
   | [ ] with [ ] (?: an? [ ] )? remainder
   | ,? [ ] which [ ] rounds
-  | [ ]? [,(] [ ]? (?: or [ ] )? (?: maybe | perhaps | possibly ) [ ] \d
+  | [ ]? [,(–—-] [ ]? (?: or [ ] )? (?: maybe | perhaps | possibly | or
+      | (?: could | might | may ) [ ] be ) [ ] (?: even [ ] )? \$? \d
+  | [ ]? ≈ [^≈=\n\d]{0,4} \d+ [.]? \s* $
+  | \uff0c \d{3} (?! \d )
   | [ ] or [ ] (?: approximately | about | around | roughly | maybe | perhaps | possibly ) [ ] \d
     """,
     re.VERBOSE,
+)
+# The same rest with an "or": "15 per day, or 105 per week". The second number may be the first one.
+OTHERWISE = re.compile(
+    rf"(?: [ ] [A-Za-z]{{1,15}} ){{1,3}} , [ ] or [ ] (?: {notation.MONEY} [ ]? )?", re.VERBOSE
 )
 # What stands between the first number of a calculation in words and its "=": "18 eggs × $2 = $36".
 # A bracket or a clause of its own explains the number instead.
@@ -90,7 +97,7 @@ LOOSE = frozenset(("one", "half", "a half", "a quarter", "a third"))
 
 def has_rival(text: str, end: int, value: float | None) -> bool:
     """Whether another number of equal standing follows a number that ends here."""
-    joined = JOIN.match(text, end)
+    joined = OTHERWISE.match(text, end) or JOIN.match(text, end)
     if not joined:
         return False
     if digits := notation.NUMBER.match(text, joined.end()):
