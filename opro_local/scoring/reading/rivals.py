@@ -70,7 +70,7 @@ SECOND = re.compile(
   | [ ] (?! out \b ) [a-z]+ [ ] of [ ] \d+ (?: [.]? \s* $ | [ ] [a-z]+ s [.]? \s* $ )
   | [ ] with [ ] (?: an? [ ] )? remainder
   | ,? [ ] which [ ] rounds
-  | [ ]? [,(–—-] [ ]? (?: or [ ] )? (?: maybe | perhaps | possibly | or
+  | [ ]? [,(–—-] [ ]? (?: or [ ] )? (?: maybe | perhaps | possibly
       | (?: could | might | may ) [ ] be ) [ ] (?: even [ ] )? \$? \d
   | [ ]? ≈ [^≈=\n\d]{0,4} \d+ [.]? \s* $
   | \uff0c \d{3} (?! \d )
@@ -80,7 +80,11 @@ SECOND = re.compile(
 )
 # The same rest with an "or": "15 per day, or 105 per week". The second number may be the first one.
 OTHERWISE = re.compile(
-    rf"(?: [ ] [A-Za-z]{{1,15}} ){{1,3}} , [ ] or [ ] (?: {notation.MONEY} [ ]? )?", re.VERBOSE
+    rf"""
+    (?: (?: [ ] [A-Za-z]{{1,15}} ){{0,3}} , | [ ]? \( ) [ ]? or [ ]
+    (?: {notation.MONEY} [ ]? )?
+    """,
+    re.VERBOSE,
 )
 # What stands between the first number of a calculation in words and its "=": "18 eggs × $2 = $36".
 # A bracket or a clause of its own explains the number instead.
