@@ -93,9 +93,11 @@ def test_a_search_tells_its_challenger_by_its_id_and_the_rows_left_out(feedback,
     text = next(text for text in map(str, range(100)) if prompt_id(text)[0].isalpha())
     outcome = made_search(verdict="reliable gain", best=Winner(text, "key"), summary=("better",))
     result = made_result(outcome)
-    monkeypatch.setattr(feedback_search, "_searched", lambda config, folder: result)
+    monkeypatch.setattr(feedback_search, "_searched", lambda config, folder, is_verbose: result)
     words = ["reoptimize", "--model", "m", "--run", "r", "--feedback", str(feedback.path)]
-    lines = CliRunner().invoke(verbs.app, words).output.splitlines()
+    said = CliRunner().invoke(verbs.app, words)
+    assert said.exit_code == 0, said.output + repr(said.exception)
+    lines = said.output.splitlines()
     assert lines[0] == "better" and lines[1].startswith(f"{odd} logged rows were left out: ")
     assert (
         lines[-1] == f"The challenger {prompt_id(text)} is compared with the champion from now on"

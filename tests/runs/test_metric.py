@@ -150,7 +150,7 @@ def on_reviews(reviews):
 
 def test_the_command_line_names_the_metric_and_accuracy(on_reviews, tmp_path):
     config = write_config(tmp_path / "c.toml", on_reviews)
-    said = CliRunner().invoke(app, ["run", str(config), "--run", str(tmp_path / "r")])
+    said = CliRunner().invoke(app, ["run", str(config), "--run", str(tmp_path / "r"), "-v"])
     assert said.exit_code == 0, said.output
     assert re.search(r"step 0: 1 scored, 0 rejected, best \d+\.\d % macro_f1", said.output)
     assert re.search(r"\d+\.\d % \(accuracy \d+\.\d %\)  What is it\?", said.output)
