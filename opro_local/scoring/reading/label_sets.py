@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from opro_local.scoring.reading import marks, turns
 from opro_local.scoring.reading.claims import OPEN, Labels, Open, Piece, claimed, claims_of, pieces
+from opro_local.scoring.reading.disowned import is_disowned
 from opro_local.scoring.reading.label_objects import given
 from opro_local.scoring.reading.labels import ANSWERING, IDLE
 from opro_local.scoring.reading.negation import is_denied
@@ -154,6 +155,8 @@ def set_reader(names: Sequence[str]) -> Callable[[str], Labels | None]:
         # "joy?" asks.
         if label and ("?" not in answer or answer in names):
             return frozenset((label,))
+        if is_disowned(answer, known):
+            return None
         if folded(answer).strip(" .*\"'") in nothing:
             return frozenset()
         for place in turns.openings(answer):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from opro_local.scoring.reading import marks, retractions, turns
 from opro_local.scoring.reading.affirmation import is_affirmed
 from opro_local.scoring.reading.decisions import decided
+from opro_local.scoring.reading.disowned import is_disowned
 from opro_local.scoring.reading.lists import LISTED, REFUTED, is_beside, is_contradicted
 from opro_local.scoring.reading.negation import is_denied
 from opro_local.scoring.reading.normal import folded
@@ -165,6 +166,10 @@ def label_reader(names: Sequence[str]) -> Callable[[str], str | None]:
     def read(answer: str) -> str | None:
         answer = retractions.unstruck(answer)
         label = known.whole(shaped(answer)) if len(answer) <= LONGEST_WHOLE else None
+        if label and answer.isascii() and ("?" not in answer or "?" in label):
+            return label
+        if is_disowned(answer, known):
+            return None
         if label and ("?" not in answer or "?" in label):
             return label
         if label := _before_next(answer, known):
@@ -264,7 +269,7 @@ def _named(low: str, mentions: list[Mention], known: Vocabulary) -> str | None:
         return None
     # "This is not toxic", where "non-toxic" is a label.
     opposite = known.opposites.get(denied.pop())
-    return opposite if opposite and not _is_asked(low) else None
+    return opposite if opposite and not LEFT_OPEN.search(low) else None
 
 
 def _affirmed(low: str, mentions: list[Mention]) -> set[str]:
@@ -278,11 +283,6 @@ def _affirmed(low: str, mentions: list[Mention]) -> set[str]:
         if is_affirmed(low, mention.start, mention.end):
             said.add(mention.label)
     return said
-
-
-def _is_asked(low: str) -> bool:
-    """Whether a text asks or leaves open instead of denying."""
-    return LEFT_OPEN.search(low) is not None
 
 
 def _at_mark(mark: marks.Mark, answer: str, known: Vocabulary) -> str | None:
