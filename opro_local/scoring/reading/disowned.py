@@ -26,7 +26,8 @@ BEGUN = re.compile(
       | the [ ] \w+ [ ] is [ ] that \b
       | \w+ [ ] of [ ] \w+ \W* $
       | i (?: 'm | [ ] am ) [ ] \w+ \W* $
-      | (?: on [ ] )? (?: the [ ] )? \w+ [ ] (?: aspects? | sides? | points? ) \W* (?: $ | : [^.:\n]* [.]? $ )
+      | (?: on [ ] )? (?: the [ ] )? \w+ [ ] (?: aspects? | sides? | points? ) \W*
+        (?: $ | : [^.:\n]* [.]? $ )
       | [^.\n]{0,60} \b (?: mentions [ ] \w+ [ ] \w+ \W* $ | (?: is | are ) [ ] mentioned \b )
     )
     """,
