@@ -50,7 +50,9 @@ def is_disowned(answer: str, known: Vocabulary) -> bool:
     if len(answer) > LONGEST:
         return False
     if not answer.isascii() and CROSSED.fullmatch(answer):
-        return not known.names(" ".join(sign for sign in answer if sign in CROSSES))
+        return not known.names("".join(sign for sign in answer if sign in CROSSES))
     low = answer.lower()
     said = ELSEWHERE.search(low) or ("\n" not in low.strip() and BEGUN.match(low))
-    return bool(said) and not (said["word"] and known.names(said["word"])) and known.names(low)
+    if not said or (said["word"] and known.names(said["word"])):
+        return False
+    return bool(known.names(low))
