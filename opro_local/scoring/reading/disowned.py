@@ -28,7 +28,7 @@ BEGUN = re.compile(
       | i (?: 'm | [ ] am ) [ ] \w+ \W* $
       | (?: on [ ] )? (?: the [ ] )? \w+ [ ] (?: aspects? | sides? | points? ) \W*
         (?: $ | : [^.:\n]* [.]? $ )
-      | [^.\n]{0,60} \b (?: mentions [ ] \w+ [ ] \w+ \W* $ | (?: is | are ) [ ] mentioned \b )
+      | [^.\n]{0,60} \b (?: mentions [ ] \w+ [ ] \w+ \W* $ | (?: is | are ) [ ] mentioned , )
     )
     """,
     re.VERBOSE,
