@@ -24,7 +24,7 @@ BEGUN = re.compile(
       | (?: unless | would [ ] be | could [ ] be | might [ ] be ) \b
       | if [ ] (?! i \b | we \b | you \b | forced | pressed | only | one \b | asked )
       | the [ ] \w+ [ ] is [ ] that \b
-      | \w+ [ ] of [ ] \w+ \W* $
+      | (?! feelings? \b | sense \b | label \b | class \b ) \w+ [ ] of [ ] \w+ \W* $
       | i (?: 'm | [ ] am ) [ ] \w+ \W* $
       | (?: on [ ] )? (?: the [ ] )? \w+ [ ] (?: aspects? | sides? | points? ) \W*
         (?: $ | : [^.:\n]* [.]? $ )
@@ -33,13 +33,21 @@ BEGUN = re.compile(
     """,
     re.VERBOSE,
 )
+KEY = r"(?: labels? | class | category | sentiment | answer | prediction | verdict )"
+# A key that has no label, where no other key has one.
+EMPTY = re.compile(
+    rf"""
+    " {KEY} " \s? : \s? null \b
+  | ^ \W{{0,4}} {KEY} \s? : \s{{0,3}}
+    (?P<word> unknown | unclear | undetermined | undecided | n/a | null ) \W* $
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+FILLED = re.compile(rf"{KEY} [\"*]{{0,3}} \s? : \s? (?P<text> [^\n,}}]{{1,60}} )", re.VERBOSE)
 # What an answer says at a key that is another place than the one of the label.
 ELSEWHERE = re.compile(
     r"""
-    " (?: labels? | class | category | sentiment | answer | prediction ) " \s? : \s? null \b
-  | ^ \W{0,4} (?: label | class | category | sentiment | answer | prediction ) \s? : \s{0,3}
-    (?P<word> unknown | unclear | undetermined | undecided | n/a | null ) \W* $
-  | ^ \W{0,4} (?: ground [ ] truth | gold (?: [ ] label )? | true [ ] label ) \s? :
+    ^ \W{0,4} (?: ground [ ] truth | gold (?: [ ] label )? | true [ ] label ) \s? :
     """,
     re.VERBOSE | re.MULTILINE,
 )
@@ -52,7 +60,12 @@ def is_disowned(answer: str, known: Vocabulary) -> bool:
     if not answer.isascii() and CROSSED.fullmatch(answer):
         return not known.names("".join(sign for sign in answer if sign in CROSSES))
     low = answer.lower()
-    said = ELSEWHERE.search(low) or ("\n" not in low.strip() and BEGUN.match(low))
+    if ELSEWHERE.search(low):
+        return bool(known.names(low))
+    said = EMPTY.search(low)
+    if said and any(known.names(filled["text"]) for filled in FILLED.finditer(low)):
+        return False
+    said = said or ("\n" not in low.strip() and BEGUN.match(low)) or None
     if not said or (said["word"] and known.names(said["word"])):
         return False
     return bool(known.names(low))
