@@ -146,14 +146,24 @@ def main() -> None:
     exit code, and a signal in 128 and its number.
     """
     open_streams()
-    with raise_on_signals():
-        code, message = _ended()
-        ignore_signals()
+    code, message = _end()
     # In one line, and none of it a terminal's command: it may quote a model or a file.
     line = visible(" ".join(message.split()))
     if line:
         sys.stderr.write(f"opro-local: {line}\n")
     sys.exit(code)
+
+
+def _end() -> tuple[int, str]:
+    """What `_ended` says, with the signals that come just before and after it."""
+    try:
+        with raise_on_signals():
+            end = _ended()
+            ignore_signals()
+    except Stopped as error:
+        ignore_signals()
+        return error.exit_code, "stopped"
+    return end
 
 
 def _ended() -> tuple[int, str]:

@@ -69,15 +69,44 @@ class Stop:
         _say(f"stopping after the call in flight{seconds}; again to stop at once")
 
 
+class _FirstSignal:
+    """What ends a verb that is no run: the first signal raises, and then the timer does.
+
+    One more signal, of another number, raises nothing: it would come while the first one is being
+    answered, where nobody expects it. When a terminal or a job ends, two often come at once.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def catch(self, number: int, frame: FrameType | None) -> None:
+        """The handler."""
+        _put_up(number, self.catch)
+        if self.number:
+            return
+        self.number = number
+        # Code that catches everything, as some modules do while they are imported, is told again.
+        signal.signal(signal.SIGALRM, lambda *_: _raise_again(number))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
+        raise Stopped(number)
+
+    def __enter__(self) -> None:
+        for number in _handled():
+            _put_up(number, self.catch)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # pydantic, for one, makes an error of its own of what is raised in a validator it builds.
+        if self.number and kind is not None:
+            raise Stopped(self.number)
+
+
 @contextlib.contextmanager
 def raise_on_signals() -> Iterator[None]:
     """Let the signals raise `Stopped` within, until they are ignored (`ignore_signals`); what can't
     be raised in ends some seconds later.
     """
-    for number in _handled():
-        _put_up(number, _raise)
     sys.unraisablehook = _unraisable
-    with _last_resort(OUTSIDE_SECONDS, _handled()):
+    with _FirstSignal(), _last_resort(OUTSIDE_SECONDS, _handled()):
         yield
 
 
@@ -152,14 +181,6 @@ def _handled() -> list[signal.Signals]:
     """The signals to handle: `nohup` has SIGHUP ignored, and means it."""
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return [number for number in ENDING if number != signal.SIGHUP or not ignored]
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    _put_up(number, _raise)
-    # Code that catches everything, as some modules do while they are imported, is told again.
-    signal.signal(signal.SIGALRM, lambda *_: _raise_again(number))
-    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
-    raise Stopped(number)
 
 
 def _raise_again(number: int) -> None:

@@ -244,3 +244,53 @@ def test_a_verb_stuck_in_c_ends_some_seconds_after_a_signal(tmp_path, verb, numb
     assert time.monotonic() - began < 6 and errors == ""
     # A shell says 128 and the number.
     assert child.returncode == -number
+
+
+# A verb that is told of several signals at once; what it does then; and the same before it begins.
+TOLD = """
+import os, signal, subprocess
+from opro_local.cli import main
+
+numbers = {numbers}
+
+def send():
+    # Held back until all are there, so that none is answered before the last one came.
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+def verb(**options):
+    {verb}
+
+main.app = verb
+{before}
+main.main()
+"""
+AS_ANOTHER = (
+    "try: send()\n    except BaseException as error: raise ValueError(str(error)) from error"
+)
+AS_IT_BEGINS = "subprocess.Popen = lambda *_, **__: send()"
+TOGETHER = [
+    ("SIGINT", "SIGTERM"),
+    ("SIGTERM", "SIGHUP"),
+    ("SIGHUP", "SIGINT"),
+    ("SIGINT", "SIGTERM", "SIGHUP"),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "verb", "before"),
+    [
+        *[pytest.param(names, "send()", "", id="+".join(names)) for names in TOGETHER],
+        pytest.param(TOGETHER[-1], AS_ANOTHER, "", id="made another error"),
+        pytest.param(("SIGTERM",), AS_ANOTHER, "", id="one, made another error"),
+        pytest.param(TOGETHER[-1], "pass", AS_IT_BEGINS, id="as it begins"),
+    ],
+)
+def test_signals_that_come_together_end_in_one_line(names, verb, before):
+    numbers = [int(getattr(signal, name)) for name in names]
+    text = TOLD.format(numbers=numbers, verb=verb, before=before)
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=20)
+    # Python tells of the lowest number first.
+    assert (done.returncode, done.stderr) == (128 + min(numbers), "opro-local: stopped\n")
