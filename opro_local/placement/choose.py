@@ -64,6 +64,7 @@ class Placement:
         demands: what each engine asked for.
         why: one sentence with the numbers.
         sleep: how engines in a swap leave the GPU, see EngineSettings; 0 stops them.
+        lacks_gpus: whether nothing fits because there are fewer GPUs than were asked for.
     """
 
     choice: Choice
@@ -72,6 +73,15 @@ class Placement:
     demands: tuple[Demand, ...]
     why: str
     sleep: Literal[0, 1, 2] = 0
+    lacks_gpus: bool = False
+
+    @property
+    def asks_engine(self) -> bool:
+        """Whether one engine is left to try what doesn't fit by these numbers: they may be too
+        high, and it says in its own words what it lacks.
+        """
+        is_one = len(self.demands) == 1 and self.demands[0].workers * self.demands[0].copies == 1
+        return self.choice == "none" and is_one and not self.lacks_gpus
 
     def settings_for(self, index: int, settings: EngineSettings) -> EngineSettings:
         """The settings of the engine of this part: what its user has set stays.
@@ -141,7 +151,7 @@ def plan(
             f"{used} GPUs are asked for by tensor_parallel and pipeline_parallel, "
             f"{len(gpus)} are there"
         )
-        return Placement("none", gpu, (), tuple(demands), why)
+        return Placement("none", gpu, (), tuple(demands), why, lacks_gpus=True)
     side = _side_by_side(demands, gpu) if len(demands) > 1 and wanted != "swap" else ()
     apart = _apart(demands, gpus) if wanted == "auto" else ()
     # By the estimate of working memory, GPUs that others use may hold too little, where the first

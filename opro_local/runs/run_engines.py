@@ -248,7 +248,9 @@ class RunEngines(Mapping[Role, Engine]):
         if spread:
             roles = " and ".join(spread)
             self._listener.notify(f"placement: no plan, as {roles} runs on several machines")
-        if plan is None:
+        if plan is None or plan.asks_engine:
+            if plan is not None:
+                self._listener.notify(f"placement: {plan.why}; it is started all the same")
             return _Start({role: hosting.settings for role, hosting in self._models.items()})
         settings = settings_by_role(asked, plan)
         self._store.put(placement=plan.described())

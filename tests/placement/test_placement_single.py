@@ -18,6 +18,7 @@ from opro_local.models.footprint import footprint
 from opro_local.placement.choose import HEADROOM, Placement, plan
 from opro_local.placement.demand import GIB, demand
 from opro_local.placement.plan import devices_of, plan_for, settings_by_role
+from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
 
@@ -88,6 +89,30 @@ def test_a_run_starts_its_engine_on_the_gpu_of_the_plan(tmp_path, monkeypatch):
     )
     run(make_plan(two_scripted(tmp_path, "scorer.max_model_len=4096")), tmp_path / "run")
     assert seen == ["5"]
+
+
+def test_one_engine_that_does_not_fit_by_the_numbers_is_started_all_the_same(tmp_path, monkeypatch):
+    found = plan([replace(needs(30)[0], roles="scorer and optimizer")], [gpu(24)])
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.plan_for_this_machine", lambda asked, kinds, wanted: found
+    )
+    said: list[str] = []
+    config = two_scripted(tmp_path, "scorer.max_model_len=4096")
+    result = run(make_plan(config), tmp_path / "run", Listener(notify=said.append))
+    assert result.state == "finished"
+    (notice,) = [line for line in said if line.startswith("placement: ")]
+    assert notice.endswith("; it is started all the same") and "needs 32.0 GiB" in notice
+
+
+def test_only_one_engine_is_started_where_nothing_fits():
+    (one,) = needs(30)
+    assert plan([one], [gpu(24)]).asks_engine
+    for demands in (needs(30, 30), [replace(one, copies=5)], [replace(one, workers=2)]):
+        refused = plan(demands, [gpu(24)] * 2)
+        assert refused.choice == "none" and not refused.asks_engine
+    lacking = plan([replace(one, gpus=4)], [gpu(24)] * 2)
+    assert lacking.choice == "none" and not lacking.asks_engine
+    assert not plan(needs(10), [gpu(24)]).asks_engine
 
 
 def test_weights_in_host_memory_take_none_of_the_gpu(llama):
