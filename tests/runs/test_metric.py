@@ -148,7 +148,8 @@ def on_reviews(reviews):
     return made
 
 
-def test_the_command_line_names_the_metric_and_accuracy(on_reviews, tmp_path):
+def test_the_command_line_names_the_metric_and_accuracy(on_reviews, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # wide enough for tables
     config = write_config(tmp_path / "c.toml", on_reviews)
     said = CliRunner().invoke(app, ["run", str(config), "--run", str(tmp_path / "r"), "-v"])
     assert said.exit_code == 0, said.output

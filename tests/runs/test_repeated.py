@@ -133,6 +133,7 @@ def test_a_run_of_an_earlier_build_does_not_break_the_list(own_scale, tmp_path):
 
 def test_objectives_of_their_own_scale_are_no_percentages(own_scale, tmp_path, monkeypatch):
     """Neither in the list nor of a run that is not finished."""
+    monkeypatch.setenv("COLUMNS", "200")  # wide enough for a table
     monkeypatch.chdir(tmp_path)
     run(own_scale, tmp_path / "runs" / "a")
     said = CliRunner().invoke(app, ["list"])
