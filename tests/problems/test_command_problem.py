@@ -305,6 +305,7 @@ def test_settings_that_are_wrong_end_in_one_line(tmp_path, settings, error, says
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_a_real_model_writes_for_a_command_and_resumes(tmp_path):
     real("transformers")
 

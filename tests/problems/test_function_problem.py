@@ -215,6 +215,7 @@ def test_callables_that_break_their_promise(model, says):
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_a_real_model_writes_for_a_function_and_resumes(tmp_path):
     real("transformers")
     (tmp_path / "slogan.py").write_text(
