@@ -136,7 +136,8 @@ def test_a_split_gives_each_worker_its_memory_and_is_told(tmp_path, monkeypatch)
 
 def test_a_run_that_does_not_fit_ends_before_anything_starts(tmp_path, monkeypatch):
     small = Gpu("a test GPU", 8 * GIB, 8 * GIB)
-    demands = [Demand("scorer and optimizer", "none", 10 * GIB, GIB, GIB, 8192)]
+    # Two of them: one alone is started all the same.
+    demands = [Demand(role, "none", 10 * GIB, GIB, GIB, 8192) for role in ("scorer", "optimizer")]
     monkeypatch.setattr(
         "opro_local.runs.run_engines.plan_for_this_machine",
         lambda asked, kinds, wanted: plan(demands, [small]),
