@@ -55,7 +55,8 @@ class CallableEngine(Engine):
         for request in requests[len(texts) :]:
             texts.append(self._call(plain_text(request.prompt), request))
             if progress:
-                progress(len(texts), sum(map(_words, texts)))
+                # What is no text is refused below, and counts nothing here.
+                progress(len(texts), sum(_words(text) for text in texts if isinstance(text, str)))
         if len(texts) != len(requests) or not all(isinstance(text, str) for text in texts):
             raise EngineError(
                 f"{self._name} gave {texts!r:.80} for {len(requests)} prompts",

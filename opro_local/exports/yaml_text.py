@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+# YAML 1.1 reads these as ends of lines; in double quotes they are escaped.
+OTHER_LINE_ENDS = frozenset("\r\x85\u2028\u2029")
+
 
 class _Blocks(yaml.SafeDumper):
     """Writes texts of several lines as blocks where YAML can."""
@@ -17,6 +20,8 @@ class _Blocks(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if not OTHER_LINE_ENDS.isdisjoint(text):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 

@@ -21,6 +21,7 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, plain_text
 from opro_local.errors import UsageError
 from opro_local.exports.whole_prompt import asked_to_json
+from opro_local.exports.yaml_text import yaml_text
 from opro_local.runs.run import run
 
 
@@ -329,3 +330,10 @@ def test_chat_and_text_are_the_runs_tokens_with_a_real_tokenizer(tables, tmp_pat
                     )
                 compared += 1
     assert compared == 16 * len(LAYOUTS) * len(SHAPES)
+
+
+@pytest.mark.parametrize("sign", ["\r", "\r\n", "\x85", "\u2028", "\u2029", "\ufeff", "\x0b", "\t"])
+@pytest.mark.parametrize("form", ["a{0}b", "a{0}b\nc", "{0}a", "a{0}"])
+def test_yaml_keeps_every_sign_of_a_text(sign, form):
+    text = form.format(sign)
+    assert yaml.safe_load(yaml_text({"prompt": text})) == {"prompt": text}

@@ -240,3 +240,11 @@ def test_a_real_model_writes_for_a_function_and_resumes(tmp_path):
     assert run(asked(2), tmp_path / "twice")["digest"] == once["digest"]
     assert once["train"]["best"]["accuracy"] >= once["train"]["baseline"]["accuracy"] == 1 - 5 / 8
     assert once["solutions"] > 1
+
+
+def test_a_model_that_gives_no_text_is_named_where_progress_is_shown():
+    seen = []
+    engine = CallableEngine(lambda prompt: None, "optimizer_llm")
+    with pytest.raises(EngineError, match=r"optimizer_llm gave .* for 1 prompts"):
+        engine.generate([Request(Prompt("a"), Sampling(4))], lambda *counts: seen.append(counts))
+    assert seen == [(1, 0)]
