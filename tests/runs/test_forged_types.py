@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forging import seal_again
 from running import SCRIPT, write_reviews
 
 from opro_local.cli import main
@@ -25,7 +26,6 @@ from opro_local.config import reading
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
-from opro_local.runs.seal import COLUMNS, TABLES, Change, Seal, row_digest
 
 DELETED = object()
 LONG = 10**30
@@ -107,16 +107,8 @@ def forge(folder: Path, *statements: tuple[str, tuple]) -> None:
         raw.execute("BEGIN")
         for sql, values in statements:
             raw.execute(sql, values)
-        sums = Change()
-        for table in TABLES:
-            rows = raw.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}").fetchall()
-            sums.add(table, [row_digest(table, row) for row in rows])
-            for row in rows if table in ("meta", "call") else ():
-                place = f"UPDATE {table} SET digest = ? WHERE {COLUMNS[table][0]} = ?"
-                raw.execute(place, (row_digest(table, row), row[0]))
-        raw.execute("REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", Seal().after(sums).row())
         raw.execute("COMMIT")
-    (folder / "lock").unlink(missing_ok=True)
+    seal_again(folder)
 
 
 def put(key: str, text: str) -> tuple[str, tuple]:

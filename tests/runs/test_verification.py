@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from forging import seal_again
 from running import SCRIPT, program, write_reviews
 
 from opro_local.cli import keeping
@@ -22,7 +23,6 @@ from opro_local.runs.reading import describe, scored
 from opro_local.runs.recovery import recover
 from opro_local.runs.run import run
 from opro_local.runs.salvage import rows_of
-from opro_local.runs.seal import COLUMNS, TABLES, Change, Seal, row_digest
 from opro_local.runs.store import open_store, read_store
 from opro_local.runs.verification import verify
 from opro_local.types import Completion
@@ -68,16 +68,7 @@ def change(folder: Path, *statements: str) -> None:
 def forge(folder: Path, *statements: str) -> None:
     """Change a store, and its digests and seal after it."""
     change(folder, *statements)
-    with closing(sqlite3.connect(folder / "run.sqlite", isolation_level=None)) as raw:
-        sums = Change()
-        for table in TABLES:
-            rows = raw.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}").fetchall()
-            sums.add(table, [row_digest(table, row) for row in rows])
-            for row in rows if table in ("meta", "call") else ():
-                place = f"UPDATE {table} SET digest = ? WHERE {COLUMNS[table][0]} = ?"
-                raw.execute(place, (row_digest(table, row), row[0]))
-        raw.execute("REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?)", Seal().after(sums).row())
-    (folder / "lock").unlink()
+    seal_again(folder)
 
 
 BEST = "UPDATE meta SET value = replace(value, '\"accuracy\": 0.', '\"accuracy\": 0.9') "

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from opro_local.errors import UsageError
+from opro_local.scoring.line_child import pipes, stop
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -94,7 +95,7 @@ class MathProcess:
         self._child = self._end = None
 
     def _ask(self, line: bytes) -> bytes:
-        questions, replies = _pipes(self._child or self._start())
+        questions, replies = pipes(self._child or self._start())
         questions.write(line)
         questions.flush()
         return self._line(replies)
@@ -117,26 +118,7 @@ class MathProcess:
             env={"PYTHONHASHSEED": "0"},
             start_new_session=True,
         )
-        self._child, self._end = child, weakref.finalize(self, _stop, child)
-        if not self._line(_pipes(child)[1]):
+        self._child, self._end = child, weakref.finalize(self, stop, child)
+        if not self._line(pipes(child)[1]):
             raise OSError("the child did not start")
         return child
-
-
-def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    """Our ends of the child's pipes."""
-    if child.stdin is None or child.stdout is None:
-        raise ValueError("the child was started without pipes")
-    return child.stdin, child.stdout
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    questions, replies = _pipes(child)
-    child.kill()
-    replies.close()
-    child.wait()
-    try:
-        questions.close()
-    except BrokenPipeError:
-        # A question that the dead child had not read yet.
-        return

@@ -17,9 +17,10 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from opro_local.errors import DataError
+from opro_local.scoring.line_child import pipes, stop
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -104,7 +105,7 @@ class SqlProcess:
         self._child = self._end = None
 
     def _ask(self, line: bytes) -> bytes:
-        questions, replies = _pipes(self._child or self._start())
+        questions, replies = pipes(self._child or self._start())
         try:
             questions.write(line)
             questions.flush()
@@ -126,27 +127,8 @@ class SqlProcess:
             env={"TZ": "UTC"},
             start_new_session=True,
         )
-        self._child, self._end = child, weakref.finalize(self, _stop, child)
+        self._child, self._end = child, weakref.finalize(self, stop, child)
         return child
-
-
-def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    """Our ends of the child's pipes: one line of JSON in, one line of JSON out."""
-    if child.stdin is None or child.stdout is None:
-        raise ValueError("the child was started without pipes")
-    return child.stdin, child.stdout
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    questions, replies = _pipes(child)
-    child.kill()
-    replies.close()
-    child.wait()
-    try:
-        questions.close()
-    except BrokenPipeError:
-        # A request that the dead child had not read yet.
-        return
 
 
 def _value(value: Any) -> Any:
