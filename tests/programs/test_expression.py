@@ -99,7 +99,7 @@ def test_what_re_does_not_take_or_what_takes_too_much_is_refused(pattern):
     begun = time.monotonic()
     with pytest.raises(ValueError) as caught:
         Expression(pattern)
-    assert len(str(caught.value).splitlines()) == 1 and time.monotonic() - begun < 10
+    assert len(str(caught.value).splitlines()) == 1 and time.monotonic() - begun < 60
     with pytest.raises(UsageError, match="no regular expression"):
         make_rule("regex", pattern=pattern)
 

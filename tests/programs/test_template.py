@@ -50,7 +50,7 @@ def test_what_takes_too_much_is_one_line(quick, name):
     begun = time.monotonic()
     with pytest.raises(Unrendered) as caught:
         render_all(bombs.TEMPLATES[name], [{}])
-    assert len(str(caught.value).splitlines()) == 1 and time.monotonic() - begun < 10
+    assert len(str(caught.value).splitlines()) == 1 and time.monotonic() - begun < 60
 
 
 @pytest.mark.long

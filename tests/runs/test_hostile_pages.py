@@ -59,7 +59,7 @@ def test_pages_that_multiply_end_as_damage(tmp_path, monkeypatch):
     with pytest.raises(DamageError, match="lead back to themselves"):
         rejected(tmp_path / "run")
     assert [row.state for row in overview(tmp_path)] == ["damaged", "new"]
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_a_statement_that_does_not_end_is_interrupted(tmp_path, monkeypatch):

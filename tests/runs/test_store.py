@@ -136,7 +136,7 @@ def test_a_second_writer_is_told_who_holds_the_run(store):
     begun = time.monotonic()
     with pytest.raises(LockedError, match=f"in use by process {os.getpid()} on"):
         stores.open_store(store.folder)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 20
 
 
 def test_readers_do_not_need_the_lock_and_see_commits(store):

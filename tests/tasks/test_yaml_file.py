@@ -33,7 +33,7 @@ def test_a_bomb_is_one_line(tmp_path, name, monkeypatch):
     with pytest.raises(DataError) as caught:
         yaml_file.document(path)
     assert str(path) in str(caught.value) and len(str(caught.value).splitlines()) == 1
-    assert time.monotonic() - begun < 15  # a busy machine starts the process late
+    assert time.monotonic() - begun < 60  # a busy machine starts the process late
 
 
 @pytest.mark.parametrize(
