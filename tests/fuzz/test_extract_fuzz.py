@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from timing import cpu_seconds, keeps_within
 
 from opro_local.errors import DataError
 from opro_local.scoring.choosing import make_rule
 from opro_local.tasks import table
 from opro_local.types import Example
-from tests.timing import cpu_seconds, keeps_within
 
 # Derandomized, so that a test that passes here passes everywhere; 500 cases, as deep as a minute
 # allows.

@@ -7,11 +7,11 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from timing import keeps_within
 
 from opro_local.scoring.opro import KINDS, opro
 from opro_local.scoring.reading import paper as words
 from opro_local.types import Example
-from tests.timing import keeps_within
 
 CASES = settings(
     max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -9,13 +9,13 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from timing import keeps_within
 
 from opro_local.scoring.sql.compare import same
 from opro_local.scoring.sql.process import Result
 from opro_local.scoring.sql.reading import MAX_CHARACTERS, is_ordered, statement
 from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
-from tests.timing import keeps_within
 
 CASES = settings(
     max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)

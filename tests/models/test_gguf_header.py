@@ -10,10 +10,10 @@ import struct
 import zipfile
 
 import pytest
+from timing import keeps_within
 
 from opro_local.errors import ModelError
 from opro_local.models import gguf, gguf_header
-from tests.timing import keeps_within
 
 
 def text(value):

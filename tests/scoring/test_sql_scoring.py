@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from timing import keeps_within
 
 from opro_local.errors import DataError
 from opro_local.scoring.sql.compare import same
@@ -22,7 +23,6 @@ from opro_local.scoring.sql.process import Limits, Result, SqlProcess
 from opro_local.scoring.sql.reading import is_ordered, statement
 from opro_local.scoring.sql.rule import sql
 from opro_local.types import Example
-from tests.timing import keeps_within
 
 HOSTILE = [
     json.loads(line) for line in Path(__file__).with_name("hostile.jsonl").read_text().splitlines()
