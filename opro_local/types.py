@@ -269,6 +269,11 @@ class Score:
         return self.measure.on(places).value()
 
     @property
+    def cost(self) -> float:
+        """Tokens of prompt and answer for each example."""
+        return self.tokens / self.n
+
+    @property
     def n(self) -> int:
         """How many examples were scored."""
         return len(self.values)

@@ -165,7 +165,11 @@ class SearchSettings(Section):
         (), description="Texts that every solution must hold, such as your own placeholders."
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        3, ge=1, le=3, description="How replies are cleaned and judged, and what is the first seed."
+        4,
+        ge=1,
+        le=4,
+        description="How replies are cleaned and judged, what is the first seed, and which of "
+        "equal solutions is chosen.",
     )
     demonstration_answers: Literal["auto", "own", "target"] = Field(
         "auto",

@@ -110,7 +110,7 @@ class EvaluationOutcome:
         reason: why it ended.
         digest: 64 hex digits over all solutions, scores and their order.
         baseline: the text of the first prompt.
-        best: the prompt with the highest score.
+        best: the prompt with the highest score; of equals the one that takes fewer tokens.
         prompts: every prompt with its figures, in the order given.
         pairs: every pair of them.
         optimism: how much the best score is likely to overstate itself for being the best.
@@ -188,6 +188,22 @@ class EvaluationOutcome:
 def all_entries(trajectory: Trajectory) -> list[Entry]:
     """Every scored solution of an evaluation, whichever split it was scored on."""
     return [*trajectory.entries, *trajectory.held_out]
+
+
+def best_of(entries: Sequence[Entry], is_thrifty: bool) -> Entry:
+    """The entry with the highest score; of equals the one that takes fewer tokens, then the first.
+
+    Args:
+        entries: all prompts', scored on the same rows.
+        is_thrifty: false takes the first of equals at once, as before `search.revision` 4.
+    """
+
+    def rank(entry: Entry) -> tuple[float, float]:
+        if not is_thrifty:
+            return entry.score.value, 0.0
+        return comparison.tied(entry.score.value), -entry.score.cost
+
+    return max(entries, key=rank)
 
 
 def summarize(

@@ -69,6 +69,13 @@ def pooled(scores: Sequence[Score]) -> float:
     return first.joined([other for other in others if other is not None]).value()
 
 
+def tied(value: float) -> float:
+    """A value without its last digits, in which sums of the same fractions in another order differ;
+    equal for values that say the same.
+    """
+    return float(f"{value:.12g}")
+
+
 def optimism_of_best(scores: Sequence[Score]) -> float:
     """How much the best of several scores on the same rows overstates itself, see stats."""
     values = np.stack([score.values for score in scores])

@@ -63,14 +63,14 @@ def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResu
     baseline = trajectory.entries[0].solution
     last_step = trajectory.entries[-1].step
     yield from _complete_leaders(state, last_step)
-    leaders = trajectory.top(settings.finalists, among="whole")
-    finalists = [entry.solution for entry in leaders]
+    is_thrifty = state.config.search.revision >= 4
+    finalists = _finalists(trajectory, settings.finalists, is_thrifty)
     best = finalists[0]
     if "validation" in splits:
         yield from state.score(
             Candidates(_distinct([baseline, *finalists]), last_step), "validation"
         )
-        best = _choose(trajectory, baseline, finalists, settings.doubt)
+        best = _choose(trajectory, baseline, finalists, settings.doubt, is_thrifty)
     if "test" in splits:
         yield from state.score(Candidates(_distinct([baseline, best]), last_step), "test")
     target = state.config.search.target_score
@@ -170,8 +170,27 @@ def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> 
     return None
 
 
+def _finalists(trajectory: Trajectory, count: int, is_thrifty: bool) -> list[Solution]:
+    """The best on all of train, best first.
+
+    Args:
+        trajectory: what was scored.
+        count: how many.
+        is_thrifty: of equals the one that takes fewer tokens a row is better, then the earlier
+            one; else the earlier one at once, as before `search.revision` 4.
+    """
+    ranked = trajectory.top(len(trajectory.distinct) if is_thrifty else count, among="whole")
+    if is_thrifty:
+        ranked.sort(key=lambda entry: (-comparison.tied(entry.score.value), entry.score.cost))
+    return [entry.solution for entry in ranked[:count]]
+
+
 def _choose(
-    trajectory: Trajectory, baseline: Solution, finalists: Sequence[Solution], doubt: float
+    trajectory: Trajectory,
+    baseline: Solution,
+    finalists: Sequence[Solution],
+    doubt: float,
+    is_thrifty: bool,
 ) -> Solution:
     """The best of the finalists that validation confirms, or the baseline where it confirms none.
 
@@ -179,19 +198,26 @@ def _choose(
     noisy than that of either. But train is what they were selected on; so only validation says
     whether one is better than the baseline: its one-sided p-value must not be above `doubt`, or,
     where rows are too few for that, above the least there is.
+
+    Of equals the one that is better on validation stands first: luck on train is what it was
+    selected by. Of those that are equal there, too, it is the one that takes fewer tokens a row
+    (`is_thrifty`, see `_finalists`).
     """
     train = {entry.solution: entry.score for entry in trajectory.entries}
     held_out = {
         entry.solution: entry.score for entry in trajectory.held_out if entry.split == "validation"
     }
 
-    def pooled(solution: Solution) -> float:
-        return comparison.pooled([train[solution], held_out[solution]])
+    def rank(solution: Solution) -> tuple[float, ...]:
+        scores = [train[solution], held_out[solution]]
+        values = comparison.pooled(scores), held_out[solution].value
+        if not is_thrifty:
+            return values
+        cost = sum(score.tokens for score in scores) / sum(score.n for score in scores)
+        return *map(comparison.tied, values), -cost
 
-    # Of equals the one that is better on validation stands first: luck on train is what it was
-    # selected by.
     measured = [solution for solution in finalists if solution in held_out]
-    measured.sort(key=lambda solution: (pooled(solution), held_out[solution].value), reverse=True)
+    measured.sort(key=rank, reverse=True)
     if baseline not in held_out:
         return next(iter(measured), baseline)
     for solution in measured:

@@ -13,8 +13,9 @@ from opro_local.config.settings import RunSettings
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.problems.ask import ask_once
 from opro_local.runs.driver import drive
+from opro_local.runs.evaluation import best_of
 from opro_local.runs.events import BatchStart, Listener
-from opro_local.search.loop import _choose, search_train, stop_reason
+from opro_local.search.loop import _choose, _finalists, search_train, stop_reason
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
 from opro_local.search.state import SearchState
@@ -336,13 +337,50 @@ def test_samplings_are_hashable_requests():
     assert Request.__hash__ and hash(Sampling(3, stop=("a",))) == hash(Sampling(3, stop=("a",)))
 
 
-def test_of_equal_finalists_the_one_that_is_better_on_validation_wins():
-    known = Trajectory()
-    base, lucky, sound = Solution("base"), Solution("lucky"), Solution("sound")
-    train = {base: [0, 0, 0, 0], lucky: [1, 1, 1, 1], sound: [1, 1, 1, 0]}
-    validation = {base: [0, 0, 0, 0], lucky: [1, 1, 1, 0], sound: [1, 1, 1, 1]}
+def scored(train, validation, tokens=None) -> Trajectory:
+    """A trajectory of solutions by their values on train and validation, and tokens."""
+    known, tokens = Trajectory(), tokens or {}
     for split, table in (("train", train), ("validation", validation)):
-        for place, (solution, row) in enumerate(table.items()):
+        for place, (text, row) in enumerate(table.items()):
             values = np.array(row, float)
-            known.add(Entry(split, 0, place, solution, Score(float(values.mean()), values)))
-    assert _choose(known, base, [lucky, sound], 0.25) == sound
+            score = Score(float(values.mean()), values, tokens=tokens.get(text, 0))
+            known.add(Entry(split, 0, place, Solution(text), score))
+    return known
+
+
+@pytest.mark.parametrize("is_thrifty", [True, False])
+def test_of_equal_finalists_the_one_that_is_better_on_validation_wins(is_thrifty):
+    train = {"base": [0, 0, 0, 0], "lucky": [1, 1, 1, 1], "sound": [1, 1, 1, 0]}
+    validation = {"base": [0, 0, 0, 0], "lucky": [1, 1, 1, 0], "sound": [1, 1, 1, 1]}
+    known = scored(train, validation, {"lucky": 1, "sound": 9})
+    base, lucky, sound = map(Solution, train)
+    assert _choose(known, base, [lucky, sound], 0.25, is_thrifty) == sound
+
+
+@pytest.mark.parametrize(
+    ("tokens", "chosen"),
+    [
+        ({"first": 90, "second": 40}, "second"),
+        ({"first": 40, "second": 90}, "first"),
+        ({"first": 40, "second": 40}, "first"),
+    ],
+)
+def test_of_equals_the_cheaper_one_wins(tokens, chosen):
+    right, wrong = [0.7, 0.2, 0.1, 1.0], [1.0, 0.1, 0.2, 0.7]  # one sum in two orders
+    train = {"base": [0, 0, 0, 0], "first": right, "second": wrong}
+    known = scored(train, {"base": [0, 0, 0, 0], "first": wrong, "second": right}, tokens)
+    base, first, second = map(Solution, train)
+    assert _choose(known, base, [first, second], 0.25, True) == Solution(chosen)
+    assert _choose(known, base, [first, second], 0.25, False) == first
+    assert _finalists(known, 1, True) == [Solution(chosen)]
+    assert _finalists(known, 1, False) == [first]
+    entries = [entry for entry in known.entries if entry.solution != base]
+    assert best_of(entries, True).solution == Solution(chosen)
+    assert best_of(entries, False).solution == first
+
+
+def test_a_cheaper_prompt_that_is_no_better_leaves_the_first_where_validation_decides():
+    same = {"base": [1, 0, 1, 0], "cheap": [1, 0, 1, 0]}
+    known = scored(same, same, {"base": 90, "cheap": 10})
+    base, cheap = map(Solution, same)
+    assert _choose(known, base, [cheap, base], 0.25, True) == base

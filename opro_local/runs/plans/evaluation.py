@@ -53,8 +53,9 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
         yield from SearchState(problem, config, trajectory).score(Candidates(solutions, 0), split)
-        best = max(evaluation.all_entries(trajectory), key=lambda entry: entry.score.value).solution
-        return SearchResult("evaluated", solutions[0], best)
+        entries = evaluation.all_entries(trajectory)
+        best = evaluation.best_of(entries, is_thrifty=config.search.revision >= 4)
+        return SearchResult("evaluated", solutions[0], best.solution)
 
     return replace(
         plan,

@@ -30,7 +30,7 @@ FORMS = Path(__file__).parent
 MARK = "\x00INS\x00"
 
 # The newest `search.revision`.
-REVISION = 3
+REVISION = 4
 # What goes on without a space behind the words that a reply was begun with: a mark, "n't", a new
 # line, and scripts that put no spaces between words.
 CONTINUED = re.compile(
