@@ -54,7 +54,10 @@ def docs_folder() -> Traversable:
 
 
 def pages() -> Mapping[str, Traversable]:
-    """Every page by its name, in alphabetical order: its path in the folder without ".md"."""
+    """Every page by its name, in alphabetical order: its path in the folder without ".md".
+
+    The README.md of a folder below has the folder's name, as in "examples/helpdesk".
+    """
     folder = docs_folder()
     files = dict(_pages_in(folder, ""))
     if isinstance(folder, Path) and (folder.parent / README).is_file():
@@ -72,6 +75,8 @@ def _pages_in(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversab
     for entry in folder.iterdir():
         if entry.is_dir():
             yield from _pages_in(entry, f"{prefix}{entry.name}/")
+        elif prefix and entry.name == README:
+            yield prefix.removesuffix("/"), entry
         elif entry.name.endswith(".md"):
             yield prefix + entry.name.removesuffix(".md"), entry
 
@@ -87,7 +92,7 @@ def read_page(page: str) -> tuple[str, str]:
         UsageError: there is no such page; the message names the nearest.
     """
     known = pages()
-    asked = page.removeprefix("docs/").removesuffix(".md").lower()
+    asked = page.removeprefix("docs/").removesuffix(".md").removesuffix("/README").lower()
     matching = [name for name in known if asked in (name.lower(), name.lower().rpartition("/")[2])]
     if not asked or not matching:
         nearest = difflib.get_close_matches(asked, list(known), n=3, cutoff=0.5)

@@ -19,7 +19,7 @@ from opro_local.cli.main import app
 from opro_local.errors import UsageError
 
 FILES = {
-    str(file.relative_to(ROOT / "docs")).removesuffix(".md"): file
+    str(file.relative_to(ROOT / "docs")).removesuffix(".md").removesuffix("/README"): file
     for file in (ROOT / "docs").rglob("*.md")
 } | {"README": ROOT / "README.md"}
 PAGES = sorted(FILES, key=str.lower)
@@ -37,7 +37,8 @@ def test_without_a_page_all_are_listed_with_their_titles():
 def test_every_page_is_found_by_its_name_its_last_part_and_its_file(page):
     text = FILES[page].read_text("utf-8")
     last = page.rpartition("/")[2]
-    for spelling in (page, last, last.upper(), f"{page}.md", f"docs/{page}.md"):
+    file = str(FILES[page].relative_to(ROOT))
+    for spelling in (page, last, last.upper(), f"{page}.md", f"docs/{page}.md", file):
         assert docs.read_page(spelling) == (page, text)
 
 
