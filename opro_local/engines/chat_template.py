@@ -98,12 +98,18 @@ def continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bo
 def _continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bool:
     from jinja2 import TemplateError
 
-    begun = {"role": "assistant", "content": prefill}
     try:
         template = _environment().from_string(source)
         names = {**NAMES, **template_args}
         opened = template.render(messages=[USER], add_generation_prompt=True, **names)
-        whole = template.render(messages=[USER, begun], add_generation_prompt=False, **names)
+        whole, replied = (
+            template.render(
+                messages=[USER, {"role": "assistant", "content": words}],
+                add_generation_prompt=False,
+                **names,
+            )
+            for words in (prefill, conversation.REPLY)
+        )
     except (TemplateError, *UNRENDERED):
         return False
     # As transformers cuts it off: after the words, with the spaces at their end if they are there.
@@ -113,7 +119,8 @@ def _continues(source: str, template_args: Mapping[str, Any], prefill: str) -> b
     words = prefill.lstrip()
     if not whole.startswith(words, place):
         words = prefill.strip()
-    return whole[: place + len(words)] == thinking.begun(opened, prefill)
+    before = conversation.before_reply(opened, replied)
+    return whole[: place + len(words)] == thinking.begun(opened, prefill, before)
 
 
 def _way(source: str, template_args: Mapping[str, Any], has_system: bool, turns: int) -> str:

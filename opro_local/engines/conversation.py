@@ -17,6 +17,8 @@ from typing import Any
 
 MARK = "OPROMARK{number}OPRO"  # stands for a text; no template has it
 
+REPLY = MARK.format(number="REPLY")
+
 # A part of content as it stands in a list, which a template that wants a text writes as it is.
 PART = re.compile(r"""['"]type['"]:\s*['"]text['"]""")
 
@@ -92,6 +94,20 @@ def ways_through(apply: Callable[[Messages], str], system: str | None, turns: in
             continue
         if _in_order(rendered, wanted) and not (way.lists and PART.search(rendered)):
             yield way
+
+
+def before_reply(opened: str, replied: str) -> str:
+    """What a template writes between the place where a reply begins and the reply's text: the
+    channel of harmony, or a thought that is over; "" where that is spaces at most.
+
+    Args:
+        opened: a prompt, up to where the reply begins.
+        replied: the same conversation with the reply of `REPLY`.
+    """
+    head, mark, _ = replied.rpartition(REPLY)
+    # Where the two begin otherwise, the template makes a finished reply another way.
+    between = head[len(opened) :] if mark and head.startswith(opened) else ""
+    return between if between.strip() else ""
 
 
 def lost(apply: Callable[[Messages], str], system: str | None, turns: int) -> str:

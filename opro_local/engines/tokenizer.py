@@ -84,6 +84,7 @@ class PromptTokenizer:
         self._bos = bos
         self._shapes: dict[ShapeKey, TemplateShape | None] = {}
         self._ways: dict[tuple[bool, bool, int], tuple[conversation.Way, ...]] = {}
+        self._before: str | None = None  # what stands before a reply's text; None until asked
         self._known: int | None = None  # ids that the model knows, where there are more
         filler = [bos, tokenizer.bos_token_id, tokenizer.eos_token_id, 0]
         # No engine takes a prompt of no tokens at all.
@@ -116,7 +117,7 @@ class PromptTokenizer:
         )
         if template:
             tokenizer.chat_template = template
-        bos = beginning_token(tokenizer, config)
+        bos = vocabulary.beginning_token(tokenizer, config)
         made = cls(tokenizer, settings.template_args, bos, settings.date)
         made._known = vocabulary.last_known(tokenizer, vocabulary.rows_of(config), folder)
         return made
@@ -196,7 +197,7 @@ class PromptTokenizer:
         """
         shape = self._shape_of(prompt)
         if shape is None:
-            return (), thinking.begun(self._render(prompt, prompt.text), prompt.prefill)
+            return (), self._begun(self._render(prompt, prompt.text), prompt.prefill)
         return shape.ids, shape.after_ids(prompt.text)
 
     def _shape_of(self, prompt: Prompt) -> TemplateShape | None:
@@ -219,7 +220,7 @@ class PromptTokenizer:
         for strips in (False, True):
             shape = TemplateShape(parts[0], parts[1], strips)
             if [shape.around(text) for text in samples] == rendered:
-                tail = thinking.begun(shape.tail, prompt.prefill)
+                tail = self._begun(shape.tail, prompt.prefill)
                 return self._with_ids(shape._replace(tail=tail), samples)
         return None
 
@@ -256,6 +257,29 @@ class PromptTokenizer:
             refusal = TemplateError(f"it loses {what}, however that is sent")
         raise refusal
 
+    def _begun(self, opened: str, prefill: str) -> str:
+        """What stands at the end of a prompt with the first words of its reply."""
+        if prefill and self._before is None:
+            self._before = self._before_reply()
+        return thinking.begun(opened, prefill, self._before or "")
+
+    def _before_reply(self) -> str:
+        """What the template writes between an opened reply and its text."""
+        from jinja2 import TemplateError
+
+        asked = conversation.MARK.format(number=0)
+        for way in self._ways_of(None, 1):
+            if way.merges:
+                continue
+            replied = way.messages(None, [asked, conversation.REPLY])
+            try:
+                opened = self._apply(way.messages(None, [asked]))
+                whole = self._apply(replied, is_open=False)
+            except TemplateError:
+                continue
+            return conversation.before_reply(opened, whole)
+        return ""
+
     def _ways_of(self, system: str | None, turns: int) -> Sequence[conversation.Way]:
         """How conversations of this kind are put to the template; tried once per kind.
 
@@ -285,15 +309,15 @@ class PromptTokenizer:
             return ""
         return next((way.name for way in self._ways_of(None, 1)), "")
 
-    def _apply(self, messages: conversation.Messages) -> str:
-        """What the template makes of them. Whatever it raises is a TemplateError: a template
-        divides by a row's text, too, or calls itself.
+    def _apply(self, messages: conversation.Messages, is_open: bool = True) -> str:
+        """What the template makes of them, with a reply opened at the end. Whatever it raises is a
+        TemplateError: a template divides by a row's text, too, or calls itself.
         """
         from jinja2 import TemplateError
 
         try:
             text: str = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **self._args
+                messages, tokenize=False, add_generation_prompt=is_open, **self._args
             )
         except (*RENDERING, RecursionError, MemoryError) as error:
             raise TemplateError(f"{type(error).__name__}: {error}") from error
@@ -335,36 +359,6 @@ def plain_text(prompt: Prompt) -> str:
         return "\n\n".join([*before, *own])
     # A text that is no chat is taken to the letter: its prefill follows without a break.
     return "".join(f"{part}\n\n" for part in before) + prompt.text + prompt.prefill
-
-
-def beginning_token(tokenizer: Any, config: Any) -> int | None:
-    """The id that has to begin every plain text, or None.
-
-    The config must name the token too, it must not double as the end, and the chat template must
-    not use it to mark every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's
-    `<|endoftext|>` don't.
-    """
-    bos = tokenizer.bos_token_id
-    # A model for texts and images keeps the settings of its text part apart.
-    configs = (config, getattr(config, "text_config", None))
-    named = {getattr(part, "bos_token_id", None) for part in configs}
-    if bos is None or bos not in named or bos == tokenizer.eos_token_id:
-        return None
-    return None if _marks_turns(tokenizer) else bos
-
-
-def _marks_turns(tokenizer: Any) -> bool:
-    """Whether a chat of two turns holds the token more than once."""
-    from jinja2 import TemplateError
-
-    if tokenizer.chat_template is None:
-        return False
-    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
-    try:
-        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
-    except (TemplateError, *RENDERING, RecursionError, MemoryError):
-        return False
-    return rendered.count(tokenizer.bos_token) > 1
 
 
 @contextlib.contextmanager

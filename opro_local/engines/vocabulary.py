@@ -1,4 +1,5 @@
-"""Whether a tokenizer fits its model: each of its tokens needs a row of the model's embedding.
+"""Whether a tokenizer fits its model: each of its tokens needs a row of the model's embedding; and
+which token a text has to begin with.
 
 For: refusing, by name, what would read past the embedding's end, which ends the whole engine on a
 GPU. Not for: reading tokenizers (tokenizer.py).
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import EngineError, ModelError
+from opro_local.programs.template import RENDERING
 
 
 def rows_of(config: Any) -> int | None:
@@ -73,3 +75,33 @@ def check_ids(tokenizer: Any, known: int | None, prompts: Sequence[Sequence[int]
                 "take it out of the data or the chat template, or take the tokenizer that came "
                 "with the model",
             )
+
+
+def beginning_token(tokenizer: Any, config: Any) -> int | None:
+    """The id that has to begin every plain text, or None.
+
+    The config must name the token too, it must not double as the end, and the chat template must
+    not use it to mark every turn: Gemma's `<bos>` qualifies, SmolLM2's `<|im_start|>` and GPT-2's
+    `<|endoftext|>` don't.
+    """
+    bos = tokenizer.bos_token_id
+    # A model for texts and images keeps the settings of its text part apart.
+    configs = (config, getattr(config, "text_config", None))
+    named = {getattr(part, "bos_token_id", None) for part in configs}
+    if bos is None or bos not in named or bos == tokenizer.eos_token_id:
+        return None
+    return None if _marks_turns(tokenizer) else bos
+
+
+def _marks_turns(tokenizer: Any) -> bool:
+    """Whether a chat of two turns holds the token more than once."""
+    from jinja2 import TemplateError
+
+    if tokenizer.chat_template is None:
+        return False
+    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+    try:
+        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
+    except (TemplateError, *RENDERING, RecursionError, MemoryError):
+        return False
+    return rendered.count(tokenizer.bos_token) > 1

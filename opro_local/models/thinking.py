@@ -56,10 +56,15 @@ HANDLES = re.compile(
     r"""
     ['"] (?: \\n | \s )* </ (?: seed: | longcat_ )? (?: think | thought ) > (?: \\n | \s )* ['"]
   | ['"] \[/THINK\] ['"]
+  | </ (?: think | thought ) > \s* \{\{
   | <\|channel\|>
     """,
     re.VERBOSE,
 )
+# What templates call the argument that tells a model to think, or not to.
+SWITCHES = ("enable_thinking", "thinking")
+# The mark at the beginning of a text.
+MARKED = re.compile(r"\s* (?P<mark> < [^<>]+ > | \[ [^\[\]]+ \] )", re.VERBOSE)
 
 
 def thinking_of(
@@ -80,7 +85,7 @@ def thinking_of(
     """
     template = asked_template(folder, wanted)
     try:
-        prompt = render(template, {**card.template_args, **(template_args or {})})
+        prompt, is_told = _asked(template, {**card.template_args, **(template_args or {})})
     except Exceeded as error:
         raise ModelError(
             f"{folder}: its chat template takes {error}", "take the template of another copy"
@@ -89,7 +94,7 @@ def thinking_of(
     opened = ends_in_thought(prompt, own)
     thinks = card.thinks
     if thinks is None:
-        handled = bool(own) or HANDLES.search(template) is not None
+        handled = bool(own) or is_told or HANDLES.search(template) is not None
         thinks = opened or (handled and not _ends_closed(prompt))
     return Thinking(opened, own) if thinks else None
 
@@ -111,21 +116,35 @@ def _ends_closed(prompt: str) -> bool:
     return bool(ends) and not prompt[ends[-1] :].strip()
 
 
-def begun(prompt: str, prefill: str) -> str:
+def begun(prompt: str, prefill: str, before: str = "") -> str:
     """A prompt with the first words of its reply.
 
     They are no thought: one that the prompt opened is closed before them, unless they close it
     themselves.
+
+    Args:
+        prompt: as the template made it, up to where the reply begins.
+        prefill: the first words; "" leaves the prompt as it is.
+        before: what the template itself writes between the two, see conversation.before_reply;
+            left out where the words begin with such a mark themselves.
     """
-    opened = OPENS.search(prompt) if prefill else None
-    if not opened or CLOSES.match(prefill.lstrip()):
+    if not prefill:
+        return prompt
+    opened = OPENS.search(prompt)
+    if opened and CLOSES.match(prefill.lstrip()):
         return prompt + prefill
-    mark = opened[0].strip()
-    return f"{prompt}\n{CLOSING.get(mark) or f'</{mark[1:]}'}\n\n{prefill}"
+    if opened:
+        mark = opened[0].strip()
+        return f"{prompt}\n{CLOSING.get(mark) or f'</{mark[1:]}'}\n\n{prefill}"
+    own = MARKED.match(before)
+    if own and prefill.lstrip().startswith(own["mark"]):
+        return prompt + prefill
+    return prompt + before + prefill
 
 
-def render(template: str, arguments: Mapping[str, Any]) -> str:
-    """A prompt of one user turn as the template makes it, "" where it can't be made here.
+def _asked(template: str, arguments: Mapping[str, Any]) -> tuple[str, bool]:
+    """What a prompt of one user turn has after that turn, "" where it can't be made here; and
+    whether the model is told to think.
 
     The environment is that of transformers' `apply_chat_template`, without importing it.
 
@@ -133,11 +152,24 @@ def render(template: str, arguments: Mapping[str, Any]) -> str:
         Exceeded: it takes more time, memory or depth than a template may.
     """
     if not template:
-        return ""
+        return "", False
     import jinja2.sandbox  # noqa: F401  here, so that no copy of this process has to
 
-    text: str = contained(partial(_rendered, template, arguments))
-    return text.rpartition(QUESTION)[2] if QUESTION in text else ""
+    text, is_told = contained(partial(_tried, template, arguments))
+    return (text.rpartition(QUESTION)[2] if QUESTION in text else ""), is_told
+
+
+def _tried(template: str, arguments: Mapping[str, Any]) -> tuple[str, bool]:
+    """The whole prompt; and whether a switch makes it what it is: the prompt is the one of a model
+    that shall think, and not the one of a model that shall not.
+    """
+    prompt = _rendered(template, arguments)
+    switched = [
+        [_rendered(template, {**arguments, name: on}) for on in (True, False)]
+        for name in SWITCHES
+        if name in template
+    ]
+    return prompt, any(thought == prompt != unthought for thought, unthought in switched)
 
 
 def _rendered(template: str, arguments: Mapping[str, Any]) -> str:

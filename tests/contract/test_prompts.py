@@ -6,6 +6,7 @@ from opro_local.types import Prompt
 
 transformers = pytest.importorskip("transformers")
 from opro_local.engines import tokenizer as prompts  # noqa: E402
+from opro_local.engines import vocabulary  # noqa: E402
 
 MARKS = ["<bos>", "<eos>", "<u>", "<a>", "<s>", "</t>"]
 GEMMA = (
@@ -61,17 +62,17 @@ class Config:
 )
 def test_exactly_one_bos(template, adds_bos, prompt):
     made = tokenizer(template, adds_bos)
-    ids = prompts.PromptTokenizer(made, bos=prompts.beginning_token(made, Config)).encode([prompt])[
-        0
-    ]
+    ids = prompts.PromptTokenizer(made, bos=vocabulary.beginning_token(made, Config)).encode(
+        [prompt]
+    )[0]
     assert ids[0] == 0
     assert ids.count(0) == 1
 
 
 def test_bos_that_marks_turns_or_is_unnamed_is_not_added():
     marker = tokenizer("{% for m in messages %}<bos>{{ m.content }}{% endfor %}", adds_bos=False)
-    assert prompts.beginning_token(marker, Config) is None
-    assert prompts.beginning_token(tokenizer(adds_bos=False), object()) is None
+    assert vocabulary.beginning_token(marker, Config) is None
+    assert vocabulary.beginning_token(tokenizer(adds_bos=False), object()) is None
 
 
 def test_prefill_follows_the_generation_prompt():

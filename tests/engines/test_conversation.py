@@ -43,6 +43,8 @@ EXPECTED = {
     ),
     "either content": ("<u>Q<a>", "<s>S<u>Q<a>", "<s>S<u>q<a>r<u>t<a>v<u>Q<a>P"),
     "thinking": ("<u>Q<a>", "<s>S<u>Q<a>", "<s>S<u>q<a>r<u>t<a>v<u>Q<a>P"),
+    # gpt-oss opens a reply, and only then its channel.
+    "channels": ("<u>Q<a>", "<s>S<u>Q<a>", "<s>S<u>q<a><x>r<u>t<a><x>v<u>Q<a><x>P"),
 }
 
 
@@ -54,6 +56,29 @@ def texts(reader, *prompts):
 def test_everything_comes_through(name):
     reader = PromptTokenizer(character_tokenizer(TEMPLATES[name]))
     assert texts(reader, ASKED, WITH_SYSTEM, WITH_TURNS) == EXPECTED[name]
+
+
+LAST = "{% if m.role == 'assistant' and loop.last %}<x> {% endif %}"
+# What a template writes before a reply, and what stands before one's first words.
+BEFORE = {
+    # Qwen3: the last reply alone has a thought, an empty one.
+    "thought of the last": (TEMPLATES["usual"].replace("{{ m.con", LAST + "{{ m.con"), "<x> "),
+    # Llama 2: spaces are the model's own affair.
+    "space": (TEMPLATES["usual"].replace("{{ m.content }}", " {{ m.content }} "), ""),
+    # DeepSeek-R1: a finished reply stands where the opened thought would.
+    "another beginning": (TEMPLATES["usual"] + "{% if add_generation_prompt %}<x>{% endif %}", ""),
+    "refused": (TEMPLATES["no assistant"], ""),
+    "list": (TEMPLATES["list content"].replace("{% for part", LAST + "{% for part"), "<x> "),
+    "one turn": (TEMPLATES["one turn"], ""),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_first_words_stand_where_the_templates_own_replies_do(name):
+    template, before = BEFORE[name]
+    reader = PromptTokenizer(character_tokenizer(template))
+    opened, begun = texts(reader, ASKED, Prompt("Q", prefill="P"))
+    assert begun == opened + before + "P"
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -75,6 +75,10 @@ TEMPLATES = {
         + "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}"
         "<think></think>{% endif %}"
     ),
+    "channels": (
+        "{% for m in messages %}" + TURN + "{{ '<x>' if m.role == 'assistant' }}{{ m.content }}"
+        "{% endfor %}" + REPLY
+    ),
     "user dropped": "{% for m in messages %}" + TURN + "{% endfor %}" + REPLY,
 }
 

@@ -36,6 +36,14 @@ def test_a_card_says_what_is_needed_and_nothing_else(name):
         assert metaprompt.load(card.metaprompt)
 
 
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_says_where_its_facts_were_read_and_what_was_run(name):
+    card = CARDS[name]
+    assert len(card.source) > 10
+    was_run = name == "smollm2-135m-instruct"
+    assert ("the model was not run" in card.tested) is not was_run
+
+
 def test_every_family_has_a_card():
     assert {card.family for card in CARDS.values() if card.family} == FAMILIES
 

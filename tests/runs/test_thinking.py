@@ -33,10 +33,17 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\nBEGIN{% endif %}"
 )
+FINAL = "<|channel|>final<|message|>"
 STRIPS = "{% if '</think>' in messages[0].content %}{% endif %}"
 SWITCH = (
     "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}"
 )
+TOLD = "{% if thinking %}{{ 'Write your thoughts between <think></think> tags.' }}{% endif %}"
+MODES = (
+    "{% if enable_thinking is not defined %}{% set enable_thinking = true %}{% endif %}"
+    "Reasoning Mode: {{ '/think' if enable_thinking else '/no_think' }}"
+)
+MARKED = "{% if enable_thinking is defined and enable_thinking %}<|think|>{% endif %}"
 # What the chat templates of known families come to: the ends that matter here.
 TEMPLATES = [
     ("SmolLM2, Qwen2.5", CHATML.replace("BEGIN", ""), {}, None),
@@ -60,12 +67,26 @@ TEMPLATES = [
         None,
     ),
     ("gpt-oss", CHATML.replace("BEGIN", "{{ '<|channel|>'[:0] }}"), {}, Thinking()),
+    ("Granite 3.3", TOLD + CHATML.replace("BEGIN", ""), {}, None),
+    ("Granite 3.3, on", TOLD + CHATML.replace("BEGIN", ""), {"thinking": True}, Thinking()),
+    ("Granite 3.3, off", TOLD + CHATML.replace("BEGIN", ""), {"thinking": False}, None),
+    ("SmolLM3", MODES + CHATML.replace("BEGIN", ""), {"enable_thinking": True}, Thinking()),
+    ("SmolLM3, off", MODES + CHATML.replace("BEGIN", ""), {"enable_thinking": False}, None),
+    ("Gemma 4", MARKED + CHATML.replace("BEGIN", ""), {"enable_thinking": True}, Thinking()),
+    ("Gemma 4, the guess", MARKED + CHATML.replace("BEGIN", ""), {}, None),
     (
-        "Granite 3.3",
-        "{% if thinking %}{{ 'Write your thoughts between <think></think> tags.' }}{% endif %}"
-        + CHATML.replace("BEGIN", ""),
-        {},
+        "a word about thinking",
+        "{{ enable_thinking }}" + CHATML.replace("BEGIN", ""),
+        {"enable_thinking": None},
         None,
+    ),
+    (
+        "Kimi K2 Thinking",
+        CHATML.replace("{{ m.content }}", "<think>{{ m.r }}</think>{{ m.content }}").replace(
+            "BEGIN", ""
+        ),
+        {},
+        Thinking(),
     ),
     ("broken", "{% if %}<think>", {}, None),
 ]
@@ -135,6 +156,23 @@ def test_a_card_goes_before_the_template(tmp_path):
 )
 def test_first_words_of_a_reply_are_not_put_into_an_open_thought(prompt, prefill, whole):
     assert begun(prompt, prefill) == whole
+
+
+@pytest.mark.parametrize(
+    ("prefill", "before", "whole"),
+    [
+        ("So", FINAL, f"a{FINAL}So"),
+        ("So", "<think>\n\n</think>\n\n", "a<think>\n\n</think>\n\nSo"),
+        ("", FINAL, "a"),
+        # First words that have a channel or a thought of their own.
+        ("<|channel|>analysis<|message|>So", FINAL, "a<|channel|>analysis<|message|>So"),
+        (" <think>Hm</think>So", "<think></think>", "a <think>Hm</think>So"),
+        ("<b>So", FINAL, f"a{FINAL}<b>So"),
+        ("So", "all\n", "aall\nSo"),
+    ],
+)
+def test_first_words_follow_what_the_template_puts_before_a_reply(prefill, before, whole):
+    assert begun("a", prefill, before) == whole
 
 
 THINKERS = {"scorer": Thinker(Thinking(True), 100)}
