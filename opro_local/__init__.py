@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import OproError
+from opro_local.network import switch_off_network
 
 if TYPE_CHECKING:
     from opro_local.api import apply, check, evaluate, optimize
@@ -50,7 +51,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when first used: `--help` answers without them."""
+    """The public names, imported when first used: `--help` answers without them.
+
+    From the first use of one on, the libraries that it stands on are kept off the network.
+    """
     if name in _HOMES:
+        switch_off_network()
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'opro_local' has no attribute {name!r}")

@@ -11,7 +11,11 @@ from types import ModuleType
 import pytest
 from running import ROOT, SCRIPT, write_reviews
 
+from opro_local import network
 from opro_local.feedback import Feedback
+
+# No test opens a socket off this machine, nor does any worker or program that it starts.
+network.guard()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,5 +2,5 @@
 
 No verb does work of its own; what a result is and how a run goes lives in runs/. May import: api,
 report, feedback, runs, problems, placement, exports, engines, scoring, models, recipes, config,
-files, errors.
+files, network, errors.
 """

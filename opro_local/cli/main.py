@@ -38,7 +38,7 @@ from opro_local.cli.stopping import Stopped, ignore_signals, raise_on_signals
 from opro_local.cli.streams import open_streams
 from opro_local.cli.visible import visible
 from opro_local.errors import OproError, UsageError
-from opro_local.models.offline import switch_off_network
+from opro_local.network import guard_if_asked, switch_off_network
 
 # Every verb, by the panel of the help that shows it. A new verb is a function or a Typer app in a
 # file of its own, and a line here.
@@ -170,6 +170,7 @@ def _ended() -> tuple[int, str]:
     """The exit code of the verb that was asked for, and what to say of its end, if anything."""
     try:
         switch_off_network()
+        guard_if_asked()
         # Not "standalone": Typer would print a usage error as a frame of several lines.
         code = app(prog_name="opro-local", standalone_mode=False)
         sys.stdout.flush()

@@ -307,6 +307,12 @@ class RunSettings(Section):
     placement: Annotated[Literal["auto", "split", "swap", "off"], Facts(free=True)] = Field(
         "auto", description="How several models share GPUs."
     )
+    guard: Annotated[bool, Facts(free=True, added=True)] = Field(
+        False, description="Whether connections off this machine are refused, and named."
+    )
+    allowed_hosts: Annotated[tuple[str, ...], Facts(free=True, added=True)] = Field(
+        (), description="Hosts that may be spoken to although they are not this machine."
+    )
 
 
 class Config(Section):

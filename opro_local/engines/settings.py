@@ -76,3 +76,9 @@ class EngineSettings:
     allow_pickle: bool = field(default=False, metadata=NOT_IN_CACHE_KEY)
     stall_seconds: float = field(default=900.0, metadata=NOT_IN_CACHE_KEY)
     load_seconds: float = field(default=1800.0, metadata=NOT_IN_CACHE_KEY)
+
+    @property
+    def spans_machines(self) -> bool:
+        """Whether the engine uses other machines' GPUs too, by its `engine_args`."""
+        backend = self.engine_args.get("distributed_executor_backend")
+        return backend == "ray" or self.engine_args.get("nnodes") not in (1, None)

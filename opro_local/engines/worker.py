@@ -37,7 +37,7 @@ from opro_local.engines.wire import (
 )
 from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.files import open_private
-from opro_local.models.offline import SWITCHES
+from opro_local.network import SWITCHES
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 # A busy child that sends no heartbeat for this long hangs; so does one that reads nothing.
@@ -346,6 +346,9 @@ def environment(settings: EngineSettings, devices: str | None = None) -> dict[st
     # vLLM's own default compiles a sampler with nvcc at the start, which a machine with a driver
     # alone has not (vLLM's issue 49497). Greedy and seeded requests never use it.
     env.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
+    if not settings.spans_machines:
+        # Where it is not given, vLLM finds its address by a socket to a server on the internet.
+        env.setdefault("VLLM_HOST_IP", "127.0.0.1")
     if _is_one_process(settings):
         # vLLM's core then runs inside the child: its start is four times faster, its schedule
         # repeats, and no process of its own can outlive a kill.

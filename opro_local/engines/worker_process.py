@@ -41,6 +41,7 @@ from opro_local.engines.wire import (
     unpack_prompts,
 )
 from opro_local.errors import EngineError, OproError
+from opro_local.network import guard_if_asked
 from opro_local.types import Completion, Engine
 
 CORE = "EngineCore"  # vLLM's name for its process, or how it begins; helpers may come and go
@@ -49,6 +50,7 @@ PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the signal a process gets when its p
 
 def main() -> None:
     """Host the engine that the parent names, until it says close or is gone."""
+    guard_if_asked()
     if sys.argv[1:] == ["bound"]:
         # The kernel ends this process with its parent, even when that is killed in a way that lets
         # nothing run, and even while the engine keeps the threads below from running.

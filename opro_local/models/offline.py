@@ -1,7 +1,7 @@
-"""What keeps the process off the network, and the way from a model reference to a local folder.
+"""The way from a model reference to a local folder.
 
-For: environment switches set before any heavy import, and finding models on disk. Not for: loading
-models or cards.
+For: finding models on disk, and a digest of what is there. Not for: loading models or cards, or the
+switches that keep libraries off the network (network.py).
 """
 
 from __future__ import annotations
@@ -14,15 +14,6 @@ from pathlib import Path
 from opro_local.errors import ModelError
 from opro_local.models.completeness import whole
 
-SWITCHES = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "true",
-}
 EMBEDDED = "smollm2-135m-instruct"
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 # How weights of more than WHOLE bytes are read; VERSION is a part of every digest: raise it with
@@ -40,13 +31,6 @@ SPAN = re.compile(
     """,
     re.VERBOSE,
 )
-
-
-def switch_off_network() -> None:
-    """Set the offline switches of every library used. Call before importing torch, transformers,
-    datasets or vllm.
-    """
-    os.environ.update(SWITCHES)
 
 
 def models_folder() -> Path:

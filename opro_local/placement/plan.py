@@ -68,12 +68,7 @@ def plan_for_this_machine(
 
 def roles_over_machines(asked: Mapping[Role, EngineSettings]) -> list[Role]:
     """The roles whose engine uses other machines' GPUs too, by its `engine_args`."""
-    return [role for role, settings in asked.items() if _is_spread(settings.engine_args)]
-
-
-def _is_spread(engine_args: Mapping[str, object]) -> bool:
-    nodes = engine_args.get("nnodes", 1)
-    return engine_args.get("distributed_executor_backend") == "ray" or nodes not in (1, None)
+    return [role for role, settings in asked.items() if settings.spans_machines]
 
 
 def settings_by_role(

@@ -3,5 +3,5 @@ result.
 
 What is asked next is decided in search/; nothing here prints. May import: problems, placement,
 exports, search, engines, scoring, tasks, programs, models, config, stats, types, files,
-records, errors.
+network, records, errors.
 """

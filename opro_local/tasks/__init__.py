@@ -2,5 +2,5 @@
 harness YAML, SQL.
 
 Scoring an answer lives in scoring/. May import: programs, models, config, files,
-types, errors.
+network, types, errors.
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opro_local.errors import DataError
 from opro_local.files import open_regular
-from opro_local.models.offline import switch_off_network
+from opro_local.network import switch_off_network
 from opro_local.tasks.rows import SPLIT_NAMES, Row, Table, text_of
 from opro_local.tasks.text_file import MOST_BYTES, check_kind, check_size, too_large
 

@@ -525,6 +525,21 @@ def test_the_sampler_that_is_compiled_at_the_start_is_off_unless_asked_for(monke
     assert environment(settings)[name] == "1"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        ({}, "127.0.0.1"),
+        ({"nnodes": 1}, "127.0.0.1"),
+        ({"nnodes": 2}, None),
+        ({"distributed_executor_backend": "ray"}, None),
+    ],
+)
+def test_vllm_asks_no_server_for_its_address(monkeypatch, arguments, address):
+    monkeypatch.delenv("VLLM_HOST_IP", raising=False)
+    settings = EngineSettings("m", "vllm", engine_args=arguments)
+    assert environment(settings).get("VLLM_HOST_IP") == address
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr("opro_local.engines.kinds.find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"opro-local\[cuda\]"):

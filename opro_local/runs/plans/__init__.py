@@ -14,7 +14,7 @@ from opro_local.runs.plans.agent_file import agent_file_plan
 from opro_local.runs.plans.command import command_plan
 from opro_local.runs.plans.function import function_plan
 from opro_local.runs.plans.linear_regression import linear_regression_plan
-from opro_local.runs.plans.plan import Plan
+from opro_local.runs.plans.plan import Plan, guard_as_set
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.plans.tsp import tsp_plan
 
@@ -37,4 +37,5 @@ def make_plan(config: Config) -> Plan:
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
+    guard_as_set(config)
     return PLANS[config.problem.kind](config)

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from opro_local import network
 from opro_local.config.settings import Config
 from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.models.cards import Card, card_for
@@ -102,6 +103,12 @@ def problem_settings(config: Config, kind: type[OwnSettings]) -> OwnSettings:
     if not isinstance(config.problem, kind):
         raise TypeError(f"{type(config.problem).__name__} is not {kind.__name__}")
     return config.problem
+
+
+def guard_as_set(config: Config) -> None:
+    """Put the guard up where the config asks for it; before users' code and libraries load."""
+    if config.run.guard:
+        network.guard(config.run.allowed_hosts)
 
 
 def search_plan(

@@ -25,7 +25,7 @@ from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import result
-from opro_local.runs.plans.plan import Plan, Summarize, cards_of, search_plan
+from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
 from opro_local.runs.plans.starts import check_scale, columns_named, with_first_seed
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.whole_prompt import whole_prompt
@@ -78,6 +78,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     Raises:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
+    guard_as_set(config)
     task = loading.load(config.task, training)
     is_judged = task.rule == "judge"
     choice = choosing.task_choice(task, config.task)
