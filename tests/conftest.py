@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 from running import ROOT, SCRIPT, write_reviews
 
 from opro_local import network
@@ -16,6 +17,12 @@ from opro_local.feedback import Feedback
 
 # No test opens a socket off this machine, nor does any worker or program that it starts.
 network.guard()
+
+# How long one example takes says nothing on a machine that does other things as well.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -174,5 +174,6 @@ def test_the_switches_reach_libraries_that_are_imported_already():
         "print(constants.HF_HUB_OFFLINE, os.environ['HF_HUB_OFFLINE'],"
         " os.environ['VLLM_USE_MODELSCOPE'], os.environ['FLASHINFER_NO_DOWNLOAD'])",
         HF_HUB_OFFLINE="0",
+        TRANSFORMERS_OFFLINE="0",
     )
     assert said.splitlines() == ["False", "True 1 False 1"]

@@ -26,6 +26,7 @@ MODEL_FREE = [
 ]
 FREE = {
     *("run.name", "run.cache", "run.cache_bytes", "run.placement"),
+    *("run.guard", "run.allowed_hosts"),
     *("search.steps", "search.patience", "search.min_gain", "search.target_score"),
     *("search.max_tokens", "search.max_seconds"),
     *("problem.file", "problem.suite", "problem.data_file", "problem.folder", "problem.parallel"),
