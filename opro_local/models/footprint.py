@@ -11,7 +11,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from opro_local.errors import ModelError
 from opro_local.files import open_regular, read_text
 from opro_local.models.kv_cache import SequenceCache, sequence_cache, text_config, with_defaults
 from opro_local.models.offline import MOST_HEADER
+from opro_local.models.towers import has_towers, is_of_tower
 
 LENGTH = struct.Struct("<Q")
 # Bytes of one number, of the kinds that a loader turns into the dtype asked for.
@@ -46,6 +47,7 @@ class Footprint:
         config does not tell.
         vocabulary: texts of the vocabulary; each running request holds that many logits.
         notes: what the config has and this count does not know.
+        towers: bytes, among those stored, of what reads images or sound, by dtype.
     """
 
     folder: str
@@ -56,18 +58,23 @@ class Footprint:
     wide: int
     vocabulary: int
     notes: tuple[str, ...] = ()
+    towers: Mapping[str, int] = field(default_factory=dict)
 
-    def weights(self, dtype: str = "auto") -> int:
-        """Bytes of the loaded weights. `dtype` "auto" means 16 bits, which vLLM makes of float32
-        folders too.
+    def weights(self, dtype: str = "auto", language_only: bool = False) -> int:
+        """Bytes of the loaded weights.
 
-        "fp8" is what they are quantized to while they load.
+        Args:
+            dtype: "auto" means 16 bits, which vLLM makes of float32 folders too; "fp8" is what they
+                are quantized to while they load.
+            language_only: whether the towers are left out.
         """
+        left_out = self.towers if language_only else {}
+        loaded = {kind: size - left_out.get(kind, 0) for kind, size in self.stored.items()}
         if self.quantized:
-            return sum(self.stored.values())
+            return sum(loaded.values())
         size = DTYPES.get(dtype, 2)
         total = 0
-        for kind, stored_bytes in self.stored.items():
+        for kind, stored_bytes in loaded.items():
             # Whole numbers (indices, packed weights) are not cast when a model is loaded.
             is_cast = kind in FLOATS
             total += stored_bytes // FLOATS[kind] * size if is_cast else stored_bytes
@@ -97,15 +104,24 @@ def footprint(folder: Path) -> Footprint:
     if not vocabulary:
         notes += (f"no vocab_size in its config, {MANY_TEXTS} assumed",)
     quantized = "quantization_config" in whole or "quantization_config" in config
+    is_left_out, pickled = _is_left_out(config), _pickled_dtype(whole, config)
+    stored = stored_bytes(folder, is_left_out, pickled)
+    towers: dict[str, int] = {}
+    if has_towers(whole):
+        kept = stored_bytes(
+            folder, lambda name: is_left_out(name) or is_of_tower(name), pickled, is_empty=True
+        )
+        towers = {kind: size - kept.get(kind, 0) for kind, size in stored.items()}
     return Footprint(
         folder=str(folder),
-        stored=stored_bytes(folder, _is_left_out(config), _pickled_dtype(whole, config)),
+        stored=stored,
         quantized=quantized,
         context=_number(config, *CONTEXT_NAMES) or 8192,
         cache=cache,
         wide=_widest(config),
         vocabulary=vocabulary or MANY_TEXTS,
         notes=notes,
+        towers=towers,
     )
 
 
@@ -146,7 +162,10 @@ def _number(config: Mapping[str, Any], *names: str) -> int:
 
 
 def stored_bytes(
-    folder: Path, is_left_out: Callable[[str], bool] | None = None, pickled: str = "file"
+    folder: Path,
+    is_left_out: Callable[[str], bool] | None = None,
+    pickled: str = "file",
+    is_empty: bool = False,
 ) -> dict[str, int]:
     """Bytes of the tensors in a model folder by dtype, from the safetensors headers; of other
     formats the files' sizes.
@@ -155,6 +174,7 @@ def stored_bytes(
         folder: the model's.
         is_left_out: whether a tensor of this name is not loaded.
         pickled: the dtype of what `.bin` files hold.
+        is_empty: whether nothing may be left.
 
     Raises:
         ModelError: a header is broken, a file is cut off, or one that the index names is missing.
@@ -166,7 +186,7 @@ def stored_bytes(
         else:
             kind = pickled if file.suffix == ".bin" else "file"
             stored[kind] += file.stat().st_size
-    if not stored:
+    if not stored and not is_empty:
         raise ModelError(f"{folder}: no weights in it (*.safetensors)", AGAIN)
     return dict(stored)
 

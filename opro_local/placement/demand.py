@@ -109,7 +109,8 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
     cached = 1 if str(settings.engine_args.get("kv_cache_dtype", "")).startswith("fp8") else number
     quantization = "" if model.quantized else str(settings.engine_args.get("quantization", ""))
     eight = quantization.startswith("fp8")
-    weights = math.ceil(model.weights("fp8" if eight else settings.dtype) / gpus)
+    dtype = "fp8" if eight else settings.dtype
+    weights = math.ceil(model.weights(dtype, _is_language_only(settings)) / gpus)
     offloaded = int(float(settings.engine_args.get("cpu_offload_gb", 0)) * GIB)  # of each GPU
     logits = (settings.max_num_seqs or RUNNING) * model.vocabulary * LOGIT_BYTES
     return Demand(
@@ -130,6 +131,13 @@ def demand(roles: Sequence[str], settings: EngineSettings, model: Footprint) -> 
         notes=model.notes,
         sleepless=_sleepless(settings),
         quantizing="" if eight or not quantization else f"quantization = {quantization!r}",
+    )
+
+
+def _is_language_only(settings: EngineSettings) -> bool:
+    """Whether the engine loads the language model alone, as vLLM is told to (vllm_start.py)."""
+    return settings.kind != "transformers" and bool(
+        settings.engine_args.get("language_model_only", True)
     )
 
 

@@ -1,4 +1,4 @@
-"""What the planner counts of 29 published models, each with the figure of its publisher or one
+"""What the planner counts of 31 published models, each with the figure of its publisher or one
 worked out by hand.
 
 families.json holds their configs as they are on the hub, as far as the count reads them; with each
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from opro_local.engines.settings import EngineSettings
 from opro_local.models.footprint import footprint
 from opro_local.models.kv_cache import sequence_cache, text_config
+from opro_local.models.towers import has_towers, is_of_tower
 from opro_local.placement.demand import demand
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "placement"))
@@ -87,12 +89,14 @@ TABLE = {
     ),
     # 36 of 48 layers see chunks of 8192 only, which is all of this sequence.
     "Llama-4-Scout-17B-16E-Instruct": (2 * 48 * 8 * 128 * 2, 196_608 * K, 196_608 * K // 8),
+    "Mistral-Small-3.1-24B-Instruct-2503": (2 * 40 * 8 * 128 * 2, 163_840 * K, 163_840 * K // 8),
+    "Qwen2.5-VL-7B-Instruct": (2 * 28 * 4 * 128 * 2, 57_344 * K, 57_344 * K // 4),
     "LFM2-1.2B": (2 * 6 * 8 * 64 * 2, 12_288 * K + 2 * 10 * 2048 * 2 * 2, 12_603_392),
 }
 
 
 def test_every_family_of_the_table_is_there():
-    assert set(TABLE) == set(FAMILIES) and len(TABLE) == 29
+    assert set(TABLE) == set(FAMILIES) and len(TABLE) == 31
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -145,6 +149,135 @@ def test_weights_are_two_bytes_a_parameter_and_divided_over_ranks(name, tmp_path
     need = demand(["scorer"], settings, model)
     assert need.weights == -(-2 * known["parameters"] // 4)
     assert need.sequence == sequence_cache(text_config(config)).bytes(K, tensor=4)
+
+
+# Numbers of what reads images, counted by hand: the tower, and what joins it to the language model.
+SIGLIP = (
+    588 * 1152 + 1152 + 4096 * 1152
+    # A layer: queries, keys, values and output with biases; two matrices; two norms.
+    + 27 * (4 * (1152 * 1152 + 1152) + 2 * 1152 * 4304 + 4304 + 1152 + 4 * 1152)
+    + 2 * 1152
+)  # fmt: skip
+PIXTRAL = 588 * 1024 + 1024 + 24 * (2 * 1024 + 4 * 1024 * 1024 + 3 * 1024 * 4096)
+QWEN_VISION = (
+    2 * 588 * 1280
+    + 32 * (2 * 1280 + 1280 * 3840 + 3840 + 1280 * 1280 + 1280 + 3 * 1280 * 3420 + 2 * 3420 + 1280)
+    + 1280 + 5120 * 5120 + 5120 + 5120 * 3584 + 3584
+)  # fmt: skip
+LLAMA4_VISION = (
+    1408 + 577 * 1408 + 588 * 1408 + 4 * 1408
+    + 34 * (4 * (1408 * 1408 + 1408) + 2 * 1408 * 5632 + 5632 + 1408 + 4 * 1408)
+    + 5632 * 4096 + 4096 * 4096
+)  # fmt: skip
+# Under the names that the files on the hub have.
+TOWERS = {
+    # "Gemma 3 technical report" (2503.19786), table 1: 417M of vision encoder.
+    "gemma-3-4b-it": {
+        "vision_tower.vision_model.encoder": SIGLIP,
+        "multi_modal_projector.mm_input_projection_weight": 1152 * 2560 + 1152,
+    },
+    "gemma-3-27b-it": {
+        "model.vision_tower.vision_model.encoder": SIGLIP,
+        "model.multi_modal_projector.mm_soft_emb_norm.weight": 1152 * 5376 + 1152,
+    },
+    "Mistral-Small-3.1-24B-Instruct-2503": {
+        "vision_tower.transformer": PIXTRAL,
+        "multi_modal_projector.linear_1.weight": 1024 + 4096 * 1024 + 1024 * 5120 + 5120 * 5120,
+    },
+    "Qwen2.5-VL-7B-Instruct": {"visual.blocks": QWEN_VISION},
+    "Llama-4-Scout-17B-16E-Instruct": {
+        "vision_model.model.layers": LLAMA4_VISION,
+        "multi_modal_projector.linear_1.weight": 4096 * 5120,
+    },
+}
+# What transformers makes of their configs on the meta device (scripts/compare_footprints.py).
+LANGUAGE = {
+    "gemma-3-4b-it": 3_880_263_168,
+    "gemma-3-27b-it": 27_009_346_304,
+    "Mistral-Small-3.1-24B-Instruct-2503": 22_901_314_560 + 671_088_640,
+    "Qwen2.5-VL-7B-Instruct": 7_070_619_136 + 544_997_376,
+    "Llama-4-Scout-17B-16E-Instruct": 106_735_375_360 + 1_034_485_760,
+}
+# How the files name the language model.
+WORDS = {"gemma-3-27b-it": "model.language_model.layers.0", "Qwen2.5-VL-7B-Instruct": "model.norm"}
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_what_reads_images_does_not_count_where_the_engine_leaves_it_out(name, tmp_path):
+    known, seeing = FAMILIES[name], TOWERS[name]
+    words = {WORDS.get(name, "language_model.model.layers.0"): LANGUAGE[name]}
+    assert sum(seeing.values()) + LANGUAGE[name] == known["parameters"]
+    folder = write_model(tmp_path / "m", known["config"])
+    tensors = {one: ("BF16", 2 * numbers) for one, numbers in (seeing | words).items()}
+    write_weights(folder / "model.safetensors", tensors)
+    model = footprint(folder)
+    assert model.weights() == 2 * known["parameters"]
+    assert model.weights(language_only=True) == 2 * LANGUAGE[name]
+    engine = EngineSettings(str(folder), "vllm", tensor_parallel=2)
+    assert demand(["scorer"], engine, model).weights == LANGUAGE[name]
+    for other in (
+        replace(engine, kind="transformers"),
+        replace(engine, engine_args={"language_model_only": False}),
+    ):
+        assert demand(["scorer"], other, model).weights == known["parameters"]
+
+
+# Names of tensors, and whether they are the language model's; as published files write them.
+PLACES = {
+    "thinker.visual.blocks.0.attn.qkv.weight": False,
+    "thinker.audio_tower.conv1.weight": False,
+    "talker.model.layers.0.mlp.up_proj.weight": False,
+    "model.vision_backbone.image_vit.positional_embedding": False,
+    "model.connector.modality_projection.proj.weight": False,
+    "model.embed_vision.embedding.weight": False,
+    "vision_encoder.transformer.layers.0.attention.wq.weight": False,
+    "image_newline": False,
+    "thinker.model.layers.0.mlp.up_proj.weight": True,
+    "model.embed_tokens.weight": True,
+    "model.embed_tokens_per_layer.weight": True,
+    "model.layers.0.vision.weight": True,
+    "model.language_model.visual.weight": True,
+    "visualizer.weight": True,
+    "lm_head.weight": True,
+}
+
+
+def test_towers_are_known_by_the_names_of_their_tensors():
+    assert {name: not is_of_tower(name) for name in PLACES} == PLACES
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model_type": "gemma3", "text_config": {}, "vision_config": {}}, True),
+        ({"thinker_config": {"text_config": {}, "audio_config": {}}}, True),
+        ({"model_type": "qwen2_vl", "vision_config": {}}, True),
+        # No part of its own for the language model: the engine does not know to leave anything out.
+        ({"model_type": "internvl_chat", "llm_config": {}, "vision_config": {}}, False),
+        ({"model_type": "llama"}, False),
+        ({"model_type": "x", "text_config": {}}, False),
+        ({"text_config": [], "vision_config": {}}, False),
+    ],
+)
+def test_only_models_that_engines_divide_have_towers(config, expected):
+    assert has_towers(config) is expected
+
+
+def test_a_text_models_tensors_count_whatever_they_are_called(tmp_path):
+    folder = write_model(tmp_path / "m", FAMILIES["Qwen3-8B"]["config"])
+    write_weights(folder / "model.safetensors", {"model.visual.w": ("BF16", 10)})
+    assert footprint(folder).weights(language_only=True) == 10
+
+
+def test_quantized_and_pickled_towers(tmp_path):
+    config = FAMILIES["gemma-3-4b-it"]["config"] | {"quantization_config": {}}
+    folder = write_model(tmp_path / "m", config)
+    tensors = {"vision_tower.w": ("BF16", 10), "language_model.w": ("I32", 400)}
+    write_weights(folder / "model.safetensors", tensors)
+    model = footprint(folder)
+    assert (model.weights(), model.weights(language_only=True)) == (410, 400)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert footprint(folder).weights(language_only=True) == footprint(folder).weights()
 
 
 # In the forms of such files; only the sum of gpt-oss-20b is a published one, 13,761,264,768.
