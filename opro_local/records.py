@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import types
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,30 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 # SQLite's and every reader's whole numbers; Python reads longer ones, which no float holds.
 MOST = (1 << 63) - 1
 DEEPEST = 64  # levels; settings may have 32 and stand within a config
+
+PLACES = 5  # decimals of a stored log-probability: what rounding differs in between two batches
+
+
+def log_probability_text(scores: Mapping[str, float]) -> str:
+    """What a completion says that has read labels: a JSON object from each label to its natural
+    log-probability, in the labels' order.
+    """
+    return json.dumps({label: round(score, PLACES) for label, score in scores.items()})
+
+
+def log_probabilities(text: str, labels: Sequence[str]) -> tuple[float, ...] | None:
+    """What `log_probability_text` wrote, in the order of the labels; None where a text is none
+    such, as that of a prompt that was too long.
+    """
+    try:
+        scores = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(scores, dict) or set(scores) != set(labels):
+        return None
+    values = tuple(scores[label] for label in labels)
+    are_logs = all(type(value) in (int, float) and -math.inf < value <= 0 for value in values)
+    return values if are_logs else None
 
 
 def entries(value: Any) -> tuple[Any, ...]:

@@ -75,6 +75,9 @@ class Sampling:
     `stop` strings end the reply and are not part of it. `max_tokens` counts new tokens. With
     `ends_loops` an engine may end a reply that only repeats itself, as "length"; one that can't
     goes on to `max_tokens`.
+
+    With `labels` nothing is generated: the completion's text says how probable each of them is as
+    the reply (records.log_probabilities).
     """
 
     max_tokens: int
@@ -84,6 +87,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     constraint: Constraint | None = None
     ends_loops: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

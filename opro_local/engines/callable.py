@@ -51,6 +51,11 @@ class CallableEngine(Engine):
         Raises:
             EngineError: the callable raised, or gave something else than text.
         """
+        if any(request.sampling.labels for request in requests):
+            raise EngineError(
+                f"{self._name} is a function, which says nothing of how probable labels are",
+                'leave task.answer as "text", or let the vllm or transformers engine host a model',
+            )
         texts = self._answer_batch(requests) if self._takes_batches else []
         for request in requests[len(texts) :]:
             texts.append(self._call(plain_text(request.prompt), request))

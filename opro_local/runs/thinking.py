@@ -126,9 +126,10 @@ def said_in(batch: Batch, result: BatchResult, thinkers: Thinkers) -> Sequence[C
 
 def _thinks(request: Request, thinker: Thinker) -> bool:
     """Whether a reply begins with a thought: not one whose first words or whole shape are given."""
-    prompt = request.prompt
+    prompt, sampling = request.prompt, request.sampling
     is_asked = prompt.chat or thinker.in_text
-    return is_asked and not prompt.prefill and request.sampling.constraint is None
+    is_free = sampling.constraint is None and not sampling.labels
+    return is_asked and not prompt.prefill and is_free
 
 
 def _with_thought(sampling: Sampling, thinker: Thinker) -> Sampling:
