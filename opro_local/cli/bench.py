@@ -10,6 +10,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import ConfigOptions, EngineOption, JsonOption, SetOption, overrides
+from opro_local.cli.visible import say, say_json
 
 RowsOption = Annotated[
     int | None, typer.Option("--rows", min=1, help="Train rows in the batch (default: up to 100).")
@@ -48,13 +49,13 @@ def bench(
         model = [f"scorer.model={json.dumps(asked.model)}"] if asked.model else []
         settings = measuring.embedded([*model, *changes])
     found = measuring.bench(
-        settings, prompts, repeats, Listener(notify=lambda line: typer.echo(line, err=True))
+        settings, prompts, repeats, Listener(notify=lambda line: say(line, err=True))
     )
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     for line in lines(found):
-        typer.echo(line)
+        say(line)
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 app = typer.Typer(
     no_args_is_help=True, help="Show or empty the cache of completions that all runs share."
@@ -26,7 +25,7 @@ def stat(as_json: JsonOption = False) -> None:
 
     found = cache.stat(cache.place())
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     say(
         f"{found['path']}: {found['completions']:,} completions, {found['file_bytes']:,} "
@@ -44,8 +43,7 @@ def clear(as_json: JsonOption = False) -> None:
 
     folder = cache.place()
     found = {"path": str(folder / cache.FILE), "forgotten": cache.clear(folder)}
-    typer.echo(
-        json.dumps(found, indent=2)
-        if as_json
-        else f"{found['path']}: {found['forgotten']:,} forgotten"
-    )
+    if as_json:
+        say_json(found)
+    else:
+        say(f"{found['path']}: {found['forgotten']:,} forgotten")

@@ -7,7 +7,6 @@ searching in them.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import shlex
@@ -22,6 +21,7 @@ from typing import Annotated
 import typer
 
 from opro_local.cli.options import JsonOption
+from opro_local.cli.visible import say, say_json, write
 from opro_local.errors import UsageError
 
 # Lines of prose longer than this are hard to read, however wide the terminal is.
@@ -123,7 +123,7 @@ def docs(
         return
     name, text = read_page(page)
     if as_json:
-        typer.echo(json.dumps({"name": name, "title": title(text), "text": text}, indent=2))
+        say_json({"name": name, "title": title(text), "text": text})
     else:
         _show(text)
 
@@ -133,11 +133,11 @@ def _list_pages(as_json: bool) -> None:
         {"name": name, "title": title(file.read_text("utf-8"))} for name, file in pages().items()
     ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        typer.echo(f"{row['name']:{width}}  {row['title']}")
+        say(f"{row['name']:{width}}  {row['title']}")
 
 
 def _named(link: re.Match[str]) -> str:
@@ -153,7 +153,7 @@ def _show(text: str) -> None:
 
     console = Console()
     if not console.is_terminal:
-        typer.echo(text, nl=False)
+        write(text)
         return
     markdown = Markdown(_LINK_TO_A_PAGE.sub(_named, text), hyperlinks=False)
     with console.capture() as rendered:

@@ -11,7 +11,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import ConfigOptions, RunOptions
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -68,7 +68,7 @@ def evaluate(
     flipped = evaluated_rows.find_flipped(rows, compare[0], compare[1]) if compare else None
     more = {} if flipped is None else {"flipped": flipped}
     if options.as_json:
-        typer.echo(json.dumps({**result.to_json(), **more}, indent=2))
+        say_json({**result.to_json(), **more})
         return
     _print(result, folder, output)
     if flipped is not None and compare:
@@ -109,7 +109,7 @@ def check(
     verdict = probe.headroom(result)
     if options.as_json:
         record = {**result.to_json(), "headroom": verdict.to_json()}
-        typer.echo(json.dumps(record, indent=2))
+        say_json(record)
         return
     _print(result, folder, None)
     for line in verdict.words:
@@ -132,7 +132,7 @@ def _print_checked(settings: Config, as_json: bool, with_answer: bool) -> None:
 
     looked = checked(settings, with_answer)
     if as_json:
-        typer.echo(json.dumps(looked.to_json(), indent=2))
+        say_json(looked.to_json())
         return
     for line in looked.lines:
         say(line)

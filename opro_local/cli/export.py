@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opro_local.cli.runs import RunArgument
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, write
 
 FORMATS = "openai, python, jinja, markdown, promptfoo, mlflow, lm-eval or dspy (docs/exports.md)."
 
@@ -31,7 +31,7 @@ def export(
     place = place_of_output(output) if output else None
     text = formats.export(finished_prompt(run), format_)
     if place is None:
-        typer.echo(text, nl=False)
+        write(text)
         return
     write_whole(place, text)
     say(f"Written: {output}")

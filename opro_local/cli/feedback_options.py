@@ -5,7 +5,6 @@ For: opening the store and printing one result. Not for: verbs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opro_local.cli.options import JsonOption
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import say, say_json
 
 if TYPE_CHECKING:
     from opro_local.feedback import Feedback
@@ -42,4 +41,7 @@ class StoreOptions:
 
     def show(self, record: Any, lines: Sequence[str]) -> None:
         """Print a record as JSON, or else its lines."""
-        typer.echo(json.dumps(record, indent=2) if self.as_json else visible("\n".join(lines)))
+        if self.as_json:
+            say_json(record)
+        else:
+            say("\n".join(lines))

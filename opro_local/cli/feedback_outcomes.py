@@ -12,6 +12,7 @@ import typer
 from opro_local.cli.feedback_lines import NONE, judgement_lines, standing_line
 from opro_local.cli.feedback_options import StoreOptions
 from opro_local.cli.grouping import grouped
+from opro_local.cli.visible import write
 from opro_local.errors import UsageError
 
 
@@ -133,4 +134,4 @@ def assign(
     if store.as_json:
         store.show({"prompt": id, "text": text}, [])
     else:
-        typer.echo(text)  # as it is: a script takes it for its prompt
+        write(f"{text}\n")  # a script takes it for its prompt

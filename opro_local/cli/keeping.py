@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from opro_local.cli.options import JsonOption
 from opro_local.cli.runs import RunArgument
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 
 def verify(
@@ -33,7 +32,7 @@ def verify(
 
     came = check(run, deep, trust_code)
     if as_json:
-        typer.echo(json.dumps(came.to_json(), indent=2))
+        say_json(came.to_json())
     else:
         for damage in came.damaged:
             say(f"{damage.file}: {damage.what}")
@@ -56,7 +55,7 @@ def recover(
     place = to or run.absolute().with_name(f"{run.absolute().name}-recovered")
     came = copy(run, place)
     if as_json:
-        typer.echo(json.dumps(came.to_json(), indent=2))
+        say_json(came.to_json())
         return
     say(f"{came.calls} calls copied to {came.folder}")
     for line in came.lost:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opro_local.cli.options import REPORT, JsonOption
-from opro_local.cli.visible import say, visible
+from opro_local.cli.visible import print_line, say, say_json
 
 if TYPE_CHECKING:
     from opro_local.runs.figures import Figures
@@ -44,7 +43,7 @@ def list_(
 
     rows = sorted(overview(folder), key=ORDERS[sort])
     if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
+        say_json([row.to_json() for row in rows])
         return
     if not rows:
         say(f"no runs in {folder}")
@@ -73,14 +72,14 @@ def compare(
 
     both = side_by_side(a, b)
     if as_json:
-        typer.echo(json.dumps(both.to_json(), indent=2))
+        say_json(both.to_json())
         return
     console = stdout_console()
     for name, folder, result in (("A", a, both.a), ("B", b, both.b)):
         shown = f" with {len(result.best.demonstrations)} worked examples"
         examples = shown if result.best.demonstrations else ""
         line = f"{name} ({folder}, {result.verdict}){examples}: {result.best.text}"
-        console.print(visible(line), markup=False)
+        print_line(console, line)
     rows = []
     for split, sides in both.splits().items():
         for name, own in zip("AB", sides, strict=True):
@@ -88,14 +87,15 @@ def compare(
                 rows.append((split, name, *_figures(own.best), str(own.best.n)))
     print_table(console, ("split", "run", "accuracy", "interval", "rows"), rows, {"split", "run"})
     if both.difference is None:
-        console.print(visible(f"No paired difference: {both.why}."), markup=False)
+        print_line(console, f"No paired difference: {both.why}.")
         return
     low, high = (100 * bound for bound in both.difference.interval)
     alpha = both.a.search.alpha if both.a.search else 0.05
-    console.print(
+    print_line(
+        console,
         f"On the same {both.a.test.best.n if both.a.test else 0} test rows B - A is "
         f"{100 * both.difference.value:+.1f} points in accuracy, {level(alpha)} {low:+.1f} to "
-        f"{high:+.1f}, p = {both.difference.p_value:.2g}."
+        f"{high:+.1f}, p = {both.difference.p_value:.2g}.",
     )
 
 

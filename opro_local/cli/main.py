@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from opro_local import __version__
 from opro_local.cli import (
@@ -34,9 +33,10 @@ from opro_local.cli import (
     solve,
     tasks,
 )
+from opro_local.cli.narrow_help import Command, Group, with_narrow_help
 from opro_local.cli.stopping import Stopped, ignore_signals, raise_on_signals
 from opro_local.cli.streams import open_streams
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import say
 from opro_local.errors import OproError, UsageError
 from opro_local.network import guard_if_asked, switch_off_network
 
@@ -93,7 +93,7 @@ _PATHS_FAULTS = (
 _WrongArguments: Any = typer.BadParameter.__base__
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """The verbs in the order of `VERBS`; Typer by itself puts every app after the plain verbs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -103,7 +103,7 @@ class _InOrder(TyperGroup):
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"opro-local {__version__}")
+        say(f"opro-local {__version__}")
         raise typer.Exit()
 
 
@@ -132,9 +132,10 @@ def _program() -> typer.Typer:
     for panel, verbs in VERBS.items():
         for name, verb in verbs.items():
             if isinstance(verb, typer.Typer):
-                program.add_typer(verb, name=name, rich_help_panel=panel)
+                group = with_narrow_help(verb)
+                program.add_typer(group, name=name, cls=Group, rich_help_panel=panel)
             else:
-                program.command(name, rich_help_panel=panel)(verb)
+                program.command(name, cls=Command, rich_help_panel=panel)(verb)
     return program
 
 
@@ -148,9 +149,9 @@ def main() -> None:
     open_streams()
     code, message = _end()
     # In one line, and none of it a terminal's command: it may quote a model or a file.
-    line = visible(" ".join(message.split()))
+    line = " ".join(message.split())
     if line:
-        sys.stderr.write(f"opro-local: {line}\n")
+        say(f"opro-local: {line}", err=True)
     sys.exit(code)
 
 

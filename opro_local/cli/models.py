@@ -4,7 +4,6 @@ fits a GPU.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from opro_local.cli.options import JsonOption, SetOption
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 GIB = 1 << 30
 
@@ -47,7 +46,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
             }
         )
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     for row in rows:
         say(f"{row['name']:24} {row['path'] or 'not on disk':40} {row['repository']}")
@@ -126,7 +125,10 @@ def plan_(
         )
     plan = placement_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
     found = plan.described()
-    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_plan_lines(found)))
+    if as_json:
+        say_json(found)
+    else:
+        say("\n".join(_plan_lines(found)))
     if plan.choice == "none":
         raise EngineError(plan.why, LOWER)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opro_local.cli.options import EngineOption, JsonOption, SetOption, overrides
-from opro_local.cli.visible import say, visible
+from opro_local.cli.visible import say, say_json, write
 
 if TYPE_CHECKING:
     from opro_local.runs.prediction import Predictions
@@ -48,16 +47,13 @@ def predict(
     changes = overrides(None, None, [*_engine(engine), *(set_ or ())])
     came, text = predict_file(run, data, output, changes, trust_code, _Lines().report)
     if output is None and not as_json:
-        sys.stdout.write(text)
+        write(text)
     if as_json:
         values = {} if output else {"predictions": came.values}
-        typer.echo(json.dumps({**came.to_json(), **values}, indent=2))
+        say_json({**came.to_json(), **values})
         return
     for line in _summary(came):
-        if output is None:
-            typer.echo(visible(line), err=True)
-        else:
-            say(line)
+        say(line, err=output is None)
     if output is not None:
         say(f"Written: {output}")
 
@@ -74,7 +70,7 @@ class _Lines:
         if now - self._last >= PLAIN_SECONDS:
             self._last = now
             line = f"{now - self._begun:.0f} s: {finished} rows answered, {tokens} tokens"
-            typer.echo(line, err=True)
+            say(line, err=True)
 
 
 def _engine(engine: str | None) -> list[str]:

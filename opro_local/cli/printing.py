@@ -8,7 +8,7 @@ from rich.console import Console
 
 from opro_local.cli.printing_classes import print_classes
 from opro_local.cli.tables import print_table, stdout_console
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import print_line
 from opro_local.runs.costs import Costs
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
 from opro_local.runs.figures import FORMER_ALPHA, Figures, OperatorFigures, SplitResult
@@ -28,7 +28,7 @@ def print_result(result: RunResult | RunProgress) -> None:
         return
     for alarm in result.alarms:
         for line in alarm.lines:
-            console.print(visible(line), markup=False, style="bold red")
+            print_line(console, line, "bold red")
     if result.evaluation:
         _print_evaluation(console, result, result.evaluation)
     elif result.search:
@@ -37,47 +37,45 @@ def print_result(result: RunResult | RunProgress) -> None:
 
 def _print_progress(console: Console, progress: RunProgress) -> None:
     heading = _heading(progress, progress.solutions, progress.rejections)
-    console.print(visible(heading), markup=False)
-    console.print(visible(f"Baseline: {_short(progress.baseline)!r}"), markup=False)
-    console.print(visible(f"Best:     {_short(progress.best)!r}"), markup=False, style="bold")
+    print_line(console, heading)
+    print_line(console, f"Baseline: {_short(progress.baseline)!r}")
+    print_line(console, f"Best:     {_short(progress.best)!r}", "bold")
     sides = _sides({"train": progress.train})
     _print_sides(console, sides, progress.shares, FORMER_ALPHA)
 
 
 def _print_search(console: Console, result: RunResult, search: SearchOutcome) -> None:
-    console.print(visible(_heading(result, search.solutions, search.rejections)), markup=False)
-    console.print(visible(f"Baseline: {_short(search.baseline)!r}"), markup=False)
+    print_line(console, _heading(result, search.solutions, search.rejections))
+    print_line(console, f"Baseline: {_short(search.baseline)!r}")
     best = search.best
     shown = examples(len(best.demonstrations))
-    console.print(visible(f"Best:     {_short(best.text)!r}{shown}"), markup=False, style="bold")
+    print_line(console, f"Best:     {_short(best.text)!r}{shown}", "bold")
     if best.is_whole:
         for row in best.demonstrations:
             line = f"          {_short(row.input, 60)!r} -> {_short(row.answer, 40)!r}"
-            console.print(visible(line), markup=False)
+            print_line(console, line)
     if search.description:
-        console.print(
-            visible(f"The task, as the optimizer reads it: {search.description}"), markup=False
-        )
-        console.print(visible("  (if that is wrong, say it in task.description)"), markup=False)
+        print_line(console, f"The task, as the optimizer reads it: {search.description}")
+        print_line(console, "  (if that is wrong, say it in task.description)")
     splits = {"train": search.train, "validation": search.validation, "test": search.test}
     _print_sides(console, _sides(splits), result.shares, search.alpha)
     print_classes(console, search)
     if search.operators:
         _print_operators(console, search.operators)
     for line in search.summary:
-        console.print(visible(line), markup=False)
+        print_line(console, line)
 
 
 def _print_evaluation(console: Console, result: RunResult, outcome: EvaluationOutcome) -> None:
-    console.print(visible(_evaluation_heading(result, outcome)), markup=False)
+    print_line(console, _evaluation_heading(result, outcome))
     _print_prompts(console, outcome)
     for prompt in outcome.prompts:
         shown = examples(len(prompt.demonstrations))
-        console.print(visible(f"{prompt.number}: {prompt.text!r}{shown}"), markup=False)
+        print_line(console, f"{prompt.number}: {prompt.text!r}{shown}")
     if pairs := _telling(outcome.pairs, outcome.alpha):
         _print_pairs(console, pairs, level(outcome.alpha))
     for line in outcome.summary:
-        console.print(visible(line), markup=False)
+        print_line(console, line)
 
 
 def examples(count: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from opro_local.cli.tables import print_table
+from opro_local.cli.visible import print_line
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.scoring.classes import ClassCounts, ClassFigures
 
@@ -36,7 +37,7 @@ def _print(console: Console, baseline: ClassFigures, best: ClassFigures) -> None
     print_table(console, names, rows, {"class", "else read as"})
     left_out = len(best.classes) - MOST_SHOWN
     if left_out > 0:
-        console.print(f"and {left_out} more: --json")
+        print_line(console, f"and {left_out} more: --json")
 
 
 def _mistakes(name: str, own: ClassCounts) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 from opro_local.cli.estimate import Estimate
 from opro_local.cli.printing import worked_examples
 from opro_local.cli.stopping import gracefully
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import print_line, say, visible
 from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs.events import (
     BatchAnswer,
@@ -55,9 +55,8 @@ def watched(ready: Plan, folder: Path, every: bool = False) -> RunResult:
             with progress.live:
                 return run(ready, folder, progress.listener(lambda: bool(stop)))
         except (Interrupted, KeyboardInterrupt):
-            sys.stderr.write(
-                f"opro-local: stopped; nothing is lost, the same command resumes {folder}\n"
-            )
+            line = f"opro-local: stopped; nothing is lost, the same command resumes {folder}"
+            say(line, err=True)
             sys.exit(128 + (stop.number or signal.SIGINT))
 
 
@@ -90,7 +89,7 @@ class _Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
-        self.console.print(visible(line, kept=""), markup=False)
+        print_line(self.console, line, kept="")
 
     def listener(self, should_stop: Callable[[], bool]) -> Listener:
         """What the run tells this display."""
@@ -112,7 +111,7 @@ class _Progress:
             self._grow(event)
         elif isinstance(event, Alarm):
             for line in event.lines:
-                self.console.print(visible(line, kept=""), markup=False, style="bold red")
+                print_line(self.console, line, "bold red", kept="")
         elif isinstance(event, BatchAnswer):
             self._estimate.take_answer(event)
             if event.replayed:

@@ -20,7 +20,7 @@ from opro_local.cli.options import (
     read_config,
     tables,
 )
-from opro_local.cli.visible import say, visible
+from opro_local.cli.visible import say, say_json, write
 from opro_local.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def demo(*, options: RunOptions) -> None:
     recipe = package / "recipes" / "demo.toml"
     _execute(reading.read(recipe, [*changes, *options.overrides()]), options)
     if not options.as_json:
-        typer.echo(NEXT)
+        say(NEXT)
 
 
 @grouped
@@ -142,8 +142,7 @@ def _ask(run: Path, replacement: Replacement) -> None:
             f"{replacement.file} would be replaced, and nobody is here to be asked",
             f"name it: opro-local apply {run} {replacement.file}, or give --yes",
         )
-    sys.stdout.write(f"{visible(replacement.diff)}\nReplace {replacement.file}? [y/N] ")
-    sys.stdout.flush()
+    write(f"{replacement.diff}\nReplace {replacement.file}? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed: nothing was replaced")
 
@@ -167,7 +166,7 @@ def show(
         record = described.to_json()
         record |= {"rejected": rejected(run)} if rejections else {}
         record |= {"trajectory": scored(run)} if trajectory else {}
-        typer.echo(json.dumps(record, indent=2))
+        say_json(record)
         return
     print_result(described)
     for row in scored(run) if trajectory else ():
@@ -189,7 +188,7 @@ def _execute(config: Config, options: RunOptions) -> None:
     ready = make_plan(as_begun(config, folder))
     result = watched(ready, folder, options.verbose)
     if options.as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
+        say_json(result.to_json())
         return
     print_result(result)
     files = sorted({*ready.files(result), "result.json"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from opro_local.cli.grouping import grouped
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 RULE_HELP = (
     "The scoring rule: auto, opro (the paper's), number, choice, exact, ..., or file.py:function."
@@ -71,7 +70,7 @@ def score(
         None if by is None else _listed(by),
     )
     if as_json:
-        typer.echo(json.dumps(figures, indent=2))
+        say_json(figures)
         return
     _say_figures(figures)
     if absent := figures.get("not_given_rows"):

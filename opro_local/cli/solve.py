@@ -12,7 +12,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import RunOptions
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import print_line, say, say_json
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -61,10 +61,10 @@ def solve(
     results = [_execute(config, folder, options.verbose) for config, folder in runs]
     together = solving.Repetitions(tuple(results))
     if options.as_json:
-        typer.echo(json.dumps(together.to_json(), indent=2))
+        say_json(together.to_json())
         return
     _print(together)
-    typer.echo(f"Saved in {folder}")
+    say(f"Saved in {folder}")
 
 
 def _execute(config: Config, folder: Path, every: bool) -> RunResult:
@@ -86,11 +86,11 @@ def _print(together: Repetitions) -> None:
         f"({result.reason}); {costs.calls['optimizer']} optimizer calls, "
         f"{costs.tokens['completion']:,} tokens written, {costs.seconds:.0f} s"
     )
-    console.print(visible(heading), markup=False)
+    print_line(console, heading)
     names = ("method", "value", "gap", "solution")
     print_table(console, names, _rows(result.best.text, figures), {"method", "solution"})
     for line in (*result.summary, *_repeated(together)):
-        console.print(visible(line), markup=False)
+        print_line(console, line)
 
 
 def _rows(best: str, figures: NumericFigures) -> list[tuple[str, str, str, str]]:

@@ -4,7 +4,6 @@ sound.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import typer
 
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import InputOption, JsonOption, TargetOption
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 if TYPE_CHECKING:
     from opro_local.config.settings import TaskSettings
@@ -74,7 +73,7 @@ def list_(data_dir: DirOption = None, as_json: JsonOption = False) -> None:
 
     rows = overview(str(data_dir) if data_dir else None)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     present = [row for row in rows if row["error"] or row["rows"] is not None]
     for row in present:
@@ -113,7 +112,7 @@ def show(
 
     found = describe(task.settings(), row)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     sizes = ", ".join(f"{split} {size}" for split, size in found["splits"].items())
     say(
@@ -148,7 +147,7 @@ def validate(*, task: TaskOptions, as_json: JsonOption = False) -> None:
     else:
         found = [check(task.settings()) | {"error": None}]
     if as_json:
-        typer.echo(json.dumps(found if is_all else found[0], indent=2))
+        say_json(found if is_all else found[0])
     else:
         _print(found)
     if errors := [one["error"] for one in found if one["error"]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 from running import program
+from typer.testing import CliRunner
 
 from opro_local.cli.main import VERBS, app
 
@@ -51,6 +52,29 @@ def test_no_help_text_is_taken_for_markup():
     for path, command in commands():
         texts = [command.help, *(getattr(each, "help", None) for each in command.params)]
         assert not [text for text in texts if text and tag.search(text)], path
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_help_on_60_columns_loses_no_word(path):
+    told = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "60"})
+    assert told.exit_code == 0
+    assert max(map(len, told.output.splitlines())) <= 60
+    command = dict(commands())[path]
+    texts = [command.help, *(inner.help for inner in getattr(command, "commands", {}).values())]
+    texts = [*(texts[:1]), *((text or "").split("\n\n")[0] for text in texts[1:])]
+    texts += [each.help for each in command.params]
+    names = [name for each in command.params for name in each.opts]
+    shown = " ".join(told.output.replace(",", " ").split())
+    for text in filter(None, texts):
+        assert " ".join(text.replace(",", " ").split()) in shown
+    for name in [*names, *getattr(command, "commands", {})]:
+        assert name in shown.split()
+
+
+def test_help_without_a_verb_fits_60_columns():
+    told = program("models", env=os.environ | {"COLUMNS": "60"})
+    assert told.returncode == 2 and "opro-local: " not in told.stderr
+    assert max(map(len, told.stdout.splitlines())) <= 60
 
 
 def test_without_a_verb_the_help_is_shown():
