@@ -8,6 +8,8 @@ do; the runs made here are runs like any other (runs/run.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,16 @@ from opro_local.programs.identity import code_digest
 from opro_local.runs import applying
 from opro_local.runs.checking import Checked, checked
 from opro_local.runs.continued import as_begun
+from opro_local.runs.evaluated_rows import read_rows
 from opro_local.runs.events import Event
 from opro_local.runs.given_config import Given
+from opro_local.runs.headroom import Headroom
+from opro_local.runs.headroom import headroom as headroom_of
 from opro_local.runs.naming import run_folder
 from opro_local.runs.notebook import listening
 from opro_local.runs.objective import check_function
 from opro_local.runs.plans import make_plan
-from opro_local.runs.plans.evaluation import evaluation_plan
+from opro_local.runs.plans.evaluation import evaluation_plan, probed
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run_result import RunResult
@@ -98,8 +103,8 @@ def evaluate(
         split: "train", "validation" or "test"; None is evaluation.split, or else test.
 
     Returns:
-        the result, whose `evaluation` has each prompt's figures and each pair compared, see
-        docs/evaluate.md.
+        the result, whose `evaluation` has each prompt's figures and each pair compared, and whose
+        `answers()` are every row's; see docs/evaluate.md.
 
     Raises:
         OproError: see errors.py.
@@ -110,9 +115,21 @@ def evaluate(
         changed = config.evaluation.model_copy(update={"split": split})
         config = config.model_copy(update={"evaluation": changed})
     folder = _folder(config, run, "evaluate", metric)
+    return _evaluated(config, folder, metric, report, says_folder=run is None)
+
+
+def _evaluated(
+    config: Config,
+    folder: Path,
+    metric: Metric | None,
+    report: Report | None,
+    says_folder: bool,
+) -> RunResult:
+    """An evaluation with its answers at hand."""
     plan = evaluation_plan(as_begun(config, folder), metric)
-    with listening(plan, folder, report, says_folder=run is None) as listener:
-        return start_run(plan, folder, listener)
+    with listening(plan, folder, report, says_folder) as listener:
+        result = start_run(plan, folder, listener)
+    return replace(result, read_answers=partial(read_rows, plan.config, folder, metric))
 
 
 def check(
@@ -125,20 +142,31 @@ def check(
     metric: Metric | None = None,
     set: Mapping[str, Any] | Sequence[str] = (),
     answer: bool = True,
+    headroom: bool = False,
 ) -> Checked:
     """Look at data, rule and models before a run; nothing is searched or stored but rows in memory,
-    which are kept as files in runs/.
+    which are kept as files in runs/, and what `headroom` asks.
 
     Args:
         data, input, target, model, prompt, metric, set: see `optimize`.
         answer: start the scorer, and have one real answer with what is read from it.
+        headroom: score varied instructions on the train rows, in a run of its own in runs/, and say
+            whether their wording makes a difference: the attribute `headroom` (docs/evaluate.md).
 
     Raises:
         OproError: what would stop the run.
     """
     _check_metric(metric)
     config = Given(input, target, model, prompt, set).config(data)
-    return checked(config, answer, metric)
+    looked = checked(config, answer, metric)
+    return replace(looked, headroom=_headroom(config, metric)) if headroom else looked
+
+
+def _headroom(config: Config, metric: Metric | None) -> Headroom:
+    """The probe of `check --headroom`, in a run of its own."""
+    probe = probed(config, prompt_plan(config, training=False, metric=metric))
+    folder = _folder(probe, None, "headroom", metric)
+    return headroom_of(_evaluated(probe, folder, metric, None, says_folder=True))
 
 
 def _check_metric(metric: Any) -> None:

@@ -58,6 +58,105 @@ def test_an_evaluation_is_what_the_command_gives(rows, tmp_path):
     assert json.loads(said.stdout)["prompts"] == ours.to_json()["prompts"]
 
 
+def test_every_answer_is_at_hand(rows):
+    def close(answer, target, columns):
+        return float(answer == target)
+
+    for metric in (None, close):
+        result = evaluate(rows, metric=metric)
+        answers = result.answers()
+        for prompt in result.evaluation.prompts:
+            own = [one for one in answers if one["prompt"] == prompt.number]
+            assert len(own) == prompt.figures.n
+            share = sum(one["correct"] for one in own) / len(own)
+            assert share == pytest.approx(prompt.figures.accuracy)
+        texts = {row["text"]: row["label"] for row in rows}
+        assert all(texts[one["input"]] == one["target"] for one in answers)
+        assert {"answer", "parsed", "correct", "id"} <= set(answers[0])
+    with pytest.raises(UsageError, match="has no rows"):
+        opro_local.optimize(rows, **GIVEN).answers()
+
+
+def test_equal_prompts_are_said_to_be_scored_once(rows):
+    result = evaluate(rows, prompt=["a?", "b?", "a?", "c?", "a?"])
+    assert [prompt.text for prompt in result.evaluation.prompts] == ["a?", "b?", "c?"]
+    said = "prompt 3 is the same as prompt 1; prompt 5 is the same as prompt 1: scored once"
+    assert [line for line in result.notices if said in line]
+    assert not [line for line in evaluate(rows).notices if "the same" in line]
+
+
+class Own(Exception):
+    """A class that only a user has."""
+
+
+def leave(*given):
+    sys.exit("enough")
+
+
+def fail(*given):
+    raise Own("two\nlines")
+
+
+@pytest.mark.parametrize(("metric", "said"), [(leave, "SystemExit: enough"), (fail, "Own: two")])
+def test_a_metric_that_leaves_ends_in_one_line_and_the_run_is_kept(rows, metric, said, tmp_path):
+    calls = []
+
+    def late(answer, target, columns):
+        calls.append(answer)
+        return answer == target if len(calls) <= len(rows) else metric()
+
+    with pytest.raises(DataError, match=said) as raised:
+        evaluate(rows, metric=late, run=tmp_path / "run")
+    assert len(str(raised.value).splitlines()) == 1
+    assert (tmp_path / "run" / "run.sqlite").is_file()
+
+
+@pytest.mark.parametrize(("model", "said"), [(leave, "SystemExit"), (fail, "Own: two")])
+def test_a_callable_model_that_leaves_ends_in_one_line(model, said):
+    with pytest.raises(opro_local.OproError, match=said) as raised:
+        opro_local.OPRO(lambda text: 1.0, model, n_iterations=1).optimize("a")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+HALF = "nice \ud800"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: [*rows, 3], r"row \d+ is of type int, no dict: 3"),
+        (lambda rows: [rows[0], "text"], "row 2 is of type str, no dict: 'text'"),
+        (lambda rows: [None, *rows], "row 1 is of type NoneType, no dict: None"),
+        (lambda rows: [*rows[:2], {**rows[2], "text": HALF}], "row 3: half a surrogate pair"),
+        (lambda rows: [{**rows[0], "\udfff": "x"}], "row 1: half a surrogate pair"),
+        (lambda rows: [{**rows[0], "text": [HALF]}], "row 1: half a surrogate pair"),
+    ],
+)
+def test_a_row_that_is_none_is_named(rows, change, said):
+    with pytest.raises(DataError, match=said):
+        evaluate(change(rows))
+
+
+def test_check_says_whether_there_is_anything_to_gain(rows):
+    looked = opro_local.check(rows, **GIVEN, answer=False, headroom=True)
+    probe = looked.headroom
+    assert probe.verdict in ("yes", "no sign of it", "nothing left to gain")
+    assert looked.lines[-len(probe.words) :] == list(probe.words)
+    assert "varied instructions score from" in looked._repr_html_()
+    assert looked.to_json()["headroom"] == probe.to_json()
+    assert "headroom" not in opro_local.check(rows, **GIVEN, answer=False).to_json()
+
+
+def test_a_search_of_a_function_shows_itself_as_text():
+    def model(prompt):
+        return f"<TEXT>{HOSTILE}</TEXT>"
+
+    found = opro_local.OPRO(len, model, n_iterations=1, batch_size=2).optimize("Buy.")
+    html = found._repr_html_()
+    assert "<script" not in html and "\u202e" not in html and "\x1b" not in html
+    assert f"best score {found.score:.6g}, " in html and "<td>4</td><td>Buy.</td>" in html
+
+
 def test_a_split_and_a_metric_of_ones_own(rows):
     train = evaluate(rows, split="train")
     assert train.to_json()["split"] == "train"

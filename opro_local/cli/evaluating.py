@@ -62,7 +62,7 @@ def evaluate(
     if output:
         evaluated_rows.check_output(output, settings, [asked.config, asked.data, prompts])
     ready, folder, result = _evaluated(settings, options.run, "evaluate")
-    rows = evaluated_rows.read_rows(ready, folder) if output or compare else []
+    rows = evaluated_rows.read_rows(ready.config, folder) if output or compare else []
     if output:
         evaluated_rows.write_rows(output, rows)
     flipped = evaluated_rows.find_flipped(rows, compare[0], compare[1]) if compare else None
@@ -95,16 +95,13 @@ def check(
     """
     from opro_local.runs import headroom as probe
     from opro_local.runs.plans import make_plan
-    from opro_local.runs.plans.evaluation import varied_instructions
+    from opro_local.runs.plans.evaluation import probed
 
     settings = asked.read(options.overrides())
     if not headroom:
         _print_checked(settings, options.as_json, answer)
         return
-    texts = varied_instructions(make_plan(settings))
-    settings = settings.starting_from(texts).model_copy(
-        update={"evaluation": settings.evaluation.model_copy(update={"split": "train"})}
-    )
+    settings = probed(settings, make_plan(settings))
     _, folder, result = _evaluated(settings, options.run, "headroom")
     verdict = probe.headroom(result)
     if options.as_json:

@@ -77,11 +77,9 @@ def _sections(ctx: Any) -> dict[str, list[tuple[str, str]]]:
             title = "Arguments" if parameter.param_type_name == "argument" else "Options"
             sections.setdefault(title, []).append(record)
     for name, command in getattr(ctx.command, "commands", {}).items():
-        first = (command.help or "").split("\n\n")[0]
-        title = getattr(command, "rich_help_panel", None)
-        sections.setdefault(title if isinstance(title, str) else "Commands", []).append(
-            (name, first)
-        )
+        panel = getattr(command, "rich_help_panel", None)
+        own = sections.setdefault(panel if isinstance(panel, str) else "Commands", [])
+        own.append((name, (command.help or "").split("\n\n")[0]))
     return sections
 
 

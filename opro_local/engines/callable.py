@@ -98,7 +98,7 @@ class CallableEngine(Engine):
             # stdout is the result's.
             with contextlib.redirect_stdout(sys.stderr):
                 return self._model(argument, **sampling)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EngineError(
                 f"{self._name} raised {describe_exception(error)}", "the same call resumes the run"
             ) from error

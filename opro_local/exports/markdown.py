@@ -139,7 +139,7 @@ def _limits(whole: WholePrompt) -> str:
     if not test:
         lines.append("No rows were held out for a test: how good it is on new rows is not known.")
     elif whole.run.get("verdict") != "reliable gain":
-        lines.append("On test it was not shown to be better than the first prompt.")
+        lines.append("On test it was not shown to be better than the first prompt: keep that one.")
     if whole.demonstrations:
         lines.append("Its worked examples are rows of the data; whoever sees it sees them.")
     if whole.second_round:

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from opro_local.config.settings import Config
+from opro_local.runs.headroom import Headroom
 from opro_local.runs.one_answer import OneAnswer, one_answer
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.prompt import prompt_plan
@@ -29,6 +30,8 @@ class Checked:
         models: the folder of each role's model; None where a script or function answers.
         notices: what to know before the run.
         answer: one real answer with what was read from it; None where none was asked for.
+        headroom: whether the wording of an instruction makes a difference; None where that was not
+            asked for.
     """
 
     rows: Mapping[str, int]
@@ -36,6 +39,7 @@ class Checked:
     models: Mapping[str, str | None]
     notices: tuple[str, ...]
     answer: OneAnswer | None = None
+    headroom: Headroom | None = None
 
     @property
     def lines(self) -> list[str]:
@@ -47,16 +51,20 @@ class Checked:
             f"rule: {self.rule or 'none'}; every target scores 1 under it",
             *(f"{role}: {folder or 'scripted'}" for role, folder in self.models.items()),
         ]
-        return lines if self.answer is None else [*lines, *_answer_lines(self.answer)]
+        if self.answer is not None:
+            lines += _answer_lines(self.answer)
+        return lines if self.headroom is None else [*lines, *self.headroom.words]
 
     def to_json(self) -> dict[str, Any]:
         """The attributes by name."""
+        probe = {} if self.headroom is None else {"headroom": self.headroom.to_json()}
         return {
             "rows": dict(self.rows),
             "rule": self.rule,
             "models": dict(self.models),
             "notices": list(self.notices),
             "answer": None if self.answer is None else self.answer.to_json(),
+            **probe,
         }
 
     def _repr_html_(self) -> str:

@@ -23,6 +23,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
 from opro_local.runs.store import read_store
 from opro_local.runs.thinking import asked_of, said_in
+from opro_local.scoring.function import Function
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Completion, Split
 
@@ -30,21 +31,22 @@ from opro_local.types import Completion, Split
 Reply = tuple[Completion, Completion]
 
 
-def read_rows(plan: Plan, folder: Path) -> list[dict[str, Any]]:
+def read_rows(config: Config, folder: Path, metric: Function | None = None) -> list[dict[str, Any]]:
     """Every answer of a finished evaluation with its row, what was read in it and what it earned.
 
     The evaluation is replayed from its store; no engine is started.
 
     Args:
-        plan: what was run, made by `evaluation_plan`.
+        config: of what was run, as its plan has it.
         folder: where.
+        metric: the calling program's function that scored it, see `evaluation_plan`.
 
     Raises:
         StoreError: the evaluation is not finished.
     """
     # Made anew: the problem that was run has seen the model's answers, and its prompts may show
     # them; those that were asked did not yet.
-    plan = evaluation_plan(plan.config)
+    plan = evaluation_plan(config, metric)
     trajectory = Trajectory()
     replies = _replayed(plan, trajectory, folder)
     problem, split = prompt_problem(plan), plan.config.evaluation.split

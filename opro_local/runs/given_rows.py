@@ -34,9 +34,8 @@ def given_rows(rows: Any, column: str) -> Table:
     """
     if isinstance(rows, (str, Path)):
         return read_rows(Path(rows))
-    is_texts = isinstance(rows, Sequence) and bool(rows)
-    if is_texts and all(isinstance(row, str) for row in rows):
-        rows = [{column: row} for row in rows]
+    if isinstance(rows, list | tuple) and any(isinstance(row, str) for row in rows):
+        rows = _named(rows, column)
     lines = json_lines(rows)
     if list(lines) != [""]:
         raise DataError(f"the rows are in {len(lines)} splits", "give those of one")
@@ -44,6 +43,17 @@ def given_rows(rows: Any, column: str) -> Table:
     names = tuple(dict.fromkeys(name for row in columns for name in row))
     made = [Row(f"row {number}", row) for number, row in enumerate(columns, 1)]
     return Table("the rows", names, made)
+
+
+def _named(rows: Sequence[Any], column: str) -> list[dict[str, str]]:
+    """A list of texts as rows. Raises DataError naming the first that is none."""
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, str):
+            raise DataError(
+                f"row {number} is of type {type(row).__name__}, others are texts: {row!r:.60}",
+                "give a list of texts, or of dicts",
+            )
+    return [{column: row} for row in rows]
 
 
 def read_rows(path: Path, typed: bool = False) -> Table:

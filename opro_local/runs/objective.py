@@ -28,6 +28,7 @@ from opro_local.runs.given_config import with_settings
 from opro_local.runs.lazy_engine import LazyEngine
 from opro_local.runs.plans.function import form_for, plan_scored_by
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
+from opro_local.runs.result_html import optimized_html
 from opro_local.runs.run import run as start_run
 from opro_local.runs.store import read_store
 from opro_local.types import Engine, Prompt, Request, Role, Sampling
@@ -80,6 +81,10 @@ class Optimized:
     history: tuple[tuple[str, float], ...]
     rejections: tuple[tuple[str, str], ...]
     reason: str
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return optimized_html(self)
 
 
 class OPRO:

@@ -1,7 +1,7 @@
 """A result as a notebook shows it: its figures in a table, the chosen prompt, and the verdict.
 
-For: `RunResult._repr_html_`. Not for: a page of its own. Every text is escaped, and nothing is
-fetched or run.
+For: `_repr_html_` of a RunResult and of what OPRO found. Not for: a page of its own. Every text is
+escaped, and nothing is fetched or run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.visible import visible
 
 if TYPE_CHECKING:
+    from opro_local.runs.objective import Optimized
     from opro_local.runs.run_result import RunResult
 
 LONGEST = 2000  # characters of a prompt
+MOST = 10  # texts of a function's search
 
 
 def result_html(result: RunResult) -> str:
@@ -32,6 +34,23 @@ def result_html(result: RunResult) -> str:
     heading = f"<strong>{_shown(result.name)}</strong>: {_shown(result.reason)}"
     warned = [f"<p><strong>{_shown(line)}</strong></p>" for line in alarms]
     return "".join(["<div>", f"<p>{heading}</p>", *warned, *parts, *kept, "</div>"])
+
+
+def optimized_html(found: Optimized) -> str:
+    """What `OPRO.optimize` found, the same way: the scores, the best texts and why it ended."""
+    ranked = sorted(found.history, key=lambda pair: pair[1], reverse=True)[:MOST]
+    rows = [[f"{score:.6g}", text[:LONGEST]] for text, score in ranked]
+    counts = f"{len(found.history)} texts scored, {len(found.rejections)} replies rejected"
+    scores = f"best score {found.score:.6g}, the first text's {found.baseline:.6g}"
+    return "".join(
+        [
+            "<div>",
+            _paragraph(f"{scores}; {counts}; {found.reason}"),
+            _prompt("Best", found.text),
+            _table(["score", "text"], rows),
+            "</div>",
+        ]
+    )
 
 
 def _search(result: RunResult, search: SearchOutcome) -> list[str]:

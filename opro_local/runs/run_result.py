@@ -6,7 +6,7 @@ JSON is made here and in the parts it is put together of. Not for: working a res
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class RunResult(Mapping[str, Any]):
         prompt: the chosen prompt with all that is needed to ask with it; None where the problem has
             none. best.json has it, the JSON of a result has not.
         folder: the run's; None of a result that was read from its JSON alone.
+        read_answers: what `answers` calls; None where the result is not that of `evaluate`.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RunResult(Mapping[str, Any]):
     skipped_rows: int = 0
     prompt: WholePrompt | None = None
     folder: Path | None = None
+    read_answers: Callable[[], list[dict[str, Any]]] | None = None
 
     def __getitem__(self, key: str) -> Any:
         return self.to_json()[key]
@@ -151,6 +153,24 @@ class RunResult(Mapping[str, Any]):
                 "name a finished run of a prompt problem",
             )
         return formats.export(self.prompt, name)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Every answer of an evaluation with its row, by prompt and then by row: `prompt` (its
+        number), `id`, `input`, `target`, `answer`, `parsed` (None for unread), `correct` (what it
+        earned) and more, as `evaluate --output` writes them (docs/evaluate.md).
+
+        They are read from the run's folder; a metric of the calling program is asked again.
+
+        Raises:
+            UsageError: the result is not one that `opro_local.evaluate` gave.
+            StoreError: the run is gone, or damaged.
+        """
+        if self.read_answers is None:
+            raise UsageError(
+                f"{self.name}: this result has no rows",
+                "opro_local.evaluate(..., prompt=result.best.text).answers() has them",
+            )
+        return self.read_answers()
 
     def predict(self, rows: Any, trust_code: bool = False) -> Predictions:
         """Ask the chosen prompt about new rows, see `opro_local.predict`.

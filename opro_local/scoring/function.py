@@ -12,27 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from opro_local.errors import DataError
+from opro_local.errors import DataError, OproError
 from opro_local.programs import load
 from opro_local.scoring.reading.labels import whole
 from opro_local.scoring.rule import FAILED, Rule
 from opro_local.types import Example
-
-# What a user's function may raise. Not every Exception: an error class of the function's own keeps
-# its traceback.
-USER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
 
 Value = float | bool | None
 Function = Callable[[str, str, Mapping[str, str]], Value | tuple[Value, str | None]]
@@ -68,9 +52,13 @@ def rule_of(function: Function, spec: str, source: Path | None = None) -> Rule:
     """
 
     def review(answer: str, example: Example) -> tuple[float, str]:
+        # The boundary to the user's code: whatever it raises, sys.exit's SystemExit included, is
+        # about this answer. What was answered is stored, and the same command goes on.
         try:
             value = function(answer, example.target, example.columns)
-        except USER_ERRORS as error:
+        except OproError:
+            raise
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}".splitlines()[0]
             raise DataError(
                 f"{example.where}: {spec} raised {what}", f"the answer was {answer[:80]!r}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from opro_local.errors import DataError
 from opro_local.tasks.arrow import item_feature
+from opro_local.tasks.json_file import check_surrogates
 from opro_local.tasks.rows import SPLIT_NAMES, text_of
 from opro_local.types import Split
 
@@ -57,9 +58,21 @@ def _rows(data: Any) -> Sequence[Mapping[str, Any]]:
         rows = data.to_dict(orient="records")
     else:
         rows = data
+    if isinstance(rows, list | tuple):
+        _check_mappings(rows)
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
         return rows
     raise DataError(f"data of type {type(data).__name__} is not read", f"accepted: {ACCEPTED}")
+
+
+def _check_mappings(rows: Sequence[Any]) -> None:
+    """Raise DataError naming the first row that is no mapping."""
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise DataError(
+                f"row {number} is of type {type(row).__name__}, no dict: {row!r:.60}",
+                f"accepted: {ACCEPTED}",
+            )
 
 
 def _with_class_names(data: Any) -> list[dict[str, Any]]:
@@ -87,9 +100,10 @@ def _check_unique(columns: Sequence[str]) -> None:
 
 def _line(number: int, row: Mapping[Any, Any]) -> str:
     try:
-        return json.dumps(
-            {str(name): _text(value) for name, value in row.items()}, ensure_ascii=False
-        )
+        columns = {str(name): _text(value) for name, value in row.items()}
+        for name, text in columns.items():
+            check_surrogates(name, text or "")
+        return json.dumps(columns, ensure_ascii=False)
     except (ValueError, TypeError) as error:
         raise DataError(f"row {number}: {error}", "give texts, numbers or lists") from None
 

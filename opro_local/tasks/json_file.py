@@ -85,7 +85,7 @@ def _cells(as_text: Mapping[str, Any], as_it_is: Mapping[str, Any], typed: bool)
             cells[name] = as_text[name]
     texts = {name: text_of(value) for name, value in cells.items()}
     for name, text in texts.items():
-        _check_surrogates(name, text or "")
+        check_surrogates(name, text or "")
     return cells if typed else texts
 
 
@@ -270,10 +270,13 @@ def _json_columns(value: Any, raw: str, typed: bool) -> dict[str, Any]:
     columns = {name: text_of(item) for name, item in value.items()}
     if "\\u" in raw:
         for name, item in columns.items():
-            _check_surrogates(name, item or "")
+            check_surrogates(name, item or "")
     return value if typed else columns
 
 
-def _check_surrogates(name: str, text: str) -> None:
+def check_surrogates(name: str, text: str) -> None:
+    """Raise ValueError where a column's name or value holds half a character, which no file in
+    UTF-8 has.
+    """
     if any("\ud800" <= character <= "\udfff" for character in name + text):
         raise ValueError(f"half a surrogate pair in the column {name!a}")

@@ -37,16 +37,11 @@ def prints(tree: ast.AST) -> list[int]:
         is_print = isinstance(name, ast.Name) and name.id in ("print", "echo", "secho")
         if isinstance(name, ast.Attribute):
             parts = {each.attr for each in ast.walk(name) if isinstance(each, ast.Attribute)}
-            is_print = name.attr in ("echo", "secho", "print", "print_json", "log", "out")
+            is_print = name.attr in ("echo", "secho", "print", "print_json")
             is_print |= name.attr in ("write", "writelines") and bool(parts & STREAMS)
-        if is_print and not (isinstance(name, ast.Attribute) and _is_math(name)):
+        if is_print:
             lines.append(call.lineno)
     return lines
-
-
-def _is_math(name: ast.Attribute) -> bool:
-    """math.log and the like."""
-    return isinstance(name.value, ast.Name) and name.value.id in ("np", "math", "numpy")
 
 
 def test_nothing_prints_but_the_boundary():

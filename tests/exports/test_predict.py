@@ -139,6 +139,23 @@ def test_rows_of_a_program(made):
     assert framed.values == listed.values and listed[0].answer
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["nice", None], "row 2 is of type NoneType, others are texts: None"),
+        ([3, "nice"], "row 1 is of type int, others are texts: 3"),
+        ([{"text": "nice"}, 3], "row 2 is of type int, no dict: 3"),
+        (["nice", "nice \ud800"], "row 2: half a surrogate pair in the column 'text'"),
+        ([{"text": "nice \udc00"}], "row 1: half a surrogate pair in the column 'text'"),
+    ],
+)
+def test_an_odd_row_of_a_program_is_named(made, rows, said):
+    folder, _, _ = made
+    with pytest.raises(DataError) as raised:
+        opro_local.predict(folder / "run", rows, trust_code=True)
+    assert raised.value.message == said
+
+
 def test_a_long_call_is_told_of_on_stderr(made, new, monkeypatch, capsys):
     monkeypatch.setattr(cli_predict, "PLAIN_SECONDS", 0.0)
     lines = cli_predict._Lines()

@@ -62,7 +62,7 @@ def test_all_prompts_go_in_one_batch_and_no_optimizer_starts(ready, tmp_path):
 
 def test_rows_say_what_each_answer_was_and_earned(ready, tmp_path):
     found = run(ready, tmp_path / "run")
-    rows = evaluated_rows.read_rows(ready, tmp_path / "run")
+    rows = evaluated_rows.read_rows(ready.config, tmp_path / "run")
     assert len(rows) == 72 and [row["prompt"] for row in rows] == [1] * 24 + [2] * 24 + [3] * 24
     for prompt in found["prompts"]:
         mine = [row for row in rows if row["prompt"] == prompt["prompt"]]
@@ -87,7 +87,7 @@ def test_rows_are_written_as_jsonl_and_parquet_alike(ready, tmp_path):
     from pyarrow import parquet
 
     run(ready, tmp_path / "run")
-    rows = evaluated_rows.read_rows(ready, tmp_path / "run")
+    rows = evaluated_rows.read_rows(ready.config, tmp_path / "run")
     evaluated_rows.write_rows(tmp_path / "a.jsonl", rows)
     evaluated_rows.write_rows(tmp_path / "a.parquet", rows)
     assert [

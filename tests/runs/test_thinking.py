@@ -294,7 +294,7 @@ def test_unfinished_thoughts_are_counted_as_unread_and_cut(thinking_tables, tmp_
         cut["n"],
         cut["n"],
     )
-    rows = read_rows(plan, tmp_path / "run")
+    rows = read_rows(plan.config, tmp_path / "run")
     assert rows[0]["answer"].startswith("<think>") and rows[0]["parsed"] in (
         "positive",
         "negative",

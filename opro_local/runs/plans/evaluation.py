@@ -6,7 +6,7 @@ engines. Not for: what the scores come to (runs/evaluation.py).
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from opro_local.config.settings import Config
@@ -18,7 +18,7 @@ from opro_local.scoring.function import Function
 from opro_local.search.loop import SearchResult
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, BatchResult
+from opro_local.types import Batch, BatchResult, Solution
 
 
 def varied_instructions(plan: Plan) -> list[str]:
@@ -28,6 +28,34 @@ def varied_instructions(plan: Plan) -> list[str]:
     problem = prompt_problem(plan)
     own = [solution.text for solution in problem.seeds()]
     return list(dict.fromkeys([*own, *problem.generic(), ""]))
+
+
+def _repeated(given: Sequence[Solution]) -> list[str]:
+    """A line on each prompt that was given before, and is scored once."""
+    first = {solution: len(given) - place for place, solution in enumerate(reversed(given))}
+    again = [
+        f"prompt {number} is the same as prompt {first[solution]}"
+        for number, solution in enumerate(given, 1)
+        if first[solution] != number
+    ]
+    if not again:
+        return []
+    return [f"{'; '.join(again)}: scored once, and those after it move up a number"]
+
+
+def probed(config: Config, plan: Plan) -> Config:
+    """The config of the headroom check: varied instructions on the train rows.
+
+    Args:
+        config: whose task it is.
+        plan: of that config, with its problem.
+
+    Raises:
+        UsageError: a problem without rows.
+    """
+    changed = config.evaluation.model_copy(update={"split": "train"})
+    texts = varied_instructions(plan)
+    return config.starting_from(texts).model_copy(update={"evaluation": changed})
 
 
 def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
@@ -49,7 +77,8 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
     problem, split = prompt_problem(plan), config.evaluation.split
     if split not in problem.splits:
         raise UsageError(f"the task has no split {split!r}", f"it has: {', '.join(problem.splits)}")
-    solutions = list(dict.fromkeys(problem.seeds()))
+    given = problem.seeds()
+    solutions = list(dict.fromkeys(given))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
         yield from SearchState(problem, config, trajectory).score(Candidates(solutions, 0), split)
@@ -61,6 +90,7 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
         plan,
         search=search,
         models={role: hosting for role, hosting in plan.models.items() if role != "optimizer"},
+        notices=(*plan.notices, *_repeated(given)),
         identity={**plan.identity, "evaluation": split},
         summarize=lambda trajectory, ended, alpha: evaluation.summarize(
             trajectory, ended, alpha, split, problem.classes
