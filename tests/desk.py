@@ -39,7 +39,8 @@ CITIES = "NAME : three\nTYPE: TSP\nDIMENSION: 5\nEDGE_WEIGHT_TYPE : EUC_2D\nNODE
 
 def answer(request: Request) -> str:
     """The reply of either role: to the pages' mails, to the examples' rows, to numeric problems."""
-    text = request.prompt.text
+    shown = "".join(f"{asked}\n{said}\n" for asked, said in request.prompt.turns)
+    text = shown + request.prompt.text
     if request.sampling.constraint and request.sampling.constraint.kind == "choice":
         return Random(request.sampling.seed or 0).choice(request.sampling.constraint.value)
     if "<trace>" in text:

@@ -64,3 +64,18 @@ def test_links_lead_somewhere(file):
 
 def test_there_are_links():
     assert sum(len(LINK.findall(prose(file))) for file in PAGES) > 60
+
+
+def test_every_page_is_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        file = waiting.pop()
+        reached.add(file)
+        targets = [target for _, target in LINK.findall(prose(file)) if "://" not in target]
+        linked = [(file.parent / target.partition("#")[0]).resolve() for target in targets]
+        waiting += [page for page in linked if page.suffix == ".md" and page not in reached]
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in reached] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 150

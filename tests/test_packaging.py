@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from running import ROOT
 
+from opro_local.cli.docs import page_names
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGE = ROOT / "opro_local"
 # Modules that come with a distribution of another name.
@@ -113,7 +115,14 @@ def test_the_readme_stands_alone_on_an_index_page(described):
     readme = described.get_payload()
     assert not re.findall(r"\]\((?!https?://)[^)]*\)", readme), "relative links lead nowhere there"
     pages = re.findall(r"`opro-local docs ([\w./-]+)`", readme)
-    assert pages and all((ROOT / "docs" / f"{page}.md").is_file() for page in pages)
+    assert len(pages) > 20 and set(pages) <= set(page_names()) | {"PAGE"}
+    assert "docs/pictures" not in readme
+    # What is no link or picture is the README, line by line.
+    kept = set(readme.splitlines())
+    plain = [
+        line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if "](" not in line
+    ]
+    assert len(plain) > 60 and set(plain) <= kept
 
 
 def python_like(folder: Path, version: tuple[int, int]) -> Path:

@@ -30,6 +30,7 @@ README = "README.md"
 # A link from page to page, which a terminal can't follow.
 _LINK_TO_A_PAGE = re.compile(
     r"""
+    (?P<picture> !? )
     \[ (?P<words> [^]]+ ) \]
     \( (?!https?:) (?:\.\./)* (?P<file> [^)#]* ) [^)]* \)
     """,
@@ -143,6 +144,8 @@ def _list_pages(as_json: bool) -> None:
 def _named(link: re.Match[str]) -> str:
     """A link's words, and the page's file where they don't name it."""
     words, file = link["words"], link["file"]
+    if link["picture"]:
+        return f"Picture: {words} ({file})"
     return words if words.endswith(".md") else f"{words} ({file})"
 
 

@@ -106,6 +106,7 @@ def test_a_terminal_gets_it_rendered_and_a_long_page_through_the_pager(tmp_path)
     [
         ("[search.md](../search.md#who-wins)", "search.md"),
         ("[figures](benchmarks/2026-11-gpu.md)", "figures (benchmarks/2026-11-gpu.md)"),
+        ("![A run](pictures/report.png)", "Picture: A run (pictures/report.png)"),
         ("[OPRO](https://arxiv.org/abs/2309.03409)", "OPRO (https://arxiv.org/abs/2309.03409)"),
     ],
 )

@@ -32,6 +32,7 @@ SHELL = ("sh", "bash", "console")
 NOT_RUN = {
     "scripts/": "the two commands; test_readme.py runs demo.sh",
     "pip ": "installs",
+    "source .venv/bin/activate": "the shell's own",
     "python scripts/": "a benchmark, up to hours; its file and its options are looked for",
     "lm_eval ": "another program; tests/exports/test_formats.py builds what it asks",
     "vllm ": "another program, on several GPUs",
