@@ -2,7 +2,7 @@
 
 For: environment switches set before any heavy import, and a guard that refuses every connection off
 this machine and names the line that asked for it. Not for: models on disk (models/offline.py), or
-servers that a config names (engines/openai.py).
+servers that a config names (engines/openai_server.py).
 
 The guard sees Python's own sockets and name lookups. What a library does in C it does not see; a
 network namespace is the proof there (docs/air-gap.md).
@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -150,8 +151,19 @@ def is_here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_private(address: str) -> bool:
+    """Whether an address is this machine's or one of a private network, which no router of the
+    internet knows (RFC 1918, RFC 4193, link-local).
+    """
+    known = ipaddress.ip_address(address.partition("%")[0])
+    known = getattr(known, "ipv4_mapped", None) or known
+    return known.is_private
+
+
 def addresses_of(host: str) -> set[str]:
-    """The addresses that a host has; none where it is not known here."""
+    """The addresses that a host has, itself if it is one; none where it is not known here."""
+    with suppress(ValueError):
+        return {str(ipaddress.ip_address(host))}
     try:
         return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except OSError:

@@ -17,7 +17,7 @@ from pydantic_core import PydanticKnownError
 from opro_local.config.facts import Facts
 from opro_local.config.problem import ProblemSettings, PromptSettings, Section, Shares
 from opro_local.config.search import SearchSettings, SeedSettings
-from opro_local.engines.kinds import CHOICES
+from opro_local.engines.kinds import CHOICES, asks_server
 from opro_local.search.schedules.table import SCHEDULES
 
 
@@ -198,6 +198,12 @@ class ModelSettings(Section):
     script: Annotated[str | None, Facts(free=True, path="any", to_engine=True)] = Field(
         None, description="The scripted engine's function, as file.py:name."
     )
+    base_url: Annotated[str, Facts(free=True, added=True, to_engine=True)] = Field(
+        "", description="The server that the openai engine asks, as http://127.0.0.1:8000/v1."
+    )
+    api_key_variable: Annotated[str, Facts(free=True, added=True, to_engine=True)] = Field(
+        "", description="The environment variable with that server's key."
+    )
     trusted_code: Annotated[tuple[str, ...], Facts(free=True, added=True, to_engine=True)] = Field(
         (), description="Code in the model's folder, or kernels of a hub, that may run; by name."
     )
@@ -215,6 +221,16 @@ class ModelSettings(Section):
     @classmethod
     def _engine_is_in_the_table(cls, value: Any) -> Any:
         return _one_of(CHOICES, value)
+
+    @model_validator(mode="after")
+    def _server_has_its_address(self) -> ModelSettings:
+        if asks_server(self.engine) and not self.base_url:
+            raise ValueError(
+                f'engine = "{self.engine}" needs base_url, such as "http://127.0.0.1:8000/v1"'
+            )
+        if self.base_url and not asks_server(self.engine):
+            raise ValueError('base_url is for engine = "openai"')
+        return self
 
 
 class ScorerSettings(ModelSettings):

@@ -32,6 +32,7 @@ class EngineKind:
         reads_folder: whether it hosts a model from a folder; the scripted engine has none.
         caches: whether its greedy answers may be taken from the cache that all runs share.
         plans_gpu: whether it can share a GPU by a plan (placement/), where it is built for CUDA.
+        asks_server: whether its model is one that a server has loaded, by the name it has there.
         selectable: whether `optimizer.engine` and its like may name it.
     """
 
@@ -41,6 +42,7 @@ class EngineKind:
     reads_folder: bool = True
     caches: bool = True
     plans_gpu: bool = False
+    asks_server: bool = False
     selectable: bool = True
 
 
@@ -56,6 +58,10 @@ _HERE = "opro_local.engines"
 ENGINES: Mapping[str, EngineKind] = {
     "vllm": EngineKind(f"{_HERE}.vllm:VllmEngine", ("vllm",), _VLLM, plans_gpu=True),
     "transformers": EngineKind(f"{_HERE}.transformers:TransformersEngine", _TORCH, _CPU),
+    # Two servers may give different models one name, so nothing is known of an answer's origin.
+    "openai": EngineKind(
+        f"{_HERE}.openai_server:OpenAIEngine", reads_folder=False, caches=False, asks_server=True
+    ),
     # Its answers are not cached: it answers at once, and its file is all that is known of its code.
     "scripted": EngineKind(f"{_HERE}.scripted:ScriptedEngine", reads_folder=False, caches=False),
     # Roles never name it: runs host it themselves, for search.similarity.
@@ -103,6 +109,11 @@ def missing_packages(name: str) -> list[str]:
 def reads_folder(choice: str) -> bool:
     """Whether an engine, "auto" or a name, hosts a model from a folder."""
     return choice == "auto" or ENGINES[choice].reads_folder
+
+
+def asks_server(choice: str) -> bool:
+    """Whether an engine, "auto" or a name, asks a server that has the model loaded."""
+    return choice != "auto" and ENGINES[choice].asks_server
 
 
 def caches_answers(name: str) -> bool:

@@ -46,6 +46,10 @@ class EngineSettings:
             `max_model_len` is None.
         engine_args: passed to the engine's constructor as they are.
         script: "file.py:function" for the scripted engine.
+        base_url: the server that the openai engine asks, as "http://127.0.0.1:8000/v1".
+        served_model: the model's name there; "" for the only one.
+        api_key_variable: the environment variable with the server's key; "" for none.
+        allowed_hosts: hosts outside the site that the server may be on.
         trusted_code: code in the folder, or kernels of a hub, that may run (models/trust.py).
         allow_pickle: whether weights may be pickles.
         stall_seconds: a batch without any progress for this long ends as an EngineError.
@@ -72,6 +76,10 @@ class EngineSettings:
     thinking_tokens: int = field(default=0, metadata=NOT_IN_CACHE_KEY)
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     script: str | None = field(default=None, metadata=NOT_IN_CACHE_KEY)
+    base_url: str = field(default="", metadata=NOT_IN_CACHE_KEY)
+    served_model: str = field(default="", metadata=NOT_IN_CACHE_KEY)
+    api_key_variable: str = field(default="", metadata=NOT_IN_CACHE_KEY)
+    allowed_hosts: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
     trusted_code: tuple[str, ...] = field(default=(), metadata=NOT_IN_CACHE_KEY)
     allow_pickle: bool = field(default=False, metadata=NOT_IN_CACHE_KEY)
     stall_seconds: float = field(default=900.0, metadata=NOT_IN_CACHE_KEY)

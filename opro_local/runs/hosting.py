@@ -18,7 +18,7 @@ from opro_local.config.settings import Config, ModelSettings
 from opro_local.engines import lora, trusted
 from opro_local.engines.chat_template import try_chat_templates
 from opro_local.engines.gpus import Gpu
-from opro_local.engines.kinds import AUTO, reads_folder
+from opro_local.engines.kinds import AUTO, asks_server, reads_folder
 from opro_local.engines.settings import EngineSettings
 from opro_local.models import completeness, offline, templates, trust
 from opro_local.models.cards import Card, card_for
@@ -61,7 +61,7 @@ def settings_of(config: Config, role: Role) -> ModelSettings:
     """
     own: ModelSettings = getattr(config, role)
     for settings in (own, config.scorer):
-        if settings.model or settings.script:
+        if settings.model or settings.script or settings.base_url:
             return settings
     return config.optimizer
 
@@ -103,6 +103,8 @@ def model_identity(models: Mapping[Role, Hosting]) -> dict[str, str]:
     for role, hosting in models.items():
         if hosting.settings.model:
             identity[role] = offline.model_digest(Path(hosting.settings.model))
+        if hosting.settings.served_model:
+            identity[role] = f"served as {hosting.settings.served_model}"
         if hosting.settings.chat_template:
             source = hosting.settings.chat_template.encode()
             identity[f"{role} chat_template"] = hashlib.sha256(source).hexdigest()[:16]
@@ -118,6 +120,11 @@ def model_notices(config: Config, models: Mapping[Role, Hosting]) -> list[str]:
         own = settings_of(config, role)
         if role != "embedder" and own.model and reads_folder(own.engine):
             lines.append(offline.ambiguity(own.model))
+        if hosting.settings.base_url:
+            lines.append(
+                f"{role}: {hosting.settings.base_url} answers, and may answer differently another "
+                "time: this run does not repeat bit by bit"
+            )
         if hosting.settings.model:
             for name, what in trusted.marks(hosting.settings).items():
                 lines.append(f"{hosting.settings.model}: {name}: {_listed(what)}")
@@ -204,11 +211,17 @@ def _hosting(config: Config, role: Role, folder: Path, card: Card) -> Hosting:
     if reads_folder(kind):
         own = templates.chat_templates(folder)
         try_chat_templates(folder, template_args, own if template in own else [*own, template])
+    if asks_server(kind):
+        from opro_local.engines.openai_server import check_inside
+
+        check_inside(settings.base_url, config.run.allowed_hosts)
     thinker = thinker_of(settings, folder, card)
     return Hosting(
         settings.engine,
         EngineSettings(
             model=str(folder) if reads_folder(kind) else "",
+            served_model=settings.model if asks_server(kind) else "",
+            allowed_hosts=config.run.allowed_hosts if asks_server(kind) else (),
             kind=kind,
             **_engine_settings(settings),
             template_args=template_args,

@@ -23,6 +23,8 @@ MODEL_FREE = [
     "load_seconds",
     "trusted_code",
     "allow_pickle",
+    "base_url",
+    "api_key_variable",
 ]
 FREE = {
     *("run.name", "run.cache", "run.cache_bytes", "run.placement"),
@@ -60,6 +62,8 @@ TO_ENGINE = [
     "load_seconds",
     "trusted_code",
     "allow_pickle",
+    "base_url",
+    "api_key_variable",
 ]
 
 

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from echo_script import reply
+from openai_stand_in import serving
 
 from opro_local.engines.kinds import engine_class
 from opro_local.engines.settings import EngineSettings
@@ -21,6 +23,8 @@ ENGINES = [
     "scripted-direct",
     "scripted-worker",
     "scripted-sharded",
+    "openai-direct",
+    "openai-worker",
     pytest.param("transformers-direct", marks=pytest.mark.long),
     pytest.param("transformers-worker", marks=pytest.mark.real),
     pytest.param("transformers-sharded", marks=pytest.mark.long),
@@ -37,7 +41,7 @@ def settings_for(kind: str) -> EngineSettings:
 
 
 def require(kind: str) -> None:
-    if kind == "scripted":
+    if kind in ("scripted", "openai"):
         return
     if not (WEIGHTS / "config.json").is_file():
         pytest.skip(f"no weights in {WEIGHTS}: run scripts/demo.sh")
@@ -51,6 +55,13 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     kind, _, where = request.param.partition("-")
     require(kind)
     settings = settings_for(kind)
+    if kind == "openai":
+        with serving(reply) as (base_url, _):
+            settings = replace(settings, model="", base_url=base_url)
+            started = WorkerEngine(settings) if where == "worker" else engine_class(kind)(settings)
+            yield started
+            started.close()
+        return
     if where == "sharded":
         started = start_engine(replace(settings, data_parallel=2), kind)[0]
     else:

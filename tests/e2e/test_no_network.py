@@ -1,10 +1,13 @@
 """Whole searches with a real model on a machine whose only network device is loopback, watched by
 strace: no system call names an address off the machine.
+
+Small ones on every run; the whole demo with `-m long`.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -13,7 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT
+from running import ROOT, write_reviews
 
 from opro_local import network
 from opro_local.errors import ModelError
@@ -32,6 +35,12 @@ ADDRESS = re.compile(
 def isolated(*command: str) -> list[str]:
     """The command on a machine that has loopback and nothing else."""
     return ["unshare", "-rn", "sh", "-c", LOOPBACK, "sh", *command]
+
+
+def strace(trace: Path) -> list[str]:
+    """What writes a program's ways out to a file; the kernel stops it at no other call."""
+    calls = "trace=connect,sendto,sendmsg"
+    return ["strace", "-f", "--seccomp-bpf", "-qq", "-e", calls, "-o", str(trace)]
 
 
 def addresses(trace: Path) -> set[str]:
@@ -61,40 +70,52 @@ def test_the_trace_shows_who_would_leave(tmp_path, traced):
         "import socket\nfor host in ('192.0.2.1', '127.0.0.1'):\n"
         "    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect_ex((host, 9))"
     )
-    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace)]
-    subprocess.run(isolated(*strace, sys.executable, "-c", source), check=True)
+    subprocess.run(isolated(*strace(trace), sys.executable, "-c", source), check=True)
     assert addresses(trace) == {"192.0.2.1", "127.0.0.1"}
+
+
+@pytest.fixture
+def search(tmp_path, traced):
+    """Runs a verb of opro-local in such a namespace; returns where it tried to go."""
+
+    def run(engine, seconds, *arguments):
+        if importlib.util.find_spec(engine) is None:
+            pytest.skip(f"{engine} is not installed")
+        trace, folder = tmp_path / "trace", tmp_path / "run"
+        # By name, so that no fall-back can pass for it, and without the guard, so that only the
+        # namespace holds it.
+        options = ["--engine", engine, "--run", str(folder), "--set", "run.cache=false"]
+        program = [sys.executable, "-m", "opro_local", *arguments, *options]
+        env = {name: value for name, value in os.environ.items() if name != network.GUARD}
+        ended = subprocess.run(
+            isolated(*strace(trace), "timeout", str(seconds), *program),
+            env={**env, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=seconds + 20,
+        )
+        assert ended.returncode == 0, ended.stderr[-2000:]
+        assert (
+            json.loads((folder / "result.json").read_text())["engine"]["scorer"]["engine"] == engine
+        )
+        return {host for host in addresses(trace) if not network.is_here(host)}
+
+    return run
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("engine", ["transformers", "vllm"])
-def test_a_whole_search_leaves_nothing(tmp_path, traced, engine):
-    """The demo's search on each engine by name, so that no fall-back can pass for it, without the
-    guard, so that only the namespace holds it.
-    """
-    if importlib.util.find_spec(engine) is None:
-        pytest.skip(f"{engine} is not installed")
-    trace = tmp_path / "trace"
-    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace)]
-    options = ["--set", "search.steps=1", "--set", "search.candidates=2", "--engine", engine]
-    command = [sys.executable, "-m", "opro_local", "demo", "--run", str(tmp_path / "run"), *options]
-    env = {name: value for name, value in os.environ.items() if name != network.GUARD}
-    ended = subprocess.run(
-        isolated(*strace, *command),
-        env={**env, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    off = {host for host in addresses(trace) if not network.is_here(host)}
-    assert off == set()
-    fingerprint = subprocess.run(
-        [sys.executable, "-m", "opro_local", "show", str(tmp_path / "run"), "--json"],
-        env={**env, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert f'"{engine}"' in fingerprint
+def test_a_search_leaves_nothing(tmp_path, search, engine):
+    data = write_reviews(tmp_path / "reviews.csv")
+    columns = ["--data", str(data), "--input", "text", "--target", "label", "--model", EMBEDDED]
+    small = ["--set", "search.steps=1", "--set", "search.candidates=1"]
+    assert search(engine, 250, "optimize", *columns, *small) == set()
+
+
+@pytest.mark.real
+@pytest.mark.long
+@pytest.mark.timeout(2000)
+@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+def test_the_whole_demo_leaves_nothing(search, engine):
+    assert search(engine, 1900, "demo") == set()

@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from opro_local import network
 from opro_local.config.settings import Config
+from opro_local.engines.kinds import asks_server
 from opro_local.exports.whole_prompt import WholePrompt
-from opro_local.models.cards import Card, card_for
+from opro_local.models.cards import Card, card_for, named_card
 from opro_local.problems.prompt.alarms import Alarm
 from opro_local.runs import hosting, result, thinking
 from opro_local.runs.evaluation import EvaluationOutcome
@@ -107,8 +109,11 @@ def problem_settings(config: Config, kind: type[OwnSettings]) -> OwnSettings:
 
 def guard_as_set(config: Config) -> None:
     """Put the guard up where the config asks for it; before users' code and libraries load."""
-    if config.run.guard:
-        network.guard(config.run.allowed_hosts)
+    if not config.run.guard:
+        return
+    models = (config.optimizer, config.scorer, config.judge)
+    servers = [urlsplit(model.base_url).hostname for model in models if model.base_url]
+    network.guard([*config.run.allowed_hosts, *filter(None, servers)])
 
 
 def search_plan(
@@ -155,6 +160,10 @@ def cards_of(config: Config, roles: Sequence[Role]) -> dict[Role, Card]:
     cards = {}
     for role in roles:
         settings = hosting.settings_of(config, role)
+        if asks_server(settings.engine):
+            # Its folder is not here; its name may say whose it is.
+            cards[role] = named_card([settings.model.rpartition("/")[2]]) or Card(settings.model)
+            continue
         card = card_for(hosting.folder_of(settings))
         # A model that comes without a template chats by the one it is given.
         cards[role] = replace(card, chat=True) if settings.chat_template else card
