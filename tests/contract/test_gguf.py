@@ -89,7 +89,11 @@ def test_force_replaces_a_model_and_nothing_else_does(import_, tmp_path):
     old.touch()
     assert "--force replaces it" in import_("--name", "a").stdout and old.exists()
     found = import_("--name", "a", "--force")
-    assert found.exit_code == 0 and left_in(tmp_path / "models") == ["a", "a/new"]
+    assert found.exit_code == 0 and left_in(tmp_path / "models") == [
+        "a",
+        "a/.opro-manifest.json",
+        "a/new",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from model_folders import safetensors, whole
 
 from opro_local.config.settings import ModelSettings
 from opro_local.engines import lora
@@ -21,26 +20,6 @@ from opro_local.runs import hosting
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 269060552\n".format(
     "a" * 64
 )
-CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
-
-
-def safetensors(names=("w",)) -> bytes:
-    """A file of tensors of 8 bytes each."""
-    header = {
-        name: {"dtype": "F16", "shape": [4], "data_offsets": [8 * i, 8 * i + 8]}
-        for i, name in enumerate(names)
-    }
-    packed = json.dumps(header).encode()
-    return struct.pack("<Q", len(packed)) + packed + bytes(8 * len(names))
-
-
-def whole(folder: Path) -> Path:
-    """A model's folder that nothing is wrong with."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(safetensors())
-    return folder
 
 
 def write(folder, **files):
