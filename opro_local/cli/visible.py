@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
-
-import typer
+from typing import TYPE_CHECKING, Any, TextIO
 
 from opro_local.runs.visible import visible
 
@@ -23,19 +21,19 @@ __all__ = ["print_line", "say", "say_json", "visible", "write"]
 
 def say(line: str, err: bool = False) -> None:
     """Print a line, or several, for people: on stdout, or on stderr (`err`)."""
-    typer.echo(visible(line), err=err)
+    _put(sys.stderr if err else sys.stdout, f"{visible(line)}\n")
 
 
 def say_json(record: Any) -> None:
     """Print a record as JSON; whatever is no ASCII in it is escaped."""
-    typer.echo(json.dumps(record, indent=2))
+    _put(sys.stdout, f"{json.dumps(record, indent=2)}\n")
 
 
 def write(text: str) -> None:
     """Print text that a program asked for as it is; on a terminal, where nobody reads it but
     people, with escapes.
     """
-    typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
+    _put(sys.stdout, visible(text) if sys.stdout.isatty() else text)
 
 
 def print_line(console: Console, line: str, style: str | None = None, kept: str = "\n\t") -> None:
@@ -48,3 +46,11 @@ def print_line(console: Console, line: str, style: str | None = None, kept: str 
         kept: characters that stay although they do not print.
     """
     console.print(visible(line, kept), markup=False, style=style)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write at once. Not by typer.echo: it writes UTF-8 where the stream's encoding is ASCII, past
+    our stream (streams.py), and takes colour sequences out of a pipe's text.
+    """
+    stream.write(text)
+    stream.flush()

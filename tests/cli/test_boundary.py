@@ -5,6 +5,7 @@ escape.
 from __future__ import annotations
 
 import ast
+import io
 import sys
 from pathlib import Path
 
@@ -84,3 +85,14 @@ def test_text_for_a_program_is_escaped_on_a_terminal_only(capsys, monkeypatch, i
 def test_json_holds_nothing_but_ascii(capsys):
     visible.say_json({"text": HOSTILE + "日本"})
     assert capsys.readouterr().out.isascii() and "\x1b" not in capsys.readouterr().out
+
+
+def test_an_ascii_stream_gets_ascii_and_a_pipe_every_character(monkeypatch):
+    for encoding, text, shown in (
+        ("ascii", "日本", b"\\u65e5\\u672c"),
+        ("utf-8", "a\x1b[31mb", b"a\x1b[31mb"),
+    ):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, "backslashreplace"))
+        visible.write(text)
+        assert raw.getvalue() == shown
