@@ -31,6 +31,7 @@ from opro_local.cli import (
     runs,
     score,
     solve,
+    sweep,
     tasks,
 )
 from opro_local.cli.narrow_help import Command, Group, with_narrow_help
@@ -48,6 +49,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "run": runs.run,
         "optimize": runs.optimize,
         "solve": solve.solve,
+        "sweep": sweep.sweep,
     },
     "Look": {
         "list": listing.list_,

@@ -91,6 +91,26 @@ def build(
         UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest
         name.
     """
+    merged = merge(tables, overrides, base)
+    use_model_tables(merged)
+    _drop_removed(merged)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
+
+
+def merge(
+    tables: Mapping[str, Any], overrides: Iterable[str] = (), base: Path | None = None
+) -> dict[str, Any]:
+    """The tables that `build` makes a config of: with the overrides, and with every path absolute.
+
+    Args:
+        tables, overrides, base: see `build`. The tables stay as they are.
+
+    Raises:
+        UsageError: a value that no setting can have, or an override of another form.
+    """
     check_values(tables, PATHS)
     merged: dict[str, Any] = {name: _copied(table) for name, table in tables.items()}
     _resolve_paths(merged, base or Path.cwd())
@@ -98,12 +118,7 @@ def build(
         _apply(merged, override)
     check_values(merged, PATHS)
     _resolve_paths(merged, Path.cwd())
-    use_model_tables(merged)
-    _drop_removed(merged)
-    try:
-        return Config.model_validate(merged)
-    except ValidationError as error:
-        raise UsageError(_explain(error)) from None
+    return merged
 
 
 def _drop_removed(tables: Mapping[str, Any]) -> None:
@@ -124,15 +139,19 @@ def _copied(value: Any) -> Any:
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config from a TOML file; see `build`. UsageError if it is missing or not TOML."""
+    return build(read_tables(path), overrides, path.resolve().parent)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. UsageError if it is missing or not TOML."""
     try:
-        tables = tomllib.loads(read_text(path))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise UsageError(
             f"{path}: can't read the config ({error.strerror})", "give the path of a TOML file"
         ) from None
     except (ValueError, RecursionError) as error:  # tomllib's and UTF-8's errors are ValueErrors
         raise UsageError(f"{path}: not a TOML file ({error})") from None
-    return build(tables, overrides, path.resolve().parent)
 
 
 def stored(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Config:

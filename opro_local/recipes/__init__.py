@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
@@ -29,8 +30,13 @@ def read(name: str, overrides: Iterable[str] = ()) -> Config:
     Raises:
         UsageError: there is no such recipe, or an override is wrong.
     """
+    return reading.build(tables(name), overrides)
+
+
+def tables(name: str) -> dict[str, Any]:
+    """A recipe's tables. Raises UsageError: there is no such recipe."""
     if name not in names():
         raise UsageError(
             f"there is no config file and no recipe {name!r}", f"recipes: {', '.join(names())}"
         )
-    return reading.build(tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")), overrides)
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))

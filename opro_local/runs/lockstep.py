@@ -25,10 +25,16 @@ from opro_local.types import BatchResult, Engine, Request
 
 # What a run came to: its result, or what ended it.
 RunEnd = Any | OproError | Interrupted
+# Told a run's number and what it came to.
+WhenEnded = Callable[[int, RunEnd], None]
 
 
 def run_many(
-    runs: Sequence[tuple[Config | Plan, Path]], listeners: Sequence[Listener] = ()
+    runs: Sequence[tuple[Config | Plan, Path]],
+    listeners: Sequence[Listener] = (),
+    at_once: int | None = None,
+    when_ended: WhenEnded = lambda number, end: None,
+    pool: EnginePool | None = None,
 ) -> list[RunResult | OproError | Interrupted]:
     """Run or resume searches in lockstep; engines are shared between runs with equal settings.
 
@@ -36,26 +42,35 @@ def run_many(
         runs: what to do and the folder of each, see `run`; no folder twice.
         listeners: one per run, in order; none hears nothing. Each is asked after each engine call
             whether to stop; one that says so ends all runs with Interrupted, to be resumed.
+        at_once, when_ended: see `run_together`.
+        pool: where engines are kept for further calls, closed by who made it; None has one for this
+            call.
 
     Returns:
         what each run came to, in order: its result, or the error that ended it.
     """
     own = listeners or [SILENT] * len(runs)
-    pool = EnginePool()
+    engines = pool or EnginePool()
     try:
         return run_together(
             [
-                run_steps(work, folder, listener, pool)
+                run_steps(work, folder, listener, engines)
                 for (work, folder), listener in zip(runs, own, strict=True)
             ],
             lambda: any(listener.should_stop() for listener in own),
+            at_once,
+            when_ended,
         )
     finally:
-        pool.close()
+        if pool is None:
+            engines.close()
 
 
 def run_together(
-    runs: Sequence[RunSteps], should_stop: Callable[[], bool] = lambda: False
+    runs: Sequence[RunSteps],
+    should_stop: Callable[[], bool] = lambda: False,
+    at_once: int | None = None,
+    when_ended: WhenEnded = lambda number, end: None,
 ) -> list[RunEnd]:
     """Advance runs together to their ends.
 
@@ -66,19 +81,22 @@ def run_together(
         runs: what to advance; see driver.drive_steps.
         should_stop: asked after each engine call; true interrupts the runs that are not at their
             end.
+        at_once: how many are under way at most, each with files of its own open; when one ends, the
+            next begins. None begins all.
+        when_ended: told of every run as it ends.
 
     Returns:
         what each run returned, or the OproError or Interrupted that ended it.
     """
-    together = _RunsTogether(runs)
+    together = _RunsTogether(runs, when_ended)
     try:
-        for number, run in enumerate(runs):
-            together.move(number, partial(next, run))
+        together.begin(at_once or len(runs))
         while together.calls:
             engine = next(iter(together.calls.values())).engine
             together.answer(engine)
             if should_stop():
                 together.end_all(Interrupted)
+            together.begin(at_once or len(runs))
     except KeyboardInterrupt:
         together.end_all(KeyboardInterrupt)
         raise
@@ -96,10 +114,20 @@ class _RunsTogether:
         ends: what the runs at their end came to.
     """
 
-    def __init__(self, runs: Sequence[RunSteps]) -> None:
-        self._runs = runs
+    def __init__(
+        self, runs: Sequence[RunSteps], when_ended: WhenEnded = lambda number, end: None
+    ) -> None:
+        self._runs, self._when_ended = runs, when_ended
+        self._next = 0
         self.calls: dict[int, EngineCall] = {}
         self.ends: dict[int, RunEnd] = {}
+
+    def begin(self, at_once: int) -> None:
+        """Begin runs in order until so many wait for an engine, or none is left."""
+        while self._next < len(self._runs) and len(self.calls) < at_once:
+            number, self._next = self._next, self._next + 1
+            if number not in self.ends:
+                self.move(number, partial(next, self._runs[number]))
 
     def move(self, number: int, advance: Callable[[], EngineCall]) -> None:
         """Take a run to its next engine call, or to its end."""
@@ -108,9 +136,13 @@ class _RunsTogether:
         try:
             self.calls[number] = advance()
         except StopIteration as end:
-            self.ends[number] = end.value
+            self._end(number, end.value)
         except (OproError, Interrupted) as error:
-            self.ends[number] = error
+            self._end(number, error)
+
+    def _end(self, number: int, end: RunEnd) -> None:
+        self.ends[number] = end
+        self._when_ended(number, end)
 
     def answer(self, engine: Engine) -> None:
         """Call an engine once for all runs that wait for it, and move them on."""

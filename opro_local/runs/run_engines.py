@@ -18,7 +18,7 @@ from opro_local.engines.pool import EnginePool
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.turns import GpuTurns, TurnTakingEngine
-from opro_local.errors import UsageError
+from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.placement.plan import (
     ORDER,
     devices_of,
@@ -183,7 +183,12 @@ class RunEngines(Mapping[Role, Engine]):
         }
         self._engines = self._pool.find(asked) if self._pool else {}
         if not self._engines:
-            self._start(choices)
+            try:
+                self._start(choices)
+            except (EngineError, ModelError) as error:
+                if self._pool:
+                    self._pool.add_failure(asked, error)
+                raise
             if self._pool:
                 self._pool.add(asked, self._engines)
         self._are_shared = self._pool is not None
