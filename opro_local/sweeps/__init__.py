@@ -5,5 +5,5 @@ and the groups that share engines), forecast.py and calibration.py (what it will
 and group.py (one group in a process of its own), local.py (groups on this machine; another way to
 execute a sweep is another such object), records.py (sweep.json) and sweep.py (a sweep from its
 plan to its last cell). Nothing here prints, and what a cell came to is read from its store. May
-import: runs, problems, search, engines, programs, models, recipes, config, types, files, errors.
+import: runs, problems, search, engines, programs, recipes, config, types, files, network, errors.
 """

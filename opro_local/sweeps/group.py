@@ -23,7 +23,7 @@ from typing import Any
 from opro_local.config import reading
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import EngineError, OproError
-from opro_local.models.offline import switch_off_network
+from opro_local.network import guard_if_asked, switch_off_network
 from opro_local.runs.events import Event, Interrupted, Listener, TrajectoryGrowth
 from opro_local.runs.lockstep import run_many
 from opro_local.search.trajectory import Entry
@@ -185,6 +185,7 @@ def main() -> None:
     if job["cores"]:
         os.sched_setaffinity(0, job["cores"])
     switch_off_network()
+    guard_if_asked()
     run_group(GroupWork.from_json(job["work"]), stop.is_set)
 
 
