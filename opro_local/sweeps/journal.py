@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from opro_local.files import make_private_folder, open_private
+from opro_local.files import make_private_folder, open_private, open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class JournalReader:
     def read(self) -> Iterator[Note]:
         """The new lines that are whole; none before there is a file."""
         try:
-            with open(self._path, "rb") as stream:
+            with open_regular(self._path) as stream:
                 stream.seek(self._place)
                 new = stream.read()
         except FileNotFoundError:
