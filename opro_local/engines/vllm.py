@@ -31,6 +31,7 @@ from opro_local.engines.vllm_start import (
 )
 from opro_local.errors import EngineError
 from opro_local.models import offline
+from opro_local.models.shapes import check_shapes
 from opro_local.types import (
     Completion,
     Engine,
@@ -72,6 +73,7 @@ class VllmEngine(Engine):
             ) from error
         trusted.check_settings(settings)
         config = read_config(settings)
+        check_shapes(Path(settings.model))
         self._folder = settings.model
         self._prompts = PromptTokenizer.load(settings.model, config, settings)
         cuda = torch.cuda.is_available()

@@ -191,12 +191,12 @@ def stored_bytes(
     return dict(stored)
 
 
-def header_bytes(file: Path, is_left_out: Callable[[str], bool] | None = None) -> dict[str, int]:
-    """Bytes of a safetensors file's tensors by dtype: eight bytes of length, then a JSON table,
-    then the tensors. Those whose name `is_left_out` don't count.
+def header(file: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, by name, and how many bytes follow: eight bytes
+    of length, then a JSON table, then the tensors.
 
     Raises:
-        ModelError: the table is broken, or the file is shorter than it says.
+        ModelError: the table is broken, or the file is shorter than its head.
     """
     try:
         size = file.stat().st_size
@@ -210,22 +210,31 @@ def header_bytes(file: Path, is_left_out: Callable[[str], bool] | None = None) -
                     f"{file}: not a safetensors file, or cut off: it has {size} bytes", AGAIN
                 )
             table = json.loads(stream.read(length))
-        spans = [
-            (name, str(t["dtype"]), *map(int, t["data_offsets"]))
-            for name, t in table.items()
-            if name != "__metadata__"
-        ]
-        kinds = [(name, kind, end - start) for name, kind, start, end in spans]
+        tensors = {name: dict(entry) for name, entry in table.items() if name != "__metadata__"}
     except OSError as error:
         raise ModelError(f"{file}: can't be read ({error.strerror})", AGAIN) from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(
-            f"{file}: its safetensors header is broken ({type(error).__name__})", AGAIN
-        ) from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _broken(file, error) from None
+    return tensors, size - LENGTH.size - length
+
+
+def header_bytes(file: Path, is_left_out: Callable[[str], bool] | None = None) -> dict[str, int]:
+    """Bytes of a safetensors file's tensors by dtype. Those whose name `is_left_out` don't count.
+
+    Raises:
+        ModelError: the table is broken, or the file is shorter than it says.
+    """
+    tensors, present = header(file)
+    spans: list[tuple[str, str, int, int]] = []
+    try:
+        for name, entry in tensors.items():
+            start, end = map(int, entry["data_offsets"])
+            spans.append((name, str(entry["dtype"]), start, end))
+    except (ValueError, TypeError, KeyError) as error:
+        raise _broken(file, error) from None
     # Offsets count from the end of the table, so the largest one is how many bytes must follow it.
-    promised = max((end for *_, end in spans), default=0)
-    present = size - LENGTH.size - length
-    is_impossible = any(not 0 <= start <= end for *_, start, end in spans)
+    promised = max((end for _, _, _, end in spans), default=0)
+    is_impossible = any(not 0 <= start <= end for _, _, start, end in spans)
     if promised > present or is_impossible:
         raise ModelError(
             f"{file}: cut off: its header tells of {promised} bytes of tensors, "
@@ -233,10 +242,14 @@ def header_bytes(file: Path, is_left_out: Callable[[str], bool] | None = None) -
             AGAIN,
         )
     stored: Counter[str] = Counter()
-    for name, kind, tensor_bytes in kinds:
+    for name, kind, start, end in spans:
         if is_left_out is None or not is_left_out(name):
-            stored[kind] += tensor_bytes
+            stored[kind] += end - start
     return dict(stored)
+
+
+def _broken(file: Path, error: Exception) -> ModelError:
+    return ModelError(f"{file}: its safetensors header is broken ({type(error).__name__})", AGAIN)
 
 
 def _weight_files(folder: Path) -> Sequence[Path]:

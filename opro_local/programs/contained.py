@@ -26,7 +26,7 @@ SECONDS = 2  # of processor time; a template takes milliseconds
 MEMORY = 256 << 20  # bytes beyond what this process has
 # Processor time is what the limit counts, so that a busy machine refuses nothing. This much longer
 # on the clock is a process that waits, which no work here does.
-PATIENCE = 2
+PATIENCE = 10
 
 
 class Exceeded(Exception):

@@ -168,11 +168,18 @@ def test_with_smollm2s_tokenizer_too(tmp_path, name):
     assert ids == tokenizer.encode(FOLDERS[name][-1], add_special_tokens=False)
 
 
+# What vLLM itself has to read differently; the others differ in their templates, which both engines
+# put to the same tokenizer.
+STORED = ("usual", "tied", "padded vocabulary", "pickles", "parts", "no template", "date")
+ON_VLLM = [
+    pytest.param(name, marks=() if name in (*STORED, "list content") else pytest.mark.nightly)
+    for name in FOLDERS
+]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "name", ["usual", "tied", "padded vocabulary", "pickles", "date", "list content"]
-)
+@pytest.mark.parametrize("name", ON_VLLM)
 def test_vllm_is_asked_with_the_same_tokens_and_says_the_same(tmp_path, name):
     real("vllm")
     settings = made(tmp_path, name)
@@ -247,6 +254,40 @@ REFUSED = {
     "unknown dtype": ({}, configured(dtype="none"), {}, "has no attribute 'none'"),
     "larger tokenizer": ({"rows": -3}, nothing, {}, "its tokenizer is larger than its model"),
 }
+
+
+# Refused before any engine is begun, and so on every engine.
+AT_ONCE = ("pointer", "GGUF", "cut", "pickles", "no default", "no such name", "no tokenizer")
+# What vLLM says where it is the engine that refuses, in one line with a hint.
+SAYS = {
+    # vLLM itself would take half of the tensor, and answer.
+    "other shapes": "model.layers.0.mlp.down_proj.weight has the shape 64x64, and 64x32 by",
+    "a layer less": "no module or parameter named 'layers.0'",
+    "a layer more": "not initialized from checkpoint: {'model.layers.1.input_layernorm.weight'",
+}
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_what_can_be_seen_in_a_folder_is_refused_before_an_engine_is_begun(tmp_path, name):
+    options, change, more, says = REFUSED[name]
+    folder = save(tmp_path / "m", TEMPLATES["usual"], **options)
+    change(folder)
+    with pytest.raises((ModelError, UsageError)) as caught:
+        hosted(folder, more)
+    assert says in caught.value.message and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SAYS)
+def test_a_folder_that_vllm_refuses_ends_in_a_line(tmp_path, name):
+    real("vllm")
+    options, change, more, _ = REFUSED[name]
+    folder = save(tmp_path / "m", TEMPLATES["usual"], **options)
+    change(folder)
+    with pytest.raises((ModelError, EngineError)) as caught:
+        reply("vllm", hosted(folder, more))
+    assert SAYS[name] in caught.value.message and len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", REFUSED)
