@@ -118,6 +118,10 @@ class TaskSettings(Section):
     stop: Annotated[tuple[StopText, ...] | None, Facts(added=True)] = Field(
         None, description="Texts that end an answer; none: what the form of the prompt needs."
     )
+    answer: Annotated[Literal["text", "label_probability"], Facts(added=True)] = Field(
+        "text",
+        description="What is scored: a written answer, or the most probable of the labels.",
+    )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
         3, ge=1, le=3, description="How rows are split, `auto` chooses and answers end."
     )

@@ -47,6 +47,12 @@ def export(whole: WholePrompt, name: str) -> str:
             f"{name} asks once, and this prompt is asked in two rounds (task.second_round)",
             "best.json has both rounds, and opro-local predict asks both",
         )
+    if whole.label_bias and name not in DESCRIBING:
+        raise UsageError(
+            f"{name} asks for a written answer, and this prompt's labels are chosen by their "
+            "probabilities and a bias",
+            "use opro-local predict; best.json has the bias (label_bias)",
+        )
     if whole.may_lose_system and name in UNCONDITIONAL:
         raise UsageError(
             f"{name} can't leave out a system message that a row leaves empty",

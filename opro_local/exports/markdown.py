@@ -116,6 +116,7 @@ def _facts(whole: WholePrompt) -> str:
         "Sampling": f"temperature 0, at most {whole.max_tokens} new tokens",
         "Of these for a thought": whole.thinking_tokens or "",
         "Stops at": ", ".join(map(repr, whole.stop)),
+        "Chosen by probability, with the bias": ", ".join(_biases(whole)),
         "Held to": ", ".join(whole.choices),
         "Template switches": whole.template_args or "",
         "Rule": rule.get("name", ""),
@@ -128,6 +129,12 @@ def _facts(whole: WholePrompt) -> str:
     }
     lines = [f"- {name}: {_plain(value)}" for name, value in facts.items() if value]
     return "\n".join(("## Facts", "", *lines))
+
+
+def _biases(whole: WholePrompt) -> list[str]:
+    """What is added to each label's log-probability; none where answers are written."""
+    bias = (whole.label_bias or {}).get("bias", {})
+    return [f"{label} {value:+.2f}" for label, value in bias.items()]
 
 
 def _limits(whole: WholePrompt) -> str:

@@ -70,6 +70,9 @@ class WholePrompt:
         checked: rows of the run whose request this prompt gives (`equal`), of those that were
             compared (`rows`).
         second_round: what is asked after the first answer; None where nothing is.
+        label_bias: where the most probable label is chosen and no answer is written, what is added
+            to the log-probability of each first (`bias`, by label), and by what the sum is
+            multiplied for probabilities (`scale`); None where an answer is written.
         continues: whether a server that continues a chat's last message gives the run's prompt;
             true where no reply is begun.
     """
@@ -93,6 +96,7 @@ class WholePrompt:
     checked: Mapping[str, int] = field(default_factory=dict)
     second_round: SecondRound | None = None
     continues: bool = True
+    label_bias: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -115,7 +119,7 @@ class WholePrompt:
             "temperature": 0.0,
             "choices": list(self.choices),
             "template_args": dict(self.template_args),
-            "label_bias": None,
+            "label_bias": None if self.label_bias is None else dict(self.label_bias),
             "second_round": None if second is None else second.to_json(),
             "model": dict(self.model),
             "rule": dict(self.rule),
@@ -155,6 +159,7 @@ class WholePrompt:
             checked=record["checked"],
             second_round=None if second is None else SecondRound.from_json(second),
             continues=record["continues"],
+            label_bias=record["label_bias"],
         )
 
     @property

@@ -87,8 +87,11 @@ def _joined(
     examples = problem.rows[split]
     for number, entry in enumerate(entries):
         own = answers[number * len(examples) : (number + 1) * len(examples)]
-        values = entry.score.values
-        for example, (answer, said), value in zip(examples, own, values, strict=True):
+        values, read = entry.score.values, entry.score.read
+        parsed = read.parsed if read else None
+        for place, (example, (answer, said), value) in enumerate(
+            zip(examples, own, values, strict=True)
+        ):
             yield {
                 "prompt": number + 1,
                 "instruction": entry.solution.text,
@@ -97,7 +100,7 @@ def _joined(
                 "input": example.input,
                 "target": example.target,
                 "answer": answer.text,
-                "parsed": problem.rule.parsed(said.text, example),
+                "parsed": parsed[place] if parsed else problem.rule.parsed(said.text, example),
                 "correct": float(value),
                 "finish_reason": said.finish_reason,
                 "prompt_tokens": answer.prompt_tokens,

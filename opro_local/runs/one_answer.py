@@ -69,6 +69,7 @@ def _asked(plan: Plan, problem: PromptProblem, engine: Engine) -> OneAnswer:
     split, solution = problem.splits[0], problem.seeds()[0]
     row = problem.rows[split][0]
     written, said = _driven(problem.answers([solution], split, "check", [0]), plan, engine)
+    (said,) = problem.said(solution, [said])
     values, _ = problem.rule.score([said.text], [row])
     parsed = problem.rule.parsed(said.text, row)
     return OneAnswer(

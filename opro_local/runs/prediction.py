@@ -29,6 +29,7 @@ from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
 from opro_local.runs.store import read_store
 from opro_local.runs.thinking import asked_of, said_in
+from opro_local.scoring.label_bias import LabelBias
 from opro_local.scoring.reading.options import options
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.tasks import table
@@ -170,7 +171,12 @@ def predict_rows(
     finally:
         engine.close()
     read = _reader(problem, whole)
-    predicted = tuple(_prediction(*pair, read) for pair in zip(examples, answers, strict=True))
+    solution = Solution(whole.text, tuple(shown["id"] for shown in whole.demonstrations))
+    if problem.labelling and whole.label_bias:
+        problem.labelling.give(solution, LabelBias.from_json(whole.label_bias))
+    texts = [one.text for one in problem.said(solution, answers)]
+    rows_read = zip(examples, answers, texts, strict=True)
+    predicted = tuple(_prediction(row, answer, text, read) for row, answer, text in rows_read)
     return Predictions(
         predicted,
         tuple(line for line in (*rows.notices, notice, differing) if line),
@@ -331,9 +337,10 @@ def _reader(problem: PromptProblem, whole: WholePrompt) -> Callable[[str, Exampl
 
 
 def _prediction(
-    row: Example, answer: Completion, read: Callable[[str, Example], str | None]
+    row: Example, answer: Completion, text: str, read: Callable[[str, Example], str | None]
 ) -> Prediction:
+    """What was predicted for a row; `text` is what its answer says."""
     if answer.finish_reason == "too_long":
         return Prediction(row.where, None, "", "too_long")
-    value = read(answer.text, row)
+    value = read(text, row)
     return Prediction(row.where, value, answer.text, answer.finish_reason)

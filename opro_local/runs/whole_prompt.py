@@ -76,6 +76,7 @@ def whole_prompt(
         run=_run(result),
         second_round=second,
         continues=_continues(plan, request.prompt),
+        label_bias=problem.labelling.bias(solution).to_json() if problem.labelling else None,
     )
     return _checked(whole, plan, problem, solution)
 

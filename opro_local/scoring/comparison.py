@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from opro_local import stats
+from opro_local.scoring.label_bias import LEAST_SHARE, LabelFit
 from opro_local.scoring.metrics import OTHER, ClassifiedRows
 from opro_local.stats import Difference
 from opro_local.types import Score
@@ -36,6 +37,8 @@ def interval(score: Score, alpha: float) -> tuple[float, float]:
         alpha: 1 - the confidence level.
     """
     rows = rows_of(score)
+    if isinstance(score.measure, LabelFit):
+        return score.measure.interval(alpha)
     if rows is None:
         return stats.mean_interval(score.values, alpha)
     low, high = _around(score.value, _spread(rows, None), alpha)
@@ -62,7 +65,14 @@ def difference(better: Score, base: Score, alpha: float = 0.05) -> Difference:
 
 
 def pooled(scores: Sequence[Score]) -> float:
-    """The value on the rows of several scores together."""
+    """The value on the rows of several scores together; of labels that were read, how probable the
+    right ones are.
+    """
+    shares = [_right_share(score) for score in scores]
+    if all(share is not None for share in shares):
+        counts = [score.n for score in scores]
+        logs = np.log([max(share or 0.0, LEAST_SHARE) for share in shares])
+        return float(np.exp(np.average(logs, weights=counts)))
     first, *others = map(rows_of, scores)
     if first is None:
         return float(np.concatenate([score.values for score in scores]).mean(dtype=np.float64))
@@ -74,6 +84,13 @@ def tied(value: float) -> float:
     equal for values that say the same.
     """
     return float(f"{value:.12g}")
+
+
+def _right_share(score: Score) -> float | None:
+    """The geometric mean of the right labels' probabilities; None where answers were read."""
+    if isinstance(score.measure, LabelFit):
+        return score.measure.value()
+    return score.metrics.get("probability")
 
 
 def optimism_of_best(scores: Sequence[Score]) -> float:

@@ -13,7 +13,7 @@ from opro_local.config import reading
 from opro_local.problems.filters import filters, read_constraint
 from opro_local.problems.prompt.generic import generic
 from opro_local.problems.prompt.layout import Layout
-from opro_local.problems.prompt.problem import scores
+from opro_local.problems.prompt.scores import scores
 from opro_local.scoring.judge import judge_prompt
 from opro_local.scoring.rule import Verdicts
 from opro_local.types import Completion, Example, Prompt

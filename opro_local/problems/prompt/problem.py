@@ -12,17 +12,17 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-import numpy as np
-
 from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch
 from opro_local.problems.prompt.demonstrations import Demonstrations
 from opro_local.problems.prompt.generic import generic, labels_of, nameable
+from opro_local.problems.prompt.labelling import Labelling
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
 from opro_local.problems.prompt.proposals import Proposals
 from opro_local.problems.prompt.row_classes import row_classes
+from opro_local.problems.prompt.scores import scores
 from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
@@ -35,9 +35,7 @@ from opro_local.types import (
     Constraint,
     Example,
     Prompt,
-    ReadAnswers,
     Request,
-    RowMeasure,
     Sampling,
     Score,
     Solution,
@@ -64,9 +62,11 @@ class PromptProblem:
         parsed: the splits whose answers are kept as they were read, where they are classes. They
             are read a second time for it, which train, scored in every step, is spared.
         constraint: what answers are held to.
+        labels: those whose probabilities are read in the place of an answer; () for answers.
 
     Attributes:
         alarms: what was alarming in the first answers; None before there are some.
+        labelling: what is known of labels that are read; None where answers are.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class PromptProblem:
         stop: tuple[str, ...] = (),
         parsed: Sequence[Split] = ("validation", "test"),
         constraint: Constraint | None = None,
+        labels: tuple[str, ...] = (),
     ) -> None:
         self.rows = rows
         self.layout = layout
@@ -95,17 +96,22 @@ class PromptProblem:
         self._sampling = Sampling(
             max_tokens, 0.0, stop=ends, constraint=constraint, ends_loops=ends_loops
         )
+        if labels:
+            self._sampling = Sampling(max_tokens, labels=labels)
         self.alarms: tuple[Alarm, ...] | None = None
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
         }
         answers = config.search.demonstration_answers
-        own = answers == "own" or (answers == "auto" and rule.name not in SHORT)
+        own = answers == "own" or (answers == "auto" and rule.name not in SHORT and not labels)
         self.demonstrations = Demonstrations(rows.get("train", ()), own)
         for seed in config.search.starts:
             for key, answer in zip_longest(seed.demonstrations, seed.answers):
                 self.demonstrations.give(key, answer)
         self._classes = row_classes(config.task, rule, rows)
+        self.labelling: Labelling | None = None
+        if labels:
+            self.labelling = Labelling(labels, rule, rows, balanced=self._classes is not None)
         targets = [row.target for row in rows.get("train", ())]
         self.labels = labels_of(targets)
         self.nameable = nameable(targets, rule.name)
@@ -147,6 +153,9 @@ class PromptProblem:
         A second prompting round and a judge are a batch each, for all solutions together.
         """
         answers = yield from self.answers(solutions, split, label, rows)
+        labelled = self.labelling and self.labelling.read(solutions, split, rows, answers)
+        if labelled:
+            answers = labelled.answers
         texts = [answer.text for answer in answers]
         scorer = self._scorers[split]
         if rows is not None:
@@ -177,6 +186,8 @@ class PromptProblem:
                 self.rule, texts, verdicts.values, scorer.golds, split, rows
             )
         scored = scores(answers, len(solutions), verdicts, parsed, measures)
+        if labelled:
+            scored = labelled.scored(scored)
         if split == "train" and parsed is None:
             # Only held-out answers are asked for again; a long search scores train often.
             return [replace(score, read=None) for score in scored]
@@ -234,6 +245,15 @@ class PromptProblem:
         second = (yield Batch(f"{label}/second", "scorer", again)).completions
         return [second_round.combined(*pair) for pair in zip(first, second, strict=True)]
 
+    def said(self, solution: Solution, answers: Sequence[Completion]) -> Sequence[Completion]:
+        """A solution's answers as they are scored: where labels were read, the one chosen of
+        each row, by the bias that is known now.
+        """
+        if self.labelling is None:
+            return answers
+        texts = self.labelling.chosen(solution, answers)
+        return [replace(one, text=text) for one, text in zip(answers, texts, strict=True)]
+
     def requests(self, solution: Solution, split: Split, rows: Sequence[Example]) -> list[Request]:
         """A solution's request for each row. A train row is never shown its own answer (see
         Demonstrations.without).
@@ -251,7 +271,7 @@ class PromptProblem:
             return None
 
         sampling = self._sampling
-        if self._config.task.revision < 2:
+        if self._config.task.revision < 2 and self.labelling is None:
             ends = self.layout.stop_after([answer for _, answer in worked])
             sampling = replace(sampling, stop=(*sampling.stop, *ends))
         prompts = self.layout.prompts(solution.text, worked, rows, instead)
@@ -347,57 +367,3 @@ def _asked(prompt: Prompt) -> dict[str, Any]:
         turns += [("user", user), ("assistant", answer)]
     turns += [("user", prompt.text), ("assistant", prompt.prefill)]
     return {"messages": [{"role": role, "content": text} for role, text in turns if text]}
-
-
-def scores(
-    completions: Sequence[Completion],
-    solutions: int,
-    verdicts: Verdicts,
-    parsed: Sequence[str | None] | None = None,
-    measures: Sequence[RowMeasure] | None = None,
-) -> list[Score]:
-    """Turn a batch's completions and what they earned into one Score per solution.
-
-    A prompt that was too long for the context counts as a failed extraction.
-
-    Args:
-        completions: by solution, then by row.
-        solutions: how many.
-        verdicts: what the completions earned.
-        parsed: what was read in them, where that is kept.
-        measures: what makes each solution's value, if that is not the mean of its rows.
-    """
-    rows = len(completions) // solutions
-    truncated = np.fromiter(
-        (c.finish_reason == "length" for c in completions), bool, len(completions)
-    )
-    tokens = np.fromiter(
-        (c.prompt_tokens + c.completion_tokens for c in completions), np.int64, len(completions)
-    )
-    shape = (solutions, -1)  # by solution, then by row
-    values, failed = verdicts.values.reshape(shape), verdicts.failed.reshape(shape)
-    truncated, tokens = truncated.reshape(shape), tokens.reshape(shape)
-    extra = {"strict": verdicts.strict, "agreement": verdicts.agreement}
-    means = {
-        name: column.reshape(shape).mean(axis=1)
-        for name, column in extra.items()
-        if column is not None
-    }
-    earned = []
-    none: dict[str, float] = {}  # one for all: a long search keeps tens of thousands of scores
-    for index in range(solutions):
-        own = None if parsed is None else tuple(parsed[index * rows : (index + 1) * rows])
-        measure = measures[index] if measures else None
-        mean = float(values[index].mean(dtype=np.float64))
-        score = Score(
-            mean if measure is None else measure.value(),
-            values[index],
-            int(failed[index].sum()),
-            int(truncated[index].sum()),
-            int(tokens[index].sum()),
-            {name: float(column[index]) for name, column in means.items()} or none,
-            read=ReadAnswers(failed[index], truncated[index], own),
-            measure=measure,
-        )
-        earned.append(score)
-    return earned

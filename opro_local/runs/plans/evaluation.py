@@ -81,6 +81,10 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
     solutions = list(dict.fromkeys(given))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
+        if problem.labelling and split != "train" and "train" in problem.splits:
+            # The bias of each prompt, which its train rows say.
+            on_train = problem.evaluate(solutions, "train", "0/bias")
+            yield from trajectory.count_costs(on_train)
         yield from SearchState(problem, config, trajectory).score(Candidates(solutions, 0), split)
         entries = evaluation.all_entries(trajectory)
         best = evaluation.best_of(entries, is_thrifty=config.search.revision >= 4)

@@ -100,8 +100,9 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     held_out: list[Split] = [split for split in task.splits if split != "train"]
     parsed = held_out if training and held_out else list(task.splits)
     constraint = _constraint(config, task, rule)
+    labels = _read_labels(config, task, rule)
     problem = PromptProblem(
-        task.splits, config, layout, max_tokens, rule, task.stop, parsed, constraint
+        task.splits, config, layout, max_tokens, rule, task.stop, parsed, constraint, labels
     )
     _check_seeds(problem)
     _check_race(config)
@@ -163,9 +164,41 @@ def _constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
     """
     if not config.scorer.constrain:
         return None
+    return Constraint("choice", _classes(config, task, rule, 'scorer.constrain = "labels"'))
+
+
+def _read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
+    """The labels whose probabilities are read in the place of an answer; () where answers are.
+
+    Raises:
+        UsageError: there is no closed set of labels, or something else reads answers.
+    """
+    if config.task.answer == "text":
+        return ()
+    setting = f'task.answer = "{config.task.answer}"'
+    labels = _classes(config, task, rule, setting)
+    if len(labels) < 2:
+        raise UsageError(
+            f"{setting} chooses between labels, and there is {len(labels)}",
+            "give the others as task.labels",
+        )
+    others = {
+        "scorer.constrain": config.scorer.constrain,
+        "task.second_round": config.task.second_round,
+    }
+    for name, value in others.items():
+        if value:
+            raise UsageError(
+                f"{setting} has no written answer, which {name} is about", f"leave {name} out"
+            )
+    return labels
+
+
+def _classes(config: Config, task: Task, rule: Rule, setting: str) -> tuple[str, ...]:
+    """The classes as the targets write them. Raises UsageError: `setting` needs some."""
     if task.rule == "judge" or rule.name not in CONSTRAINED_RULES:
         raise UsageError(
-            'scorer.constrain = "labels" needs classes, which the rule '
+            f"{setting} needs classes, which the rule "
             f"{'judge' if task.rule == 'judge' else rule.name} has not",
             f"use it with one of {', '.join(CONSTRAINED_RULES)}, or leave it out",
         )
@@ -174,10 +207,10 @@ def _constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
     distinct = dict.fromkeys(names)
     if len(distinct) > MOST_CLASSES:
         raise UsageError(
-            f'scorer.constrain = "labels": {len(distinct)} different targets are no classes',
+            f"{setting}: {len(distinct)} different targets are no classes",
             "leave it out, or give task.labels",
         )
-    return Constraint("choice", tuple(sorted(distinct)))
+    return tuple(sorted(distinct))
 
 
 def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:

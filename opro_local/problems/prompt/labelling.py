@@ -1,0 +1,182 @@
+"""Answers by the probability of labels: from what an engine read to the label that is chosen.
+
+For: `task.answer = "label_probability"`: each solution's bias, and the figures that come with it.
+Not for: fitting (scoring/label_bias.py), or what a label earns (the rule reads it as any answer).
+
+On train every row is labelled with a bias that has not seen it, and the score is how probable the
+right labels are then. On other splits the bias of all train rows is used as it stands. All of it is
+derived from answers on train, so that a resumed run comes to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opro_local.records import log_probabilities
+from opro_local.scoring.label_bias import (
+    Bin,
+    LabelBias,
+    LabelFit,
+    calibration,
+    cross_fitted,
+    fit,
+    largest,
+    log_shares,
+    no_bias,
+)
+from opro_local.scoring.rule import Rule
+from opro_local.types import Completion, Example, Score, Solution, Split
+
+SETTING = "label_probability"  # of task.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What one evaluation read of its solutions.
+
+    Attributes:
+        answers: by solution and then by row, as completions that say the chosen label; "" where
+            nothing was read.
+        figures: of each solution, beside its score.
+        fits: of each solution what its train score is; () on other splits.
+    """
+
+    answers: list[Completion]
+    figures: tuple[Mapping[str, float], ...]
+    fits: tuple[LabelFit, ...] = ()
+
+    def scored(self, scores: Sequence[Score]) -> list[Score]:
+        """The scores with the figures, and on train with the fit as what is optimized."""
+        made = []
+        for place, score in enumerate(scores):
+            score = replace(score, metrics={**score.metrics, **self.figures[place]})
+            if self.fits:
+                measure = self.fits[place]
+                score = replace(score, value=measure.value(), measure=measure)
+            made.append(score)
+        return made
+
+
+class Labelling:
+    """The labels of a task, and what was read of each solution.
+
+    Args:
+        labels: the closed set, at least two.
+        rule: which label is right for a row.
+        rows: of every split.
+        balanced: whether every label weighs as much: where `task.metric` counts by class.
+    """
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        rule: Rule,
+        rows: Mapping[Split, Sequence[Example]],
+        balanced: bool,
+    ) -> None:
+        self.labels = labels
+        self._balanced = balanced
+        self._golds = {split: _golds(labels, rule, own) for split, own in rows.items()}
+        self._train: dict[str, np.ndarray] = {}
+        self._held_out: dict[tuple[Split, str], np.ndarray] = {}
+        self._given: dict[str, LabelBias] = {}
+
+    def give(self, solution: Solution, bias: LabelBias) -> None:
+        """Have a solution use this bias, whatever its train rows say."""
+        self._given[solution.key] = bias
+
+    def bias(self, solution: Solution) -> LabelBias:
+        """The bias of a solution: the one it was given, or that of the train rows read so far; none
+        where there are none.
+        """
+        given = self._given.get(solution.key)
+        logs = self._train.get(solution.key)
+        if given is not None or logs is None:
+            return given or no_bias(self.labels)
+        return fit(self.labels, logs, self._golds["train"], self._balanced)
+
+    def read(
+        self,
+        solutions: Sequence[Solution],
+        split: Split,
+        rows: Sequence[int] | None,
+        answers: Sequence[Completion],
+    ) -> Labelled:
+        """What an engine said of solutions, by solution and then by row.
+
+        Args:
+            solutions, split, rows: what was asked; see PromptProblem.evaluate.
+            answers: whose texts are log-probabilities.
+        """
+        places = np.arange(len(self._golds[split])) if rows is None else np.array(rows)
+        golds = self._golds[split][places]
+        logs = self.logs(answers).reshape(len(solutions), len(places), -1)
+        texts: list[str] = []
+        figures: list[Mapping[str, float]] = []
+        for solution, own in zip(solutions, logs, strict=True):
+            shares = self._shares(solution, split, places, own)
+            texts += self.texts(largest(shares))
+            plain = largest(own) == golds
+            said = log_shares(shares, golds).mean()
+            figures.append(
+                {"without_bias": float(plain.mean()), "probability": float(np.exp(said))}
+            )
+        chosen = [replace(one, text=text) for one, text in zip(answers, texts, strict=True)]
+        fits = [LabelFit(own, golds, self._balanced) for own in logs if split == "train"]
+        return Labelled(chosen, tuple(figures), tuple(fits))
+
+    def chosen(self, solution: Solution, answers: Sequence[Completion]) -> list[str]:
+        """The label of each answer by the solution's bias, "" where nothing was read."""
+        return self.texts(self.bias(solution).chosen(self.logs(answers)))
+
+    def logs(self, answers: Sequence[Completion]) -> np.ndarray:
+        """Log-probabilities of answers, shape (n, labels); NaN where an answer has none."""
+        nothing = (np.nan,) * len(self.labels)
+        read = [log_probabilities(answer.text, self.labels) or nothing for answer in answers]
+        return np.array(read, float).reshape(len(answers), len(self.labels))
+
+    def texts(self, places: np.ndarray) -> list[str]:
+        """The labels at these places, "" for -1."""
+        return [self.labels[place] if place >= 0 else "" for place in places.tolist()]
+
+    def calibration(self, solution: Solution, split: Split) -> tuple[Bin, ...]:
+        """How often the labels of a held-out split are right by how probable they were; () where
+        the solution was not scored there.
+        """
+        logs = self._held_out.get((split, solution.key))
+        if logs is None:
+            return ()
+        return calibration(self.bias(solution).probabilities(logs), self._golds[split])
+
+    def _shares(
+        self, solution: Solution, split: Split, places: np.ndarray, logs: np.ndarray
+    ) -> np.ndarray:
+        """The probabilities by which rows are labelled, shape (n, labels)."""
+        if split != "train":
+            if len(places) == len(self._golds[split]):
+                self._held_out[split, solution.key] = logs
+            return self.bias(solution).probabilities(logs)
+        golds = self._golds[split]
+        known = self._train.setdefault(solution.key, np.full((len(golds), logs.shape[1]), np.nan))
+        known[places] = logs
+        if solution.key in self._given:
+            return self.bias(solution).probabilities(logs)
+        return cross_fitted(known, golds, self._balanced)[places]
+
+
+def _golds(labels: Sequence[str], rule: Rule, rows: Sequence[Example]) -> np.ndarray:
+    """The place of each row's right label, shape (n,); -1 where no label is right."""
+    places: dict[str, int] = {}
+    golds = np.full(len(rows), -1)
+    for place, row in enumerate(rows):
+        # What is right depends on the target alone, but for the texts of options.
+        key = row.target if rule.extract_for is None else f"{row.target}\0{row.input}"
+        if key not in places:
+            gold = rule.gold(row)
+            right = (i for i, label in enumerate(labels) if rule.verdict(label, gold) == 1)
+            places[key] = next(right, -1)
+        golds[place] = places[key]
+    return golds

@@ -1,0 +1,146 @@
+"""`task.answer = "label_probability"`: whole runs with a scripted model that ranks rows well and
+gives one label nearly always.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+from opro_local.config import reading
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.errors import UsageError
+from opro_local.exports.formats import export
+from opro_local.runs.driver import drive
+from opro_local.runs.plans import make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan
+from opro_local.runs.predicting import predict
+from opro_local.runs.run import run
+from opro_local.search.trajectory import Trajectory
+
+GOOD = "Weigh it with care."
+SCRIPT = '''
+import json, math, re
+
+
+def answer(request):
+    """Of labels: yes is far too probable; a careful prompt knows more of the rows."""
+    sampling = request.sampling
+    if not sampling.labels:
+        return "Weigh it with care." if (sampling.seed or 0) % 2 else "Say what it is."
+    text = request.prompt.text
+    number = int(re.findall(r"row (\\\\d+)", text)[-1])
+    is_no = number % 3 == 0
+    sure = 3.0 if "care" in text else 1.0
+    noise = (number * 7919 % 13 - 6) / 5
+    gap = 4 - sure * is_no + noise
+    yes = -math.log1p(math.exp(-gap))
+    return json.dumps({one: round(yes if one == "yes" else yes - gap, 5) for one in sampling.labels})
+'''.replace("\\\\\\\\", "\\\\")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "model.py").write_text(SCRIPT.replace("\\\\d", "\\d"))
+    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
+        rows = [(f"row {n}", "no" if n % 3 == 0 else "yes") for n in range(240)]
+        csv.writer(stream).writerows([("text", "label"), *rows])
+    return tmp_path
+
+
+def tables(folder, mode="halve", **more):
+    script = {"engine": "scripted", "script": f"{folder / 'model.py'}:answer"}
+    task = {"data": str(folder / "rows.csv"), "input": "text", "target": "label"}
+    task |= {"answer": "label_probability", "rule": "labels", **more.pop("task", {})}
+    return {
+        "task": task,
+        "scorer": {**script, "max_tokens": 8, **more.pop("scorer", {})},
+        "optimizer": script,
+        "search": {
+            "seeds": ["Say which."],
+            "steps": 2,
+            "candidates": 4,
+            "demonstrations": 0,
+            "metaprompt": "continuation",
+            **more.pop("search", {}),
+        },
+        "evaluation": {"mode": mode, **more.pop("evaluation", {})},
+        "run": {"seed": 3},
+    }
+
+
+@pytest.mark.parametrize("mode", ["full", "halve", "race", "subset"])
+def test_a_search_by_label_probabilities_finds_what_plain_choices_hide(folder, mode):
+    plan = make_plan(reading.build(tables(folder, mode)))
+    trajectory, calls = Trajectory(), []
+    script: dict = {}
+    exec((folder / "model.py").read_text(), script)
+
+    def counted(request):
+        calls.append(request)
+        return script["answer"](request)
+
+    engine = ScriptedEngine.of(counted)
+    ended = drive(plan.search(trajectory), {"optimizer": engine, "scorer": engine}, trajectory)
+    outcome = plan.summarize(trajectory, ended, 0.05)
+    assert ended.best.text == GOOD
+    assert all(c.sampling.labels == ("no", "yes") for c in calls if c.sampling.seed is None)
+    test = outcome.test.best
+    assert test.metrics["without_bias"] < 0.75 < 0.85 < test.accuracy
+    assert outcome.train.best.metric.name == "label_probability"
+    assert outcome.train.best.metric.value == pytest.approx(test.metrics["probability"], abs=0.1)
+    bias = plan.problem.labelling.bias(ended.best)
+    assert bias.by_label["no"] > 1 > -1 > bias.by_label["yes"]
+
+
+def test_the_run_ships_its_bias_and_predicts_with_it(folder):
+    config = reading.build(tables(folder))
+    result = run(config, folder / "run")
+    best = json.loads((folder / "run" / "best.json").read_text())
+    assert set(best["label_bias"]["bias"]) == {"no", "yes"}
+    new = [f"row {n}" for n in range(300, 360)]
+    came = predict(folder / "run", new, trust_code=True)
+    right = [
+        value == ("no" if int(re.sub(r"\D", "", text)) % 3 == 0 else "yes")
+        for value, text in zip(came.values, new, strict=True)
+    ]
+    assert sum(right) / len(right) > 0.85 and not came.unread
+    with pytest.raises(UsageError, match="a bias"):
+        export(result.prompt, "openai")
+    assert "with the bias: no" in export(result.prompt, "markdown")
+    # The same command resumes: it finds everything answered, and comes to the same.
+    assert run(config, folder / "run").digest == result.digest
+    assert result.prompt == result.prompt.from_json(json.loads(json.dumps(result.prompt.to_json())))
+
+
+def test_an_evaluation_has_a_bias_of_its_train_rows(folder):
+    seeds = {"seeds": [GOOD, "Say which."]}
+    config = reading.build(tables(folder, search=seeds, evaluation={"split": "test"}))
+    result = run(evaluation_plan(config), folder / "evaluated")
+    care, plain = (prompt.figures for prompt in result.evaluation.prompts)
+    assert care.accuracy > 0.85 > care.metrics["without_bias"]
+    assert care.metrics["probability"] > plain.metrics["probability"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": {"rule": "exact"}}, "needs classes"),
+        ({"scorer": {"constrain": "labels"}}, "scorer.constrain"),
+        ({"task": {"labels": ["yes"]}}, "label"),
+    ],
+)
+def test_what_has_no_closed_set_of_labels_is_refused(folder, changes, words):
+    with pytest.raises(UsageError, match=words):
+        make_plan(reading.build(tables(folder, **changes)))
+
+
+def test_without_the_setting_nothing_is_asked_otherwise(folder):
+    made = tables(folder, task={"answer": "text"})
+    plan = make_plan(reading.build(made))
+    solution = plan.problem.seeds()[0]
+    (request, *_) = plan.problem.requests(solution, "train", plan.problem.rows["train"])
+    assert request.sampling.labels == () and plan.problem.labelling is None
