@@ -6,6 +6,7 @@ switches that keep libraries off the network (network.py).
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import re
@@ -222,4 +223,17 @@ def _how_to_get(reference: str) -> str:
     if reference.count("/") == 1 and name and not is_path(reference):
         folder = models_folder() / name
         return f"on a machine with internet: hf download {reference} --local-dir {folder}"
+    if "/" not in reference:
+        return f"{_nearest(reference)}; a folder is given as a path: ./{reference}"
     return "check the path"
+
+
+def _nearest(name: str) -> str:
+    """The imported models whose names are like this one, or the command that lists all."""
+    folder = models_folder()
+    places = folder.glob("[!.]*") if folder.is_dir() else ()
+    known = [place.name for place in places]
+    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if nearest:
+        return f"did you mean {' or '.join(nearest)}?"
+    return "opro-local models list shows what is here"

@@ -188,4 +188,4 @@ def test_every_toml_block_is_a_config():
                 continue
             tables = reading.tomllib.loads(block)
             if set(tables) <= set(reading.SECTIONS) | {"models"}:
-                assert reading.build(tables), page
+                assert desk.BUILD(tables), page

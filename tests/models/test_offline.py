@@ -170,6 +170,29 @@ def test_a_folder_that_is_given_as_a_name_is_not_found_and_the_path_is_said(impo
     assert caught.value.hint == f"the folder here is given as a path: ./{reference}"
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "smol-135m",
+            "did you mean smollm2-135m-instruct?; a folder is given as a path: ./smol-135m",
+        ),
+        (
+            "mistral",
+            "opro-local models list shows what is here; a folder is given as a path: ./mistral",
+        ),
+    ],
+)
+def test_a_name_that_is_not_there_names_the_nearest_or_what_lists_all(
+    tmp_path, monkeypatch, name, hint
+):
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path))
+    model(tmp_path / "smollm2-135m-instruct")
+    with pytest.raises(ModelError) as caught:
+        offline.find_model(name)
+    assert caught.value.hint == hint
+
+
 @pytest.mark.parametrize("reference", ["x/../mine", "../models/mine/../..", "x/..", "mine/.."])
 def test_a_name_leads_to_no_other_folder(imported, reference):
     with pytest.raises(ModelError):
