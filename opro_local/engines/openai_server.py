@@ -135,6 +135,11 @@ class OpenAIEngine(Engine):
                 "a server is asked for an adapter by the name it serves it under",
                 "put that name in `model` and leave `adapter` out",
             )
+        if sampling.labels:
+            raise EngineError(
+                "a server is not asked how probable labels are",
+                "host the model with --engine vllm, or leave task.answer at its default",
+            )
         return {
             "model": self._model["id"],
             **self._asked(request.prompt),

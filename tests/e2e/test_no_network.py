@@ -107,7 +107,9 @@ def search(tmp_path, traced):
 @pytest.mark.real
 @pytest.mark.parametrize("engine", ["transformers", "vllm"])
 def test_a_search_leaves_nothing(tmp_path, search, engine):
-    data = write_reviews(tmp_path / "reviews.csv")
+    data = tmp_path / "reviews.csv"
+    lines = write_reviews(tmp_path / "all.csv").read_text().splitlines()
+    data.write_text("\n".join(lines[:19]))
     columns = ["--data", str(data), "--input", "text", "--target", "label", "--model", EMBEDDED]
     small = ["--set", "search.steps=1", "--set", "search.candidates=1"]
     assert search(engine, 250, "optimize", *columns, *small) == set()

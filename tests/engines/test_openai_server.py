@@ -140,6 +140,21 @@ def test_only_a_server_known_to_hold_a_constraint_is_asked_to():
 
 
 @pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (Request(Prompt("x"), Sampling(8), adapter="./lora"), "by the name it serves it under"),
+        (Request(Prompt("x"), Sampling(8, labels=("a", "b"))), "not asked how probable labels"),
+    ],
+)
+def test_what_a_server_is_not_asked_is_refused_before_anything_is_sent(request_, said):
+    with serving(lambda request: "x") as (url, stand_in):
+        engine = OpenAIEngine(settings(url))
+        with pytest.raises(EngineError, match=said):
+            engine.generate([HELLO, request_])
+    assert not [one for one in stand_in.asked if "/v1/c" in one[0]]
+
+
+@pytest.mark.parametrize(
     ("models", "asked", "context", "said"),
     [
         ([{"id": "a", "max_model_len": 9}], "", 9, ""),
