@@ -1,4 +1,4 @@
-"""The verbs that score given instructions: evaluate, and check --headroom."""
+"""The verb that scores given instructions, evaluate, and what check --headroom shares with it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def evaluate(
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluated_rows.check_output(output, settings, [asked.config, asked.data, prompts])
-    ready, folder, result = _evaluated(settings, options.run, "evaluate")
+    ready, folder, result = evaluated(settings, options.run, "evaluate")
     rows = evaluated_rows.read_rows(ready.config, folder) if output or compare else []
     if output:
         evaluated_rows.write_rows(output, rows)
@@ -70,50 +70,13 @@ def evaluate(
     if options.as_json:
         say_json({**result.to_json(), **more})
         return
-    _print(result, folder, output)
+    print_evaluation(result, folder, output)
     if flipped is not None and compare:
         _print_flipped(flipped, compare[0], compare[1])
 
 
-@grouped
-def check(
-    *,
-    asked: ConfigOptions,
-    headroom: Annotated[
-        bool, typer.Option("--headroom", help="Is there anything to gain from wording here?")
-    ] = False,
-    answer: Annotated[
-        bool, typer.Option(help="Start the scorer and show one real answer with what is read.")
-    ] = True,
-    options: RunOptions,
-) -> None:
-    """Check a config without searching: task, gold answers, models, and one real answer of the
-    scorer with what is read from it; with --headroom, a probe on train rows.
-
-    Example: opro-local check --headroom --data mails.csv --input text --target label --model
-    ./Qwen2.5-7B-Instruct
-    """
-    from opro_local.runs import headroom as probe
-    from opro_local.runs.plans import make_plan
-    from opro_local.runs.plans.evaluation import probed
-
-    settings = asked.read(options.overrides())
-    if not headroom:
-        _print_checked(settings, options.as_json, answer)
-        return
-    settings = probed(settings, make_plan(settings))
-    _, folder, result = _evaluated(settings, options.run, "headroom")
-    verdict = probe.headroom(result)
-    if options.as_json:
-        record = {**result.to_json(), "headroom": verdict.to_json()}
-        say_json(record)
-        return
-    _print(result, folder, None)
-    for line in verdict.words:
-        say(line)
-
-
-def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, RunResult]:
+def evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Path, RunResult]:
+    """Run an evaluation with progress; gives its plan, folder and result."""
     from opro_local.cli.progress import watched
     from opro_local.runs.continued import as_begun
     from opro_local.runs.naming import run_folder
@@ -124,18 +87,7 @@ def _evaluated(settings: Config, run: Path | None, verb: str) -> tuple[Plan, Pat
     return ready, folder, watched(ready, folder)
 
 
-def _print_checked(settings: Config, as_json: bool, with_answer: bool) -> None:
-    from opro_local.runs.checking import checked
-
-    looked = checked(settings, with_answer)
-    if as_json:
-        say_json(looked.to_json())
-        return
-    for line in looked.lines:
-        say(line)
-
-
-def _print(result: RunResult, folder: Path, output: Path | None) -> None:
+def print_evaluation(result: RunResult, folder: Path, output: Path | None) -> None:
     from opro_local.cli.printing import print_result
 
     print_result(result)

@@ -19,6 +19,7 @@ from opro_local import __version__
 from opro_local.cli import (
     bench,
     cache,
+    checking,
     docs,
     evaluating,
     export,
@@ -75,7 +76,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "feedback": feedback.app,
     },
     "Here": {
-        "check": evaluating.check,
+        "check": checking.check,
         "cache": cache.app,
         "docs": docs.docs,
     },

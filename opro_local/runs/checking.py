@@ -52,7 +52,7 @@ class Checked:
             *(f"{role}: {folder or 'scripted'}" for role, folder in self.models.items()),
         ]
         if self.answer is not None:
-            lines += _answer_lines(self.answer)
+            lines += answer_lines(self.answer)
         return lines if self.headroom is None else [*lines, *self.headroom.words]
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def checked(config: Config, answer: bool = True, metric: Function | None = None)
     )
 
 
-def _answer_lines(one: OneAnswer) -> list[str]:
+def answer_lines(one: OneAnswer) -> list[str]:
     """One answer with what was read from it."""
     read = "nothing" if one.parsed is None else repr(one.parsed[:200])
     cut = ", cut at the token limit" if one.finish_reason == "length" else ""

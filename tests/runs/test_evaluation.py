@@ -273,7 +273,8 @@ def test_the_verbs(tables, reviews, tmp_path):
     assert found["kind"] == "evaluation" and [p["prompt"] for p in found["prompts"]] == [1, 2]
     shown = program("show", str(tmp_path / "r"))
     assert "2 prompts on 24 test rows" in shown.stdout
-    checked = json.loads(program("check", str(config), "--json").stdout)
+    lines = json.loads(program("check", str(config), "--json").stdout)
+    checked = {line["name"]: line.get("value") for line in lines}
     assert (
         checked["rows"] == {"train": 24, "validation": 12, "test": 24}
         and checked["rule"] == "labels"
