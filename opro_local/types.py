@@ -205,11 +205,13 @@ class ReadAnswers:
         truncated: shape (n,), bool: answers cut at max_tokens.
         parsed: what each says in its rule's normal form, None where nothing could be extracted;
             None as a whole where it was not kept.
+        sure: shape (n,), how probable the chosen labels were, NaN for none; None for answers.
     """
 
     failed: np.ndarray = field(repr=False)
     truncated: np.ndarray = field(repr=False)
     parsed: tuple[str | None, ...] | None = field(default=None, repr=False)
+    sure: np.ndarray | None = field(default=None, repr=False)
 
 
 class RowMeasure(Protocol):

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from opro_local.engines.tokenizer import PromptTokenizer, plain_text
 from opro_local.errors import UsageError
@@ -151,3 +152,39 @@ def _common(sequences: Sequence[list[int]]) -> int:
     low, high = min(sequences), max(sequences)
     pairs = enumerate(zip(low, high, strict=False))
     return next((place for place, (one, other) in pairs if one != other), min(len(low), len(high)))
+
+
+def first_tokens(
+    file: Path, prompt: Prompt, labels: Sequence[str], has_template: bool
+) -> tuple[dict[str, int], bool] | None:
+    """The token that each label begins with after a prompt, and whether each is one token; None
+    where two begin alike, or nobody knows.
+
+    Args:
+        file: the model's tokenizer.json.
+        prompt: whose end the labels stand after.
+        labels: the closed set.
+        has_template: whether chats go through a chat template.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        return None
+    if not file.is_file():
+        return None
+    tokenizer = Tokenizer.from_file(str(file))
+    is_chat = prompt.chat and has_template
+    # A reply to a chat begins on a line of its own, or right after a special token.
+    before = prompt.prefill if is_chat else plain_text(prompt)
+    bare = tokenizer.encode(before or "\n", add_special_tokens=False).ids
+    starts: dict[str, int] = {}
+    lengths = []
+    for label in labels:
+        text = (before or "\n") + _gap(prompt, has_template) + label
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        if ids[: len(bare)] != bare or len(ids) == len(bare):
+            return None
+        starts[label] = ids[len(bare)]
+        lengths.append(len(ids) - len(bare))
+    differ = len(set(starts.values())) == len(labels)
+    return (starts, max(lengths) == 1) if differ else None

@@ -31,6 +31,8 @@ UNCONDITIONAL = ("promptfoo", "mlflow")
 CONTINUING = ("openai", "python", "promptfoo", "lm-eval")
 # Formats that ask nothing, and so have room for a prompt of two rounds.
 DESCRIBING = ("markdown",)
+# Formats that hold a bias per label, where answers are chosen by probability.
+BIASED = ("openai", "python", "markdown")
 
 
 def export(whole: WholePrompt, name: str) -> str:
@@ -47,11 +49,10 @@ def export(whole: WholePrompt, name: str) -> str:
             f"{name} asks once, and this prompt is asked in two rounds (task.second_round)",
             "best.json has both rounds, and opro-local predict asks both",
         )
-    if whole.label_bias and name not in DESCRIBING:
+    if whole.label_bias and name not in BIASED:
         raise UsageError(
-            f"{name} asks for a written answer, and this prompt's labels are chosen by their "
-            "probabilities and a bias",
-            "use opro-local predict; best.json has the bias (label_bias)",
+            f"{name} has no room for the bias per label that this prompt's answers are chosen with",
+            f"use {', '.join(BIASED)}, or opro-local predict; best.json has it (label_bias)",
         )
     if whole.may_lose_system and name in UNCONDITIONAL:
         raise UsageError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pprint import pformat
 from typing import Any
 
-from opro_local.exports.openai import extra_body, sampling
+from opro_local.exports.openai import extra_body, logit_bias, sampling
 from opro_local.exports.whole_prompt import WholePrompt, asked_to_json
 
 WIDTH = 96
@@ -36,7 +36,9 @@ def _filled(text, values):
 
 
 {function}
+'''
 
+ASK = '''
 
 def ask({parameters}, server="http://localhost:8000/v1"):
     """The model's reply to a row."""
@@ -46,6 +48,18 @@ def ask({parameters}, server="http://localhost:8000/v1"):
     request = urllib.request.Request(f"{{server}}/{path}", data, headers)
     with urllib.request.urlopen(request) as reply:
         return json.load(reply)["choices"][0]{said}
+'''
+
+CHOOSE = '''
+
+LABEL_BIAS = {bias}
+
+
+def label(log_probabilities):
+    """The label that the run would choose, of the log-probability of each label as the whole
+    reply.
+    """
+    return max(LABEL_BIAS, key=lambda name: log_probabilities[name] + LABEL_BIAS[name])
 '''
 
 MESSAGES = '''def messages({parameters}):
@@ -73,7 +87,14 @@ def python(whole: WholePrompt) -> str:
     function = (MESSAGES if whole.prompt.chat else PROMPT).format(
         parameters=parameters, values=values
     )
-    return MODULE.format(
+    parts = [MODULE]
+    if whole.label_bias:
+        parts.append(CHOOSE)
+    # A server that is not told the bias would choose other labels.
+    if logit_bias(whole) or not whole.label_bias:
+        parts.append(ASK)
+    return "".join(parts).format(
+        bias=_literal(dict((whole.label_bias or {}).get("bias", {}))),
         kind=kind,
         name=kind.upper(),
         model=_literal(whole.model.get("name", "")),

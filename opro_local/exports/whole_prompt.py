@@ -7,6 +7,7 @@ For: the frozen structure, its JSON, and putting a row in its place. Not for: ma
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -159,7 +160,7 @@ class WholePrompt:
             checked=record["checked"],
             second_round=None if second is None else SecondRound.from_json(second),
             continues=record["continues"],
-            label_bias=record["label_bias"],
+            label_bias=_bias_from_json(record["label_bias"]),
         )
 
     @property
@@ -233,6 +234,17 @@ def asked_to_json(prompt: Prompt) -> dict[str, Any]:
     if prompt.chat:
         return {"messages": messages(prompt)}
     return {"prompt": prompt.text + prompt.prefill}
+
+
+def _bias_from_json(record: Any) -> Mapping[str, Any] | None:
+    """What `label_bias` holds. Raises ValueError where it is something else."""
+    if record is None:
+        return None
+    values = [record["scale"], *record["bias"].values()]
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        raise ValueError("label_bias holds no numbers")
+    kept: Mapping[str, Any] = record
+    return kept
 
 
 def _asked_from_json(record: Mapping[str, Any]) -> Prompt:

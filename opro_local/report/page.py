@@ -32,7 +32,7 @@ from opro_local.report.charts import (
 )
 from opro_local.report.confusion import Confusion, confusion
 from opro_local.report.gathering import Contents, Scored, gather
-from opro_local.runs.figures import Figures
+from opro_local.runs.figures import Figures, SplitResult
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.visible import visible
 
@@ -92,6 +92,7 @@ def page(contents: Contents) -> str:
         "operators": _operators(contents),
         "splits": _splits(contents),
         "matrices": _matrices(contents),
+        "calibrated": _calibrated(contents),
         "solutions": _Table(contents.solutions),
         "longest": LONGEST,
         "style": style,
@@ -258,6 +259,18 @@ def _figures_point(name: str, figures: Figures, contents: Contents, is_best: boo
     if interval:
         says += f" ({interval_text(interval, shares)})"
     return Point(0, figures.value, interval, says, is_best=is_best)
+
+
+def _calibrated(contents: Contents) -> tuple[str, SplitResult] | None:
+    """The split that says most of labels by probability, with its name; None for answers."""
+    result = contents.result
+    if not isinstance(result, RunResult) or not result.search:
+        return None
+    sides = {"test": result.test, "validation": result.validation, "train": result.train}
+    calibrated = (
+        (name, own) for name, own in sides.items() if own is not None and own.best.calibration
+    )
+    return next(calibrated, None)
 
 
 def _matrices(contents: Contents) -> Matrices | None:

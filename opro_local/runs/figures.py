@@ -7,7 +7,7 @@ with its JSON. Not for: the whole of a result (run_result.py), or working it out
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from opro_local import stats
@@ -15,13 +15,17 @@ from opro_local.records import entries
 from opro_local.runs.gain import GainParts
 from opro_local.scoring import comparison
 from opro_local.scoring.classes import ClassFigures
+from opro_local.scoring.label_bias import Bin, calibration
 from opro_local.stats import Difference
 from opro_local.types import Score, Split
 
 # `evaluation.alpha` of results that were written before they named it.
 FORMER_ALPHA = 0.05
 
-NAMED = ("accuracy", "n", "interval", "extraction_failures", "truncated", "classes", "metric")
+NAMED = (
+    *("accuracy", "n", "interval", "extraction_failures", "truncated", "classes", "metric"),
+    "calibration",
+)
 # A score on a split, by class; None where its answers are no classes, or were not kept.
 ClassesOf = Callable[[Split, Score], ClassFigures | None]
 
@@ -70,6 +74,8 @@ class Figures:
         metrics: further figures, such as "strict".
         classes: how each class fares; None where the answers are no classes, and on train.
         metric: what was optimized, where that is not accuracy.
+        calibration: how often chosen labels are right by how probable they were; () for answers
+            that were written.
     """
 
     accuracy: float
@@ -80,6 +86,7 @@ class Figures:
     metrics: Mapping[str, float]
     classes: ClassFigures | None = None
     metric: MetricFigures | None = None
+    calibration: tuple[Bin, ...] = ()
 
     @property
     def value(self) -> float:
@@ -97,6 +104,7 @@ class Figures:
             **self.metrics,
             **({} if self.metric is None else {"metric": self.metric.to_json()}),
             **({} if self.classes is None else {"classes": self.classes.to_json()}),
+            **({"calibration": list(map(asdict, self.calibration))} if self.calibration else {}),
         }
 
     @classmethod
@@ -112,6 +120,10 @@ class Figures:
             metrics={name: value for name, value in record.items() if name not in NAMED},
             classes=None if classes is None else ClassFigures.from_json(classes),
             metric=None if metric is None else MetricFigures.from_json(metric),
+            calibration=tuple(
+                Bin(one["n"], one["probability"], one["right"])
+                for one in entries(record.get("calibration", ()))
+            ),
         )
 
 
@@ -121,6 +133,9 @@ def figures_of(score: Score, alpha: float, classes: ClassFigures | None = None) 
     if score.measure is not None:
         bounds = comparison.interval(score, alpha)
         metric = MetricFigures(score.measure.name, score.value, bounds)
+    bins: tuple[Bin, ...] = ()
+    if score.read is not None and score.read.sure is not None:
+        bins = calibration(score.read.sure, score.values == 1)
     return Figures(
         accuracy=score.accuracy,
         n=score.n,
@@ -130,6 +145,7 @@ def figures_of(score: Score, alpha: float, classes: ClassFigures | None = None) 
         metrics=dict(score.metrics),
         classes=classes,
         metric=metric,
+        calibration=bins,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from opro_local.engines.chat_template import continues, way_through
 from opro_local.engines.conversation import Way
 from opro_local.engines.kinds import reads_folder
+from opro_local.engines.label_reads import first_tokens
 from opro_local.engines.tokenizer import plain_text
 from opro_local.exports.whole_prompt import SecondRound, WholePrompt
 from opro_local.models.cards import Card
@@ -36,6 +37,7 @@ from opro_local.types import Batch, Completion, Example, Prompt, Request, Soluti
 COMPARED = 200
 # The digits of a marker: a text that holds them by chance is one in 2**48.
 DIGITS = 12
+LEFT_OUT = ("classes", "calibration")  # of a split's figures, which best.json has no room for
 SPLITS = ("train", "validation", "test")
 
 
@@ -76,7 +78,7 @@ def whole_prompt(
         run=_run(result),
         second_round=second,
         continues=_continues(plan, request.prompt),
-        label_bias=problem.labelling.bias(solution).to_json() if problem.labelling else None,
+        label_bias=_label_bias(plan, problem, solution, request.prompt),
     )
     return _checked(whole, plan, problem, solution)
 
@@ -185,6 +187,22 @@ def _continues(plan: Plan, prompt: Prompt) -> bool:
     return source is None or continues(source, _template_args(plan), prompt.prefill)
 
 
+def _label_bias(
+    plan: Plan, problem: PromptProblem, solution: Solution, prompt: Prompt
+) -> dict[str, Any] | None:
+    """The bias of each label, with the tokens that they begin with where these differ."""
+    if problem.labelling is None:
+        return None
+    hosting = plan.models["scorer"]
+    known = None
+    if reads_folder(hosting.engine):
+        file = Path(hosting.settings.model) / "tokenizer.json"
+        has_template = bool(_template_source(plan))
+        known = first_tokens(file, prompt, problem.labelling.labels, has_template)
+    tokens = {} if known is None else {"first_tokens": known[0], "one_token": known[1]}
+    return {**problem.labelling.bias(solution).to_json(), **tokens}
+
+
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:
     """What is asked after the first answer, for whose text a marker stands."""
     answered = Completion(markers.answer, "stop", 0, 0, 0)
@@ -247,7 +265,9 @@ def _data(plan: Plan, problem: PromptProblem, task: Task, result: RunResult) -> 
 
 
 def _scores(result: RunResult) -> dict[str, Any]:
-    """Baseline and best by split, without the counts by class, which result.json has."""
+    """Baseline and best by split, without counts by class and calibration, which result.json
+    has.
+    """
     scores: dict[str, Any] = {}
     record = result.to_json()
     for split in SPLITS:
@@ -259,7 +279,7 @@ def _scores(result: RunResult) -> dict[str, Any]:
 def _without_classes(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return {name: figure for name, figure in value.items() if name != "classes"}
+    return {name: figure for name, figure in value.items() if name not in LEFT_OUT}
 
 
 def _run(result: RunResult) -> dict[str, Any]:

@@ -290,18 +290,16 @@ class Bin:
     right: float
 
 
-def calibration(probabilities: np.ndarray, golds: np.ndarray) -> tuple[Bin, ...]:
+def calibration(sure: np.ndarray, right: np.ndarray) -> tuple[Bin, ...]:
     """Whether the chosen label is right as often as its probability says: BINS of equal width, the
     empty ones left out.
 
     Args:
-        probabilities: shape (n, labels); rows of NaN are left out.
-        golds: shape (n,).
+        sure: shape (n,), the probability of each row's chosen label; NaN for none, left out.
+        right: shape (n,), bool.
     """
-    chosen = largest(probabilities)
-    read = np.flatnonzero(chosen >= 0)
-    sure = probabilities[read, chosen[read]]
-    right = chosen[read] == golds[read]
+    read = ~np.isnan(sure)
+    sure, right = sure[read], right[read]
     places = np.minimum((sure * BINS).astype(int), BINS - 1)
     return tuple(
         Bin(int(own.sum()), float(sure[own].mean()), float(right[own].mean()))

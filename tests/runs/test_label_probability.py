@@ -6,20 +6,28 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
+from dataclasses import asdict, replace
 
 import pytest
+from running import SMOL, embedded_model
 
 from opro_local.config import reading
+from opro_local.engines.label_reads import first_tokens
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
-from opro_local.exports.formats import export
+from opro_local.exports.formats import FORMATS, export
+from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.report.page import write_report
 from opro_local.runs.driver import drive
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.predicting import predict
 from opro_local.runs.run import run
+from opro_local.runs.run_result import RunResult
 from opro_local.search.trajectory import Trajectory
+from opro_local.types import Prompt
 
 GOOD = "Weigh it with care."
 SCRIPT = '''
@@ -108,12 +116,66 @@ def test_the_run_ships_its_bias_and_predicts_with_it(folder):
         for value, text in zip(came.values, new, strict=True)
     ]
     assert sum(right) / len(right) > 0.85 and not came.unread
-    with pytest.raises(UsageError, match="a bias"):
-        export(result.prompt, "openai")
+    for name, words in (("openai", "no logit_bias"), ("jinja", "no room for the bias")):
+        with pytest.raises(UsageError, match=words):
+            export(result.prompt, name)
     assert "with the bias: no" in export(result.prompt, "markdown")
+    bins = result.test.best.calibration
+    assert sum(one.n for one in bins) == result.test.best.n
+    for one in bins:
+        assert abs(one.right - one.probability) < 4 * math.sqrt(0.25 / one.n)
+    kept = json.loads((folder / "run" / "result.json").read_text())
+    assert kept["test"]["best"]["calibration"][0] == asdict(bins[0])
+    assert RunResult.from_json(kept).test.best.calibration == bins
+    html = write_report(folder / "run", trust_code=True).read_text()
+    assert "Labels by probability, on test" in html and "is a label right as often" in html
     # The same command resumes: it finds everything answered, and comes to the same.
     assert run(config, folder / "run").digest == result.digest
     assert result.prompt == result.prompt.from_json(json.loads(json.dumps(result.prompt.to_json())))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """A prompt whose labels are chosen by probability."""
+    bias = {"bias": {"billing": -0.5, "technical": 0.5}, "scale": 0.8}
+    prompt = Prompt("Q: <input-1>\nA:", chat=False)
+    return WholePrompt("Which?", (), prompt, "<input-1>", "text", {}, 8, label_bias=bias)
+
+
+def test_exports_hold_the_bias_or_say_that_they_can_not(shipped):
+    module: dict = {}
+    exec(export(shipped, "python"), module)
+    assert module["label"]({"billing": -1.0, "technical": -1.9}) == "technical"
+    assert module["label"]({"billing": -1.0, "technical": -2.1}) == "billing"
+    assert "ask" not in module  # a server would answer without the bias
+    known = {**shipped.label_bias, "first_tokens": {"billing": 7, "technical": 9}}
+    whole = replace(shipped, label_bias={**known, "one_token": True})
+    record = json.loads(export(whole, "openai"))
+    assert record["sampling"]["logit_bias"] == {"7": -0.5, "9": 0.5}
+    assert record["extra_body"]["structured_outputs"] == {"choice": ["billing", "technical"]}
+    exec(export(whole, "python"), module)
+    assert module["REQUEST"]["logit_bias"] == {"7": -0.5, "9": 0.5} and "ask" in module
+    for name in FORMATS.keys() - {"openai", "python", "markdown"}:
+        with pytest.raises(UsageError, match="no room for the bias"):
+            export(whole, name)
+
+
+def test_the_first_tokens_of_labels_are_those_that_are_read():
+    embedded_model()
+    pytest.importorskip("tokenizers")
+    file, text = SMOL / "tokenizer.json", Prompt("The capital of France is", chat=False)
+    # The tokens that both engines read (tests/contract/test_labels.py).
+    assert first_tokens(file, text, ("Paris", "London"), True) == (
+        {"Paris": 7042, "London": 4528},
+        True,
+    )
+    assert first_tokens(file, text, ("Paris", "New York"), True) == (
+        {"Paris": 7042, "New York": 1315},
+        False,
+    )
+    alike = ("New York", "New Delhi")
+    assert first_tokens(file, text, alike, True) is None
+    assert first_tokens(SMOL / "none.json", text, alike, True) is None
 
 
 def test_an_evaluation_has_a_bias_of_its_train_rows(folder):

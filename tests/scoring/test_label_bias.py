@@ -142,8 +142,8 @@ def test_finalists_are_ranked_by_how_probable_the_right_labels_are():
 
 
 def test_the_bins_say_how_often_a_probability_is_right():
-    shares = np.array([[0.95, 0.05], [0.92, 0.08], [0.31, 0.69], [1.0, 0.0], [np.nan, np.nan]])
-    bins = calibration(shares, np.array([0, 1, 1, 0, 0]))
+    sure = np.array([0.95, 0.92, 0.69, 1.0, np.nan])
+    bins = calibration(sure, np.array([True, False, True, True, False]))
     assert [(one.n, round(one.probability, 3), round(one.right, 3)) for one in bins] == [
         (1, 0.69, 1.0),
         (3, 0.957, 0.667),

@@ -17,10 +17,8 @@ import numpy as np
 
 from opro_local.records import log_probabilities
 from opro_local.scoring.label_bias import (
-    Bin,
     LabelBias,
     LabelFit,
-    calibration,
     cross_fitted,
     fit,
     largest,
@@ -41,11 +39,13 @@ class Labelled:
         answers: by solution and then by row, as completions that say the chosen label; "" where
             nothing was read.
         figures: of each solution, beside its score.
+        sure: of each solution how probable the chosen labels were, shape (rows,); NaN for none.
         fits: of each solution what its train score is; () on other splits.
     """
 
     answers: list[Completion]
     figures: tuple[Mapping[str, float], ...]
+    sure: tuple[np.ndarray, ...]
     fits: tuple[LabelFit, ...] = ()
 
     def scored(self, scores: Sequence[Score]) -> list[Score]:
@@ -53,6 +53,8 @@ class Labelled:
         made = []
         for place, score in enumerate(scores):
             score = replace(score, metrics={**score.metrics, **self.figures[place]})
+            if score.read is not None:
+                score = replace(score, read=replace(score.read, sure=self.sure[place]))
             if self.fits:
                 measure = self.fits[place]
                 score = replace(score, value=measure.value(), measure=measure)
@@ -81,7 +83,6 @@ class Labelling:
         self._balanced = balanced
         self._golds = {split: _golds(labels, rule, own) for split, own in rows.items()}
         self._train: dict[str, np.ndarray] = {}
-        self._held_out: dict[tuple[Split, str], np.ndarray] = {}
         self._given: dict[str, LabelBias] = {}
 
     def give(self, solution: Solution, bias: LabelBias) -> None:
@@ -116,9 +117,11 @@ class Labelling:
         logs = self.logs(answers).reshape(len(solutions), len(places), -1)
         texts: list[str] = []
         figures: list[Mapping[str, float]] = []
+        sure: list[np.ndarray] = []
         for solution, own in zip(solutions, logs, strict=True):
             shares = self._shares(solution, split, places, own)
             texts += self.texts(largest(shares))
+            sure.append(shares.max(axis=1))
             plain = largest(own) == golds
             said = log_shares(shares, golds).mean()
             figures.append(
@@ -126,7 +129,7 @@ class Labelling:
             )
         chosen = [replace(one, text=text) for one, text in zip(answers, texts, strict=True)]
         fits = [LabelFit(own, golds, self._balanced) for own in logs if split == "train"]
-        return Labelled(chosen, tuple(figures), tuple(fits))
+        return Labelled(chosen, tuple(figures), tuple(sure), tuple(fits))
 
     def chosen(self, solution: Solution, answers: Sequence[Completion]) -> list[str]:
         """The label of each answer by the solution's bias, "" where nothing was read."""
@@ -142,22 +145,11 @@ class Labelling:
         """The labels at these places, "" for -1."""
         return [self.labels[place] if place >= 0 else "" for place in places.tolist()]
 
-    def calibration(self, solution: Solution, split: Split) -> tuple[Bin, ...]:
-        """How often the labels of a held-out split are right by how probable they were; () where
-        the solution was not scored there.
-        """
-        logs = self._held_out.get((split, solution.key))
-        if logs is None:
-            return ()
-        return calibration(self.bias(solution).probabilities(logs), self._golds[split])
-
     def _shares(
         self, solution: Solution, split: Split, places: np.ndarray, logs: np.ndarray
     ) -> np.ndarray:
         """The probabilities by which rows are labelled, shape (n, labels)."""
         if split != "train":
-            if len(places) == len(self._golds[split]):
-                self._held_out[split, solution.key] = logs
             return self.bias(solution).probabilities(logs)
         golds = self._golds[split]
         known = self._train.setdefault(solution.key, np.full((len(golds), logs.shape[1]), np.nan))
