@@ -18,6 +18,7 @@ import typer
 from opro_local import __version__
 from opro_local.cli import (
     bench,
+    bundle,
     cache,
     checking,
     docs,
@@ -77,6 +78,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     },
     "Here": {
         "check": checking.check,
+        "bundle": bundle.app,
         "cache": cache.app,
         "docs": docs.docs,
     },

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Install a bundle of opro-local: sh install.sh [--prefix DIR] [--python PYTHON] [verify.py's options]
+# Needs the Python that the bundle was made for, and nothing else: no network, no pip, no compiler.
+set -eu
+
+fail() { echo "install.sh: $*" >&2; exit "${code:-2}"; }
+usage="usage: sh install.sh [--prefix DIR] [--python PYTHON] [--expect SHA256] [--signers FILE --identity NAME]"
+here=$(cd "$(dirname "$0")" && pwd -P)
+prefix=$PWD/opro-local python= expect= signers= identity=opro-local
+while [ $# -gt 0 ]; do
+  [ $# -ge 2 ] || fail "$usage"
+  case $1 in
+    --prefix) prefix=$2 ;;
+    --python) python=$2 ;;
+    --expect) expect=$2 ;;
+    --signers) signers=$2 ;;
+    --identity) identity=$2 ;;
+    *) fail "$1 is unknown; $usage" ;;
+  esac
+  shift 2
+done
+case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+# Nothing of this machine's settings decides what is installed.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV || true
+for name in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+export PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1
+
+head=BUNDLE.json
+[ -f "$here/PIECES.json" ] && head=PIECES.json
+wanted=$(sed -n 's/^ *"python": "\([0-9.]*\)".*/\1/p' "$here/$head" 2>/dev/null | head -n 1)
+code=4
+[ -n "$wanted" ] || fail "$head: is missing or says no Python; the bundle is not whole"
+code=2
+if [ -z "$python" ]; then
+  for candidate in "python$wanted" python3 python; do
+    if "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$wanted')" 2>/dev/null
+    then python=$candidate; break; fi
+  done
+fi
+[ -n "$python" ] || fail "Python $wanted is not here; name one: --python /path/to/python$wanted"
+"$python" -c 'import venv' 2>/dev/null || fail "$python has no module venv; on Debian install python$wanted-venv"
+
+if [ $head = PIECES.json ]; then
+  [ -d "$here/joined" ] || "$python" "$here/verify.py" --join "$here" --to "$here/joined" || exit $?
+  here=$here/joined
+fi
+echo "checking every file of $here"
+"$python" "$here/verify.py" "$here" --expect "$expect" --signers "$signers" --identity "$identity" || exit $?
+[ ! -e "$prefix/bin" ] && [ ! -e "$prefix/opro-local" ] || fail "$prefix: something is installed there; name another --prefix, or remove it"
+
+echo "installing to $prefix"
+"$python" -m venv --without-pip "$prefix"
+# pip comes from its own wheel: Python may be without one.
+for pip in "$here"/wheels/pip-*.whl; do :; done
+"$prefix/bin/python" "$pip/pip" install --quiet --no-index --find-links "$here/wheels" --only-binary :all: \
+  --require-hashes --no-cache-dir --requirement "$here/requirements.txt" || fail "the packages could not be installed"
+
+mkdir -p "$prefix/share/opro-local/models"
+for part in models data; do
+  [ -d "$here/$part" ] && mkdir -p "$prefix/share/opro-local/$part" && cp -R "$here/$part/." "$prefix/share/opro-local/$part"
+done
+quoted=$(printf %s "$prefix" | sed "s/'/'\\\\''/g")
+cat >"$prefix/opro-local" <<END
+#!/bin/sh
+# The program with the models that came in the bundle; \$OPRO_LOCAL_MODELS names others.
+[ -n "\${OPRO_LOCAL_MODELS:-}" ] || OPRO_LOCAL_MODELS='$quoted/share/opro-local/models'
+export OPRO_LOCAL_MODELS
+exec '$quoted/bin/opro-local' "\$@"
+END
+chmod 755 "$prefix/opro-local"
+"$prefix/opro-local" --version || fail "the program does not start"
+echo "done: $prefix/opro-local demo"
