@@ -349,6 +349,11 @@ def check(folder: Path, expected: str, signers: str, identity: str) -> dict[str,
     return {"ok": not faults, "damaged": damaged, "sums": digest(folder / SUMS)}
 
 
+def shown(text: str) -> str:
+    """A text with what would command a terminal as an escape: a name may have been chosen so."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def main() -> int:
     """Check or join as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(description="Check a bundle of opro-local.")
@@ -367,14 +372,14 @@ def main() -> int:
             return 0
         said = check(Path(asked.folder), asked.expect, asked.signers, asked.identity)
     except Unfit as error:
-        print(f"verify.py: {error}", file=sys.stderr)
+        print(f"verify.py: {shown(str(error))}", file=sys.stderr)
         return error.code
     if asked.json:
         print(json.dumps(said, indent=2))
     elif said["ok"]:
         print(f"ok: {said['sums']}  {SUMS}")
     for fault in said["damaged"]:
-        print(f"verify.py: {fault['file']}: {fault['what']}", file=sys.stderr)
+        print(f"verify.py: {shown(fault['file'])}: {fault['what']}", file=sys.stderr)
     return 0 if said["ok"] else DAMAGED
 
 

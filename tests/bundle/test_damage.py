@@ -145,6 +145,12 @@ def test_the_program_names_the_file_and_ends_with_4(bundle):
     assert not said["ok"] and [fault["file"] for fault in said["damaged"]] == [WHEEL]
 
 
+def test_a_name_does_not_command_the_terminal(bundle):
+    (bundle / "\x1b[2J\nok").touch()
+    told = checked(bundle)
+    assert told.stderr == "verify.py: \\x1b[2J\\nok: was added: SHA256SUMS does not list it\n"
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -22,6 +22,7 @@ ALLOWED = {
     "cli/tables.py": "cells are made visible before they are measured",
     "cli/docs.py": "pages of our own, rendered with colours",
     "cli/streams.py": "the streams themselves",
+    "bundle/verify.py": "a program of its own, which runs where this package is not installed",
     "network.py": "a line of a process that may be a child, before the streams are there",
     "scoring/sql/child.py": "a child's replies to its parent",
     "scoring/mathematics/child.py": "a child's replies to its parent",

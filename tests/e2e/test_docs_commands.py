@@ -35,11 +35,15 @@ NOT_RUN = {
     "source .venv/bin/activate": "the shell's own",
     "python scripts/": "a benchmark, up to hours; its file and its options are looked for",
     "lm_eval ": "another program; tests/exports/test_formats.py builds what it asks",
+    "sh bundle-pieces/install.sh": "installs; tests/bundle/test_page.py",
+    "python3 bundle/verify.py": "of a bundle; tests/bundle/test_page.py",
+    "opro/opro-local ": "what was installed; tests/bundle/test_page.py",
     "vllm ": "another program, on several GPUs",
 }
 # Pages whose blocks need more than a desk: the test that runs them.
 ELSEWHERE = {
     "docs/agent-files.md": "tests/problems/test_agent_file.py",
+    "docs/air-gap.md": "tests/bundle/test_page.py",
     "docs/feedback.md": "tests/e2e/test_feedback_cli.py",
     "docs/python.md": "tests/test_from_python.py",
 }
