@@ -23,6 +23,7 @@ from opro_local.bundle.licences import Licence
 from opro_local.bundle.request import Request, as_text, files_below, parts
 from opro_local.bundle.verify import HEAD, REQUIREMENTS, SIGNATURE, SUMS, damage, digest, entries
 from opro_local.errors import DamageError, LockedError, StoreError, UsageError
+from opro_local.files import read_text
 
 UNFINISHED = ".request.json"  # what a bundle was asked to hold, until it is whole
 LOCK = ".lock"
@@ -107,9 +108,9 @@ def _begin(asked: Request, folder: Path) -> None:
     begun = folder / UNFINISHED
     wanted = asked.identity()
     if (folder / HEAD).is_file() and not begun.is_file():
-        begun_as = json.loads((folder / HEAD).read_text("utf-8")).get("request")
+        begun_as = json.loads(read_text(folder / HEAD)).get("request")
     elif begun.is_file():
-        begun_as = json.loads(begun.read_text("utf-8"))
+        begun_as = json.loads(read_text(begun))
     else:
         others = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
         if others:

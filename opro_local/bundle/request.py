@@ -128,7 +128,8 @@ def parts(asked: Request) -> list[Part]:
 
 def files_below(path: Path) -> list[Path]:
     """The files of a model or a data set, hidden ones left out; links are followed to files, as
-    the hub's cache is made of them. Raises DataError where a link leads to nothing.
+    the hub's cache is made of them. Raises DataError for anything
+    else, and for a folder without files.
     """
     if path.is_file():
         return [path]
@@ -138,8 +139,14 @@ def files_below(path: Path) -> list[Path]:
             continue
         if entry.is_symlink() and not entry.exists():
             raise DataError(f"{entry}: a link that leads to nothing", "remove or restore it")
+        if entry.is_symlink() and entry.is_dir():
+            raise DataError(f"{entry}: a link to a folder", "put the folder itself there")
         if entry.is_file():
             files.append(entry)
+        elif not entry.is_dir():
+            raise DataError(f"{entry}: is no regular file", "move it away")
+    if not files:
+        raise DataError(f"{path}: holds no file", "check the path")
     return files
 
 

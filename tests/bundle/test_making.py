@@ -17,7 +17,7 @@ from running import program
 
 from opro_local.bundle import licences, making, sbom, wheels
 from opro_local.bundle.lock import Site, Wheel
-from opro_local.bundle.request import request
+from opro_local.bundle.request import files_below, request
 from opro_local.errors import DataError, LockedError, StoreError, UsageError
 
 
@@ -188,6 +188,23 @@ def test_what_may_not_be_passed_on_is_named(tmp_path, monkeypatch):
         **{"allowed": 2, "restricted": 1, "unread": 2},
         "unread_names": ["odd", "tiny-model"],
     }
+
+
+@pytest.mark.parametrize(
+    ("lay", "says"),
+    [
+        (lambda f: os.mkfifo(f / "pipe"), "pipe: is no regular file"),
+        (lambda f: (f / "gone").symlink_to("/nowhere"), "gone: a link that leads to nothing"),
+        (lambda f: (f / "etc").symlink_to("/etc"), "etc: a link to a folder"),
+        (lambda f: None, "rows: holds no file"),
+    ],
+)
+def test_what_can_not_be_copied_is_refused_not_left_out(tmp_path, lay, says):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    lay(folder)
+    with pytest.raises(DataError, match=says):
+        files_below(folder)
 
 
 @pytest.mark.parametrize(
