@@ -22,11 +22,12 @@ from random import Random
 import pytest
 import scripted_model
 import scripted_solver
-from running import ROOT, SMOL
+from running import ROOT, SCRIPT, SMOL
 
 from opro_local.config import reading
 from opro_local.engines import start
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.network import SWITCHES, switch_off_network
 from opro_local.types import Request
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -90,6 +91,9 @@ def scripted_models() -> Iterator[None]:
         return ScriptedEngine.of(answer), ""
 
     with pytest.MonkeyPatch.context() as patch:
+        for name in SWITCHES:  # to have them back afterwards
+            patch.setenv(name, "1")
+        switch_off_network()
         patch.setattr(reading, "build", with_script)
         patch.setattr(start, "_start_one", started)
         patch.setattr(webbrowser, "open", lambda address, *_: True)
@@ -115,6 +119,15 @@ def furnish(folder: Path) -> Path:
             '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n'
             '[scorer]\nmodel = "./my-model"\n[search]\nseeds = ["Is it good?"]\n'
         )
+    # Cells of a sweep run in processes of their own, where nothing is patched.
+    (folder / "mails.toml").write_text(
+        '[task]\ndata = "mails.csv"\ninput = "text"\ntarget = "label"\n'
+        f'[scorer]\nengine = "scripted"\nscript = "{SCRIPT}"\n[optimizer]\nengine = "scripted"\n'
+        f'script = "{SCRIPT}"\n[search]\nsteps = 1\ncandidates = 2\n'
+    )
+    (folder / "seeds.toml").write_text(
+        'base = "mails.toml"\n[axes]\n"run.seed" = { from = 0, to = 1 }\n'
+    )
     (folder / "candidates.txt").write_text("Is it good?\nGood or bad?\n")
     answers = [{"target": "42", "answer": "It is 42."}, {"target": "7", "answer": "8"}]
     (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
