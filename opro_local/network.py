@@ -121,7 +121,7 @@ def _refuse_off_machine() -> Callable[[str, tuple[Any, ...]], None]:
         host = _asked_host(event, arguments)
         if host and not is_here(host) and host not in allowed():
             culprit = _culprit(sys._getframe(1))
-            message = f"the guard refused a connection to {host}, asked for by {culprit}"
+            message = f"the guard refused a connection to {host!a}, asked for by {culprit}"
             # Said here too, as libraries may swallow what is raised.
             sys.stderr.write(f"opro-local: {message}\n")
             raise NetworkError(message, "name the host in run.allowed_hosts if it may be spoken to")

@@ -162,7 +162,7 @@ def test_a_settings_guard_covers_users_code_and_workers(tmp_path):
         text=True,
         timeout=60,
     )
-    assert "the guard refused a connection to 192.0.2.1" in done.stdout, done.stdout + done.stderr
+    assert "the guard refused a connection to '192.0.2.1'" in done.stdout, done.stdout + done.stderr
     assert "score.py:5 (optimizer)" in done.stdout
 
 
