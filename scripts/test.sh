@@ -9,5 +9,7 @@ say "ruff, import-linter and mypy"
 .venv/bin/ruff format --check -q opro_local tests scripts
 .venv/bin/lint-imports --no-cache
 .venv/bin/mypy
+say "pip-audit"
+.venv/bin/python scripts/audit.py
 say "pytest $*"
 exec .venv/bin/python -m pytest -n 2 --dist loadgroup "$@"
