@@ -24,7 +24,8 @@ PAGE = (ROOT / "docs" / "air-gap.md").read_text("utf-8")
 
 def page_commands() -> list[str]:
     blocks = [block for named, kind, block in BLOCK.findall(PAGE) if kind == "sh" and not named]
-    return [line for block in blocks for line in block.splitlines() if line]
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    return [line for line in lines if not line.startswith("docker ")]
 
 
 def furnish(folder: Path, monkeypatch) -> None:

@@ -38,6 +38,7 @@ NOT_RUN = {
     "sh bundle-pieces/install.sh": "installs; tests/bundle/test_page.py",
     "python3 bundle/verify.py": "of a bundle; tests/bundle/test_page.py",
     "opro/opro-local ": "what was installed; tests/bundle/test_page.py",
+    "docker ": "another program; tests/scripts/test_image.py runs what it can of the image",
     "vllm ": "another program, on several GPUs",
 }
 # Pages whose blocks need more than a desk: the test that runs them.
