@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -103,18 +105,53 @@ def _fact_lines(facts: Mapping[str, Any]) -> list[str]:
     return [facts["name"], *shown, *(f"note         {quirk}" for quirk in facts["quirks"])]
 
 
+@app.command("sign")
+def sign_(
+    name: NameArgument,
+    key: Annotated[Path, typer.Option(help="A private key on an elliptic curve, as PEM.")],
+) -> None:
+    """Sign a model, once it was verified, with a key of your own.
+
+    Example: opro-local models sign qwen --key site.pem
+    """
+    from opro_local.cli.reading import Reading
+    from opro_local.errors import ModelError
+    from opro_local.models.inventory import named_model
+    from opro_local.models.signing import require_folder, sign_model
+    from opro_local.models.verification import verify_model
+
+    folder = named_model(name)
+    require_folder(folder)
+    with Reading("verifying") as reading:
+        came = verify_model(folder, reading.advance)
+    if not came.ok:
+        first = came.damaged[0]
+        raise ModelError(f"{folder / first.file}: {first.what}", "what is damaged is not signed")
+    say(f"{sign_model(folder, key)}")
+
+
 @app.command("verify")
-def verify_(name: NameArgument, as_json: JsonOption = False) -> None:
+def verify_(
+    name: NameArgument,
+    public_key: Annotated[
+        Path | None, typer.Option(help="Check the signature too, with this key as PEM.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check every byte of a model against its manifest. Exit code 3 where something differs.
 
     Example: opro-local models verify smollm2-135m-instruct
     """
     from opro_local.cli.reading import Reading
     from opro_local.models.inventory import named_model
+    from opro_local.models.signing import signature_fault
     from opro_local.models.verification import verify_model
 
+    folder = named_model(name)
+    fault = signature_fault(folder, public_key) if public_key else None
     with Reading("verifying") as reading:
-        came = verify_model(named_model(name), reading.advance)
+        came = verify_model(folder, reading.advance)
+    came = replace(came, damaged=(*came.damaged, *([fault] if fault else [])))
     if as_json:
         say_json(came.to_json())
     else:

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import IO
 
 from opro_local.errors import LockedError, ModelError, StoreError, UsageError
-from opro_local.files import free_bytes, open_regular
+from opro_local.files import free_bytes, open_regular, read_bytes
 from opro_local.models import gguf
 from opro_local.models.completeness import AGAIN
 from opro_local.models.manifest import (
     BLOCK,
+    MANIFEST,
+    SIGNATURE,
     THREADS,
     FileDigest,
     Manifest,
@@ -109,6 +111,7 @@ def _copied(source: Source, target: Path, work: Path, progress: Progress) -> Man
         kept[digest.name] = digest
     manifest = Manifest(target.name, source.label, tuple(kept[f.name] for f in source.files))
     write_manifest(half, manifest)
+    _carry_signature(source.folder, half)
     gguf.put_folder(half, target, work / "old")
     shutil.rmtree(work)
     return manifest
@@ -236,6 +239,14 @@ def _locked(work: Path) -> Iterator[None]:
                 f"{work}: another process imports this model", "wait until it ends"
             ) from None
         yield
+
+
+def _carry_signature(source: Path, half: Path) -> None:
+    """Copy the source's signature where the copy is what was signed, the manifest with it."""
+    signature, manifest = source / SIGNATURE, source / MANIFEST
+    is_there = signature.is_file() and not signature.is_symlink() and manifest.is_file()
+    if is_there and read_bytes(manifest) == read_bytes(half / MANIFEST):
+        shutil.copyfile(signature, half / SIGNATURE)
 
 
 def _check_room(work: Path, needed: int) -> None:
