@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,16 @@ def build(
         UsageError: an unknown key, a wrong type or a value out of range; one line, with the nearest
         name.
     """
-    merged = merge(tables, overrides, base)
-    use_model_tables(merged)
-    _drop_removed(merged)
+    return config_of(merge(tables, overrides, base))
+
+
+def config_of(merged: Mapping[str, Any]) -> Config:
+    """The config that tables make which `merge` has given. Raises UsageError as `build` does."""
+    tables = {name: _copied(table) for name, table in merged.items()}
+    use_model_tables(tables)
+    _drop_removed(tables)
     try:
-        return Config.model_validate(merged)
+        return Config.model_validate(tables)
     except ValidationError as error:
         raise UsageError(_explain(error)) from None
 
@@ -301,13 +307,19 @@ def _resolve_paths(tables: dict[str, Any], base: Path) -> None:
 def _resolve_table(table: Any, kinds: Sequence[type[Section]], base: Path) -> None:
     if not isinstance(table, dict):
         return
-    paths = {name: facts.path for kind in kinds for name, facts in settings_with_facts(kind)}
+    paths = {name: kind for one in kinds for name, kind in _path_kinds(one).items()}
     for key in table.keys() & paths.keys():
         value = table[key]
         if isinstance(value, list):
             table[key] = [_resolved(table, key, one, paths[key], base) for one in value]
         else:
             table[key] = _resolved(table, key, value, paths[key], base)
+
+
+@cache
+def _path_kinds(kind: type[Section]) -> Mapping[str, PathKind]:
+    """Which values of each setting of a section are paths."""
+    return {name: facts.path for name, facts in settings_with_facts(kind)}
 
 
 def _resolved(table: Mapping[str, Any], key: str, value: Any, kind: PathKind, base: Path) -> Any:

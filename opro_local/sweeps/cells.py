@@ -147,7 +147,7 @@ class _Cells:
         _set(tables, "run.name", name)
         try:
             merged = reading.merge(tables, base=self._folder)
-            config = reading.build(merged)
+            config = reading.config_of(merged)
         except UsageError as error:
             raise UsageError(
                 f"{self._file.path}: cell {name}: {error.message}", error.hint

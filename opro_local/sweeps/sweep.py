@@ -34,7 +34,7 @@ POLL_SECONDS = 0.1
 # sweep.json is made whole each time: not more often than this.
 WRITE_SECONDS = 1.0
 # What cells that are ended at once get to leave their folders in order.
-LEAVE_SECONDS = 2.5
+LEAVE_SECONDS = 1.5
 # What a process that can't be started, or dies, ends a cell with.
 DIED = 3
 
@@ -203,6 +203,7 @@ class _Sweep:
         finally:
             for part in self._parts:
                 part.running.kill()
+            self._look_again()
             self._write()
         records = self._in_order()
         if self._is_stopping and any(_is_missing(record) for record in records):
@@ -293,9 +294,6 @@ class _Sweep:
         """
         left = tuple(part.left.values())
         if self._is_stopping or not left:
-            for cell in left:
-                record = self._records[cell.id]
-                self._records[cell.id] = read_record(cell, record.path, record.group)
             return
         how = how or "its process ended before the cell did"
         if len(left) == 1:
@@ -316,17 +314,18 @@ class _Sweep:
         self._notify(cell, f"failed: {line}")
 
     def _leave(self) -> None:
-        """Let every process leave its cells in order, and then end it."""
+        """Let every process leave its cells in order; what does not is killed."""
         for part in self._parts:
             part.running.interrupt()
         end = time.monotonic() + LEAVE_SECONDS
         while time.monotonic() < end and any(part.running.poll() is None for part in self._parts):
             time.sleep(POLL_SECONDS)
-        for part in self._parts:
-            part.running.kill()
-            for cell in part.left.values():
-                record = self._records[cell.id]
-                self._records[cell.id] = read_record(cell, record.path, record.group)
+
+    def _look_again(self) -> None:
+        """Read what ended without a word of it: no cell runs any more."""
+        for id, record in self._records.items():
+            if record.state == "running":
+                self._records[id] = read_record(record.cell, record.path, record.group)
 
     def _in_order(self) -> list[CellRecord]:
         return [self._records[cell.id] for cell in self._plan.cells]

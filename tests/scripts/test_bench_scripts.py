@@ -25,6 +25,7 @@ NAMES = (
     "rival",
     "screening",
     "search",
+    "sweep",
     "throughput",
 )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import program, write_config
+from running import write_config
 
+from opro_local.cli.sweep import forecast_lines
 from opro_local.errors import UsageError
+from opro_local.sweeps.forecast import forecast
 from opro_local.sweeps.plan import cell_folders, divided, read_plan
+from opro_local.sweeps.sweep import read_records
 
 BASE = '[base.search]\nsteps = 2\n[base.scorer]\nengine = "scripted"\nscript = "s.py:answer"\n'
 
@@ -288,10 +291,8 @@ def test_a_thousand_cells_are_planned_and_listed(tmp_path, reviews):
         'search.order = ["ascending", "random"]\nsearch.history = [5, 10]\n'
     )
     (tmp_path / "s.toml").write_text(text, "utf-8")
-    told = program(
-        *("sweep", str(tmp_path / "s.toml"), "--run", str(tmp_path / "d")),
-        *("--dry-run", "--no-calibration"),
-    )
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.count("missing") == 1000 and "1000 cells in 1 engine group" in told.stdout
+    plan = read_plan(tmp_path / "s.toml")
+    told = forecast(plan, read_records(plan, tmp_path / "d"), 1, calibrated=False)
+    assert len(told.cells) == 1000 == len({cell.record.path for cell in told.cells})
+    assert forecast_lines(told)[0].startswith("s: 1000 cells in 1 engine group, 1 side by side")
     assert not (tmp_path / "d").exists()

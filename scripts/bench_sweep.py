@@ -1,0 +1,150 @@
+"""The times of a sweep: planning, lockstep, groups side by side, and what one run's own cost is.
+
+    python scripts/bench_sweep.py [plan] [lockstep] [workers] [--cells 8] [--steps 40]
+        [--call-seconds 0.05]
+
+`plan`: a thousand cells planned and listed by `opro-local sweep --dry-run --no-calibration`; wanted
+under 5 s.
+`lockstep`: scripted cells whose engine takes a fixed time for each call, together and one after
+another; wanted at most 1/6 for 8 cells.
+`workers`: two groups whose engine computes, on two workers held to a core each, against one after
+another; wanted at most 0.6. It needs two cores that nobody else uses: the load is printed.
+
+Times of the real model are bench_lockstep.py's, those of one run bench_host.py's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from opro_local.sweeps.local import Local
+from opro_local.sweeps.plan import SweepPlan, read_plan
+from opro_local.sweeps.sweep import run_sweep
+
+ROOT = Path(__file__).resolve().parent.parent
+# A call begins where the last request is a while ago: requests of one come microseconds apart.
+SCRIPT = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from scripted_model import answer as plain
+
+LAST = [0.0]
+
+def waits(request):
+    if time.monotonic() - LAST[0] > 0.002:
+        time.sleep({seconds})
+    LAST[0] = time.monotonic()
+    return plain(request)
+
+def computes(request):
+    end = time.thread_time() + {seconds} / 25
+    while time.thread_time() < end:
+        pass
+    return plain(request)
+
+def computes_too(request):
+    return computes(request)
+"""
+
+
+def write(folder: Path, given: argparse.Namespace, axes: str, scripts: str) -> SweepPlan:
+    """A sweep over 60 made rows, with one axis more that names the engines."""
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["text", "label"])
+        for number in range(30):
+            rows.writerow([f"Number {number} was good", "positive"])
+            rows.writerow([f"Number {number} was poor", "negative"])
+    script = SCRIPT.format(tests=str(ROOT / "tests"), seconds=given.call_seconds)
+    (folder / "model.py").write_text(script, "utf-8")
+    (folder / "sweep.toml").write_text(
+        "[base.task]\n"
+        'data = "rows.csv"\ninput = "text"\ntarget = "label"\n'
+        '[base.scorer]\nengine = "scripted"\n[base.optimizer]\nengine = "scripted"\n'
+        f'[base.search]\nseeds = ["What is it?"]\nsteps = {given.steps}\ncandidates = 2\n'
+        'metaprompt = "continuation"\n'
+        f"[axes]\n{axes}\n[[zip]]\n"
+        f'"scorer.script" = [{scripts}]\n"optimizer.script" = [{scripts}]\n',
+        "utf-8",
+    )
+    return read_plan(folder / "sweep.toml")
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Wall seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def plan(given: argparse.Namespace, folder: Path) -> None:
+    """A thousand cells."""
+    axes = (
+        '"run.seed" = { from = 0, to = 249 }\n"search.order" = ["ascending", "random"]\n'
+        '"search.history" = [5, 10]'
+    )
+    write(folder, given, axes, '"model.py:waits"')
+    command = [sys.executable, "-m", "opro_local", "sweep", str(folder / "sweep.toml")]
+    command += ["--run", str(folder / "run"), "--dry-run", "--no-calibration"]
+    before = os.times()
+    seconds = timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+    used = os.times()
+    own = used.children_user + used.children_system
+    own -= before.children_user + before.children_system
+    print(f"plan: 1000 cells listed in {seconds:.1f} s, {own:.1f} s of processor; wanted under 5")
+
+
+def lockstep(given: argparse.Namespace, folder: Path) -> None:
+    """Cells together, and one after another."""
+    swept = write(
+        folder, given, f'"run.seed" = {{ from = 1, to = {given.cells} }}', '"model.py:waits"'
+    )
+    together = timed(lambda: run_sweep(swept, folder / "together", Local(), at_once=given.cells))
+    alone = timed(lambda: run_sweep(swept, folder / "alone", Local(), at_once=1))
+    print(
+        f"lockstep: {given.cells} cells at {1000 * given.call_seconds:.0f} ms a call: together "
+        f"{together:.1f} s, one after another {alone:.1f} s, {together / alone:.2f} of the time; "
+        "wanted at most 0.17"
+    )
+
+
+def workers(given: argparse.Namespace, folder: Path) -> None:
+    """Two groups on one worker and on two."""
+    scripts = '"model.py:computes", "model.py:computes_too"'
+    swept = write(folder, given, '"run.seed" = [1, 2]', scripts)
+    one = timed(lambda: run_sweep(swept, folder / "one", Local(1)))
+    two = timed(lambda: run_sweep(swept, folder / "two", Local(2)))
+    print(
+        f"workers: two groups on one {one:.1f} s, on two {two:.1f} s, {two / one:.2f} of the time; "
+        "wanted at most 0.6"
+    )
+
+
+def main() -> None:
+    """Print a line for each part."""
+    parts = {"plan": plan, "lockstep": lockstep, "workers": workers}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
+    parser.add_argument("--cells", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--call-seconds", type=float, default=0.05)
+    given = parser.parse_args()
+    for name in given.parts or parts:
+        with tempfile.TemporaryDirectory() as folder:
+            before = os.getloadavg()[0]
+            parts[name](given, Path(folder))
+            print(f"  load average {before:.1f} before, {os.getloadavg()[0]:.1f} after")
+
+
+if __name__ == "__main__":
+    main()
