@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opro_local import recipes
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import EngineOption, JsonOption, SeedOption, SetOption, overrides
 from opro_local.cli.visible import say
@@ -61,7 +62,11 @@ class SweepOptions:
 def sweep(
     *,
     file: Annotated[
-        Path, typer.Argument(help="A TOML file with a base and axes (docs/sweeps.md).")
+        Path,
+        typer.Argument(
+            help="A TOML file with a base and axes (docs/sweeps.md), or a sweep of the paper's: "
+            f"{', '.join(recipes.sweep_names())}."
+        ),
     ],
     options: SweepOptions,
 ) -> None:
@@ -73,7 +78,9 @@ def sweep(
     from opro_local.sweeps.local import Local
     from opro_local.sweeps.plan import default_folder, read_plan
 
-    plan = read_plan(file, overrides(options.seed, options.engine, options.set_))
+    plan = read_plan(
+        recipes.sweep_file(file), overrides(options.seed, options.engine, options.set_)
+    )
     folder = options.run or default_folder(plan)
     execution = Local(options.workers)
     if options.dry_run:

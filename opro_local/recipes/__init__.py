@@ -1,8 +1,8 @@
 """Configs that come with the program, one TOML file each: the paper's experiments and what people
-do with OPRO.
+do with OPRO. In sweeps/ are those of many runs: the paper's tables and ablations.
 
-For: finding one by its name. Not for: verbs; `opro-local run NAME` is a run like any other. May
-import: config, errors.
+For: finding one by its name. Not for: verbs; `opro-local run NAME` is a run like any other, and
+`opro-local sweep NAME` a sweep like any other. May import: config, errors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 
 FOLDER = Path(__file__).parent
+SWEEPS = FOLDER / "sweeps"
 
 
 def names() -> list[str]:
@@ -31,6 +32,26 @@ def read(name: str, overrides: Iterable[str] = ()) -> Config:
         UsageError: there is no such recipe, or an override is wrong.
     """
     return reading.build(tables(name), overrides)
+
+
+def sweep_names() -> list[str]:
+    """The sweeps there are."""
+    return sorted(path.stem for path in SWEEPS.glob("*.toml"))
+
+
+def sweep_file(path: Path) -> Path:
+    """The file of a sweep: the path, or, where there is none of it, the sweep of that name.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if path.exists() or path.suffix or path.parent != Path():
+        return path
+    if path.name not in sweep_names():
+        raise UsageError(
+            f"there is no file and no sweep {str(path)!r}", f"sweeps: {', '.join(sweep_names())}"
+        )
+    return SWEEPS / f"{path.name}.toml"
 
 
 def tables(name: str) -> dict[str, Any]:
