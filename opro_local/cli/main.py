@@ -35,6 +35,7 @@ from opro_local.cli import (
     solve,
     sweep,
     tasks,
+    view,
 )
 from opro_local.cli.narrow_help import Command, Group, with_narrow_help
 from opro_local.cli.stopping import Stopped, ignore_signals, raise_on_signals
@@ -58,6 +59,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "show": runs.show,
         "compare": listing.compare,
         "report": report.report,
+        "view": view.view,
         "verify": keeping.verify,
         "recover": keeping.recover,
     },

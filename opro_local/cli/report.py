@@ -31,13 +31,13 @@ def report(
 
     path = write_report(run, output, trust_code)
     if open_:
-        _open(path)
+        open_in_browser(path.resolve().as_uri())
     say(str(path))
 
 
-def _open(path: Path) -> None:
-    """Open a file in the browser; where there is none, say so."""
+def open_in_browser(url: str) -> None:
+    """Open what a URL names in the browser; where there is none, say so."""
     import webbrowser
 
-    if not webbrowser.open(path.resolve().as_uri()):
+    if not webbrowser.open(url):
         say("no browser was found to open it with")

@@ -1,8 +1,8 @@
 """A run as one HTML file: nothing is fetched, no script but our own runs, and every text of others
 is text.
 
-For: filling the templates, and the policy that a browser holds the page to. Not for: what the page
-says (gathering.py).
+For: filling the templates of a run's page. Not for: what the page says (gathering.py), or how any
+page is made safe (html.py).
 
     path = write_report(Path("runs/mails"))
 
@@ -12,14 +12,9 @@ page but those that the run's config holds.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from opro_local.errors import UsageError
 from opro_local.files import place_of_output, write_whole
@@ -32,11 +27,10 @@ from opro_local.report.charts import (
 )
 from opro_local.report.confusion import Confusion, confusion
 from opro_local.report.gathering import Contents, Scored, gather
+from opro_local.report.html import cut, environment, interval_text, policy, score_text, source
 from opro_local.runs.figures import Figures, SplitResult
 from opro_local.runs.run_result import RunResult
-from opro_local.runs.visible import visible
 
-TEMPLATES = Path(__file__).parent / "templates"
 NAME = "report.html"  # in the run's folder
 MOST_SOLUTIONS = 2000  # in the table
 LONGEST = 20_000  # characters of a text that stands by itself
@@ -52,6 +46,21 @@ class Matrices:
     split: str
     before: Confusion | None
     after: Confusion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a page of `view` has besides that of a file.
+
+    Attributes:
+        at: where to ask for the version; "" of what does not change any more.
+        version: what is shown.
+        back: whether it links to the list of all runs.
+    """
+
+    at: str
+    version: str
+    back: bool = True
 
 
 def write_report(
@@ -80,9 +89,11 @@ def write_report(
     return place
 
 
-def page(contents: Contents) -> str:
-    """The page as HTML."""
-    style, script = _file("report.css"), _file("report.js")
+def page(contents: Contents, served: Served | None = None) -> str:
+    """The page as HTML; `served` is what `view` adds to it."""
+    style, script = source("report.css"), source("report.js")
+    if served:
+        script += source("follow.js")
     values = {
         "c": contents,
         "result": contents.result,
@@ -95,83 +106,12 @@ def page(contents: Contents) -> str:
         "calibrated": _calibrated(contents),
         "solutions": _Table(contents.solutions),
         "longest": LONGEST,
+        "served": served,
         "style": style,
         "script": script,
-        "policy": policy(style, script),
+        "policy": policy(style, script, is_served=served is not None),
     }
-    return _environment(contents).get_template("page.html.j2").render(values)
-
-
-def policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this style and this script, and nothing else at all."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _file(name: str) -> str:
-    return (TEMPLATES / name).read_text("utf-8")
-
-
-def _environment(contents: Contents) -> Environment:
-    """Jinja with autoescape; whatever is put into a page shows its invisible characters."""
-
-    def shown(value: Any) -> Any:
-        return (
-            visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-        )
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    shares = contents.result.shares
-
-    def score(value: float | None) -> str:
-        return score_text(value, shares)
-
-    environment.filters |= {
-        "score": score,
-        "points": lambda value: f"{100 * value:+.1f}" if shares else f"{value:+.4g}",
-        "interval": lambda pair: interval_text(pair, shares),
-        "percent": lambda share: "" if share is None else f"{100 * share:.0f} %",
-        "count": lambda number: f"{number:,}",
-        "seconds": lambda number: f"{number:,.1f}",
-        "cut": cut,
-    }
-    return environment
-
-
-def score_text(value: float | None, shares: bool) -> str:
-    """A score as people read it: a share in percent, anything else with six digits."""
-    if value is None:
-        return ""
-    return f"{100 * value:.1f} %" if shares else f"{value:.6g}"
-
-
-def interval_text(pair: tuple[float, float] | None, shares: bool) -> str:
-    """An interval in few characters, which a table does not break."""
-    if pair is None:
-        return ""
-    low, high = (f"{100 * end:.1f}" if shares else f"{end:.6g}" for end in pair)
-    return f"{low}–{high}\u00a0%" if shares else f"{low} to {high}"
-
-
-def cut(text: str, longest: int) -> str:
-    """A text of at most so many characters, with how many more there were."""
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+    return environment(contents.result.shares).get_template("page.html.j2").render(values)
 
 
 class _Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class RunRow:
         error: why it can't be read; "" where it can.
         result: what the run came to; None where it has not finished.
         model: of the scorer, or of the optimizer where nothing is scored by a model.
+        task: the benchmark, the data's name, or the kind of problem where there are no rows.
+        solutions: how many were scored, of a run that has not finished.
         changed: when its store was last written, in seconds since 1970.
     """
 
@@ -56,6 +59,8 @@ class RunRow:
     result: RunResult | None = None
     model: str = ""
     changed: float = 0.0
+    task: str = ""
+    solutions: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As `list --json` prints it."""
@@ -74,21 +79,26 @@ def overview(folder: Path) -> list[RunRow]:
     """The runs directly under a folder, by their paths."""
     # By the names: a link that leads nowhere would not exist.
     paths = [path for path in sorted(folder.glob("*")) if os.path.lexists(path / store.FILE)]
-    return [_row(path) for path in paths]
+    return [read_row(path) for path in paths]
 
 
-def _row(path: Path) -> RunRow:
+def read_row(path: Path) -> RunRow:
+    """One run's line, whatever stands in its folder."""
     if fault := _no_file(path / store.FILE):
         return RunRow(str(path), path.name, "unreadable", 0, None, True, fault)
     try:
-        run, model = _with_model(path)
+        run, config = _with_config(path)
     except StoreError as error:
         state = "damaged" if isinstance(error, DamageError) else "unreadable"
         return RunRow(str(path), path.name, state, 0, None, True, str(error))
     best = run.train.best.accuracy if run.train else None
     row = RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
-    result = run if isinstance(run, RunResult) else None
-    return replace(row, result=result, model=model, changed=_changed(path / store.FILE))
+    row = replace(
+        row, model=_model(config), task=_task(config), changed=_changed(path / store.FILE)
+    )
+    if isinstance(run, RunResult):
+        return replace(row, result=run)
+    return replace(row, solutions=run.solutions)
 
 
 def _changed(file: Path) -> float:
@@ -97,16 +107,38 @@ def _changed(file: Path) -> float:
     return max(one.stat().st_mtime for one in (file, beside) if one.is_file())
 
 
-def _with_model(folder: Path) -> tuple[RunResult | RunProgress, str]:
-    """A run, and the name of its model. Raises StoreError."""
+def _with_config(folder: Path) -> tuple[RunResult | RunProgress, Mapping[str, Any]]:
+    """A run, and its config. Raises StoreError."""
     opened = store.read_store(folder)
     try:
-        described, config = _described(opened), opened.get("config") or {}
+        config = opened.get("config")
+        return _described(opened), config if isinstance(config, dict) else {}
     finally:
         opened.close()
-    roles = [config.get(role) for role in ("scorer", "optimizer")]
-    named = [role.get("model") for role in roles if isinstance(role, dict)]
-    return described, next((Path(str(name)).name for name in named if name), "")
+
+
+def _model(config: Mapping[str, Any]) -> str:
+    """The name of the model that scores, or else of the one that proposes."""
+    named = [_text_at(config, role, "model") for role in ("scorer", "optimizer")]
+    return next((Path(name).name for name in named if name), "")
+
+
+def _task(config: Mapping[str, Any]) -> str:
+    """What was to be done, in a word or two."""
+    kind, name = _text_at(config, "problem", "kind"), _text_at(config, "task", "name")
+    if kind and kind != "prompt":
+        return kind
+    if name and name != "table":
+        return name
+    files = (_text_at(config, "task", key) for key in ("data", "train"))
+    return next((Path(file).stem for file in files if file), name)
+
+
+def _text_at(config: Mapping[str, Any], section: str, key: str) -> str:
+    """A text in a stored config; empty where there is none."""
+    table = config.get(section)
+    value = table.get(key) if isinstance(table, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _no_file(file: Path) -> str:

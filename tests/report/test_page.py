@@ -19,7 +19,8 @@ from opro_local.config import reading
 from opro_local.errors import DamageError, StoreError, UsageError
 from opro_local.report.charts import Point, progress_chart
 from opro_local.report.config_text import toml_of
-from opro_local.report.page import cut, write_report
+from opro_local.report.html import cut
+from opro_local.report.page import write_report
 from opro_local.report.phases import costs_by_phase
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import describe

@@ -1,0 +1,94 @@
+"""One run as a line of the first page.
+
+For: which figures of a run are listed, as plain data that goes through a pipe. Not for: reading a
+run (runs/reading.py), or HTML (list_page.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from opro_local.runs.reading import RunRow
+
+UNREAD = "unread"  # the state of a run that was not read yet
+LONGEST = 300  # characters of an error
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A run in the list.
+
+    Attributes:
+        name: its folder's.
+        title: what the config calls it.
+        state: see RunRow; or "unread".
+        task, model: see RunRow.
+        steps: the last step.
+        test, baseline: scores of chosen and first solution on test.
+        gain: their difference, with its interval.
+        train: the best train score.
+        shares: whether scores are shares of rows.
+        verdict: of a search.
+        error: why it can't be read; "" where it can.
+        changed: when its store was last written, in seconds since 1970.
+        version: differs when there is more to see.
+    """
+
+    name: str
+    title: str = ""
+    state: str = UNREAD
+    task: str = ""
+    model: str = ""
+    steps: int = 0
+    test: float | None = None
+    baseline: float | None = None
+    gain: tuple[float, float, float] | None = None
+    train: float | None = None
+    shares: bool = True
+    verdict: str = ""
+    error: str = ""
+    changed: float = 0.0
+    version: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it goes through a pipe."""
+        return asdict(self)
+
+
+def of_json(said: dict[str, Any]) -> Line:
+    """A line that came through a pipe, from a process of ours."""
+    gain = said["gain"]
+    return Line(**{**said, "gain": None if gain is None else tuple(gain)})
+
+
+def of_row(row: RunRow) -> Line:
+    """What the list says of a run."""
+    line = Line(
+        name="",
+        title=row.name,
+        state=row.state,
+        task=row.task,
+        model=row.model,
+        steps=row.steps,
+        train=row.best,
+        shares=row.shares,
+        error=row.error[:LONGEST],
+        changed=row.changed,
+        version=version(row.state, row.steps, row.solutions),
+    )
+    if row.result is None:
+        return line
+    line = replace(line, verdict=row.result.verdict or "")
+    test = row.result.test
+    if test is None:
+        return line
+    line = replace(line, test=test.best.value, baseline=test.baseline.value)
+    if test.difference is None:
+        return line
+    return replace(line, gain=(test.difference.value, *test.difference.interval))
+
+
+def version(state: str, steps: int, solutions: int) -> str:
+    """What differs when a run's page has more to show."""
+    return f"{state}-{steps}-{solutions}"
