@@ -75,6 +75,7 @@ def environment(shares: bool) -> Environment:
         "count": lambda number: f"{number:,}",
         "seconds": lambda number: f"{number:,.1f}",
         "cut": cut,
+        "without_folders": without_folders,
     }
     return templates
 
@@ -99,3 +100,11 @@ def cut(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+
+
+def without_folders(text: str) -> str:
+    """A text that begins with a row's place, "folder/file:line: ...", without this machine's
+    folders.
+    """
+    place, colon, rest = text.partition(": ")
+    return place.rpartition("/")[2] + colon + rest

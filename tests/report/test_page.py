@@ -19,7 +19,7 @@ from opro_local.config import reading
 from opro_local.errors import DamageError, StoreError, UsageError
 from opro_local.report.charts import Point, progress_chart
 from opro_local.report.config_text import toml_of
-from opro_local.report.html import cut
+from opro_local.report.html import cut, without_folders
 from opro_local.report.page import write_report
 from opro_local.report.phases import costs_by_phase
 from opro_local.runs.plans.evaluation import evaluation_plan
@@ -207,6 +207,20 @@ def test_marks_stand_where_their_values_are():
 def test_what_is_cut_says_by_how_much():
     assert cut("abc", 3) == "abc"
     assert cut("abcde", 3) == "abc … (2 more characters)"
+
+
+def test_a_row_is_named_without_this_machines_folders():
+    said = without_folders("/home/me/my data/rows.csv:2: 'and/or: yes' (target 'a/b')")
+    assert said == "rows.csv:2: 'and/or: yes' (target 'a/b')"
+    assert without_folders("rows.csv:2: a/b") == "rows.csv:2: a/b"
+    assert without_folders("no place") == "no place"
+
+
+def test_an_alarm_s_rows_are_named_without_folders(made, tmp_path):
+    result = describe(made / "hostile")
+    assert any(str(made) in one for alarm in result.alarms for one in alarm.examples)
+    before_config = html_of(made / "hostile", tmp_path).partition('id="h-proof"')[0]
+    assert "reviews.csv:" in before_config and str(made) not in before_config
 
 
 def test_a_result_is_reported_on_from_python(made, tmp_path):
