@@ -17,10 +17,12 @@ from running import SCRIPT, program, write_reviews
 import opro_local
 from opro_local.config import reading
 from opro_local.errors import DamageError, StoreError, UsageError
+from opro_local.problems.prompt.alarms import Alarm
 from opro_local.report.charts import Point, progress_chart
 from opro_local.report.config_text import toml_of
+from opro_local.report.gathering import gather
 from opro_local.report.html import cut, without_folders
-from opro_local.report.page import write_report
+from opro_local.report.page import page, write_report
 from opro_local.report.phases import costs_by_phase
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import describe
@@ -216,11 +218,15 @@ def test_a_row_is_named_without_this_machines_folders():
     assert without_folders("no place") == "no place"
 
 
-def test_an_alarm_s_rows_are_named_without_folders(made, tmp_path):
-    result = describe(made / "hostile")
-    assert any(str(made) in one for alarm in result.alarms for one in alarm.examples)
-    before_config = html_of(made / "hostile", tmp_path).partition('id="h-proof"')[0]
-    assert "reviews.csv:" in before_config and str(made) not in before_config
+@pytest.mark.parametrize("name", ["search", "evaluation"])
+def test_an_alarm_s_rows_are_named_without_folders(made, name):
+    contents = gather(made / name)
+    alarm = Alarm("cut", "All were cut.", (f"{made}/reviews.csv:2: 'a<b>/c'",), "Raise it.")
+    alarmed = dataclasses.replace(contents.result, alarms=(alarm,))
+    html = page(dataclasses.replace(contents, result=alarmed))
+    assert "<strong>Alarm.</strong> All were cut. Raise it.</summary>" in html
+    assert "<li>reviews.csv:2: &#39;a&lt;b&gt;/c&#39;</li>" in html
+    assert str(made) not in html.partition('id="h-proof"')[0]
 
 
 def test_a_result_is_reported_on_from_python(made, tmp_path):
