@@ -22,13 +22,22 @@ from opro_local.bundle import licences, sbom, signing, wheels
 from opro_local.bundle.licences import Licence
 from opro_local.bundle.request import Request, as_text, files_below, parts
 from opro_local.bundle.verify import HEAD, REQUIREMENTS, SIGNATURE, SUMS, damage, digest, entries
-from opro_local.errors import DamageError, LockedError, StoreError, UsageError
+from opro_local.errors import DamageError, LockedError, ModelError, StoreError, UsageError
 from opro_local.files import read_text
+from opro_local.models.manifest import (
+    MANIFEST,
+    Manifest,
+    hash_files,
+    names_in,
+    read_manifest,
+    write_manifest,
+)
+from opro_local.models.manifest import SIGNATURE as MODEL_SIGNATURE
+from opro_local.models.verification import verify_model
 
 UNFINISHED = ".request.json"  # what a bundle was asked to hold, until it is whole
 LOCK = ".lock"
-# A model's manifest and its signature, which are hidden so that they change no run.
-MANIFESTS = (".opro-manifest.json", ".opro-model.sig")
+MANIFESTS = (MANIFEST, MODEL_SIGNATURE)  # hidden, so that they change no run
 Say = Callable[[str], None]
 
 
@@ -153,16 +162,29 @@ def _bring_packages(asked: Request, folder: Path, say: Say) -> None:
 def _bring_models_and_data(asked: Request, folder: Path, say: Say) -> None:
     for name, place in asked.models:
         say(f"model {name}")
-        for file in files_below(place):
-            _copy(file, folder / "models" / name / file.relative_to(place))
-        for hidden in MANIFESTS:
-            if (place / hidden).is_file():
-                _copy(place / hidden, folder / "models" / name / hidden)
+        _bring_model(name, place, folder / "models" / name)
     for path in asked.data:
         say(f"data {path.name}")
         for file in files_below(path):
             inner = file.relative_to(path) if path.is_dir() else Path()
             _copy(file, folder / "data" / path.name / inner)
+
+
+def _bring_model(name: str, place: Path, target: Path) -> None:
+    """Copy a model with its manifest, or with a new one where it has none. Raises ModelError where
+    a file is not what the manifest says.
+    """
+    manifest = read_manifest(place)
+    hidden = [file.name for file in manifest.files] if manifest else []
+    names = {file.relative_to(place).as_posix() for file in files_below(place)}
+    for each in sorted(names.union(hidden, MANIFESTS)):
+        if (place / each).is_file():
+            _copy(place / each, target / each)
+    if manifest is None:
+        files = hash_files(target, sorted(names_in(target)))
+        write_manifest(target, Manifest(name, "a folder without a manifest", tuple(files)))
+    for fault in verify_model(target).damaged:
+        raise ModelError(f"{place / fault.file}: {fault.what}", "import the model again")
 
 
 def _copy(source: Path, target: Path) -> None:

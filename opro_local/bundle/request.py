@@ -100,6 +100,11 @@ def request(
     for path in (*data, *wheels, *([package] if package else ())):
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder", "check the path")
+    for name, folder in models:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: is no model folder", f"opro-local models import {folder}")
+        if not name or "/" in name:
+            raise UsageError(f"{name!r} is no name of a model", "name it by its last part")
     for path in (*wheels, *([package] if package else ())):
         _refuse_no_wheel(path)
     asked = Request(site, tuple(extras), tuple(models), tuple(data), tuple(wheels), package)

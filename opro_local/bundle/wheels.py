@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,8 @@ def fetch(wheels: Sequence[Wheel], folder: Path, site: Site, say: Callable[[str]
     """
     part = folder.with_name(".part")
     folder.mkdir(parents=True, exist_ok=True)
-    part.mkdir(exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)  # what a kill left half done
+    part.mkdir()
     missing = [wheel for wheel in wheels if not is_there(wheel, folder)]
     total, done = sum(wheel.bytes for wheel in missing), 0
     for group in _groups([wheel for wheel in missing if not wheel.is_source]):
@@ -51,7 +53,7 @@ def fetch(wheels: Sequence[Wheel], folder: Path, site: Site, say: Callable[[str]
         if wheel.is_source:
             say(f"packages: building {wheel.package} {wheel.version}, which has no wheel")
             _build(wheel, part, folder)
-    part.rmdir()
+    shutil.rmtree(part)
 
 
 def is_there(wheel: Wheel, folder: Path) -> bool:
@@ -146,7 +148,7 @@ def _build(wheel: Wheel, part: Path, folder: Path) -> None:
 def _asked(wheels: Sequence[Wheel], part: Path) -> list[str]:
     """What pip is asked for, by way of a file: a command line has an end."""
     lines = [f"{w.package}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels]
-    asked = part.with_name(".asked.txt")
+    asked = part / "asked.txt"
     asked.write_text("".join(lines), "utf-8")
     folder = "-d" if wheels and not wheels[0].is_source else "-w"
     return ["--quiet", "--no-input", "-r", str(asked), folder, str(part)]

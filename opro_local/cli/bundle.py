@@ -171,7 +171,8 @@ def _asked(site: SiteOptions, content: ContentOptions) -> Request:
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     python = site.python or (own if own in locked else locked[-1])
     there = Site(site.target, python, site.platform or OLDEST[site.target])
-    models = [(Path(name).name, find_model(name)) for name in content.model or ()]
+    named = [(name, find_model(name)) for name in content.model or ()]
+    models = [(Path(name).name or place.name, place) for name, place in named]
     extras = content.extra if content.extra is not None else ("math", "text")
     data, wheels = content.data or (), content.wheel or ()
     return request(there, extras, models, data, wheels, content.package)

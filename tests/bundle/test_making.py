@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from running import program
 from opro_local.bundle import licences, making, sbom, wheels
 from opro_local.bundle.lock import Site, Wheel
 from opro_local.bundle.request import files_below, request
-from opro_local.errors import DataError, LockedError, StoreError, UsageError
+from opro_local.errors import DataError, LockedError, ModelError, StoreError, UsageError
+from opro_local.models.verification import verify_model
 
 
 def silent(line: str) -> None:
@@ -32,7 +34,12 @@ def test_a_bundle_holds_what_was_asked_for(tmp_path, monkeypatch):
         *("BUNDLE.json", "SHA256SUMS", "requirements.txt", "install.sh", "verify.py"),
         *("wheels/tiny_one-1.0-py3-none-any.whl", "wheels/opro_local-1.0-py3-none-any.whl"),
         *(f"models/tiny-model/model-0000{i}.safetensors" for i in (1, 2)),
-        *("models/tiny-model/config.json", "data/rows.csv", "licences/index.json"),
+        *(
+            "models/tiny-model/config.json",
+            "models/tiny-model/.opro-manifest.json",
+            "data/rows.csv",
+            "licences/index.json",
+        ),
         *("licences/tiny-one-1.0/LICENSE", "licences/opro-local-1.0/LICENSE"),
     }
     head = json.loads((made.folder / "BUNDLE.json").read_text())
@@ -59,6 +66,16 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, monkeypatch)
     with pytest.raises(UsageError, match=r"bundle: holds thesis\.tex; name an empty folder"):
         tiny_bundle(tmp_path, monkeypatch)
     assert (tmp_path / "bundle" / "thesis.tex").read_text() == "all of it"
+
+
+def test_a_model_comes_with_a_manifest_and_a_damaged_one_does_not_come(tmp_path, monkeypatch):
+    made = tiny_bundle(tmp_path, monkeypatch)
+    assert verify_model(made.folder / "models" / "tiny-model").ok
+    model = tmp_path / "source" / "model"
+    shutil.copy(made.folder / "models/tiny-model/.opro-manifest.json", model)
+    (model / "config.json").write_bytes(b"changed since")
+    with pytest.raises(ModelError, match=r"source/model/config\.json: "):
+        making._bring_model("tiny-model", model, tmp_path / "copy")
 
 
 def test_an_unfinished_bundle_is_none(tmp_path, monkeypatch):
@@ -115,9 +132,11 @@ def test_fetching_goes_on_where_it_stopped(tmp_path, monkeypatch):
     with pytest.raises(DataError):
         wheels.fetch(wanted, house, site, silent)
     (house / wanted[0].name).write_bytes(b"damaged since")
+    (tmp_path / ".part" / "half.whl").touch()
     wheels.fetch(wanted, house, site, silent)
     assert asked[2:] == [["tiny-0", "tiny-2"], ["tiny-3", "tiny-4"]]
     assert all(wheels.is_there(each, house) for each in wanted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "wheels"]
 
 
 @pytest.mark.long
@@ -128,6 +147,7 @@ def test_pip_fetches_from_where_it_is_set_to_and_only_the_locked_bytes(tmp_path,
     site = Site("cpu", PYTHON, PLATFORM)
     wheels.fetch(wanted, tmp_path / "wheels", site, silent)
     assert sorted(path.name for path in (tmp_path / "wheels").iterdir()) == [w.name for w in wanted]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "wheels"]
     other = Wheel("tiny-0", "1.0", wanted[0].name, wanted[0].bytes, "0" * 64)
     with pytest.raises(DataError, match="the packages were not fetched") as error:
         wheels.fetch([other], tmp_path / "more", site, silent)
