@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,9 @@ from opro_local.cli.options import JsonOption, SetOption
 from opro_local.cli.visible import say, say_json
 
 GIB = 1 << 30
+SIZE = re.compile(
+    r"(?P<number> \d{1,5} (?: \.\d+ )? ) \s* (?: G (?: i? B )? )?", re.VERBOSE | re.IGNORECASE
+)
 
 
 def plan_(
@@ -27,8 +31,11 @@ def plan_(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests at once: max_num_seqs.")
     ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="Plan for a GPU as it is sold, here or not: 24GB.")
+    ] = None,
     gpu_memory: Annotated[
-        float | None, typer.Option(min=0, help="Plan for a GPU of so many GiB, here or not.")
+        float | None, typer.Option(min=0, help="The same in GiB, as a number.")
     ] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
@@ -36,7 +43,7 @@ def plan_(
     """Say, without loading anything, how models would share a GPU; exit code 3 if they can't.
 
     Example: opro-local models plan --optimizer qwen2.5-7b-instruct --scorer llama-3.1-8b-instruct
-    --gpu-memory 80
+    --gpu 80GB
     """
     from opro_local.config import reading
     from opro_local.engines.gpus import Gpu, gpus
@@ -52,13 +59,13 @@ def plan_(
         "scorer": {"model": scorer or "", **hosting},
     }
     there = gpus()
+    if gpu is not None:
+        gpu_memory = _sold_as(gpu)
     if gpu_memory is not None:
         size = int(gpu_memory * GIB)
         there = (Gpu(f"a GPU of {gpu_memory:g} GiB", size, size),)
     if not there:
-        raise UsageError(
-            "there is no NVIDIA GPU here", "plan for another one with --gpu-memory GIB"
-        )
+        raise UsageError("there is no NVIDIA GPU here", "plan for another one with --gpu 24GB")
     plan = placement_of(reading.build(sections, set_ or ()), there, alike=gpu_memory is not None)
     found = plan.described()
     if as_json:
@@ -67,6 +74,16 @@ def plan_(
         say("\n".join(_plan_lines(found)))
     if plan.choice == "none":
         raise EngineError(plan.why, LOWER)
+
+
+def _sold_as(gpu: str) -> float:
+    """The GiB of a GPU by the size it is sold with, whose gigabytes are GiB. Raises UsageError."""
+    from opro_local.errors import UsageError
+
+    size = SIZE.fullmatch(gpu.strip())
+    if size is None or not float(size["number"]):
+        raise UsageError(f"--gpu {gpu!r}: a size is wanted", "for example --gpu 24GB")
+    return float(size["number"])
 
 
 def _plan_lines(plan: Mapping[str, Any]) -> list[str]:
@@ -83,4 +100,18 @@ def _plan_lines(plan: Mapping[str, Any]) -> list[str]:
     notes = [
         f"{Path(row['model']).name}: {note}" for row in plan["engines"] for note in row["notes"]
     ]
+    for row in plan["engines"]:
+        if row["vllm"]:
+            lines.append(_as_logged(row))
     return [*lines, *notes, *([plan["why"]] if plan["choice"] != "none" else [])]
+
+
+def _as_logged(row: Mapping[str, Any]) -> str:
+    """What vLLM's log would say of an engine, in its own words."""
+    logged, model = row["vllm"], Path(row["model"]).name
+    return (
+        f"{model}, as vLLM would log it: model loading took {logged['model_loading_gib']} GiB; "
+        f"available KV cache memory: {logged['kv_cache_gib']} GiB; KV cache size: "
+        f"{logged['kv_cache_tokens']:,} tokens; maximum concurrency for {row['context']:,} tokens "
+        f"per request: {logged['concurrency']:.2f}x"
+    )

@@ -396,7 +396,24 @@ def _row(demand: Demand, part: Part | None) -> dict[str, Any]:
         "memory": part.memory if part else None,
         "cache": part.cache if part else None,
         "sequences": part.sequences if part else None,
+        "vllm": _logged(demand, part),
         "notes": list(demand.notes),
+    }
+
+
+def _logged(demand: Demand, part: Part | None) -> dict[str, float] | None:
+    """The figures that vLLM logs when one worker starts, as this plan has them; None where nothing
+    fits, or the cache is left to vLLM.
+    """
+    if part is None or not part.cache or not demand.sequence or demand.weights is None:
+        return None
+    cache = part.cache / demand.workers
+    concurrency = cache / demand.sequence
+    return {
+        "model_loading_gib": round(demand.weights / GIB, 2),
+        "kv_cache_gib": round(cache / GIB, 2),
+        "kv_cache_tokens": int(concurrency * demand.context),
+        "concurrency": round(concurrency, 2),
     }
 
 

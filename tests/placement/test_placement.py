@@ -681,7 +681,19 @@ def test_the_command_plans_for_a_gpu_that_is_not_here(models):
     scorer, optimizer = found["engines"]
     assert (scorer["roles"], scorer["context"], scorer["concurrency"]) == (["scorer"], 4096, 16)
     assert optimizer["sequences"] == optimizer["cache"] // optimizer["sequence"] >= 16
+    # Llama 3.1 8B keeps 128 KiB of a token: 32 layers, 8 heads of 128, keys and values of 2 bytes.
+    assert scorer["vllm"] == {
+        "model_loading_gib": round(scorer["weights"] / GIB, 2),
+        "kv_cache_gib": round(scorer["cache"] / GIB, 2),
+        "kv_cache_tokens": scorer["cache"] // (128 << 10),
+        "concurrency": round(scorer["cache"] / (128 << 10) / 4096, 2),
+    }
+    shown = program(*both, "--gpu", "80GB", "--context", "4096", "--concurrency", "16").stdout
+    assert f"KV cache size: {scorer['vllm']['kv_cache_tokens']:,} tokens" in shown
     assert "side by side" in program(*both, "--gpu-memory", "80").stdout
+    for size in ("80TB", "", "0", "-1GB", "GB"):
+        wrong = program(*both, "--gpu", size)
+        assert wrong.returncode == 2 and "a size is wanted" in wrong.stderr
     refused = program(*both, "--gpu-memory", "12")
     assert refused.returncode == 3 and refused.stderr.count("\n") == 1
     assert "no place on a GPU of 12 GiB: 11.5 GiB of 12.0 GiB can be used" in refused.stderr
