@@ -188,7 +188,7 @@ def _metrics(figures: Sequence[Figures]) -> list[str]:
     first.
     """
     optimized = dict.fromkeys(own.metric.name for own in figures if own.metric)
-    further = ("strict", "agreement")
+    further = ("without_bias", "strict", "agreement")
     return [*optimized, *(name for name in further if any(name in own.metrics for own in figures))]
 
 

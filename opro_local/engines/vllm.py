@@ -19,7 +19,7 @@ from opro_local.engines.constraints import Grammars
 from opro_local.engines.label_reads import label_trees, too_long
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
-from opro_local.engines.vllm_labels import completed, label_params, node_reads
+from opro_local.engines.vllm_labels import completed, in_requests, label_params, node_reads
 from opro_local.engines.vllm_params import sampling_params
 from opro_local.engines.vllm_progress import ProgressBar
 from opro_local.engines.vllm_start import (
@@ -152,7 +152,8 @@ class VllmEngine(Engine):
         for adapter in sorted({requests[i].adapter for i, _ in rest}):
             own = [(i, tree) for i, tree in rest if requests[i].adapter == adapter]
             reads = node_reads([tree for _, tree in own])
-            bar = ProgressBar(progress, len(requests) - len(reads))
+            told = in_requests(progress, len(done), len(own), len(reads))
+            bar = ProgressBar(told, 0)
             samplings = [label_params(read.tokens) for read in reads]
             outputs = self._run([read.ids for read in reads], samplings, bar, adapter)
             completions = completed([tree for _, tree in own], reads, outputs)

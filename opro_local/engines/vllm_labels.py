@@ -12,7 +12,7 @@ from typing import Any
 
 from opro_local.engines.label_reads import LabelTree, Node
 from opro_local.errors import EngineError
-from opro_local.types import Completion
+from opro_local.types import Completion, Progress
 
 MOST_TOKENS = 128  # that one request may name, by vLLM's SamplingParams
 
@@ -57,6 +57,22 @@ def label_params(tokens: Sequence[int]) -> Any:
     return SamplingParams(
         max_tokens=1, temperature=0.0, logprob_token_ids=list(tokens), detokenize=False
     )
+
+
+def in_requests(
+    progress: Progress | None, before: int, requests: int, reads: int
+) -> Progress | None:
+    """What is told of finished reads, in requests; the tokens that vLLM counts are thrown away.
+
+    Args:
+        progress: what is told, if anything.
+        before: requests that were finished before.
+        requests, reads: how many reads so many requests need.
+    """
+    if progress is None:
+        return None
+    tell = progress
+    return lambda finished, tokens: tell(before + finished * requests // reads, 0)
 
 
 def completed(

@@ -15,6 +15,7 @@ from opro_local.engines import transformers_labels
 from opro_local.engines.callable import CallableEngine
 from opro_local.engines.label_reads import LabelTree, too_long
 from opro_local.engines.scripted import ScriptedEngine
+from opro_local.engines.vllm_labels import in_requests
 from opro_local.engines.wire import pack, unpack
 from opro_local.errors import EngineError, UsageError
 from opro_local.records import log_probabilities, log_probability_text
@@ -86,6 +87,15 @@ def test_a_prompt_and_label_that_leave_no_room_are_too_long():
     made = tree((1, 2), (3,), stem=(9, 9, 9))
     assert too_long([4], [made], 5) == {4: Completion("", "too_long", 3, 0, 0)}
     assert too_long([4], [made], 6) == {}
+
+
+def test_the_reads_of_a_request_are_told_as_one():
+    told = []
+    tell = in_requests(lambda finished, tokens: told.append((finished, tokens)), 5, 10, 25)
+    for finished in (0, 12, 25):
+        tell(finished, finished)
+    assert told == [(5, 0), (9, 0), (15, 0)]
+    assert in_requests(None, 0, 1, 2) is None
 
 
 @pytest.mark.parametrize(

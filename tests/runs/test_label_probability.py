@@ -5,6 +5,7 @@ gives one label nearly always.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import re
@@ -20,14 +21,17 @@ from opro_local.errors import UsageError
 from opro_local.exports.formats import FORMATS, export
 from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.report.page import write_report
+from opro_local.runs.cache import Cache
 from opro_local.runs.driver import drive
+from opro_local.runs.events import Interrupted, Listener
+from opro_local.runs.lockstep import run_many
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.predicting import predict
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Prompt
+from opro_local.types import Completion, Prompt, Request, Sampling
 
 GOOD = "Weigh it with care."
 SCRIPT = '''
@@ -132,6 +136,32 @@ def test_the_run_ships_its_bias_and_predicts_with_it(folder):
     # The same command resumes: it finds everything answered, and comes to the same.
     assert run(config, folder / "run").digest == result.digest
     assert result.prompt == result.prompt.from_json(json.loads(json.dumps(result.prompt.to_json())))
+
+
+def test_a_cut_run_resumes_and_runs_in_lockstep_come_to_what_each_comes_to_alone(folder):
+    configs = [reading.build({**tables(folder), "run": {"seed": seed}}) for seed in (3, 4)]
+    alone = [run(config, folder / f"alone{n}") for n, config in enumerate(configs)]
+    answered = itertools.count(1)
+    with pytest.raises(Interrupted):
+        listener = Listener(should_stop=lambda: next(answered) >= 3)
+        run(configs[0], folder / "cut", listener)
+    cut = run(configs[0], folder / "cut")
+    together = run_many([(config, folder / f"together{n}") for n, config in enumerate(configs)])
+    assert [cut.digest, *(one.digest for one in together)] == [
+        one.digest for one in (alone[0], *alone)
+    ]
+    assert cut.prompt.label_bias == alone[0].prompt.label_bias == together[0].prompt.label_bias
+
+
+def test_labels_are_part_of_what_the_cache_knows_an_answer_by(tmp_path):
+    shelf = Cache(tmp_path / "cache").shelf({"engine": "vllm"})
+    prompt = Prompt("Which?")
+    one, other, plain = (
+        Request(prompt, Sampling(8, labels=labels)) for labels in (("a", "b"), ("a", "c"), ())
+    )
+    read = Completion('{"a": -1, "b": -2}', "stop", 3, 0, 0)
+    shelf.keep([one], [read])
+    assert shelf.find([one, other, plain]) == [read, None, None]
 
 
 @pytest.fixture(scope="module")

@@ -123,10 +123,12 @@ class Labelling:
             texts += self.texts(largest(shares))
             sure.append(shares.max(axis=1))
             plain = largest(own) == golds
-            said = log_shares(shares, golds).mean()
-            figures.append(
-                {"without_bias": float(plain.mean()), "probability": float(np.exp(said))}
-            )
+            own_figures = {"without_bias": float(plain.mean())}
+            if split != "train":
+                # On train it is the fit's value, of all rows together.
+                said = log_shares(shares, golds).mean()
+                own_figures["probability"] = float(np.exp(said))
+            figures.append(own_figures)
         chosen = [replace(one, text=text) for one, text in zip(answers, texts, strict=True)]
         fits = [LabelFit(own, golds, self._balanced) for own in logs if split == "train"]
         return Labelled(chosen, tuple(figures), tuple(sure), tuple(fits))
