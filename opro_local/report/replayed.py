@@ -70,6 +70,8 @@ class Replayed:
     Attributes:
         operators: how solutions were made, by their keys; empty where there is one way only.
         lineage: the chosen solution and what it was made from, the oldest first.
+        shown_for_best: the meta-prompts that the chosen solution came from, where the optimizer
+            is shown many solutions at once and there is no line.
         metaprompts: in order; those that would make the page too large are left out.
         metaprompts_left_out: how many.
         split: the rows of `flips`; "" where no answers are known.
@@ -79,6 +81,7 @@ class Replayed:
 
     operators: Mapping[str, str]
     lineage: tuple[Ancestor, ...]
+    shown_for_best: tuple[MetaPrompt, ...]
     metaprompts: tuple[MetaPrompt, ...]
     metaprompts_left_out: int
     split: str
@@ -177,15 +180,27 @@ def _told(plan: Plan, seen: _Seen, best: str) -> Replayed:
     made = {one.key: one.operator for one in trajectory.proposals if one.key}
     kept = _within(seen.metaprompts)
     split, flips = _flips(plan, seen, best)
+    line = lineage(trajectory, best)
     return Replayed(
         operators=made,
-        lineage=lineage(trajectory, best),
+        lineage=line,
+        shown_for_best=() if line else _shown_for(trajectory, seen.metaprompts, best),
         metaprompts=tuple(kept),
         metaprompts_left_out=len(seen.metaprompts) - len(kept),
         split=split,
         flips=tuple(flips[:MOST_FLIPPED]),
         flips_left_out=max(0, len(flips) - MOST_FLIPPED),
     )
+
+
+def _shown_for(
+    trajectory: Trajectory, metaprompts: Sequence[MetaPrompt], key: str
+) -> tuple[MetaPrompt, ...]:
+    """The meta-prompts of the step in which a solution was proposed; none for one of the start."""
+    steps = [entry.step for entry in trajectory.entries if entry.solution.key == key]
+    if not steps or steps[0] == 0:
+        return ()
+    return tuple(one for one in metaprompts if one.label.startswith(f"{steps[0]}/"))
 
 
 def _within(metaprompts: Sequence[MetaPrompt]) -> list[MetaPrompt]:

@@ -11,6 +11,7 @@ from opro_local.config import reading
 from opro_local.errors import DamageError
 from opro_local.report.gathering import gather
 from opro_local.report.lineage import word_diff
+from opro_local.report.page import page
 from opro_local.report.replayed import MetaPrompt, _within
 from opro_local.runs.reading import describe
 from opro_local.runs.run import run
@@ -27,9 +28,10 @@ def made(tmp_path_factory):
         "def score(answer, target, row):\n    return float(target in answer)\n"
     )
     scripted = {"engine": "scripted", "script": SCRIPT}
-    for name, rule in (
-        ("run", {"rule": "labels"}),
-        ("code", {"rule": "python", "pattern": f"{folder}/rule.py:score"}),
+    for name, rule, search in (
+        ("run", {"rule": "labels"}, {"steps": 8}),
+        ("opro", {"rule": "labels"}, {"steps": 8, "mode": "opro"}),
+        ("code", {"rule": "python", "pattern": f"{folder}/rule.py:score"}, {"steps": 1}),
     ):
         tables = {
             "task": {
@@ -40,11 +42,7 @@ def made(tmp_path_factory):
             },
             "scorer": {**scripted, "max_tokens": 8},
             "optimizer": scripted,
-            "search": {
-                "seeds": ["What is it?"],
-                "steps": 8 if name == "run" else 1,
-                "candidates": 4,
-            },
+            "search": {"seeds": ["What is it?"], "candidates": 4, **search},
             "run": {"seed": 3, "cache": False},
         }
         run(reading.build(tables, []), folder / name)
@@ -76,6 +74,17 @@ def test_the_line_ends_with_the_winner_and_each_is_made_of_the_one_before(made):
     assert before[1:] == texts[:-1]
     (winner,) = [one for one in contents.solutions if one.is_best and one.split == "test"]
     assert winner.operator == line[-1].operator != ""
+
+
+def test_a_winner_without_a_line_has_what_the_optimizer_was_shown(made):
+    contents = gather(made / "opro")
+    told, step = contents.replayed, contents.result.best.step
+    assert step > 0 and told.lineage == ()
+    assert {one.label for one in told.shown_for_best} == {f"{step}/propose"}
+    assert "What is it?" in told.shown_for_best[0].text
+    html = page(contents)
+    assert f"It was proposed in step {step}. The optimizer saw all the solutions below" in html
+    assert gather(made / "run").replayed.shown_for_best == ()
 
 
 def test_meta_prompts_are_those_that_were_sent(made):
