@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from running import ROOT, SCRIPT, program, write_reviews
 from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.report.html import policy, source
-from opro_local.report.view import process
+from opro_local.report.view import listing, pages, process
 from opro_local.report.view.access import Access
 from opro_local.report.view.line import Line
 from opro_local.report.view.list_page import list_page
@@ -260,8 +261,15 @@ def test_a_token_is_asked_for_once(tmp_path):
         assert ask(server, "/", headers=other)[0] == 421
 
 
-def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path):
+def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path, monkeypatch):
     """The version changes with every step, and the page says what there is."""
+    for module, name in (
+        (pages, "REST"),
+        (pages, "LEAST_REST"),
+        (listing, "LOOK_SECONDS"),
+        (listing, "AGAIN_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 0.1)
     write_reviews(tmp_path / "mails.csv")
     go, went = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -281,12 +289,12 @@ def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path):
         at, version = re.search(r'data-at="([^"]*)" data-version="([^"]*)"', html).groups()
         assert at == "/run/mails/version" and version == said(server, at)
         assert "This run is not finished" in html
-        listed = said(server, "/version")
+        first = said(server, "/version")
         for _ in range(2):
             go.release()
             assert went.acquire(timeout=60)
         until(lambda: said(server, at) != version)
-        until(lambda: said(server, "/version") != listed)
+        until(lambda: said(server, "/version") != first)
         go.release(1000)
         going.join(60)
         until(lambda: server.listing.line("mails", 5).state == "finished")
@@ -337,13 +345,19 @@ def test_the_verb_says_where_it_is_and_ends_in_one_line(tmp_path):
         child.wait()
 
 
-def test_what_cant_be_served_is_refused(tmp_path):
+def test_what_cant_be_served_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="there is no such folder"):
         Server(tmp_path / "none", "127.0.0.1", 0, "")
+    for host in ("192.0.2.1", "2001:db8::1"):  # addresses of nobody
+        with pytest.raises(UsageError, match="can't be used"):
+            Server(tmp_path, host, 0, "t")
+
+    def unknown(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(UsageError, match="no address of this machine"):
-        Server(tmp_path, "no such name", 0, "")
-    with pytest.raises(UsageError, match="can't be used"):
-        Server(tmp_path, "192.0.2.1", 0, "t")
+        Server(tmp_path, "no.such.name", 0, "")
 
 
 def test_texts_of_others_are_text_in_the_list():

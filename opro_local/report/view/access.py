@@ -99,14 +99,17 @@ def address(host: str) -> tuple[int, str]:
     """The family and the address to bind for what a user named. Raises UsageError."""
     if host.lower() == "localhost":
         host = "127.0.0.1"
+    if _is_address(host):
+        is_six = ipaddress.ip_address(host).version == 6
+        return (socket.AF_INET6 if is_six else socket.AF_INET), host
     try:
         # None as the port: only the address is looked for.
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        places = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise UsageError(
             f"--host {host}: no address of this machine", "leave it out for 127.0.0.1"
         ) from None
-    family, _, _, _, place = found[0]
+    family, _, _, _, place = places[0]
     return family, str(place[0])
 
 
