@@ -60,7 +60,10 @@ def test_a_search_finds_that_worked_examples_help(name, tmp_path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_real_model_runs_it(name, tmp_path):
     real("transformers")
-    small = sets(*FEW_ROWS, "search.steps=1", "search.candidates=2", "search.generic_seeds=0")
+    # Each engine call costs seconds: one start, two proposals, no worked examples.
+    small = sets(*FEW_ROWS, "search.steps=1", "search.candidates=2", "search.drafts=1")
+    small += sets("search.generic_seeds=0", "search.written_seeds=0", "search.demonstrations=0")
+    small += sets("scorer.max_tokens=16")
     told = program(
         "run", str(config_file(name)), "--engine", "transformers", "--json", *small, cwd=tmp_path
     )
