@@ -43,6 +43,7 @@ NOT_RUN = {
 }
 # Pages whose blocks need more than a desk: the test that runs them.
 ELSEWHERE = {
+    "docs/paper.md": "tests/recipes/test_recipes.py",  # days on a GPU; what it plans is compared
     "docs/agent-files.md": "tests/problems/test_agent_file.py",
     "docs/air-gap.md": "tests/bundle/test_page.py",
     "docs/feedback.md": "tests/e2e/test_feedback_cli.py",
