@@ -26,12 +26,11 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.runs.naming import deciding_settings
-from opro_local.sweeps.file import Settings, SweepFile, is_same, without_secrets
+from opro_local.sweeps.file import NAME, Settings, SweepFile, is_same, without_secrets
 
 ID_DIGITS = 8
 # Of a value in a name, and of a name: a folder's name may have 255 bytes.
 MOST_OF_VALUE, MOST_OF_NAME = 24, 100
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,-]*")
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 

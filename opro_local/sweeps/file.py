@@ -7,6 +7,7 @@ For: reading it, and one line about the first thing that is wrong. Not for: whic
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ RANGE = {"from", "to", "step"}
 MOST_VALUES = 100_000
 # Digits to which the values of a range are rounded, so that 0.1 + 2 * 0.1 is 0.3.
 RANGE_DIGITS = 12
+# What a folder may be called.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,-]*")
 TABLES = (*reading.SECTIONS, "models")
 
 
@@ -86,6 +89,11 @@ def read_sweep_file(path: Path, overrides: Sequence[str] = ()) -> SweepFile:
         UsageError: it is missing, no TOML, or says what can't be meant.
     """
     written = _validated(path, reading.read_tables(path))
+    if written.name is not None and not NAME.fullmatch(written.name):
+        raise UsageError(
+            f"{path}: name {written.name!r}: no file can be called so",
+            "letters, digits and ._+=,-",
+        )
     keys = [_flat(f"{path}: axes", written.axes)]
     keys += [_flat(f"{path}: zip", table) for table in written.zip]
     alone = tuple({key: _values(f"{path}: axes", key, value)} for key, value in keys[0].items())

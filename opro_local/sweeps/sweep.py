@@ -186,6 +186,8 @@ class _Sweep:
         self._parts: list[_Part] = []
         self._progress = _Progress([record.cell for record in records if _is_missing(record)])
         self._written = 0.0
+        # The states that sweep.json tells.
+        self._noted: list[str] = []
         self._is_stopping = False
         self._told: set[str] = set()
 
@@ -238,7 +240,7 @@ class _Sweep:
             if how is not None:
                 self._parts.remove(part)
                 self._end(part, how)
-        if time.monotonic() - self._written > WRITE_SECONDS:
+        if time.monotonic() - self._written > WRITE_SECONDS and self._states() != self._noted:
             self._write()
         self._listener.report(self._standing())
 
@@ -332,7 +334,10 @@ class _Sweep:
 
     def _write(self) -> None:
         write_sweep(self._folder, self._plan, self._in_order())
-        self._written = time.monotonic()
+        self._written, self._noted = time.monotonic(), self._states()
+
+    def _states(self) -> list[str]:
+        return [record.state for record in self._in_order()]
 
     def _standing(self) -> Standing:
         records = self._in_order()

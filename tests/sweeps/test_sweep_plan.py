@@ -151,6 +151,7 @@ def test_what_can_not_be_meant_is_refused_in_one_line(tmp_path, text, said):
         ("[axes]\nrun.seed = [1]", "base is missing; give base = "),
         ('base = "none.toml"\n[axes]\nrun.seed = [1]', "none.toml: can't read the config"),
         ('base = "nothing"\n[axes]\nrun.seed = [1]', "no recipe 'nothing'"),
+        ('name = "../x"\nbase = "gsm8k"\n[axes]\nrun.seed = [1]', "name '../x': no file can be"),
         ("base = 3\n[axes]\nrun.seed = [1]", "base is neither"),
     ],
 )
