@@ -22,6 +22,8 @@ from opro_local.errors import DataError, UsageError
 from opro_local.problems.agent.agent_file import AgentFileProblem, diff
 from opro_local.problems.agent.sections import rewrite, sections
 from opro_local.problems.agent.suite import read_suite, read_text
+from opro_local.report.gathering import gather
+from opro_local.report.page import page
 from opro_local.runs.plans import make_plan
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
@@ -386,6 +388,17 @@ def test_a_run_finds_the_better_file_shows_the_difference_and_resumes(tmp_path):
     (tmp_path / "AGENTS.md").write_text(AGENTS + ".")
     with pytest.raises(UsageError, match="file changed"):
         run(reading.build(tables), tmp_path / "once")
+
+
+def test_the_report_of_a_run_shows_the_change_to_the_file(tmp_path):
+    tables = desk(tmp_path, edit="section", sections=["Style"])
+    result = run(reading.build(tables), tmp_path / "run")
+    contents = gather(tmp_path / "run")
+    html = page(contents)
+    assert contents.kind == "agent_file" and "<h3>Change to the file</h3>" in html
+    assert "<del>-Be brief.</del>" in html and "<ins>+Please obey" in html
+    assert "--- a/AGENTS.md" in html and "<ins>+++" not in html
+    assert result["digest"] in html and result["verdict"] in html
 
 
 CHECK = """
