@@ -223,6 +223,7 @@ def test_an_evaluation_has_a_bias_of_its_train_rows(folder):
         ({"task": {"rule": "exact"}}, "needs classes"),
         ({"scorer": {"constrain": "labels"}}, "scorer.constrain"),
         ({"task": {"labels": ["yes"]}}, "label"),
+        ({"task": {"labels": ["yes", "no", *map(str, range(200))]}}, "at most 200 labels"),
     ],
 )
 def test_what_has_no_closed_set_of_labels_is_refused(folder, changes, words):

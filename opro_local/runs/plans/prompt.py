@@ -62,6 +62,9 @@ ANSWER_TOKENS = {
 WORKED_SOLUTION_TOKENS = 1024
 # The most classes that answers can be held to.
 MOST_CLASSES = 1000
+# The most whose probabilities are read: fitting a bias takes the cube of their number, half a
+# second a solution for so many labels and as many rows (12 labels: 17 ms).
+MOST_READ = 200
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
 
@@ -177,6 +180,11 @@ def _read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
         return ()
     setting = f'task.answer = "{config.task.answer}"'
     labels = _classes(config, task, rule, setting)
+    if len(labels) > MOST_READ:
+        raise UsageError(
+            f"{setting} reads at most {MOST_READ} labels, and there are {len(labels)}",
+            "leave it out",
+        )
     if len(labels) < 2:
         raise UsageError(
             f"{setting} chooses between labels, and there is {len(labels)}",
