@@ -22,6 +22,7 @@ from opro_local.runs.run_result import RunProgress, RunResult
 from opro_local.runs.store import FILE, read_store
 from opro_local.sweeps.cells import Cell
 from opro_local.sweeps.plan import SweepPlan, model_of
+from opro_local.sweeps.table import TABLE, table_of
 
 SWEEP = "sweep.json"
 # What a cell's split keeps of the result's: the figures by class stand in its own result.json.
@@ -138,8 +139,10 @@ def _is_up_to_date(cell: Cell, path: Path) -> bool:
 
 
 def write_sweep(folder: Path, plan: SweepPlan, records: Sequence[CellRecord]) -> None:
-    """Write sweep.json whole. Raises StoreError."""
-    write_whole(folder / SWEEP, json.dumps(sweep_to_json(plan, records), indent=1) + "\n")
+    """Write sweep.json and sweep.csv whole. Raises StoreError."""
+    record = sweep_to_json(plan, records)
+    write_whole(folder / SWEEP, json.dumps(record, indent=1) + "\n")
+    write_whole(folder / TABLE, table_of(record))
 
 
 def sweep_to_json(plan: SweepPlan, records: Sequence[CellRecord]) -> dict[str, Any]:
