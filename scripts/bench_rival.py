@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 
 from opro_local.engines.start import start_engine
-from opro_local.engines.worker import environment
+from opro_local.engines.worker_environment import environment
 from opro_local.runs import bench
 from opro_local.runs.driver import drive
 from opro_local.runs.plans.plan import Plan

@@ -34,7 +34,7 @@ from statistics import median
 
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
-from opro_local.engines.worker import environment
+from opro_local.engines.worker_environment import environment
 from opro_local.runs import bench
 from opro_local.runs.driver import drive
 from opro_local.runs.plans.prompt import prompt_plan

@@ -1,8 +1,8 @@
 """Decides, before anything loads, how the models of a run share GPUs: one engine, apart, side by
 side or in turns.
 
-For: the choice and its reasons in numbers. Not for: what each engine needs (`demand.py`), reading
-model folders (models/footprint.py) or GPUs (engines/gpus.py), or starting engines (runs/).
+For: the choice. Not for: what each engine needs (demand.py), the reasons in words (words.py),
+reading model folders (models/footprint.py) or GPUs (engines/gpus.py), or starting engines (runs/).
 """
 
 from __future__ import annotations
@@ -14,40 +14,17 @@ from typing import Any, Literal
 
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.settings import EngineSettings
-from opro_local.placement.demand import BATCHED_TOKENS, CONTEXT_AND_GRAPHS, GIB, RUNNING, Demand
+from opro_local.placement.demand import BATCHED_TOKENS, CONTEXT_AND_GRAPHS, RUNNING, Demand
+from opro_local.placement.part import Choice, Part, row, usable
+from opro_local.placement.words import gib, refusal, sentence, sentence_apart
 
-Choice = Literal["single", "shared", "apart", "split", "swap", "none"]
 Wanted = Literal["auto", "split", "swap"]
 
-HEADROOM = GIB // 2
 SHARE = 0.92  # vLLM's own
 # Host memory that sleeping weights take, in their size: PyTorch rounds it up to powers of two.
 PINNED = 2
 # Cache beyond that was never seen to help, and free memory makes a start safer.
 MOST_SEQUENCES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one engine gets on each GPU it uses, in bytes: `memory` in all, `cache` of it for the KV
-    cache.
-
-    `gpu` is the fullest of its GPUs. `devices` are the places of those that no other engine uses,
-    among all that are there; empty where it has none of its own, and then it uses the first ones.
-    """
-
-    demand: Demand
-    memory: int
-    cache: int
-    gpu: Gpu
-    devices: tuple[int, ...] = ()
-
-    @property
-    def sequences(self) -> int:
-        """How many sequences of the full context fit the cache at once; 0 where that is not
-        known.
-        """
-        return self.cache // self.demand.sequence if self.demand.sequence else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +91,8 @@ class Placement:
                 "free": self.gpu.free,
                 "usable": usable(self.gpu),
             },
-            "engines": [_row(demand, gets.get(demand.roles)) for demand in self.demands],
+            "engines": [row(demand, gets.get(demand.roles)) for demand in self.demands],
         }
-
-
-def usable(gpu: Gpu) -> int:
-    """What a plan hands out of a GPU's free memory, in bytes."""
-    return max(0, gpu.free - HEADROOM)
 
 
 def plan(
@@ -158,20 +130,20 @@ def plan(
     # one holds all.
     if apart and (not side or _fit_by_estimate(apart)):
         fullest = min((part.gpu for part in apart), key=lambda gpu: gpu.free)
-        return Placement("apart", fullest, apart, tuple(demands), _sentence_apart(apart))
+        return Placement("apart", fullest, apart, tuple(demands), sentence_apart(apart))
     if side:
         return Placement(
-            "split", gpu, side, tuple(demands), _sentence("split", gpu, side, "side by side")
+            "split", gpu, side, tuple(demands), sentence("split", gpu, side, "side by side")
         )
     alone = tuple(part for d in demands if (part := _part_alone(d, gpu)))
     if not alone and len(demands) == 1:
         # Where there are too few for all copies, the one that holds too little is among them.
         alone = _handed_out(demands, gpus, _freest_first(gpus))
     if len(alone) < len(demands) or (len(demands) > 1 and wanted == "split"):
-        why = _refusal(demands, gpu)
+        why = refusal(demands, gpu)
         if wanted == "auto" and _enough(demands, gpus) and len(gpus) > used:
             nor = "apart" if len(demands) > 1 else "elsewhere"
-            memories = ", ".join(_gib(usable(gpu)) for gpu in gpus)
+            memories = ", ".join(gib(usable(gpu)) for gpu in gpus)
             why += f"; nor {nor}: of GPU 0, 1 and so on {memories} can be used"
         return Placement("none", gpu, (), tuple(demands), why)
     if len(demands) > 1:
@@ -190,7 +162,7 @@ def _one_engine(part: Part) -> Placement:
     if part.devices:
         how += f"; on GPU {', '.join(map(str, part.devices))}, as the first holds too little"
     return Placement(
-        choice, part.gpu, (part,), (part.demand,), _sentence(choice, part.gpu, (part,), how)
+        choice, part.gpu, (part,), (part.demand,), sentence(choice, part.gpu, (part,), how)
     )
 
 
@@ -256,10 +228,10 @@ def _swap(
     hindrance = next((d.sleepless for d in demands if d.sleepless), "")
     fits = all(d.least <= _least(d, remaining) <= usable(remaining) for d in demands)
     if not hindrance and not fits:
-        hindrance = f"sleeping ones would keep about {_gib(kept)} here, which leaves too little"
+        hindrance = f"sleeping ones would keep about {gib(kept)} here, which leaves too little"
     if hindrance:
         how = f"{why}: every change of role starts an engine, as {hindrance}"
-        return Placement("swap", gpu, alone, tuple(demands), _sentence("swap", gpu, alone, how))
+        return Placement("swap", gpu, alone, tuple(demands), sentence("swap", gpu, alone, how))
     parts = tuple(part for d in demands if (part := _part_alone(d, remaining)))
     weights = sum(d.weights * d.gpus for d in demands)
     level: Literal[1, 2] = 1 if PINNED * weights <= host else 2
@@ -269,10 +241,10 @@ def _swap(
         else "and read their weights again when they wake"
     )
     how = (
-        f"{why}: the others sleep meanwhile, {kept_where}, as the host has {_gib(host)} free for "
-        f"{_gib(weights)} of weights; asleep they keep about {_gib(kept)} here"
+        f"{why}: the others sleep meanwhile, {kept_where}, as the host has {gib(host)} free for "
+        f"{gib(weights)} of weights; asleep they keep about {gib(kept)} here"
     )
-    return Placement("swap", gpu, parts, tuple(demands), _sentence("swap", gpu, parts, how), level)
+    return Placement("swap", gpu, parts, tuple(demands), sentence("swap", gpu, parts, how), level)
 
 
 def _part_alone(demand: Demand, gpu: Gpu) -> Part | None:
@@ -330,92 +302,3 @@ def _least(demand: Demand, gpu: Gpu) -> int:
 def _share(memory: int, gpu: Gpu) -> float:
     """Part of the GPU's total, rounded down so that the parts never add up to more."""
     return math.floor(10_000 * memory / gpu.total) / 10_000
-
-
-def _sentence(choice: Choice, gpu: Gpu, parts: Sequence[Part], how: str) -> str:
-    each = "; ".join(f"{part.demand.roles} {_contents(part)}" for part in parts)
-    return f"{choice} on {gpu.name}, {_gib(gpu.free)} free ({how}): {each}"
-
-
-def _sentence_apart(parts: Sequence[Part]) -> str:
-    each = "; ".join(_part_apart(part) for part in parts)
-    return f"apart, with GPUs of its own for each engine: {each}"
-
-
-def _part_apart(part: Part) -> str:
-    devices = ", ".join(map(str, part.devices))
-    gpu = f"{part.gpu.name}, {_gib(part.gpu.free)} free"
-    return f"{part.demand.roles} on GPU {devices} ({gpu}) {_contents(part)}"
-
-
-def _contents(part: Part) -> str:
-    loading = part.demand.quantizing and f" before {part.demand.quantizing}"
-    several = f"{part.demand.workers} times " if part.demand.workers > 1 else ""
-    weights = f"{several}{_gib(part.demand.weights)} of weights{loading}"
-    if part.demand.is_open:
-        return f"{weights} and a cache that vLLM alone can size, as the config does not tell it"
-    return (
-        f"{weights} and {_gib(part.cache)} of cache, "
-        f"{part.sequences} sequences of {part.demand.context} tokens at once"
-    )
-
-
-def _refusal(demands: Sequence[Demand], gpu: Gpu) -> str:
-    each = "; ".join(_needs(demand) for demand in demands)
-    return f"no place on {gpu.name}: {_gib(usable(gpu))} of {_gib(gpu.total)} can be used; {each}"
-
-
-def _needs(demand: Demand) -> str:
-    cache = f"for one sequence of {demand.context} tokens"
-    if demand.cache is not None:
-        cache = "as set"
-    elif demand.is_open:
-        cache = "as the config does not tell what a sequence takes"
-    share = "" if demand.share is None else f", gpu_memory is {demand.share:g}"
-    several = f"for each of {demand.workers} workers " if demand.workers > 1 else ""
-    return (
-        f"{demand.roles} needs {_gib(demand.least)} ({several}weights {_gib(demand.weights)}, "
-        f"cache {_gib(demand.least_cache)} {cache}, "
-        f"working memory about {_gib(demand.working)}){share}"
-    )
-
-
-def _row(demand: Demand, part: Part | None) -> dict[str, Any]:
-    return {
-        "roles": demand.roles.split(" and "),
-        "model": demand.model,
-        "context": demand.context,
-        "concurrency": demand.concurrency,
-        "gpus": demand.gpus,
-        "workers": demand.workers,
-        "devices": list(part.devices or range(demand.gpus * demand.copies)) if part else None,
-        "weights": demand.weights,
-        "working": demand.working,
-        "sequence": demand.sequence,
-        "least": demand.least,
-        "memory": part.memory if part else None,
-        "cache": part.cache if part else None,
-        "sequences": part.sequences if part else None,
-        "vllm": _logged(demand, part),
-        "notes": list(demand.notes),
-    }
-
-
-def _logged(demand: Demand, part: Part | None) -> dict[str, float] | None:
-    """The figures that vLLM logs when one worker starts, as this plan has them; None where nothing
-    fits, or the cache is left to vLLM.
-    """
-    if part is None or not part.cache or not demand.sequence or demand.weights is None:
-        return None
-    cache = part.cache / demand.workers
-    concurrency = cache / demand.sequence
-    return {
-        "model_loading_gib": round(demand.weights / GIB, 2),
-        "kv_cache_gib": round(cache / GIB, 2),
-        "kv_cache_tokens": int(concurrency * demand.context),
-        "concurrency": round(concurrency, 2),
-    }
-
-
-def _gib(memory: int) -> str:
-    return f"{memory / GIB:.1f} GiB"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from opro_local.config.settings import Config
 from opro_local.engines.gpus import Gpu, gpus
 from opro_local.errors import OproError
-from opro_local.placement.choose import SHARE, Part, Placement
+from opro_local.placement.choose import SHARE, Placement
 from opro_local.placement.demand import GIB, RUNNING
+from opro_local.placement.part import Part
 from opro_local.placement.plan import runs_on_cuda
 from opro_local.runs.hosting import placement_of, settings_of
 

@@ -14,7 +14,8 @@ import pytest
 
 from opro_local.engines.openai_server import OpenAIEngine
 from opro_local.engines.settings import EngineSettings
-from opro_local.engines.worker import WorkerEngine, environment
+from opro_local.engines.worker import WorkerEngine
+from opro_local.engines.worker_environment import environment
 from opro_local.errors import EngineError, ModelError
 from opro_local.models.offline import EMBEDDED, find_model
 from opro_local.types import Constraint, Prompt, Request, Sampling

@@ -16,7 +16,8 @@ from opro_local.engines import start
 from opro_local.engines.kinds import resolve_kind
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
-from opro_local.engines.worker import WorkerEngine, environment
+from opro_local.engines.worker import WorkerEngine
+from opro_local.engines.worker_environment import environment
 from opro_local.errors import EngineError, ModelError
 from opro_local.types import Completion, Prompt, Request, Sampling
 
@@ -242,7 +243,8 @@ def test_the_worker_dies_with_its_parent(worker, tmp_path, from_thread):
     worker()
     program = textwrap.dedent(f"""
         import sys, threading, time
-        from opro_local.engines.worker import WorkerEngine, environment
+        from opro_local.engines.worker import WorkerEngine
+        from opro_local.engines.worker_environment import environment
         from opro_local.engines.settings import EngineSettings
         from opro_local.types import *
         def start():

@@ -27,10 +27,11 @@ from test_placement import (
 from opro_local.engines import start, worker
 from opro_local.engines.gpus import Gpu
 from opro_local.engines.settings import EngineSettings
-from opro_local.engines.worker import environment
+from opro_local.engines.worker_environment import environment
 from opro_local.placement import choose
-from opro_local.placement.choose import HEADROOM, plan, usable
+from opro_local.placement.choose import plan
 from opro_local.placement.demand import Demand
+from opro_local.placement.part import HEADROOM, usable
 from opro_local.placement.plan import (
     devices_of,
     plan_for,

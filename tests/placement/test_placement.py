@@ -19,8 +19,9 @@ from opro_local.engines.gpus import Gpu, gpus, host_memory
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.models.footprint import footprint, header_bytes
-from opro_local.placement.choose import HEADROOM, plan, usable
+from opro_local.placement.choose import plan
 from opro_local.placement.demand import CONTEXT_AND_GRAPHS, Demand, demand
+from opro_local.placement.part import HEADROOM, usable
 from opro_local.placement.plan import plan_for, settings_by_role
 
 GIB = 1 << 30

@@ -15,8 +15,9 @@ from test_placement import LLAMA, LLAMA_PARAMETERS, gpu, settings, write_model
 from opro_local.engines import worker
 from opro_local.errors import EngineError
 from opro_local.models.footprint import footprint
-from opro_local.placement.choose import HEADROOM, Placement, plan
+from opro_local.placement.choose import Placement, plan
 from opro_local.placement.demand import GIB, demand
+from opro_local.placement.part import HEADROOM
 from opro_local.placement.plan import devices_of, plan_for, settings_by_role
 from opro_local.runs.events import Listener
 from opro_local.runs.plans import make_plan
