@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config.settings import Config
+from opro_local.files import given_path
 from opro_local.programs.identity import code_digest
 from opro_local.runs import applying
 from opro_local.runs.checking import Checked, checked
@@ -72,7 +73,7 @@ def optimize(
     Raises:
         OproError: see errors.py; UsageError also where a whole Config comes with more settings.
     """
-    _check_metric(metric)
+    _check_functions(metric, report)
     config = Given(input, target, model, prompt, set, run).config(data)
     folder = _folder(config, run, "run", metric)
     config = as_begun(config, folder)
@@ -109,7 +110,7 @@ def evaluate(
     Raises:
         OproError: see errors.py.
     """
-    _check_metric(metric)
+    _check_functions(metric, report)
     config = Given(input, target, model, prompt, set, run).config(data)
     if split is not None:
         changed = config.evaluation.model_copy(update={"split": split})
@@ -156,7 +157,7 @@ def check(
     Raises:
         OproError: what would stop the run.
     """
-    _check_metric(metric)
+    _check_functions(metric)
     config = Given(input, target, model, prompt, set).config(data)
     looked = checked(config, answer, metric)
     return replace(looked, headroom=_headroom(config, metric)) if headroom else looked
@@ -169,8 +170,10 @@ def _headroom(config: Config, metric: Metric | None) -> Headroom:
     return headroom_of(_evaluated(probe, folder, metric, None, says_folder=True))
 
 
-def _check_metric(metric: Any) -> None:
-    """Refuse a metric that is no plain function. Raises UsageError."""
+def _check_functions(metric: Any, report: Any = None) -> None:
+    """Refuse what is no plain function, before anything is written. Raises UsageError."""
+    if report is not None:
+        check_function(report, "report", "give a function of an event, such as print")
     if metric is not None:
         hint = 'a metric by its name is a setting: set={"task.metric": "macro_f1"}'
         check_function(metric, "metric", hint)
@@ -178,7 +181,7 @@ def _check_metric(metric: Any) -> None:
 
 def _folder(config: Config, run: str | Path | None, verb: str, metric: Metric | None) -> Path:
     digest = "" if metric is None else code_digest(metric)
-    return run_folder(config, None if run is None else Path(run), verb, digest)
+    return run_folder(config, None if run is None else given_path(run, "run"), verb, digest)
 
 
 def apply(run: str | Path, target: str | Path, suite: str | Path | None = None) -> Path:
@@ -201,6 +204,7 @@ def apply(run: str | Path, target: str | Path, suite: str | Path | None = None) 
         StoreError: there is no such run, its result is not what its completions derive, or the
             file can't be written.
     """
-    replacement = applying.prepare(Path(run), Path(target), None if suite is None else Path(suite))
+    rules = None if suite is None else given_path(suite, "suite")
+    replacement = applying.prepare(given_path(run, "run"), given_path(target, "target"), rules)
     replacement.make()
     return replacement.file

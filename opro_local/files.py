@@ -111,6 +111,31 @@ def place_of(path: Path) -> Path:
     return end
 
 
+def given_path(value: object, name: str) -> Path:
+    """A path that a Python caller gave.
+
+    Args:
+        value: what was given.
+        name: what the call names it.
+
+    Raises:
+        UsageError: it is no text and no path, has a NUL in it, or half a character.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise UsageError(f"{name} is {value!r:.60}, no path", "give a text or a Path")
+    path = os.fspath(value)
+    if not isinstance(path, str):
+        raise UsageError(f"{name} is {value!r:.60}, bytes", "give a text or a Path")
+    if "\0" in path:
+        raise UsageError(f"{name} has a NUL in it: {path!r:.60}", "give a path without one")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        what = f"{name} has half a character (a lone surrogate) in it: {path!r:.60}"
+        raise UsageError(what, "give text") from None
+    return Path(path)
+
+
 def place_of_output(output: Path, inputs: Iterable[Path] = ()) -> Path:
     """Where an output that the user named goes; see `place_of`.
 

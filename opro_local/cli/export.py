@@ -25,10 +25,11 @@ def export(
     Example: opro-local export runs/mails-3f2a91 --format openai --output prompt.json
     """
     from opro_local.exports import formats
-    from opro_local.files import place_of_output, write_whole
+    from opro_local.files import write_whole
     from opro_local.runs.finished_prompt import finished_prompt
+    from opro_local.runs.output_place import place_for_run
 
-    place = place_of_output(output) if output else None
+    place = place_for_run(run, output) if output else None
     text = formats.export(finished_prompt(run), format_)
     if place is None:
         write(text)

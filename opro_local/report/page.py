@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opro_local.errors import UsageError
-from opro_local.files import place_of_output, write_whole
+from opro_local.files import given_path, write_whole
 from opro_local.report.charts import (
     IntervalChart,
     Point,
@@ -29,6 +29,7 @@ from opro_local.report.confusion import Confusion, confusion
 from opro_local.report.gathering import Contents, Scored, gather
 from opro_local.report.html import cut, environment, interval_text, policy, score_text, source
 from opro_local.runs.figures import Figures, SplitResult
+from opro_local.runs.output_place import place_for_run
 from opro_local.runs.run_result import RunResult
 
 NAME = "report.html"  # in the run's folder
@@ -77,15 +78,17 @@ def write_report(
         the file.
 
     Raises:
-        UsageError: the result was read without its run, or the output is a file of a run.
+        UsageError: the result was read without its run, or the output is a file of a run
+            or one that the run was made from.
         StoreError: there is no run, it is damaged, or the page can't be written: a folder stands
             at its place.
     """
-    folder = run.folder if isinstance(run, RunResult) else Path(run)
+    folder = run.folder if isinstance(run, RunResult) else given_path(run, "run")
     if folder is None:
         raise UsageError("this result has no run to report on", "name the run's folder")
-    place = place_of_output(Path(output) if output else folder / NAME)
-    write_whole(place, page(gather(folder, trust_code)))
+    contents = gather(folder, trust_code)  # a damaged run is named first
+    place = place_for_run(folder, given_path(output, "output") if output else folder / NAME)
+    write_whole(place, page(contents))
     return place
 
 

@@ -18,6 +18,7 @@ from opro_local.files import open_whole, place_of_output, write_whole
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.driver import request_digest
 from opro_local.runs.evaluation import all_entries
+from opro_local.runs.output_place import files_named
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
@@ -152,8 +153,7 @@ def check_output(path: Path, config: Config, given: Sequence[Path | None]) -> No
         raise UsageError(
             f"--output {path}: of unknown kind {path.suffix!r}", "accepted: .jsonl, .parquet"
         )
-    named = config.task.model_dump(mode="json").values()
-    inputs = [Path(value) for value in named if isinstance(value, str)]
+    inputs = files_named(config.model_dump(mode="json"))
     place_of_output(path, [*inputs, *(file for file in given if file)])
 
 

@@ -16,7 +16,7 @@ from opro_local.config import reading
 from opro_local.config.search import prompts_given
 from opro_local.config.settings import Config
 from opro_local.errors import DataError, UsageError
-from opro_local.files import make_private_folder, write_whole
+from opro_local.files import given_path, make_private_folder, write_whole
 from opro_local.runs.naming import RUNS
 from opro_local.tasks.in_memory import json_lines
 from opro_local.tasks.task import SPLITS
@@ -54,6 +54,10 @@ class Given:
                 with more settings.
         """
         prompts = [] if self.prompt is None else prompts_given(self.prompt)
+        if self.prompt is not None and not prompts:
+            raise UsageError("prompt is an empty list", "leave it out, or give one text or several")
+        if self.model is not None:
+            given_path(self.model, "model")
         if isinstance(data, Config):
             if self.input or self.target or self.model or self.set or prompts:
                 raise UsageError(
@@ -71,13 +75,13 @@ class Given:
 def _tables(data: Any, run: str | Path | None) -> dict[str, Any]:
     """A config's tables for data of any kind; rows in memory are written beside the run."""
     if isinstance(data, (str, Path)):
-        return {"task": {"data": str(data)}, "run": {"name": Path(data).stem}}
+        return {"task": {"data": str(data)}, "run": {"name": given_path(data, "data").stem}}
     is_config = isinstance(data, Mapping) and all(
         name == "models" or name in reading.SECTIONS for name in data
     )
     if is_config:
         return {name: dict(table) for name, table in data.items()}
-    folder = RUNS if run is None else Path(run).parent
+    folder = RUNS if run is None else given_path(run, "run").parent
     parts = {split: _kept(lines, folder) for split, lines in json_lines(data).items()}
     unknown = parts.keys() - {"", *SPLITS}
     if unknown:
@@ -104,11 +108,17 @@ def with_settings(
         given: {"section.key": value}, or ["section.key=value"].
 
     Raises:
-        UsageError: a name is no setting's.
+        UsageError: it is neither, or a name is no setting's.
     """
+    hint = 'for example {"search.steps": 10}, or ["search.steps=10"]'
     if not isinstance(given, Mapping):
+        is_list = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+        if not is_list or not all(isinstance(one, str) for one in given):
+            raise UsageError(f"set is {given!r:.60}, no settings", hint)
         return tables, given
     for name, value in given.items():
+        if not isinstance(name, str):
+            raise UsageError(f"set: {name!r:.60} is no setting", hint)
         section, dot, key = name.rpartition(".")
         if not (section and dot and key):
             raise UsageError(f"set: {name!r} is no setting", 'for example {"search.steps": 10}')

@@ -19,6 +19,7 @@ from opro_local.config.search import prompts_given
 from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
 from opro_local.errors import UsageError
+from opro_local.files import given_path
 from opro_local.models import offline
 from opro_local.problems.function import returned
 from opro_local.programs.function import FunctionEngine
@@ -60,6 +61,16 @@ def check_function(function: Any, name: str, hint: str) -> None:
 
 def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _check_model(model: Any, name: str) -> None:
+    """Refuse what is no model on disk and can't be called. Raises UsageError."""
+    is_given = model is not None and not isinstance(model, (str, Path))
+    if is_given and not callable(getattr(model, "generate", model)):
+        raise UsageError(
+            f"{name} is {model!r:.60}, no model",
+            "give a model's folder or name, or a function that takes a prompt and returns a text",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class OPRO:
         batched: objective_fn takes a list of texts, and returns a list with as many scores.
 
     Raises:
-        UsageError: objective_fn is no function, or async.
+        UsageError: objective_fn is no function, or async; a model is no model, or `run` no path.
     """
 
     def __init__(
@@ -128,6 +139,10 @@ class OPRO:
         batched: bool = False,
     ) -> None:
         check_function(objective_fn, "objective_fn", "give a function of a text")
+        for name, model in (("optimizer_llm", optimizer_llm), ("scorer_llm", scorer_llm)):
+            _check_model(model, name)
+        if run is not None:
+            given_path(run, "run")
         self._objective, self._optimizer, self._scorer = objective_fn, optimizer_llm, scorer_llm
         self._steps, self._candidates = n_iterations, batch_size
         self._run, self._set, self._batched = run, set, batched

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local.files import place_of_output, write_whole
+from opro_local.files import given_path, write_whole
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.given_rows import (
     as_lines,
@@ -21,6 +21,7 @@ from opro_local.runs.given_rows import (
     is_lines,
     read_rows,
 )
+from opro_local.runs.output_place import place_for_run
 from opro_local.runs.prediction import Predictions, predict_rows
 from opro_local.types import Progress
 
@@ -44,8 +45,9 @@ def predict(run: str | Path, rows: Any, trust_code: bool = False) -> Predictions
     Raises:
         OproError: see prediction.predict_rows.
     """
-    table = given_rows(rows, finished_prompt(Path(run)).column)
-    return predict_rows(Path(run), table, trust_code=trust_code)
+    folder = given_path(run, "run")
+    table = given_rows(rows, finished_prompt(folder).column)
+    return predict_rows(folder, table, trust_code=trust_code)
 
 
 def predict_file(
@@ -75,7 +77,7 @@ def predict_file(
     place = None
     if output is not None:
         check_output(output)
-        place = place_of_output(output, [data])
+        place = place_for_run(run, output, [data])
     in_lines = output is None or is_lines(output)
     # Before anything is asked: the file may change meanwhile.
     kept = read_rows(data, typed=True) if in_lines else rows
