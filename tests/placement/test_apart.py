@@ -332,9 +332,9 @@ def test_the_command_tells_which_gpus_each_engine_gets(models, tmp_path, monkeyp
         (["scorer"], 2, [0, 1]),
         (["optimizer"], 1, [2]),
     ]
-    head, scorer, optimizer, why = program(
-        *both, "--set", "scorer.tensor_parallel=2"
-    ).stdout.splitlines()
+    lines = program(*both, "--set", "scorer.tensor_parallel=2").stdout.splitlines()
+    # After the table a line for what each engine's log would say, and the reason.
+    head, scorer, optimizer, *_, why = lines
     assert [line.split()[-1] for line in (head, scorer, optimizer)] == ["GPU", "0,1", "2"]
     assert "optimizer on GPU 2 (A 24, 23.4 GiB free) 14.2 GiB of weights" in why
     turns = json.loads(program(*both, "--set", "run.placement=swap", "--json").stdout)
