@@ -170,7 +170,7 @@ def test_several_prompts_to_start_from(rows):
     ("data", "message"),
     [
         (5, "data of type int is not read; accepted: a path, a list of dicts"),
-        ([1, 2], "data of type list is not read"),
+        ([1, 2], "row 1 is of type int, no dict: 1; accepted: a path, a list of dicts"),
         ([], "the data has no rows"),
         (iter([{}]), "data of type list_iterator is not read"),
         ([{"text": "a\0", "label": "b"}], "row 1: a NUL character"),

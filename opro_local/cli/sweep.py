@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opro_local import recipes
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import EngineOption, JsonOption, SeedOption, SetOption, overrides
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 from opro_local.errors import OproError
 
 if TYPE_CHECKING:
@@ -64,8 +62,8 @@ def sweep(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A TOML file with a base and axes (docs/sweeps.md), or a sweep of the paper's: "
-            f"{', '.join(recipes.sweep_names())}."
+            help="A TOML file with a base and axes (docs/sweeps.md), or the name of one that comes "
+            "with the program (docs/paper.md)."
         ),
     ],
     options: SweepOptions,
@@ -75,6 +73,7 @@ def sweep(
     Examples: opro-local sweep seeds.toml --dry-run, then opro-local sweep seeds.toml --run
     runs/seeds
     """
+    from opro_local import recipes
     from opro_local.sweeps.local import Local
     from opro_local.sweeps.plan import default_folder, read_plan
 
@@ -99,10 +98,10 @@ def _forecast(plan: SweepPlan, folder: Path, places: int, options: SweepOptions)
         read_records(plan, folder),
         places,
         calibrated=not options.no_calibration,
-        notify=lambda line: typer.echo(line, err=True),
+        notify=lambda line: say(line, err=True),
     )
     if options.as_json:
-        typer.echo(json.dumps(told.to_json(), indent=1))
+        say_json(told.to_json())
         return
     _print_forecast(told)
 
@@ -155,7 +154,7 @@ def _execute(plan: SweepPlan, folder: Path, execution: Execution, options: Sweep
 
     records = watched(plan, folder, execution, options.at_once)
     if options.as_json:
-        typer.echo(json.dumps(sweep_to_json(plan, records), indent=1))
+        say_json(sweep_to_json(plan, records))
     else:
         _print_cells(records)
         say(f"Saved in {folder}: {SWEEP}, and a folder for each cell")

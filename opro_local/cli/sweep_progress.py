@@ -18,7 +18,7 @@ from rich.text import Text
 
 from opro_local.cli.progress import PLAIN_SECONDS
 from opro_local.cli.stopping import gracefully
-from opro_local.cli.visible import visible
+from opro_local.cli.visible import print_line, say, visible
 from opro_local.runs.events import Interrupted
 from opro_local.sweeps.execution import Execution
 from opro_local.sweeps.plan import SweepPlan
@@ -42,8 +42,9 @@ def watched(plan: SweepPlan, folder: Path, execution: Execution, at_once: int) -
             with overview.live:
                 return run_sweep(plan, folder, execution, listener, at_once)
         except (Interrupted, KeyboardInterrupt):
-            sys.stderr.write(
-                f"opro-local: stopped; nothing is lost, the same command goes on in {folder}\n"
+            say(
+                f"opro-local: stopped; nothing is lost, the same command goes on in {folder}",
+                err=True,
             )
             sys.exit(128 + (stop.number or signal.SIGINT))
 
@@ -63,7 +64,7 @@ class _Overview:
 
     def say(self, line: str) -> None:
         """Print a line above the live display."""
-        self.console.print(visible(line, kept=""), markup=False)
+        print_line(self.console, line, kept="")
 
     def report(self, standing: Standing) -> None:
         """Take how far the sweep is."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opro_local.cli.report import open_in_browser
-from opro_local.cli.visible import say
+from opro_local.cli.visible import say, say_json
 
 PORT = 8264
 
@@ -42,7 +41,7 @@ def view(
     with Server(folder, host, port, secret) as server:
         url = server.access.url()
         if as_json:
-            typer.echo(json.dumps({"url": url, "folder": str(folder), "port": server.access.port}))
+            say_json({"url": url, "folder": str(folder), "port": server.access.port})
         else:
             say(f"{folder} is shown at {url} until Ctrl-C")
         if open_:

@@ -190,7 +190,7 @@ MODEL = ("--model", "none")
             "good",
             (*CSV[:4], "--engine", "vlm", *MODEL),
             2,
-            "'vllm', 'transformers' or 'scripted', got 'vlm'",
+            "'vllm', 'transformers', 'openai' or 'scripted', got 'vlm'",
         ),
         (
             "good",

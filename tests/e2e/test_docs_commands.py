@@ -35,9 +35,9 @@ NOT_RUN = {
     "source .venv/bin/activate": "the shell's own",
     "python scripts/": "a benchmark, up to hours; its file and its options are looked for",
     "lm_eval ": "another program; tests/exports/test_formats.py builds what it asks",
-    "sh bundle-pieces/install.sh": "installs; tests/bundle/test_page.py",
-    "python3 bundle/verify.py": "of a bundle; tests/bundle/test_page.py",
-    "opro/opro-local ": "what was installed; tests/bundle/test_page.py",
+    "sh bundle-pieces/install.sh": "installs; tests/bundle/test_air_gap_page.py",
+    "python3 bundle/verify.py": "of a bundle; tests/bundle/test_air_gap_page.py",
+    "opro/opro-local ": "what was installed; tests/bundle/test_air_gap_page.py",
     "docker ": "another program; tests/scripts/test_image.py runs what it can of the image",
     "vllm ": "another program, on several GPUs",
 }
@@ -45,7 +45,7 @@ NOT_RUN = {
 ELSEWHERE = {
     "docs/paper.md": "tests/recipes/test_recipes.py",  # days on a GPU; what it plans is compared
     "docs/agent-files.md": "tests/problems/test_agent_file.py",
-    "docs/air-gap.md": "tests/bundle/test_page.py",
+    "docs/air-gap.md": "tests/bundle/test_air_gap_page.py",
     "docs/feedback.md": "tests/e2e/test_feedback_cli.py",
     "docs/python.md": "tests/test_from_python.py",
 }

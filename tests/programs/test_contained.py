@@ -53,7 +53,7 @@ def deep(level=0):
         (lambda: 10 ** (10**8) % 7, "more than 1 s of processor time"),
         (lambda: len("x" * 10**9), "more than 64 MiB of memory"),
         (lambda: len([0] * 10**12), "more than 64 MiB of memory"),
-        (lambda: "x" * 50_000_000 + "y", "more than 64 MiB of memory"),
+        (lambda: "x" * 200_000_000 + "y", "more than 64 MiB of memory"),
         (deep, "more depth than there is stack"),
     ],
 )
