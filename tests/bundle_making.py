@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ensurepip
 import json
 import platform
 import sys
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from opro_local.bundle import lock
 from opro_local.bundle.lock import Site
@@ -41,6 +44,14 @@ def wheel(folder: Path, name: str, licence: str = "MIT", code: str = "") -> Path
         for each, text in files.items():
             archive.writestr(each, text)
     return path
+
+
+def pip_wheel() -> Path:
+    """The wheel of pip that Python carries; skips the calling test where it carries none."""
+    bundled = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    if not bundled:
+        pytest.skip("this Python carries no wheel of pip")
+    return bundled[-1]
 
 
 def empty_lock(folder: Path, monkeypatch, packages: tuple[dict, ...] = ()) -> None:

@@ -47,7 +47,10 @@ def test_permissions_that_another_user_chose_do_not_stay(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     path.chmod(0o666)
-    os.chown(path, 12345, 12345)
+    try:
+        os.chown(path, 12345, 12345)
+    except OSError:
+        pytest.skip("this user namespace has no other user")
     write_whole(path, "new")
     assert mode(path) == 0o600 and path.stat().st_uid == 0
 

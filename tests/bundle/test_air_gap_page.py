@@ -4,14 +4,13 @@ made-up lock and a program of one module in place of 700 MB.
 
 from __future__ import annotations
 
-import ensurepip
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_making import PLATFORM, PROGRAM, PYTHON, empty_lock, wheel
+from bundle_making import PLATFORM, PROGRAM, PYTHON, empty_lock, pip_wheel, wheel
 from documented import BLOCK
 from running import ROOT
 from typer.testing import CliRunner
@@ -42,7 +41,7 @@ def furnish(folder: Path, monkeypatch) -> None:
 
 def pack(folder: Path):
     """What stands in for building the program: its wheel and pip's."""
-    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    bundled = pip_wheel()
 
     def build(house: Path) -> None:
         wheel(house, "opro_local", code=PROGRAM)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ensurepip
 import hashlib
 import json
 import os
@@ -13,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundle_making import PLATFORM, PYTHON, empty_lock, tiny_bundle, tiny_request, wheel
+from bundle_making import PLATFORM, PYTHON, empty_lock, pip_wheel, tiny_bundle, tiny_request, wheel
 from running import program
 
 from opro_local.bundle import licences, making, sbom, wheels
@@ -297,10 +296,7 @@ def test_a_bundle_installs_with_python_and_itself_only(tmp_path, monkeypatch):
     """In pieces, with an empty home and a pip that is set to something else."""
     from opro_local.bundle import pieces
 
-    bundled = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
-    if not bundled:
-        pytest.skip("this Python carries no wheel of pip")
-    made = tiny_bundle(tmp_path, monkeypatch, bundled[-1])
+    made = tiny_bundle(tmp_path, monkeypatch, pip_wheel())
     folder = pieces.split(made.folder, 1 << 20)
     home = tmp_path / "home"
     home.mkdir()

@@ -5,16 +5,14 @@ image and starting it on a GPU is not tested.
 
 from __future__ import annotations
 
-import ensurepip
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from bundle_making import tiny_bundle
+from bundle_making import pip_wheel, tiny_bundle
 from running import ROOT
 
 from opro_local import __version__
@@ -106,8 +104,7 @@ def test_kernels_come_from_the_bundle_or_from_vllm_or_it_is_said(tmp_path, pip, 
 @pytest.mark.long
 def test_the_install_line_installs_a_bundle_by_its_digests(tmp_path, monkeypatch):
     """In an environment of its own, with the folder in place of the mount."""
-    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-    made = tiny_bundle(tmp_path, monkeypatch, bundled)
+    made = tiny_bundle(tmp_path, monkeypatch, pip_wheel())
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "site"], check=True, timeout=200)
     line = re.sub(r"^--mount=type=bind,source=bundle,target=/bundle ", "", instructions("RUN")[0])
     command = line.replace("/bundle", str(made.folder))
