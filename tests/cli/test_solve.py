@@ -44,7 +44,9 @@ def result(*arguments: str, **options) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("problem", list(SCRIPTS))
+@pytest.mark.parametrize(
+    "problem", [pytest.param("linear-regression", marks=pytest.mark.long), "tsp"]
+)
 def test_a_run_killed_in_its_third_call_resumes_to_the_same_result(problem, tmp_path):
     clean = result(*command(problem, tmp_path / "clean"))
     assert clean.keys() >= KEYS and sum(clean["proposals"].values()) == 8 * clean["steps"] == 32

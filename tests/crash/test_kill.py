@@ -118,7 +118,7 @@ def kill_at_random(
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(12, id="ci"),
+        pytest.param(6, id="ci"),
         pytest.param(300, id="long", marks=pytest.mark.long),
         pytest.param(
             1000, id="nightly", marks=[pytest.mark.nightly, pytest.mark.timeout(3 * 3600)]
@@ -131,7 +131,17 @@ def test_kills_at_random_times_change_nothing(reviews, tmp_path, clean, kills):
     )
 
 
-@pytest.mark.parametrize("call", range(1, 2 * STEPS + 4))
+# The first calls, one in the middle and the last one always; the others with the long tests.
+ALWAYS = (1, 2, STEPS + 2, 2 * STEPS + 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(call, marks=() if call in ALWAYS else pytest.mark.long)
+        for call in range(1, 2 * STEPS + 4)
+    ],
+)
 def test_an_engine_that_dies_in_any_call_costs_that_call_only(reviews, tmp_path, clean, call):
     run = tmp_path / "run"
     first = program(*command(reviews, run), env={**os.environ, "OPRO_FAULT": f"die:{call}"})

@@ -1,7 +1,7 @@
 """Whole searches with a real model on a machine whose only network device is loopback, watched by
 strace: no system call names an address off the machine.
 
-Small ones on every run; the whole demo with `-m long`.
+A small one on every run; another and the whole demo on each engine with `-m long`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def search(tmp_path, traced):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+@pytest.mark.parametrize("engine", [pytest.param("transformers", marks=pytest.mark.long), "vllm"])
 def test_a_search_leaves_nothing(tmp_path, search, engine):
     data = tmp_path / "reviews.csv"
     lines = write_reviews(tmp_path / "all.csv").read_text().splitlines()
