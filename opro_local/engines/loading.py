@@ -52,6 +52,7 @@ def load(settings: EngineSettings) -> Any:
     dtype = settings.dtype if cuda or settings.dtype != "auto" else "float32"
     placed = {"device_map": "auto"} if cuda else {}
     broken = (OSError, ValueError, LookupError, ImportError, RuntimeError, AttributeError)
+    miscounted = (ArithmeticError, TypeError)  # a config with no heads, or with text for a number
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             settings.model,
@@ -68,7 +69,7 @@ def load(settings: EngineSettings) -> Any:
         raise EngineError(
             "the model does not fit the GPU", "use a smaller model or dtype"
         ) from error
-    except (*broken, StrictDataclassError, SafetensorError) as error:
+    except (*broken, *miscounted, StrictDataclassError, SafetensorError) as error:
         raise ModelError(f"{settings.model} does not load: {said(error)}", COMPLETE) from error
     model, report = loaded
     _check(settings.model, report, model.config.get_text_config())

@@ -6,7 +6,7 @@ For: people who decide whether to use it. Not for: programs, which take best.jso
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opro_local.exports.whole_prompt import WholePrompt, messages
@@ -105,6 +105,13 @@ def _difference(whole: WholePrompt) -> str:
     )
 
 
+def _engine(record: Mapping[str, Any]) -> Iterator[str]:
+    """What is known of the engine: "dtype float32" and the like."""
+    for name, value in record.items():
+        if value is not None and value != "none":
+            yield f"{name.replace('_', ' ')} {value}"
+
+
 def _facts(whole: WholePrompt) -> str:
     """How it is asked, and with what it was found."""
     rows = ", ".join(f"{split} {count}" for split, count in whole.data.get("rows", {}).items())
@@ -112,7 +119,7 @@ def _facts(whole: WholePrompt) -> str:
     facts = {
         "Model": f"{model.get('name', '')}, digest {model.get('digest', '')}",
         "Licence of the model": model.get("license") or "not known",
-        "Engine": ", ".join(f"{name} {value}" for name, value in model.get("engine", {}).items()),
+        "Engine": ", ".join(_engine(model.get("engine", {}))),
         "Sampling": f"temperature 0, at most {whole.max_tokens} new tokens",
         "Of these for a thought": whole.thinking_tokens or "",
         "Stops at": ", ".join(map(repr, whole.stop)),

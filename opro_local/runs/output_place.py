@@ -10,21 +10,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from opro_local.config import reading
 from opro_local.files import place_of_output
 from opro_local.runs.store import read_store
 
 
-def place_for_run(folder: Path, output: Path, given: Sequence[Path] = ()) -> Path:
+def place_for_run(
+    folder: Path, output: Path, given: Sequence[Path] = (), changes: Sequence[str] = ()
+) -> Path:
     """Where an output goes that is made of a stored run.
 
     Args:
         folder: the run's.
         output: the name that the user gave.
         given: what the command reads besides.
+        changes: settings that the command changes, as "section.key=value".
 
     Raises:
-        UsageError: a file is there that the run's config names (rows, a script, a template), that
-            the command reads, or that belongs to a run.
+        UsageError: a change is none, or a file is there that the run's config names (rows, a
+            script, a template), that the command reads, or that belongs to a run.
         StoreError: there is no run, or the output is a link that leads elsewhere.
     """
     store = read_store(folder)
@@ -32,7 +36,10 @@ def place_for_run(folder: Path, output: Path, given: Sequence[Path] = ()) -> Pat
         config = store.get("config") or {}
     finally:
         store.close()
-    return place_of_output(output, [*given, *files_named(config)])
+    inputs = [*given, *files_named(config)]
+    if changes:
+        inputs += files_named(reading.stored(config, changes).model_dump(mode="json"))
+    return place_of_output(output, inputs)
 
 
 def files_named(config: Any) -> Iterator[Path]:

@@ -77,7 +77,7 @@ def predict_file(
     place = None
     if output is not None:
         check_output(output)
-        place = place_for_run(run, output, [data])
+        place = place_for_run(run, output, [data], changes)
     in_lines = output is None or is_lines(output)
     # Before anything is asked: the file may change meanwhile.
     kept = read_rows(data, typed=True) if in_lines else rows

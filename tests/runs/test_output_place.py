@@ -55,6 +55,15 @@ def test_no_output_replaces_what_the_run_was_made_from(made, verb, name):
     assert (made / name).read_bytes() == before
 
 
+def test_no_prediction_replaces_rows_that_moved(made):
+    moved = made / "moved.csv"
+    moved.write_bytes((made / "r.csv").read_bytes())
+    change = [f"task.data={str(moved)!r}"]
+    with pytest.raises(UsageError, match="is the input; name a file"):
+        predict_file(made / "run", made / "new.csv", moved, change, trust_code=True)
+    assert moved.read_bytes() == (made / "r.csv").read_bytes()
+
+
 @pytest.mark.parametrize("verb", MAKERS)
 def test_an_output_replaces_an_earlier_one(made, verb):
     place = made / "out.csv"
