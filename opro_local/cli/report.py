@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from opro_local.cli.runs import RunArgument
 from opro_local.cli.visible import say
 
 
 def report(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(help="The run's folder, or a feedback store's file.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="The file; report.html in the run's folder without it."),
+        typer.Option("--output", help="The file; without it report.html in the run's folder."),
     ] = None,
     trust_code: Annotated[
         bool,
@@ -23,16 +22,25 @@ def report(
     ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Make one HTML file of a run that opens anywhere, without a network.
+    """Make one HTML file of a run or a feedback store that opens anywhere, without a network.
 
     Example: opro-local report runs/mails-3f2a91 --open
     """
-    from opro_local.report.page import write_report
-
-    path = write_report(run, output, trust_code)
+    path = _write(run, output, trust_code)
     if open_:
         open_in_browser(path.resolve().as_uri())
     say(str(path))
+
+
+def _write(run: Path, output: Path | None, trust_code: bool) -> Path:
+    # A run is a folder, a feedback store one file.
+    if run.is_file():
+        from opro_local.report.feedback import write_feedback_report
+
+        return write_feedback_report(run, output)
+    from opro_local.report.page import write_report
+
+    return write_report(run, output, trust_code)
 
 
 def open_in_browser(url: str) -> None:
