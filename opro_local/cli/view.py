@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opro_local.cli.report import open_in_browser
-from opro_local.cli.visible import say, say_json
+from opro_local.cli.visible import say
 
 PORT = 8264
 
@@ -41,7 +42,8 @@ def view(
     with Server(folder, host, port, secret) as server:
         url = server.access.url()
         if as_json:
-            say_json({"url": url, "folder": str(folder), "port": server.access.port})
+            # In one line, as a script reads it while the server goes on.
+            say(json.dumps({"url": url, "folder": str(folder), "port": server.access.port}))
         else:
             say(f"{folder} is shown at {url} until Ctrl-C")
         if open_:

@@ -17,6 +17,7 @@ from opro_local.search.trajectory import Entry, Trajectory
 
 LONGEST = 6_000  # characters of two texts that are compared word by word
 MOST = 60  # generations
+MOST_SIBLINGS = 12  # of a generation, the best
 WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -25,6 +26,16 @@ class Piece:
     """A stretch of text that both have, or one of them only."""
 
     kind: Literal["same", "gone", "new"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A solution that was made from the same one: step, how, train score and text."""
+
+    step: int
+    operator: str
+    value: float
     text: str
 
 
@@ -38,7 +49,8 @@ class Ancestor:
         value: its train score.
         demonstrations: how many worked examples it shows.
         pieces: its text against its parent's; one piece where it has no parent.
-        siblings: how many other scored solutions have the same parent.
+        siblings: the best of the other scored solutions with the same parent.
+        others: how many such there are in all.
     """
 
     step: int
@@ -46,24 +58,30 @@ class Ancestor:
     value: float
     demonstrations: int
     pieces: tuple[Piece, ...]
-    siblings: int
+    siblings: tuple[Sibling, ...]
+    others: int
 
 
 def lineage(trajectory: Trajectory, key: str) -> tuple[Ancestor, ...]:
     """The line of a solution, the oldest first; empty where proposals have no parents."""
     made = {one.key: one for one in reversed(trajectory.proposals) if one.key}
     entries = {entry.solution.key: entry for entry in trajectory.distinct}
-    children: dict[str, int] = {}
-    for one in made.values():
-        if one.parent is not None and one.key in entries:
-            parent = one.parent.solution.key
-            children[parent] = children.get(parent, 0) + 1
+    # By the parent's key, each with its own.
+    children: dict[str, list[tuple[str, Sibling]]] = {}
+    for own, one in made.items():
+        if own is not None and one.parent is not None and own in entries:
+            value, text = trajectory.estimate(entries[own]), entries[own].solution.text
+            child = Sibling(one.step, one.operator, value, text)
+            children.setdefault(one.parent.solution.key, []).append((own, child))
     if not children or key not in entries:
         return ()
     line: list[Ancestor] = []
     while key in entries and len(line) < MOST:
         proposal, entry = made.get(key), entries[key]
         before = proposal.parent if proposal else None
+        born = children.get(before.solution.key, []) if before else []
+        siblings = [child for own, child in born if own != key]
+        siblings.sort(key=lambda one: (-one.value, one.step, one.text))
         line.append(
             Ancestor(
                 step=proposal.step if proposal else entry.step,
@@ -71,7 +89,8 @@ def lineage(trajectory: Trajectory, key: str) -> tuple[Ancestor, ...]:
                 value=trajectory.estimate(entry),
                 demonstrations=len(entry.solution.demonstrations),
                 pieces=_pieces(before, entry),
-                siblings=children[before.solution.key] - 1 if before else 0,
+                siblings=tuple(siblings[:MOST_SIBLINGS]),
+                others=len(siblings),
             )
         )
         key = before.solution.key if before else ""

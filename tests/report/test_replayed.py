@@ -74,6 +74,15 @@ def test_the_line_ends_with_the_winner_and_each_is_made_of_the_one_before(made):
     assert before[1:] == texts[:-1]
     (winner,) = [one for one in contents.solutions if one.is_best and one.split == "test"]
     assert winner.operator == line[-1].operator != ""
+    # The tree around the line: what else was made of the same, best first, none of it in the line.
+    assert any(one.others for one in line) and line[0].others == 0
+    known = {(one.step, one.text) for one in contents.solutions}
+    for one in line:
+        values = [sibling.value for sibling in one.siblings]
+        assert values == sorted(values, reverse=True) and len(values) <= one.others
+        assert {(sibling.step, sibling.text) for sibling in one.siblings} <= known
+        assert all(sibling.operator for sibling in one.siblings)
+    assert "from the same parent" in page(contents)
 
 
 def test_a_winner_without_a_line_has_what_the_optimizer_was_shown(made):
