@@ -215,6 +215,7 @@ def worker_of(parent: int) -> int:
 
 
 @pytest.mark.real
+@pytest.mark.long  # the kills above are always run, with a scripted model in the same worker
 def test_a_real_engine_dies_with_its_parent_and_the_resumed_run_is_the_same(reviews, tmp_path):
     real("transformers")
     arguments = [

@@ -60,6 +60,8 @@ def in_order() -> list[str]:
 
 
 @pytest.mark.real
+@pytest.mark.long  # tests/e2e/test_docs_commands.py runs them always, with a scripted model
+@pytest.mark.timeout(900)
 def test_the_programs_commands(desk):
     assert in_order()
     for command in in_order():
