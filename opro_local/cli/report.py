@@ -1,4 +1,4 @@
-"""The verb `report`: a run as a page to look at."""
+"""The verb `report`: a run, or a sweep, as a page to look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from opro_local.cli.visible import say
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The run's folder, or a feedback store's file.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run or a sweep, or a feedback store's file.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", help="The file; without it report.html in the run's folder."),
@@ -22,7 +24,8 @@ def report(
     ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Make one HTML file of a run or a feedback store that opens anywhere, without a network.
+    """Make one HTML file of a run, a sweep or a feedback store that opens anywhere, without a
+    network.
 
     Example: opro-local report runs/mails-3f2a91 --open
     """
@@ -33,14 +36,30 @@ def report(
 
 
 def _write(run: Path, output: Path | None, trust_code: bool) -> Path:
-    # A run is a folder, a feedback store one file.
+    """The page of what is there. Raises UsageError."""
+    from opro_local.files import RUN_STORE
+    from opro_local.sweeps.records import SWEEP
+
+    # A run and a sweep are folders, a feedback store one file.
     if run.is_file():
         from opro_local.report.feedback import write_feedback_report
 
         return write_feedback_report(run, output)
+    if (run / SWEEP).is_file() and not (run / RUN_STORE).exists():
+        return _write_of_sweep(run, output, trust_code)
     from opro_local.report.page import write_report
 
     return write_report(run, output, trust_code)
+
+
+def _write_of_sweep(folder: Path, output: Path | None, trust_code: bool) -> Path:
+    from opro_local.errors import UsageError
+    from opro_local.report.sweep_page import write_sweep_report
+
+    if trust_code:
+        hint = "leave the option out, or name a cell's folder"
+        raise UsageError("--trust-code: the report of a sweep runs no code", hint)
+    return write_sweep_report(folder, output)
 
 
 def open_in_browser(url: str) -> None:
