@@ -224,13 +224,18 @@ def _size(value: float, shares: bool) -> str:
 
 
 def _mean(mean: Mean | None, shares: bool, signed: bool = False) -> str:
-    """A mean with its interval over seeds, or why there is none."""
+    """A mean with its interval over seeds, or why there is none.
+
+    Student's interval knows no ends; that of a share is shown as far as a share can go.
+    """
     if mean is None:
         return "no finished cell"
     value = _signed(mean.value, shares) if signed else score_text(mean.value, shares)
     if mean.interval is None:
         return f"{value} ({mean.why})"
-    low, high = (f"{100 * end:.1f}" if shares else f"{end:.4g}" for end in mean.interval)
+    least = -1.0 if signed else 0.0
+    ends = [min(max(end, least), 1.0) if shares else end for end in mean.interval]
+    low, high = (f"{100 * end:.1f}" if shares else f"{end:.4g}" for end in ends)
     return f"{value} ({low} to {high}, {mean.seeds} seeds)"
 
 

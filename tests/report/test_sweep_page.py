@@ -18,8 +18,9 @@ from made_sweeps import cell, unfinished, write
 
 from opro_local.config import reading
 from opro_local.errors import UsageError
-from opro_local.report.sweep_page import write_sweep_report
+from opro_local.report.sweep_page import _mean, write_sweep_report
 from opro_local.runs.run import run
+from opro_local.sweeps.seeds import Mean
 
 ORDER = "search.order"
 HOSTILE = "</style><script>alert(1)</script>\u202e {{ 7*7 }} \" onload='x"
@@ -72,6 +73,20 @@ def test_a_sweep_is_told_with_its_statistics(tmp_path):
         "validation: 83.0 %",
     ):
         assert said in text, said
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "shares", "signed", "said"),
+    [
+        (0.778, (0.386, 1.17), True, False, "77.8 % (38.6 to 100.0, 3 seeds)"),
+        (0.1, (-0.2, 0.4), True, False, "10.0 % (0.0 to 40.0, 3 seeds)"),
+        (0.1, (-0.2, 0.4), True, True, "+10.0 points (-20.0 to 40.0, 3 seeds)"),
+        (0.9, (-1.3, 3.1), True, True, "+90.0 points (-100.0 to 100.0, 3 seeds)"),
+        (7.0, (-2.0, 16.0), False, False, "7 (-2 to 16, 3 seeds)"),
+    ],
+)
+def test_an_interval_of_a_share_ends_where_shares_do(value, interval, shares, signed, said):
+    assert _mean(Mean(value, interval, "", 3, 3), shares, signed) == said
 
 
 def test_one_seed_says_that_its_noise_is_not_known(tmp_path):
