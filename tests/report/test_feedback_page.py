@@ -140,8 +140,9 @@ def test_a_damaged_store_is_one_line(store):
     store.close()
     with sqlite3.connect(store.path) as connection:
         connection.execute("UPDATE outcome SET score = 1 WHERE number = 4")
-    answer = CliRunner().invoke(app, ["report", str(store.path)])
-    assert isinstance(answer.exception, DamageError) or answer.exit_code == 4
+    with pytest.raises(DamageError) as refused:
+        write_feedback_report(store.path)
+    assert "\n" not in refused.value.message
     assert not store.path.with_suffix(".html").exists()
 
 
