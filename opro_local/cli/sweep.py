@@ -151,13 +151,15 @@ def spoken_seconds(seconds: float) -> str:
 def _execute(plan: SweepPlan, folder: Path, execution: Execution, options: SweepOptions) -> None:
     from opro_local.cli.sweep_progress import watched
     from opro_local.sweeps.records import SWEEP, sweep_to_json
+    from opro_local.sweeps.table import TABLE
 
     records = watched(plan, folder, execution, options.at_once)
     if options.as_json:
         say_json(sweep_to_json(plan, records))
     else:
         _print_cells(records)
-        say(f"Saved in {folder}: {SWEEP}, and a folder for each cell")
+        say(f"Saved in {folder}: {SWEEP}, {TABLE}, and a folder for each cell")
+        say(f"To look at it: opro-local report {folder}")
     _raise_failures(records)
 
 
