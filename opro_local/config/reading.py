@@ -274,19 +274,32 @@ def _of_its_own(value: Any) -> Any:
 
 def _apply(tables: dict[str, Any], override: str) -> None:
     name, equals, value = override.partition("=")
-    section, dot, key = name.strip().partition(".")
+    _, dot, key = name.strip().partition(".")
     if not (equals and dot and key):
         raise UsageError(
             f"--set {override}: not of the form section.key=value",
             "for example --set search.steps=10",
         )
+    put(tables, name.strip(), _value(value), f"--set {override}")
+
+
+def put(tables: dict[str, Any], name: str, value: Any, where: str) -> None:
+    """Set "section.key", or "models.NAME.key", in a config's tables.
+
+    Args:
+        where: where that was asked for, as a message begins.
+
+    Raises:
+        UsageError: the section is none.
+    """
+    section, _, key = name.partition(".")
     table = tables.setdefault(section, {})
     if section == "models" and "." in key and isinstance(table, dict):
         model, _, key = key.partition(".")
         table = table.setdefault(model, {})
     if not isinstance(table, dict):
-        raise UsageError(f"--set {override}: {section} is not a section")
-    table[key] = _value(value)
+        raise UsageError(f"{where}: {section} is not a section")
+    table[key] = value
 
 
 def _value(text: str) -> Any:

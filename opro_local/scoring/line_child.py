@@ -17,6 +17,17 @@ def pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return child.stdin, child.stdout
 
 
+def ask(child: subprocess.Popen[bytes], line: bytes) -> bytes:
+    """The child's reply to a line; empty where it has ended."""
+    questions, replies = pipes(child)
+    try:
+        questions.write(line)
+        questions.flush()
+    except BrokenPipeError:
+        return b""
+    return replies.readline()
+
+
 def stop(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and let go of its pipes."""
     questions, replies = pipes(child)

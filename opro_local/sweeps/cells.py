@@ -142,8 +142,8 @@ class _Cells:
         """One cell. Raises UsageError: the config refuses a setting."""
         tables = {key: _copied(table) for key, table in self._file.base.items()}
         for key, value in own.items():
-            _set(tables, key, value)
-        _set(tables, "run.name", name)
+            reading.put(tables, key, value, "base")
+        reading.put(tables, "run.name", name, "base")
         try:
             merged = reading.merge(tables, base=self._folder)
             config = reading.config_of(merged)
@@ -208,18 +208,6 @@ def _copied(table: Any) -> Any:
     return {key: _copied(inner) for key, inner in table.items()}
 
 
-def _set(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Set "section.key", or "models.NAME.key", in a config's tables. Raises UsageError."""
-    section, _, rest = key.partition(".")
-    table = tables.setdefault(section, {})
-    if section == "models" and "." in rest and isinstance(table, dict):
-        model, _, rest = rest.partition(".")
-        table = table.setdefault(model, {})
-    if not isinstance(table, dict):
-        raise UsageError(f"base: {section} is not a section")
-    table[rest] = value
-
-
 def _name_of(settings: Settings) -> str:
     """A name of the settings: "seed=0,order=ascending"; the section only where keys are alike."""
     last = [key.rpartition(".")[2] for key in settings]
@@ -279,7 +267,7 @@ def _last(cells: Sequence[Cell], name: str) -> Cell:
 
 def _renamed(cell: Cell, name: str) -> Cell:
     tables = {key: _copied(table) for key, table in cell.tables.items()}
-    _set(tables, "run.name", name)
+    reading.put(tables, "run.name", name, "base")
     renamed = cell.config.run.model_copy(update={"name": name})
     config = cell.config.model_copy(update={"run": renamed})
     return Cell(name, cell.id, cell.settings, tables, config)

@@ -8,10 +8,10 @@ import hashlib
 import re
 import shutil
 import tomllib
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from html_tags import Tags
 from running import SCRIPT, program, write_reviews
 
 import opro_local
@@ -69,25 +69,9 @@ def html_of(folder: Path, tmp_path: Path) -> str:
     return write_report(folder, tmp_path / "page.html").read_text("utf-8")
 
 
-class _Tags(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-
 def test_a_search_is_told_with_its_figures(made, tmp_path):
     html = html_of(made / "search", tmp_path)
-    result, text = describe(made / "search"), _Tags(html).text
+    result, text = describe(made / "search"), Tags(html).text
     for sides in (result.train, result.validation, result.test):
         for figures in (sides.baseline, sides.best):
             low, high = (f"{100 * end:.1f}" for end in figures.interval)
@@ -102,7 +86,7 @@ def test_a_search_is_told_with_its_figures(made, tmp_path):
 
 
 def test_an_evaluation_is_told_with_every_prompt(made, tmp_path):
-    text = _Tags(html_of(made / "evaluation", tmp_path)).text
+    text = Tags(html_of(made / "evaluation", tmp_path)).text
     outcome = describe(made / "evaluation").evaluation
     for prompt in outcome.prompts:
         assert prompt.text in text
@@ -113,7 +97,7 @@ def test_an_evaluation_is_told_with_every_prompt(made, tmp_path):
 def test_only_the_pages_own_script_can_run(made, tmp_path):
     for name in ("search", "evaluation", "hostile"):
         html = html_of(made / name, tmp_path)
-        tags = _Tags(html).tags
+        tags = Tags(html).tags
         policy = next(own["content"] for tag, own in tags if own.get("http-equiv"))
         assert policy.startswith("default-src 'none'; ")
         for kind in ("script", "style"):
@@ -129,7 +113,7 @@ def test_only_the_pages_own_script_can_run(made, tmp_path):
 
 def test_hostile_texts_are_text(made, tmp_path):
     html = html_of(made / "hostile", tmp_path)
-    text = _Tags(html).text
+    text = Tags(html).text
     assert "\u202e" not in html and "\x1b" not in html
     assert "</style><script>alert(1)</script>\\u202e\\x1b]0;x\\x07 {{ 7*7 }} long" in text
     assert re.search(r"long … \(5[01] more characters\)", text)

@@ -6,10 +6,10 @@ import re
 import shutil
 import sys
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from html_tags import Tags
 from running import program
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sweeps"))
@@ -24,22 +24,6 @@ from opro_local.sweeps.seeds import Mean
 
 ORDER = "search.order"
 HOSTILE = "</style><script>alert(1)</script>\u202e {{ 7*7 }} \" onload='x"
-
-
-class _Tags(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def made_cells():
@@ -57,7 +41,7 @@ def html_of(folder: Path, **given) -> str:
 
 
 def test_a_sweep_is_told_with_its_statistics(tmp_path):
-    text = _Tags(html_of(write(tmp_path / "s", made_cells()))).text
+    text = Tags(html_of(write(tmp_path / "s", made_cells()))).text
     for said in (
         "accuracy on test: 8 cells",
         "1 failed, 8 finished",
@@ -91,7 +75,7 @@ def test_an_interval_of_a_share_ends_where_shares_do(value, interval, shares, si
 
 def test_one_seed_says_that_its_noise_is_not_known(tmp_path):
     cells = [cell({ORDER: order}, best) for order, best in (("up", 0.8), ("random", 0.7))]
-    text = _Tags(html_of(write(tmp_path / "s", cells))).text
+    text = Tags(html_of(write(tmp_path / "s", cells))).text
     assert "Seed noise is not known: no settings were run with two seeds" in text
     assert "one seed: no interval" in text and "more than seed noise" not in text
 
@@ -103,7 +87,7 @@ def test_nothing_of_others_is_markup(tmp_path):
     ]
     cells.append(unfinished({ORDER: "up", "run.seed": 0}, name="n", task=HOSTILE, error=HOSTILE))
     html = html_of(write(tmp_path / "s", cells))
-    tags = _Tags(html)
+    tags = Tags(html)
     assert [tag for tag, _ in tags.tags].count("script") == 1
     assert "\u202e" not in html and "{{ 7*7 }}" in tags.text
     policy = next(own["content"] for _, own in tags.tags if own.get("http-equiv"))
@@ -163,7 +147,7 @@ def test_a_users_mistake_is_one_line(tmp_path):
 
 def test_a_sweep_with_nothing_finished_has_a_page(tmp_path):
     cells = [unfinished({ORDER: "up", "run.seed": seed}, "missing") for seed in (0, 1)]
-    text = _Tags(html_of(write(tmp_path / "s", cells))).text
+    text = Tags(html_of(write(tmp_path / "s", cells))).text
     assert "2 of 2 cells are not finished" in text and "Seed noise" not in text
 
 

@@ -15,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import Any, Literal
 
-from opro_local.scoring.line_child import pipes, stop
+from opro_local.scoring.line_child import ask, stop
 
 MODULE = "opro_local.report.view.child"
 
@@ -64,13 +64,7 @@ class Reader:
     def _ask(self, line: bytes) -> bytes:
         if self._is_closed:
             return b""
-        questions, replies = pipes(self._child or self._start())
-        try:
-            questions.write(line)
-            questions.flush()
-        except BrokenPipeError:
-            return b""
-        return replies.readline()
+        return ask(self._child or self._start(), line)
 
     def _why(self, seconds: int) -> str:
         """Why there was no reply; the next question starts another process."""

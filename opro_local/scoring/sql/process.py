@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import DataError
-from opro_local.scoring.line_child import pipes, stop
+from opro_local.scoring.line_child import ask, stop
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -105,13 +105,7 @@ class SqlProcess:
         self._child = self._end = None
 
     def _ask(self, line: bytes) -> bytes:
-        questions, replies = pipes(self._child or self._start())
-        try:
-            questions.write(line)
-            questions.flush()
-        except BrokenPipeError:
-            return b""
-        return replies.readline()
+        return ask(self._child or self._start(), line)
 
     def _start(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
