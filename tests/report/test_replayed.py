@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import astuple
 
 import pytest
 from running import SCRIPT, write_reviews
@@ -77,10 +78,14 @@ def test_the_line_ends_with_the_winner_and_each_is_made_of_the_one_before(made):
     # The tree around the line: what else was made of the same, best first, none of it in the line.
     assert any(one.others for one in line) and line[0].others == 0
     known = {(one.step, one.text) for one in contents.solutions}
+    in_line = {
+        (one.step, one.operator, one.value, text) for one, text in zip(line, texts, strict=True)
+    }
     for one in line:
         values = [sibling.value for sibling in one.siblings]
         assert values == sorted(values, reverse=True) and len(values) <= one.others
         assert {(sibling.step, sibling.text) for sibling in one.siblings} <= known
+        assert not {astuple(sibling) for sibling in one.siblings} & in_line
         assert all(sibling.operator for sibling in one.siblings)
     assert "from the same parent" in page(contents)
 
