@@ -17,6 +17,7 @@ import errno
 import os
 import secrets
 import stat
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -27,6 +28,7 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 STORE_HEAD = b"SQLite format 3\0"
 # What a folder with a run in it holds besides.
 RUN_STORE, RUN_FILES = "run.sqlite", ("lock", "result.json", "best.json", "best.txt")
+LONGEST_SETTINGS = 1 << 20  # bytes; what is longer is no config of somebody's
 PERMISSIONS = 0o777  # of a mode; what stands above them (setuid) is never copied
 
 
@@ -136,16 +138,20 @@ def given_path(value: object, name: str) -> Path:
     return Path(path)
 
 
-def place_of_output(output: Path, inputs: Iterable[Path] = ()) -> Path:
+def place_of_output(
+    output: Path, inputs: Iterable[Path] = (), replaces_settings: bool = False
+) -> Path:
     """Where an output that the user named goes; see `place_of`.
 
     Args:
         output: the name.
         inputs: what the command reads: no output replaces one of these.
+        replaces_settings: whether a TOML file may be replaced, as where one is what was improved.
 
     Raises:
         UsageError: an input is there, or a store or another file of a run: what was run or logged
-            would be lost.
+            would be lost. So would a run's config, which nothing here writes: no TOML file with a
+            table is replaced.
         StoreError: see `place_of`.
     """
     place = Path(os.path.realpath(place_of(output)))
@@ -154,11 +160,24 @@ def place_of_output(output: Path, inputs: Iterable[Path] = ()) -> Path:
         with contextlib.suppress(OSError, ValueError):  # what is not there is no input
             if place.samefile(given):
                 raise UsageError(f"the output {output} is the input", hint)
+    if not replaces_settings and _is_toml(place):
+        raise UsageError(f"the output {output} is a file of settings, in TOML", hint)
     if place.name in RUN_FILES and (place.parent / RUN_STORE).exists():
         raise UsageError(f"the output {output} is a file of the run there", hint)
     if place.name.startswith(RUN_STORE) or _is_store(place):
         raise UsageError(f"the output {output} is a store, or the log of one", hint)
     return place
+
+
+def _is_toml(path: Path) -> bool:
+    """Whether a file is one of settings, such as a run's config or a sweep's: TOML with a table."""
+    if not path.is_file() or path.stat().st_size > LONGEST_SETTINGS:
+        return False
+    try:
+        tables = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return any(isinstance(value, dict) for value in tables.values())
 
 
 def _is_store(path: Path) -> bool:

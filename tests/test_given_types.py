@@ -6,7 +6,7 @@ import pytest
 
 import opro_local
 from opro_local import OPRO
-from opro_local.errors import UsageError
+from opro_local.errors import ModelError, UsageError
 from opro_local.files import given_path
 
 ROWS = [{"text": f"a {n}", "label": "yn"[n % 2]} for n in range(30)]
@@ -60,6 +60,19 @@ def test_the_other_calls_name_them_too(call, said):
     with pytest.raises(UsageError) as refused:
         call()
     assert refused.value.message.startswith(said)
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_a_missing_optimizer_is_named_as_python_names_it(given):
+    with pytest.raises(UsageError) as refused:
+        OPRO(len, given).optimize("Begin.")
+    assert refused.value.message == f"optimizer_llm is {given!r}, no model"
+    assert "--" not in refused.value.hint
+
+
+def test_a_missing_model_is_named_as_both_name_it():
+    with pytest.raises(ModelError, match=r"\(--model, from Python model=\)"):
+        opro_local.check(ROWS, input="text", target="label", answer=False)
 
 
 def test_a_path_is_a_text_or_a_path(tmp_path):

@@ -108,8 +108,8 @@ def _figures(own: Figures) -> tuple[str, str]:
 
 
 def _test(row: RunRow) -> float | None:
-    test = row.result.test if row.result else None
-    return test.best.value if test else None
+    sides = row.on_test()
+    return sides[1].value if sides else None
 
 
 def _gain(row: RunRow) -> float | None:
@@ -138,23 +138,38 @@ ORDERS: Mapping[Order, Callable[[RunRow], tuple[float, str] | tuple[str, str]]] 
 }
 
 
+def _verdict(row: RunRow) -> str:
+    """A search's verdict; of an evaluation what its best prompt earned, with the interval."""
+    evaluation = row.result.evaluation if row.result else None
+    if evaluation is None:
+        return (row.result.verdict or "") if row.result else ""
+    count, figures = len(evaluation.prompts), evaluation.best_prompt.figures
+    what = "prompt" if count == 1 else f"best of {count} prompts"
+    value, interval = figures.value, figures.interval
+    if figures.metric is not None:
+        interval = figures.metric.interval
+    if interval is None:
+        return f"{what} on {evaluation.split}: {value:.6g}"
+    low, high = (100 * bound for bound in interval)
+    return f"{what} on {evaluation.split}: {100 * value:.1f} ({low:.1f} to {high:.1f})"
+
+
 def _cells(row: RunRow) -> tuple[str, ...]:
     """A run's line; a run that can't be read says why in the place of its verdict."""
     if row.error:
         return (row.path, row.state, "", "", "", row.error, "", "", "", "")
-    test = baseline = gain = verdict = ""
-    if row.result is not None:
-        sides, verdict = row.result.test, row.result.verdict or ""
-        if sides is not None:
-            test, baseline = f"{100 * sides.best.value:.1f}", f"{100 * sides.baseline.value:.1f}"
-        if sides is not None and sides.difference:
-            low, high = (100 * bound for bound in sides.difference.interval)
-            gain = f"{100 * sides.difference.value:+.1f} ({low:+.1f} to {high:+.1f})"
+    test = baseline = gain = ""
+    if sides := row.on_test():
+        baseline, test = (f"{100 * figures.value:.1f}" for figures in sides)
+    searched = row.result.test if row.result else None
+    if searched is not None and searched.difference:
+        low, high = (100 * bound for bound in searched.difference.interval)
+        gain = f"{100 * searched.difference.value:+.1f} ({low:+.1f} to {high:+.1f})"
     train = (
         "" if row.best is None else (f"{100 * row.best:.1f} %" if row.shares else f"{row.best:.6g}")
     )
     date = datetime.fromtimestamp(row.changed).strftime("%Y-%m-%d %H:%M")
     return (
-        *(row.path, row.state, test, baseline, gain, verdict, train, str(row.steps)),
+        *(row.path, row.state, test, baseline, gain, _verdict(row), train, str(row.steps)),
         *(row.model, date),
     )

@@ -16,6 +16,9 @@ from opro_local.cli.options import JsonOption
 from opro_local.cli.visible import say, say_json
 
 NameArgument = Annotated[str, typer.Argument(help="A model's name: opro-local models list.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A model's name (opro-local models list), or its folder as a path.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,15 +63,20 @@ def _print_models(rows: list[dict[str, Any]]) -> None:
 
 
 @app.command("show")
-def show_(name: NameArgument, as_json: JsonOption = False) -> None:
+def show_(name: ModelArgument, as_json: JsonOption = False) -> None:
     """Show what is known of a model without loading it: card, size, licence, chat template, code
     and manifest.
 
     Example: opro-local models show smollm2-135m-instruct
     """
+    from opro_local.engines.chat_template import text_change
     from opro_local.models.inventory import described
+    from opro_local.models.templates import asked_template
 
     facts = described(name)
+    template = facts["template"]
+    source = asked_template(Path(facts["path"])) if template["names"] else ""
+    template["changes"] = text_change(source, template["arguments"])
     if as_json:
         say_json(facts)
         return
@@ -95,6 +103,7 @@ def _fact_lines(facts: Mapping[str, Any]) -> list[str]:
         "metaprompt": facts["metaprompt"],
         "template": ", ".join(template["names"]) or "none",
         "arguments": json.dumps(template["arguments"]) if template["arguments"] else "",
+        "text": template["changes"] and f"of its chat template: {template['changes']}",
         "date": "its template writes today's date" if template["writes_date"] else "",
         "code": ", ".join(facts["code"]) and f"runs only if trusted: {', '.join(facts['code'])}",
         "manifest": written,
@@ -107,7 +116,7 @@ def _fact_lines(facts: Mapping[str, Any]) -> list[str]:
 
 @app.command("sign")
 def sign_(
-    name: NameArgument,
+    name: ModelArgument,
     key: Annotated[Path, typer.Option(help="A private key on an elliptic curve, as PEM.")],
 ) -> None:
     """Sign a model, once it was verified, with a key of your own.
@@ -116,11 +125,11 @@ def sign_(
     """
     from opro_local.cli.reading import Reading
     from opro_local.errors import ModelError
-    from opro_local.models.inventory import named_model
+    from opro_local.models.inventory import model_at
     from opro_local.models.signing import require_folder, sign_model
     from opro_local.models.verification import verify_model
 
-    folder = named_model(name)
+    folder = model_at(name)
     require_folder(folder)
     with Reading("verifying") as reading:
         came = verify_model(folder, reading.advance)
@@ -132,7 +141,7 @@ def sign_(
 
 @app.command("verify")
 def verify_(
-    name: NameArgument,
+    name: ModelArgument,
     public_key: Annotated[
         Path | None, typer.Option(help="Check the signature too, with this key as PEM.")
     ] = None,
@@ -143,11 +152,11 @@ def verify_(
     Example: opro-local models verify smollm2-135m-instruct
     """
     from opro_local.cli.reading import Reading
-    from opro_local.models.inventory import named_model
+    from opro_local.models.inventory import model_at
     from opro_local.models.signing import signature_fault
     from opro_local.models.verification import verify_model
 
-    folder = named_model(name)
+    folder = model_at(name)
     fault = signature_fault(folder, public_key) if public_key else None
     with Reading("verifying") as reading:
         came = verify_model(folder, reading.advance)

@@ -8,7 +8,7 @@ templates that refuse one, which are asked when they are needed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,51 @@ def way_through(
     return next(way for way in conversation.WAYS if way.name == name)
 
 
+def text_change(source: str, template_args: Mapping[str, Any]) -> str:
+    """What a template does to a user's text on its way to the model; "" where all of it comes
+    through as it was written.
+
+    Args:
+        source: the template; "" for none.
+        template_args: what it is given.
+
+    Returns:
+        words for a line: "it changes letters of the user's text" (such a template is refused when a
+        model is asked), or which other characters it writes otherwise.
+    """
+    import jinja2.sandbox  # noqa: F401  as above
+
+    if not source:
+        return ""
+    try:
+        said: str = contained(lambda: _text_change(source, template_args))
+    except Exceeded:
+        return ""  # `try_chat_templates` says so
+    return said
+
+
+def _text_change(source: str, template_args: Mapping[str, Any]) -> str:
+    apply = _applied(source, template_args)
+    if apply is None:
+        return ""
+    way = next(conversation.ways_through(apply, None, 1), None)
+    if way is None:
+        return _refusal(apply) or conversation.fault(apply, None, 1)
+    changed = conversation.changed_characters(apply, way)
+    return f"it writes otherwise, of the user's text: {', '.join(changed)}" if changed else ""
+
+
+def _refusal(apply: Callable[[conversation.Messages], str]) -> str:
+    """What a template says where it refuses a user's text; "" where it takes one."""
+    from jinja2 import TemplateError
+
+    try:
+        apply([USER])
+    except TemplateError as error:
+        return f"it refuses a user's text: {error}"
+    return ""
+
+
 def continues(source: str, template_args: Mapping[str, Any], prefill: str) -> bool:
     """Whether a server that continues the last message of a chat (`continue_final_message`) gives
     the same prompt as the tokenizer, which puts the first words after an opened reply.
@@ -124,24 +169,37 @@ def _continues(source: str, template_args: Mapping[str, Any], prefill: str) -> b
 
 
 def _way(source: str, template_args: Mapping[str, Any], has_system: bool, turns: int) -> str:
+    apply = _applied(source, template_args)
+    if apply is None:
+        return PLAIN
+    system = "x" if has_system else None
+    ways = conversation.ways_through(apply, system, turns)
+    return next((way.name for way in ways), PLAIN)
+
+
+def _applied(
+    source: str, template_args: Mapping[str, Any]
+) -> Callable[[conversation.Messages], str] | None:
+    """The template as a function of messages that raises a TemplateError alone; None where it is no
+    template.
+    """
     from jinja2 import TemplateError
 
     try:
         template = _environment().from_string(source)
     except (TemplateError, *RENDERING):
-        return PLAIN
+        return None
 
     def apply(messages: conversation.Messages) -> str:
         try:
-            return template.render(
+            text: str = template.render(
                 messages=messages, add_generation_prompt=True, **NAMES, **template_args
             )
         except UNRENDERED as error:
             raise TemplateError(str(error)) from error
+        return text
 
-    system = "x" if has_system else None
-    ways = conversation.ways_through(apply, system, turns)
-    return next((way.name for way in ways), PLAIN)
+    return apply
 
 
 def _excess(source: str, template_args: Mapping[str, Any]) -> str:

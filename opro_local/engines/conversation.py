@@ -10,12 +10,27 @@ of conversation, and the first one serves that brings every mark through, in ord
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MARK = "OPROMARK{number}OPRO"  # stands for a text; no template has it
+# Stands for a text; no template has it. Every letter is in it, in both cases, so that a template
+# that changes letters lets no mark through.
+MARK = "OPROaBcDeFgHiJkLmNoPqRsTuVwXyZ{number}AbCdEfGhIjKlMnOpQrStUvWxYzOPRO"
+
+NUMBER = "3141592653589793"  # a text without a letter
+# What a text may hold besides letters, by what people call it.
+CHARACTERS = {
+    **{one: one for one in "&<>\"'\\{}#*_`|"},
+    "two spaces": "  ",
+    "a line's end": "\n",
+    "an empty line": "\n\n",
+    "a tab": "\t",
+    "letters with accents": "äÉß",
+    "other alphabets": "ДжΩ日本",
+}
 
 REPLY = MARK.format(number="REPLY")
 
@@ -110,13 +125,54 @@ def before_reply(opened: str, replied: str) -> str:
     return between if between.strip() else ""
 
 
-def lost(apply: Callable[[Messages], str], system: str | None, turns: int) -> str:
-    """What a template drops of a conversation that no way brings through, for a message."""
+def fault(apply: Callable[[Messages], str], system: str | None, turns: int) -> str:
+    """What a template does to a conversation that no way brings through, for a message."""
     if turns > 1 and any(ways_through(apply, system, 1)):
-        return "earlier turns"
+        return "it loses earlier turns"
     if system and any(ways_through(apply, None, turns)):
-        return "the system message"
-    return "the user's text"
+        return "it loses the system message"
+    if _keeps_places(apply):
+        return "it changes letters of the user's text"
+    return "it loses the user's text"
+
+
+def _keeps_places(apply: Callable[[Messages], str]) -> bool:
+    """Whether a template writes the user's text at its place, with its letters changed: a number,
+    which has none, comes through.
+    """
+    from jinja2 import TemplateError
+
+    for way in WAYS:
+        with contextlib.suppress(TemplateError):
+            if NUMBER in apply(way.messages(None, [NUMBER])):
+                return True
+    return False
+
+
+def changed_characters(apply: Callable[[Messages], str], way: Way) -> tuple[str, ...]:
+    """The characters of a user's text that a template writes otherwise, though it keeps all
+    letters: of markup, quotes, spaces between words, lines.
+
+    Args:
+        apply: see `ways_through`.
+        way: one that brings everything through.
+
+    Returns:
+        names for people, such as "&"; () where the text comes through letter for letter, but for
+        spaces at its ends.
+    """
+    from jinja2 import TemplateError
+
+    changed = []
+    for name, text in CHARACTERS.items():
+        asked = f"{NUMBER}{text}{NUMBER}"
+        try:
+            rendered = apply(way.messages(None, [asked]))
+        except TemplateError:
+            rendered = ""
+        if asked not in rendered:
+            changed.append(name)
+    return tuple(changed)
 
 
 def _in_order(rendered: str, marks: Sequence[str]) -> bool:

@@ -253,8 +253,8 @@ class PromptTokenizer:
             except TemplateError as error:
                 refusal = refusal or error
         if refusal is None:
-            what = conversation.lost(self._apply, prompt.system, len(contents))
-            refusal = TemplateError(f"it loses {what}, however that is sent")
+            what = conversation.fault(self._apply, prompt.system, len(contents))
+            refusal = TemplateError(f"{what}, however that is sent")
         raise refusal
 
     def _begun(self, opened: str, prefill: str) -> str:

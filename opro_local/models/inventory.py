@@ -21,7 +21,7 @@ from opro_local.models.cards import Card, card_for, cards, named_card
 from opro_local.models.completeness import SAFETENSORS, whole
 from opro_local.models.footprint import footprint, header_bytes
 from opro_local.models.manifest import SIGNATURE, Manifest, read_manifest
-from opro_local.models.offline import WEIGHTS, hub_snapshot, models_folder
+from opro_local.models.offline import WEIGHTS, hub_snapshot, is_path, models_folder
 from opro_local.models.size import parameters
 
 # What quantized weights are called, in a config's quantization_config.
@@ -148,6 +148,23 @@ def named_model(name: str) -> Path:
     return path
 
 
+def model_at(reference: str) -> Path:
+    """The folder of a model by its name in the models folder, or by a path.
+
+    Args:
+        reference: what `--model` takes too, but for repository ids: "qwen", "./qwen", "/srv/qwen".
+
+    Raises:
+        UsageError, ModelError: see `named_model`; ModelError where a path leads to no folder.
+    """
+    if not is_path(reference):
+        return named_model(reference)
+    folder = Path(reference).expanduser()
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: there is no such folder", "give a model's folder, or its name")
+    return folder.resolve()
+
+
 def remove_model(name: str) -> Path:
     """Remove a model from the models folder; of a link, the link alone.
 
@@ -194,11 +211,15 @@ def _refuse_used(path: Path) -> None:
 def described(name: str) -> dict[str, Any]:
     """All that is known of a model without loading it, as `models show --json` prints it.
 
+    Args:
+        name: see `model_at`.
+
     Raises:
         ModelError: there is none, or a file of it can't be read.
     """
-    folder = named_model(name)
-    card, listed = card_for(folder), _inventory(models_folder(), folder)
+    folder = model_at(name)
+    place = models_folder() if folder.is_relative_to(models_folder()) else folder.parent
+    card, listed = card_for(folder), _inventory(place, folder)
     manifest = read_manifest(folder)
     known = named_card([folder.name]) is not None
     return {

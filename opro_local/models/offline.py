@@ -65,7 +65,8 @@ def find_model(reference: str) -> Path:
     if not reference:
         raise ModelError(
             "no model given",
-            "name one with --model: a folder, an imported model or a repository id",
+            "name one (--model, from Python model=): a folder, an imported model or a repository "
+            "id",
         )
     # A dict keeps the order and drops a place that comes twice.
     places = list(dict.fromkeys(_places(reference)))

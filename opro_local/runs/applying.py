@@ -72,7 +72,7 @@ def prepare(run: Path, target: Path | None = None, suite: Path | None = None) ->
     try:
         config, identity = _table(kept, "config"), _table(kept, "identity")
         problem, result = _confirmed(kept, config)
-        file = place_of_output(Path(target or problem.file))
+        file = place_of_output(Path(target or problem.file), replaces_settings=True)
         _check_unchanged(file, identity.get("file", ""))
         suite = _suite(file, Path(problem.suite), suite)
         own = {**config["problem"], "file": str(file), "suite": str(suite)}

@@ -6,18 +6,23 @@ whether there is anything to gain (headroom.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from opro_local.config.settings import Config
+from opro_local.engines.chat_template import text_change
+from opro_local.models.templates import asked_template
 from opro_local.runs.headroom import Headroom
+from opro_local.runs.hosting import Hosting, settings_of
 from opro_local.runs.one_answer import OneAnswer, one_answer
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.visible import visible
 from opro_local.scoring.function import Function
+from opro_local.types import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,24 @@ def checked(config: Config, answer: bool = True, metric: Function | None = None)
         rows=rows,
         rule=plan.rule,
         models={role: hosting.settings.model for role, hosting in plan.models.items()},
-        notices=tuple(plan.notices),
+        notices=(*plan.notices, *template_notices(config, plan.models)),
         answer=one_answer(plan) if answer and is_prompt else None,
     )
+
+
+def template_notices(config: Config, models: Mapping[Role, Hosting]) -> Iterator[str]:
+    """What the models' chat templates do to a text, where they are asked with one: a line each.
+
+    Args:
+        config: of the run.
+        models: its roles that read a model's folder.
+    """
+    for role, hosting in models.items():
+        asked = hosting.settings
+        if asked.model and settings_of(config, role).chat is not False:
+            source = asked.chat_template or asked_template(Path(asked.model))
+            if change := text_change(source, asked.template_args):
+                yield f"{role}: of the chat template of {Path(asked.model).name}: {change}"
 
 
 def answer_lines(one: OneAnswer) -> list[str]:

@@ -142,6 +142,12 @@ class EvaluationOutcome:
         """An evaluation has no steps."""
         return 0
 
+    @property
+    def best_prompt(self) -> PromptFigures:
+        """The figures of `best`."""
+        named = [prompt for prompt in self.prompts if prompt.text == self.best.text]
+        return max(named or self.prompts, key=lambda prompt: prompt.figures.value)
+
     def to_json(self) -> dict[str, Any]:
         """As docs/evaluate.md shows it."""
         return {

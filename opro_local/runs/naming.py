@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from opro_local.config.reading import is_at_default, is_free
 from opro_local.config.settings import Config
+from opro_local.errors import StoreError
+from opro_local.runs.store import FILE, read_store
 
 RUNS = Path("runs")
 # Settings that a run may change and that yet tell two commands apart.
@@ -22,8 +25,9 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run", metric: s
     """The folder asked for, or one that the same command finds again: six hex digits of what
     identifies the run.
 
-    Other verbs than `run` have their name in it, so that a search and an evaluation of one config
-    don't meet. `metric` is the digest of a function that scores instead of the config's rule.
+    The folder of a benchmark's files tells runs apart as a table's path does. Other verbs than
+    `run` have their name in it, so that a search and an evaluation of one config don't meet.
+    `metric` is the digest of a function that scores instead of the config's rule.
     """
     if folder is not None:
         return folder
@@ -32,9 +36,33 @@ def run_folder(config: Config, folder: Path | None, verb: str = "run", metric: s
     # Told apart where they are given; a name without them is the name it always was.
     parts = {key: whole["task"][key] for key in ("validation", "test") if whole["task"][key]}
     dumped |= parts | ({"metric": metric} if metric else {})
-    short = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
     name = config.run.name if verb == "run" else f"{config.run.name}-{verb}"
-    return RUNS / f"{name}-{short}"
+    data_dir = whole["task"]["data_dir"]
+    former = RUNS / f"{name}-{_short(dumped)}"
+    if not data_dir or _is_of(former, data_dir):
+        return former
+    return RUNS / f"{name}-{_short(dumped | {'data_dir': data_dir})}"
+
+
+def _short(dumped: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def _is_of(folder: Path, data_dir: str) -> bool:
+    """Whether a run is there whose rows come from this folder. Such a run was begun when
+    task.data_dir was no part of a name, and goes on.
+    """
+    if not (folder / FILE).is_file():
+        return False
+    try:
+        store = read_store(folder)
+    except StoreError:
+        return False  # who opens it in its own name says what is wrong with it
+    try:
+        config = store.get("config") or {}
+    finally:
+        store.close()
+    return bool(config.get("task", {}).get("data_dir") == data_dir)
 
 
 def deciding_settings(config: Config) -> dict[str, Any]:

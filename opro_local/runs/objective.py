@@ -18,6 +18,7 @@ from opro_local.config.problem import FunctionSettings
 from opro_local.config.search import prompts_given
 from opro_local.config.settings import Config
 from opro_local.engines.callable import CallableEngine
+from opro_local.engines.kinds import reads_folder
 from opro_local.errors import UsageError
 from opro_local.files import given_path
 from opro_local.models import offline
@@ -162,6 +163,7 @@ class OPRO:
 
     def _plan(self, instruction: str) -> Plan:
         config = self._config(instruction)
+        self._require_optimizer(config)
         engines = self._engines(config)
         objective = self._objective
         if "scorer" in engines:
@@ -182,6 +184,20 @@ class OPRO:
             engines,
             self._form(config) if "optimizer" in engines else "",
         )
+
+    def _require_optimizer(self, config: Config) -> None:
+        """Refuse a call that names no optimizer in the words of the call; later a model's folder is
+        looked for, in those of the command line. Raises UsageError.
+        """
+        if self._optimizer not in (None, ""):
+            return
+        named = hosting.settings_of(config, "optimizer")
+        if not named.model and reads_folder(named.engine):
+            raise UsageError(
+                f"optimizer_llm is {self._optimizer!r}, no model",
+                "give a model's folder or name, or a function that takes a prompt and returns a "
+                "text",
+            )
 
     def _models(self) -> dict[Role, str]:
         """The roles that a model on disk was given for."""

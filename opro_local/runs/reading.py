@@ -72,7 +72,27 @@ class RunRow:
             "best": self.best,
             "shares": self.shares,
         }
+        evaluation = self.result.evaluation if self.result else None
+        if evaluation is not None:
+            best = evaluation.best_prompt
+            earned = {"prompt": best.number, **best.figures.to_json()}
+            row["evaluation"] = {
+                "split": evaluation.split,
+                "prompts": len(evaluation.prompts),
+                "best": earned,
+            }
         return row | ({"error": self.error} if self.error else {})
+
+    def on_test(self) -> tuple[Figures, Figures] | None:
+        """What baseline and best earned on test: of a search the first solution and the chosen one,
+        of an evaluation the first prompt and the best. None where test was not asked.
+        """
+        if self.result is None:
+            return None
+        evaluation, test = self.result.evaluation, self.result.test
+        if evaluation is not None and evaluation.split == "test":
+            return evaluation.prompts[0].figures, evaluation.best_prompt.figures
+        return None if test is None else (test.baseline, test.best)
 
 
 def overview(folder: Path) -> list[RunRow]:
@@ -92,6 +112,9 @@ def read_row(path: Path) -> RunRow:
         state = "damaged" if isinstance(error, DamageError) else "unreadable"
         return RunRow(str(path), path.name, state, 0, None, True, str(error))
     best = run.train.best.accuracy if run.train else None
+    evaluation = run.evaluation if isinstance(run, RunResult) else None
+    if evaluation is not None and evaluation.split == "train":
+        best = evaluation.best_prompt.figures.accuracy
     row = RunRow(str(path), run.name, run.state, run.steps, best, run.shares)
     row = replace(
         row, model=_model(config), task=_task(config), changed=_changed(path / store.FILE)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from running import SCRIPT, program, sets, write_config, write_reviews
+from typer.testing import CliRunner
 
+import opro_local
+from opro_local.cli.main import app
 from opro_local.cli.tables import print_table
 
 
@@ -35,6 +38,31 @@ def runs(tmp_path_factory) -> Path:
     return folder / "runs"
 
 
+@pytest.fixture(scope="module")
+def evaluations(tmp_path_factory) -> Path:
+    """Prompts evaluated, each run on a split of its own."""
+    folder = tmp_path_factory.mktemp("evaluations")
+    rows = [{"text": f"{n} and more", "label": ("good", "bad")[n % 2]} for n in range(60)]
+    (folder / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables = {
+        "task": {"data": str(folder / "r.jsonl"), "input": "text", "target": "label"},
+        "scorer": {"engine": "scripted", "script": SCRIPT},
+    }
+    for split, prompts in {
+        "test": ["What is it?", "Which?"],
+        "train": ["What is it?"],
+        "validation": ["What is it?"],
+    }.items():
+        opro_local.evaluate(tables, prompt=prompts, split=split, run=folder / "runs" / split)
+    return folder / "runs"
+
+
+def listed(folder: Path, *more: str) -> str:
+    came = CliRunner().invoke(app, ["list", str(folder), *more])
+    assert came.exit_code == 0, came.output
+    return came.stdout
+
+
 WIDE = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
 
 
@@ -58,6 +86,24 @@ def test_list_shows_test_before_train_and_sorts(runs):
     assert values == sorted(values, reverse=True)
     rows = json.loads(program("list", str(runs), "--json").stdout)
     assert set(rows[0]) == {"path", "name", "state", "steps", "best", "shares"}
+
+
+def test_an_evaluation_is_listed_with_its_accuracy_and_interval(evaluations, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = listed(evaluations).splitlines()[1:]
+    rows = json.loads(listed(evaluations, "--json"))
+    whats = ("best of 2 prompts on test", "prompt on train", "prompt on validation")
+    for line, row, what in zip(lines, rows, whats, strict=True):
+        prompts = result(Path(row["path"]))["prompts"]
+        best = max(prompts, key=lambda prompt: prompt["accuracy"])
+        low, high = (100 * bound for bound in best["interval"])
+        assert f"{what}: {100 * best['accuracy']:.1f} ({low:.1f} to {high:.1f})" in line
+        assert row["evaluation"]["best"]["accuracy"] == best["accuracy"]
+        assert row["evaluation"]["split"] == Path(row["path"]).name
+    prompts = result(evaluations / "test")["prompts"]
+    figures = [f"{100 * prompt['accuracy']:.1f}" for prompt in prompts]
+    assert lines[0].split()[2:4] == [max(figures, key=float), figures[0]]
+    assert f"{100 * result(evaluations / 'train')['prompts'][0]['accuracy']:.1f} %" in lines[1]
 
 
 def test_list_loses_no_word_on_60_columns(runs):

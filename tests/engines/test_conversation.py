@@ -12,15 +12,19 @@ import bombs
 import pytest
 
 pytest.importorskip("transformers")
+from model_folders import whole
 from tiny_models import TEMPLATES, character_tokenizer
 
+from opro_local.config import reading
 from opro_local.config.settings import Config, ModelSettings
+from opro_local.engines.chat_template import text_change
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import PromptTokenizer, explain_template_errors
 from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.models import templates
-from opro_local.models.cards import Card
+from opro_local.models.cards import Card, card_for
 from opro_local.runs import hosting, prediction, run_engines
+from opro_local.runs.checking import template_notices
 from opro_local.types import Prompt
 
 ASKED = Prompt("Q")
@@ -113,6 +117,74 @@ def test_what_does_not_come_through_is_refused_by_name(template, prompt, says):
     with pytest.raises(EngineError, match=says) as caught, explain_template_errors("m"):
         reader.encode([prompt])
     assert caught.value.message.startswith("m: the chat template refuses the prompt: ")
+
+
+LETTERS = "it changes letters of the user's text"
+# What templates do to the text of a user, and what is said of each; a filter, or a word to refuse with.
+TEXT_CHANGES = {
+    "": "",
+    "| trim": "",
+    "| upper": LETTERS,
+    "| lower": LETTERS,
+    "| title": LETTERS,
+    "| capitalize": LETTERS,
+    ".swapcase()": LETTERS,
+    "| replace('k', 'c')": LETTERS,
+    "| replace('Q', '')": LETTERS,
+    "| e": "it writes otherwise, of the user's text: &, <, >, \", '",
+    "| tojson": "it writes otherwise, of the user's text: \", \\, a line's end, an empty line, a tab",
+    ".split() | join(' ')": (
+        "it writes otherwise, of the user's text: two spaces, a line's end, an empty line, a tab"
+    ),
+    "| replace('ä', 'ae')": "it writes otherwise, of the user's text: letters with accents",
+}
+
+
+def changing(how):
+    return TEMPLATES["usual"].replace("m.content }}", f"(m.content {how}) }}}}")
+
+
+@pytest.mark.parametrize("how", TEXT_CHANGES)
+def test_what_a_template_does_to_a_text_is_said(how):
+    assert text_change(changing(how), {}) == TEXT_CHANGES[how]
+
+
+@pytest.mark.parametrize("how", [how for how, said in TEXT_CHANGES.items() if said == LETTERS])
+@pytest.mark.parametrize("prompt", [ASKED, Prompt("7, 8?"), WITH_TURNS])
+def test_no_text_goes_through_a_template_that_changes_letters(how, prompt):
+    reader = PromptTokenizer(character_tokenizer(changing(how)))
+    with pytest.raises(EngineError, match=LETTERS), explain_template_errors("m"):
+        reader.encode([prompt])
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", ""),
+        ("{% for m in messages %}", ""),
+        (TEMPLATES["user dropped"], "it loses the user's text"),
+        ("{{ raise_exception('Never') }}", "it refuses a user's text: Never"),
+        *((TEMPLATES[name], "") for name in EXPECTED),
+    ],
+)
+def test_a_template_that_leaves_texts_alone_or_takes_none_is_told_apart(source, said):
+    assert text_change(source, {}) == said
+
+
+@pytest.mark.parametrize(
+    ("scorer", "said"),
+    [
+        ({}, ["scorer: of the chat template of own: " + TEXT_CHANGES["| tojson"]]),
+        ({"chat": False}, []),
+    ],
+)
+def test_check_says_what_a_template_does_to_a_text(tmp_path, scorer, said):
+    folder = whole(tmp_path / "own")
+    (folder / "chat_template.jinja").write_text(changing("| tojson"))
+    tables = {"scorer": {"model": str(folder), "engine": "transformers", **scorer}}
+    config = reading.build(tables)
+    hosted = hosting.hostings(config, {"scorer": card_for(folder)}, {"scorer": folder})
+    assert list(template_notices(config, hosted)) == said
 
 
 def test_the_way_is_named_where_it_is_not_the_plain_one():

@@ -9,6 +9,7 @@ import pytest
 from opro_local.cli.export import export
 from opro_local.config import reading
 from opro_local.errors import UsageError
+from opro_local.files import place_of_output
 from opro_local.report.page import write_report
 from opro_local.runs.output_place import files_named
 from opro_local.runs.predicting import predict_file
@@ -70,6 +71,35 @@ def test_an_output_replaces_an_earlier_one(made, verb):
     place.write_text("old")
     MAKERS[verb](made, place)
     assert place.read_text() != "old"
+
+
+SETTINGS = {
+    "run": "[task]\ndata = 'r.csv'\n",
+    "of another run": "[search]\nsteps = 3\n[models.a]\n",
+    "sweep": "base = 'c.toml'\n[axes]\n'run.seed' = [1]\n",
+    "with a mark": "\ufeff[task]\ndata = 'r.csv'\n",
+}
+
+
+@pytest.mark.parametrize("verb", MAKERS)
+@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("name", ["c.toml", "c.json", "c.csv"])
+def test_no_output_replaces_a_config(made, verb, kind, name):
+    place = made / name
+    place.write_text(SETTINGS[kind])
+    said = "is a file of settings, in TOML|unknown kind"
+    with pytest.raises(UsageError, match=said):
+        MAKERS[verb](made, place)
+    assert place.read_text() == SETTINGS[kind]
+
+
+def test_an_agent_file_in_toml_may_be_replaced(tmp_path):
+    place = tmp_path / "agent.toml"
+    place.write_text("[rules]\n")
+    assert place_of_output(place, replaces_settings=True) == place.resolve()
+    for text in ("a = 1\n", "# A heading\n", "{}", ""):  # no table: no settings
+        place.write_text(text)
+        assert place_of_output(place) == place.resolve()
 
 
 def test_every_text_of_a_config_may_name_a_file():

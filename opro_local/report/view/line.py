@@ -80,11 +80,10 @@ def of_row(row: RunRow) -> Line:
     if row.result is None:
         return line
     line = replace(line, verdict=row.result.verdict or "")
+    if sides := row.on_test():
+        line = replace(line, test=sides[1].value, baseline=sides[0].value)
     test = row.result.test
-    if test is None:
-        return line
-    line = replace(line, test=test.best.value, baseline=test.baseline.value)
-    if test.difference is None:
+    if test is None or test.difference is None:
         return line
     return replace(line, gain=(test.difference.value, *test.difference.interval))
 
