@@ -37,7 +37,7 @@ import numpy as np
 
 from opro_local.config import reading
 from opro_local.config.settings import Config
-from opro_local.runs.driver import call_engine
+from opro_local.runs.driver import EngineCall, answer_need
 from opro_local.runs.events import Event, Listener, TrajectoryGrowth
 from opro_local.runs.reading import describe, overview
 from opro_local.runs.run import run, run_steps
@@ -171,12 +171,13 @@ def measured(config: Config, folder: Path) -> dict[str, float]:
     meter = Meter()
     steps = run_steps(config, folder, Listener(meter.report))
     try:
-        call = next(steps)
+        need = next(steps)
         while True:
             begun = clocks()
-            result = call_engine(call.engine, call.requests, call.progress)
-            meter.engine += clocks() - begun
-            call = steps.send(result)
+            result = answer_need(need)
+            if isinstance(need, EngineCall):
+                meter.engine += clocks() - begun
+            need = steps.send(result)
     except StopIteration:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

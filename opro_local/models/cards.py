@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,16 @@ def continues(card: Card) -> bool:
     return card.metaprompt in CONTINUED
 
 
-def cards() -> list[Card]:
-    """Every card, by name: those in a checkout's models/, or those shipped in the wheel."""
+@cache
+def cards() -> tuple[Card, ...]:
+    """Every card, by name: those in a checkout's models/, or those shipped in the wheel. Read once:
+    each cell of a sweep asks for them.
+    """
     package = Path(__file__).resolve().parents[1]
     is_checkout = (package.parent / "pyproject.toml").is_file()
     folder = package.parent / "models" if is_checkout else package / "data" / "cards"
     files = sorted(folder.glob("*.toml"))
-    return [Card(**tomllib.loads(file.read_text("utf-8"))) for file in files]
+    return tuple(Card(**tomllib.loads(file.read_text("utf-8"))) for file in files)
 
 
 def card_for(folder: Path) -> Card:

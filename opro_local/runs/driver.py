@@ -2,8 +2,9 @@
 then by an engine.
 
 For: replay, persistence before use, timing and stopping. A driven search is a generator as the
-search is: it yields the engine calls it needs, so that one loop can make them for one run
-(`run_to_end`) or for many at once (lockstep.py). Not for: what is asked or how it is scored.
+search is: it yields the engine calls and the commits it needs, so that one loop can make them for
+one run (`run_to_end`) or for many at once (lockstep.py). Not for: what is asked, or how it is
+scored.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opro_local.errors import EngineError, OproError
@@ -56,9 +58,24 @@ class EngineCall:
     progress: Progress
 
 
-# A run that goes from engine call to engine call. It is sent what each call gave, or is thrown the
-# error that it ended with, and returns what the run came to.
-RunSteps = Generator[EngineCall, BatchResult, Any]
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a run must have on disk before it goes on. Of several runs each may do its own at the
+    same time, in threads: most of it is waiting for the disk.
+
+    Attributes:
+        write: does it; raises StoreError.
+    """
+
+    write: Callable[[], None]
+
+
+# What a run waits for.
+Need = EngineCall | Commit
+NO_ANSWER = BatchResult((), 0.0)  # what a run is sent when its commit is done
+# A run that goes from need to need. It is sent what each engine call gave, and NO_ANSWER after a
+# commit, or is thrown the error that either ended with, and returns what the run came to.
+RunSteps = Generator[Need, BatchResult, Any]
 FindShelf = Callable[[Role], Shelf | None]
 
 
@@ -83,7 +100,7 @@ def drive_steps(
     listener: Listener = SILENT,
     find_shelf: FindShelf = lambda role: None,
 ) -> RunSteps:
-    """Drive a search to its end, one engine call after another; returns what the search returns.
+    """Drive a search to its end, one need after another; returns what the search returns.
 
     Args:
         search: yields batches, is sent their results.
@@ -94,7 +111,8 @@ def drive_steps(
         find_shelf: the part of the cache that a role's engine may use, None where there is none.
 
     Yields:
-        what an engine must answer; is sent the completions and the seconds that it took.
+        what an engine must answer, and is sent the completions and the seconds that it took; or
+        what must be on disk, and is sent NO_ANSWER.
 
     Raises:
         EngineError: an engine failed or gave a wrong number of completions.
@@ -102,49 +120,68 @@ def drive_steps(
         Interrupted: the listener said to stop.
     """
     growth = _Growth(trajectory, store, listener)
-
-    def next_batch(result: BatchResult | None, replays: bool) -> Batch:
+    result: BatchResult | None = None
+    replays = False
+    while True:
         try:
-            return search.send(result)  # type: ignore[arg-type]  # None starts a generator
+            batch = _next_batch(search, result)
         finally:
             # Also at the search's end, and when it fails: what it found until then is recorded.
-            growth.pass_on(replays)
+            yield from growth.pass_on(replays)
+        if isinstance(batch, _SearchEnd):
+            return batch.value
+        if result is not None and listener.should_stop():
+            raise Interrupted
+        digest = request_digest(batch)
+        result = store.reply(batch, digest) if store else None
+        replays = result is not None
+        if result is None:
+            result = yield from _answer_batch(batch, digest, engines, store, listener, find_shelf)
+        else:
+            listener.report(BatchAnswer(batch, result, replayed=True))
 
+
+@dataclass(frozen=True, slots=True)
+class _SearchEnd:
+    """A search has no more batches; `value` is what it returned."""
+
+    value: Any
+
+
+def _next_batch(
+    search: Generator[Batch, BatchResult, Any], result: BatchResult | None
+) -> Batch | _SearchEnd:
+    """What a search asks after a result. The end is a value: a generator may not raise it."""
     try:
-        batch = next_batch(None, False)
-        while True:
-            digest = request_digest(batch)
-            result = store.reply(batch, digest) if store else None
-            replays = result is not None
-            if result is None:
-                result = yield from _answer_batch(
-                    batch, digest, engines, store, listener, find_shelf
-                )
-            else:
-                listener.report(BatchAnswer(batch, result, replayed=True))
-            batch = next_batch(result, replays)
-            if listener.should_stop():
-                raise Interrupted
+        return search.send(result)  # type: ignore[arg-type]  # None starts a generator
     except StopIteration as end:
-        return end.value
+        return _SearchEnd(end.value)
 
 
 def run_to_end(steps: RunSteps) -> Any:
-    """Make each engine call of a run as it comes, to its end; returns what the run returns."""
+    """Do what a run needs as it comes, to its end; returns what the run returns."""
     try:
-        call = next(steps)
+        need = next(steps)
         while True:
             try:
-                result = call_engine(call.engine, call.requests, call.progress)
+                result = answer_need(need)
             except (OproError, KeyboardInterrupt) as error:
                 # The run decides what its error or Ctrl-C means, and leaves its folder in order.
-                call = steps.throw(error)
+                need = steps.throw(error)
             else:
-                call = steps.send(result)
+                need = steps.send(result)
     except StopIteration as end:
         return end.value
     finally:
         steps.close()
+
+
+def answer_need(need: Need) -> BatchResult:
+    """Do what a run waits for; gives what it is to be sent. Raises EngineError and StoreError."""
+    if isinstance(need, Commit):
+        need.write()
+        return NO_ANSWER
+    return call_engine(need.engine, need.requests, need.progress)
 
 
 def call_engine(engine: Engine, requests: Sequence[Request], progress: Progress) -> BatchResult:
@@ -166,15 +203,15 @@ class _Growth:
         self._trajectory, self._store, self._listener = trajectory, store, listener
         self._reported, self._recorded = _Extent(), _Extent()
 
-    def pass_on(self, replays: bool) -> None:
-        """Report new entries and rejections, and record them unless the search replays."""
+    def pass_on(self, replays: bool) -> Generator[Need, BatchResult, None]:
+        """Report new entries and rejections, after they are recorded unless the search replays."""
         reported = self._reported.rest(self._trajectory)
         if not any(reported):
             return
         self._reported = _Extent.of(self._trajectory)
         if self._store and not replays:
-            entries, rejections = self._recorded.rest(self._trajectory)
-            self._store.record(entries, rejections, self._recorded.rejections)
+            new = self._recorded.rest(self._trajectory)
+            yield Commit(partial(self._store.record, *new, self._recorded.rejections))
             self._recorded = self._reported
         self._listener.report(TrajectoryGrowth(*reported, self._trajectory))
 
@@ -207,7 +244,7 @@ def _answer_batch(
     store: Store | None,
     listener: Listener,
     find_shelf: FindShelf,
-) -> Generator[EngineCall, BatchResult, BatchResult]:
+) -> Generator[Need, BatchResult, BatchResult]:
     """The result of a batch that the store has not, from cache or engine. It is on disk when this
     returns.
     """
@@ -224,7 +261,7 @@ def _answer_batch(
         if completion is None
     ]
     hits = len(cached) - len(missing)
-    fresh = BatchResult((), 0.0)
+    fresh = NO_ANSWER
     if missing:
         fresh = yield EngineCall(
             engine,
@@ -238,7 +275,8 @@ def _answer_batch(
     rest = iter(fresh.completions)
     result = BatchResult([completion or next(rest) for completion in cached], fresh.seconds)
     if store:
-        store.append(batch, digest, result, [completion for completion in cached if completion])
+        known = [completion for completion in cached if completion]
+        yield Commit(partial(store.append, batch, digest, result, known))
     if shelf:
         shelf.keep(missing, fresh.completions)
     listener.report(BatchAnswer(batch, result, replayed=False, from_cache=hits))

@@ -8,7 +8,8 @@ leaves the others alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from typing import Any
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import EngineError, OproError
-from opro_local.runs.driver import EngineCall, RunSteps, call_engine
+from opro_local.runs.driver import (
+    Commit,
+    EngineCall,
+    Need,
+    RunSteps,
+    answer_need,
+    call_engine,
+)
 from opro_local.runs.events import SILENT, Interrupted, Listener
 from opro_local.runs.plans import Plan
 from opro_local.runs.run import run_steps
@@ -27,6 +35,9 @@ from opro_local.types import BatchResult, Engine, Request
 RunEnd = Any | OproError | Interrupted
 # Told a run's number and what it came to.
 WhenEnded = Callable[[int, RunEnd], None]
+# Takes a run to what it needs next.
+Step = Callable[[], Need]
+MOST_COMMITS_AT_ONCE = 16  # threads that wait for the disk; one commit waits some milliseconds
 
 
 def run_many(
@@ -88,21 +99,22 @@ def run_together(
     Returns:
         what each run returned, or the OproError or Interrupted that ended it.
     """
-    together = _RunsTogether(runs, when_ended)
-    try:
-        together.begin(at_once or len(runs))
-        while together.calls:
-            engine = next(iter(together.calls.values())).engine
-            together.answer(engine)
-            if should_stop():
-                together.end_all(Interrupted)
+    with ThreadPoolExecutor(MOST_COMMITS_AT_ONCE) as threads:
+        together = _RunsTogether(runs, when_ended, threads)
+        try:
             together.begin(at_once or len(runs))
-    except KeyboardInterrupt:
-        together.end_all(KeyboardInterrupt)
-        raise
-    finally:
-        for run in runs:
-            run.close()
+            while together.calls:
+                engine = next(iter(together.calls.values())).engine
+                together.answer(engine)
+                if should_stop():
+                    together.end_all(Interrupted)
+                together.begin(at_once or len(runs))
+        except KeyboardInterrupt:
+            together.end_all(KeyboardInterrupt)
+            raise
+        finally:
+            for run in runs:
+                run.close()
     return [together.ends[number] for number in range(len(runs))]
 
 
@@ -115,9 +127,9 @@ class _RunsTogether:
     """
 
     def __init__(
-        self, runs: Sequence[RunSteps], when_ended: WhenEnded = lambda number, end: None
+        self, runs: Sequence[RunSteps], when_ended: WhenEnded, threads: ThreadPoolExecutor
     ) -> None:
-        self._runs, self._when_ended = runs, when_ended
+        self._runs, self._when_ended, self._threads = runs, when_ended, threads
         self._next = 0
         self.calls: dict[int, EngineCall] = {}
         self.ends: dict[int, RunEnd] = {}
@@ -125,42 +137,82 @@ class _RunsTogether:
     def begin(self, at_once: int) -> None:
         """Begin runs in order until so many wait for an engine, or none is left."""
         while self._next < len(self._runs) and len(self.calls) < at_once:
-            number, self._next = self._next, self._next + 1
-            if number not in self.ends:
-                self.move(number, partial(next, self._runs[number]))
-
-    def move(self, number: int, advance: Callable[[], EngineCall]) -> None:
-        """Take a run to its next engine call, or to its end."""
-        # Removed first, so that the next call goes to the end of the line.
-        self.calls.pop(number, None)
-        try:
-            self.calls[number] = advance()
-        except StopIteration as end:
-            self._end(number, end.value)
-        except (OproError, Interrupted) as error:
-            self._end(number, error)
-
-    def _end(self, number: int, end: RunEnd) -> None:
-        self.ends[number] = end
-        self._when_ended(number, end)
+            first = self._next
+            self._next = min(first + at_once - len(self.calls), len(self._runs))
+            new = [number for number in range(first, self._next) if number not in self.ends]
+            self.move({number: partial(next, self._runs[number]) for number in new})
 
     def answer(self, engine: Engine) -> None:
         """Call an engine once for all runs that wait for it, and move them on."""
         numbers = sorted(number for number, call in self.calls.items() if call.engine is engine)
         results = call_together(engine, [self.calls[number] for number in numbers])
-        for number, result in zip(numbers, results, strict=True):
-            run = self._runs[number]
-            if isinstance(result, OproError):
-                self.move(number, partial(run.throw, result))
-            else:
-                self.move(number, partial(run.send, result))
+        answers = zip(numbers, results, strict=True)
+        self.move({number: self._step(number, result) for number, result in answers})
+
+    def move(self, steps: Mapping[int, Step]) -> None:
+        """Take runs to their next engine call, or to their ends. What they must have on disk on the
+        way is written side by side.
+        """
+        while steps:
+            commits = {}
+            for number, step in steps.items():
+                need = self._take(number, step)
+                if isinstance(need, Commit):
+                    commits[number] = need
+                elif need is not None:
+                    self.calls[number] = need
+            done = zip(commits, self._write(list(commits.values())), strict=True)
+            steps = {number: self._step(number, result) for number, result in done}
 
     def end_all(self, exception: type[BaseException]) -> None:
         """End every run that has not ended, so that each leaves its folder in order."""
         for number, run in enumerate(self._runs):
             if number not in self.ends:
                 with contextlib.suppress(KeyboardInterrupt):
-                    self.move(number, partial(run.throw, exception()))
+                    self.move({number: partial(run.throw, exception())})
+
+    def _step(self, number: int, result: BatchResult | OproError) -> Step:
+        """What a run does after what it waited for."""
+        run = self._runs[number]
+        if isinstance(result, OproError):
+            return partial(run.throw, result)
+        return partial(run.send, result)
+
+    def _take(self, number: int, step: Step) -> Need | None:
+        """Take a run one step on; None where that was its last."""
+        # Removed first, so that the next call goes to the end of the line.
+        self.calls.pop(number, None)
+        try:
+            return step()
+        except StopIteration as end:
+            self._end(number, end.value)
+        except (OproError, Interrupted) as error:
+            self._end(number, error)
+        return None
+
+    def _end(self, number: int, end: RunEnd) -> None:
+        self.ends[number] = end
+        self._when_ended(number, end)
+
+    def _write(self, commits: Sequence[Commit]) -> list[BatchResult | OproError]:
+        """Do the commits of several runs at the same time; what each gave, in order."""
+        if len(commits) == 1:
+            return [_written(commits[0])]
+        writing: list[Future[BatchResult | OproError]] = []
+        try:
+            for commit in commits:
+                writing.append(self._threads.submit(_written, commit))
+            return [one.result() for one in writing]
+        finally:
+            # Ctrl-C has every run leave its folder in order: none may be written any more then.
+            wait(writing)
+
+
+def _written(commit: Commit) -> BatchResult | OproError:
+    try:
+        return answer_need(commit)
+    except OproError as error:
+        return error
 
 
 def call_together(engine: Engine, calls: Sequence[EngineCall]) -> list[BatchResult | OproError]:

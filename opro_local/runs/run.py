@@ -29,7 +29,7 @@ from opro_local.runs import result
 from opro_local.runs.cache import Cache
 from opro_local.runs.continued import as_begun
 from opro_local.runs.costs import count_costs
-from opro_local.runs.driver import RunSteps, drive_steps, run_to_end
+from opro_local.runs.driver import Commit, RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Event, Interrupted, Listener, TrajectoryGrowth
 from opro_local.runs.hosting import model_identity, model_notices
@@ -71,8 +71,8 @@ def run_steps(
     listener: Listener = SILENT,
     pool: EnginePool | None = None,
 ) -> RunSteps:
-    """What `run` does, as a generator that yields what an engine must answer; see
-    driver.drive_steps.
+    """What `run` does, as a generator that yields what an engine must answer and what must be on
+    disk; see driver.drive_steps.
 
     Args:
         work, folder, listener: see `run`.
@@ -107,7 +107,9 @@ def run_steps(
             engines.close()
         store.settle(trajectory)
         outcome = plan.summarize(trajectory, ended, plan.config.evaluation.alpha)
-        return _conclude(store, plan, outcome)
+        whole = result_of(store, plan, outcome)
+        yield _conclusion(store, plan, whole)
+        return whole
 
 
 def _alarming(listener: Listener, plan: Plan) -> Listener:
@@ -125,19 +127,21 @@ def _alarming(listener: Listener, plan: Plan) -> Listener:
     return replace(listener, report=report)
 
 
-def _conclude(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:
-    """Keep the result, and leave it in the folder as files."""
-    whole = result_of(store, plan, outcome)
+def _conclusion(store: Store, plan: Plan, whole: RunResult) -> Commit:
+    """Keeps the result, and leaves it in the folder as files."""
     record = whole.to_json()
-    # The store first: files that a crash leaves out are made again by the same call.
     prompt = {} if whole.prompt is None else {"prompt": whole.prompt.to_json()}
-    store.put(state="finished", result=record, **prompt)
     files = {**plan.files(whole), "result.json": json.dumps(record, indent=2) + "\n"}
     if plan.skipped:
         files[SKIPPED] = "".join(f"{line}\n" for line in plan.skipped)
-    for name, text in files.items():
-        write_whole(store.folder / name, text)
-    return whole
+
+    def write() -> None:
+        # The store first: files that a crash leaves out are made again by the same call.
+        store.put(state="finished", result=record, **prompt)
+        for name, text in files.items():
+            write_whole(store.folder / name, text)
+
+    return Commit(write)
 
 
 def result_of(store: Store, plan: Plan, outcome: SearchOutcome | EvaluationOutcome) -> RunResult:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,9 +72,9 @@ class Store:
         self._file, self._lock, self._seal = file, lock, file.seal
         self._connection = file.connection
         self._is_open = True
+        self._turn = threading.Lock()  # a second Ctrl-C may come while a thread writes
         self._meta = dict(self._checked("meta"))
-        # Found when they are first needed.
-        self._places: dict[str, _Place] | None = None
+        self._places: dict[str, _Place] | None = None  # read when they are first needed
 
     def reply(self, batch: Batch, digest: bytes) -> BatchResult | None:
         """The stored answer to a batch, or None.
@@ -340,14 +341,15 @@ class Store:
         if self._lock is None or self._seal is None:
             raise StoreError(f"{self.folder}: opened for reading", "a run's command writes it")
         change = Change()
-        with self._guarded(), transaction(self._connection):
-            yield change
-            seal = self._seal.after(change)
-            write_seal(self._connection, seal)
-        self._seal = seal
-        # The commit stands without the note, which only makes the loss of a log seen.
-        with contextlib.suppress(OSError):
-            self._lock.note(seal.epoch, seal.digest())
+        with self._turn:
+            with self._guarded(), transaction(self._connection):
+                yield change
+                seal = self._seal.after(change)
+                write_seal(self._connection, seal)
+            self._seal = seal
+            # The commit stands without the note, which only makes the loss of a log seen.
+            with contextlib.suppress(OSError):
+                self._lock.note(seal.epoch, seal.digest())
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:

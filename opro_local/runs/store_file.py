@@ -77,7 +77,8 @@ def open_to_write(folder: Path, own: lock.Lock) -> StoreFile:
     try:
         _make(path, record)
         _require_log(path, record)
-        connection = connect(path, "rw", BUSY_SECONDS)
+        # Lockstep has threads commit what the thread that opened it made.
+        connection = connect(path, "rw", BUSY_SECONDS, one_thread=False)
     except (*SQLITE_ERRORS, OSError) as error:
         raise explain(folder, error) from error
     try:

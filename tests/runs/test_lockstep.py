@@ -7,7 +7,11 @@ from __future__ import annotations
 import copy
 import fcntl
 import json
+import os
+import signal
 import sqlite3
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from opro_local.engines.pool import EnginePool
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, LockedError, StoreError
-from opro_local.runs.driver import EngineCall, drive_steps
+from opro_local.runs.driver import NO_ANSWER, Commit, EngineCall, drive_steps
 from opro_local.runs.events import BatchAnswer, BatchProgress, Interrupted, Listener
 from opro_local.runs.lockstep import call_together, run_many, run_together
 from opro_local.runs.run import run
@@ -306,6 +310,40 @@ def test_a_store_that_fails_midway_ends_its_run_only(tmp_path):
     for store in (stores[0], stores[2]):
         assert [call["label"] for call in store.calls()] == ["a", "b", "c"]
         store.close()
+
+
+def test_what_runs_must_have_on_disk_is_written_at_the_same_time():
+    # Each commit waits for the three others: one after another the first would wait in vain.
+    together = threading.Barrier(4)
+
+    def committing():
+        sent = yield Commit(lambda: together.wait(timeout=20) and None)
+        return sent
+
+    assert run_together([committing() for _ in range(4)]) == [NO_ANSWER] * 4
+
+
+def test_ctrl_c_leaves_no_folder_before_what_is_written_there_is_written():
+    happened: list[str] = []
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        happened.append("written")
+
+    def write() -> None:
+        time.sleep(0.3)
+        happened.append("written")
+
+    def committing(commit):
+        try:
+            yield Commit(commit)
+        except KeyboardInterrupt:
+            happened.append("left")
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together([committing(write), committing(interrupt)])
+    assert happened == ["written", "written", "left", "left"]
 
 
 def test_an_engine_error_is_stored_as_the_runs_own(tables, tmp_path, counted):
