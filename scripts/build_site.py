@@ -1,4 +1,4 @@
-"""Build docs/ and the README as a site that opens from a disk: python scripts/build_site.py FOLDER
+"""Build docs/, the README and a reference as a site that opens from a disk: python scripts/build_site.py FOLDER
 
 For: a site's own web server, or a browser that opens the files (without search, which browsers
 allow on a server only). It needs `pip install 'opro-local[docs]'` (zensical) and no network, neither
@@ -18,6 +18,8 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+
+from site_reference import write_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = """
@@ -52,13 +54,20 @@ script-src 'self' file: blob: 'unsafe-inline'; style-src 'self' file: 'unsafe-in
 """
 # The pages by what a reader wants. Pages that stand nowhere here come last, so that none is lost.
 CHAPTERS = {
-    "Start": ("index", "install", "examples", "python", "supported"),
+    "Start": ("index", "install", "own-rows", "examples", "python", "supported"),
     "Search": ("search", "config", "metaprompts", "scoring", "tasks", "label-probability"),
-    "Results": ("result", "report", "exports", "evaluate", "reliability"),
-    "Models": ("engines", "models", "placement", "cache", "racing", "lockstep", "bench"),
-    "Many runs and production": ("sweeps", "feedback", "agent-files"),
+    "Results": ("result", "trusting", "report", "exports", "evaluate"),
+    "When something is in the way": ("troubleshooting", "check", "resuming", "reliability"),
+    "Models": (
+        *("choosing-models", "engines", "models", "placement", "cache", "racing", "lockstep"),
+        "bench",
+    ),
+    "Many runs and production": (
+        *("sweeps", "ray", "slurm", "tracking", "plugins", "paper", "feedback", "agent-files"),
+    ),
     "Other problems": ("anything", "numeric", "sql", "scoring-opro"),
     "On your own site": ("air-gap", "security", "architecture"),
+    "Reference": ("reference/python", "reference/settings"),
 }
 
 
@@ -66,6 +75,7 @@ def prepare(folder: Path) -> None:
     """Put the pages, the theme's one change and the config into a folder."""
     docs = folder / "docs"
     shutil.copytree(ROOT / "docs", docs)
+    write_reference(docs)
     readme = (ROOT / "README.md").read_text("utf-8")
     (docs / "index.md").write_text(readme.replace("](docs/", "]("), "utf-8")
     (folder / "theme").mkdir()
