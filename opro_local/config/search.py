@@ -14,7 +14,7 @@ from opro_local.config.facts import Facts
 from opro_local.config.problem import Section
 from opro_local.errors import UsageError
 
-Placeholder = Annotated[str, StringConstraints(min_length=1)]
+Placeholder = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 def prompts_given(prompt: Any) -> list[str]:
@@ -165,9 +165,9 @@ class SearchSettings(Section):
         (), description="Texts that every solution must hold, such as your own placeholders."
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        4,
+        5,
         ge=1,
-        le=4,
+        le=5,
         description="How replies are cleaned and judged, what is the first seed, and which of "
         "equal solutions is chosen.",
     )
@@ -185,6 +185,13 @@ class SearchSettings(Section):
         if not seeds:
             raise ValueError("at least one starting solution")
         return seeds
+
+    @field_validator("required")
+    @classmethod
+    def _each_once(cls, required: tuple[str, ...]) -> tuple[str, ...]:
+        if any("\0" in text for text in required):
+            raise ValueError("texts without a NUL")
+        return tuple(dict.fromkeys(required))
 
     @property
     def starts(self) -> tuple[SeedSettings, ...]:

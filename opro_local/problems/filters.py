@@ -7,9 +7,12 @@ for: what a problem asks of a text beyond that, or texts that were there before 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
+from opro_local.config.search import SearchSettings
 from opro_local.config.settings import Config
+from opro_local.search.required import SINCE, reason, without
 
 # Marks of the meta-prompts that a reply copied instead of filling them in.
 PLACEHOLDER = re.compile(
@@ -41,17 +44,19 @@ LIMIT = re.compile(
 Check = Callable[[str], str | None]
 
 
-def filters(config: Config, numeric: bool) -> list[Check]:
+def filters(config: Config, numeric: bool, part: bool = False) -> list[Check]:
     """The checks that a proposed text must pass; each gives the reason for a rejection or None.
 
     Args:
         config: `search` and `task.position` are read.
         numeric: whether targets are numbers; digits in a text are suspicious then.
+        part: for a part of a text, which need not hold what all of it must.
     """
     search = config.search
     words, characters, natural = read_constraint(search.constraint)
     checks = [_characters(min(filter(None, (characters, search.max_characters))))]
-    checks += [_holds(text) for text in search.required]
+    if not part or search.revision < SINCE:
+        checks.append(partial(reason, search))
     wording = [_found(PLACEHOLDER, "placeholder tag in it")]
     if search.digits == "reject" or (search.digits == "auto" and numeric):
         wording.append(_no_digits)
@@ -63,7 +68,7 @@ def filters(config: Config, numeric: bool) -> list[Check]:
     if config.task.position == "template":
         # A template's places are in braces: a text with some would be taken for one.
         wording.append(_found(re.compile("[{}]"), "braces in it"))
-    return [*checks, *(_apart_from(search.required, check) for check in wording)]
+    return [*checks, *(_apart_from(search, check) for check in wording)]
 
 
 def first_reason(checks: list[Check], text: str) -> str | None:
@@ -98,22 +103,9 @@ def _characters(most: int) -> Check:
     return check
 
 
-def _holds(required: str) -> Check:
-    def check(text: str) -> str | None:
-        return None if required in text else f"missing: {required} is not in it"
-
-    return check
-
-
-def _apart_from(required: Sequence[str], check: Check) -> Check:
+def _apart_from(search: SearchSettings, check: Check) -> Check:
     """A check of the wording; what a text must hold is not its wording."""
-
-    def checked(text: str) -> str | None:
-        for placeholder in required:
-            text = text.replace(placeholder, " ")
-        return check(text)
-
-    return checked
+    return lambda text: check(without(search, text))
 
 
 def _words(most: int) -> Check:

@@ -21,6 +21,7 @@ from opro_local.files import read_bytes
 from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt.wording import printable
+from opro_local.search.required import restored
 from opro_local.types import (
     Batch,
     BatchResult,
@@ -85,7 +86,7 @@ class FunctionProblem:
     def parse(self, text: str) -> Solution | str:
         """A proposed text without the whitespace around it, if it passes the search's filters."""
         if self._config.search.revision >= 2:
-            text = printable(text)
+            text = restored(self._config.search, printable(text))
         text = text.strip()
         if not text:
             return "empty"

@@ -6,7 +6,7 @@ scoring, or the loop (loop.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from opro_local.search.metaprompts.metaprompt import (
     parse,
     render,
 )
+from opro_local.search.required import told
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import (
@@ -187,7 +188,7 @@ def step_view(state: SearchState, step: int, history: int, listed: Listed) -> Vi
         config.search.order,
         problem.format_score(aim(trajectory.estimate(best))) or "",
         best.solution.text,
-        config.search.constraint,
+        told(config.search),
     )
 
 
@@ -258,14 +259,21 @@ def read_reply(
     """The solution in a reply begun with `opener`, or why there is none; for `revision` see
     metaprompt.parse.
     """
+    text, reason = read_text(form, reply, problem.prompt_variables(), opener, revision)
+    return reason if text is None else problem.parse(text)
+
+
+def read_text(
+    form: Form, reply: Completion, names: Mapping[str, str], opener: str, revision: int
+) -> tuple[str | None, str]:
+    """The text in a reply, or None and why there is none; see `read_reply`."""
     if reply.finish_reason == "too_long":
-        return "the meta-prompt does not fit the optimizer's context"
+        return None, "the meta-prompt does not fit the optimizer's context"
     if spoken(reply.text) is None:
-        return "unfinished: the thought did not end"
-    names = problem.prompt_variables()
+        return None, "unfinished: the thought did not end"
     text = parse(form, reply.text, names, opener, revision)
     if text is None:
-        return f"unparsed: {missing_marks(form, names)}"
+        return None, f"unparsed: {missing_marks(form, names)}"
     if not form.open and reply.finish_reason == "length" and form.close not in reply.text:
-        return "unfinished: cut at the token limit"
-    return problem.parse(text)
+        return None, "unfinished: cut at the token limit"
+    return text, ""

@@ -30,7 +30,7 @@ ADVICE: Mapping[str, str] = {
     "too long": "raise search.max_characters, search.max_words or the limit in search.constraint",
     "not natural wording": "search.constraint asks for natural wording",
     "braces in it": "a prompt with task.template may hold none; give the prompt without a template",
-    "missing": "search.required asks for it; tell the optimizer so in search.constraint",
+    "missing": "search.required asks for it, and the optimizer was told; take a larger optimizer",
     "the meta-prompt does not fit the optimizer's context": (
         "lower search.history or search.exemplars, or raise optimizer.max_model_len"
     ),

@@ -28,6 +28,7 @@ from opro_local.problems.command import failure
 from opro_local.problems.function import request
 from opro_local.search.metaprompts.metaprompt import Form, View, render, show_score
 from opro_local.search.proposing import aim
+from opro_local.search.required import SINCE, check_start, only_in, reason, restored, told
 from opro_local.types import (
     Batch,
     BatchResult,
@@ -56,7 +57,8 @@ class AgentFileProblem:
         edited.
 
     Raises:
-        UsageError: a section to edit is not in the file, or the file is over its own limit.
+        UsageError: a section to edit is not in the file, or the file is over its own limit or
+        lacks a text of `search.required`.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class AgentFileProblem:
         self._history, self._section = search.history, 0
         # The numbers of the sections that take turns; none where the whole file is edited.
         self._editable = _editable(original, settings) if settings.edit == "section" else []
+        if search.revision >= SINCE:
+            check_start(search, original, "file")
         if len(original) > settings.max_characters:
             raise UsageError(
                 f"the file has {len(original)} characters, "
@@ -109,6 +113,7 @@ class AgentFileProblem:
         if not text.strip():
             return "empty"
         base = self._best()
+        text = restored(self._search, text)
         whole = self._with_section(base, text) if self._editable else _like(self._original, text)
         if whole is None:
             return "structure: it would change other sections of the file"
@@ -116,6 +121,9 @@ class AgentFileProblem:
         longest = min(self._settings.max_characters, grown)
         if len(whole) > longest:
             return f"too long: the file would have {len(whole)} characters, at most {longest}"
+        missing = reason(self._search, whole) if self._search.revision >= SINCE else ""
+        if missing:
+            return missing
         if SURROGATE.search(whole):
             return "not text: it holds half a character"
         return Solution(whole)
@@ -217,14 +225,15 @@ class AgentFileProblem:
             ranked.reverse()
         shown = [(body, self.format_score(value)) for body, value in ranked]
         best, score = self._best_tried()
+        body = _body(best, self._section)
         failed = np.flatnonzero(score.values < 1)[: self._search.exemplars]
         return View(
             shown,
             self.exemplars(failed.tolist()),
             order,
             self.format_score(aim(score.value)) or "",
-            _body(best, self._section),
-            self._search.constraint,
+            body,
+            told(self._search, only_in(self._search, body, best)),
         )
 
     def _score(self, done: Sequence[Completion], tasks: Sequence[AgentTask]) -> Score:

@@ -16,7 +16,8 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.wording import words_of
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, render, reply_constraint
-from opro_local.search.proposing import read_reply, samplings
+from opro_local.search.proposing import read_text, samplings
+from opro_local.search.required import SINCE, asked_for, without
 from opro_local.types import Completion, Prompt, Sampling, Solution
 
 
@@ -44,7 +45,7 @@ class Asking:
 
     def samplings(self, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
         """How so many replies are drawn: each with its own seed, and held to the form's shape."""
-        constraint = reply_constraint(form, self.variables)
+        constraint = reply_constraint(form, self.variables, asked_for(self._config.search))
         drawn = samplings(self._config, form, step, count, attempt)
         return [replace(sampling, constraint=constraint) for sampling in drawn]
 
@@ -60,7 +61,12 @@ class Asking:
         return next(self._openers[form.openers])
 
     def candidate(
-        self, form: Form, reply: Completion, shown: Sequence[Mapping[str, str]], opener: str
+        self,
+        form: Form,
+        reply: Completion,
+        shown: Sequence[Mapping[str, str]],
+        opener: str,
+        part: bool = False,
     ) -> Solution | str:
         """The candidate in a reply begun with `opener`, or why there is none.
 
@@ -70,10 +76,15 @@ class Asking:
             shown: the rows in the meta-prompt (`question` and `target`); a text that gives one of
                 them away is no instruction for others.
             opener: how the reply was begun.
+            part: the reply is a part of a candidate, which need not hold what all of it must.
         """
         revision = self._config.search.revision
         cleans = revision >= 2
-        solution = read_reply(self._problem, form, reply, opener, revision)
+        names = self._problem.prompt_variables()
+        written, reason = read_text(form, reply, names, opener, revision)
+        if written is None:
+            return reason
+        solution = self._problem.parse_part(written) if part else self._problem.parse(written)
         if isinstance(solution, str):
             return solution
         text = solution.text
@@ -81,6 +92,9 @@ class Asking:
             return "unfinished: nothing but the words it was begun with"
         if not cleans:
             return leak(text, shown, self._problem.labels) or solution
+        if revision >= SINCE:
+            # What the user wants in every text gives no row away.
+            text = without(self._config.search, text)
         return gives_answer(text, shown) or leak(text, shown, self._problem.nameable) or solution
 
     def _turns(self, openers: tuple[str, ...]) -> Iterator[str]:

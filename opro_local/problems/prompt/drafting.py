@@ -23,6 +23,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.selection import promise
 from opro_local.search.metaprompts.metaprompt import Form, View
 from opro_local.search.proposing import each_text, step_view, within_context
+from opro_local.search.required import only_in, told
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import (
@@ -174,6 +175,10 @@ class Drafting:
 
     def _seen(self, view: View, slot: Slot) -> View:
         """The step's view with what belongs to the slot."""
+        if slot.paragraph:
+            search = self._config.search
+            kept = only_in(search, slot.paragraph, slot.parent.solution.text)
+            view = replace(view, constraint=told(search, kept))
         return replace(
             view,
             parent=slot.parent.solution.text,
@@ -204,7 +209,9 @@ class Drafting:
         parent = slot.parent.solution
         wrong = [{"question": m.question, "target": m.target} for m in self._mistakes(slot)]
         form = self._forms[slot.operator]
-        written = self._asking.candidate(form, reply, [*exemplars, *wrong], slot.opener)
+        shown = [*exemplars, *wrong]
+        is_part = bool(slot.paragraph)
+        written = self._asking.candidate(form, reply, shown, slot.opener, is_part)
         if isinstance(written, Solution) and slot.paragraph:
             written = self._problem.parse(parent.text.replace(slot.paragraph, written.text, 1))
         return written if isinstance(written, str) else replace(parent, text=written.text)

@@ -131,6 +131,10 @@ class PromptProblem:
         """See Proposals.parse."""
         return self._proposals.parse(text)
 
+    def parse_part(self, text: str) -> Solution | str:
+        """The same for a part of a text, see Proposals.parse."""
+        return self._proposals.parse(text, part=True)
+
     ask_optimizer = staticmethod(ask_once)
 
     def format_score(self, value: float) -> str | None:

@@ -19,6 +19,7 @@ from opro_local.problems.prompt.operators import GENERIC, GIVEN, WRITTEN, Forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, parse
+from opro_local.search.required import told
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Prompt, Request, Sampling, Solution
 
@@ -134,7 +135,7 @@ class Seeding:
     def _prompt(self, form: Form, rows: Sequence[Mapping[str, str]], opener: str = "") -> Prompt:
         """A meta-prompt without a history."""
         search, seed = self.config.search, self.problem.seeds()[0].text
-        view = View((), rows, search.order, "", seed, search.constraint, opener=opener)
+        view = View((), rows, search.order, "", seed, told(search), opener=opener)
         return self.asking.render(form, view)
 
 

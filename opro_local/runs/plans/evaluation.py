@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.problems.prompt.generic import VARIED
 from opro_local.runs import evaluation
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
@@ -23,11 +24,14 @@ from opro_local.types import Batch, BatchResult, Solution
 
 def varied_instructions(plan: Plan) -> list[str]:
     """The config's own seeds, then a handful of instructions that differ in manner, and none at
-    all. Raises UsageError for a problem without rows.
+    all; with what `search.required` says at the end. Raises UsageError for a problem without rows.
     """
     problem = prompt_problem(plan)
     own = [solution.text for solution in problem.seeds()]
-    return list(dict.fromkeys([*own, *problem.generic(), ""]))
+    others = [*problem.generic(), ""]
+    if required := " ".join(plan.config.search.required):
+        others = [f"{text} {required}" for text in VARIED] + [required]
+    return list(dict.fromkeys([*own, *others]))
 
 
 def _repeated(given: Sequence[Solution]) -> list[str]:

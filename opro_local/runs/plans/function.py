@@ -18,6 +18,8 @@ from opro_local.problems.function import FunctionProblem, Report, file_digest, r
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
+from opro_local.runs.plans.starts import check_required
+from opro_local.search.required import SINCE
 from opro_local.types import Completion, Engine, Role
 
 
@@ -53,6 +55,8 @@ def plan_scored_by(
         others: further roles that this process answers itself.
         form: the meta-prompt form of an optimizer among them.
     """
+    if config.search.revision >= SINCE:
+        check_required(config)
     others = others or {}
     cards = {} if "optimizer" in others else cards_of(config, ("optimizer",))
     problem = FunctionProblem(config, settings.description, read_score)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from opro_local.config.problem import LinearRegressionSettings, TspSettings
 from opro_local.config.settings import Config
+from opro_local.errors import UsageError
 from opro_local.models.cards import Card
 from opro_local.problems.numeric.numeric import NumericFigures
 from opro_local.runs import result
@@ -19,6 +20,7 @@ from opro_local.runs.plans.plan import Summarize
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.search.loop import SearchResult
 from opro_local.search.metaprompts import metaprompt
+from opro_local.search.required import asked_for
 from opro_local.search.trajectory import Trajectory
 
 
@@ -54,8 +56,16 @@ def minimizing(config: Config, target: float | None) -> Config:
     Args:
         config: what was asked for; what it says itself of target and threshold stays.
         target: the score of the optimum; None where it is not known.
+
+    Raises:
+        UsageError: `search.required` is set.
     """
     settings = config.search
+    if asked_for(settings):
+        raise UsageError(
+            "search.required: the solutions of a numeric problem are numbers and hold no texts",
+            "leave it out",
+        )
     changes: dict[str, Any] = {}
     if "threshold" not in settings.model_fields_set:
         changes["threshold"] = -sys.float_info.max

@@ -32,6 +32,7 @@ from opro_local.search import similarity
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, Proposer
+from opro_local.search.required import check_form
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Engine, Problem, Role, Split
@@ -137,6 +138,8 @@ def search_plan(
     if name == "auto":
         name = form or cards["optimizer"].metaprompt
     chosen = metaprompt.load(name)
+    if not propose:
+        check_form(config.search, chosen, problem.prompt_variables())
 
     def start(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
         state = SearchState(problem, config, trajectory)

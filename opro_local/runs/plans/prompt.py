@@ -26,7 +26,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import result
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
-from opro_local.runs.plans.starts import check_scale, columns_named, with_first_seed
+from opro_local.runs.plans.starts import check_required, check_scale, columns_named, with_first_seed
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
@@ -38,6 +38,7 @@ from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
 from opro_local.search.loop import SearchResult
 from opro_local.search.proposing import Proposer
+from opro_local.search.required import check_form
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
@@ -95,6 +96,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     max_tokens = _answer_tokens(config, task, rule)
     check_scale(config)
     config, first_seed = with_first_seed(config, task, rule)
+    check_required(config)
     named = columns_named(config, task)
     asked = named & {INPUT, config.task.input}
     layout = replace(_layout(config, cards["scorer"], task), named=named, asked=asked)
@@ -285,6 +287,8 @@ def mixed_proposer(
 ) -> Callable[[Trajectory], Proposer]:
     """What makes the proposer of the mode "mixed" for an optimizer's card. Raises UsageError."""
     forms = load_forms(config.search, card)
+    for form in (*forms.drafting.values(), forms.writer):
+        check_form(config.search, form, problem.prompt_variables())
     return lambda trajectory: kind(problem, config, forms, trajectory)
 
 

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt.generic import first_seed
 from opro_local.problems.prompt.layout import INPUT, PLACE
 from opro_local.scoring.rule import Rule
+from opro_local.search.required import asked_for, check_start
 from opro_local.tasks.task import Task
 
 
@@ -43,23 +45,35 @@ def with_first_seed(config: Config, task: Task, rule: Rule) -> tuple[Config, Seq
     return config.starting_from([seed]), (line,)
 
 
+def check_required(config: Config) -> None:
+    """The texts of `search.required` must stand in every starting solution, and fit into a
+    proposal. Raises UsageError.
+    """
+    search = config.search
+    if search.revision < 2:
+        return
+    for seed in search.starts:
+        check_start(search, seed.text)
+    together = " ".join(asked_for(search))
+    reason = first_reason(filters(config, numeric=False), together) if together else None
+    if reason:
+        raise UsageError(
+            f"search.required: no proposal can hold all of it ({reason})",
+            "raise search.max_characters, search.max_words or the limit in search.constraint",
+        )
+
+
 def columns_named(config: Config, task: Task) -> frozenset[str]:
     """The columns that starting solutions name in braces, and that their rows are put in for.
 
     Raises:
-        UsageError: one names what is no column, or lacks what search.required says.
+        UsageError: one names what is no column.
     """
     if config.search.revision < 2:
         return frozenset()
     columns = {INPUT, *next(iter(task.splits.values()))[0].columns}
     named: set[str] = set()
     for seed in config.search.starts:
-        lacking = [text for text in config.search.required if text not in seed.text]
-        if lacking:
-            raise UsageError(
-                f"search.required: the starting solution {seed.text!r} lacks {lacking[0]!r}",
-                "put it in, or leave it out of search.required",
-            )
         named.update(place["name"] for place in PLACE.finditer(seed.text))
     unknown = sorted(named - columns)
     if unknown:

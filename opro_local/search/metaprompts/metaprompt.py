@@ -30,7 +30,7 @@ FORMS = Path(__file__).parent
 MARK = "\x00INS\x00"
 
 # The newest `search.revision`.
-REVISION = 4
+REVISION = 5
 # What goes on without a space behind the words that a reply was begun with: a mark, "n't", a new
 # line, and scripts that put no spaces between words.
 CONTINUED = re.compile(
@@ -244,8 +244,7 @@ def parse(
         text = form.prefill + behind(_spaced(form.prefill, opener), answer)
     if form.schema:
         return _field(text)
-    start = _fill(form, form.open, variables)
-    end = _fill(form, form.close, variables)
+    start, end = marks(form, variables)
     if start:
         _, mark, text = text.partition(start)
         if not mark or end not in text:
@@ -257,11 +256,16 @@ def parse(
     return text.partition(end)[0].strip()
 
 
+def marks(form: Form, variables: Mapping[str, str]) -> tuple[str, str]:
+    """What stands before and behind the text in a reply; "" before where nothing does."""
+    return _fill(form, form.open, variables), _fill(form, form.close, variables)
+
+
 def missing_marks(form: Form, variables: Mapping[str, str]) -> str:
     """What a reply that can't be parsed lacks, in words."""
     if form.schema:
         return 'no JSON object with a text as "instruction"'
-    start, end = _fill(form, form.open, variables), _fill(form, form.close, variables)
+    start, end = marks(form, variables)
     return f"no text between {start!r} and {end!r}"
 
 
@@ -275,16 +279,21 @@ def _to_partner(text: str, opening: str, closing: str) -> str | None:
     return None
 
 
-def reply_constraint(form: Form, variables: Mapping[str, str]) -> Constraint | None:
+def reply_constraint(
+    form: Form, variables: Mapping[str, str], required: Sequence[str] = ()
+) -> Constraint | None:
     """What keeps a reply in the form's shape: its JSON schema, or its marks with a text between
     them.
 
-    None for forms that a reply can't leave: those that continue, and those whose reply is begun.
+    None for forms that a reply can't leave: those that continue, and those whose reply is begun;
+    and where a text that must be `required` in it has a character that marks begin with.
     """
     if form.schema:
         return Constraint("json", form.schema)
-    start, end = _fill(form, form.open, variables), _fill(form, form.close, variables)
+    start, end = marks(form, variables)
     if not start or form.prefill:
+        return None
+    if any(mark in text for text in required for mark in (start[0], end[0])):
         return None
     return Constraint(
         "regex", f"{_quoted(start)}[^{_inside(start[0])}{_inside(end[0])}]+{_quoted(end)}"
