@@ -12,7 +12,7 @@ import typer
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import EngineOption, JsonOption, SeedOption, SetOption, overrides
 from opro_local.cli.visible import say, say_json
-from opro_local.errors import OproError
+from opro_local.errors import OproError, UsageError
 
 if TYPE_CHECKING:
     from opro_local.sweeps.execution import Execution
@@ -47,6 +47,20 @@ class SweepOptions:
             help="Groups side by side at most (default: by the GPUs there are; without any, one).",
         ),
     ] = None
+    on: Annotated[
+        str,
+        typer.Option("--on", help="Where groups run: local, or slurm (docs/slurm.md)."),
+    ] = "local"
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slurm", help="With --on slurm: key=value of sbatch, as partition=gpu. Repeatable."
+        ),
+    ] = None
+    stop_jobs: Annotated[
+        bool,
+        typer.Option("--stop-jobs", help="With --on slurm: Ctrl-C ends the jobs as well."),
+    ] = False
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, max=256, help="Cells of a group in lockstep.")
     ] = 16
@@ -74,19 +88,45 @@ def sweep(
     runs/seeds
     """
     from opro_local import recipes
-    from opro_local.sweeps.local import Local
     from opro_local.sweeps.plan import default_folder, read_plan
 
     plan = read_plan(
         recipes.sweep_file(file), overrides(options.seed, options.engine, options.set_)
     )
     folder = options.run or default_folder(plan)
-    execution = Local(options.workers)
+    execution = _execution(options)
     if options.dry_run:
         places = execution.places([group.gpus for group in plan.groups])
         _forecast(plan, folder, places, options)
         return
     _execute(plan, folder, execution, options)
+
+
+def _execution(options: SweepOptions) -> Execution:
+    """Where groups run. Raises UsageError for options of another place, or a missing package."""
+    if options.on not in EXECUTIONS:
+        raise UsageError(f"--on {options.on!r:.40}: is one of {', '.join(EXECUTIONS)}")
+    given = {"--slurm": options.slurm, "--stop-jobs": options.stop_jobs}
+    for name, value in given.items():
+        if value and options.on != "slurm":
+            raise UsageError(f"{name} is for --on slurm", f"add --on slurm, or leave {name} out")
+    return EXECUTIONS[options.on](options)
+
+
+def _local(options: SweepOptions) -> Execution:
+    from opro_local.sweeps.local import Local
+
+    return Local(options.workers)
+
+
+def _slurm(options: SweepOptions) -> Execution:
+    from opro_local.sweeps.slurm import Slurm
+    from opro_local.sweeps.slurm_options import read_slurm_options
+
+    return Slurm(read_slurm_options(options.slurm or ()), options.workers, options.stop_jobs)
+
+
+EXECUTIONS = {"local": _local, "slurm": _slurm}
 
 
 def _forecast(plan: SweepPlan, folder: Path, places: int, options: SweepOptions) -> None:

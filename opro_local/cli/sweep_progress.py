@@ -42,10 +42,7 @@ def watched(plan: SweepPlan, folder: Path, execution: Execution, at_once: int) -
             with overview.live:
                 return run_sweep(plan, folder, execution, listener, at_once)
         except (Interrupted, KeyboardInterrupt):
-            say(
-                f"opro-local: stopped; nothing is lost, the same command goes on in {folder}",
-                err=True,
-            )
+            say(f"opro-local: stopped; {execution.when_stopped} in {folder}", err=True)
             sys.exit(128 + (stop.number or signal.SIGINT))
 
 

@@ -1,4 +1,4 @@
-"""How a sweep's groups come to run somewhere: the contract, which local.py fulfils.
+"""How a sweep's groups come to run somewhere: the contract, which local.py and slurm.py fulfil.
 
 For: what another way to execute a sweep (a cluster, a queue) must do. Not for: what a group does
 (group.py), or which groups are left (sweep.py).
@@ -7,6 +7,7 @@ For: what another way to execute a sweep (a cluster, a queue) must do. Not for: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from opro_local.sweeps.group import GroupWork
@@ -31,7 +32,24 @@ class Running(Protocol):
 
 
 class Execution(Protocol):
-    """Somewhere that groups run."""
+    """Somewhere that groups run.
+
+    Attributes:
+        when_stopped: what becomes of a sweep that is stopped, in words for the user.
+    """
+
+    when_stopped: str
+
+    def rejoin(self, folder: Path) -> Sequence[tuple[GroupWork, Running]]:
+        """Get ready for groups with their journals in this folder; asked once, before all others.
+
+        Returns:
+            groups that an earlier command started there and that still run: they are watched, and
+            not started again.
+
+        Raises:
+            OproError: no group can run there.
+        """
 
     def places(self, gpus: Sequence[int]) -> int:
         """How many groups can run at once, at least 1, where each needs one of these numbers of

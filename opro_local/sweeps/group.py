@@ -1,7 +1,8 @@
 """Runs one group of cells in this process: in lockstep, on engines that load once.
 
-For: what an execution starts somewhere (local.py as `python -m opro_local.sweeps.group`), and what
-becomes of cells whose engine broke. Not for: where a group runs, or which cells there are.
+For: what an execution starts somewhere (local.py as `python -m opro_local.sweeps.group`), the work
+as another machine reads it, and what becomes of cells whose engine broke. Not for: where a group
+runs, or which cells there are.
 
 As a program it reads the work as one line of JSON on stdin. A second line, or the end of the pipe,
 asks it to stop after the engine call in flight.
@@ -24,12 +25,14 @@ from typing import Any
 from opro_local.config import reading
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import EngineError, OproError
+from opro_local.files import make_private_folder, read_bytes, write_whole
 from opro_local.network import guard_if_asked, switch_off_network
 from opro_local.runs.events import Event, Interrupted, Listener, TrajectoryGrowth
 from opro_local.runs.lockstep import run_many
 from opro_local.search.trajectory import Entry
 from opro_local.sweeps.journal import EndNote, JournalWriter, Notice, StepNote
 
+WORK = ".work.json"
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the signal a process gets when its parent ends
 
 
@@ -81,6 +84,21 @@ class GroupWork:
         )
         journal = Path(record["journal"])
         return cls(record["name"], cells, record["at_once"], journal, record["gpus"])
+
+
+def write_work(work: GroupWork) -> Path:
+    """Keep a group's work beside its journal, for a process elsewhere: a file for this user alone,
+    as it may hold secrets. Raises StoreError.
+    """
+    path = work.journal.with_suffix(WORK)
+    make_private_folder(path.parent)
+    write_whole(path, json.dumps(work.to_json(), default=str))
+    return path
+
+
+def read_work(path: Path) -> GroupWork:
+    """What `write_work` kept. Raises OSError."""
+    return GroupWork.from_json(json.loads(read_bytes(path)))
 
 
 def run_group(work: GroupWork, should_stop: Callable[[], bool] = lambda: False) -> None:

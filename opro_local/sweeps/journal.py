@@ -2,7 +2,7 @@
 
 For: the file between the process that runs a group and the one that watches the sweep, on this
 machine or, by a shared path, on another. Not for: what a cell came to, which its store says. A
-journal lives as long as its group: it is begun anew with each.
+journal lives as long as its group, in however many processes, one after another, that runs.
 """
 
 from __future__ import annotations
@@ -58,12 +58,15 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class JournalWriter:
-    """Begins a journal and writes to it, each line at once."""
+    """Adds to a journal, each line at once."""
 
     def __init__(self, path: Path) -> None:
         make_private_folder(path.parent)
-        handle = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        handle = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._stream = os.fdopen(handle, "w", encoding="utf-8")
+        if os.fstat(handle).st_size:
+            # What was killed before may have left a part of a line.
+            self._stream.write("\n")
 
     def write(self, note: Note) -> None:
         """Add a line."""
@@ -94,8 +97,17 @@ class JournalReader:
         whole = new[: new.rfind(b"\n") + 1]
         self._place += len(whole)
         for line in whole.splitlines():
-            yield _note(json.loads(line))
+            note = _note(line)
+            if note is not None:
+                yield note
 
 
-def _note(line: dict[str, Any]) -> Note:
-    return KINDS[line.pop("kind")](**line)
+def _note(line: bytes) -> Note | None:
+    """None for no line, and for the last one of a process that was killed while it wrote: what it
+    says, the next process says again.
+    """
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return KINDS[record.pop("kind")](**record)

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from opro_local.engines.gpus import gpus, visible_devices
@@ -32,12 +32,18 @@ class Local:
             are enough.
     """
 
+    when_stopped = "nothing is lost, the same command goes on"
+
     def __init__(self, workers: int | None = None) -> None:
         self._gpus = _gpu_names()
         self._free_gpus = list(self._gpus)
         self._workers = workers or (max(1, len(self._gpus)))
         self._free_cores = [] if self._gpus else _core_sets(self._workers)
         self._running: list[LocalGroup] = []
+
+    def rejoin(self, folder: Path) -> Sequence[tuple[GroupWork, LocalGroup]]:
+        """See Execution.rejoin: a group ends with the process that started it."""
+        return ()
 
     def places(self, gpus: Sequence[int]) -> int:
         """See Execution.places."""
@@ -70,12 +76,24 @@ class Local:
 class LocalGroup:
     """A group in a child process.
 
+    Args:
+        work: what it runs.
+        gpus, cores: see below.
+        blocked: signals that neither it nor what it starts gets.
+
     Attributes:
-        gpus: the GPUs that it has, as CUDA_VISIBLE_DEVICES names them.
+        gpus: the GPUs that it has, as CUDA_VISIBLE_DEVICES names them; empty for those of this
+            process.
         cores: the cores that it is held to; empty for all.
     """
 
-    def __init__(self, work: GroupWork, gpus: Sequence[str], cores: Sequence[int]) -> None:
+    def __init__(
+        self,
+        work: GroupWork,
+        gpus: Sequence[str] = (),
+        cores: Sequence[int] = (),
+        blocked: Collection[signal.Signals] = (),
+    ) -> None:
         self.gpus, self.cores = list(gpus), list(cores)
         self._log = work.journal.with_suffix(".log")
         environment = dict(os.environ)
@@ -85,6 +103,8 @@ class LocalGroup:
             environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         make_private_folder(self._log.parent)
         log = open_private(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        # A child inherits what is blocked, through every exec.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         try:
             self._child = subprocess.Popen(
                 # -P: a file in the working directory must not stand in for a module.
@@ -97,6 +117,7 @@ class LocalGroup:
                 start_new_session=True,
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(log)
         self._say(json.dumps({"work": work.to_json(), "cores": self.cores}, default=str) + "\n")
 

@@ -8,7 +8,7 @@ what happens within one (group.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from opro_local.sweeps.execution import Execution, Running
 from opro_local.sweeps.group import CellWork, GroupWork
 from opro_local.sweeps.journal import EndNote, JournalReader, Note, Notice, StepNote
 from opro_local.sweeps.plan import Group, SweepPlan, cell_folders, divided, engine_key
+from opro_local.sweeps.progress import Progress
 from opro_local.sweeps.records import CellRecord, read_record, write_sweep
 
 AT_ONCE = 16  # cells in lockstep: each has some files open
@@ -180,11 +181,12 @@ class _Sweep:
     ) -> None:
         self._plan, self._folder, self._execution = plan, folder, execution
         self._listener, self._at_once = listener, at_once
+        rejoined = execution.rejoin((folder / GROUPS).absolute())
         records = read_records(plan, folder)
         self._records = {record.cell.id: record for record in records}
+        self._parts = self._rejoined_parts(rejoined)
         self._waiting = self._missing_parts()
-        self._parts: list[_Part] = []
-        self._progress = _Progress([record.cell for record in records if _is_missing(record)])
+        self._progress = Progress([record.cell for record in records if _is_missing(record)])
         self._written = 0.0
         # The states that sweep.json tells.
         self._noted: list[str] = []
@@ -212,10 +214,31 @@ class _Sweep:
             raise Interrupted
         return records
 
+    def _rejoined_parts(self, rejoined: Sequence[tuple[GroupWork, Running]]) -> list[_Part]:
+        """Groups of an earlier command, which still run somewhere."""
+        parts = []
+        cells = {cell.id: (group, cell) for group in self._plan.groups for cell in group.cells}
+        for work, running in rejoined:
+            own = [cells[one.id] for one in work.cells if one.id in cells]
+            if not own:
+                continue  # of cells that are no longer in the file
+            left = {cell.id: cell for _, cell in own}
+            group = replace(own[0][0], name=work.name, cells=tuple(left.values()))
+            parts.append(_Part(group, running, JournalReader(work.journal), left))
+            self._set_running(left.values())
+            self._listener.notify(f"{work.name}: still runs; its {len(left)} cells are watched")
+        return parts
+
+    def _set_running(self, cells: Iterable[Cell]) -> None:
+        for cell in cells:
+            self._records[cell.id] = replace(self._records[cell.id], state="running", error="")
+
     def _missing_parts(self) -> list[Group]:
         groups = []
+        running = {id for part in self._parts for id in part.left}
         for group in self._plan.groups:
-            cells = tuple(cell for cell in group.cells if _is_missing(self._records[cell.id]))
+            missing = [cell for cell in group.cells if _is_missing(self._records[cell.id])]
+            cells = tuple(cell for cell in missing if cell.id not in running)
             if cells:
                 groups.append(replace(group, cells=cells))
         places = self._execution.places([group.gpus for group in groups])
@@ -246,6 +269,9 @@ class _Sweep:
 
     def _begin(self, group: Group) -> bool:
         """Start a part; False where there is no room."""
+        # One that was rejoined may have the name.
+        while any(part.group.name == group.name for part in self._parts):
+            group = replace(group, name=f"{group.name}-next")
         path = self._folder / GROUPS / f"{group.name}.jsonl"
         path.unlink(missing_ok=True)
         cells = tuple(
@@ -263,18 +289,20 @@ class _Sweep:
             return False
         left = {cell.id: cell for cell in group.cells}
         self._parts.append(_Part(group, running, JournalReader(path), left))
-        for cell in group.cells:
-            self._records[cell.id] = replace(self._records[cell.id], state="running", error="")
+        self._set_running(group.cells)
         return True
 
     def _take(self, part: _Part, note: Note) -> None:
         """One line of a part's journal."""
-        record = self._records[note.cell]
+        record = self._records.get(note.cell)
+        if record is None:
+            return  # of a rejoined group, and no longer in the file
         if isinstance(note, StepNote):
             self._progress.take_step(record.cell, note)
         elif isinstance(note, Notice):
             self._notify(record.cell, note.line)
-        elif isinstance(note, EndNote):
+        # What was interrupted and not by this sweep goes on: its queue has it in hand.
+        elif isinstance(note, EndNote) and (note.state != "interrupted" or self._is_stopping):
             part.left.pop(note.cell, None)
             self._progress.take_end(record.cell)
             read = read_record(record.cell, record.path, record.group)
@@ -356,38 +384,3 @@ class _Sweep:
 
 def _is_missing(record: CellRecord) -> bool:
     return record.state != "finished"
-
-
-class _Progress:
-    """The steps of the cells that this process runs.
-
-    Attributes:
-        best: see Standing.
-    """
-
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self._begun = time.monotonic()
-        # One more for what comes after the last step.
-        self._wanted = {cell.id: cell.config.search.steps + 1 for cell in cells}
-        self._done = dict.fromkeys(self._wanted, 0)
-        self.best: tuple[float, Cell] | None = None
-
-    def take_step(self, cell: Cell, note: StepNote) -> None:
-        """A step of a cell is being scored."""
-        self._done[cell.id] = max(self._done[cell.id], min(note.step, self._wanted[cell.id] - 1))
-        if note.best is not None and (self.best is None or note.best > self.best[0]):
-            self.best = (note.best, cell)
-
-    def take_end(self, cell: Cell) -> None:
-        """A cell has ended, however it did."""
-        if cell.id in self._done:
-            self._done[cell.id] = self._wanted[cell.id]
-
-    def seconds(self) -> float:
-        """Since this process began."""
-        return time.monotonic() - self._begun
-
-    def left(self) -> float | None:
-        """By the share of steps that are done; None before there are any, and at the end."""
-        done, wanted = sum(self._done.values()), sum(self._wanted.values())
-        return self.seconds() * (wanted - done) / done if 0 < done < wanted else None

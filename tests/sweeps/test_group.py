@@ -113,7 +113,7 @@ def test_a_group_that_is_asked_to_stop_goes_on_where_it_was(tmp_path, write_swee
     first = ends(work)
     assert [note.state for note in first] == ["interrupted"] * 3
     run_group(work)
-    assert [note.state for note in ends(work)] == ["finished"] * 3
+    assert [note.state for note in ends(work)[3:]] == ["finished"] * 3
 
 
 def test_work_goes_to_another_process_whole(tmp_path, write_sweep):
