@@ -247,7 +247,7 @@ def _preemption_signal() -> signal.Signals:
 def _is_controller(job_id: str) -> bool:
     """Whether the process of a job on this machine still runs."""
     try:
-        return b"submitit.local._local" in Path(f"/proc/{job_id}/cmdline").read_bytes()
+        return b"submitit.local._local" in read_bytes(Path(f"/proc/{job_id}/cmdline"))
     except OSError:
         return False
 
