@@ -1,18 +1,19 @@
 """Searches compared at equal numbers of scored pairs: held-out accuracy over several seeds, on
-three short tasks.
+short tasks.
 
     python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...]
-    [--out FILE]
+    [--pairs 600] [--rows 24] [--out FILE]
+    python scripts/bench_search_table.py FILE [FILE ...]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are
-drawn from all of the task's, and from the rest the test rows, 200 reviews or 100 of the others; all
-modes get the same. Every mode may score 576 pairs of a prompt and a row in all, most of them on
-train and the rest to confirm its leaders on validation:
+drawn from all of the task's, and from the rest the test rows, 200 reviews or at most 100 of the
+others; all modes get the same. Every mode may score 600 pairs of a prompt and a row in all, most of
+them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
-    joint            the default search: instruction and worked examples together random-demos
-    24 random draws of 2 to 8 worked examples with the user's prompt, the best on validation;
-                     worked examples laid out as the model's card says
+    joint            the default search: instruction and worked examples together
+    random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on
+                     validation; worked examples laid out as the model's card says
     mixed            the default search without worked examples
     no-history       best of N proposals of all operators, from the user's prompt only
     paraphrase       best of N paraphrases of the user's prompt (APE)
@@ -21,6 +22,10 @@ train and the rest to confirm its leaders on validation:
     opro             the paper's loop with the model card's meta-prompt
     random-turns     random-demos as turns of a chat (not run by default)
     no-screening     mixed where every new reply is scored (not run by default)
+    joint-probability, random-probability
+                     joint and random-demos with answers read as probabilities of labels; the draws
+                     are scored on train, where their bias is fitted, and the best there is chosen;
+                     what the chosen prompt does where its answers are written is asked beside
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
 """
@@ -41,6 +46,7 @@ from typing import Any
 import numpy as np
 
 from opro_local.config import reading
+from opro_local.engines.pool import EnginePool
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.moves import MOVES
 from opro_local.runs.lockstep import run_many
@@ -59,17 +65,44 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = str(ROOT / "models" / "weights" / "smollm2-135m-instruct")
 REVIEWS = ROOT / "opro_local" / "data"
 OWN = Path(__file__).with_name("search_tasks")
-ROWS, TEST, FINALISTS, CANDIDATES, DRAWS = 24, 100, 5, 18, 24
-PAIRS = ROWS * (CANDIDATES + FINALISTS + 1)
+TEST = 100
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every mode has: labelled rows in each of train and validation, and pairs to score."""
+
+    rows: int = 24
+    pairs: int = 600
+
+    @property
+    def draws(self) -> int:
+        """Solutions that can be scored on all rows of a split, the user's prompt aside."""
+        return max(1, self.pairs // self.rows - 1)
+
+    @property
+    def finalists(self) -> int:
+        return min(5, max(1, self.draws // 4))
+
+    @property
+    def candidates(self) -> int:
+        """Train scores that leave room for the finalists and the first prompt on validation."""
+        return max(1, self.draws - self.finalists - 1)
+
+    @property
+    def checkpoints(self) -> tuple[int, int]:
+        """The first ends with the default search's first call, at 600 pairs."""
+        return self.rows * (self.candidates * 13 // 18), self.rows * self.candidates
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task: the user's prompt, all rows, and how many of them are for the test."""
+    """A task: the user's prompt, all rows, how many of them are for the test, and the rule."""
 
     prompt: str
     rows: list[dict[str, str]]
     test: int
+    rule: str = "labels"
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -81,7 +114,25 @@ PROMPTS = {
     "reviews": "What is the sentiment?",
     "tickets": "Which team is this for?",
     "logbook": "What is the state of this?",
+    "alerts": "Is the message urgent or routine?",
+    "hazards": "Is this a hazard or an ordinary message?",
+    "animals": "Is there an animal in it, yes or no?",
+    "tenses": "Is this about the past, the present or the future?",
+    "letters": "What is this: a question, an order, a complaint or thanks?",
+    "amounts": "How much was paid?",
+    "places": "Where does it go?",
+    "topics": "Name the topic: weather, sports, cooking, money, health, travel or computers.",
+    "intents": (
+        "What is the request about: card lost, card delivery, card declined, pin change, refund, "
+        "double charge, transfer pending, exchange rate, top up, close account, identity check or "
+        "fees?"
+    ),
 }
+
+
+# Rules of the tasks whose answers are no labels.
+OPEN = {"amounts": "number", "places": "exact"}
+RUN_TASKS_BY_DEFAULT = ("reviews", "tickets", "logbook")
 
 
 def load(name: str) -> Task:
@@ -89,10 +140,10 @@ def load(name: str) -> Task:
     if name == "reviews":
         files = [REVIEWS / f"reviews_{split}.csv" for split in ("train", "validation", "test")]
         return Task(PROMPTS[name], [row for file in files for row in read(file)], 2 * TEST)
-    return Task(PROMPTS[name], read(OWN / f"{name}.csv"), TEST)
+    return Task(PROMPTS[name], read(OWN / f"{name}.csv"), TEST, OPEN.get(name, "labels"))
 
 
-STEPS = {"steps": 40, "candidates": 8, "max_pairs": ROWS * CANDIDATES}
+STEPS = {"steps": 40, "candidates": 8}
 ALONE = {"mode": "mixed", "demonstrations": 0, **STEPS}
 MODES: dict[str, dict[str, Any]] = {
     "joint": {"mode": "mixed", **STEPS},
@@ -118,6 +169,8 @@ MODES: dict[str, dict[str, Any]] = {
     "opro": {"mode": "opro", **STEPS},
     "random-turns": {"mode": "mixed"},
     "no-screening": {**ALONE, "drafts": 1},
+    "joint-probability": {"mode": "mixed", **STEPS},
+    "random-probability": {"mode": "mixed"},
 }
 RUN_BY_DEFAULT = (
     "joint",
@@ -131,14 +184,18 @@ RUN_BY_DEFAULT = (
 )
 
 
-def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
+def planned(task: Task, seed: int, mode: str, model: str, folder: Path, budget: Budget) -> Plan:
     """One run: its rows are drawn, its settings are the mode's."""
     drawn = [
         task.rows[int(index)]
         for index in np.random.default_rng((seed, 7)).permutation(len(task.rows))
     ]
-    held_out = drawn[2 * ROWS :][: task.test]
-    files = {"train": drawn[:ROWS], "validation": drawn[ROWS : 2 * ROWS], "test": held_out}
+    rows = budget.rows
+    held_out = drawn[2 * rows :][: task.test]
+    files = {"train": drawn[:rows], "validation": drawn[rows : 2 * rows], "test": held_out}
+    own = dict(MODES[mode])
+    if "steps" in own:
+        own["max_pairs"] = rows * budget.candidates
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in files.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
@@ -148,11 +205,17 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
     paths = {split: str(folder / f"{split}.csv") for split in files}
     config = reading.build(
         {
-            "task": {**paths, "input": "text", "target": "label", "rule": "labels"},
+            "task": {
+                **paths,
+                "input": "text",
+                "target": "label",
+                "rule": task.rule,
+                "answer": "label_probability" if mode.endswith("-probability") else "text",
+            },
             "scorer": {"model": model, "max_tokens": 10},
             "optimizer": {"max_tokens": 64 if mode == "opro-chat" else 40},
-            "search": {"seeds": [task.prompt], "max_words": 30, **MODES[mode]},
-            "evaluation": {"finalists": FINALISTS},
+            "search": {"seeds": [task.prompt], "max_words": 30, **own},
+            "evaluation": {"finalists": budget.finalists},
             "run": {"name": mode, "seed": seed},
         }
     )
@@ -161,31 +224,36 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path) -> Plan:
         ready.problem.layout = replace(ready.problem.layout, turns=True)
     asks = ready.search
     if mode.startswith("random-"):
-        asks = partial(random_draws, ready, seed)
+        asks = partial(random_draws, ready, seed, budget.draws)
     elif mode == "mixed-shuffled":
         asks = partial(shuffled, ready)
-    return replace(
-        ready, search=partial(with_curve, ready, asks), summarize=partial(summarize, ready)
-    )
+    search_of_mode = partial(with_curve, ready, asks, budget)
+    if mode.endswith("-probability"):
+        search_of_mode = partial(with_written, ready, search_of_mode)
+    return replace(ready, search=search_of_mode, summarize=partial(summarize, ready))
 
 
 def random_draws(
-    ready: Plan, seed: int, trajectory: Trajectory
+    ready: Plan, seed: int, draws: int, trajectory: Trajectory
 ) -> Generator[Batch, BatchResult, SearchResult]:
     """The plain rival: draws without regard to anything, the best on validation."""
     problem, rng = ready.problem, np.random.default_rng((seed, 11))
     baseline = Solution(problem.seeds()[0].text)
     known = problem.demonstrations.available()
     solutions = []
-    for _ in range(DRAWS):
+    for _ in range(draws):
         rows = rng.choice(len(known), int(rng.integers(2, 9)), replace=False)
         solutions.append(
             replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows))
         )
     state = SearchState(problem, ready.config, trajectory)
-    yield from state.score(Candidates([baseline], 0), "train")
-    yield from state.score(Candidates(solutions, 0), "validation")
-    best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
+    if ready.config.task.answer == "label_probability":  # whose bias is fitted on train
+        yield from state.score(Candidates([baseline, *solutions], 0), "train")
+        best = max(trajectory.entries, key=lambda entry: entry.score.value).solution
+    else:
+        yield from state.score(Candidates([baseline], 0), "train")
+        yield from state.score(Candidates(solutions, 0), "validation")
+        best = max(trajectory.held_out, key=lambda entry: entry.score.value).solution
     yield from state.score(Candidates([baseline, best], 0), "test")
     return SearchResult("drawn", baseline, best)
 
@@ -213,18 +281,32 @@ class ShuffledScores(Mixed):
         )
 
 
-CHECKPOINTS = (ROWS * 13, ROWS * CANDIDATES)  # the first ends with the default search's first call
 CURVE_ROWS = 50
 
 
-def with_curve(
+def with_written(
     ready: Plan, asks: Search, trajectory: Trajectory
+) -> Generator[Batch, BatchResult, SearchResult]:
+    """A search that reads labels, and after its end how many test rows its choice and the first
+    prompt get right where they write their answers.
+    """
+    outcome = yield from asks(trajectory)
+    task = ready.config.task.model_copy(update={"answer": "text"})
+    written = make_plan(ready.config.model_copy(update={"task": task})).problem
+    both = [outcome.baseline, outcome.best]
+    scores = yield from written.evaluate(both, "test", "written/test")
+    ready.problem.written = [float(score.accuracy) for score in scores]
+    return outcome
+
+
+def with_curve(
+    ready: Plan, asks: Search, budget: Budget, trajectory: Trajectory
 ) -> Generator[Batch, BatchResult, SearchResult]:
     """A search, and after its end the accuracy on the first test rows of what stood first at some
     points.
     """
     outcome = yield from asks(trajectory)
-    incumbents = [incumbent(trajectory, pairs) for pairs in CHECKPOINTS]
+    incumbents = [incumbent(trajectory, pairs) for pairs in budget.checkpoints]
     rows = range(CURVE_ROWS)
     known = {
         entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"
@@ -274,31 +356,59 @@ def summarize(
         "replies": len(replies),
         "usable": sum(proposal.key is not None for proposal in replies),
         "curve": ready.problem.curve,
+        "written": getattr(ready.problem, "written", None),
+        "recalls": recalls(ready, trajectory, ended),
     }
     return replace(summary(trajectory, ended, alpha), further=further)
 
 
+def recalls(ready: Plan, trajectory: Trajectory, ended: SearchResult) -> list[float]:
+    """Balanced accuracy on test of the first prompt and the choice: the mean over the targets of
+    the share of their rows that are right.
+    """
+    targets = np.array([row.target for row in ready.problem.rows["test"]])
+    earned = {
+        entry.solution: entry.score.values for entry in trajectory.held_out if entry.split == "test"
+    }
+    parts = [targets == target for target in np.unique(targets)]
+    return [
+        float(np.mean([earned[solution][part].mean() for part in parts]))
+        for solution in (ended.baseline, ended.best)
+    ]
+
+
 def run(
-    name: str, task: Task, seeds: range, modes: list[str], model: str, folder: Path
+    name: str,
+    task: Task,
+    seeds: range,
+    modes: list[str],
+    model: str,
+    folder: Path,
+    budget: Budget,
+    pool: EnginePool,
 ) -> list[dict[str, Any]]:
     """All runs of a task in lockstep."""
+    if task.rule != "labels":
+        modes = [mode for mode in modes if not mode.endswith("-probability")]
     places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in seeds]
     results = run_many(
         [
-            (planned(task, seed, mode, model, place / "data"), place / "run")
+            (planned(task, seed, mode, model, place / "data", budget), place / "run")
             for mode, seed, place in places
-        ]
+        ],
+        pool=pool,
     )
     failed = [result for result in results if not isinstance(result, Mapping)]
     if failed:
         raise SystemExit(f"{name}: {failed[0]}")
+    labels = len({one["label"] for one in task.rows}) if task.rule == "labels" else 0
     return [
-        row(name, mode, seed, result)
+        row(name, mode, seed, labels, result)
         for (mode, seed, _), result in zip(places, results, strict=True)
     ]
 
 
-def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
+def row(task: str, mode: str, seed: int, labels: int, result: Mapping[str, Any]) -> dict[str, Any]:
     test = result["test"]
     replies = result["replies"] or sum(result["rejections"].values()) + result["solutions"] - 1
     usable = result["usable"] if result["replies"] else result["solutions"] - 1
@@ -309,6 +419,12 @@ def row(task: str, mode: str, seed: int, result: Mapping[str, Any]) -> dict[str,
         "baseline": test["baseline"]["accuracy"],
         "test": test["best"]["accuracy"],
         "curve": result["curve"],
+        "written": result["written"],
+        "recalls": result["recalls"],
+        "without_bias": [test[which].get("without_bias") for which in ("baseline", "best")],
+        "labels": labels,
+        "tokens": result["tokens"],
+        "seconds": result["seconds"],
         "scored": result["scored"],
         "replies": replies,
         "usable": usable,
@@ -388,12 +504,14 @@ def ahead(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def curves(rows: list[dict[str, Any]]) -> str:
+def curves(rows: list[dict[str, Any]], budget: Budget) -> str:
     """Markdown: mean accuracy on the first test rows of what stood first after so many pairs, and
     of the choice.
     """
-    lines = ["| mode | " + " | ".join(f"{pairs} pairs" for pairs in CHECKPOINTS) + " | chosen |"]
-    lines.append("|---" * (len(CHECKPOINTS) + 2) + "|")
+    lines = [
+        "| mode | " + " | ".join(f"{pairs} pairs" for pairs in budget.checkpoints) + " | chosen |"
+    ]
+    lines.append("|---" * (len(budget.checkpoints) + 2) + "|")
     for mode in dict.fromkeys(row["mode"] for row in rows):
         mean = 100 * np.mean([row["curve"] for row in rows if row["mode"] == mode], axis=0)
         lines.append(f"| {mode} | {' | '.join(f'{value:.1f}' for value in mean)} |")
@@ -406,9 +524,11 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--tasks", default=",".join(PROMPTS))
+    parser.add_argument("--tasks", default=",".join(RUN_TASKS_BY_DEFAULT))
     parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--pairs", type=int, default=600, help="pairs that a run may score")
+    parser.add_argument("--rows", type=int, default=24, help="train rows, and validation rows")
     parser.add_argument(
         "--runs", type=Path, help="keep the runs here, so that the same command goes on"
     )
@@ -416,15 +536,19 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.runs or Path(tempfile.mkdtemp(prefix="bench-search-"))
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    rows = []
-    for name in given.tasks.split(","):
-        began = time.monotonic()
-        rows += run(name, load(name), seeds, given.modes.split(","), given.model, folder)
-        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-        print(f"{table(rows)}\n\n{ahead(rows)}\n", flush=True)
-        if given.out:
-            given.out.write_text(json.dumps(rows, indent=1))
-    print(curves(rows))
+    rows, budget, pool = [], Budget(given.rows, given.pairs), EnginePool()
+    modes = given.modes.split(",")
+    try:
+        for name in given.tasks.split(","):
+            began = time.monotonic()
+            rows += run(name, load(name), seeds, modes, given.model, folder, budget, pool)
+            print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+            print(f"{table(rows)}\n\n{ahead(rows)}\n", flush=True)
+            if given.out:
+                given.out.write_text(json.dumps(rows, indent=1))
+    finally:
+        pool.close()
+    print(curves(rows, budget))
 
 
 if __name__ == "__main__":
