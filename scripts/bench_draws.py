@@ -111,7 +111,9 @@ def recorded(name: str, seed: int, given: argparse.Namespace, engine: Any) -> di
     task = bench_search.load(name)
     task = replace(task, test=bench_search.TEST)
     with tempfile.TemporaryDirectory() as folder:
-        problem = bench_search.planned(task, seed, "joint", given.model, Path(folder)).problem
+        problem = bench_search.planned(
+            task, seed, "joint", given.model, Path(folder), bench_search.Budget()
+        ).problem
     rng, text = np.random.default_rng((seed, 99)), problem.seeds()[0].text
     known = problem.demonstrations.available()
     solutions: dict[Solution, str] = {}
@@ -314,7 +316,7 @@ def main() -> None:
     parser.add_argument(
         "--record", type=Path, help="score the draws with the model and write them here"
     )
-    parser.add_argument("--tasks", default=",".join(bench_search.PROMPTS))
+    parser.add_argument("--tasks", default=",".join(bench_search.RUN_TASKS_BY_DEFAULT))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=20)
     parser.add_argument("--draws", type=int, default=64)

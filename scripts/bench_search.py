@@ -184,18 +184,23 @@ RUN_BY_DEFAULT = (
 )
 
 
+def divided(task: Task, seed: int, budget: Budget) -> dict[str, list[dict[str, str]]]:
+    """A seed's rows by split: the same for every mode and rival."""
+    order = np.random.default_rng((seed, 7)).permutation(len(task.rows))
+    drawn, rows = [task.rows[int(index)] for index in order], budget.rows
+    return {
+        "train": drawn[:rows],
+        "validation": drawn[rows : 2 * rows],
+        "test": drawn[2 * rows :][: task.test],
+    }
+
+
 def planned(task: Task, seed: int, mode: str, model: str, folder: Path, budget: Budget) -> Plan:
     """One run: its rows are drawn, its settings are the mode's."""
-    drawn = [
-        task.rows[int(index)]
-        for index in np.random.default_rng((seed, 7)).permutation(len(task.rows))
-    ]
-    rows = budget.rows
-    held_out = drawn[2 * rows :][: task.test]
-    files = {"train": drawn[:rows], "validation": drawn[rows : 2 * rows], "test": held_out}
+    files = divided(task, seed, budget)
     own = dict(MODES[mode])
     if "steps" in own:
-        own["max_pairs"] = rows * budget.candidates
+        own["max_pairs"] = budget.rows * budget.candidates
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in files.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:

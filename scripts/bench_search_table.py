@@ -1,0 +1,173 @@
+"""The tables of docs/benchmarks/2026-11-search.md from the rows that bench_search.py,
+bench_rivals_search.py and bench_nearest.py write: no model is needed.
+
+    python scripts/bench_search_table.py FILE [FILE ...] [--winners 10]
+
+Cells are a task and a seed. A mean over cells weighs every cell alike; a difference is taken cell by
+cell, over the cells that both modes have, with its 95 % interval by Student's t.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+Row = dict[str, Any]
+Cell = tuple[str, int]
+# Differences that the page speaks of: one mode minus another.
+COMPARED = (
+    ("joint-probability", "joint"),
+    ("joint-probability", "random-demos"),
+    ("joint-probability", "random-probability"),
+    ("random-probability", "random-demos"),
+    ("random-probability", "joint"),
+    ("joint", "random-demos"),
+    ("joint-probability", "nearest-probability"),
+    ("joint-probability", "linear"),
+    ("joint", "nearest-examples"),
+    ("joint", "capo"),
+    ("joint", "gepa"),
+    ("joint", "promptolution-opro"),
+)
+# Which tasks a difference is taken over: all, and by how many labels there are.
+GROUPS: dict[str, Callable[[int], bool]] = {
+    "all": lambda labels: True,
+    "two labels": lambda labels: labels == 2,
+    "three or more": lambda labels: labels > 2,
+    "no labels": lambda labels: labels == 0,
+}
+
+
+def interval(values: Iterable[float]) -> str:
+    """Mean and half width of its 95 % interval, in points."""
+    figures = 100 * np.array(list(values), dtype=float)
+    if len(figures) < 2:
+        return f"{figures.mean():+.1f} (1 cell)"
+    half = stats.t.ppf(0.975, len(figures) - 1) * figures.std(ddof=1) / len(figures) ** 0.5
+    return f"{figures.mean():+.1f} ± {half:.1f} ({len(figures)} cells)"
+
+
+def by_cell(rows: list[Row], mode: str) -> dict[Cell, Row]:
+    return {(row["task"], row["seed"]): row for row in rows if row["mode"] == mode}
+
+
+def written(rows: list[Row]) -> list[Row]:
+    """For each run that reads labels, its choice where it writes its answers, as a mode."""
+    return [
+        {**row, "mode": f"{row['mode']}, written", "test": row["written"][1], "recalls": None}
+        for row in rows
+        if row.get("written")
+    ]
+
+
+def first_prompts(rows: list[Row]) -> list[Row]:
+    """The user's prompt as a mode, written and, where labels are read, with a bias."""
+    names = {"joint": "seed", "joint-probability": "seed, read with a bias"}
+    return [
+        {
+            **{key: row[key] for key in ("task", "seed", "labels")},
+            "mode": names[row["mode"]],
+            "test": row["baseline"],
+            "recalls": [row["recalls"][0]] * 2 if row.get("recalls") else None,
+        }
+        for row in rows
+        if row["mode"] in names
+    ]
+
+
+def tasks_table(rows: list[Row]) -> str:
+    """A line a mode, a column a task: the mean over its seeds, and how many there are."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    lines = ["| mode | " + " | ".join(tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        cells = []
+        for task in tasks:
+            own = [row["test"] for row in rows if row["mode"] == mode and row["task"] == task]
+            cells.append(f"{100 * np.mean(own):.1f} ({len(own)})" if own else "")
+        lines.append(f"| {mode} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def costs_table(rows: list[Row]) -> str:
+    """A line a mode: the worst run against its first prompt, pairs, tokens and seconds a run."""
+    lines = ["| mode | runs | worst | more than 2 points below | pairs | prompt tokens | seconds |"]
+    lines.append("|---" * 7 + "|")
+    for mode in dict.fromkeys(row["mode"] for row in rows if row.get("scored")):
+        own = [row for row in rows if row["mode"] == mode and "scored" in row]
+        gains = [100 * (row["test"] - row["baseline"]) for row in own if "baseline" in row]
+        worst = f"{min(gains):+.1f}" if gains else ""
+        below = f"{sum(gain < -2 for gain in gains)}/{len(gains)}" if gains else ""
+        means = [np.mean([row["scored"] for row in own])]
+        means.append(np.mean([(row.get("tokens") or {}).get("prompt", np.nan) for row in own]))
+        means.append(np.mean([row.get("seconds") or np.nan for row in own]))
+        shown = " | ".join(f"{mean:,.0f}" for mean in means)
+        lines.append(f"| {mode} | {len(own)} | {worst} | {below} | {shown} |")
+    return "\n".join(lines)
+
+
+def differences_table(rows: list[Row]) -> str:
+    lines = ["| difference | " + " | ".join(GROUPS) + " |", "|---" * (len(GROUPS) + 1) + "|"]
+    for first, second in COMPARED:
+        one, other = by_cell(rows, first), by_cell(rows, second)
+        shared = sorted(one.keys() & other.keys())
+        if not shared:
+            continue
+        columns = []
+        for belongs in GROUPS.values():
+            cells = [cell for cell in shared if belongs(one[cell].get("labels", 0))]
+            gaps = [one[cell]["test"] - other[cell]["test"] for cell in cells]
+            columns.append(interval(gaps) if gaps else "")
+        lines.append(f"| {first} - {second} | " + " | ".join(columns) + " |")
+    return "\n".join(lines)
+
+
+def recalls_table(rows: list[Row], tasks: tuple[str, ...]) -> str:
+    """Balanced accuracy of the choice, where a label is rare."""
+    lines = ["| mode | " + " | ".join(tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
+    for mode in dict.fromkeys(row["mode"] for row in rows if row.get("recalls")):
+        cells = []
+        for task in tasks:
+            own = [
+                row["recalls"][1]
+                for row in rows
+                if row["mode"] == mode and row["task"] == task and row.get("recalls")
+            ]
+            cells.append(f"{100 * np.mean(own):.1f} ({len(own)})" if own else "")
+        lines.append(f"| {mode} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def winners(rows: list[Row], count: int) -> str:
+    """The instructions of the default searches, cells taking turns between tasks."""
+    own = [row for row in rows if row["mode"] in ("joint", "joint-probability")]
+    own.sort(key=lambda row: (row["seed"], row["mode"], row["task"]))
+    lines = []
+    for row in own[:count]:
+        shown = f"{row['demonstrations']} worked examples"
+        score = f"{100 * row['baseline']:.0f} to {100 * row['test']:.0f} %"
+        lines.append(f'- {row["task"]}, {row["mode"]}, {score}, {shown}: "{row["text"]}"')
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--winners", type=int, default=10)
+    given = parser.parse_args()
+    rows = [row for file in given.files for row in json.loads(file.read_text())]
+    whole = first_prompts(rows) + rows + written(rows)
+    parts = [tasks_table(whole), differences_table(whole), costs_table(whole)]
+    parts += [recalls_table(whole, ("alerts", "hazards")), winners(rows, given.winners)]
+    print("\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
