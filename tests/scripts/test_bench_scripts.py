@@ -25,6 +25,7 @@ NAMES = (
     "rival",
     "screening",
     "search",
+    "search_table",
     "sweep",
     "throughput",
 )
@@ -150,7 +151,9 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     """The rival that only draws scores 24 draws on validation; its choice is the best of them."""
     embedded_model()  # it does not run, but its tokenizer counts what worked examples take
     search = script("search")
-    ready = search.planned(search.load("reviews"), 3, "random-demos", str(SMOL), tmp_path)
+    ready = search.planned(
+        search.load("reviews"), 3, "random-demos", str(SMOL), tmp_path, search.Budget()
+    )
     engine, trajectory = ScriptedEngine.of(lambda request: " positive"), Trajectory()
     outcome = drive(ready.search(trajectory), {"scorer": engine}, trajectory)
     validation = [entry for entry in trajectory.held_out if entry.split == "validation"]
@@ -159,7 +162,59 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     )
     found = ready.summarize(trajectory, outcome, 0.05).to_json()
     assert found["scored"] == 24 * 24 + 24 and len(found["curve"]) == 3
-    assert search.PAIRS == 24 * 24
+    assert len(found["recalls"]) == 2 and found["written"] is None
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rows", "draws", "finalists", "candidates"),
+    [(600, 24, 24, 5, 18), (150, 24, 5, 1, 3), (2400, 24, 99, 5, 93), (2400, 200, 11, 2, 8)],
+)
+def test_search_fits_every_mode_into_its_pairs(script, pairs, rows, draws, finalists, candidates):
+    budget = script("search").Budget(rows, pairs)
+    assert (budget.draws, budget.finalists, budget.candidates) == (draws, finalists, candidates)
+    assert rows * (candidates + finalists + 1) <= pairs and rows * (draws + 1) <= pairs
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "rarest", "labels"),
+    [
+        ("hazards", 188, 20, 2),
+        ("animals", 150, 75, 2),
+        ("tenses", 150, 50, 3),
+        ("letters", 160, 40, 4),
+        ("topics", 98, 14, 7),
+        ("intents", 120, 10, 12),
+    ],
+)
+def test_search_tasks_are_what_their_page_says(script, task, rows, rarest, labels):
+    known = [row["label"] for row in script("search").load(task).rows]
+    counts = [known.count(label) for label in set(known)]
+    assert (len(known), min(counts), len(counts)) == (rows, rarest, labels)
+
+
+@pytest.mark.parametrize(("task", "rows"), [("amounts", 152), ("places", 149)])
+def test_search_tasks_with_open_answers_name_them_in_their_text(script, task, rows):
+    known = script("search").load(task).rows
+    texts = {row["text"] for row in known}
+    assert len(known) == len(texts) == rows
+    assert all(row["label"] in row["text"] for row in known)
+
+
+def test_search_table_takes_differences_cell_by_cell(script):
+    table = script("search_table")
+    rows = [
+        {"task": task, "seed": 0, "mode": mode, "test": test, "labels": labels}
+        for task, labels, pair in (("a", 2, (0.5, 0.5)), ("b", 7, (0.9, 0.4)), ("c", 3, (0.7, 0.6)))
+        for mode, test in zip(("joint-probability", "joint"), pair, strict=True)
+    ]
+    rows.append({**rows[1], "task": "d"})  # no partner: in no difference
+    line = table.differences_table(rows).splitlines()[2]
+    assert cells(line) == [
+        "joint-probability - joint",
+        "+20.0 ± 65.7 (3 cells)",
+        "+0.0 (1 cell)",
+        "+30.0 ± 254.1 (2 cells)",
+    ]
 
 
 def test_search_tabulates_by_mode_and_task(script):
@@ -206,4 +261,9 @@ def test_search_tabulates_by_mode_and_task(script):
         rows + other
     ).splitlines()  # a difference between tasks makes no mean less certain
     assert cells(lines[3])[1:4] == ["60.0 ± 254.1", "30.0 ± 254.1", "45.0 ± 60.8"]
-    assert cells(search.curves(rows).splitlines()[2]) == ["joint", "50.0", "50.0", "50.0"]
+    assert cells(search.curves(rows, search.Budget()).splitlines()[2]) == [
+        "joint",
+        "50.0",
+        "50.0",
+        "50.0",
+    ]
