@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,19 @@ def lock_digest(target: str) -> str:
     return hashlib.sha256((LOCKS / f"{target}.json").read_bytes()).hexdigest()
 
 
-def chosen(lock: Mapping[str, Any], site: Site, extras: Iterable[str] = ()) -> list[Wheel]:
+def chosen(
+    lock: Mapping[str, Any],
+    site: Site,
+    extras: Iterable[str] = (),
+    brought: Collection[str] = (),
+) -> list[Wheel]:
     """The files that a site needs, by package name: the target's own, pip, and the extras'.
+
+    Args:
+        lock: what `read_lock` gave.
+        site: where they shall run.
+        extras: what is chosen besides the target's own.
+        brought: packages that come from elsewhere; none of the lock's is chosen for them.
 
     Raises:
         UsageError: the lock has no such Python, machine or extra, or no file of a package fits.
@@ -130,6 +141,8 @@ def chosen(lock: Mapping[str, Any], site: Site, extras: Iterable[str] = ()) -> l
     ranks = _ranks(site)
     files = []
     for package in lock["packages"]:
+        if package["name"] in brought:
+            continue
         if package["extras"] and not wanted.intersection(package["extras"]):
             continue
         if package["marker"] and not Marker(package["marker"]).evaluate(site.markers):
@@ -138,10 +151,29 @@ def chosen(lock: Mapping[str, Any], site: Site, extras: Iterable[str] = ()) -> l
     return files
 
 
+def default_python(target: str, platform: str, own: str, brought: Collection[str] = ()) -> str:
+    """The Python of a site that nobody named: the own one where the lock, with what is brought, has
+    every package for it, else the newest that it has them for.
+    """
+    lock = read_lock(target)
+    for python in (own, *reversed(lock["pythons"])):
+        try:
+            chosen(lock, Site(target, python, platform), brought=brought)
+        except UsageError:
+            continue
+        return python
+    return own  # and the request says what is lacking
+
+
+def fits(tags: Iterable[Any], site: Site) -> bool:
+    """Whether a wheel with these tags (of `packaging.tags`) runs at a site."""
+    return not _ranks(site).keys().isdisjoint(tags)
+
+
 def _parts(platform: str) -> Mapping[str, str]:
-    fits = PLATFORM.fullmatch(platform)
-    assert fits  # the site was made
-    return fits.groupdict()
+    match = PLATFORM.fullmatch(platform)
+    assert match  # the site was made
+    return match.groupdict()
 
 
 def _refuse_unlocked(lock: Mapping[str, Any], site: Site, extras: Iterable[str]) -> None:
@@ -183,13 +215,14 @@ def _best(package: Mapping[str, Any], ranks: Mapping[Any, int], site: Site) -> W
         wheel = Wheel(package["name"], package["version"], name, size, sha256)
         if wheel.is_source:
             return wheel  # the only file: the lock has a source where there is no wheel
-        fits = [ranks[tag] for tag in parse_wheel_filename(name)[3] if tag in ranks]
-        if fits and (best is None or min(fits) < best[0]):
-            best = min(fits), wheel
+        ranked = [ranks[tag] for tag in parse_wheel_filename(name)[3] if tag in ranks]
+        if ranked and (best is None or min(ranked) < best[0]):
+            best = min(ranked), wheel
     if best is None:
         raise UsageError(
-            f"no wheel of {package['name']} {package['version']} for Python {site.python} on "
-            f"{site.platform}",
-            "name the site's own glibc with --platform, or another --python",
+            f"the lock has no wheel of {package['name']} {package['version']} for Python "
+            f"{site.python} on {site.platform}",
+            "bring one with --wheel, or name the site's own glibc with --platform, or another "
+            "--python",
         )
     return best[1]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local import __version__
-from opro_local.bundle.lock import Site, Wheel, chosen, lock_digest, read_lock
+from opro_local.bundle.lock import Site, Wheel, chosen, fits, lock_digest, read_lock
 from opro_local.errors import DataError, UsageError
 
 # Wheels that vLLM on CUDA wants and no package index has; `vllm download-kernels` or an admin gets
@@ -68,19 +68,28 @@ class Request:
         """The files of the lock that the site needs, less what `wheels` replaces. Raises
         UsageError.
         """
+        return chosen(read_lock(self.site.target), self.site, self.extras, self.brought())
+
+    def brought(self) -> dict[str, str]:
+        """The public version of each package that `wheels` brings; none of the lock's is fetched
+        for it.
+        """
         from packaging.utils import parse_wheel_filename
 
-        locked = chosen(read_lock(self.site.target), self.site, self.extras)
-        replaced = {parse_wheel_filename(path.name)[0] for path in self.wheels}
-        return [wheel for wheel in locked if wheel.package not in replaced]
+        names = [parse_wheel_filename(path.name) for path in self.wheels]
+        return {str(name): version.public for name, version, _, _ in names}
 
     def lacks(self) -> list[str]:
         """The kernels that the CUDA target should have and this request does not bring."""
-        from packaging.utils import parse_wheel_filename
+        version, brought = self.kernels_version(), self.brought()
+        if version is None:
+            return []
+        return [f"{name}=={version}" for name in KERNELS if name not in brought]
 
-        brought = {parse_wheel_filename(path.name)[0] for path in self.wheels}
-        versions = [wheel.version for wheel in self.packages() if wheel.package == KERNELS_OF]
-        return [f"{name}=={v}" for v in versions for name in KERNELS if name not in brought]
+    def kernels_version(self) -> str | None:
+        """The public version that FlashInfer's kernels must have; None where it does not come."""
+        locked = {wheel.package: wheel.version for wheel in self.packages()}
+        return self.brought().get(KERNELS_OF, locked.get(KERNELS_OF))
 
 
 def request(
@@ -106,12 +115,18 @@ def request(
         if not name or "/" in name:
             raise UsageError(f"{name!r} is no name of a model", "name it by its last part")
     for path in (*wheels, *([package] if package else ())):
-        _refuse_no_wheel(path)
+        _refuse_unfit(path, site)
     asked = Request(site, tuple(extras), tuple(models), tuple(data), tuple(wheels), package)
-    for names in ([name for name, _ in asked.models], [path.name for path in asked.data]):
+    model_names = [name for name, _ in asked.models]
+    for names in (model_names, [path.name for path in data], names_of(asked.wheels)):
         _refuse_twice(names)
-    asked.packages()  # what the lock lacks is said now
+    _refuse_other_kernels(asked)  # and what the lock lacks is said now
     return asked
+
+
+def names_of(wheels: Sequence[Path]) -> list[str]:
+    """The packages that some wheels hold, by the wheels' names."""
+    return [path.name.partition("-")[0].lower().replace("_", "-") for path in wheels]
 
 
 def parts(asked: Request) -> list[Part]:
@@ -198,13 +213,30 @@ def _tree(name: str, path: Path) -> Part:
     return Part(name, sum(file.stat().st_size for file in files), len(files))
 
 
-def _refuse_no_wheel(path: Path) -> None:
+def _refuse_unfit(path: Path, site: Site) -> None:
+    """Raise UsageError for a file that is no wheel, or a wheel that does not run at the site."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:
-        parse_wheel_filename(path.name)
+        tags = parse_wheel_filename(path.name)[3]
     except InvalidWheelFilename:
         raise UsageError(f"{path}: is no wheel by its name", "name a .whl file") from None
+    if not fits(tags, site):
+        raise UsageError(
+            f"{path}: does not run with Python {site.python} on {site.platform}",
+            "bring the wheel for the site's Python and platform",
+        )
+
+
+def _refuse_other_kernels(asked: Request) -> None:
+    """Raise UsageError for kernels of another version: FlashInfer refuses them when it starts."""
+    wanted, brought = asked.kernels_version(), asked.brought()
+    for name in KERNELS:
+        if wanted and brought.get(name, wanted) != wanted:
+            raise UsageError(
+                f"{name} {brought[name]} does not fit {KERNELS_OF} {wanted}",
+                f"bring {name} {wanted}",
+            )
 
 
 def _refuse_twice(names: Sequence[str]) -> None:

@@ -163,14 +163,16 @@ def verify(
 
 def _asked(site: SiteOptions, content: ContentOptions) -> Request:
     """The request that the options make. Raises OproError."""
-    from opro_local.bundle.lock import OLDEST, Site, read_lock
-    from opro_local.bundle.request import request
+    from opro_local.bundle.lock import OLDEST, Site, default_python, read_lock
+    from opro_local.bundle.request import names_of, request
     from opro_local.models.offline import find_model
 
-    locked = read_lock(site.target)["pythons"]
+    read_lock(site.target)  # an unknown target is said first
+    platform = site.platform or OLDEST[site.target]
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    python = site.python or (own if own in locked else locked[-1])
-    there = Site(site.target, python, site.platform or OLDEST[site.target])
+    brought = names_of(content.wheel or ())
+    python = site.python or default_python(site.target, platform, own, brought)
+    there = Site(site.target, python, platform)
     named = [(name, find_model(name)) for name in content.model or ()]
     models = [(Path(name).name or place.name, place) for name, place in named]
     extras = content.extra if content.extra is not None else ("math", "text")
@@ -180,7 +182,7 @@ def _asked(site: SiteOptions, content: ContentOptions) -> Request:
 
 def _plan_lines(plan: dict[str, object]) -> list[str]:
     rows = [dict(part) for part in plan["parts"]]  # type: ignore[attr-defined]
-    lines = []
+    lines = [f"for {plan['target']}, Python {plan['python']}, {plan['platform']}"]
     for row in rows:
         about = "about " if row["estimated"] else ""
         lines.append(
