@@ -72,7 +72,10 @@ def described(wheel) -> Message:
 def test_every_imported_module_is_declared():
     extras = PROJECT["project"]["optional-dependencies"]
     declared = names(PROJECT["project"]["dependencies"]).union(
-        *(names(extras[e]) for e in ("cpu", "cuda", "vllm-cpu", "math", "text", "lm-eval", "slurm"))
+        *(
+            names(extras[e])
+            for e in ("cpu", "cuda", "vllm-cpu", "math", "text", "lm-eval", "slurm", "ray")
+        )
     )
     needed = {
         DISTRIBUTIONS.get(module, module) for module in imported_modules() - BROUGHT_BY_AN_ENGINE

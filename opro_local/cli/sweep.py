@@ -49,7 +49,7 @@ class SweepOptions:
     ] = None
     on: Annotated[
         str,
-        typer.Option("--on", help="Where groups run: local, or slurm (docs/slurm.md)."),
+        typer.Option("--on", help="local, slurm or ray: where groups run (docs/slurm.md, ray.md)."),
     ] = "local"
     slurm: Annotated[
         list[str] | None,
@@ -61,6 +61,10 @@ class SweepOptions:
         bool,
         typer.Option("--stop-jobs", help="With --on slurm: Ctrl-C ends the jobs as well."),
     ] = False
+    address: Annotated[
+        str,
+        typer.Option("--address", help="With --on ray: of a cluster (default: one started here)."),
+    ] = ""
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, max=256, help="Cells of a group in lockstep.")
     ] = 16
@@ -106,10 +110,16 @@ def _execution(options: SweepOptions) -> Execution:
     """Where groups run. Raises UsageError for options of another place, or a missing package."""
     if options.on not in EXECUTIONS:
         raise UsageError(f"--on {options.on!r:.40}: is one of {', '.join(EXECUTIONS)}")
-    given = {"--slurm": options.slurm, "--stop-jobs": options.stop_jobs}
-    for name, value in given.items():
-        if value and options.on != "slurm":
-            raise UsageError(f"{name} is for --on slurm", f"add --on slurm, or leave {name} out")
+    given = (
+        ("slurm", "--slurm", options.slurm),
+        ("slurm", "--stop-jobs", options.stop_jobs),
+        ("ray", "--address", options.address),
+    )
+    for place, name, value in given:
+        if value and options.on != place:
+            raise UsageError(
+                f"{name} is for --on {place}", f"add --on {place}, or leave {name} out"
+            )
     return EXECUTIONS[options.on](options)
 
 
@@ -126,7 +136,13 @@ def _slurm(options: SweepOptions) -> Execution:
     return Slurm(read_slurm_options(options.slurm or ()), options.workers, options.stop_jobs)
 
 
-EXECUTIONS = {"local": _local, "slurm": _slurm}
+def _ray(options: SweepOptions) -> Execution:
+    from opro_local.sweeps.ray import RayCluster
+
+    return RayCluster(options.address, options.workers)
+
+
+EXECUTIONS = {"local": _local, "slurm": _slurm, "ray": _ray}
 
 
 def _forecast(plan: SweepPlan, folder: Path, places: int, options: SweepOptions) -> None:

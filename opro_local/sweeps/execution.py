@@ -1,4 +1,5 @@
-"""How a sweep's groups come to run somewhere: the contract, which local.py and slurm.py fulfil.
+"""How a sweep's groups come to run somewhere: the contract, which local.py, slurm.py and
+ray.py fulfil.
 
 For: what another way to execute a sweep (a cluster, a queue) must do. Not for: what a group does
 (group.py), or which groups are left (sweep.py).

@@ -103,8 +103,8 @@ class LocalGroup:
             environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         make_private_folder(self._log.parent)
         log = open_private(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        # A child inherits what is blocked, through every exec.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        # A child inherits what is blocked, through every exec; Ray's actors have SIGINT blocked.
+        before = signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         try:
             self._child = subprocess.Popen(
                 # -P: a file in the working directory must not stand in for a module.

@@ -311,7 +311,7 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGKILL, signal.SIGTERM])
 def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
-    tmp_path, write_sweep, requests, submitit, number
+    tmp_path, write_sweep, requests, submitit, in_process, number
 ):
     """SIGUSR2 is Slurm's word before a preemption: the job is requeued. SIGKILL is a node that is
     lost, SIGTERM what Slurm sends beside SIGUSR2: nothing.
@@ -326,8 +326,8 @@ def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
         os.kill(task, number)
     _, errors = child.communicate(timeout=280)
     assert child.returncode == 0, errors
-    alone = {cell.name: run(cell.config, tmp_path / "alone" / cell.name) for cell in plan.cells}
-    assert digests(tmp_path / "d") == {name: result.digest for name, result in alone.items()}
+    alone = run_sweep(plan, tmp_path / "alone", in_process())
+    assert digests(tmp_path / "d") == {r.cell.name: describe(r.path).digest for r in alone}
     logs = "".join(path.read_text() for path in (tmp_path / "d/groups/jobs").glob("*log*"))
     assert ("Requeued job" in logs) == (number == signal.SIGUSR2)
     assert ("go on in halves" in errors) == (number == signal.SIGKILL)
@@ -338,7 +338,7 @@ def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
 def test_a_stopped_command_leaves_its_jobs_or_ends_them(
     tmp_path, write_sweep, requests, submitit, stops
 ):
-    file = write_sweep(CELLS.format(last=1), steps=3, seconds=0.002)
+    file = write_sweep(CELLS.format(last=1), steps=3, seconds=0.02)
     child = start(file, *(["--stop-jobs"] if stops else []))
     controller = first_job(tmp_path / "d", child, requests, 30)
     child.send_signal(signal.SIGINT)
