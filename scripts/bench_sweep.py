@@ -1,6 +1,6 @@
 """The times of a sweep: planning, lockstep, groups side by side, and what one run's own cost is.
 
-    python scripts/bench_sweep.py [plan] [lockstep] [workers] [--cells 8] [--steps 40]
+    python scripts/bench_sweep.py [plan] [lockstep] [workers] [model] [--cells 8] [--steps 40]
         [--call-seconds 0.05]
 
 `plan`: a thousand cells planned and listed by `opro-local sweep --dry-run --no-calibration`; wanted
@@ -9,8 +9,11 @@ under 5 s.
 another; wanted at most 1/6 for 8 cells.
 `workers`: two groups whose engine computes, on two workers held to a core each, against one after
 another; wanted at most 0.6. It needs two cores that nobody else uses: the load is printed.
+`model`: 8 seeds of the embedded model on vLLM, without worked examples, by `opro-local sweep`:
+together and one after another, each on a model that is loaded once; wanted at most half. It takes
+some ten minutes on two cores, and is run only where it is named.
 
-Times of the real model are bench_lockstep.py's, those of one run bench_host.py's.
+Times of `run_many` with the real model are bench_lockstep.py's, those of one run bench_host.py's.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathlib import Path
 
 from opro_local.sweeps.local import Local
 from opro_local.sweeps.plan import SweepPlan, read_plan
+from opro_local.sweeps.records import read_sweep
 from opro_local.sweeps.sweep import run_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,6 +135,47 @@ def workers(given: argparse.Namespace, folder: Path) -> None:
     )
 
 
+MODEL = """
+base = "demo"
+[axes]
+run.seed = {{ from = 1, to = {cells} }}
+[[zip]]
+task.train = ["{reviews}_train.csv"]
+task.validation = ["{reviews}_validation.csv"]
+task.test = ["{reviews}_test.csv"]
+task.train_rows = [{rows}]
+task.validation_rows = [0]
+task.test_rows = [0]
+search.steps = [2]
+search.candidates = [4]
+search.demonstrations = [0]
+scorer.engine = ["vllm"]
+run.cache = [false]
+"""
+
+
+def model(given: argparse.Namespace, folder: Path) -> None:
+    """Cells of the embedded model, together and one after another."""
+    reviews = ROOT / "opro_local" / "data" / "reviews"
+    text = MODEL.format(cells=given.cells, reviews=reviews, rows=given.rows)
+    (folder / "sweep.toml").write_text(text, "utf-8")
+
+    def sweep(at_once: int) -> None:
+        command = [sys.executable, "-m", "opro_local", "sweep", str(folder / "sweep.toml")]
+        command += ["--run", str(folder / f"{at_once}"), "--at-once", str(at_once)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    together, alone = timed(lambda: sweep(given.cells)), timed(lambda: sweep(1))
+    cells = [read_sweep(folder / f"{at_once}").cells for at_once in (given.cells, 1)]
+    equal = sum(a["digest"] == b["digest"] for a, b in zip(*cells, strict=True))
+    spent = [sum(cell["seconds"] for cell in own) for own in cells]
+    print(
+        f"model: {given.cells} cells together {together:.1f} s, one after another {alone:.1f} s, "
+        f"{together / alone:.2f} of the time; wanted at most 0.5; in the engine {spent[0]:.1f} and "
+        f"{spent[1]:.1f} s; {equal} digests are equal"
+    )
+
+
 def main() -> None:
     """Measure with byte code of this run's own."""
     with tempfile.TemporaryDirectory() as compiled:
@@ -142,19 +187,20 @@ def main() -> None:
 
 def measure() -> None:
     """Print a line for each part."""
-    parts = {"plan": plan, "lockstep": lockstep, "workers": workers}
+    parts = {"plan": plan, "lockstep": lockstep, "workers": workers, "model": model}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=24, help="train rows of `model`")
     parser.add_argument("--call-seconds", type=float, default=0.05)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tried = argparse.Namespace(steps=1, call_seconds=0)
         run_sweep(write(Path(folder), tried, "", '"model.py:waits"'), Path(folder) / "run", Local())
-    for name in given.parts or parts:
+    for name in given.parts or ("plan", "lockstep", "workers"):
         with tempfile.TemporaryDirectory() as folder:
             before = os.getloadavg()[0]
             parts[name](given, Path(folder))

@@ -22,6 +22,7 @@ from opro_local.files import place_of_output, write_whole
 from opro_local.report.charts import Point, ProgressChart, progress_chart
 from opro_local.report.html import environment, interval_text, policy, score_text, source
 from opro_local.report.lineage import Piece, word_diff
+from opro_local.report.page import Served
 from opro_local.stats import share_interval
 
 MOST_DAYS = 1_000  # lines of a version on a day, the newest
@@ -189,8 +190,8 @@ def _versions(
     return versions
 
 
-def feedback_page(contents: StoreContents) -> str:
-    """The page as HTML."""
+def feedback_page(contents: StoreContents, served: Served | None = None) -> str:
+    """The page as HTML; `served` is what `view` adds to it."""
     style, script = source("report.css"), source("report.js")
     order = [version.standing["id"] for version in contents.versions]
     values = {
@@ -202,7 +203,8 @@ def feedback_page(contents: StoreContents) -> str:
         "longest": LONGEST,
         "style": style,
         "script": script,
-        "policy": policy(style, script),
+        "served": served,
+        "policy": policy(style, script, is_served=served is not None),
     }
     return environment(shares=True).get_template("feedback.html.j2").render(values)
 

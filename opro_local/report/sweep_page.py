@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from opro_local.files import place_of_output, write_whole
 from opro_local.report.html import cut, environment, interval_text, policy, score_text, source
-from opro_local.report.page import NAME
+from opro_local.report.page import NAME, Served
 from opro_local.report.sweep_curves import COLORS, Panel, panels_of, read_curve
+from opro_local.runs.store import FILE
 from opro_local.sweeps.factors import Factor, factors_of
 from opro_local.sweeps.outcomes import Figure, Outcome, read_outcomes
 from opro_local.sweeps.records import SWEEP, read_sweep
@@ -80,7 +81,13 @@ def write_sweep_report(folder: Path, output: Path | None = None) -> Path:
     return place
 
 
-def sweep_page(name: str, cells: Sequence[Outcome], folder: Path, beside: Path) -> str:
+def sweep_page(
+    name: str,
+    cells: Sequence[Outcome],
+    folder: Path,
+    beside: Path,
+    served: Served | None = None,
+) -> str:
     """The page as HTML.
 
     Args:
@@ -88,16 +95,19 @@ def sweep_page(name: str, cells: Sequence[Outcome], folder: Path, beside: Path) 
         cells: all of them, in order.
         folder: the sweep's, with the cells' stores.
         beside: the folder of the page, from which its links lead.
+        served: what `view` adds to it; its links lead to the cells' pages there.
     """
     summary = summarize(cells)
     style, script = source("report.css"), source("report.js")
+    if served:
+        script += source("follow.js")
     colored, colors = _colors(cells)
     curves = [curve for cell in cells if (curve := read_curve(cell, folder)) is not None]
     with_curves = {curve.cell.name for curve in curves}
     values = {
         "name": name,
         "states": [(state, sum(one.state == state for one in cells)) for state in _states(cells)],
-        "cells": [_cell_row(cell, folder, beside) for cell in cells],
+        "cells": [_cell_row(cell, _link(cell, folder, beside, served)) for cell in cells],
         "summary": summary,
         "left_rows": [(one.name, one.state, cut(one.error, LONGEST)) for one in summary.left_out],
         "sections": [_section(one, summary) for one in summary.measures],
@@ -108,7 +118,8 @@ def sweep_page(name: str, cells: Sequence[Outcome], folder: Path, beside: Path) 
         "longest": LONGEST,
         "style": style,
         "script": script,
-        "policy": policy(style, script),
+        "served": served,
+        "policy": policy(style, script, is_served=served is not None),
     }
     return environment(shares=True).get_template("sweep.html.j2").render(values)
 
@@ -137,11 +148,17 @@ def _levels_of(factor: Factor | None) -> list[tuple[int, tuple[str, ...]]]:
     return [(place % COLORS, level) for place, level in enumerate(levels)]
 
 
-def _cell_row(cell: Outcome, folder: Path, beside: Path) -> CellRow:
-    link = ""
-    report = folder / "cells" / cell.folder / NAME
-    if cell.folder and report.is_file():
-        link = quote(os.path.relpath(report.resolve(), beside.resolve()))
+def _link(cell: Outcome, folder: Path, beside: Path, served: Served | None) -> str:
+    """Where a cell's page is; "" where there is none."""
+    own = folder / "cells" / cell.folder
+    if cell.folder and served and (own / FILE).is_file():
+        return f"{served.at.removesuffix('/version')}/{quote(cell.folder, safe='')}"
+    if cell.folder and not served and (own / NAME).is_file():
+        return quote(os.path.relpath((own / NAME).resolve(), beside.resolve()))
+    return ""
+
+
+def _cell_row(cell: Outcome, link: str) -> CellRow:
     shares = cell.measure is None or cell.measure.shares
     splits = []
     for split in ("validation", "test"):

@@ -223,17 +223,20 @@ class Header:
     Attributes:
         uses_log: whether a write-ahead log belongs to it.
         version: of the schema.
+        application_id: SQLite's mark of the program and kind.
     """
 
     uses_log: bool
     version: int
+    application_id: int
 
 
 def header_of(path: Path) -> Header:
     """The header, as it was when the log was folded in last. Raises OSError."""
     with open_regular(path) as stream:
         first = stream.read(100)
-    return Header(first[18:20] == b"\2\2", int.from_bytes(first[60:64], "big"))
+    version, mark = (int.from_bytes(first[at : at + 4], "big") for at in (60, 68))
+    return Header(first[18:20] == b"\2\2", version, mark)
 
 
 def has_log(path: Path) -> bool:

@@ -13,16 +13,24 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from html import unescape
+from datetime import UTC, datetime
+from html import escape, unescape
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from running import ROOT, SCRIPT, program, write_reviews
 
+sys.path.append(str(Path(__file__).parents[1] / "sweeps"))
+from made_sweeps import cell, unfinished, write
+
 from opro_local.config import reading
-from opro_local.errors import UsageError
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.errors import StoreError, UsageError
+from opro_local.feedback import Feedback
+from opro_local.feedback.outcomes import Outcome
 from opro_local.report.html import policy, source
-from opro_local.report.view import listing, pages, process
+from opro_local.report.view import feedback_copy, listing, pages, process
 from opro_local.report.view.access import Access
 from opro_local.report.view.line import Line
 from opro_local.report.view.list_page import list_page
@@ -33,6 +41,7 @@ from opro_local.runs.reading import describe
 from opro_local.runs.run import run
 
 ODD = "a b?#%2e&é<i>"  # a folder's name
+SWEEP_ROW = "sweep of 3 cells: 1 failed, 2 finished"
 
 
 def config_of(folder, steps):
@@ -50,12 +59,15 @@ def config_of(folder, steps):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A server of a folder with a run, a copy under an odd name, a forged and a cut one, a link out
-    of the folder, a file, and a folder that is no run.
+    of the folder, two sweeps, one with a cell that is a link out, a feedback store, a file, and a
+    folder that is no run.
     """
     base = tmp_path_factory.mktemp("served")
     runs = base / "runs"
     write_reviews(base / "mails.csv")
-    run(config_of(base, 2), runs / "mails")
+    with pytest.MonkeyPatch.context() as patch:
+        in_this_process(patch)
+        run(config_of(base, 2), runs / "mails")
     for name in (ODD, "forged", "cut"):
         shutil.copytree(runs / "mails", runs / name)
     store = (runs / "mails" / "run.sqlite").read_bytes()
@@ -64,11 +76,53 @@ def served(tmp_path_factory):
     (runs / "cut" / "run.sqlite").write_bytes(store[:3000])
     shutil.copytree(runs / "mails", base / "outside")
     (runs / "linked").symlink_to(base / "outside")
+    for name in ("sweep", "linking"):
+        cells = [cell({"run.seed": seed}, 0.75) for seed in (0, 1)]
+        cells[0]["path"], cells[1]["path"] = f"/x/cells/{ODD}", "/x/cells/linked"
+        write(runs / name, [*cells, unfinished({"run.seed": 2}, error="no <room>")])
+        shutil.copytree(runs / "mails", runs / name / "cells" / ODD)
+    (runs / "linking" / "cells" / "linked").symlink_to(base / "outside")
+    store_of_outcomes(runs / "replies.sqlite")
+    (runs / "other.sqlite").write_bytes(store)
+    (runs / "elsewhere.sqlite").symlink_to(runs / "replies.sqlite")
     (runs / "notes").mkdir()
     (runs / "notes.txt").write_text("no run")
     with serving(runs) as server:
         until(lambda: all(line.state != "unread" for line in server.listing.lines(5)))
         yield server
+
+
+def in_this_process(patch):
+    """Scripted engines without a process of their own."""
+    patch.setattr(
+        "opro_local.runs.run_engines.start_engine",
+        lambda settings, wanted, log, own: (ScriptedEngine(settings), ""),
+    )
+
+
+def store_of_outcomes(path):
+    """A feedback store with a prompt and an outcome of it."""
+    with Feedback(path) as feedback:
+        prompt = feedback.register("Is it <b>good</b>?", "champ-1")
+        feedback.log(Outcome(prompt, 1.0, user="u", time=datetime(2026, 11, 2, tzinfo=UTC)))
+
+
+@pytest.fixture
+def lent(served, monkeypatch):
+    """Further servers ask the reader of the first one, which takes a second to start."""
+    reader = Lent(served)
+    monkeypatch.setattr("opro_local.report.view.server.Reader", lambda: reader)
+
+
+class Lent:
+    def __init__(self, server):
+        self.ask = server.pages._reader.ask
+
+    def start(self):
+        """It has started."""
+
+    def close(self):
+        """Its own server ends it."""
 
 
 @contextmanager
@@ -106,7 +160,9 @@ def test_the_first_page_lists_what_list_knows_and_marks_what_cant_be_read(served
     status, headers, html = ask(served, "/")
     assert status == 200 and headers["Content-Type"] == "text/html; charset=utf-8"
     rows = dict(re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a></th>(.*?)</tr>', html))
-    assert set(rows) == {"mails", ODD.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), "forged", "cut", "linked"}  # fmt: skip
+    others = {"sweep", "linking", "replies.sqlite"}
+    assert set(rows) == {"mails", escape(ODD), "forged", "cut", "linked", *others}
+    assert "5 runs, 2 sweeps, 1 feedback store</p>" in html
     result = describe(served.listing.folder / "mails")
     test = result.test
     for said in (
@@ -121,6 +177,78 @@ def test_the_first_page_lists_what_list_knows_and_marks_what_cant_be_read(served
     assert "damaged" in rows["forged"] and 'class="why">' in rows["forged"]
     assert 'class="why">' in rows["cut"]
     assert "linked is a link out of the folder, which is not followed" in rows["linked"]
+
+
+def test_a_sweep_is_a_row_that_opens_its_page_and_that_its_cells_pages(served):
+    rows = re.findall(r'<a href="([^"]*)">sweep</a></th>(.*?)</tr>', ask(served, "/")[2])
+    ((link, row),) = rows
+    assert link == "/run/sweep" and f'<td colspan="7">{SWEEP_ROW}</td>' in row
+    assert "<td>mails</td><td>m</td><td>failed</td>" in row
+    _, _, html = ask(served, link)
+    assert '<a href="/">All runs</a>' in html and "no &lt;room&gt;" in html
+    style, script = source("report.css"), source("report.js") + source("follow.js")
+    assert policy(style, script, is_served=True) in unescape(html)
+    # Of its cells one has a run.
+    links = set(re.findall(r'href="(/run/[^"]*)"', html))
+    assert links == {f"/run/sweep/{quote(ODD, safe='')}"}
+    own = ask(served, links.pop())[2]
+    result = describe(served.listing.folder / "mails")
+    assert result.digest in own and '<a href="/">All runs</a>' in own
+    at, version = re.search(r'data-at="([^"]*)" data-version="([^"]*)"', html).groups()
+    assert at == "/run/sweep/version" and version == SWEEP_ROW == said(served, at)
+
+
+def test_the_folder_of_a_sweep_is_one_row(served, lent):
+    with serving(served.listing.folder / "sweep") as own:
+        until(lambda: own.listing.line("sweep", 5).state == "failed")
+        assert own.listing.cell("sweep", ODD) and own.listing.cell("sweep", "no") is None
+
+
+def test_a_sweep_with_a_link_out_of_the_folder_is_not_shown(served):
+    why = "linked is a link out of the folder, which is not followed"
+    (row,) = re.findall(r'<a href="/run/linking">.*?</tr>', ask(served, "/")[2])
+    assert why in row
+    for path in ("/run/linking", "/run/linking/linked", f"/run/linking/{quote(ODD, safe='')}"):
+        _, _, html = ask(served, path)
+        assert "not shown" in html and why in html
+
+
+def test_a_feedback_store_is_a_row_that_opens_its_page_and_nothing_is_written(served):
+    folder = served.listing.folder
+    before = {path.name: path.read_bytes() for path in folder.glob("replies*")}
+    (row,) = re.findall(r'<a href="/run/replies.sqlite">.*?</tr>', ask(served, "/")[2])
+    assert '<td colspan="7">feedback store</td>' in row
+    _, _, html = ask(served, "/run/replies.sqlite")
+    assert "Champion: champ-1" in html and '<a href="/">All runs</a>' in html
+    assert "&lt;b&gt;good" in html and "<h1>replies.sqlite</h1>" in html
+    assert {path.name: path.read_bytes() for path in folder.glob("replies*")} == before
+
+
+def test_a_store_that_is_open_is_read_with_its_log_and_a_damaged_one_is_named(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "feedback.sqlite"
+    store_of_outcomes(path)
+    with Feedback(path, new=False) as feedback:
+        feedback.log(Outcome("champ-1", 0.0, time=datetime(2026, 11, 3, tzinfo=UTC)))
+        contents = feedback_copy.gather_read_only(path)
+    assert [(day.day, day.n, day.mean) for day in contents.days] == [
+        ("2026-11-02", 1, 1.0),
+        ("2026-11-03", 1, 0.0),
+    ]
+    stamps = iter(([(1, 1)], [(2, 1)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(feedback_copy, "_stamp", lambda file: next(stamps))
+        with pytest.raises(StoreError, match="was written while it was read"):
+            feedback_copy.gather_read_only(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"champ-1", b"champ-2", 1))
+    with pytest.raises(StoreError, match=r"\A(?!.*opro-local-).*feedback\.sqlite") as raised:
+        feedback_copy.gather_read_only(path)
+    path.write_bytes(whole[:5000])
+    with pytest.raises(StoreError, match=r"feedback\.sqlite"):
+        feedback_copy.gather_read_only(path)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_run_s_page_is_the_report_with_a_way_back(served):
@@ -169,6 +297,20 @@ def test_a_run_that_cant_be_read_is_a_page_that_says_why(served, name, why):
         "/etc/passwd",
         "*",
         "/version/version",
+        "/run/sweep/none",
+        "/run/sweep/",
+        "/run/sweep/..",
+        "/run/sweep/%2e%2e",
+        "/run/sweep/cells",
+        "/run/sweep/..%2fmails",
+        "/run/sweep%2f" + quote(ODD, safe=""),
+        "/run/sweep/" + quote(ODD, safe="") + "/run.sqlite",
+        "/run/sweep/linked",
+        "/run/mails/mails",
+        "/run/replies.sqlite/replies.sqlite",
+        "/run/other.sqlite",
+        "/run/elsewhere.sqlite",
+        "/run/sweep/" + quote(ODD, safe="") + "%00",
     ],
 )
 def test_no_path_is_a_file(served, path):
@@ -234,7 +376,7 @@ def test_another_name_for_this_address_is_answered_nothing(served):
     assert (status, text) == (421, "this server has another name\n")
 
 
-def test_a_token_is_asked_for_once(tmp_path):
+def test_a_token_is_asked_for_once(tmp_path, lent):
     with serving(tmp_path, "secret-word") as server:
         assert server.access.url() == f"http://127.0.0.1:{server.access.port}/?token=secret-word"
         name = f"opro_local_view_{server.access.port}"
@@ -261,7 +403,7 @@ def test_a_token_is_asked_for_once(tmp_path):
         assert ask(server, "/", headers=other)[0] == 421
 
 
-def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path, monkeypatch):
+def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path, monkeypatch, lent):
     """The version changes with every step, and the page says what there is."""
     for module, name in (
         (pages, "REST"),
@@ -278,6 +420,7 @@ def test_a_run_that_goes_on_is_followed_to_its_end(tmp_path, monkeypatch):
             went.release()
             go.acquire()
 
+    in_this_process(monkeypatch)
     config = config_of(tmp_path, 3)
     folder = tmp_path / "runs" / "mails"
     going = threading.Thread(target=run, args=(config, folder, Listener(report=pause)), daemon=True)
@@ -362,6 +505,7 @@ def test_what_cant_be_served_is_refused(tmp_path, monkeypatch):
 
 def test_texts_of_others_are_text_in_the_list():
     line = Line("</table><script>x", title="t", task="\u202ey", error="<b>\x1b[2J")
-    html = list_page("<i>runs</i>", [line])
+    sweep = Line("s", "sweep", "<i>1</i>")
+    html = list_page("<i>runs</i>", [line, sweep])
     assert html.count("<script>") == 1 and "<b>" not in html and "<i>" not in html
     assert "\u202e" not in html and "\x1b" not in html and "\\u202ey" in html

@@ -84,26 +84,27 @@ def test_an_engine_that_does_not_start_is_tried_once_for_all_its_cells(
     ] * 3
 
 
-@pytest.mark.parametrize("at_once", [2, 16])
-def test_cells_are_the_same_however_many_are_under_way(tmp_path, write_sweep, fragile, at_once):
+def test_cells_are_the_same_however_many_are_under_way(tmp_path, write_sweep, fragile):
     file = write_sweep("[axes]\nrun.seed = [0, 1, 2]", steps=1)
-    work = work_of(file, tmp_path / "d", at_once)
-    run_group(work)
-    notes = list(JournalReader(work.journal).read())
-    assert fragile.started == 1 and len(ends(work)) == 3
+    found = []
+    for started, at_once in enumerate((1, 2, 16), 1):
+        work = work_of(file, tmp_path / str(at_once), at_once)
+        run_group(work)
+        assert fragile.started == started and len(ends(work)) == 3
+        check_under_way(work, at_once)
+        found.append([describe(cell.path).digest for cell in work.cells])
+    assert len(set(found[0])) == 3 and found == [found[0]] * 3
+
+
+def check_under_way(work: GroupWork, at_once: int) -> None:
     # Of those under way one ends before a further one begins.
     open_cells: set[str] = set()
-    for note in notes:
+    for note in JournalReader(work.journal).read():
         if isinstance(note, StepNote):
             open_cells.add(note.cell)
         elif isinstance(note, EndNote):
             open_cells.discard(note.cell)
         assert len(open_cells) <= at_once
-    digests = [describe(cell.path).digest for cell in work.cells]
-    assert len(set(digests)) == 3
-    alone = work_of(file, tmp_path / "alone", 1)
-    run_group(alone)
-    assert [describe(cell.path).digest for cell in alone.cells] == digests
 
 
 def test_a_group_that_is_asked_to_stop_goes_on_where_it_was(tmp_path, write_sweep, fragile):

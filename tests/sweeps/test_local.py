@@ -117,8 +117,8 @@ def wait_for_requests(requests, child: subprocess.Popen, count: int) -> None:
 @pytest.mark.parametrize(
     "cells, kills",
     [
-        pytest.param(2, 1, id="ci"),
-        pytest.param(22, 5, id="issue", marks=pytest.mark.long),
+        pytest.param(2, 1, id="two", marks=pytest.mark.long),
+        pytest.param(22, 5, id="issue", marks=pytest.mark.nightly),
     ],
 )
 def test_a_sweep_that_is_killed_again_and_again_comes_to_the_runs_alone(

@@ -33,6 +33,34 @@ def _line(folder: Path, at: str) -> dict[str, Any]:
     return of_row(read_row(folder)).to_json()
 
 
+def _line_of_sweep(folder: Path, at: str) -> dict[str, Any]:
+    from opro_local.report.view.line import of_sweep
+    from opro_local.runs.lock import is_held
+    from opro_local.sweeps.records import read_sweep
+
+    return of_sweep(read_sweep(folder), is_held(folder)).to_json()
+
+
+def _page_of_sweep(folder: Path, at: str) -> dict[str, Any]:
+    from opro_local.report.page import Served
+    from opro_local.report.sweep_page import sweep_page
+    from opro_local.report.view.line import of_sweep
+    from opro_local.sweeps.outcomes import read_outcomes
+    from opro_local.sweeps.records import read_sweep
+
+    sweep = read_sweep(folder)
+    served = Served(at, of_sweep(sweep, is_running=False).version)
+    return {"html": sweep_page(sweep.name, read_outcomes(sweep), folder, folder, served)}
+
+
+def _page_of_feedback(file: Path, at: str) -> dict[str, Any]:
+    from opro_local.report.feedback import feedback_page
+    from opro_local.report.page import Served
+    from opro_local.report.view.feedback_copy import gather_read_only
+
+    return {"html": feedback_page(gather_read_only(file), Served("", ""))}
+
+
 def _page(folder: Path, at: str) -> dict[str, Any]:
     from opro_local.report.gathering import gather
     from opro_local.report.page import Served, page
@@ -47,7 +75,13 @@ def _page(folder: Path, at: str) -> dict[str, Any]:
     return {"html": page(contents, Served(at if is_open else "", shown))}
 
 
-ASKED: Mapping[str, Callable[[Path, str], dict[str, Any]]] = {"line": _line, "page": _page}
+ASKED: Mapping[str, Callable[[Path, str], dict[str, Any]]] = {
+    "line": _line,
+    "page": _page,
+    "line of a sweep": _line_of_sweep,
+    "page of a sweep": _page_of_sweep,
+    "page of a feedback store": _page_of_feedback,
+}
 
 
 def main() -> None:

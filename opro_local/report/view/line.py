@@ -1,6 +1,6 @@
-"""One run as a line of the first page.
+"""One run, sweep or feedback store as a line of the first page.
 
-For: which figures of a run are listed, as plain data that goes through a pipe. Not for: reading a
+For: which figures of it are listed, as plain data that goes through a pipe. Not for: reading a
 run (runs/reading.py), or HTML (list_page.py).
 """
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from opro_local.runs.reading import RunRow
+from opro_local.sweeps.records import SweepRecord
 
 UNREAD = "unread"  # the state of a run that was not read yet
 LONGEST = 300  # characters of an error
@@ -17,10 +18,12 @@ LONGEST = 300  # characters of an error
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A run in the list.
+    """A run, a sweep or a feedback store in the list.
 
     Attributes:
-        name: its folder's.
+        name: its folder's, or its file's.
+        kind: "run", "sweep" or "feedback store".
+        note: what stands in the place of figures; "" of a run.
         title: what the config calls it.
         state: see RunRow; or "unread".
         task, model: see RunRow.
@@ -36,6 +39,8 @@ class Line:
     """
 
     name: str
+    kind: str = "run"
+    note: str = ""
     title: str = ""
     state: str = UNREAD
     task: str = ""
@@ -86,6 +91,35 @@ def of_row(row: RunRow) -> Line:
     if test is None or test.difference is None:
         return line
     return replace(line, gain=(test.difference.value, *test.difference.interval))
+
+
+def of_sweep(sweep: SweepRecord, is_running: bool) -> Line:
+    """What the list says of a sweep."""
+    states = [str(cell["state"]) for cell in sweep.cells]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    note = f"sweep of {len(states)} cells: {counts}"
+    return Line(
+        name="",
+        kind="sweep",
+        note=note,
+        title=sweep.name,
+        state="running" if is_running else _state_of(states),
+        task=_only({str(cell.get("task", "")) for cell in sweep.cells}),
+        model=_only({str(cell.get("model", "")) for cell in sweep.cells}),
+        version=note,
+    )
+
+
+def _state_of(states: list[str]) -> str:
+    """The state of a sweep that nobody runs, by those of its cells."""
+    if all(state == "finished" for state in states):
+        return "finished"
+    return "failed" if "failed" in states else "interrupted"
+
+
+def _only(values: set[str]) -> str:
+    """The one value that there is; "" where there are several."""
+    return next(iter(values)) if len(values) == 1 else ""
 
 
 def version(state: str, steps: int, solutions: int) -> str:

@@ -48,6 +48,7 @@ def list_page(folder: str, lines: Sequence[Line]) -> str:
     values = {
         "folder": folder,
         "rows": [_row(line) for line in lines],
+        "counted": _counted(lines),
         "unread": sum(not is_read(line) for line in lines),
         "choices": _choices(lines),
         "served": Served("/version", version_of(lines), back=False),
@@ -62,13 +63,22 @@ def refused_page(name: str, why: str) -> str:
 
 def link_to(name: str) -> str:
     """Where a run's page is."""
-    return "/run/" + quote_from_bytes(name.encode("utf-8", "surrogateescape"), safe="")
+    # The slash is the one before a cell's name.
+    return "/run/" + quote_from_bytes(name.encode("utf-8", "surrogateescape"), safe="/")
 
 
 def _filled(template: str, values: dict[str, object]) -> str:
     style, script = source("report.css"), source("report.js") + source("follow.js")
     values |= {"style": style, "script": script, "policy": policy(style, script, is_served=True)}
     return environment(shares=True).get_template(template).render(values)
+
+
+def _counted(lines: Sequence[Line]) -> str:
+    """How many there are of each kind."""
+    kinds = [line.kind for line in lines]
+    named = ("run", "sweep", "feedback store")
+    counts = [(kinds.count(kind), kind) for kind in named if kind == "run" or kind in kinds]
+    return ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
 
 
 def _choices(lines: Sequence[Line]) -> list[tuple[str, int, list[str]]]:

@@ -37,11 +37,12 @@ class Pages:
         self._lock = threading.Lock()
         self._made: OrderedDict[str, _Made] = OrderedDict()
 
-    def page(self, name: str, at: str) -> tuple[str, str]:
-        """A run's page as HTML, or "" and in one line why there is none.
+    def page(self, name: str, kind: str, at: str) -> tuple[str, str]:
+        """A page as HTML, or "" and in one line why there is none.
 
         Args:
-            name: of a run that the listing knows.
+            name: of what the listing knows.
+            kind: what that is, see Line.
             at: where its version is asked for.
         """
         with self._lock:
@@ -50,7 +51,8 @@ class Pages:
             if made is not None and (made.stamp == stamp or now < made.until):
                 self._made.move_to_end(name)
                 return made.html, ""
-            said = self._reader.ask("page", self._listing.path(name), PAGE_SECONDS, at)
+            what = "page" if kind == "run" else f"page of a {kind}"
+            said = self._reader.ask(what, self._listing.path(name), PAGE_SECONDS, at)
             if "failure" in said:
                 return "", said["failure"]
             took = time.monotonic() - now

@@ -13,7 +13,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opro_local.scoring.line_child import ask, stop
 
@@ -29,14 +29,12 @@ class Reader:
         self._end: weakref.finalize | None = None
         self._is_closed = False
 
-    def ask(
-        self, what: Literal["line", "page"], folder: Path, seconds: int, at: str = ""
-    ) -> dict[str, Any]:
+    def ask(self, what: str, folder: Path, seconds: int, at: str = "") -> dict[str, Any]:
         """What a run's folder says, or {"failure": in one line why it can't be told}.
 
         Args:
-            what: see child.py.
-            folder: the run's.
+            what: see child.py's `ASKED`.
+            folder: the run's, or what else is asked for.
             seconds: of a processor that it may take.
             at: of a page, where its version is asked for.
         """

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from opro_local.errors import UsageError
 from opro_local.report.view.access import Access, address
-from opro_local.report.view.line import UNREAD
+from opro_local.report.view.line import UNREAD, Line
 from opro_local.report.view.list_page import (
     link_to,
     list_page,
@@ -196,23 +196,34 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def _name(self, path: str) -> str | None:
-        """The run that a URL's path names; None where it names none."""
+        """The run, sweep, store or cell that a URL's path names; None where it names none."""
         parts = path.removesuffix("/version").split("/")
-        if len(parts) != 3 or parts[:2] != ["", "run"]:
+        if len(parts) not in (3, 4) or parts[:2] != ["", "run"]:
             return None
-        name = os.fsdecode(unquote_to_bytes(parts[2]))
-        return None if self.server.listing.line(name) is None else name
+        names = [os.fsdecode(unquote_to_bytes(part)) for part in parts[2:]]
+        # A slash in a name would be a path.
+        if any("/" in name for name in names) or self._line("/".join(names)) is None:
+            return None
+        return "/".join(names)
+
+    def _line(self, name: str, wait: float = 0.0) -> Line | None:
+        """What is known of a run, sweep or store of this name, or of a cell of a sweep."""
+        sweep, _, cell = name.partition("/")
+        listing = self.server.listing
+        return listing.cell(sweep, cell) if cell else listing.line(name, wait)
 
     def _version(self, name: str) -> None:
-        line = self.server.listing.line(name, LINE_WAIT)
+        line = self._line(name, LINE_WAIT)
         self._answer(JSON, json.dumps({"version": line.version if line else ""}))
 
     def _page(self, name: str) -> None:
-        line = self.server.listing.line(name, LINE_WAIT)
+        line = self._line(name, LINE_WAIT)
         why = line.error if line else ""
         html = ""
         if line is not None and (not why or line.state == UNREAD):
-            html, why = self.server.pages.page(name, f"{link_to(name)}/version")
+            # A cell's line is not kept, so that its page can't follow it.
+            at = "" if "/" in name else f"{link_to(name)}/version"
+            html, why = self.server.pages.page(name, line.kind, at)
         self._answer(HTML, html or refused_page(name, why))
 
     def _answer(self, kind: str, text: str) -> None:
