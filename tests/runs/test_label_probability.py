@@ -55,7 +55,14 @@ def answer(request):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    """A folder with rows and a script. Runs have the engine in this process: `predict` shows that
+    labels go through a worker.
+    """
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.start_engine",
+        lambda settings, wanted, log, own: (ScriptedEngine(settings), ""),
+    )
     (tmp_path / "model.py").write_text(SCRIPT.replace("\\\\d", "\\d"))
     with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
         rows = [(f"row {n}", "no" if n % 3 == 0 else "yes") for n in range(240)]
