@@ -11,6 +11,7 @@ from opro_local import recipes
 from opro_local.errors import UsageError
 from opro_local.sweeps.plan import read_plan
 from opro_local.tasks import bbh
+from opro_local.tasks.loading import load as load_task
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -64,6 +65,15 @@ def test_the_papers_sweeps_have_their_cells_and_settings():
     assert {cell.config.task.name for cell in cells} < {f"bbh/{task}" for task in bbh.TASKS}
     cells = read_plan(recipes.SWEEPS / "paper_candidates.toml").cells
     assert {cell.config.search.candidates * cell.config.search.steps for cell in cells} == {1600}
+
+
+def test_the_tiny_sweep_brings_its_rows_from_wherever_it_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for cell in read_plan(recipes.sweep_file(Path("paper_tiny"))).cells:
+        task = load_task(cell.config.task)
+        counts = {split: len(rows) for split, rows in task.splits.items()}
+        assert counts == {"train": 40, "validation": 80, "test": 200}
+        assert cell.config.search.mode == "opro" and cell.config.search.steps == 3
 
 
 def test_a_sweep_is_a_file_or_a_name(tmp_path, monkeypatch):
