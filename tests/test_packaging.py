@@ -74,7 +74,18 @@ def test_every_imported_module_is_declared():
     declared = names(PROJECT["project"]["dependencies"]).union(
         *(
             names(extras[e])
-            for e in ("cpu", "cuda", "vllm-cpu", "math", "text", "lm-eval", "slurm", "ray")
+            for e in (
+                "cpu",
+                "cuda",
+                "vllm-cpu",
+                "math",
+                "text",
+                "lm-eval",
+                "slurm",
+                "ray",
+                "mlflow-optimizer",
+                "dspy",
+            )
         )
     )
     needed = {

@@ -130,7 +130,9 @@ def test_a_kept_run_resumes(tmp_path):
     first = compiled(Triage(), run=tmp_path / "run")
     lm = TeamLM()
     with dspy.context(lm=lm):
-        teleprompter = OPRO(exact, writes, steps=2, candidates=2, num_threads=1, run=tmp_path / "run")
+        teleprompter = OPRO(
+            exact, writes, steps=2, candidates=2, num_threads=1, run=tmp_path / "run"
+        )
         again = teleprompter.compile(Triage(), trainset=rows(0, 40))
     assert not lm.asked and again.opro.texts == first.opro.texts
 

@@ -10,7 +10,8 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from running import SMOL, real
+from documented import python
+from running import ROOT, SMOL, real
 
 from opro_local.errors import DataError, UsageError
 from opro_local.plugins import gepa
@@ -30,13 +31,22 @@ class Adapter:
     def evaluate(self, batch, candidate, capture_traces=False):
         self.calls.append(([row["n"] for row in batch], dict(candidate), capture_traces))
         good = "parity" in candidate["system"], "please" in candidate["user"]
-        scores = [float((row["even"] and good[0]) or (not row["even"] and good[1])) for row in batch]
+        scores = [
+            float((row["even"] and good[0]) or (not row["even"] and good[1])) for row in batch
+        ]
         traces = [dict(row) for row in batch] if capture_traces else None
         return SimpleNamespace(outputs=scores, scores=scores, trajectories=traces)
 
     def make_reflective_dataset(self, candidate, eval_batch, components_to_update):
-        wrong = [row for row, score in zip(eval_batch.trajectories, eval_batch.scores, strict=True) if not score]
-        return {name: [{"Feedback": f"row {row['n']} of {name}"} for row in wrong] for name in components_to_update}
+        wrong = [
+            row
+            for row, score in zip(eval_batch.trajectories, eval_batch.scores, strict=True)
+            if not score
+        ]
+        return {
+            name: [{"Feedback": f"row {row['n']} of {name}"} for row in wrong]
+            for name in components_to_update
+        }
 
 
 class Model:
@@ -70,13 +80,17 @@ def test_the_texts_take_turns_and_held_out_rows_decide(tmp_path):
     calls = Counter(len(rows) for rows, _, _ in adapter.calls)
     assert calls == {16: 1 + 6 + 2, 8: calls[8]}
     parts = {tuple(rows) for rows, _, _ in adapter.calls}
-    assert len(parts) == 3 and sorted(sum(map(list, parts), [])) == list(range(40))
-    assert {result.result.train.best.n, result.result.validation.best.n, test.best.n} == {*sizes.values()}
+    assert len(parts) == 3 and sorted(row for part in parts for row in part) == list(range(40))
+    assert {result.result.train.best.n, result.result.validation.best.n, test.best.n} == {
+        *sizes.values()
+    }
     # Only train rows are learned from.
     (train,) = {tuple(rows) for rows, _, traced in adapter.calls if traced}
     assert all(traced is (tuple(rows) == train) for rows, _, traced in adapter.calls)
     first, last = model.prompts[0], model.prompts[-1]
-    assert "The text: system" in first and "<TEXT>Say odd.</TEXT>" in first and "Number" not in first
+    assert (
+        "The text: system" in first and "<TEXT>Say odd.</TEXT>" in first and "Number" not in first
+    )
     assert "The text: user" in last and "of user | row" in last and "of system" not in last
     assert describe(tmp_path / "run").test.difference.value == 1.0
 
@@ -107,7 +121,7 @@ def test_required_texts_hold_for_the_text_that_has_them():
     assert "{n}" in result.texts["user"]
     reasons = result.result.search.rejections
     assert reasons == {"missing": 1} and "parity" in result.texts["system"]
-    with pytest.raises(UsageError, match="none of the texts to start from holds '{x}'"):
+    with pytest.raises(UsageError, match=r"none of the texts to start from holds '\{x\}'"):
         improved(Adapter(), Model(), set={"search.required": ["{x}"]})
 
 
@@ -177,8 +191,16 @@ def test_rows_are_divided_by_what_they_ask():
     [
         (Choices(None), {"a": "b"}, "model is None"),
         (Choices(len), {}, "nothing to optimize"),
-        (Choices(len, set={"search.metaprompt": "text_line", "search.required": ["a\nb"]}), {"a": "a\nb"}, "can't hold"),
-        (Choices(len, set={"search.required": ["b" * 70], "search.max_characters": 60}), {"a": "b" * 70}, "too long"),
+        (
+            Choices(len, set={"search.metaprompt": "text_line", "search.required": ["a\nb"]}),
+            {"a": "a\nb"},
+            "can't hold",
+        ),
+        (
+            Choices(len, set={"search.required": ["b" * 70], "search.max_characters": 60}),
+            {"a": "b" * 70},
+            "too long",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line(choices, seeds, says):
@@ -209,7 +231,9 @@ def test_a_real_model_is_gepas_reflection_lm():
     own = pytest.importorskip("gepa", reason="gepa is not installed here")
     real("transformers")
     adapter = Adapter()
-    with gepa.Reflection(SMOL, ["optimizer.engine=transformers", "optimizer.max_tokens=24"]) as model:
+    with gepa.Reflection(
+        SMOL, ["optimizer.engine=transformers", "optimizer.max_tokens=24"]
+    ) as model:
         said = {model("Say a word."), model([{"role": "user", "content": "Say a word."}])}
         assert all(said)
         found = own.optimize(
@@ -228,3 +252,11 @@ def test_a_real_model_is_gepas_reflection_lm():
             reflection_minibatch_size=2,
         )
     assert set(found.best_candidate) == set(SEEDS)
+
+
+def test_the_page_does_what_it_says(capsys):
+    first, *others = python((ROOT / "docs" / "plugins.md").read_text("utf-8"))
+    exec(compile(first, "plugins.md", "exec"), {"__name__": "page"})
+    assert capsys.readouterr().out.split("\n") == ["Answer step by step.", "reliable gain", ""]
+    for block in others:
+        compile(block, "plugins.md", "exec")

@@ -86,7 +86,9 @@ def test_a_prompt_of_the_registry_is_improved_and_the_run_says_how_sure_it_is(re
     calls, optimizer = [], OproPromptOptimizer(Model(), steps=1, candidates=4)
     result = optimized("Sort the ticket: {{ticket}}", optimizer, calls)
     (prompt,) = result.optimized_prompts
-    assert prompt.version == 2 and "Which team" in prompt.template and "{{ticket}}" in prompt.template
+    assert (
+        prompt.version == 2 and "Which team" in prompt.template and "{{ticket}}" in prompt.template
+    )
     assert result.optimizer_name == "OproPromptOptimizer"
     assert (result.initial_eval_score, result.final_eval_score) == (0.0, 1.0)
     improved = optimizer.improved
@@ -104,7 +106,9 @@ def test_a_chat_prompt_is_improved_by_its_messages(registry):
         {"role": "system", "content": "You sort tickets."},
         {"role": "user", "content": "The ticket: {{ticket}}"},
     ]
-    optimizer = OproPromptOptimizer(lambda prompt: "<TEXT>Which team? {{ticket}}</TEXT>", steps=2, candidates=1)
+    optimizer = OproPromptOptimizer(
+        lambda prompt: "<TEXT>Which team? {{ticket}}</TEXT>", steps=2, candidates=1
+    )
     result = optimized(template, optimizer)
     (prompt,) = result.optimized_prompts
     assert [turn["role"] for turn in prompt.template] == ["system", "user"]
@@ -142,7 +146,10 @@ def test_what_can_not_be_scored_is_refused():
 def test_a_real_model_writes_for_mlflow(registry):
     real("transformers")
     optimizer = OproPromptOptimizer(
-        SMOL, steps=1, candidates=2, set=["optimizer.engine=transformers", "optimizer.max_tokens=24"]
+        SMOL,
+        steps=1,
+        candidates=2,
+        set=["optimizer.engine=transformers", "optimizer.max_tokens=24"],
     )
     (prompt,) = optimized("Sort the ticket: {{ticket}}", optimizer).optimized_prompts
     assert "{{ticket}}" in prompt.template
