@@ -4,6 +4,7 @@ made-up lock and a program of one module in place of 700 MB.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -69,3 +70,27 @@ def test_every_command_of_the_page_works_in_its_order(tmp_path, monkeypatch):
         last = told.stdout
     words = " ".join(shlex.split(others[-1])[1:])
     assert last == f"tiny {words}\n"
+
+
+def page_units() -> dict[str, str]:
+    """The unit files of the page by name, with a program that is there in place of ours."""
+    named = re.findall(
+        r"`/etc/systemd/system/(\S+)`[^`]*(?:`[^`]+`[^`]*)*?```ini\n(.*?)```", PAGE, re.S
+    )
+    return {name: text.replace("/opt/opro/opro-local", "/bin/true") for name, text in named}
+
+
+def test_systemd_understands_the_units(tmp_path):
+    units = page_units()
+    assert set(units) == {"opro-local.service", "opro-local.timer"}
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    for name, text in units.items():
+        (tmp_path / name).write_text(text)
+    told = subprocess.run(
+        ["systemd-analyze", "verify", *(tmp_path / name for name in units)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (told.returncode, told.stdout + told.stderr) == (0, "")
