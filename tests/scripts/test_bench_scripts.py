@@ -267,3 +267,15 @@ def test_search_tabulates_by_mode_and_task(script):
         "50.0",
         "50.0",
     ]
+
+
+def test_nearest_examples_never_show_a_row_its_own_answer(script):
+    pytest.importorskip("sklearn", reason="scikit-learn is no dependency")
+    nearest = script("nearest")
+    cell = nearest.Cell("topics", 0, script("search").Budget())
+    for row, request in zip(
+        cell.known, cell.requests(cell.known, nearest.Sampling(8)), strict=True
+    ):
+        shown, asked = request.prompt.text.rsplit("\n\n", 1)
+        assert row.input in asked and row.input not in shown
+        assert shown.count("\nA:") == 8
