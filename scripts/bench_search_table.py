@@ -28,6 +28,8 @@ COMPARED = (
     ("random-probability", "random-demos"),
     ("random-probability", "joint"),
     ("joint", "random-demos"),
+    ("joint-probability, written", "joint"),
+    ("random-probability, written", "random-demos"),
     ("joint-probability", "nearest-probability"),
     ("joint-probability", "linear"),
     ("joint", "nearest-examples"),
@@ -60,7 +62,12 @@ def by_cell(rows: list[Row], mode: str) -> dict[Cell, Row]:
 def written(rows: list[Row]) -> list[Row]:
     """For each run that reads labels, its choice where it writes its answers, as a mode."""
     return [
-        {**row, "mode": f"{row['mode']}, written", "test": row["written"][1], "recalls": None}
+        {
+            **{key: row[key] for key in ("task", "seed", "labels")},
+            "mode": f"{row['mode']}, written",
+            "baseline": row["written"][0],
+            "test": row["written"][1],
+        }
         for row in rows
         if row.get("written")
     ]
@@ -103,10 +110,10 @@ def costs_table(rows: list[Row]) -> str:
         gains = [100 * (row["test"] - row["baseline"]) for row in own if "baseline" in row]
         worst = f"{min(gains):+.1f}" if gains else ""
         below = f"{sum(gain < -2 for gain in gains)}/{len(gains)}" if gains else ""
-        means = [np.mean([row["scored"] for row in own])]
-        means.append(np.mean([(row.get("tokens") or {}).get("prompt", np.nan) for row in own]))
-        means.append(np.mean([row.get("seconds") or np.nan for row in own]))
-        shown = " | ".join(f"{mean:,.0f}" for mean in means)
+        columns = [[row["scored"] for row in own]]
+        columns.append([row["tokens"]["prompt"] for row in own if row.get("tokens")])
+        columns.append([row["seconds"] for row in own if row.get("seconds")])
+        shown = " | ".join(f"{np.mean(column):,.0f}" if column else "" for column in columns)
         lines.append(f"| {mode} | {len(own)} | {worst} | {below} | {shown} |")
     return "\n".join(lines)
 
