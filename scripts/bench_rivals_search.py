@@ -9,7 +9,8 @@ All start from the user's prompt, the population methods from four generic promp
 labels as well, the ones our search starts from. Train and validation rows are bench_search.py's;
 promptolution scores on validation (blocks of 6 for CAPO) and shows train rows as CAPO's examples,
 gepa takes both by its own names. A pair is one answer that is scored, at temperature 0 and at most
-32 tokens; the pair that would exceed the budget ends the search. Meta-prompts are sampled at
+32 tokens; the pair that would exceed the budget ends the search, and so do 12 steps of promptolution's, since
+proposals that it has scored before cost no pairs. Meta-prompts are sampled at
 temperature 1, at most 128 tokens. Answers are read as each library reads them: promptolution by
 the first label that occurs, or by its tags where a label is two words; gepa by our rule `labels`.
 Rows go to FILE one by one, and the same command goes on where it was stopped.
@@ -44,7 +45,7 @@ from opro_local.problems.prompt.generic import generic
 from opro_local.scoring import rules
 from opro_local.types import Engine, Example, Prompt, Request, Sampling
 
-ANSWER_TOKENS, PROPOSAL_TOKENS, STEPS = 32, 128, 1000
+ANSWER_TOKENS, PROPOSAL_TOKENS, STEPS = 32, 128, 12
 Rows = list[dict[str, str]]
 
 
