@@ -131,7 +131,7 @@ def test_it_runs_as_any_number_with_weights_and_system_read_only(engine, tmp_pat
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "config.json").write_text("{}")
     (tmp_path / "weights" / "config.json").chmod(0o666)
-    options = ["--user", "4321:4321", "--read-only", "--cap-drop", "all"]
+    options = ["--user", "4321:4321", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all"]
     options += ["--security-opt", "no-new-privileges", "--tmpfs", "/tmp:exec,mode=1777"]
     options += ["--volume", f"{tmp_path / 'weights'}:/models:ro", "--env", "HOME=/tmp"]
     options += ["--entrypoint", "sh", IMAGE, "-c"]
