@@ -118,8 +118,10 @@ class TaskSettings(Section):
     stop: Annotated[tuple[StopText, ...] | None, Facts(added=True)] = Field(
         None, description="Texts that end an answer; none: what the form of the prompt needs."
     )
-    answer: Annotated[Literal["text", "label_probability"], Facts(added=True)] = Field(
-        "text",
+    answer: Annotated[
+        Literal["auto", "text", "label_probability"], Facts(before="text", added=True)
+    ] = Field(
+        "auto",
         description="What is scored: a written answer, or the most probable of the labels.",
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
@@ -376,6 +378,10 @@ class Config(Section):
         return self.model_copy(
             update={"search": self.search.model_copy(update={"seeds": tuple(seeds)})}
         )
+
+    def with_answer(self, answer: str) -> Config:
+        """The same with `task.answer` settled."""
+        return self.model_copy(update={"task": self.task.model_copy(update={"answer": answer})})
 
     def canonical(self) -> str:
         """Sorted, compact JSON: equal configs give equal text."""

@@ -52,7 +52,8 @@ def export(whole: WholePrompt, name: str) -> str:
     if whole.label_bias and name not in BIASED:
         raise UsageError(
             f"{name} has no room for the bias per label that this prompt's answers are chosen with",
-            f"use {', '.join(BIASED)}, or opro-local predict; best.json has it (label_bias)",
+            f"use {', '.join(BIASED)}, or opro-local predict; best.json has it (label_bias); or "
+            'search again with task.answer = "text"',
         )
     if whole.may_lose_system and name in UNCONDITIONAL:
         raise UsageError(

@@ -77,6 +77,9 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
         raise UsageError(
             f"a problem of kind {config.problem.kind} has no rows to evaluate on", "use run"
         )
+    if config.task.answer == "auto":
+        # Prompts that somebody has are measured as they are used; a search may do otherwise.
+        config = config.with_answer("text")
     plan = prompt_plan(config, training=False, metric=metric)
     problem, split = prompt_problem(plan), config.evaluation.split
     if split not in problem.splits:

@@ -18,13 +18,19 @@ from opro_local.config.settings import Config
 from opro_local.errors import DataError, UsageError
 from opro_local.models.cards import Card
 from opro_local.problems.function import file_digest
-from opro_local.problems.prompt.alarms import CONSTRAINED_RULES
 from opro_local.problems.prompt.layout import INPUT, Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import result
+from opro_local.runs.plans.answers import (
+    answer_notice,
+    answer_tokens,
+    answer_way,
+    constraint,
+    read_labels,
+)
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
 from opro_local.runs.plans.starts import check_required, check_scale, columns_named, with_first_seed
 from opro_local.runs.search_outcome import SearchOutcome
@@ -32,7 +38,6 @@ from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.runs.winner_files import winner_files
 from opro_local.scoring import choosing
-from opro_local.scoring.auto import codes
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
@@ -42,30 +47,8 @@ from opro_local.search.required import check_form
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Constraint, Engine, Example, Role, Split
+from opro_local.types import Engine, Example, Role, Split
 
-# New tokens per answer where the config doesn't say: a label needs few, worked solutions many
-# (paper section 5.1).
-ANSWER_TOKENS = {
-    "labels": 32,
-    "labels_set": 128,
-    # Labels that are numbers: they may turn out to be counted or worked out.
-    "codes": 256,
-    "boolean": 256,
-    "exact": 256,
-    "exact_strict": 256,
-    "contains": 256,
-    "regex": 512,
-    "json": 512,
-    "python": 512,
-}
-# New tokens per answer under any other rule.
-WORKED_SOLUTION_TOKENS = 1024
-# The most classes that answers can be held to.
-MOST_CLASSES = 1000
-# The most whose probabilities are read: fitting a bias takes the cube of their number, half a
-# second a solution for so many labels and as many rows (12 labels: 17 ms).
-MOST_READ = 200
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
 
@@ -93,7 +76,10 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         choosing.check_gold(task, rule)
     roles: tuple[Role, ...] = ("optimizer", "scorer")
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
-    max_tokens = _answer_tokens(config, task, rule)
+    way = answer_way(config, task, rule, cards["scorer"])
+    said_of_answers = answer_notice(config, way)
+    config = config.with_answer(way)
+    max_tokens = answer_tokens(config, task, rule)
     check_scale(config)
     config, first_seed = with_first_seed(config, task, rule)
     check_required(config)
@@ -104,10 +90,10 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     # search is spared reading its many train answers twice, unless there are no others.
     held_out: list[Split] = [split for split in task.splits if split != "train"]
     parsed = held_out if training and held_out else list(task.splits)
-    constraint = _constraint(config, task, rule)
-    labels = _read_labels(config, task, rule)
+    held_to = constraint(config, task, rule)
+    labels = read_labels(config, task, rule)
     problem = PromptProblem(
-        task.splits, config, layout, max_tokens, rule, task.stop, parsed, constraint, labels
+        task.splits, config, layout, max_tokens, rule, task.stop, parsed, held_to, labels
     )
     _check_seeds(problem)
     _check_race(config)
@@ -115,7 +101,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     plan = search_plan(config, problem, cards, propose=propose)
     scorer = plan.thinkers.get("scorer")
     thought = scorer.tokens if scorer else 0
-    if scorer and constraint:
+    if scorer and held_to:
         raise UsageError(
             'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
             "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
@@ -128,6 +114,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *plan.notices,
             *(first_seed if training else ()),
             *(choice.notices if metric is None else ()),
+            *said_of_answers,
             *choosing.rare_labels(task, config.task, rule),
         ),
         skipped=task.skipped,
@@ -159,77 +146,6 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
         kind = plan.config.problem.kind
         raise UsageError(f"a problem of kind {kind} has no rows to evaluate on", hint)
     return plan.problem
-
-
-def _constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
-    """What answers are held to, by `scorer.constrain`: the classes as the targets write them.
-
-    Raises:
-        UsageError: the rule knows no classes.
-    """
-    if not config.scorer.constrain:
-        return None
-    return Constraint("choice", _classes(config, task, rule, 'scorer.constrain = "labels"'))
-
-
-def _read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
-    """The labels whose probabilities are read in the place of an answer; () where answers are.
-
-    Raises:
-        UsageError: there is no closed set of labels, or something else reads answers.
-    """
-    if config.task.answer == "text":
-        return ()
-    setting = f'task.answer = "{config.task.answer}"'
-    labels = _classes(config, task, rule, setting)
-    if len(labels) > MOST_READ:
-        raise UsageError(
-            f"{setting} reads at most {MOST_READ} labels, and there are {len(labels)}",
-            "leave it out",
-        )
-    if len(labels) < 2:
-        raise UsageError(
-            f"{setting} chooses between labels, and there is {len(labels)}",
-            "give the others as task.labels",
-        )
-    others = {
-        "scorer.constrain": config.scorer.constrain,
-        "task.second_round": config.task.second_round,
-    }
-    for name, value in others.items():
-        if value:
-            raise UsageError(
-                f"{setting} has no written answer, which {name} is about", f"leave {name} out"
-            )
-    return labels
-
-
-def _classes(config: Config, task: Task, rule: Rule, setting: str) -> tuple[str, ...]:
-    """The classes as the targets write them. Raises UsageError: `setting` needs some."""
-    if task.rule == "judge" or rule.name not in CONSTRAINED_RULES:
-        raise UsageError(
-            f"{setting} needs classes, which the rule "
-            f"{'judge' if task.rule == 'judge' else rule.name} has not",
-            f"use it with one of {', '.join(CONSTRAINED_RULES)}, or leave it out",
-        )
-    given = config.task.labels or task.labels
-    names = given or [row.target.strip() for row in choosing.labelled_rows(task)]
-    distinct = dict.fromkeys(names)
-    if len(distinct) > MOST_CLASSES:
-        raise UsageError(
-            f"{setting}: {len(distinct)} different targets are no classes",
-            "leave it out, or give task.labels",
-        )
-    return tuple(sorted(distinct))
-
-
-def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
-    """New tokens per answer: as config or task say, or else what the rule's answers need."""
-    given = config.scorer.max_tokens or task.max_tokens
-    name = rule.name
-    if name == "labels" and codes([row.target for row in choosing.labelled_rows(task)]):
-        name = "codes"
-    return given or ANSWER_TOKENS.get(name, WORKED_SOLUTION_TOKENS)
 
 
 def _check_race(config: Config) -> None:

@@ -1,0 +1,160 @@
+"""How a prompt's answers come: written in so many tokens, held to classes, or read as the
+probabilities of labels.
+
+For: what the settings, the rule and the scorer come to before a model is loaded. Not for: reading a
+written answer (scoring/), or the bias of a label (scoring/label_bias.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from opro_local.config.settings import Config
+from opro_local.engines.kinds import reads_folder
+from opro_local.errors import UsageError
+from opro_local.models.cards import Card
+from opro_local.problems.prompt.alarms import CONSTRAINED_RULES
+from opro_local.runs import hosting
+from opro_local.runs.thinking import thinker_of
+from opro_local.scoring.auto import codes
+from opro_local.scoring.choosing import labelled_rows
+from opro_local.scoring.rule import Rule
+from opro_local.tasks.task import Task
+from opro_local.types import Constraint
+
+# New tokens per answer where the config doesn't say: a label needs few, worked solutions many
+# (paper section 5.1).
+ANSWER_TOKENS = {
+    "labels": 32,
+    "labels_set": 128,
+    # Labels that are numbers: they may turn out to be counted or worked out.
+    "codes": 256,
+    "boolean": 256,
+    "exact": 256,
+    "exact_strict": 256,
+    "contains": 256,
+    "regex": 512,
+    "json": 512,
+    "python": 512,
+}
+# New tokens per answer under any other rule.
+WORKED_SOLUTION_TOKENS = 1024
+# The most classes that answers can be held to.
+MOST_CLASSES = 1000
+# The most whose probabilities are read: fitting a bias takes the cube of their number, half a
+# second a solution for so many labels and as many rows (12 labels: 17 ms).
+MOST_READ = 200
+# Labels that are read without being asked for: so many at least, by the figures in
+# docs/benchmarks/2026-11-search.md, and so many rows for each: targets with fewer may be texts.
+FEWEST_LABELS, ROWS_A_LABEL = 3, 4
+
+
+def answer_way(
+    config: Config, task: Task, rule: Rule, card: Card
+) -> Literal["text", "label_probability"]:
+    """What `task.answer` comes to: as it says, or, for "auto", probabilities where a scorer hosted
+    here would write nothing but one of a table's labels.
+
+    Whoever asks for longer answers, a pattern or a second round wants to see them written, and a
+    model that thinks is better with its thought.
+    """
+    if config.task.answer != "auto":
+        return config.task.answer
+    settings, scorer = config.task, config.scorer
+    asks_for_text = (
+        settings.second_round
+        or settings.pattern
+        or scorer.constrain
+        or (scorer.max_tokens or 0) > ANSWER_TOKENS["labels"]
+    )
+    is_table = settings.name == "table" and rule.name == "labels" and task.rule != "judge"
+    if asks_for_text or not is_table or not reads_folder(scorer.engine):
+        return "text"
+    targets = [row.target.strip() for row in labelled_rows(task)]
+    labels = {target.casefold() for target in targets}
+    are_labels = FEWEST_LABELS <= len(labels) <= min(MOST_READ, len(targets) // ROWS_A_LABEL)
+    if not are_labels or codes(targets) or len(labels) < len(set(targets)):
+        return "text"
+    own = hosting.settings_of(config, "scorer")
+    return "text" if thinker_of(own, hosting.folder_of(own), card) else "label_probability"
+
+
+def answer_notice(config: Config, way: str) -> tuple[str, ...]:
+    """What the user hears of a way that nobody asked for."""
+    if config.task.answer != "auto" or way == "text":
+        return ()
+    return (
+        "no answers are written: the scorer's probabilities of the labels decide, with a bias for "
+        'each; task.answer = "text" lets it write (docs: label-probability)',
+    )
+
+
+def constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
+    """What answers are held to, by `scorer.constrain`: the classes as the targets write them.
+
+    Raises:
+        UsageError: the rule knows no classes.
+    """
+    if not config.scorer.constrain:
+        return None
+    return Constraint("choice", _classes(config, task, rule, 'scorer.constrain = "labels"'))
+
+
+def read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
+    """The labels whose probabilities are read in the place of an answer; () where answers are.
+
+    Raises:
+        UsageError: there is no closed set of labels, or something else reads answers.
+    """
+    if config.task.answer != "label_probability":
+        return ()
+    setting = f'task.answer = "{config.task.answer}"'
+    labels = _classes(config, task, rule, setting)
+    if len(labels) > MOST_READ:
+        raise UsageError(
+            f"{setting} reads at most {MOST_READ} labels, and there are {len(labels)}",
+            "leave it out",
+        )
+    if len(labels) < 2:
+        raise UsageError(
+            f"{setting} chooses between labels, and there is {len(labels)}",
+            "give the others as task.labels",
+        )
+    others = {
+        "scorer.constrain": config.scorer.constrain,
+        "task.second_round": config.task.second_round,
+    }
+    for name, value in others.items():
+        if value:
+            raise UsageError(
+                f"{setting} has no written answer, which {name} is about", f"leave {name} out"
+            )
+    return labels
+
+
+def _classes(config: Config, task: Task, rule: Rule, setting: str) -> tuple[str, ...]:
+    """The classes as the targets write them. Raises UsageError: `setting` needs some."""
+    if task.rule == "judge" or rule.name not in CONSTRAINED_RULES:
+        raise UsageError(
+            f"{setting} needs classes, which the rule "
+            f"{'judge' if task.rule == 'judge' else rule.name} has not",
+            f"use it with one of {', '.join(CONSTRAINED_RULES)}, or leave it out",
+        )
+    given = config.task.labels or task.labels
+    names = given or [row.target.strip() for row in labelled_rows(task)]
+    distinct = dict.fromkeys(names)
+    if len(distinct) > MOST_CLASSES:
+        raise UsageError(
+            f"{setting}: {len(distinct)} different targets are no classes",
+            "leave it out, or give task.labels",
+        )
+    return tuple(sorted(distinct))
+
+
+def answer_tokens(config: Config, task: Task, rule: Rule) -> int:
+    """New tokens per answer: as config or task say, or else what the rule's answers need."""
+    given = config.scorer.max_tokens or task.max_tokens
+    name = rule.name
+    if name == "labels" and codes([row.target for row in labelled_rows(task)]):
+        name = "codes"
+    return given or ANSWER_TOKENS.get(name, WORKED_SOLUTION_TOKENS)

@@ -1,0 +1,151 @@
+"""What `task.answer = "auto"` comes to, by labels, settings and engines; and what runs do that were
+begun before it.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+
+import model_folders
+import pytest
+
+from opro_local.config import reading
+from opro_local.runs.plans import make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan
+from opro_local.scoring.function import Function
+
+TOPICS = ("sports", "money", "health", "travel")
+NOTICE = "no answers are written"
+
+
+@pytest.fixture
+def rows(tmp_path):
+    model_folders.whole(tmp_path / "model")
+    (tmp_path / "a.py").write_text("def answer(request):\n    return 'money'\n")
+
+    def written(targets, count=48):
+        with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
+            given = itertools.islice(itertools.cycle(targets), count)
+            texts = [(f"row {n}", target) for n, target in enumerate(given)]
+            csv.writer(stream).writerows([("text", "label"), *texts])
+        return tmp_path
+
+    return written
+
+
+def config(folder, task=(), scorer=(), **more):
+    model = str(folder / "model")
+    return reading.build(
+        {
+            "task": {
+                "data": str(folder / "rows.csv"),
+                "input": "text",
+                "target": "label",
+                **dict(task),
+            },
+            "scorer": {"model": model, **dict(scorer)},
+            "optimizer": {"model": model},
+            "search": {"seeds": ["Say which."]},
+            **more,
+        }
+    )
+
+
+def way(plan):
+    assert (plan.problem.labelling is not None) == (plan.config.task.answer == "label_probability")
+    assert any(NOTICE in line for line in plan.notices) == (plan.problem.labelling is not None)
+    return plan.config.task.answer
+
+
+@pytest.mark.parametrize(
+    ("targets", "count", "expected"),
+    [
+        (TOPICS, 48, "label_probability"),
+        (TOPICS[:3], 12, "label_probability"),
+        ([f"label {n}" for n in "abcdefghijkl"], 48, "label_probability"),
+        (TOPICS[:2], 48, "text"),  # docs/benchmarks/2026-11-search.md
+        ([f"label {n}" for n in "abcdefghijkl"], 47, "text"),  # fewer than four rows a label
+        (["yes", "no"], 48, "text"),
+        (["Money", "money", "health", "travel"], 48, "text"),  # one label in two spellings
+        (["1", "2", "3", "4"], 48, "text"),  # may be counted
+        (["17", "305", "12.5", "8", "9"], 48, "text"),
+        (["A", "B", "C", "D"], 48, "text"),  # the letters of options
+        (['{"kind": "a"}', '{"kind": "b"}', '{"kind": "c"}'], 48, "text"),
+    ],
+)
+def test_labels_and_rows(rows, targets, count, expected):
+    assert way(make_plan(config(rows(targets, count)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "scorer", "expected"),
+    [
+        ({"rule": "labels"}, {}, "label_probability"),
+        ({"labels": list(TOPICS)}, {}, "label_probability"),
+        ({"metric": "balanced_accuracy"}, {}, "label_probability"),
+        ({}, {"engine": "vllm"}, "label_probability"),
+        ({}, {"engine": "transformers"}, "label_probability"),
+        ({}, {"max_tokens": 32}, "label_probability"),
+        ({}, {"max_tokens": 33}, "text"),  # room for reasons
+        ({}, {"constrain": "labels"}, "text"),
+        ({}, {"thinking_tokens": 100}, "text"),
+        ({}, {"thinking_tokens": 0}, "label_probability"),
+        ({"second_round": True}, {}, "text"),
+        ({"rule": "exact"}, {}, "text"),
+        ({"rule": "contains"}, {}, "text"),
+        ({"rule": "opro"}, {}, "text"),
+        ({"rule": "labels_set"}, {}, "text"),
+        ({"rule": "regex", "pattern": "(money|health)"}, {}, "text"),
+        ({"answer": "text"}, {}, "text"),
+    ],
+)
+def test_settings(rows, task, scorer, expected):
+    assert way(make_plan(config(rows(TOPICS), task, scorer))) == expected
+
+
+def test_engines_that_host_no_folder_write(rows):
+    folder = rows(TOPICS)
+    scripted = {"engine": "scripted", "script": f"{folder / 'a.py'}:answer", "model": ""}
+    assert way(make_plan(config(folder, scorer=scripted))) == "text"
+    served = {"engine": "openai", "base_url": "http://127.0.0.1:1/v1", "model": "m"}
+    assert way(make_plan(config(folder, scorer=served))) == "text"
+
+
+def test_what_is_asked_for_is_said_by_nobody_again(rows):
+    plan = make_plan(config(rows(TOPICS), {"answer": "label_probability"}))
+    assert plan.config.task.answer == "label_probability"
+    assert not any(NOTICE in line for line in plan.notices)
+
+
+def test_prompts_that_somebody_has_are_measured_by_what_they_write(rows):
+    given = config(rows(TOPICS), evaluation={"split": "validation"})
+    assert way(evaluation_plan(given)) == "text"
+    asked = config(rows(TOPICS), {"answer": "label_probability"})
+    assert evaluation_plan(asked).config.task.answer == "label_probability"
+
+
+def test_a_function_that_scores_reads_what_is_written(rows):
+    from opro_local.runs.plans.prompt import prompt_plan
+
+    metric: Function = lambda answer, target, columns: answer == target  # noqa: E731
+    assert way(prompt_plan(config(rows(TOPICS)), metric=metric)) == "text"
+
+
+@pytest.mark.parametrize("stored", [{}, {"answer": "text"}])
+def test_a_run_begun_before_goes_on_with_written_answers(rows, stored):
+    now = config(rows(TOPICS))
+    dump = json.loads(now.canonical())
+    del dump["task"]["answer"]
+    before = {**dump, "task": {**dump["task"], **stored}}
+    plan = make_plan(reading.as_begun(now, before))
+    assert way(plan) == "text"
+    assert reading.changes(before, json.loads(plan.config.canonical())) == []
+
+
+def test_a_run_goes_on_as_it_was_settled(rows):
+    plan = make_plan(config(rows(TOPICS)))
+    kept = json.loads(plan.config.canonical())
+    fewer = config(rows(TOPICS), scorer={"engine": "openai", "base_url": "http://127.0.0.1:1"})
+    assert reading.as_begun(fewer, kept).task.answer == "label_probability"
