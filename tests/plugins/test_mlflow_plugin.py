@@ -117,7 +117,7 @@ def test_a_chat_prompt_is_improved_by_its_messages(registry):
 
 
 def test_without_a_gain_the_first_prompt_is_registered_again(registry):
-    optimizer = OproPromptOptimizer(lambda prompt: "<TEXT>Say it. {{ticket}}</TEXT>", steps=1)
+    optimizer = OproPromptOptimizer(lambda prompt: "<TEXT>Say it. {{ticket}}</TEXT>", 1, 1)
     (prompt,) = optimized("Sort the ticket: {{ticket}}", optimizer).optimized_prompts
     assert prompt.template == "Sort the ticket: {{ticket}}"
     assert optimizer.improved.verdict == "no reliable gain"
