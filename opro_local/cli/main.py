@@ -35,6 +35,7 @@ from opro_local.cli import (
     solve,
     sweep,
     tasks,
+    track,
     view,
 )
 from opro_local.cli.narrow_help import Command, Group, with_narrow_help
@@ -60,6 +61,7 @@ VERBS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "compare": listing.compare,
         "report": report.report,
         "view": view.view,
+        "track": track.track,
         "verify": keeping.verify,
         "recover": keeping.recover,
     },

@@ -33,6 +33,7 @@ from opro_local.runs.events import (
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
+from opro_local.tracking.following import following
 
 PLAIN_SECONDS = 30.0
 
@@ -52,8 +53,9 @@ def watched(ready: Plan, folder: Path, every: bool = False) -> RunResult:
     progress = _Progress(ready, console, every)
     with gracefully() as stop:
         try:
-            with progress.live:
-                return run(ready, folder, progress.listener(lambda: bool(stop)))
+            listener = progress.listener(lambda: bool(stop))
+            with progress.live, following(ready.config.run.track, folder, listener) as told:
+                return run(ready, folder, told)
         except (Interrupted, KeyboardInterrupt):
             line = f"opro-local: stopped; nothing is lost, the same command resumes {folder}"
             say(line, err=True)

@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -24,8 +25,10 @@ from opro_local.sweeps.execution import Execution
 from opro_local.sweeps.plan import SweepPlan
 from opro_local.sweeps.records import CellRecord
 from opro_local.sweeps.sweep import Standing, SweepListener, run_sweep
+from opro_local.tracking.following import looking
 
 MOST_FAILURES = 5  # shown at once
+LOOK_SECONDS = 5.0  # between two looks of a tracker
 
 
 def watched(plan: SweepPlan, folder: Path, execution: Execution, at_once: int) -> list[CellRecord]:
@@ -37,13 +40,35 @@ def watched(plan: SweepPlan, folder: Path, execution: Execution, at_once: int) -
     console.soft_wrap = not console.is_terminal
     overview = _Overview(console)
     with gracefully() as stop:
-        listener = SweepListener(overview.report, overview.say, lambda: bool(stop))
+        names = _trackers(plan)
         try:
-            with overview.live:
+            with overview.live, looking(names, folder, overview.say) as look:
+                listener = _looked_at(overview, look, lambda: bool(stop))
                 return run_sweep(plan, folder, execution, listener, at_once)
         except (Interrupted, KeyboardInterrupt):
             say(f"opro-local: stopped; {execution.when_stopped} in {folder}", err=True)
             sys.exit(128 + (stop.number or signal.SIGINT))
+
+
+def _trackers(plan: SweepPlan) -> list[str]:
+    """The trackers that any cell names: each is told of the whole sweep."""
+    return sorted({name for cell in plan.cells for name in cell.config.run.track})
+
+
+def _looked_at(
+    overview: _Overview, look: Callable[[], None], should_stop: Callable[[], bool]
+) -> SweepListener:
+    """A listener that has trackers look at the sweep, not more often than every few seconds."""
+    last = time.monotonic()
+
+    def report(standing: Standing) -> None:
+        nonlocal last
+        overview.report(standing)
+        if time.monotonic() - last >= LOOK_SECONDS:
+            last = time.monotonic()
+            look()
+
+    return SweepListener(report, overview.say, should_stop)
 
 
 class _Overview:

@@ -335,6 +335,9 @@ class RunSettings(Section):
     allowed_hosts: Annotated[tuple[str, ...], Facts(free=True, added=True)] = Field(
         (), description="Hosts that may be spoken to although they are not this machine."
     )
+    track: Annotated[tuple[Literal["mlflow", "trackio"], ...], Facts(free=True, added=True)] = (
+        Field((), description="Trackers that are told of the run while it goes on.")
+    )
 
 
 class Config(Section):

@@ -28,7 +28,7 @@ MODEL_FREE = [
 ]
 FREE = {
     *("run.name", "run.cache", "run.cache_bytes", "run.placement"),
-    *("run.guard", "run.allowed_hosts"),
+    *("run.guard", "run.allowed_hosts", "run.track"),
     *("search.steps", "search.patience", "search.min_gain", "search.target_score"),
     *("search.max_tokens", "search.max_seconds"),
     *("problem.file", "problem.suite", "problem.data_file", "problem.folder", "problem.parallel"),

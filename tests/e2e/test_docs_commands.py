@@ -40,6 +40,8 @@ NOT_RUN = {
     "opro/opro-local ": "what was installed; tests/bundle/test_air_gap_page.py",
     "docker ": "another program; tests/scripts/test_image.py runs what it can of the image",
     "vllm ": "another program, on several GPUs",
+    "mlflow ui": "another program, a server",
+    "TRACKIO_DIR=": "another program, a server",
 }
 # Pages whose blocks need more than a desk: the test that runs them.
 ELSEWHERE = {
@@ -48,6 +50,7 @@ ELSEWHERE = {
     "docs/air-gap.md": "tests/bundle/test_air_gap_page.py",
     "docs/feedback.md": "tests/e2e/test_feedback_cli.py",
     "docs/python.md": "tests/test_from_python.py",
+    "docs/tracking.md": "tests/tracking/test_trackers.py",  # packages of extras
 }
 # Models that the pages name and that are not here: one that is takes their place.
 STANDS_IN = {"qwen2.5-7b-instruct": str(SMOL), "llama-3.1-8b-instruct": str(SMOL)}
