@@ -10,6 +10,7 @@ and written again with the tags that are not ours.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ STATUS = {
     "failed": "FAILED",
     "finished": "FINISHED",
 }
+# Variables that have MLflow ask somebody else.
+ELSEWHERE = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # What MLflow takes in one call.
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 
@@ -33,11 +36,17 @@ class Mlflow:
     """An experiment in FOLDER/mlflow.db, its files in FOLDER/artifacts. See Tracker."""
 
     def __init__(self, folder: Path, experiment: str) -> None:
+        import mlflow
         from mlflow import MlflowClient
 
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder.absolute()
         self._uri = f"sqlite:///{self._folder / 'mlflow.db'}"
+        # A client's own address is not all: registering a prompt asks the process' one as well.
+        for name in ELSEWHERE:
+            os.environ.pop(name, None)
+        mlflow.set_tracking_uri(self._uri)
+        mlflow.set_registry_uri(self._uri)
         self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         known = self._client.get_experiment_by_name(experiment)
         if known is None:
