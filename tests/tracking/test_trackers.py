@@ -182,6 +182,7 @@ def test_a_run_that_goes_on_is_told_to_its_end(stand_in, build, mails, monkeypat
     assert describe(folder).digest == describe(mails).digest
 
 
+@pytest.mark.long
 def test_a_stopped_run_is_told_as_stopped(stand_in, build, mails, monkeypatch):
     monkeypatch.setattr(following, "END_SECONDS", SECONDS)
     folder, seen = mails.parent / "live", iter(range(3))
