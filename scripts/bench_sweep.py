@@ -1,6 +1,6 @@
 """The times of a sweep: planning, lockstep, groups side by side, and what one run's own cost is.
 
-    python scripts/bench_sweep.py [plan] [lockstep] [workers] [model] [--cells 8] [--steps 40]
+    python scripts/bench_sweep.py [plan] [lockstep] [workers] [model] [ray] [--cells 8] [--steps 40]
         [--call-seconds 0.05]
 
 `plan`: a thousand cells planned and listed by `opro-local sweep --dry-run --no-calibration`; wanted
@@ -12,6 +12,9 @@ another; wanted at most 0.6. It needs two cores that nobody else uses: the load 
 `model`: 8 seeds of the embedded model on vLLM, without worked examples, by `opro-local sweep`:
 together and one after another, each on a model that is loaded once; wanted at most half. It takes
 some ten minutes on two cores, and is run only where it is named.
+`ray`: twice as many cells, each waiting for a fixed time at each call and none in lockstep, on one
+worker of a Ray cluster of this machine and on four; wanted at least 3 times as fast. Only where it
+is named, for it needs the extra `ray`.
 
 Times of `run_many` with the real model are bench_lockstep.py's, those of one run bench_host.py's.
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import os
 import subprocess
 import sys
@@ -176,6 +180,25 @@ def model(given: argparse.Namespace, folder: Path) -> None:
     )
 
 
+def ray(given: argparse.Namespace, folder: Path) -> None:
+    """Cells on one worker of a Ray cluster and on four."""
+    from opro_local.sweeps.ray import RayCluster
+
+    axes = f'"run.seed" = {{ from = 1, to = {2 * given.cells} }}'
+    swept = write(folder, given, axes, '"model.py:waits"')
+    seconds = []
+    for workers in (1, 4):
+        place = RayCluster("", workers)
+        run = functools.partial(run_sweep, swept, folder / f"on-{workers}", place, at_once=1)
+        seconds.append(timed(run))
+        place.close()
+    one, four = seconds
+    print(
+        f"ray: {2 * given.cells} cells at {1000 * given.call_seconds:.0f} ms a call: on one worker "
+        f"{one:.1f} s, on four {four:.1f} s, {one / four:.2f} times as fast; wanted at least 3"
+    )
+
+
 def main() -> None:
     """Measure with byte code of this run's own."""
     with tempfile.TemporaryDirectory() as compiled:
@@ -187,7 +210,7 @@ def main() -> None:
 
 def measure() -> None:
     """Print a line for each part."""
-    parts = {"plan": plan, "lockstep": lockstep, "workers": workers, "model": model}
+    parts = {"plan": plan, "lockstep": lockstep, "workers": workers, "model": model, "ray": ray}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

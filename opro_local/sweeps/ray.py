@@ -56,6 +56,8 @@ class RayCluster:
     def __init__(self, address: str = "", workers: int | None = None) -> None:
         # Before Ray is imported, which reads them then: it reports its use otherwise.
         switch_off_network()
+        # What happens on the cluster would be told on stdout, before a result as JSON.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         if not address and "ray" not in sys.modules:
             # Ray listens on every interface: whoever comes must know this.
             os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -106,6 +108,10 @@ class RayCluster:
             )
         self._groups.append(RayGroup(self._ray, work, work.gpus if any(counts) else 0))
         return self._groups[-1]
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self._ray.shutdown()
 
     def _gpu_counts(self) -> list[int]:
         return [int(node["Resources"].get("GPU", 0)) for node in self._nodes]

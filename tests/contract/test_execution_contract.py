@@ -6,6 +6,7 @@ installed (long).
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,10 +81,12 @@ def _submitit(monkeypatch) -> Iterator[Execution]:
 
 
 def _ray(monkeypatch) -> Iterator[Execution]:
-    ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed (extra ray)")
     monkeypatch.setattr(ray_module, "LocalGroup", LocalGroup)
-    yield ray_module.RayCluster()
-    ray.shutdown()
+    cluster = ray_module.RayCluster()
+    yield cluster
+    cluster.close()
 
 
 EXECUTIONS: dict[str, Callable[[pytest.MonkeyPatch], Iterator[Execution]]] = {

@@ -35,6 +35,8 @@ def ray(monkeypatch, in_process) -> Ray:
     monkeypatch.setattr(ray_module, "_ray", lambda: stub)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "")
+    monkeypatch.setenv("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
 
     def in_this_process(work):
         run_group(work)
@@ -167,12 +169,16 @@ class Still:
 
 
 def test_a_cluster_of_our_own_asks_for_a_token_and_reports_nothing(ray, monkeypatch):
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.delenv(name, raising=False)
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness")
+    for name in (*names, "RAY_DEDUP_LOGS_SKIP_REGEX"):
+        # Set first, so that all are put back at the end.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     RayCluster("", 64)
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
     assert os.environ["RAY_AUTH_MODE"] == "token" and len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] == "."
     assert ray.init_options["include_dashboard"] is False
     assert (ray.init_options["address"], ray.init_options["num_cpus"]) == ("local", 64)
 
@@ -212,7 +218,7 @@ def actors() -> dict[int, list[int]]:
 @pytest.mark.timeout(600)
 def test_a_killed_actor_costs_its_calls_in_flight(tmp_path, write_sweep, requests, in_process):
     pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
-    file = write_sweep(CELLS.format(last=7), steps=2, seconds=0.01)
+    file = write_sweep(CELLS.format(last=7), steps=2, seconds=0.004)
     command = [sys.executable, "-m", "opro_local", "sweep", str(file), "--on", "ray"]
     command += ["--run", str(tmp_path / "d"), "--workers", "2", "--json"]
     output = (tmp_path / "out.json").open("w")
