@@ -309,6 +309,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGKILL, signal.SIGTERM])
 def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
     tmp_path, write_sweep, requests, submitit, in_process, number
@@ -324,7 +325,7 @@ def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
         for pid in children(task) if number == signal.SIGTERM else []:
             os.kill(pid, number)
         os.kill(task, number)
-    _, errors = child.communicate(timeout=280)
+    _, errors = child.communicate(timeout=600)
     assert child.returncode == 0, errors
     alone = run_sweep(plan, tmp_path / "alone", in_process())
     assert digests(tmp_path / "d") == {r.cell.name: describe(r.path).digest for r in alone}
@@ -334,6 +335,7 @@ def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_stopped_command_leaves_its_jobs_or_ends_them(
     tmp_path, write_sweep, requests, submitit, stops
@@ -342,13 +344,13 @@ def test_a_stopped_command_leaves_its_jobs_or_ends_them(
     child = start(file, *(["--stop-jobs"] if stops else []))
     controller = first_job(tmp_path / "d", child, requests, 30)
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=60)
+    _, errors = child.communicate(timeout=200)
     assert child.returncode == 130 and "Traceback" not in errors
     assert ("its jobs go on in the queue" in errors) != stops
     assert slurm._is_controller(str(controller)) != stops
     asked = len(requests())
     again = start(file)
-    _, errors = again.communicate(timeout=200)
+    _, errors = again.communicate(timeout=400)
     assert again.returncode == 0 and ("still runs" in errors) != stops
     assert len(digests(tmp_path / "d")) == 2
     # No request was asked twice but those of the call in flight.
