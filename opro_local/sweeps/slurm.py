@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import EngineError, UsageError
+from opro_local.errors import EngineError, StoreError, UsageError
 from opro_local.files import make_private_folder, read_bytes, write_whole
 from opro_local.sweeps.group import WORK, GroupWork, read_work, write_work
 from opro_local.sweeps.local import LocalGroup
@@ -66,10 +66,9 @@ class Slurm:
         rejoined = []
         for path in sorted(folder.glob(f"*{JOB}")):
             work_file = path.with_name(path.name.removesuffix(JOB) + WORK)
-            record = json.loads(read_bytes(path))
-            kind = self._job_kind(record["cluster"])
-            job = kind(folder / JOBS, record["job"])
-            group = SlurmGroup(work_file, job, record["cluster"], self._stops_jobs)
+            number, cluster = _job_of(path)
+            job = self._job_kind(cluster)(folder / JOBS, number)
+            group = SlurmGroup(work_file, job, cluster, self._stops_jobs)
             if work_file.exists() and group.poll() is None:
                 rejoined.append((read_work(work_file), group))
             else:
@@ -233,6 +232,16 @@ class GroupJob:
         if _beside(self._work_file, STOP).exists():
             return None  # the sweep was stopped: no requeue
         return _submitit().core.utils.DelayedSubmission(GroupJob(self._work_file))
+
+
+def _job_of(path: Path) -> tuple[str, str]:
+    """The number of a job that an earlier command noted, and its cluster. Raises StoreError."""
+    try:
+        record = json.loads(read_bytes(path))
+        return str(record["job"]), str(record["cluster"])
+    except (ValueError, KeyError, TypeError):
+        hint = "see with squeue whether its job runs, cancel it, and remove this file"
+        raise StoreError(f"{path}: damaged", hint) from None
 
 
 def _beside(work_file: Path, ending: str) -> Path:

@@ -15,7 +15,7 @@ import pytest
 from sweeps.conftest import Ended
 from sweeps.queue_stub import Queue
 
-from opro_local.errors import EngineError, UsageError
+from opro_local.errors import EngineError, StoreError, UsageError
 from opro_local.runs.events import Interrupted
 from opro_local.runs.reading import describe
 from opro_local.runs.run import run
@@ -246,6 +246,13 @@ def test_without_the_package_there_is_one_line_with_the_extra(monkeypatch):
         UsageError, match=r"submitit.*not installed; pip install 'opro-local\[slurm\]'"
     ):
         Slurm(SlurmOptions())
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"job": 1}', "\0"])
+def test_a_damaged_note_of_a_job_is_one_line(tmp_path, queue, text):
+    (tmp_path / "g.job.json").write_text(text)
+    with pytest.raises(StoreError, match=r"g\.job\.json: damaged; see with squeue"):
+        Slurm(SlurmOptions()).rejoin(tmp_path)
 
 
 def test_a_node_that_does_not_see_the_folder_says_so(tmp_path):
