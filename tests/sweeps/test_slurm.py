@@ -301,13 +301,20 @@ def first_job(folder: Path, child: subprocess.Popen, requests, count: int) -> in
 def start(file: Path, *more: str) -> subprocess.Popen:
     options = ("--on", "slurm", "--slurm", "cluster=local", *more)
     command = (sys.executable, "-m", "opro_local", "sweep", str(file))
-    return subprocess.Popen(
-        [*command, "--run", str(file.parent / "d"), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # To a file: a pipe would have no end while jobs that were left to themselves hold it.
+    with file.with_name("errors.log").open("w") as errors:
+        return subprocess.Popen(
+            [*command, "--run", str(file.parent / "d"), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+
+def said(file: Path, child: subprocess.Popen, seconds: float) -> str:
+    """What a command said on stderr, once it has ended."""
+    child.wait(timeout=seconds)
+    return file.with_name("errors.log").read_text("utf-8")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -332,7 +339,7 @@ def test_eight_cells_with_a_job_that_is_signalled_come_to_the_runs_alone(
         for pid in children(task) if number == signal.SIGTERM else []:
             os.kill(pid, number)
         os.kill(task, number)
-    _, errors = child.communicate(timeout=600)
+    errors = said(file, child, 600)
     assert child.returncode == 0, errors
     alone = run_sweep(plan, tmp_path / "alone", in_process())
     assert digests(tmp_path / "d") == {r.cell.name: describe(r.path).digest for r in alone}
@@ -351,13 +358,13 @@ def test_a_stopped_command_leaves_its_jobs_or_ends_them(
     child = start(file, *(["--stop-jobs"] if stops else []))
     controller = first_job(tmp_path / "d", child, requests, 30)
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=200)
+    errors = said(file, child, 200)
     assert child.returncode == 130 and "Traceback" not in errors
     assert ("its jobs go on in the queue" in errors) != stops
     assert slurm._is_controller(str(controller)) != stops
     asked = len(requests())
     again = start(file)
-    _, errors = again.communicate(timeout=400)
+    errors = said(file, again, 400)
     assert again.returncode == 0 and ("still runs" in errors) != stops
     assert len(digests(tmp_path / "d")) == 2
     # No request was asked twice but those of the call in flight.
