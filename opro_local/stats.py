@@ -7,12 +7,13 @@ deciding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 MOST_RESAMPLED = 2000
+RACED_AT_MOST = 400_000  # solutions times draws in a simulation of races: a fraction of a second
 HALVED_AT_ONCE = 10  # of 400 draws: a long search has tens of thousands of solutions
 PERMUTED_AT_ONCE = 200  # of 9,999 permutations: what limits the memory
 
@@ -200,11 +201,82 @@ def optimism_to_expect(k: int, n: int, discordant: float = 0.2) -> float:
         discordant: the share of rows on which two prompts differ; 0.17 to 0.23 was measured on
         GSM8K.
     """
+    return expected_highest(k) * math.sqrt(discordant / (2 * n))
+
+
+def luck_of_races(races: Sequence[Sequence[int]], rows: int) -> float:
+    """How many times the luck of the best of those that races left is that of the best of as many
+    that were scored on all rows without a race.
+
+    Whoever lasts through a race was lucky on the rows of its looks already, and it is measured on
+    those rows, too. Simulated with equally good solutions: at each look as many of the worst are
+    dropped as were dropped there.
+
+    Args:
+        races: for each race how many rows each of its solutions was scored on; `rows` for those
+            that lasted.
+        rows: of the split.
+
+    Returns:
+        1 where nothing was dropped; else above 1.
+    """
+    lasted = sum(counts.count(rows) for counts in map(list, races))
+    total = sum(map(len, races))
+    if lasted < 2 or lasted == total:
+        return 1.0
+    draws = int(np.clip(RACED_AT_MOST / total, 20, 400))
+    rng = np.random.default_rng(0)
+    best = np.full(draws, -np.inf)
+    for counts in races:
+        best = np.maximum(best, _best_of_race(np.array(counts), rows, draws, rng))
+    return max(1.0, float(best.mean()) * math.sqrt(rows) / expected_highest(lasted))
+
+
+def _best_of_race(
+    counts: np.ndarray, rows: int, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The highest mean of those that last through a race of equals, row scores being standard
+    normal; shape (draws,), -inf where none does.
+    """
+    sums = np.zeros((draws, len(counts)))
+    done = 0
+    for look in np.unique(counts):
+        sums += rng.normal(0, math.sqrt(look - done), sums.shape)
+        done = int(look)
+        if look < rows:
+            dropped = np.argsort(sums, axis=1)[:, : int((counts <= look).sum())]
+            np.put_along_axis(sums, dropped, -np.inf, axis=1)
+    if done < rows:
+        return np.full(draws, -np.inf)
+    best: np.ndarray = sums.max(axis=1) / rows
+    return best
+
+
+def share_of_noise(values: np.ndarray, means: np.ndarray, counts: np.ndarray) -> float:
+    """How much of the variance between solutions that are scored on all rows is noise of the rows,
+    in [0, 1] (analysis of variance: rows by solutions).
+
+    Args:
+        values: shape (K, n), the scores of some of them on all rows.
+        means, counts: shape (M,), the mean of every solution, and of how many rows.
+    """
+    k, n = values.shape
+    if k < 2 or n < 2:
+        return 1.0
+    own = values.mean(axis=1, dtype=float)
+    rest = values - own[:, None] - values.mean(axis=0, dtype=float) + own.mean()
+    of_a_row = float((rest**2).sum()) / ((k - 1) * (n - 1))
+    between = max(0.0, float(means.var(ddof=1)) - of_a_row * float((1 / counts).mean()))
+    return of_a_row / (of_a_row + n * between) if between else 1.0
+
+
+def expected_highest(k: int) -> float:
+    """The expected maximum of k standard normal deviates."""
     from scipy import integrate, stats
 
     upper, _ = integrate.quad(lambda x: 1 - stats.norm.cdf(x) ** k, 0, 12)
     lower, _ = integrate.quad(lambda x: stats.norm.cdf(x) ** k, -12, 0)
-    return float((upper - lower) * math.sqrt(discordant / (2 * n)))
+    return float(upper - lower)
 
 
 def optimism_of_best(values: np.ndarray, draws: int = 400) -> float:

@@ -186,7 +186,8 @@ class Demonstration:
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """A train row that a solution got wrong: what was asked, what was right, what the scorer said,
-    and what a user's function says is wrong with it.
+    and what a user's function says is wrong with it. Rows that it got right, which are shown beside
+    them, are kept alike.
     """
 
     id: str

@@ -204,3 +204,36 @@ def test_a_clear_winner_has_no_optimism():
     values = np.zeros((20, 50), np.float32)
     values[3] = 1
     assert stats.optimism_of_best(values) == 0.0 and stats.optimism_of_best(values[:1]) == 0.0
+
+
+def test_the_luck_of_what_races_left_is_that_of_a_simulation():
+    """Of 5 races of 8 equals, halved after 12 and 24 of 48 rows, ten last."""
+    races = [[12, 12, 12, 12, 24, 24, 48, 48]] * 5
+    rng = np.random.default_rng(1)
+    best = []
+    for _ in range(400):
+        means = []
+        for _ in races:
+            scores, alive = rng.normal(0, 1, (8, 48)), np.arange(8)
+            for look, kept in ((12, 4), (24, 2)):
+                order = np.argsort(-scores[alive, :look].mean(axis=1))
+                alive = alive[order[:kept]]
+            means.append(scores[alive].mean(axis=1).max())
+        best.append(max(means))
+    expected = np.mean(best) * 48**0.5 / stats.expected_highest(10)
+    assert 1.2 < expected < 1.5
+    assert stats.luck_of_races(races, 48) == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("races", [[], [[24]], [[24] * 8] * 3, [[6, 6, 12, 24]], [[6, 6]]])
+def test_without_a_race_or_two_that_lasted_there_is_no_more_luck(races):
+    assert stats.luck_of_races(races, 24) == 1.0
+
+
+@pytest.mark.parametrize(("spread", "low", "high"), [(0.0, 0.8, 1.0), (0.5, 0.0, 0.1)])
+def test_the_share_of_noise_is_that_of_the_rows(spread, low, high):
+    rng = np.random.default_rng(2)
+    quality = 0.5 + spread * (np.arange(20) / 19 - 0.5)
+    values = (rng.random((20, 100)) < quality[:, None]).astype(float)
+    share = stats.share_of_noise(values, values.mean(axis=1), np.full(20, 100))
+    assert low <= share <= high

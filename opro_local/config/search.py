@@ -14,6 +14,8 @@ from opro_local.config.facts import Facts
 from opro_local.config.problem import Section
 from opro_local.errors import UsageError
 
+PAPERS_LONGEST = 500  # characters of a proposal, as in the paper's code
+
 Placeholder = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -107,7 +109,11 @@ class SearchSettings(Section):
     temperature_end: float | None = Field(
         None, ge=0, le=2, description="Where a linear schedule ends."
     )
-    max_characters: int = Field(500, ge=1, description="Longer proposals are rejected.")
+    max_characters: Annotated[int | None, Facts(before=500)] = Field(
+        None,
+        ge=1,
+        description="Longer proposals are rejected; none: 4000 from chat models, else 500.",
+    )
     max_words: int | None = Field(None, ge=1, description="Proposals of more words are rejected.")
     digits: Literal["auto", "allow", "reject"] = Field(
         "auto", description="Whether proposals with digits are rejected."
@@ -133,6 +139,10 @@ class SearchSettings(Section):
     )
     max_seconds: Annotated[float | None, Facts(free=True)] = Field(
         None, gt=0, description="Stop after so many seconds."
+    )
+    early_stop: Annotated[bool, Facts(free=True, added=True)] = Field(
+        True,
+        description="mixed: stop where no further step could be told from those before.",
     )
     max_pairs: int | None = Field(
         None, ge=1, description="Stop when so many pairs of solution and train row are scored."
@@ -167,9 +177,8 @@ class SearchSettings(Section):
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
         5,
         ge=1,
-        le=5,
-        description="How replies are cleaned and judged, what is the first seed, and which of "
-        "equal solutions is chosen.",
+        le=6,
+        description="How replies are asked for and judged, the first seed, and which equal wins.",
     )
     demonstration_answers: Literal["auto", "own", "target"] = Field(
         "auto",
@@ -192,6 +201,11 @@ class SearchSettings(Section):
         if any("\0" in text for text in required):
             raise ValueError("texts without a NUL")
         return tuple(dict.fromkeys(required))
+
+    @property
+    def longest(self) -> int:
+        """The most characters of a proposal; the paper's limit where nobody said."""
+        return self.max_characters or PAPERS_LONGEST
 
     @property
     def starts(self) -> tuple[SeedSettings, ...]:

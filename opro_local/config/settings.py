@@ -370,6 +370,17 @@ class Config(Section):
         return self.problem.kind == "prompt" and (mode == "mixed" or (mode == "auto" and not named))
 
     @property
+    def tells_limits(self) -> bool:
+        """Whether meta-prompts say how long a text may be; the paper's loop says nothing of it."""
+        has_limit = self.problem.kind in ("prompt", "function", "command")
+        return has_limit and self.search.revision >= 6 and self.search.mode != "opro"
+
+    @property
+    def searches_anew(self) -> bool:
+        """Whether the optimizer is asked as from `search.revision` 6 on: mixed searches are."""
+        return self.is_mixed and self.search.revision >= 6
+
+    @property
     def scoring_schedule(self) -> str:
         """How a step's solutions are scored on train: a name in SCHEDULES."""
         if self.evaluation.mode != "auto":

@@ -54,7 +54,7 @@ def filters(config: Config, numeric: bool, part: bool = False) -> list[Check]:
     """
     search = config.search
     words, characters, natural = read_constraint(search.constraint)
-    checks = [_characters(min(filter(None, (characters, search.max_characters))))]
+    checks = [_characters(min(filter(None, (characters, search.longest))))]
     if not part or search.revision < SINCE:
         checks.append(partial(reason, search))
     wording = [_found(PLACEHOLDER, "placeholder tag in it")]

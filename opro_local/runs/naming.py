@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.config.reading import is_at_default, is_free
+from opro_local.config.search import PAPERS_LONGEST
 from opro_local.config.settings import Config
 from opro_local.errors import StoreError
 from opro_local.runs.store import FILE, read_store
@@ -19,6 +20,8 @@ from opro_local.runs.store import FILE, read_store
 RUNS = Path("runs")
 # Settings that a run may change and that yet tell two commands apart.
 IDENTIFYING = frozenset(("scorer.model", "optimizer.model", "task.data", "task.train"))
+# What stood in names when these settings had a default; without a value they keep it.
+FORMER_DEFAULTS = {"search.max_characters": PAPERS_LONGEST}
 
 
 def run_folder(config: Config, folder: Path | None, verb: str = "run", metric: str = "") -> Path:
@@ -77,5 +80,5 @@ def deciding_settings(config: Config) -> dict[str, Any]:
             name = f"{section}.{key}"
             is_newer = is_at_default(name, value)
             if not is_newer and (name in IDENTIFYING or not is_free(name, whole)):
-                dumped[name] = value
+                dumped[name] = FORMER_DEFAULTS.get(name, value) if value is None else value
     return dumped

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from opro_local import stats
 from opro_local.runs.figures import (
     ClassesOf,
@@ -72,6 +74,7 @@ def summarize(
         leaders=leaders(trajectory, alpha) if trajectory.held_out else None,
         operators=operator_figures(trajectory),
         description=trajectory.description,
+        shortened=(trajectory.shortening.asked, trajectory.shortening.usable),
     )
 
 
@@ -79,9 +82,24 @@ def optimism(trajectory: Trajectory) -> float:
     """How much the best train score is likely to overstate itself, being the best of all (see
     stats).
 
-    Solutions scored on a part of the rows are left out, as they can't be chosen.
+    Solutions scored on a part of the rows can't be chosen. But those that a race dropped count: the
+    others were selected from them (see stats.luck_of_races), by luck as far as solutions differ by
+    that.
     """
-    return comparison.optimism_of_best([e.score for e in trajectory.entries if not e.partial])
+    whole = [entry.score for entry in trajectory.entries if not entry.partial]
+    races: dict[int, list[int]] = {}
+    for entry in trajectory.entries:
+        if entry.dropped or not entry.partial:
+            races.setdefault(entry.step, []).append(entry.score.n)
+    if not whole:
+        return 0.0
+    more = stats.luck_of_races(list(races.values()), whole[0].n) - 1
+    noise = stats.share_of_noise(
+        np.stack([score.values for score in whole]),
+        np.array([trajectory.estimate(entry) for entry in trajectory.entries]),
+        np.array([entry.score.n for entry in trajectory.entries]),
+    )
+    return (1 + noise * more) * comparison.optimism_of_best(whole)
 
 
 def leaders(trajectory: Trajectory, alpha: float) -> tuple[Leader, ...]:

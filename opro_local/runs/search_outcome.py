@@ -28,6 +28,8 @@ class SearchOutcome:
         best: the solution that was chosen.
         solutions: how many were scored.
         rejections: rejected replies by kind of reason, most frequent first.
+        shortened: proposals over the limit that were asked for again in fewer words, and how many
+            of these became solutions.
         partial, pairs: train scores on a part of the rows; answers scored on train.
         optimism: how much the best train score is likely to overstate itself for being the best.
         verdict: "reliable gain", "no reliable gain", "no usable proposals", "reliable loss: keep
@@ -61,6 +63,7 @@ class SearchOutcome:
     leaders: tuple[Leader, ...] | None = None
     operators: Mapping[str, OperatorFigures] = field(default_factory=dict)
     description: str = ""
+    shortened: tuple[int, int] = (0, 0)
     diff: str | None = None
     numeric: NumericFigures | None = None
     summary: tuple[str, ...] = ()
@@ -97,6 +100,8 @@ class SearchOutcome:
             "rejections": dict(self.rejections),
             "optimism": self.optimism,
         }
+        if any(self.shortened):
+            record["shortened"] = dict(zip(SHORTENED, self.shortened, strict=True))
         if self.leaders is not None:
             record["leaders"] = [leader.to_json() for leader in self.leaders]
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -126,7 +131,7 @@ class SearchOutcome:
         leaders = record.get("leaders")
         if leaders is not None:
             leaders = tuple(map(Leader.from_json, entries(leaders)))
-        ways = record.get("ways", {})
+        ways, shortened = record.get("ways", {}), record.get("shortened", {})
         return cls(
             reason=record["reason"],
             digest=record["digest"],
@@ -146,6 +151,7 @@ class SearchOutcome:
             leaders=leaders,
             operators={name: OperatorFigures.from_json(own) for name, own in ways.items()},
             description=record.get("description", ""),
+            shortened=(shortened.get("asked", 0), shortened.get("usable", 0)),
             diff=record.get("diff"),
             numeric=numeric,
             summary=entries(record.get("summary", ())),
@@ -153,6 +159,7 @@ class SearchOutcome:
         )
 
 
+SHORTENED = ("asked", "usable")
 # The keys of a record that `from_json` reads.
 NAMED = frozenset(
     (
@@ -161,6 +168,7 @@ NAMED = frozenset(
             "partial",
             "pairs",
             "rejections",
+            "shortened",
             "optimism",
             "leaders",
             "train",

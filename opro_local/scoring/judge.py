@@ -85,6 +85,15 @@ def grades_of(scale: int | None) -> Mapping[str, float]:
     return {str(grade + 1): grade / (scale - 1) for grade in range(scale)}
 
 
+def remarks_of_grades(values: np.ndarray, scale: int) -> list[str]:
+    """What a judge's grades say in words; `values` are spread over [0, 1] as `judged` gives them.
+
+    An answer that got no grade has 0 and is said to have the worst.
+    """
+    grades = np.rint(values * (scale - 1)).astype(int) + 1
+    return [f"graded {grade} by a judge; the best grade is {scale}" for grade in grades]
+
+
 def judge_prompt(
     row: Example, answer: str, rubric: str | None = None, scale: int | None = None
 ) -> Prompt:

@@ -17,6 +17,7 @@ from opro_local.tasks.division import by_kind
 SAMPLING, EXEMPLARS, ORDER, ROWS, PARENTS, DIVISION, DRAWS, PARAGRAPHS, WRITTEN_FROM, OPENERS = (
     range(1, 11)
 )
+MINIBATCHES = 11
 
 
 def seeds(config: Config, step: int, purpose: int) -> np.random.SeedSequence:

@@ -16,14 +16,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from opro_local.config.search import SearchSettings
 from opro_local.errors import DataError
 from opro_local.scoring import comparison
 from opro_local.search import replies
+from opro_local.search.exchange import confirms, exchange, pairs_kept
 from opro_local.search.proposing import Proposer
 from opro_local.search.schedules.schedule import Schedule, make_schedule
 from opro_local.search.similarity import Similarity
 from opro_local.search.state import Candidates, SearchState
+from opro_local.search.stopping import end_of_gains, stop_reason
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, Batches, BatchResult, Solution
 
@@ -71,6 +72,7 @@ def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResu
             Candidates(_distinct([baseline, *finalists]), last_step), "validation"
         )
         best = _choose(trajectory, baseline, finalists, settings.doubt, is_thrifty)
+        best = yield from exchange(state, baseline, best, last_step)
     if "test" in splits:
         yield from state.score(Candidates(_distinct([baseline, best]), last_step), "test")
     target = state.config.search.target_score
@@ -97,7 +99,8 @@ def search_train(state: SearchState, proposer: Proposer) -> Generator[Batch, Bat
             "correct search.seeds, or what scores them",
         )
     for step in range(1, settings.steps + 1):
-        reason = stop_reason(trajectory, settings, step - 1)
+        reason = stop_reason(trajectory, settings, step - 1, pairs_kept(state))
+        reason = reason or end_of_gains(trajectory, state.config, step - 1)
         if reason:
             return reason
         proposed = yield from proposer.propose(step, _affordable(state, schedule))
@@ -137,7 +140,7 @@ def _affordable(state: SearchState, schedule: Schedule) -> int:
     settings, rows = state.config.search, state.trajectory.entries[0].score.n
     if settings.max_pairs is None:
         return settings.candidates
-    left = settings.max_pairs - state.trajectory.pairs
+    left = settings.max_pairs - state.trajectory.pairs - pairs_kept(state)
     for count in range(settings.candidates, 1, -1):
         if schedule.pairs(count, rows) <= left:
             return count
@@ -147,27 +150,6 @@ def _affordable(state: SearchState, schedule: Schedule) -> int:
 def _distinct(solutions: Sequence[Solution]) -> list[Solution]:
     """The solutions in their order, each once."""
     return list(dict.fromkeys(solutions))
-
-
-def stop_reason(trajectory: Trajectory, settings: SearchSettings, step: int) -> str | None:
-    """Why the search should end after this step, or None."""
-    best = trajectory.best_by_step()
-    if settings.target_score is not None and best[-1] >= settings.target_score:
-        return f"target score {settings.target_score:g} reached"
-    if settings.max_tokens is not None and trajectory.tokens >= settings.max_tokens:
-        return f"token budget of {settings.max_tokens} used"
-    if settings.max_seconds is not None and trajectory.seconds >= settings.max_seconds:
-        return f"time budget of {settings.max_seconds:g} s used"
-    rows = trajectory.entries[0].score.n
-    if settings.max_pairs is not None and trajectory.pairs + rows > settings.max_pairs:
-        return f"budget of {settings.max_pairs} scored pairs used"
-    if settings.patience and step >= settings.patience:
-        # Steps that scored nothing left the best as it was.
-        last = len(best) - 1
-        gain = best[min(step, last)] - best[min(step - settings.patience, last)]
-        if gain <= settings.min_gain:
-            return f"no gain above {settings.min_gain:g} in {settings.patience} steps"
-    return None
 
 
 def _finalists(trajectory: Trajectory, count: int, is_thrifty: bool) -> list[Solution]:
@@ -196,8 +178,7 @@ def _choose(
 
     They are ranked by their value on the rows of train and validation together, which is less
     noisy than that of either. But train is what they were selected on; so only validation says
-    whether one is better than the baseline: its one-sided p-value must not be above `doubt`, or,
-    where rows are too few for that, above the least there is.
+    whether one is better than the baseline (see exchange.confirms).
 
     Of equals the one that is better on validation stands first: luck on train is what it was
     selected by. Of those that are equal there, too, it is the one that takes fewer tokens a row
@@ -223,7 +204,6 @@ def _choose(
     for solution in measured:
         if solution == baseline:
             break
-        gain = comparison.difference(held_out[solution], held_out[baseline])
-        if gain.value > 0 and gain.p_value / 2 <= max(doubt, 0.5 ** held_out[solution].n):
+        if confirms(held_out[solution], held_out[baseline], doubt):
             return solution
     return baseline

@@ -7,6 +7,7 @@ scoring, or the loop (loop.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +39,10 @@ from opro_local.types import (
 
 # What asking again adds to the temperature: the same again would bring much of the same.
 WARMER = 0.2
+# Characters of a token and of a word with its space: few of a token where there must be room, many
+# where it must be ruled out that a reply is so long.
+CHARACTERS_A_TOKEN, LETTERS_A_TOKEN, LETTERS_A_WORD = 3, 6, 6
+AROUND_A_TEXT = 128  # tokens of marks, and of what stands beside a text in JSON
 
 
 class Proposer(Protocol):
@@ -82,7 +87,8 @@ class Opro:
 
         def ask(view: View, halved: int) -> Batches:
             label = f"{step}/propose/{halved}" if halved else f"{step}/propose"
-            prompt = render(form, view, state.problem.prompt_variables())
+            shown = with_limit(state.config, form, view)
+            prompt = render(form, shown, state.problem.prompt_variables())
             return state.trajectory.count_costs(state.problem.ask_optimizer(label, prompt, drawn))
 
         def view_of(history: int) -> View:
@@ -132,7 +138,7 @@ def samplings(
         temperature += attempt * WARMER
     return [
         Sampling(
-            optimizer.max_tokens or form.max_tokens,
+            optimizer.max_tokens or reply_tokens(config, form),
             temperature,
             optimizer.top_p if temperature else 1.0,
             int(seed) if temperature else None,
@@ -140,6 +146,30 @@ def samplings(
         )
         for seed in states
     ]
+
+
+def reply_tokens(config: Config, form: Form) -> int:
+    """New tokens of a reply where the config doesn't say: the form's, and from chat models at least
+    what a text of the longest kind needs.
+    """
+    if not (form.chat and config.tells_limits):
+        return form.max_tokens
+    return max(form.max_tokens, config.search.longest // CHARACTERS_A_TOKEN + AROUND_A_TEXT)
+
+
+def with_limit(config: Config, form: Form, view: View) -> View:
+    """The view with the limits of a text behind the user's constraint, where a reply can be over
+    them.
+    """
+    search, most = config.search, config.search.longest
+    can_reach = form.chat or most < form.max_tokens * LETTERS_A_TOKEN
+    if not config.tells_limits or not (can_reach or search.max_words):
+        return view
+    limit = f"It may have at most {most:,} characters, some {most // LETTERS_A_WORD:,} words"
+    if search.max_words:
+        limit = f"It may have at most {search.max_words:,} words and {most:,} characters"
+    own = view.constraint.strip().rstrip(".")
+    return replace(view, constraint=f"{own}. {limit}" if own else limit)
 
 
 def temperature_at(config: Config, step: int, form: Form) -> float:

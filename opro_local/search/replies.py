@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from opro_local.search.trajectory import Trajectory
 
+TOO_LONG = "too long"  # the kind of what is over a limit of characters or words
 ANOTHER_FORM = "search.metaprompt names another form; or take a larger optimizer"
 NO_ROWS = "search.exemplars = 0 shows the optimizer no rows"
 WARMER = "raise optimizer.temperature, or take a larger optimizer"
@@ -27,7 +28,7 @@ ADVICE: Mapping[str, str] = {
     "leaked": NO_ROWS,
     "echo": ANOTHER_FORM,
     "digits in it": 'search.digits = "allow" lets them pass',
-    "too long": "raise search.max_characters, search.max_words or the limit in search.constraint",
+    TOO_LONG: "raise search.max_characters, search.max_words or the limit in search.constraint",
     "not natural wording": "search.constraint asks for natural wording",
     "braces in it": "a prompt with task.template may hold none; give the prompt without a template",
     "missing": "search.required asks for it, and the optimizer was told; take a larger optimizer",

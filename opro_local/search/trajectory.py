@@ -64,6 +64,19 @@ class Proposal:
     key: str | None
 
 
+@dataclass(slots=True)
+class Shortening:
+    """Proposals that were over the limit of characters or words.
+
+    Attributes:
+        asked: how many were to be said in fewer words.
+        usable: how many of them became solutions.
+    """
+
+    asked: int = 0
+    usable: int = 0
+
+
 class Trajectory:
     """All entries, rejections and costs of one search.
 
@@ -77,6 +90,7 @@ class Trajectory:
             different texts, for all that is asked is whether there is more than one.
         proposals: where solutions came from, in order; empty in the mode opro, which has one
             operator only.
+        shortening: counts proposals that were asked for again in fewer words.
         description: the task in a few words, where the optimizer was asked for them; else "".
         pairs: (solution, row) pairs scored on train so far.
         tokens: prompt and completion tokens spent so far, by both roles.
@@ -91,6 +105,7 @@ class Trajectory:
         self.rejections: list[Rejection] = []
         self.proposals: list[Proposal] = []
         self.written: dict[str, int] = {}
+        self.shortening = Shortening()
         self.description = ""
         self.pairs = 0
         self.tokens = 0

@@ -22,7 +22,7 @@ def test_defaults_are_the_papers():
         "ascending",
         3,
     )
-    assert (search.exemplar_choice, search.buckets, search.max_characters) == ("random", 100, 500)
+    assert (search.exemplar_choice, search.buckets, search.longest) == ("random", 100, 500)
     assert (config.optimizer.temperature, config.scorer.temperature) == (None, 0.0)
     assert metaprompt.load("brackets").temperature == metaprompt.load("tags").temperature == 1.0
 

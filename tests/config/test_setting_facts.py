@@ -30,7 +30,7 @@ FREE = {
     *("run.name", "run.cache", "run.cache_bytes", "run.placement"),
     *("run.guard", "run.allowed_hosts", "run.track"),
     *("search.steps", "search.patience", "search.min_gain", "search.target_score"),
-    *("search.max_tokens", "search.max_seconds"),
+    *("search.max_tokens", "search.max_seconds", "search.early_stop"),
     *("problem.file", "problem.suite", "problem.data_file", "problem.folder", "problem.parallel"),
     "problem.pass_environment",
     *("task.data", "task.train", "task.validation", "task.test", "task.data_dir"),

@@ -8,8 +8,10 @@ import pytest
 
 from opro_local.config import reading
 from opro_local.errors import UsageError
+from opro_local.models.cards import Card
 from opro_local.runs.events import Interrupted, Listener
 from opro_local.runs.naming import run_folder
+from opro_local.runs.plans.starts import with_longest
 from opro_local.runs.run import run
 from opro_local.runs.store import open_store
 
@@ -53,3 +55,30 @@ def test_settings_that_were_added_leave_no_trace_in_a_folders_name_at_their_defa
     assert plain == run_folder(config(tables, revision=3), None)
     assert plain != run_folder(config(tables, revision=1), None)
     assert plain != run_folder(config(tables, stop=["\n"]), None)
+
+
+def test_the_limit_of_characters_that_had_a_default_stays_with_older_runs(tables):
+    now = config(tables, revision=3)
+    older = now.model_dump(mode="json")
+    older["search"] |= {"max_characters": 500, "revision": 4}
+    begun = reading.as_begun(now, older)
+    assert begun.search.max_characters == 500 and not reading.changes(
+        older, begun.model_dump(mode="json")
+    )
+    own = now.model_copy(update={"search": now.search.model_copy(update={"max_characters": 500})})
+    assert run_folder(now, None) == run_folder(own, None)
+
+
+@pytest.mark.parametrize(
+    ("search", "form", "most"),
+    [
+        ({"revision": 6}, "tags", 4000),
+        ({"revision": 6}, "rewording", 500),
+        ({"revision": 6, "mode": "opro"}, "tags", 500),
+        ({"revision": 5}, "tags", 500),
+        ({"revision": 6, "max_characters": 90}, "tags", 90),
+    ],
+)
+def test_chat_models_may_write_longer_texts(search, form, most):
+    asked = reading.build({"search": search})
+    assert with_longest(asked, Card("model", metaprompt=form)).search.max_characters == most

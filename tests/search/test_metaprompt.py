@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opro_local.config import reading
 from opro_local.errors import UsageError
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.metaprompts.metaprompt import MARK, View, load, missing_marks, parse
+from opro_local.search.proposing import with_limit
 from opro_local.types import Mistake
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -35,6 +37,7 @@ FORMS = (
     "induction",
     "induction_line",
     "paragraph",
+    "shorter",
     "description",
     "description_line",
 )
@@ -77,6 +80,52 @@ def test_forms_render_as_their_golden_files(name, scored):
         path.write_text(prompt.text, "utf-8")
     assert prompt.text == path.read_text("utf-8")
     assert MARK not in prompt.text
+
+
+def golden(name, text):
+    """Whether a text is what its golden file says; see the test above for writing it anew."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("OPRO_GOLDEN") == "write":
+        path.write_text(text, "utf-8")
+    return text == path.read_text("utf-8")
+
+
+def test_a_reflection_shows_rows_that_were_right_beside_the_wrong_ones():
+    view = replace(VIEW, rights=[Mistake("train:3", "What is 1+1?", "2", "2")])
+    text = metaprompt.render(metaprompt.load("reflection"), view, WORDS).text
+    assert golden("reflection-rights", text)
+
+
+@pytest.mark.parametrize("name", ["tags", "brackets", "reflection", "induction", "shorter", "text"])
+def test_chat_forms_tell_the_limit_of_a_text(name):
+    form, limited = metaprompt.load(name), config(max_characters=4000)
+    text = metaprompt.render(form, with_limit(limited, form, VIEW), WORDS).text
+    assert "At most 20 words. It may have at most 4,000 characters, some 666 words." in text
+    assert name != "shorter" or golden("shorter-limit", text)
+
+
+def config(**search):
+    return reading.build({"search": {"revision": 6, **search}})
+
+
+@pytest.mark.parametrize(
+    ("name", "search", "told"),
+    [
+        ("tags", {"max_characters": 900}, "at most 900 characters, some 150 words"),
+        ("tags", {"max_characters": 900, "max_words": 60}, "at most 60 words and 900 characters"),
+        ("tags", {}, "at most 500 characters"),
+        ("rewording", {"max_characters": 100}, "at most 100 characters"),
+        ("rewording", {"max_words": 9}, "at most 9 words and 500 characters"),
+        ("rewording", {}, ""),  # 64 tokens are no 500 characters
+        ("tags", {"mode": "opro", "max_characters": 900}, ""),
+        ("tags", {"revision": 5, "max_characters": 900}, ""),
+    ],
+)
+def test_a_limit_is_told_where_a_reply_can_be_over_it(name, search, told):
+    form = metaprompt.load(name)
+    shown = with_limit(config(**search), form, replace(VIEW, constraint="Be kind"))
+    assert shown.constraint.startswith("Be kind") and told in shown.constraint
+    assert bool(told) == (shown.constraint != "Be kind")
 
 
 def test_the_answer_opening_has_its_own_words():

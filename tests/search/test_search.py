@@ -15,10 +15,11 @@ from opro_local.problems.ask import ask_once
 from opro_local.runs.driver import drive
 from opro_local.runs.evaluation import best_of
 from opro_local.runs.events import BatchStart, Listener
-from opro_local.search.loop import _choose, _finalists, search_train, stop_reason
+from opro_local.search.loop import _choose, _finalists, search_train
 from opro_local.search.metaprompts import metaprompt
 from opro_local.search.proposing import Opro, aim, exemplar_rows, shown_entries, temperature_at
 from opro_local.search.state import SearchState
+from opro_local.search.stopping import stop_reason
 from opro_local.search.trajectory import Entry, Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Request, Sampling, Score, Solution
 

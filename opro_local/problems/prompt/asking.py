@@ -13,10 +13,10 @@ from itertools import cycle
 from opro_local.config.settings import Config
 from opro_local.problems.prompt.leaks import gives_answer, leak
 from opro_local.problems.prompt.problem import PromptProblem
-from opro_local.problems.prompt.wording import words_of
+from opro_local.problems.prompt.wording import undressed, words_of
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View, render, reply_constraint
-from opro_local.search.proposing import read_text, samplings
+from opro_local.search.proposing import read_text, samplings, with_limit
 from opro_local.search.required import SINCE, asked_for, without
 from opro_local.types import Completion, Prompt, Sampling, Solution
 
@@ -41,7 +41,7 @@ class Asking:
 
     def render(self, form: Form, view: View) -> Prompt:
         """The meta-prompt that shows this view."""
-        return render(form, view, self.variables)
+        return render(form, with_limit(self._config, form, view), self.variables)
 
     def samplings(self, form: Form, step: int, count: int, attempt: int = 0) -> list[Sampling]:
         """How so many replies are drawn: each with its own seed, and held to the form's shape."""
@@ -59,6 +59,12 @@ class Asking:
         if form.openers not in self._openers:
             self._openers[form.openers] = self._turns(form.openers)
         return next(self._openers[form.openers])
+
+    def text(self, form: Form, reply: Completion, opener: str) -> str:
+        """The text in a reply, whatever is wrong with it; "" where there is none."""
+        revision = self._config.search.revision
+        written, _ = read_text(form, reply, self.variables, opener, revision)
+        return undressed(written or "")
 
     def candidate(
         self,

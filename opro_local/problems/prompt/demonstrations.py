@@ -18,6 +18,8 @@ from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Completion, Demonstration, Example, Mistake, Solution
 
 MISTAKES = 8  # remembered of each solution
+# From search.revision 6 on: a few are drawn of them for each reflection.
+MORE_MISTAKES, RIGHTS = 24, 8
 CHARACTERS_PER_TOKEN = 2  # where no model counted: fewer than there are, to be on the safe side
 
 
@@ -41,11 +43,16 @@ class Demonstrations:
         own: whether an example's answer is the model's own first right answer on the row (a trace;
             rows it never got right are not shown, unless they were given an answer) or the row's
             target.
+        mistakes, rights: how many rows that a solution got wrong, and right, are remembered.
     """
 
-    def __init__(self, rows: Sequence[Example], own: bool) -> None:
+    def __init__(
+        self, rows: Sequence[Example], own: bool, mistakes: int = MISTAKES, rights: int = 0
+    ) -> None:
         self._rows = {row.id: _Row(row) for row in rows}
         self._own = own
+        self._most_mistakes, self._most_rights = mistakes, rights
+        self._rights: dict[str, list[Mistake]] = {}
         self._mistakes: dict[str, list[Mistake]] = {}
         # By row, answer and remark.
         self._made: dict[tuple[str, str, str], Mistake] = {}
@@ -78,21 +85,24 @@ class Demonstrations:
         for number, solution in enumerate(solutions):
             first = number * len(rows)
             wrong = self._mistakes.setdefault(solution.key, [])
+            right = self._rights.setdefault(solution.key, []) if self._most_rights else None
             for place, row in enumerate(rows):
                 known, answer = self._rows[row.id], answers[first + place]
                 value = values[first + place]
                 # An answer that was cut would teach the model to stop in the middle.
                 if value == 1 and known.trace is None and answer.finish_reason == "stop":
                     known.trace = answer
-                elif value < 1 and len(wrong) < MISTAKES:
-                    said = (spoken(answer.text) or "").strip()
+                elif value < 1 and len(wrong) < self._most_mistakes:
                     remark = remarks[first + place] if remarks else ""
-                    wrong.append(self._mistake(row, said, remark))
+                    wrong.append(self._mistake(row, answer, remark))
+                if value == 1 and right is not None and len(right) < self._most_rights:
+                    right.append(self._mistake(row, answer, ""))
                 if not known.tokens and not solution.demonstrations:
                     known.tokens = answer.prompt_tokens
 
-    def _mistake(self, row: Example, output: str, remark: str) -> Mistake:
-        """A mistake; the same one of many solutions is kept once."""
+    def _mistake(self, row: Example, answer: Completion, remark: str) -> Mistake:
+        """What was said of a row; the same of many solutions is kept once."""
+        output = (spoken(answer.text) or "").strip()
         made = self._made.get((row.id, output, remark))
         if made is None:
             made = Mistake(row.id, row.input, row.target, output, remark)
@@ -114,6 +124,10 @@ class Demonstrations:
     def mistakes(self, solution: Solution) -> list[Mistake]:
         """Some train rows that the solution got wrong, in the order they were asked."""
         return self._mistakes.get(solution.key, [])
+
+    def rights(self, solution: Solution) -> list[Mistake]:
+        """Some train rows that the solution got right, in the order they were asked."""
+        return self._rights.get(solution.key, [])
 
     def worked(self, ids: Sequence[str]) -> list[tuple[Example, str]]:
         """The rows with these ids and the answer each is shown with."""

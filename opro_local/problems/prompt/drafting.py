@@ -7,7 +7,7 @@ For: everything between a slot with a form and a candidate with a new text. Not 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -15,14 +15,17 @@ from itertools import islice
 import numpy as np
 
 from opro_local.config.settings import Config
-from opro_local.problems.ask import ask
 from opro_local.problems.prompt.admission import Admission
 from opro_local.problems.prompt.asking import Asking
-from opro_local.problems.prompt.operators import Slot
+from opro_local.problems.prompt.fitting import ask_fitting
+from opro_local.problems.prompt.minibatch import Minibatches
+from opro_local.problems.prompt.operators import Forms, Slot
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.selection import promise
+from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import Form, View
 from opro_local.search.proposing import each_text, step_view, within_context
+from opro_local.search.replies import TOO_LONG, kind_of
 from opro_local.search.required import only_in, told
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
@@ -31,13 +34,11 @@ from opro_local.types import (
     Batches,
     BatchResult,
     Completion,
-    Mistake,
     Request,
     Sampling,
     Solution,
 )
 
-SHOWN_MISTAKES = 4
 LATEST = 400  # texts scored last that screening guesses from, and drafts that it guesses for
 
 
@@ -51,7 +52,7 @@ class Drafting:
         problem: gives rows, mistakes and the checks of a text.
         config: `search`, `optimizer` and `run.seed` are read.
         trajectory: what was scored so far.
-        forms: the text operators, by name.
+        forms: the text operators, and the one that makes texts shorter.
         asking: how forms are asked with.
         admission: what is new, and where attempts are recorded.
     """
@@ -61,12 +62,14 @@ class Drafting:
         problem: PromptProblem,
         config: Config,
         trajectory: Trajectory,
-        forms: Mapping[str, Form],
+        forms: Forms,
         asking: Asking,
         admission: Admission,
     ) -> None:
         self._problem, self._config, self._trajectory = problem, config, trajectory
-        self._forms, self._asking, self._admission = forms, asking, admission
+        self._forms, self._asking, self._admission = forms.drafting, asking, admission
+        self._shortener = forms.shortener if config.searches_anew else None
+        self._minibatches = Minibatches(problem, config)
         self._history = config.search.history + config.search.recent
         self._waiting: dict[str, Solution] = {}
 
@@ -88,23 +91,41 @@ class Drafting:
     def draft(self, step: int, slots: Sequence[Slot]) -> Generator[Batch, BatchResult, list[Slot]]:
         """Have a text written for each slot, all in one batch; returns the slots left without one.
 
-        What gave nothing is asked again, `search.retries` times.
+        What gave nothing is asked again, `search.retries` times; what was too long is asked for
+        once in fewer words, in the next call, which may be one more than these.
         """
-        unfilled = list(slots)
-        for attempt in range(1 + self._config.search.retries):
+        unfilled, given_up = list(slots), list[Slot]()
+        rng = chance.generator(self._config, step, chance.MINIBATCHES)
+        for attempt in range(2 + self._config.search.retries):
+            if attempt > self._config.search.retries:
+                given_up = [slot for slot in unfilled if not slot.long]
+                unfilled = [slot for slot in unfilled if slot.long]
             if not unfilled:
                 break
-            asked = [self._begun(slot) for slot in unfilled]
-            exemplars, replies = yield from self._ask(step, attempt, asked)
-            written = [
-                self._written(slot, reply, exemplars)
-                for slot, reply in zip(asked, replies, strict=True)
-            ]
-            self._admission.expect([draft.text for draft in written if isinstance(draft, Solution)])
-            unfilled = []
-            for slot, reply, draft in zip(asked, replies, written, strict=True):
-                if not self._take(step, slot, reply.text, draft):
-                    unfilled.append(slot)
+            asked = [self._begun(slot, rng) for slot in unfilled]
+            unfilled = yield from self._attempt(step, attempt, asked)
+        return given_up + unfilled
+
+    def _attempt(
+        self, step: int, attempt: int, slots: Sequence[Slot]
+    ) -> Generator[Batch, BatchResult, list[Slot]]:
+        """Ask once for every slot; returns those without a draft, as they are asked again."""
+        exemplars, asked, replies = yield from self._ask(step, attempt, slots)
+        written = [
+            self._written(slot, reply, exemplars)
+            for slot, reply in zip(asked, replies, strict=True)
+        ]
+        self._admission.expect([draft.text for draft in written if isinstance(draft, Solution)])
+        unfilled = []
+        for slot, reply, draft in zip(asked, replies, written, strict=True):
+            long = self._too_long(slot, reply, draft)
+            if long:
+                self._trajectory.shortening.asked += 1
+                unfilled.append(replace(slot, long=long))
+            elif self._take(step, slot, reply.text, draft):
+                self._trajectory.shortening.usable += bool(slot.long)
+            else:
+                unfilled.append(replace(slot, long=""))
         return unfilled
 
     def screened(self, most: int) -> dict[str, Solution]:
@@ -136,61 +157,90 @@ class Drafting:
             "paragraphs": len(_paragraphs(parent.text)) > 1,
         }[form.needs]
 
-    def _begun(self, slot: Slot) -> Slot:
-        """The slot with the next opener of its form."""
-        return replace(slot, opener=self._asking.opener(self._forms[slot.operator]))
+    def _begun(self, slot: Slot, rng: np.random.Generator) -> Slot:
+        """The slot with the next opener of its form, and rows; a text that is to be made shorter
+        keeps what it came from.
+        """
+        if slot.long:
+            return replace(slot, opener="")
+        form = self._forms[slot.operator]
+        fresh = replace(slot, exemplars=(), mistakes=(), rights=())
+        begun = self._minibatches.filled(fresh, form, rng)
+        return replace(begun, opener=self._asking.opener(form))
+
+    def _form(self, slot: Slot) -> Form:
+        """What the slot is asked with."""
+        if slot.long and self._shortener:
+            return self._shortener
+        return self._forms[slot.operator]
+
+    def _too_long(self, slot: Slot, reply: Completion, written: Solution | str) -> str:
+        """The text that is to be said in fewer words; "" where there is none, or was before."""
+        is_long = isinstance(written, str) and kind_of(written) == TOO_LONG
+        if not is_long or slot.long or not self._shortener:
+            return ""
+        text = self._asking.text(self._form(slot), reply, slot.opener)
+        if slot.paragraph:
+            return slot.parent.solution.text.replace(slot.paragraph, text, 1)
+        return text
 
     def _ask(
         self, step: int, attempt: int, slots: Sequence[Slot]
-    ) -> Generator[Batch, BatchResult, tuple[Sequence[Mapping[str, str]], Sequence[Completion]]]:
-        """The rows that the slots' meta-prompts show, and one reply for each slot."""
+    ) -> Generator[
+        Batch,
+        BatchResult,
+        tuple[Sequence[Mapping[str, str]], Sequence[Slot], Sequence[Completion]],
+    ]:
+        """The rows that all meta-prompts show, and for each slot how it was asked and one reply."""
+        asked = list(slots)
 
         def ask_with(view: View, halved: int) -> Batches:
             label = f"{step}/propose"
             label += f"/{attempt}" if attempt else ""
             label += f"/halved{halved}" if halved else ""
-            return self._trajectory.count_costs(
-                ask(label, self._requests(view, step, attempt, slots))
-            )
+            request = self._request_of(view, step, attempt, len(slots))
+            fitting = ask_fitting(label, asked, request, self._minibatches.fewer)
+            asked[:], replies = yield from self._trajectory.count_costs(fitting)
+            return replies
 
         view, replies, self._history = yield from within_context(
             partial(self.view, step), ask_with, self._history
         )
-        return view.exemplars, replies
+        return view.exemplars, asked, replies
 
-    def _requests(
-        self, view: View, step: int, attempt: int, slots: Sequence[Slot]
-    ) -> list[Request]:
-        requests = []
+    def _request_of(
+        self, view: View, step: int, attempt: int, count: int
+    ) -> Callable[[int, Slot], Request]:
+        """What makes a slot's request, by its place among so many."""
         # Drawn for every place whichever form has it, so that a place's seed depends on nothing
         # but its number.
         samplings: dict[str, list[Sampling]] = {}
-        for place, slot in enumerate(slots):
-            form = self._forms[slot.operator]
+
+        def request(place: int, slot: Slot) -> Request:
+            form = self._form(slot)
             if form.name not in samplings:
-                samplings[form.name] = self._asking.samplings(form, step, len(slots), attempt)
+                samplings[form.name] = self._asking.samplings(form, step, count, attempt)
             prompt = self._asking.render(form, self._seen(view, slot))
-            requests.append(Request(prompt, samplings[form.name][place]))
-        return requests
+            return Request(prompt, samplings[form.name][place])
+
+        return request
 
     def _seen(self, view: View, slot: Slot) -> View:
         """The step's view with what belongs to the slot."""
-        if slot.paragraph:
+        if slot.paragraph and not slot.long:
             search = self._config.search
             kept = only_in(search, slot.paragraph, slot.parent.solution.text)
             view = replace(view, constraint=told(search, kept))
         return replace(
             view,
-            parent=slot.parent.solution.text,
+            exemplars=slot.exemplars or view.exemplars,
+            parent=slot.long or slot.parent.solution.text,
             other=slot.other.solution.text,
-            mistakes=self._mistakes(slot),
+            mistakes=slot.mistakes,
+            rights=slot.rights,
             paragraph=slot.paragraph,
             opener=slot.opener,
         )
-
-    def _mistakes(self, slot: Slot) -> Sequence[Mistake]:
-        """Rows that the slot's parent got wrong, as many as a meta-prompt shows."""
-        return self._problem.demonstrations.mistakes(slot.parent.solution)[:SHOWN_MISTAKES]
 
     def _take(self, step: int, slot: Slot, reply: str, written: Solution | str) -> bool:
         """Whether what was written in a reply became a new draft; recorded either way."""
@@ -207,12 +257,14 @@ class Drafting:
     ) -> Solution | str:
         """The parent with the text of the reply, or why that can't be scored."""
         parent = slot.parent.solution
-        wrong = [{"question": m.question, "target": m.target} for m in self._mistakes(slot)]
-        form = self._forms[slot.operator]
-        shown = [*exemplars, *wrong]
-        is_part = bool(slot.paragraph)
-        written = self._asking.candidate(form, reply, shown, slot.opener, is_part)
-        if isinstance(written, Solution) and slot.paragraph:
+        own = [
+            {"question": row.question, "target": row.target}
+            for row in (*slot.mistakes, *slot.rights)
+        ]
+        shown = [*(slot.exemplars or exemplars), *own]
+        is_part = bool(slot.paragraph) and not slot.long
+        written = self._asking.candidate(self._form(slot), reply, shown, slot.opener, is_part)
+        if isinstance(written, Solution) and is_part:
             written = self._problem.parse(parent.text.replace(slot.paragraph, written.text, 1))
         return written if isinstance(written, str) else replace(parent, text=written.text)
 

@@ -66,6 +66,14 @@ def gives_answer(text: str, shown: Iterable[Mapping[str, str]]) -> str | None:
     return None
 
 
+def names_all(text: str, labels: Collection[str]) -> bool:
+    """Whether a text names each of these labels, of which there are some."""
+    tokens = _tokens(text)
+    return bool(labels) and all(
+        _within(_tokens(label) or [label.lower()], tokens) for label in labels
+    )
+
+
 def _answered(rest: Sequence[str], target: Sequence[str]) -> bool:
     """Whether what follows a row is its target, after a few words that join the two."""
     for joined in range(MOST_JOINING + 1):

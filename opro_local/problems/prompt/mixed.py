@@ -57,7 +57,7 @@ class Mixed:
         asking = Asking(problem, config, [*given, *generic_texts(problem, config)])
         admission = Admission(trajectory, config.search.near_duplicate)
         self._seeding = Seeding(problem, config, trajectory, forms, asking, admission)
-        self.drafting = Drafting(problem, config, trajectory, forms.drafting, asking, admission)
+        self.drafting = Drafting(problem, config, trajectory, forms, asking, admission)
         self._moving = Moving(problem, config, admission)
         self._winners = RowWinners(trajectory)
 

@@ -17,6 +17,7 @@ from opro_local.errors import UsageError
 from opro_local.models.cards import Card, continues
 from opro_local.search.metaprompts.metaprompt import Form, load
 from opro_local.search.trajectory import Entry
+from opro_local.types import Mistake
 
 # The forms that write texts besides the one that a model's card names, in the order in which they
 # stand in for another that a parent has too little for. Chat models are asked in words; small and
@@ -27,6 +28,8 @@ FORMS: Mapping[str, tuple[str, ...]] = {
 }
 WRITERS: Mapping[str, str] = {"chat": "induction", "line": "induction_line"}
 DESCRIBERS: Mapping[str, str] = {"chat": "description", "line": "description_line"}
+# Forms that continue end after a line, which is hardly ever too long.
+SHORTENERS: Mapping[str, str] = {"chat": "shorter"}
 
 # Operators of starting solutions, as they are recorded: the user's own texts, those that need no
 # knowledge of the task, and those that the optimizer writes.
@@ -41,11 +44,13 @@ class Forms:
         drafting: those that make a text from what was scored, by name, in the order of the config.
         writer: writes a starting text from rows alone.
         describer: says in a few words what the task is.
+        shortener: says a text that is too long in fewer words; None where no form does.
     """
 
     drafting: Mapping[str, Form]
     writer: Form
     describer: Form
+    shortener: Form | None = None
 
 
 def load_forms(search: SearchSettings, card: Card) -> Forms:
@@ -71,7 +76,8 @@ def load_forms(search: SearchSettings, card: Card) -> Forms:
             "add a plain form",
         )
     drafting = {form.name: form for form in forms}
-    return Forms(drafting, load(WRITERS[kind]), load(DESCRIBERS[kind]))
+    shortener = load(SHORTENERS[kind]) if kind in SHORTENERS else None
+    return Forms(drafting, load(WRITERS[kind]), load(DESCRIBERS[kind]), shortener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,9 @@ class Slot:
         other: a second parent, for the operators that cross two.
         paragraph: the part of the parent that is written anew, where only that is; else "".
         opener: the words that the optimizer's reply is begun with; else "".
+        exemplars: the rows that its meta-prompt shows; () for those of the step.
+        mistakes, rights: rows that the parent got wrong and right, as far as they are shown.
+        long: a proposal that is to be said in fewer words, in the place of a new one; else "".
     """
 
     operator: str
@@ -91,3 +100,7 @@ class Slot:
     other: Entry
     paragraph: str = ""
     opener: str = ""
+    exemplars: tuple[Mapping[str, str], ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    rights: tuple[Mistake, ...] = ()
+    long: str = ""

@@ -16,7 +16,12 @@ from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch
-from opro_local.problems.prompt.demonstrations import Demonstrations
+from opro_local.problems.prompt.demonstrations import (
+    MISTAKES,
+    MORE_MISTAKES,
+    RIGHTS,
+    Demonstrations,
+)
 from opro_local.problems.prompt.generic import generic, labels_of, nameable
 from opro_local.problems.prompt.labelling import Labelling
 from opro_local.problems.prompt.layout import PLACES, Layout, Worked
@@ -24,7 +29,7 @@ from opro_local.problems.prompt.proposals import Proposals
 from opro_local.problems.prompt.row_classes import row_classes
 from opro_local.problems.prompt.scores import scores
 from opro_local.scoring.classes import ClassFigures, class_figures
-from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged
+from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged, remarks_of_grades
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
 from opro_local.search.schedules.choice import LONG_ANSWER
@@ -104,7 +109,8 @@ class PromptProblem:
         }
         answers = config.search.demonstration_answers
         own = answers == "own" or (answers == "auto" and rule.name not in SHORT and not labels)
-        self.demonstrations = Demonstrations(rows.get("train", ()), own)
+        remembered = (MORE_MISTAKES, RIGHTS) if config.searches_anew else (MISTAKES, 0)
+        self.demonstrations = Demonstrations(rows.get("train", ()), own, *remembered)
         for seed in config.search.starts:
             for key, answer in zip_longest(seed.demonstrations, seed.answers):
                 self.demonstrations.give(key, answer)
@@ -176,7 +182,7 @@ class PromptProblem:
         asked_rows = self._rows(split, rows)
         if split == "train" and self._config.is_mixed:
             self.demonstrations.note(
-                solutions, asked_rows, answers, verdicts.values, verdicts.remarks
+                solutions, asked_rows, answers, verdicts.values, self._remarks(verdicts)
             )
         if self.alarms is None:
             self.alarms = self._first_batch(asked_rows, answers, verdicts, scorer).alarms()
@@ -196,6 +202,14 @@ class PromptProblem:
             # Only held-out answers are asked for again; a long search scores train often.
             return [replace(score, read=None) for score in scored]
         return scored
+
+    def _remarks(self, verdicts: Verdicts) -> Sequence[str]:
+        """What is said of each answer to the optimizer: a function's words, or a judge's grades."""
+        scale = self._config.judge.scale
+        is_graded = self._config.task.rule == "judge" and self._config.searches_anew
+        if verdicts.remarks or scale is None or not is_graded:
+            return verdicts.remarks
+        return remarks_of_grades(verdicts.values, scale)
 
     def _first_batch(
         self,

@@ -18,7 +18,7 @@ from opro_local.problems.function import FunctionProblem, Report, file_digest, r
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
-from opro_local.runs.plans.starts import check_required
+from opro_local.runs.plans.starts import check_required, with_longest
 from opro_local.search.required import SINCE
 from opro_local.types import Completion, Engine, Role
 
@@ -59,10 +59,11 @@ def plan_scored_by(
         check_required(config)
     others = others or {}
     cards = {} if "optimizer" in others else cards_of(config, ("optimizer",))
-    problem = FunctionProblem(config, settings.description, read_score)
+    asked = with_longest(config, cards["optimizer"]) if "optimizer" in cards else config
+    problem = FunctionProblem(asked, settings.description, read_score)
     form = form or form_for(cards["optimizer"], "text")
     return replace(
-        search_plan(_without_threshold(config), problem, cards, form),
+        search_plan(_without_threshold(asked), problem, cards, form),
         # The run is kept under the config as it was given: the one above follows from it.
         config=config,
         others={"program": engine, **others},

@@ -32,7 +32,13 @@ from opro_local.runs.plans.answers import (
     read_labels,
 )
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
-from opro_local.runs.plans.starts import check_required, check_scale, columns_named, with_first_seed
+from opro_local.runs.plans.starts import (
+    check_required,
+    check_scale,
+    columns_named,
+    with_first_seed,
+    with_longest,
+)
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
@@ -81,7 +87,8 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     config = config.with_answer(way)
     max_tokens = answer_tokens(config, task, rule)
     check_scale(config)
-    config, first_seed = with_first_seed(config, task, rule)
+    given, (config, first_seed) = config, with_first_seed(config, task, rule)
+    config = with_longest(config, cards["optimizer"])
     check_required(config)
     named = columns_named(config, task)
     asked = named & {INPUT, config.task.input}
@@ -120,7 +127,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         skipped=task.skipped,
         held_out={split: len(task.splits[split]) for split in held_out},
         rule="judge" if is_judged else rule.name,
-        check=lambda engines: _check_fit(config, problem, max_tokens + thought, engines["scorer"]),
+        check=lambda engines: _check_fit(given, problem, max_tokens + thought, engines["scorer"]),
         summarize=_summarizing(problem),
         remarks=rule.notices,
         alarms=lambda: problem.alarms or (),
@@ -263,7 +270,8 @@ def _check_template(template: str, task: Task) -> None:
 
 
 def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: Engine) -> None:
-    """Every row must fit the scorer's context with the longest instruction allowed.
+    """Every row must fit the scorer's context with the longest instruction that the config asks
+    for, or where it says nothing with the paper's limit.
 
     Raises:
         DataError: names the first row that doesn't.
@@ -272,7 +280,7 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
     longest = max((seed.text for seed in problem.seeds()), key=len)
     # Stands for the text that the search may add: "x " is one or two tokens, and stands for eight
     # letters, since a token of plain text has some four.
-    room = "x " * ((config.search.max_characters - len(longest)) // 8)
+    room = "x " * ((config.search.longest - len(longest)) // 8)
     prompts = [problem.layout.prompt(longest + room, row) for row in rows]
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
         if tokens + max_tokens > engine.max_model_len:

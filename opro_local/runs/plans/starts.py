@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from opro_local.config.search import PAPERS_LONGEST
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.models.cards import Card, continues
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.prompt.generic import first_seed
 from opro_local.problems.prompt.layout import INPUT, PLACE
 from opro_local.scoring.rule import Rule
 from opro_local.search.required import asked_for, check_start
 from opro_local.tasks.task import Task
+
+LONGEST = 4000  # characters of a proposal by a chat model
 
 
 def check_scale(config: Config) -> None:
@@ -61,6 +65,23 @@ def check_required(config: Config) -> None:
             f"search.required: no proposal can hold all of it ({reason})",
             "raise search.max_characters, search.max_words or the limit in search.constraint",
         )
+
+
+def with_longest(config: Config, card: Card) -> Config:
+    """The config with the most characters of a proposal, where it says nothing of them.
+
+    Args:
+        config: `search` is read.
+        card: of the optimizer. Chat models may write long prompts. The paper's loop keeps the
+            paper's limit, as do small and base models, whose forms end after a line.
+    """
+    search = config.search
+    if search.max_characters is not None:
+        return config
+    is_long = config.tells_limits and not continues(card)
+    most = LONGEST if is_long else PAPERS_LONGEST
+    update = {"search": search.model_copy(update={"max_characters": most})}
+    return config.model_copy(update=update)
 
 
 def columns_named(config: Config, task: Task) -> frozenset[str]:

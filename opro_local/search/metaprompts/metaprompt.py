@@ -30,7 +30,7 @@ FORMS = Path(__file__).parent
 MARK = "\x00INS\x00"
 
 # The newest `search.revision`.
-REVISION = 5
+REVISION = 6
 # What goes on without a space behind the words that a reply was begun with: a mark, "n't", a new
 # line, and scripts that put no spaces between words.
 CONTINUED = re.compile(
@@ -72,6 +72,8 @@ class Form:
         temperature: at which replies are drawn when the config doesn't say; the paper's 1.0.
         edits: "paragraph" where the text replaces only that paragraph of the parent which the
             template shows.
+        rows: how many train rows it is shown of its own, each label as often as the others; 0 for
+            those that all forms of a step show (`search.exemplars`).
         openers: words that a text may be begun with, another for each reply: a small model that
             begins alike goes on alike. In the file either a list or the name of a text file beside
             it, one opener a line.
@@ -90,6 +92,7 @@ class Form:
     needs: Literal["", "pair", "mistakes", "paragraphs"] = ""
     schema: str = ""
     edits: Literal["", "paragraph"] = ""
+    rows: Annotated[int, Field(ge=0, le=1000)] = 0
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     openers: tuple[str, ...] = ()
 
@@ -104,8 +107,8 @@ class View:
 
     `best` is the text with the best score so far, `aim` the score a continuation asks for. `parent`
     is the text to be improved, the best unless a search draws others; `other` is a second one,
-    `mistakes` are rows the parent got wrong, and `paragraph` is the one of the parent that is to be
-    written anew. `opener` is how the reply is begun.
+    `mistakes` are rows the parent got wrong, `rights` some it got right, and `paragraph` is the one
+    of the parent that is to be written anew. `opener` is how the reply is begun.
     """
 
     shown: Sequence[tuple[str, str | None]]
@@ -117,6 +120,7 @@ class View:
     parent: str = ""
     other: str = ""
     mistakes: Sequence[Mistake] = ()
+    rights: Sequence[Mistake] = ()
     paragraph: str = ""
     opener: str = ""
 
@@ -192,6 +196,7 @@ def render(form: Form, view: View, variables: Mapping[str, str]) -> Prompt:
         "parent": view.parent or view.best,
         "other": view.other,
         "mistakes": view.mistakes,
+        "rights": view.rights,
         "paragraph": view.paragraph,
         "scored": any(score is not None for _, score in view.shown),
         "constraint": view.constraint.strip().rstrip("."),
