@@ -12,7 +12,7 @@ page but those that the run's config holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,23 +185,35 @@ def _splits(contents: Contents) -> IntervalChart | None:
     if not isinstance(result, RunResult) or not result.search or not contents.upward:
         return None
     sides = {"train": result.train, "validation": result.validation, "test": result.test}
+    shown = {split: own for split, own in sides.items() if own is not None}
     lines = []
-    for split, own in sides.items():
-        if own is None:
-            continue
+    for split, own in shown.items():
+        like = _last_split(shown.values()).best
         for side, figures in (("first prompt", own.baseline), ("chosen", own.best)):
             name = f"{split}, {side}"
-            lines.append((name, _figures_point(name, figures, contents, side == "chosen")))
+            lines.append((name, _figures_point(name, figures, contents, side == "chosen", like)))
     return interval_chart(lines)
 
 
-def _figures_point(name: str, figures: Figures, contents: Contents, is_best: bool = False) -> Point:
-    interval = figures.metric.interval if figures.metric else figures.interval
+def _last_split(sides: Iterable[SplitResult]) -> SplitResult:
+    """The split whose measure all splits are shown in: the last one there is."""
+    return list(sides)[-1]
+
+
+def _figures_point(
+    name: str,
+    figures: Figures,
+    contents: Contents,
+    is_best: bool = False,
+    like: Figures | None = None,
+) -> Point:
+    """`like` says in which measure; the figures' own where there is none."""
+    value, interval = figures.measured_as(like or figures)
     shares = contents.result.shares
-    says = f"{name}: {score_text(figures.value, shares)}"
+    says = f"{name}: {score_text(value, shares)}"
     if interval:
         says += f" ({interval_text(interval, shares)})"
-    return Point(0, figures.value, interval, says, is_best=is_best)
+    return Point(0, value, interval, says, is_best=is_best)
 
 
 def _calibrated(contents: Contents) -> tuple[str, SplitResult] | None:

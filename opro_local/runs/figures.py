@@ -93,6 +93,15 @@ class Figures:
         """What was optimized."""
         return self.accuracy if self.metric is None else self.metric.value
 
+    def measured_as(self, other: Figures) -> tuple[float, tuple[float, float] | None]:
+        """Value and interval by what the other's value is: accuracy unless both have one metric.
+
+        Where labels are read by probability, train has another measure than the other splits.
+        """
+        if self.metric and other.metric and self.metric.name == other.metric.name:
+            return self.metric.value, self.metric.interval
+        return self.accuracy, self.interval
+
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
         return {

@@ -9,14 +9,20 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+from scipy.special import softmax
+
 from opro_local.engines.lora import AdapterEngine
 from opro_local.engines.start import start_engine
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.records import log_probabilities
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
 from opro_local.runs.thinking import asked_of, said_in
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.types import Batch, BatchResult, Completion, Engine
+
+SHOWN_LABELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class OneAnswer:
 
     Attributes:
         instruction, where, input, target: the instruction and the row.
-        answer: the whole reply as it was written.
+        answer: the whole reply as it was written; of labels that were read, the most probable ones.
         said: what follows its thoughts; "" where a thought did not end.
         parsed: what the rule reads in that; None where it reads nothing.
         correct: what it earns, in [0, 1]; None where a judge would say.
@@ -77,13 +83,27 @@ def _asked(plan: Plan, problem: PromptProblem, engine: Engine) -> OneAnswer:
         row.where,
         row.input,
         row.target,
-        written.text,
+        _most_probable(problem, written.text),
         (spoken(said.text) or "").strip(),
         parsed,
         None if plan.rule == "judge" else float(values[0]),
         said.finish_reason,
         said.completion_tokens,
     )
+
+
+def _most_probable(problem: PromptProblem, text: str) -> str:
+    """What an engine read of labels as words for a person; other texts as they are."""
+    if problem.labelling is None:
+        return text
+    labels = problem.labelling.labels
+    logs = log_probabilities(text, labels)
+    if logs is None:
+        return text
+    shares = softmax(logs)
+    first = np.argsort(-shares, kind="stable")[:SHOWN_LABELS]
+    named = ", ".join(f"{labels[place]} {shares[place]:.2f}" for place in first)
+    return f"{named} (probabilities of {len(labels)} labels, before any bias)"
 
 
 def _driven(

@@ -300,7 +300,8 @@ def _leader_words(outcome: SearchOutcome) -> list[str]:
     ]
     if len(chosen) < 2:
         return []
-    train = 100 * sum(leader.train.value for leader in chosen) / len(chosen)
+    on_train = [leader.train.measured_as(leader.validation)[0] for leader in chosen]
+    train = 100 * sum(on_train) / len(chosen)
     held_out = 100 * sum(leader.validation.value for leader in chosen) / len(chosen)
     return [
         f"The {len(chosen)} leaders had {train:.1f} % on the train rows they were selected "

@@ -51,6 +51,9 @@ ELSEWHERE = {
     "docs/feedback.md": "tests/e2e/test_feedback_cli.py",
     "docs/python.md": "tests/test_from_python.py",
     "docs/tracking.md": "tests/tracking/test_trackers.py",  # packages of extras
+    "docs/slurm.md": "tests/sweeps/test_slurm.py",
+    "docs/ray.md": "tests/sweeps/test_ray.py",
+    "docs/plugins.md": "tests/plugins/test_gepa_plugin.py",
 }
 # Models that the pages name and that are not here: one that is takes their place.
 STANDS_IN = {"qwen2.5-7b-instruct": str(SMOL), "llama-3.1-8b-instruct": str(SMOL)}
@@ -184,7 +187,8 @@ def test_every_command_within_a_line_is_one():
             words = code.split()
             while words and words[0] in verbs(command):
                 command = verbs(command)[words.pop(0)]
-            known = {option for given in command.params for option in given.opts}
+            params = command.params
+            known = {option for one in params for option in (*one.opts, *one.secondary_opts)}
             used = {word.partition("=")[0] for word in words if word.startswith("--")}
             assert command is not top or used <= known, f"{page}: {code}"
             assert used <= known, f"{page}: {code}: {used - known}"

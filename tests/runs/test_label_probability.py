@@ -21,10 +21,12 @@ from opro_local.errors import UsageError
 from opro_local.exports.formats import FORMATS, export
 from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.report.page import write_report
+from opro_local.runs import result as results
 from opro_local.runs.cache import Cache
 from opro_local.runs.driver import drive
 from opro_local.runs.events import Interrupted, Listener
 from opro_local.runs.lockstep import run_many
+from opro_local.runs.one_answer import one_answer
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.predicting import predict
@@ -244,3 +246,29 @@ def test_without_the_setting_nothing_is_asked_otherwise(folder):
     solution = plan.problem.seeds()[0]
     (request, *_) = plan.problem.requests(solution, "train", plan.problem.rows["train"])
     assert request.sampling.labels == () and plan.problem.labelling is None
+
+
+def test_a_report_and_the_summary_show_all_splits_in_one_measure(folder):
+    """Train is searched by the labels' probability; beside the other splits it stands in accuracy."""
+    result = run(reading.build(tables(folder)), folder / "run")
+    search = result.search
+    on_train = search.train.best
+    assert on_train.value != on_train.accuracy
+    assert on_train.measured_as(search.test.best) == (on_train.accuracy, on_train.interval)
+    assert on_train.measured_as(on_train) == (on_train.metric.value, on_train.metric.interval)
+    page = write_report(folder / "run").read_text("utf-8")
+    table = page[page.index("Scores, with intervals") : page.index("On train label_probability")]
+    assert f"<strong>{100 * on_train.accuracy:.1f} %</strong>" in table
+    assert f"{100 * on_train.value:.1f} %" not in table
+    (chosen,) = (one for one in search.leaders if one.text != search.baseline)
+    said = " ".join(results.words(replace(search, leaders=(chosen, chosen)), shares=True))
+    assert f"leaders had {100 * chosen.train.accuracy:.1f} % on the train rows" in said
+
+
+def test_check_shows_the_most_probable_labels_in_words(folder):
+    shown = one_answer(make_plan(reading.build(tables(folder))))
+    assert re.fullmatch(
+        r"(yes|no) 0\.\d\d, (yes|no) 0\.\d\d \(probabilities of 2 labels, before any bias\)",
+        shown.answer,
+    )
+    assert shown.parsed == shown.answer.partition(" ")[0]

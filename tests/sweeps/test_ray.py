@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+import typer
+from documented import commands
+from running import ROOT
 from sweeps.conftest import Ended
 from sweeps.ray_stub import ActorDiedError, ActorUnavailableError, Ray, RayError
 
+from opro_local.cli.main import app
 from opro_local.errors import EngineError, UsageError
 from opro_local.runs.reading import describe
 from opro_local.runs.run import run
@@ -240,3 +245,13 @@ def test_a_killed_actor_costs_its_calls_in_flight(tmp_path, write_sweep, request
     assert [cell["digest"] for cell in found] == [describe(one.path).digest for one in alone]
     # Of the call in flight: at most two candidates on 60 rows, of each of the group's four cells.
     assert 0 <= again <= 4 * 2 * 60
+
+
+def test_the_commands_of_the_page_are_understood():
+    """Of docs/ray.md; what they do needs a cluster."""
+    sweep = typer.main.get_command(app).commands["sweep"]
+    lines = commands((ROOT / "docs" / "ray.md").read_text("utf-8").replace("\\\n", " "))
+    assert lines
+    for words in lines:
+        context = sweep.make_context("sweep", list(takewhile(lambda word: word != "#", words[1:])))
+        assert context.params["on"] == "ray"

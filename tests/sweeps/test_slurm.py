@@ -9,12 +9,17 @@ import stat
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+import typer
+from documented import commands
+from running import ROOT
 from sweeps.conftest import Ended
 from sweeps.queue_stub import Queue
 
+from opro_local.cli.main import app
 from opro_local.errors import EngineError, StoreError, UsageError
 from opro_local.runs.events import Interrupted
 from opro_local.runs.reading import describe
@@ -369,3 +374,14 @@ def test_a_stopped_command_leaves_its_jobs_or_ends_them(
     assert len(digests(tmp_path / "d")) == 2
     # No request was asked twice but those of the call in flight.
     assert asked and len(requests()) - len(set(requests())) <= (60 if stops else 0)
+
+
+def test_the_commands_of_the_page_are_understood():
+    """Of docs/slurm.md; what they do needs a cluster."""
+    sweep = typer.main.get_command(app).commands["sweep"]
+    lines = commands((ROOT / "docs" / "slurm.md").read_text("utf-8").replace("\\\n", " "))
+    assert lines
+    for words in lines:
+        context = sweep.make_context("sweep", list(takewhile(lambda word: word != "#", words[1:])))
+        assert context.params["on"] == "slurm"
+        read_slurm_options(context.params["slurm"])
