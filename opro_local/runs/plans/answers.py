@@ -49,7 +49,7 @@ MOST_READ = 200
 FEWEST_LABELS, ROWS_A_LABEL = 3, 4
 
 
-def answer_way(
+def settled_answer(
     config: Config, task: Task, rule: Rule, card: Card
 ) -> Literal["text", "label_probability"]:
     """What `task.answer` comes to: as it says, or, for "auto", probabilities where a scorer hosted
@@ -79,9 +79,9 @@ def answer_way(
     return "text" if thinker_of(own, hosting.folder_of(own), card) else "label_probability"
 
 
-def answer_notice(config: Config, way: str) -> tuple[str, ...]:
-    """What the user hears of a way that nobody asked for."""
-    if config.task.answer != "auto" or way == "text":
+def answer_notice(config: Config, answer: str) -> tuple[str, ...]:
+    """What the user hears of an answer that nobody asked for."""
+    if config.task.answer != "auto" or answer == "text":
         return ()
     return (
         "no answers are written: the scorer's probabilities of the labels decide, with a bias for "

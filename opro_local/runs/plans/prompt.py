@@ -27,9 +27,9 @@ from opro_local.runs import result
 from opro_local.runs.plans.answers import (
     answer_notice,
     answer_tokens,
-    answer_way,
     constraint,
     read_labels,
+    settled_answer,
 )
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
 from opro_local.runs.plans.starts import (
@@ -82,9 +82,9 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         choosing.check_gold(task, rule)
     roles: tuple[Role, ...] = ("optimizer", "scorer")
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
-    way = answer_way(config, task, rule, cards["scorer"])
-    said_of_answers = answer_notice(config, way)
-    config = config.with_answer(way)
+    answer = settled_answer(config, task, rule, cards["scorer"])
+    said_of_answers = answer_notice(config, answer)
+    config = config.with_answer(answer)
     max_tokens = answer_tokens(config, task, rule)
     check_scale(config)
     given, (config, first_seed) = config, with_first_seed(config, task, rule)
@@ -97,10 +97,10 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     # search is spared reading its many train answers twice, unless there are no others.
     held_out: list[Split] = [split for split in task.splits if split != "train"]
     parsed = held_out if training and held_out else list(task.splits)
-    held_to = constraint(config, task, rule)
+    classes = constraint(config, task, rule)
     labels = read_labels(config, task, rule)
     problem = PromptProblem(
-        task.splits, config, layout, max_tokens, rule, task.stop, parsed, held_to, labels
+        task.splits, config, layout, max_tokens, rule, task.stop, parsed, classes, labels
     )
     _check_seeds(problem)
     _check_race(config)
@@ -108,7 +108,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     plan = search_plan(config, problem, cards, propose=propose)
     scorer = plan.thinkers.get("scorer")
     thought = scorer.tokens if scorer else 0
-    if scorer and held_to:
+    if scorer and classes:
         raise UsageError(
             'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
             "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
