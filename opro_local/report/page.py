@@ -12,7 +12,7 @@ page but those that the run's config holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,19 +185,16 @@ def _splits(contents: Contents) -> IntervalChart | None:
     if not isinstance(result, RunResult) or not result.search or not contents.upward:
         return None
     sides = {"train": result.train, "validation": result.validation, "test": result.test}
-    shown = {split: own for split, own in sides.items() if own is not None}
+    last = result.search.last_split
     lines = []
-    for split, own in shown.items():
-        like = _last_split(shown.values()).best
+    like = last.best if last else None
+    for split, own in sides.items():
+        if own is None:
+            continue
         for side, figures in (("first prompt", own.baseline), ("chosen", own.best)):
             name = f"{split}, {side}"
             lines.append((name, _figures_point(name, figures, contents, side == "chosen", like)))
     return interval_chart(lines)
-
-
-def _last_split(sides: Iterable[SplitResult]) -> SplitResult:
-    """The split whose measure all splits are shown in: the last one there is."""
-    return list(sides)[-1]
 
 
 def _figures_point(

@@ -80,6 +80,13 @@ class SearchOutcome:
                 return name, sides
         return None
 
+    @property
+    def last_split(self) -> SplitResult | None:
+        """The last split that was scored, in whose measure all are shown side by side; None where
+        none was.
+        """
+        return self.test or self.validation or self.train
+
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it; without the summary, which stands at a result's end."""
         record: dict[str, Any] = {
