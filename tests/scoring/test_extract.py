@@ -9,11 +9,11 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from opro_local.scoring import fields
-from opro_local.scoring.reading import booleans, choices, labels
+from opro_local.scoring.reading import booleans, choices, labels, turns
 from opro_local.scoring.reading import numbers as number_reading
 from opro_local.scoring.reading import options as option_reading
 
@@ -660,6 +660,8 @@ def test_json(answer, path, value):
 def test_a_written_field_reads_back(others, value, prose):
     import json
 
+    # A chat's own mark ends the answer, wherever it stands: see `turns.CHAT_MARKS`.
+    assume(not any(mark in text for mark in turns.CHAT_MARKS for text in (*others.values(), value)))
     written = json.dumps({**others, "answer": value})
     read = fields.field_reader(["answer"])
     for text in (written, f"```json\n{written}\n```", f"Here it is: {written} Anything else?"):
