@@ -11,7 +11,8 @@ others; all modes get the same. Every mode may score 600 pairs of a prompt and a
 them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
-    joint            the default search: instruction and worked examples together
+    joint            the search of revision 5: instruction and worked examples together
+    joint-6          the same, of revision 6 (not run by default)
     random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on
                      validation; worked examples laid out as the model's card says
     mixed            the default search without worked examples
@@ -22,8 +23,8 @@ them on train and the rest to confirm its leaders on validation:
     opro             the paper's loop with the model card's meta-prompt
     random-turns     random-demos as turns of a chat (not run by default)
     no-screening     mixed where every new reply is scored (not run by default)
-    joint-probability, random-probability
-                     joint and random-demos with answers read as probabilities of labels; the draws
+    joint-probability, joint-6-probability, random-probability
+                     joint, joint-6 and random-demos with answers read as probabilities of labels; the draws
                      are scored on train, where their bias is fitted, and the best there is chosen;
                      what the chosen prompt does where its answers are written is asked beside
 
@@ -146,7 +147,7 @@ def load(name: str) -> Task:
 STEPS = {"steps": 40, "candidates": 8}
 ALONE = {"mode": "mixed", "demonstrations": 0, **STEPS}
 MODES: dict[str, dict[str, Any]] = {
-    "joint": {"mode": "mixed", **STEPS},
+    "joint": {"mode": "mixed", **STEPS, "revision": 5},
     "random-demos": {"mode": "mixed"},
     "mixed": ALONE,
     "no-history": {
@@ -169,8 +170,10 @@ MODES: dict[str, dict[str, Any]] = {
     "opro": {"mode": "opro", **STEPS},
     "random-turns": {"mode": "mixed"},
     "no-screening": {**ALONE, "drafts": 1},
-    "joint-probability": {"mode": "mixed", **STEPS},
+    "joint-probability": {"mode": "mixed", **STEPS, "revision": 5},
     "random-probability": {"mode": "mixed"},
+    "joint-6": {"mode": "mixed", **STEPS, "revision": 6},
+    "joint-6-probability": {"mode": "mixed", **STEPS, "revision": 6},
 }
 RUN_BY_DEFAULT = (
     "joint",

@@ -22,6 +22,9 @@ Row = dict[str, Any]
 Cell = tuple[str, int]
 # Differences that the page speaks of: one mode minus another.
 COMPARED = (
+    ("joint-6", "joint"),
+    ("joint-6-probability", "joint-probability"),
+    ("joint-6-probability", "random-probability"),
     ("joint-probability", "joint"),
     ("joint-probability", "random-demos"),
     ("joint-probability", "random-probability"),
