@@ -12,7 +12,10 @@ them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
     joint            the search of revision 5: instruction and worked examples together
-    joint-6          the same, of revision 6 (not run by default)
+    joint-6, mixed-6 joint and mixed of revision 6 (these and all below are not run by default)
+    ...-no-bandit    operators are drawn evenly, whatever each gained
+    ...-no-row-winners
+                     parents come from the four best alone, none because it wins on some rows
     random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on
                      validation; worked examples laid out as the model's card says
     mixed            the default search without worked examples
@@ -21,8 +24,8 @@ them on train and the rest to confirm its leaders on validation:
     opro-chat        the paper's loop with its chat meta-prompt, 48 replies of at most 64 tokens
     mixed-shuffled   mixed with the scores in the meta-prompts shuffled
     opro             the paper's loop with the model card's meta-prompt
-    random-turns     random-demos as turns of a chat (not run by default)
-    no-screening     mixed where every new reply is scored (not run by default)
+    random-turns     random-demos as turns of a chat
+    no-screening     mixed where every new reply is scored
     joint-probability, joint-6-probability, random-probability
                      joint, joint-6 and random-demos with answers read as probabilities of labels; the draws
                      are scored on train, where their bias is fitted, and the best there is chosen;
@@ -50,6 +53,7 @@ from opro_local.config import reading
 from opro_local.engines.pool import EnginePool
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.moves import MOVES
+from opro_local.problems.prompt.selection import RowWinners
 from opro_local.runs.lockstep import run_many
 from opro_local.runs.plans import Plan, make_plan
 from opro_local.runs.plans.plan import Search, cards_of
@@ -174,6 +178,15 @@ MODES: dict[str, dict[str, Any]] = {
     "random-probability": {"mode": "mixed"},
     "joint-6": {"mode": "mixed", **STEPS, "revision": 6},
     "joint-6-probability": {"mode": "mixed", **STEPS, "revision": 6},
+    "mixed-6": {**ALONE, "revision": 6},
+}
+# The same with a part of the search taken out.
+WITHOUT = ("-no-bandit", "-no-row-winners")
+MODES |= {
+    f"{mode}{part}{reading}": MODES[mode]
+    for mode in ("joint-6", "mixed-6")
+    for part in WITHOUT
+    for reading in ("", "-probability")
 }
 RUN_BY_DEFAULT = (
     "joint",
@@ -233,8 +246,9 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path, budget: 
     asks = ready.search
     if mode.startswith("random-"):
         asks = partial(random_draws, ready, seed, budget.draws)
-    elif mode == "mixed-shuffled":
-        asks = partial(shuffled, ready)
+    for part, proposer in PROPOSERS.items():
+        if part in mode:
+            asks = partial(proposed_by, ready, proposer)
     search_of_mode = partial(with_curve, ready, asks, budget)
     if mode.endswith("-probability"):
         search_of_mode = partial(with_written, ready, search_of_mode)
@@ -266,10 +280,12 @@ def random_draws(
     return SearchResult("drawn", baseline, best)
 
 
-def shuffled(ready: Plan, trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-    """The default search whose meta-prompts show the scores in a random order."""
+def proposed_by(
+    ready: Plan, proposer_class: type[Mixed], trajectory: Trajectory
+) -> Generator[Batch, BatchResult, SearchResult]:
+    """The search of a mode with another proposer."""
     card = cards_of(ready.config, ("optimizer",))["optimizer"]
-    proposer = mixed_proposer(ready.config, ready.problem, card, ShuffledScores)(trajectory)
+    proposer = mixed_proposer(ready.config, ready.problem, card, proposer_class)(trajectory)
     return search(SearchState(ready.problem, ready.config, trajectory), proposer)
 
 
@@ -289,6 +305,39 @@ class ShuffledScores(Mixed):
         )
 
 
+class EvenOperators(Mixed):
+    """A proposer that draws operators without regard to what each gained."""
+
+    def _operators(self, step: int, count: int) -> list[str]:
+        names = [*self._forms.drafting, *(MOVES if self._config.search.demonstrations else ())]
+        rng = np.random.default_rng((self._config.run.seed, step, 17))
+        return [str(name) for name in rng.choice(names, count)]
+
+
+class BestParents(Mixed):
+    """A proposer whose parents are all drawn from the four best."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._winners = FourBest(self._trajectory)
+
+
+class FourBest(RowWinners):
+    """Weights of the four best, by rank, in the place of the rows that each solution wins."""
+
+    def weights(self) -> np.ndarray:
+        places = list(self._trajectory.order("whole"))[:4]
+        weights = np.zeros(len(self._trajectory.distinct))
+        weights[places] = 0.5 ** np.arange(len(places))
+        return weights
+
+
+# Whose place another proposer takes, by what is in the mode's name.
+PROPOSERS = {
+    "-shuffled": ShuffledScores,
+    "-no-bandit": EvenOperators,
+    "-no-row-winners": BestParents,
+}
 CURVE_ROWS = 50
 
 

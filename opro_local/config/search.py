@@ -175,7 +175,7 @@ class SearchSettings(Section):
         (), description="Texts that every solution must hold, such as your own placeholders."
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        5,
+        6,
         ge=1,
         le=6,
         description="How replies are asked for and judged, the first seed, and which equal wins.",

@@ -101,7 +101,7 @@ class SearchState:
             dropping: whether a score on a part of the rows means that a race dropped the solution.
         """
         solutions, step = candidates.solutions, candidates.step
-        position = self.trajectory.scored_in(step) if split == "train" else 0
+        position = self.trajectory.scored_in(step, split)
         similarities = candidates.similarities or [0.0] * len(solutions)
         for solution, result, similarity in zip(solutions, results, similarities, strict=True):
             if isinstance(result, str):

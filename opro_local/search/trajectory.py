@@ -197,8 +197,10 @@ class Trajectory:
         """Whether this solution was scored on train, or tried and found impossible to score."""
         return solution.key in self._places
 
-    def scored_in(self, step: int) -> int:
-        """How many train entries a step has, the last or a later one."""
+    def scored_in(self, step: int, split: Split = "train") -> int:
+        """How many entries of a split a step has, the last or a later one."""
+        if split != "train":
+            return sum(entry.split == split and entry.step == step for entry in self.held_out)
         count = 0
         while count < len(self.entries) and self.entries[-1 - count].step == step:
             count += 1

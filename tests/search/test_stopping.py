@@ -4,6 +4,7 @@ and whether the winner's own text does anything.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -76,8 +77,8 @@ def state_of(own, plain, plain_known=False, **search):
     trajectory.add(entry(OWN, "train", 1, 10, 10))
     if plain_known:
         trajectory.add(entry(PLAIN, "train", 1, *plain["train"]))
-    for solution, (right, rows) in ((BASE, (2, 10)), (OWN, own)):
-        trajectory.add(entry(solution, "validation", 1, right, rows))
+    for place, (solution, counts) in enumerate(((BASE, (2, 10)), (OWN, own))):
+        trajectory.add(replace(entry(solution, "validation", 1, *counts), position=place))
     return SearchState(problem, config(**search), trajectory)
 
 
@@ -114,6 +115,14 @@ def test_a_small_doubt_asks_for_more_than_a_lead():
     evaluation = state.config.evaluation.model_copy(update={"doubt": 0.1})
     doubting = state.config.model_copy(update={"evaluation": evaluation})
     assert exchanged(SearchState(state.problem, doubting, state.trajectory))[0] == PLAIN
+
+
+def test_each_score_of_a_step_has_its_own_place():
+    state = state_of((8, 10), {"train": (9, 10), "validation": (7, 10)})
+    exchanged(state)
+    entries = [*state.trajectory.entries, *state.trajectory.held_out]
+    places = [(entry.split, entry.step, entry.position) for entry in entries if entry.step == 1]
+    assert len(set(places)) == len(places) > 3
 
 
 @pytest.mark.parametrize("best", [BASE, PLAIN, Solution("own")])
