@@ -2,7 +2,7 @@
 short tasks.
 
     python scripts/bench_search.py [--seeds 5] [--first-seed 0] [--tasks reviews,...] [--modes ...]
-    [--pairs 600] [--rows 24] [--out FILE]
+    [--pairs 600] [--rows 24] [--metric accuracy] [--out FILE]
     python scripts/bench_search_table.py FILE [FILE ...]
 
 Optimizer and scorer are the same model. For each task and seed 24 train and 24 validation rows are
@@ -102,12 +102,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: the user's prompt, all rows, how many of them are for the test, and the rule."""
+    """A task: the user's prompt, all rows, how many of them are for the test, the rule, and the
+    metric that is optimized.
+    """
 
     prompt: str
     rows: list[dict[str, str]]
     test: int
     rule: str = "labels"
+    metric: str = "accuracy"
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -231,6 +234,7 @@ def planned(task: Task, seed: int, mode: str, model: str, folder: Path, budget: 
                 "input": "text",
                 "target": "label",
                 "rule": task.rule,
+                "metric": task.metric,
                 "answer": "label_probability" if mode.endswith("-probability") else "text",
             },
             "scorer": {"model": model, "max_tokens": 10},
@@ -415,6 +419,7 @@ def summarize(
         "curve": ready.problem.curve,
         "written": getattr(ready.problem, "written", None),
         "recalls": recalls(ready, trajectory, ended),
+        "rarest": rarest(ready, trajectory, ended),
     }
     return replace(summary(trajectory, ended, alpha), further=further)
 
@@ -434,6 +439,24 @@ def recalls(ready: Plan, trajectory: Trajectory, ended: SearchResult) -> list[fl
     ]
 
 
+def rarest(ready: Plan, trajectory: Trajectory, ended: SearchResult) -> dict[str, Any]:
+    """The label with the fewest test rows: how many it has, and of the first prompt and the choice
+    the share of them that is right and how many rows of any label were answered with it.
+    """
+    scores = {entry.solution: entry.score for entry in trajectory.held_out if entry.split == "test"}
+    sides = [ready.problem.classes("test", scores[one]) for one in (ended.baseline, ended.best)]
+    if None in sides:
+        return {}
+    label = list(sides[1].classes)[-1]
+    counts = [side.classes[label] for side in sides]
+    return {
+        "label": label,
+        "rows": counts[1].rows,
+        "recall": [own.recall for own in counts],
+        "given": [own.claimed for own in counts],
+    }
+
+
 def run(
     name: str,
     task: Task,
@@ -445,6 +468,8 @@ def run(
     pool: EnginePool,
 ) -> list[dict[str, Any]]:
     """All runs of a task in lockstep."""
+    if task.metric != "accuracy":
+        folder = folder / task.metric
     if task.rule != "labels":
         modes = [mode for mode in modes if not mode.endswith("-probability")]
     places = [(mode, seed, folder / name / mode / str(seed)) for mode in modes for seed in seeds]
@@ -460,9 +485,14 @@ def run(
         raise SystemExit(f"{name}: {failed[0]}")
     labels = len({one["label"] for one in task.rows}) if task.rule == "labels" else 0
     return [
-        row(name, mode, seed, labels, result)
+        row(name, named(mode, task.metric), seed, labels, result)
         for (mode, seed, _), result in zip(places, results, strict=True)
     ]
+
+
+def named(mode: str, metric: str) -> str:
+    """What a mode is called in the table."""
+    return mode if metric == "accuracy" else f"{mode}, {metric}"
 
 
 def row(task: str, mode: str, seed: int, labels: int, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -478,6 +508,8 @@ def row(task: str, mode: str, seed: int, labels: int, result: Mapping[str, Any])
         "curve": result["curve"],
         "written": result["written"],
         "recalls": result["recalls"],
+        "rarest": result["rarest"],
+        "verdict": result["verdict"],
         "without_bias": [test[which].get("without_bias") for which in ("baseline", "best")],
         "labels": labels,
         "tokens": result["tokens"],
@@ -584,6 +616,7 @@ def main() -> None:
     parser.add_argument("--tasks", default=",".join(RUN_TASKS_BY_DEFAULT))
     parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--metric", default="accuracy", help="task.metric of the tasks with labels")
     parser.add_argument("--pairs", type=int, default=600, help="pairs that a run may score")
     parser.add_argument("--rows", type=int, default=24, help="train rows, and validation rows")
     parser.add_argument(
@@ -598,7 +631,10 @@ def main() -> None:
     try:
         for name in given.tasks.split(","):
             began = time.monotonic()
-            rows += run(name, load(name), seeds, modes, given.model, folder, budget, pool)
+            task = load(name)
+            if task.rule == "labels":
+                task = replace(task, metric=given.metric)
+            rows += run(name, task, seeds, modes, given.model, folder, budget, pool)
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
             print(f"{table(rows)}\n\n{ahead(rows)}\n", flush=True)
             if given.out:

@@ -5,6 +5,7 @@ counts.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,26 @@ def test_search_counts_what_every_mode_scores(script, tmp_path):
     found = ready.summarize(trajectory, outcome, 0.05).to_json()
     assert found["scored"] == 24 * 24 + 24 and len(found["curve"]) == 3
     assert len(found["recalls"]) == 2 and found["written"] is None
+    rarest = found["rarest"]
+    rows = [row.target for row in ready.problem.rows["test"]]
+    assert rarest["rows"] == min(map(rows.count, set(rows))) == rows.count(rarest["label"])
+    is_positive = rarest["label"] == "positive"
+    assert rarest["recall"] == [float(is_positive)] * 2
+    assert rarest["given"] == [is_positive * len(rows)] * 2
+
+
+def test_search_optimizes_the_metric_that_it_is_asked_for(script, tmp_path):
+    """What answers every row alike has half of balanced accuracy, whatever the shares are."""
+    embedded_model()
+    search = script("search")
+    task = replace(search.load("alerts"), metric="balanced_accuracy")
+    ready = search.planned(task, 0, "random-demos", str(SMOL), tmp_path, search.Budget(8, 40))
+    engine, trajectory = ScriptedEngine.of(lambda request: " routine"), Trajectory()
+    drive(ready.search(trajectory), {"scorer": engine}, trajectory)
+    scores = [entry.score for entry in trajectory.held_out if entry.split == "test"]
+    assert {(score.value, score.measure.name) for score in scores} == {(0.5, "balanced_accuracy")}
+    assert search.named("joint", task.metric) == "joint, balanced_accuracy"
+    assert search.named("joint", "accuracy") == "joint"
 
 
 @pytest.mark.parametrize(
