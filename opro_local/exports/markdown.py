@@ -80,7 +80,9 @@ def _scores(whole: WholePrompt) -> str:
     lines = ["## Scores", "\n".join((head, *rows))] if rows else ["## Scores", "None."]
     alpha = whole.run.get("alpha")
     level = f" Intervals are at the level {100 * (1 - alpha):g} %." if alpha else ""
-    lines.append(f"Verdict: {whole.run.get('verdict')}.{level}{_difference(whole)}")
+    lines.append(
+        f"Verdict: {whole.run.get('verdict')}.{level}{_difference(whole)}{_one_answer(whole)}"
+    )
     return "\n\n".join(lines)
 
 
@@ -103,6 +105,14 @@ def _difference(whole: WholePrompt) -> str:
         f" On test it differs from the first prompt by {found['value']:+.3f} "
         f"({low:+.3f} to {high:+.3f}, p = {found['p_value']:.3g})."
     )
+
+
+def _one_answer(whole: WholePrompt) -> str:
+    """What one answer to every test row would have earned."""
+    constant = (whole.scores.get("test") or {}).get("constant")
+    if not constant:
+        return ""
+    return f" Always answering {_plain(constant['answer'])} would have {constant['value']:.3f}."
 
 
 def _engine(record: Mapping[str, Any]) -> Iterator[str]:
@@ -152,6 +162,8 @@ def _limits(whole: WholePrompt) -> str:
     ]
     if not test:
         lines.append("No rows were held out for a test: how good it is on new rows is not known.")
+    elif whole.run.get("verdict") == "no reliable gain over a constant answer":
+        lines.append("On test it was not shown to be better than one answer to every row.")
     elif whole.run.get("verdict") != "reliable gain":
         lines.append("On test it was not shown to be better than the first prompt: keep that one.")
     if whole.demonstrations:

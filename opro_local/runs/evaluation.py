@@ -19,12 +19,16 @@ from opro_local.records import entries
 from opro_local.runs.figures import (
     FORMER_ALPHA,
     ClassesOf,
+    ConstantFigures,
+    ConstantOf,
     Figures,
+    constant_figures,
     demonstrations_to_json,
     difference_from_json,
     difference_to_json,
     figures_of,
     no_classes,
+    no_constant,
 )
 from opro_local.runs.winner import Winner
 from opro_local.scoring import comparison
@@ -119,6 +123,7 @@ class EvaluationOutcome:
         smallest_difference: what is usually told from noise with so many rows, in [0, 1].
         alpha: 1 - the level of all intervals.
         split: the rows that were asked.
+        constant: what one answer to every row would have earned; None where that says nothing.
         summary: what the table says, one sentence a line.
     """
 
@@ -136,6 +141,7 @@ class EvaluationOutcome:
     alpha: float
     split: str
     summary: tuple[str, ...] = ()
+    constant: ConstantFigures | None = None
 
     @property
     def steps(self) -> int:
@@ -166,6 +172,7 @@ class EvaluationOutcome:
             "smallest_difference": self.smallest_difference,
             "alpha": self.alpha,
             "split": self.split,
+            **({} if self.constant is None else {"constant": self.constant.to_json()}),
             "summary": list(self.summary),
         }
 
@@ -175,6 +182,7 @@ class EvaluationOutcome:
         prompts = tuple(map(PromptFigures.from_json, entries(record["prompts"])))
         if not prompts:
             raise ValueError("an evaluation of no prompts")
+        constant = record.get("constant")
         return cls(
             reason=record["reason"],
             digest=record["digest"],
@@ -188,6 +196,7 @@ class EvaluationOutcome:
             alpha=record.get("alpha", FORMER_ALPHA),
             split=record["split"],
             summary=entries(record["summary"]),
+            constant=None if constant is None else ConstantFigures.from_json(constant),
         )
 
 
@@ -218,6 +227,7 @@ def summarize(
     alpha: float,
     split: Split,
     classes_of: ClassesOf = no_classes,
+    constant_of: ConstantOf = no_constant,
 ) -> EvaluationOutcome:
     """What an evaluation of prompts on a split came to.
 
@@ -227,6 +237,7 @@ def summarize(
         alpha: 1 - the level of all intervals.
         split: the rows that were asked.
         classes_of: counts answers by class.
+        constant_of: says what one answer to every row would earn.
     """
     entries = all_entries(trajectory)
     values = np.stack([entry.score.values for entry in entries])
@@ -240,6 +251,7 @@ def summarize(
         )
         for number, entry in enumerate(entries, 1)
     ]
+    constant = constant_of(split)
     outcome = EvaluationOutcome(
         reason=ended.reason,
         digest=trajectory.digest(),
@@ -252,6 +264,7 @@ def summarize(
         smallest_difference=stats.smallest_difference(values.shape[1], alpha=alpha),
         alpha=alpha,
         split=split,
+        constant=None if constant is None else constant_figures(constant),
     )
     return replace(outcome, summary=words(outcome))
 
@@ -296,20 +309,39 @@ def words(outcome: EvaluationOutcome) -> tuple[str, ...]:
             f"Whoever picks the best of these {len(prompts)} should expect it to do "
             f"{100 * outcome.optimism:.1f} points worse on other rows."
         )
-    return (*lines, *_class_words(prompts), *_judge_words(prompts))
+    return (*lines, *_class_words(outcome), *_judge_words(prompts))
 
 
-def _class_words(prompts: Sequence[PromptFigures]) -> list[str]:
-    """The largest class, and the prompts that always give one answer."""
-    first = prompts[0].figures.classes
+def _class_words(outcome: EvaluationOutcome) -> list[str]:
+    """The largest class, and the prompts that do no more than to answer it, or give one answer."""
+    first = outcome.prompts[0].figures.classes
     if first is None:
         return []
     lines = [f"The largest class, {first.majority!r}, is {100 * first.majority_share:.1f} %."]
-    for prompt in prompts:
+    lines += _constant_words(outcome)
+    for prompt in outcome.prompts:
         classes = prompt.figures.classes
         if classes and classes.always is not None:
             lines.append(f"Prompt {prompt.number} always gives one answer, {classes.always!r}.")
     return lines
+
+
+def _constant_words(outcome: EvaluationOutcome) -> list[str]:
+    """The prompts that one answer to every row is as good as."""
+    constant = outcome.constant
+    if constant is None:
+        return []
+    worse = [
+        str(prompt.number)
+        for prompt in outcome.prompts
+        if comparison.tied(prompt.figures.value) <= comparison.tied(constant.value)
+    ]
+    if not worse:
+        return []
+    return [
+        f"Always answering {constant.answer!r} would score {100 * constant.value:.1f}; prompts "
+        f"that do no better: {', '.join(worse)}."
+    ]
 
 
 def _judge_words(prompts: Sequence[PromptFigures]) -> list[str]:

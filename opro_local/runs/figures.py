@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from opro_local import stats
+from opro_local.problems.prompt.constant import ConstantAnswer
 from opro_local.records import entries
 from opro_local.runs.gain import GainParts
 from opro_local.scoring import comparison
@@ -30,8 +31,17 @@ NAMED = (
 ClassesOf = Callable[[Split, Score], ClassFigures | None]
 
 
+# What one answer to every row of a split would earn; None where that says nothing.
+ConstantOf = Callable[[Split], ConstantAnswer | None]
+
+
 def no_classes(split: Split, score: Score) -> ClassFigures | None:
     """Of a problem whose answers are no classes."""
+    return None
+
+
+def no_constant(split: Split) -> ConstantAnswer | None:
+    """Of a problem whose rows have no answers."""
     return None
 
 
@@ -159,6 +169,51 @@ def figures_of(score: Score, alpha: float, classes: ClassFigures | None = None) 
 
 
 @dataclass(frozen=True, slots=True)
+class ConstantFigures:
+    """What one answer, given to every row of a split, would have earned there.
+
+    Attributes:
+        answer: the commonest target; where `task.metric` is the F1 of a label, that label.
+        accuracy: the share of the rows that it is right for.
+        value: what it earns by `task.metric`; the accuracy where that is optimized.
+        difference: the best prompt minus it, on the same rows, in what was optimized; None on other
+            splits than test.
+    """
+
+    answer: str
+    accuracy: float
+    value: float
+    difference: Difference | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        record: dict[str, Any] = {"answer": self.answer, "accuracy": self.accuracy}
+        record["value"] = self.value
+        if self.difference is not None:
+            record["difference"] = difference_to_json(self.difference)
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ConstantFigures:
+        """What `to_json` wrote."""
+        difference = record.get("difference")
+        return cls(
+            record["answer"],
+            record["accuracy"],
+            record["value"],
+            None if difference is None else difference_from_json(difference),
+        )
+
+
+def constant_figures(
+    constant: ConstantAnswer, difference: Difference | None = None
+) -> ConstantFigures:
+    """One answer to every row as results show it."""
+    score = constant.score
+    return ConstantFigures(constant.answer, score.accuracy, score.value, difference)
+
+
+@dataclass(frozen=True, slots=True)
 class SplitResult:
     """Baseline and best on one split.
 
@@ -171,6 +226,7 @@ class SplitResult:
         accuracy_difference: the same in accuracy, where that was not what was optimized.
         gain: what the difference in accuracy is made of; None on other splits than test, and where
             no answers are read.
+        constant: what one answer to every row would have earned; None where that says nothing.
     """
 
     baseline: Figures
@@ -179,6 +235,7 @@ class SplitResult:
     smallest_difference: float | None = None
     gain: GainParts | None = None
     accuracy_difference: Difference | None = None
+    constant: ConstantFigures | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
@@ -193,13 +250,15 @@ class SplitResult:
             sides["accuracy_difference"] = difference_to_json(self.accuracy_difference)
         if self.gain is not None:
             sides["gain"] = self.gain.to_json()
+        if self.constant is not None:
+            sides["constant"] = self.constant.to_json()
         return sides
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> SplitResult:
         """What `to_json` wrote."""
         difference, gain = record.get("difference"), record.get("gain")
-        in_accuracy = record.get("accuracy_difference")
+        in_accuracy, constant = record.get("accuracy_difference"), record.get("constant")
         baseline = Figures.from_json(record["baseline"])
         best = Figures.from_json(record["best"])
         sides = [one.classes.classes.keys() for one in (baseline, best) if one.classes]
@@ -212,6 +271,7 @@ class SplitResult:
             smallest_difference=record.get("smallest_difference"),
             gain=None if gain is None else GainParts.from_json(gain),
             accuracy_difference=None if in_accuracy is None else difference_from_json(in_accuracy),
+            constant=None if constant is None else ConstantFigures.from_json(constant),
         )
 
 

@@ -13,30 +13,37 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opro_local import stats
+from opro_local.runs.class_words import class_words, constant_verdict_words, points
 from opro_local.runs.figures import (
     ClassesOf,
+    ConstantFigures,
+    ConstantOf,
     Figures,
     Leader,
     MetricFigures,
     OperatorFigures,
     SplitResult,
+    constant_figures,
     figures_of,
     no_classes,
+    no_constant,
 )
 from opro_local.runs.gain import gain_parts, gain_words
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.verdicts import (
+    GAIN,
+    NO_GAIN,
+    NO_MORE_THAN_CONSTANT,
+    NO_PROPOSALS,
+    NOT_TESTED,
+    is_more,
+    verdict,
+)
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import comparison
-from opro_local.scoring.classes import ClassFigures
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution, Split
-
-# The verdict where the paired test shows nothing.
-NO_GAIN = "no reliable gain"
-NOT_TESTED = "not tested"
-# The verdict where the search got nothing from its optimizer, and so says nothing of a gain.
-NO_PROPOSALS = "no usable proposals"
 
 
 def summarize(
@@ -44,6 +51,7 @@ def summarize(
     ended: SearchResult,
     alpha: float,
     classes_of: ClassesOf = no_classes,
+    constant_of: ConstantOf = no_constant,
 ) -> SearchOutcome:
     """What a finished search came to.
 
@@ -52,8 +60,9 @@ def summarize(
         ended: how it ended.
         alpha: 1 - the level of all intervals.
         classes_of: counts held-out answers by class.
+        constant_of: says what one answer to every row of a split would earn.
     """
-    pairs = _Pairs(trajectory, ended, alpha, classes_of)
+    pairs = _Pairs(trajectory, ended, alpha, classes_of, constant_of)
     test = pairs.test()
     return SearchOutcome(
         reason=ended.reason,
@@ -170,6 +179,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         shares: whether its scores are shares of rows.
     """
     test = outcome.test
+    beats_constant = bool(test and is_more(test, outcome.alpha))
     if outcome.verdict == NO_PROPOSALS:
         return (
             f"Nothing was searched: {outcome.reason}.",
@@ -183,7 +193,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         )
     if test is None or test.difference is None or test.smallest_difference is None:
         return (
-            *_class_words(outcome),
+            *class_words(outcome, beats_constant),
             *_train_words(outcome),
             "There is no test split: nothing is known about rows the search has not seen.",
         )
@@ -194,7 +204,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         *_verdict_words(outcome),
         f"With {n} rows, differences{of_what} under about {least} points are usually not told from "
         "noise.",
-        *_class_words(outcome),
+        *class_words(outcome, beats_constant),
         *_train_words(outcome),
         *_leader_words(outcome),
     )
@@ -208,23 +218,15 @@ def _difference_words(
     in_accuracy = test.accuracy_difference or difference
     accuracy = (
         f"baseline {percent(test.baseline)}, best {percent(test.best)}, "
-        f"{_points(in_accuracy, alpha)}."
+        f"{points(in_accuracy, alpha)}."
     )
     if test.baseline.metric is None or test.best.metric is None:
         return (f"{rows}: {accuracy}",)
     baseline, best = test.baseline.metric, test.best.metric
     return (
         f"{rows} {best.name}, which was optimized: baseline {_metric(baseline)}, best "
-        f"{_metric(best)}, {_points(difference, alpha)}.",
+        f"{_metric(best)}, {points(difference, alpha)}.",
         f"Accuracy: {accuracy}",
-    )
-
-
-def _points(difference: stats.Difference, alpha: float) -> str:
-    low, high = (round(100 * bound, 1) for bound in difference.interval)
-    return (
-        f"difference {100 * difference.value:+.1f} points, {level(alpha)} {low:+} to {high:+}, "
-        f"p = {difference.p_value:.2g}"
     )
 
 
@@ -241,44 +243,15 @@ def _verdict_words(outcome: SearchOutcome) -> list[str]:
     advice = ""
     if outcome.verdict == NO_GAIN:
         advice = " Keep your first prompt."
-    lines = [f"Verdict: {outcome.verdict}.{advice}"]
     test = outcome.test
+    if outcome.verdict == NO_MORE_THAN_CONSTANT and test and test.constant:
+        advice = constant_verdict_words(test.constant, outcome.alpha)
+    lines = [f"Verdict: {outcome.verdict}.{advice}"]
     if test and test.gain:
         in_accuracy = test.accuracy_difference or test.difference
         if in_accuracy and in_accuracy.value:
             lines.append(gain_words(test.gain, " in accuracy" if test.accuracy_difference else ""))
     return lines
-
-
-def _class_words(outcome: SearchOutcome) -> list[str]:
-    """The largest class, and what of the two always gives one answer."""
-    if outcome.classified is None:
-        return []
-    split, sides = outcome.classified
-    best = sides.best.classes
-    if best is None:
-        return []
-    worth = "always answering it would score so much."
-    if sides.best.accuracy <= best.majority_share:
-        worth = "always answering it would do no worse than the best prompt."
-    lines = [
-        f"The largest class, {best.majority!r}, is {100 * best.majority_share:.1f} % of the "
-        f"{split} rows: {worth}"
-    ]
-    for name, figures in (("baseline", sides.baseline), ("best", sides.best)):
-        if figures.classes and figures.classes.always is not None:
-            lines.append(constant_words(f"The {name} prompt", figures.classes))
-    return lines
-
-
-def constant_words(prompt: str, classes: ClassFigures) -> str:
-    """That a prompt gives one answer only; `prompt` begins the sentence."""
-    return f"{prompt} always gives one answer, {classes.always!r}: it tells no classes apart."
-
-
-def level(alpha: float) -> str:
-    """What a result's intervals are called: "95 % interval"."""
-    return f"{100 * (1 - alpha):.6g} % interval"
 
 
 def _train_words(outcome: SearchOutcome) -> list[str]:
@@ -334,6 +307,7 @@ class _Pairs:
     ended: SearchResult
     alpha: float
     classes_of: ClassesOf
+    constant_of: ConstantOf
 
     def scores(self, split: Split) -> tuple[Score, Score] | None:
         """Baseline and best as they were last scored on a split; None unless both were."""
@@ -350,7 +324,19 @@ class _Pairs:
         baseline, best = (
             figures_of(score, self.alpha, self.classes_of(split, score)) for score in pair
         )
-        return SplitResult(baseline, best)
+        return SplitResult(baseline, best, constant=self._constant(split, pair[1]))
+
+    def _constant(self, split: Split, best: Score) -> ConstantFigures | None:
+        """What one answer to every row would earn, and on test the best prompt's difference to
+        it.
+        """
+        constant = self.constant_of(split)
+        if constant is None or constant.score.n != best.n:
+            return None
+        if split != "test":
+            return constant_figures(constant)
+        gap = comparison.difference(best, constant.score, self.alpha)
+        return constant_figures(constant, gap)
 
     def _in_accuracy(self, best: Score, baseline: Score) -> stats.Difference | None:
         """The difference in accuracy, where that is not what was optimized."""
@@ -378,19 +364,9 @@ def _verdict(test: SplitResult | None, ended: SearchResult, alpha: float) -> str
     examples alone made one.
     """
     word = verdict(test.difference, alpha) if test and test.difference else NOT_TESTED
+    if test and word == GAIN and not is_more(test, alpha):
+        return NO_MORE_THAN_CONSTANT
     return NO_PROPOSALS if ended.fault and word in (NO_GAIN, NOT_TESTED) else word
-
-
-def verdict(difference: stats.Difference, alpha: float) -> str:
-    """Reliable means: the paired test's p-value is under alpha and the interval lies on one side of
-    zero.
-    """
-    low, high = difference.interval
-    if difference.p_value < alpha and low > 0:
-        return "reliable gain"
-    if difference.p_value < alpha and high < 0:
-        return "reliable loss: keep the baseline"
-    return NO_GAIN
 
 
 def percent(figures: Figures) -> str:

@@ -219,8 +219,9 @@ class RunResult(Mapping[str, Any]):
 
     @property
     def verdict(self) -> str | None:
-        """One of "reliable gain", "no reliable gain", "no usable proposals", "reliable loss: keep
-        the baseline" or "not tested"; None of an evaluation, which compares pairs instead.
+        """One of "reliable gain", "no reliable gain", "no reliable gain over a constant answer",
+        "no usable proposals", "reliable loss: keep the baseline" or "not tested"; None of an
+        evaluation, which compares pairs instead.
         """
         return self.search.verdict if self.search else None
 

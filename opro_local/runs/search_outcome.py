@@ -32,8 +32,8 @@ class SearchOutcome:
             of these became solutions.
         partial, pairs: train scores on a part of the rows; answers scored on train.
         optimism: how much the best train score is likely to overstate itself for being the best.
-        verdict: "reliable gain", "no reliable gain", "no usable proposals", "reliable loss: keep
-            the baseline" or "not tested".
+        verdict: "reliable gain", "no reliable gain", "no reliable gain over a constant answer", "no
+            usable proposals", "reliable loss: keep the baseline" or "not tested".
         alpha: 1 - the level of all intervals.
         train, validation, test: baseline and best on each; None where either was not scored.
         leaders: what was scored on validation, best first; None where nothing was held out.

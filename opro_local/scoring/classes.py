@@ -114,6 +114,14 @@ class ClassFigures:
         return sum(own.unread for own in self.classes.values())
 
     @property
+    def usual(self) -> tuple[str, int]:
+        """The answer that most rows were given, and how many; ("", 0) where nothing was read."""
+        given: Counter[str] = Counter()
+        for own in self.classes.values():
+            given.update(own.answers)
+        return max(given.items(), key=lambda pair: pair[1], default=("", 0))
+
+    @property
     def always(self) -> str | None:
         """The one answer that the prompt gives whatever it is asked; None where it gives several,
         where most of its answers can't be read, or where all rows have one target.

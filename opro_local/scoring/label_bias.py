@@ -279,6 +279,21 @@ def log_shares(probabilities: np.ndarray, golds: np.ndarray) -> np.ndarray:
     return logs
 
 
+def right_share(probabilities: np.ndarray, golds: np.ndarray, balanced: bool = False) -> float:
+    """The geometric mean of the right labels' probabilities.
+
+    Args:
+        probabilities: shape (n, labels); NaN in rows that were not read.
+        golds, balanced: see `fit`.
+    """
+    logs = log_shares(probabilities, golds)
+    if not balanced:
+        return float(np.exp(logs.mean()))
+    included = (golds >= 0)[None, :]
+    weights = _weights(included, golds, probabilities.shape[1], balanced)[0]
+    return float(np.exp(np.average(logs, weights=weights if weights.any() else None)))
+
+
 @dataclass(frozen=True, slots=True)
 class Bin:
     """Rows whose chosen label was about as probable: how many, how probable it was in the mean, and

@@ -22,8 +22,8 @@ from opro_local.scoring.label_bias import (
     cross_fitted,
     fit,
     largest,
-    log_shares,
     no_bias,
+    right_share,
 )
 from opro_local.scoring.rule import Rule
 from opro_local.types import Completion, Example, Score, Solution, Split
@@ -126,8 +126,7 @@ class Labelling:
             own_figures = {"without_bias": float(plain.mean())}
             if split != "train":
                 # On train it is the fit's value, of all rows together.
-                said = log_shares(shares, golds).mean()
-                own_figures["probability"] = float(np.exp(said))
+                own_figures["probability"] = right_share(shares, golds, self._balanced)
             figures.append(own_figures)
         chosen = [replace(one, text=text) for one, text in zip(answers, texts, strict=True)]
         fits = [LabelFit(own, golds, self._balanced) for own in logs if split == "train"]

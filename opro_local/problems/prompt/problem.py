@@ -16,6 +16,7 @@ from opro_local.config.settings import Config, TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch
+from opro_local.problems.prompt.constant import ConstantAnswer, constant_answer
 from opro_local.problems.prompt.demonstrations import (
     MISTAKES,
     MORE_MISTAKES,
@@ -329,6 +330,12 @@ class PromptProblem:
             targets.append(names.setdefault(said, row.target.strip()))
         answers = [said and names.get(said, said) for said in parsed]
         return class_figures(targets, answers)
+
+    def constant(self, split: Split) -> ConstantAnswer | None:
+        """What one answer to all rows of a split would earn; None where that says nothing."""
+        if self._config.task.rule == "judge":
+            return None
+        return constant_answer(self.rule, self.rows[split], split, self._classes)
 
     def prompt_variables(self) -> Mapping[str, str]:
         """Where the text goes, what it is called, and the task in a few words."""

@@ -36,6 +36,18 @@ class RowClasses:
     objective: Objective
     golds: Mapping[Split, np.ndarray]
 
+    def with_label(self, split: Split) -> np.ndarray:
+        """Which rows of a split have the label that the metric is of; all where it is of none.
+        Shape (n,), bool.
+        """
+        golds = self.golds[split]
+        if self.objective.name == self.objective.metric.name:
+            return np.full(len(golds), True)
+        if self.objective.is_set:
+            return (golds >> self.objective.label & 1) == 1
+        has_label: np.ndarray = golds == self.objective.label
+        return has_label
+
     def measures(
         self,
         rule: Rule,

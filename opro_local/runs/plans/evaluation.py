@@ -104,7 +104,7 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
         notices=(*plan.notices, *_repeated(given)),
         identity={**plan.identity, "evaluation": split},
         summarize=lambda trajectory, ended, alpha: evaluation.summarize(
-            trajectory, ended, alpha, split, problem.classes
+            trajectory, ended, alpha, split, problem.classes, problem.constant
         ),
         whole_prompt=lambda result: None,
         files=lambda result: {},

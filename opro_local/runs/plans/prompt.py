@@ -182,7 +182,7 @@ def _summarizing(problem: PromptProblem) -> Summarize:
     """What makes the outcome of a search for a prompt."""
 
     def summarize(trajectory: Trajectory, ended: SearchResult, alpha: float) -> SearchOutcome:
-        outcome = result.summarize(trajectory, ended, alpha, problem.classes)
+        outcome = result.summarize(trajectory, ended, alpha, problem.classes, problem.constant)
         if not ended.best.demonstrations:
             return outcome
         return replace(outcome, best=_with_prompt(outcome.best, problem.readable(ended.best)))
