@@ -1,0 +1,309 @@
+"""Rivals of bench_search.py that need a model's weights: AutoPrompt (arXiv 2010.15980) and RLPrompt
+(arXiv 2205.12548), on the same model, rows and pairs.
+
+    python scripts/bench_token_search.py --out FILE [--seeds 1] [--first-seed 0] [--tasks topics,...]
+        [--modes autoprompt,autoprompt-fluent,rlprompt] [--pairs 600] [--rows 24]
+
+    autoprompt         the tokens of the user's prompt are exchanged one at a time: the gradient of
+                       the right labels' log-probability says which forty tokens might help at a
+                       place, six of them are scored beside what is there, the best stays
+    autoprompt-fluent  the six are those of the forty that the model itself finds likeliest
+    rlprompt           a frozen model with a small trained head writes five tokens; its reward is
+                       how far the right label's probability is above the next one's, by REINFORCE
+
+Labels are read as probabilities, and those of the end with a bias fitted on train, as
+`random-probability` is. A pair is one row read with one prompt; a row of a gradient counts as
+another. The best on train is chosen between what a mode made and the user's prompt. What it does
+where answers are written is asked beside. The transformers engine serves, for it has the weights.
+Rows go to FILE one by one, bench_search_table.py reads them, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import bench_search
+import numpy as np
+import torch
+
+from opro_local.engines.settings import EngineSettings
+from opro_local.engines.transformers import TransformersEngine
+from opro_local.problems.prompt.layout import Layout
+from opro_local.records import log_probabilities
+from opro_local.scoring import rules
+from opro_local.scoring.label_bias import LabelBias, cross_fitted, fit
+from opro_local.types import Example, Request, Sampling
+
+ANSWER_TOKENS = 10
+# How SmolLM2's card has prompts laid out.
+LAYOUT = Layout("Q_begin", chat=False, qa=True)
+BATCH, PROMISING, TRIED = 8, 40, 6
+WRITTEN_TOKENS, SAMPLES, HIDDEN, RATE = 5, 4, 64, 1e-2
+
+
+class Cell:
+    """The rows of a task and a seed, a model with its weights, and the pairs that are left."""
+
+    def __init__(
+        self, name: str, seed: int, budget: bench_search.Budget, engine: TransformersEngine
+    ) -> None:
+        task = bench_search.load(name)
+        files = bench_search.divided(task, seed, budget)
+        self.prompt, self.labels = task.prompt, sorted({row["label"] for row in task.rows})
+        self.train, self.test = (_examples(files[split]) for split in ("train", "test"))
+        self.rng = np.random.default_rng((seed, 19))
+        self.pairs, self.scored = budget.pairs - 2 * len(self.train), 2 * len(self.train)
+        self.engine, self.model = engine, engine._model
+        self.tokenizer = engine._prompts.tokenizer
+
+    def golds(self, rows: Sequence[Example]) -> np.ndarray:
+        return np.array([self.labels.index(row.target) for row in rows])
+
+    def read(self, texts: Sequence[str], rows: Sequence[Example]) -> np.ndarray:
+        """Log-probabilities of the labels, shape (texts, rows, labels)."""
+        sampling = Sampling(ANSWER_TOKENS, labels=tuple(self.labels))
+        prompts = [one for text in texts for one in LAYOUT.prompts(text, [], rows)]
+        replies = self.engine.generate([Request(prompt, sampling) for prompt in prompts])
+        unread = [np.nan] * len(self.labels)
+        logs = [log_probabilities(one.text, self.labels) or unread for one in replies]
+        return np.array(logs).reshape(len(texts), len(rows), -1)
+
+    def batch(self) -> list[Example]:
+        return [self.train[int(place)] for place in self.rng.permutation(len(self.train))[:BATCH]]
+
+    def spend(self, pairs: int) -> bool:
+        """Whether so many pairs are left; they are spent."""
+        if pairs > self.pairs:
+            return False
+        self.pairs, self.scored = self.pairs - pairs, self.scored + pairs
+        return True
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def survives(self, ids: Sequence[int]) -> bool:
+        """Whether tokens are the same ones again after they were a text before a row."""
+        text = self.tokenizer.decode(ids)
+        (prompt,) = LAYOUT.prompts(text, [], self.train[:1])
+        return self.ids(prompt.text)[: len(ids)] == list(ids)
+
+
+def _examples(rows: list[dict[str, str]]) -> list[Example]:
+    return [Example(str(i), row, row["text"], row["label"], "") for i, row in enumerate(rows)]
+
+
+def right_shares(logs: np.ndarray, golds: np.ndarray) -> np.ndarray:
+    """The right label's log-probability among the labels; shape (..., rows)."""
+    normal = logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True)
+    return np.take_along_axis(normal, golds[None, :, None], axis=-1)[..., 0]
+
+
+def gradient(cell: Cell, ids: Sequence[int], rows: Sequence[Example]) -> torch.Tensor:
+    """Of the right labels' log-probability by the embeddings of the prompt's first tokens, summed
+    over rows; shape (tokens, width).
+    """
+    embed = cell.model.get_input_embeddings()
+    summed = torch.zeros(len(ids), embed.weight.shape[1])
+    for row in rows:
+        (prompt,) = LAYOUT.prompts(cell.tokenizer.decode(ids), [], [row])
+        before, label = cell.ids(prompt.text), cell.ids(" " + row.target)
+        with torch.enable_grad():
+            vectors = embed(torch.tensor([before + label])).detach().requires_grad_(True)
+            logits = cell.model(inputs_embeds=vectors).logits[0].log_softmax(-1)
+            places = torch.arange(len(before) - 1, len(before) + len(label) - 1)
+            logits[places, torch.tensor(label)].sum().backward()
+        summed += vectors.grad[0, : len(ids)]
+    return summed
+
+
+def unlikeliness(cell: Cell, ids: Sequence[int]) -> float:
+    """Minus the mean log-probability of a text's tokens behind its first."""
+    with torch.no_grad():
+        logits = cell.model(torch.tensor([list(ids)])).logits[0, :-1].log_softmax(-1)
+    return -float(logits[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].mean())
+
+
+def exchanges(cell: Cell, ids: list[int], place: int, slope: torch.Tensor, fluent: bool) -> Any:
+    """Up to TRIED texts that have another token at a place."""
+    with torch.no_grad():
+        order = (cell.model.get_input_embeddings().weight @ slope[place]).argsort(descending=True)
+    tried: list[list[int]] = []
+    for token in order[: 10 * PROMISING].tolist():
+        changed = [*ids[:place], token, *ids[place + 1 :]]
+        if token != ids[place] and cell.survives(changed):
+            tried.append(changed)
+        if len(tried) == (PROMISING if fluent else TRIED):
+            break
+    if fluent:
+        tried.sort(key=lambda one: unlikeliness(cell, one))
+    return tried[:TRIED]
+
+
+def autoprompt(cell: Cell, fluent: bool = False) -> str:
+    """Gradient-guided exchange of the tokens of the user's prompt."""
+    ids = cell.ids(cell.prompt)
+    while cell.spend(BATCH * (TRIED + 2)):
+        slope = gradient(cell, ids, cell.batch())
+        place = int(cell.rng.integers(len(ids)))
+        tried = [ids, *exchanges(cell, ids, place, slope, fluent)]
+        rows = cell.batch()
+        logs = cell.read([cell.tokenizer.decode(one) for one in tried], rows)
+        ids = tried[int(right_shares(logs, cell.golds(rows)).mean(axis=1).argmax())]
+    return str(cell.tokenizer.decode(ids))
+
+
+class Writer(torch.nn.Module):
+    """A frozen model whose last hidden state is changed by a small network before its head."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        width = model.config.hidden_size
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(width, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, width)
+        )
+        torch.nn.init.zeros_(self.net[2].weight)
+        torch.nn.init.zeros_(self.net[2].bias)
+        self._frozen = [model]
+
+    def write(self, start: Sequence[int]) -> tuple[list[int], torch.Tensor]:
+        """Tokens that are drawn, and the logarithm of how likely they were, with its gradient."""
+        (model,) = self._frozen
+        ids, logs = list(start), []
+        for _ in range(WRITTEN_TOKENS):
+            with torch.no_grad():
+                state = model.model(torch.tensor([ids])).last_hidden_state[0, -1]
+            with torch.enable_grad():
+                spread = torch.distributions.Categorical(
+                    logits=model.lm_head(state + self.net(state))
+                )
+                token = spread.sample()
+                logs.append(spread.log_prob(token))
+            ids.append(int(token))
+        return ids[len(start) :], torch.stack(logs).sum()
+
+
+def rlprompt(cell: Cell) -> str:
+    """REINFORCE on a small head; the text with the highest reward that was met."""
+    torch.manual_seed(int(cell.rng.integers(2**31)))
+    for weight in cell.model.parameters():
+        weight.requires_grad_(False)
+    writer, start = Writer(cell.model), cell.ids("\n")
+    steps = torch.optim.Adam(writer.parameters(), RATE)
+    best, most = cell.prompt, -math.inf
+    while cell.spend(BATCH * SAMPLES):
+        written = [writer.write(start) for _ in range(SAMPLES)]
+        texts = [str(cell.tokenizer.decode(ids)) for ids, _ in written]
+        rows = cell.batch()
+        gaps = _gaps(cell.read(texts, rows), cell.golds(rows)).mean(axis=1)
+        if gaps.max() > most:
+            best, most = texts[int(gaps.argmax())], float(gaps.max())
+        worth = torch.tensor((gaps - gaps.mean()) / (gaps.std() + 1e-6), dtype=torch.float32)
+        with torch.enable_grad():
+            loss = -(worth * torch.stack([logs for _, logs in written])).mean()
+            steps.zero_grad()
+            loss.backward()
+        steps.step()
+    return best
+
+
+def _gaps(logs: np.ndarray, golds: np.ndarray) -> np.ndarray:
+    """The right label's probability less the highest other's; shape (texts, rows)."""
+    shares = np.exp(logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True))
+    right = np.take_along_axis(shares, golds[None, :, None], axis=-1)[..., 0]
+    others = shares.copy()
+    np.put_along_axis(others, np.broadcast_to(golds[None, :, None], (*right.shape, 1)), -1.0, -1)
+    return right - others.max(axis=-1)
+
+
+MODES: dict[str, Callable[[Cell], str]] = {
+    "autoprompt": autoprompt,
+    "autoprompt-fluent": lambda cell: autoprompt(cell, fluent=True),
+    "rlprompt": rlprompt,
+}
+
+
+def chosen(cell: Cell, text: str) -> tuple[str, LabelBias]:
+    """The text or the user's prompt, whichever has the right labels likelier on train with a
+    cross-fitted bias; and its bias.
+    """
+    golds, texts = cell.golds(cell.train), [text, cell.prompt]
+    logs = cell.read(texts, cell.train)
+    shares = [cross_fitted(own, golds)[np.arange(len(golds)), golds] for own in logs]
+    best = int(np.argmax([np.log(np.maximum(own, 1e-3)).mean() for own in shares]))
+    return texts[best], fit(cell.labels, logs[best], golds)
+
+
+def written(cell: Cell, text: str) -> float:
+    """The share of the test rows that are right where answers are written."""
+    rule = rules.label_set(cell.labels)
+    sampling = Sampling(ANSWER_TOKENS, stop=("\n",))
+    requests = [Request(prompt, sampling) for prompt in LAYOUT.prompts(text, [], cell.test)]
+    replies = cell.engine.generate(requests)
+    right = [
+        rule.verdict(reply.text, rule.gold(row)) == 1.0
+        for reply, row in zip(replies, cell.test, strict=True)
+    ]
+    return float(np.mean(right))
+
+
+def searched(
+    name: str, seed: int, mode: str, budget: bench_search.Budget, engine: TransformersEngine
+) -> dict[str, Any]:
+    """One search as a row of bench_search.py."""
+    cell, began = Cell(name, seed, budget, engine), time.monotonic()
+    text, bias = chosen(cell, MODES[mode](cell))
+    spent, golds = time.monotonic() - began, cell.golds(cell.test)
+    right = bias.chosen(cell.read([text], cell.test)[0]) == golds
+    return {
+        "task": name,
+        "mode": mode,
+        "seed": seed,
+        "test": float(right.mean()),
+        "recalls": [None, float(np.mean([right[golds == k].mean() for k in np.unique(golds)]))],
+        "written": [written(cell, cell.prompt), written(cell, text)],
+        "labels": len(cell.labels),
+        "scored": cell.scored,
+        "seconds": round(spent, 1),
+        "text": text,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--tasks", default="topics,tickets")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=600)
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--model", default=bench_search.MODEL)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    rows = json.loads(given.out.read_text()) if given.out.exists() else []
+    known = {(row["task"], row["seed"], row["mode"]) for row in rows}
+    budget = bench_search.Budget(given.rows, given.pairs)
+    settings = EngineSettings(model=given.model, kind="transformers", dtype="float32")
+    engine = TransformersEngine(settings)
+    try:
+        for seed in range(given.first_seed, given.first_seed + given.seeds):
+            for name in given.tasks.split(","):
+                for mode in given.modes.split(","):
+                    if (name, seed, mode) in known:
+                        continue
+                    rows.append(searched(name, seed, mode, budget, engine))
+                    given.out.write_text(json.dumps(rows, indent=1))
+                    print(f"{name} {seed} {mode}: {100 * rows[-1]['test']:.1f}", flush=True)
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    main()
