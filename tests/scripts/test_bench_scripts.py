@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ NAMES = (
     "search_table",
     "sweep",
     "throughput",
+    "exchange",
+    "token_search",
 )
 
 
@@ -300,3 +303,39 @@ def test_nearest_examples_never_show_a_row_its_own_answer(script):
         shown, asked = request.prompt.text.rsplit("\n\n", 1)
         assert row.input in asked and row.input not in shown
         assert shown.count("\nA:") == 8
+
+
+def test_rewards_are_those_of_the_right_label(script):
+    tokens = script("token_search")
+    # Two prompts, two rows, three labels; the second row's right label is the third.
+    logs = np.log([[[0.5, 0.25, 0.25], [0.2, 0.7, 0.1]], [[0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]])
+    golds = np.array([0, 2])
+    assert np.exp(tokens.right_shares(logs, golds)) == pytest.approx(
+        np.array([[0.5, 0.1], [0.1, 0.4]])
+    )
+    assert tokens._gaps(logs, golds) == pytest.approx(np.array([[0.25, -0.6], [-0.7, 0.1]]))
+
+
+def test_an_exchange_counts_its_gradient_as_pairs_and_keeps_the_best(script, monkeypatch):
+    tokens = script("token_search")
+    cell = SimpleNamespace(
+        pairs=150,
+        scored=0,
+        prompt="abc",
+        rng=np.random.default_rng(0),
+        tokenizer=SimpleNamespace(decode=lambda ids: "".join(map(chr, ids))),
+        ids=lambda text: list(map(ord, text)),
+        batch=lambda: [0] * tokens.BATCH,
+        golds=lambda rows: np.zeros(len(rows), int),
+    )
+    cell.spend = lambda pairs: tokens.Cell.spend(cell, pairs)
+    # Whatever has a "z" in it has the first label likelier.
+    cell.read = lambda texts, rows: np.log(
+        [[[0.6, 0.4] if "z" in text else [0.4, 0.6]] * len(rows) for text in texts]
+    )
+    monkeypatch.setattr(tokens, "gradient", lambda cell, ids, rows: None)
+    changed = lambda cell, ids, place, *_: [[*ids[:place], ord("z"), *ids[place + 1 :]]]  # noqa: E731
+    monkeypatch.setattr(tokens, "exchanges", changed)
+    text = tokens.autoprompt(cell)
+    assert "z" in text and len(text) == 3
+    assert (cell.scored, cell.pairs) == (128, 22)  # two rounds of 64
