@@ -51,6 +51,11 @@ GUARD = "OPRO_LOCAL_GUARD"
 QUESTION = "opro_local.guard"  # the event by which the guard is asked whether it is up
 LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
+# Sockets whose every address is looked at, and those that stay in this machine. All others speak to
+# a network card, a hypervisor or a bus: AF_PACKET, AF_VSOCK, AF_BLUETOOTH, AF_CAN and the like.
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+LOCAL = (socket.AF_UNIX, socket.AF_NETLINK, socket.AF_ALG)
+OF_A_DESCRIPTOR = -1  # what Python calls the family of a socket that exists already
 
 
 class NetworkError(OproError):
@@ -133,11 +138,27 @@ def _asked_host(event: str, arguments: tuple[Any, ...]) -> str:
     """The host that an audit event of sockets is about; "" for none."""
     if event in LOOKUPS:
         host = arguments[0]
-    elif event in SENDING and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+    elif event == "socket.getnameinfo":  # asks a name server whose address it is
+        host = arguments[0][0]
+    elif event == "socket.__new__":
+        host = "" if arguments[1] == OF_A_DESCRIPTOR else _foreign_family(arguments[1])
+    elif event in SENDING and arguments[0].family in INTERNET:
         host = arguments[1][0] if arguments[1] else ""
+    elif event in SENDING:
+        host = _foreign_family(arguments[0].family)
     else:
         return ""
     return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+
+
+def _foreign_family(family: int) -> str:
+    """The name of a family of sockets that speak to something else than this machine or the
+    internet; "" for the others.
+    """
+    if family in (*INTERNET, *LOCAL):
+        return ""
+    names = {int(known): known.name for known in socket.AddressFamily}
+    return names.get(family, f"a socket of family {family}")
 
 
 def is_here(host: str) -> bool:

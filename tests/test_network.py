@@ -41,9 +41,27 @@ def test_a_socket_off_this_machine_is_refused(family, kind, ask):
         ask(one)
 
 
+@pytest.mark.parametrize("family", ["AF_PACKET", "AF_VSOCK", "AF_BLUETOOTH", "AF_CAN"])
+def test_a_socket_of_a_family_that_speaks_to_a_card_or_a_hypervisor_is_refused(family):
+    if not hasattr(socket, family):
+        pytest.skip(f"this Python knows no {family}")
+    with pytest.raises(NetworkError, match=f"refused a connection to '{family}'"):
+        socket.socket(getattr(socket, family), socket.SOCK_DGRAM)
+
+
+def test_an_inherited_socket_of_such_a_family_sends_nothing():
+    class Inherited:
+        family = 40  # AF_VSOCK, made before the guard and handed on as a descriptor
+
+    with pytest.raises(NetworkError, match="AF_VSOCK"):
+        sys.audit("socket.connect", Inherited(), (2, 1234))
+
+
 @pytest.mark.parametrize(
     "ask",
     [
+        lambda: socket.getnameinfo(("192.0.2.1", 80), 0),
+        lambda: socket.getnameinfo(("2001:db8::1", 80, 0, 0), 0),
         lambda: socket.getaddrinfo("example.org", 80),
         lambda: socket.getaddrinfo(b"example.org", 80),
         lambda: socket.gethostbyname("example.org"),
@@ -68,6 +86,10 @@ def test_what_stays_on_this_machine_passes(tmp_path):
             socket.create_connection((host, port)).close()
     first, second = socket.socketpair()
     first.close(), second.close()
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
+    # An existing descriptor may be anything; its family is asked when it speaks.
+    taken = socket.socket(fileno=socket.socket().detach())
+    taken.close()
     with socket.socket(socket.AF_UNIX) as own:
         own.bind(str(tmp_path / "socket"))
         own.listen()
@@ -75,6 +97,7 @@ def test_what_stays_on_this_machine_passes(tmp_path):
             other.connect(str(tmp_path / "socket"))
     assert socket.gethostbyname("localhost") == "127.0.0.1"
     assert socket.getaddrinfo("127.0.0.1", 80) and socket.getaddrinfo(None, 80)
+    assert socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICSERV)[1] == "80"
 
 
 def python(source, **env):
