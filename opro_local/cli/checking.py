@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from opro_local.cli.evaluating import evaluated, print_evaluation
 from opro_local.cli.grouping import grouped
 from opro_local.cli.options import ConfigOptions, RunOptions
 from opro_local.cli.visible import say, say_json
+from opro_local.errors import OproError
 
 if TYPE_CHECKING:
     from opro_local.config.settings import Config
@@ -45,23 +46,44 @@ def check(
     is_prepared = asked.config is not None or any(
         value is not None for name, value in asked.named.items() if name != "--model"
     )
-    settings = asked.read(options.overrides()) if is_prepared or headroom else None
-    if headroom and settings is not None:
-        _probe(settings, options)
+    if headroom:
+        _probe(asked.read(options.overrides()), options)
         return
     answers = answer and not no_model
-    _examine(settings, asked.model if answers else "", answers, options)
+    if is_prepared:
+        _examine(lambda: _of_config(asked, answers, options), options)
+    else:
+        _examine(lambda: _of_model(asked.model, answers, options), options)
 
 
-def _examine(
-    settings: Config | None, model: str | None, answers: bool, options: RunOptions
-) -> None:
+# What is found beside the machine, and the error that would end a run, if there is one.
+_More = tuple[list["Finding"], OproError | None]
+
+
+def _of_config(asked: ConfigOptions, answers: bool, options: RunOptions) -> _More:
+    """What a run of the config would be made of. Raises OproError where it can't be read."""
+    from opro_local.doctor.prepared import config_findings
+
+    return config_findings(asked.read(options.overrides()), answers)
+
+
+def _of_model(model: str | None, answers: bool, options: RunOptions) -> _More:
+    """A short answer of a model, by default of the embedded one if it is there. Raises OproError
+    where the settings can't be read.
+    """
+    from opro_local.doctor.trial import trial_config, try_model
+
+    config = trial_config(model, options.engine, options.set_ or ())
+    if not answers or config is None:
+        return [], None
+    return [try_model(config)], None
+
+
+def _examine(look_further: Callable[[], _More], options: RunOptions) -> None:
     """Print what is found here, line by line as it is found.
 
     Args:
-        settings: of a config, if there is one.
-        model: that gives a short answer; None is the embedded one, if it is there.
-        answers: whether a model is started at all.
+        look_further: finds more, once the machine's lines are there.
         options: the verb's.
 
     Raises:
@@ -69,19 +91,16 @@ def _examine(
         typer.Exit: there is another failure.
     """
     from opro_local.doctor.checks import examine
+    from opro_local.doctor.finding import failed
     from opro_local.doctor.machine import look
-    from opro_local.doctor.prepared import config_findings
-    from opro_local.doctor.trial import embedded_is_there, try_model
-    from opro_local.models.offline import EMBEDDED
 
-    findings, error = examine(look(options.run or RUNS)), None
+    findings = examine(look(options.run or RUNS))
     if not options.as_json:
         _print(findings)
-    more: list[Finding] = []
-    if settings is not None:
-        more, error = config_findings(settings, answers)
-    elif answers and (model or embedded_is_there()):
-        more = [try_model(model or EMBEDDED, options.engine or "auto")]
+    try:
+        more, error = look_further()
+    except OproError as unreadable:
+        more, error = [failed("config", unreadable)], unreadable
     findings += more
     if options.as_json:
         say_json([finding.to_json() for finding in findings])

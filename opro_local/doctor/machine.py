@@ -57,7 +57,7 @@ class Place:
     """A folder that a run writes to.
 
     Attributes:
-        name: "runs", "models", "cache" or "temporary files".
+        name: "runs", "models", "cache", "temporary files" or "shared memory".
         path: the folder.
         total, free: of its disk, in bytes.
         fault: why nothing can be written there; empty where it can.
@@ -81,12 +81,13 @@ class Machine:
         versions: of the installed PACKAGES.
         pinned_torch: the torch that the installed vLLM asks for; "" where it asks for none.
         memory: free bytes of host memory.
-        shared: bytes of /dev/shm, all and free; None where there is none.
+        shared: /dev/shm; None where there is none.
         places: where a run writes.
         now, made: the clock, and when this program's files were made; seconds since 1970.
         environment: the process's.
         guarded: whether connections off the machine are refused.
         models: in the models folder.
+        models_fault: why that folder can't be read; empty where it can.
     """
 
     nvidia: Nvidia | None
@@ -95,13 +96,14 @@ class Machine:
     versions: Mapping[str, str]
     pinned_torch: str
     memory: int
-    shared: tuple[int, int] | None
+    shared: Place | None
     places: Sequence[Place]
     now: float
     made: float
     environment: Mapping[str, str]
     guarded: bool
     models: Sequence[Inventory]
+    models_fault: str = ""
 
     @property
     def has_gpu(self) -> bool:
@@ -115,7 +117,8 @@ def look(runs: Path) -> Machine:
     Args:
         runs: the folder that runs are written to.
     """
-    shared = shutil.disk_usage(SHARED) if SHARED.is_dir() else None
+    shared = _place("shared memory", SHARED) if SHARED.is_dir() else None
+    models, models_fault = _models()
     return Machine(
         nvidia=_nvidia(),
         devices=sorted(path.name for path in DEVICES.glob("nvidia[0-9]*")),
@@ -123,14 +126,23 @@ def look(runs: Path) -> Machine:
         versions=_versions(),
         pinned_torch=_pinned_torch(),
         memory=host_memory(),
-        shared=None if shared is None else (shared.total, shared.free),
+        shared=shared,
         places=_places(runs),
         now=time.time(),
         made=Path(__file__).stat().st_mtime,
         environment=dict(os.environ),
         guarded=network.is_guarded(),
-        models=inventories(),
+        models=models,
+        models_fault=models_fault,
     )
+
+
+def _models() -> tuple[list[Inventory], str]:
+    """The models in the models folder, or why it can't be read."""
+    try:
+        return inventories(), ""
+    except OSError as error:
+        return [], f"{error.filename or models_folder()}: {error.strerror or error}"
 
 
 def _nvidia() -> Nvidia | None:
@@ -199,7 +211,8 @@ def _places(runs: Path) -> list[Place]:
 def _place(name: str, folder: Path) -> Place:
     """A folder, or the one that it would be made in. A file is made and removed there."""
     there = folder.absolute()
-    while not there.exists() and there != there.parent:
+    # Not Path.exists: that raises where a folder on the way can't be entered.
+    while not os.path.exists(there) and there != there.parent:
         there = there.parent
     try:
         usage = shutil.disk_usage(there)

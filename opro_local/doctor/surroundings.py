@@ -79,9 +79,12 @@ def check_shared_memory(machine: Machine) -> Iterator[Finding]:
     if machine.shared is None:
         yield warning(name, "there is no /dev/shm", "mount a tmpfs there; several GPUs need it")
         return
-    total, free = machine.shared
+    total, free, fault = machine.shared.total, machine.shared.free, machine.shared.fault
     text = f"{_size(free)} of {_size(total)} free in /dev/shm"
-    if free < LEAST_SHARED:
+    if fault:
+        todo = "mount a tmpfs there that you may write; several GPUs need it"
+        yield warning(name, f"/dev/shm can't be written: {fault}", todo)
+    elif free < LEAST_SHARED:
         todo = "in a container: docker run --shm-size=8g; several GPUs need it"
         yield warning(name, text, todo)
     else:
@@ -146,7 +149,10 @@ def check_network(machine: Machine) -> Iterator[Finding]:
 
 def check_models(machine: Machine) -> Iterator[Finding]:
     """Whether models are there, whole and with a manifest."""
-    if not machine.models:
+    if machine.models_fault:
+        todo = "make it readable, or name another folder in OPRO_LOCAL_MODELS"
+        yield warning("models", f"can't be read: {machine.models_fault}", todo)
+    elif not machine.models:
         todo = f"opro-local models import SOURCE; scripts/demo.sh gets {EMBEDDED}"
         yield warning("models", "none in the models folder", todo)
     for model in machine.models:
@@ -158,7 +164,8 @@ def check_models(machine: Machine) -> Iterator[Finding]:
             todo = f"opro-local models import {model.folder} --name {model.folder.name} writes one"
             yield warning(name, f"{model.form}, {size}, without a manifest", todo)
         else:
-            yield warning(name, model.state, "import it again, or remove it")
+            todo = "make it readable" if model.form == "unread" else "import it again, or remove it"
+            yield warning(name, model.state, todo)
 
 
 def _size(size: int) -> str:

@@ -7,8 +7,10 @@ For: the doctor's last line. Not for: a row of one's own data (runs/one_answer.p
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from opro_local.config import reading
+from opro_local.config.settings import Config
 from opro_local.doctor.finding import Finding, failed, failure, fine
 from opro_local.engines.start import start_engine
 from opro_local.errors import OproError
@@ -26,21 +28,42 @@ def embedded_is_there() -> bool:
     """Whether the embedded model is on disk."""
     try:
         find_model(EMBEDDED)
-    except OproError:
+    except (OproError, OSError):
         return False
     return True
 
 
-def try_model(model: str, engine: str) -> Finding:
-    """Start an engine with a model, and have two tokens of it.
+def trial_config(
+    model: str | None, engine: str | None = None, overrides: Sequence[str] = ()
+) -> Config | None:
+    """How the model is hosted that gives a short answer.
 
     Args:
-        model: a folder, a model's name or a repository id on disk.
-        engine: "auto" or an engine's name.
+        model: a folder, a model's name or a repository id on disk, or a served model's name; None
+            is what the overrides say, and the embedded model where they say nothing.
+        engine: an engine's name; None is "auto".
+        overrides: settings, each "section.key=value".
+
+    Returns:
+        a config whose scorer is that model; None where none is named and the embedded one is not
+        there.
+
+    Raises:
+        UsageError: a setting is none.
     """
+    scorer = {"model": model or "", "engine": engine or "auto"}
+    config = reading.build({"scorer": scorer}, overrides)
+    if config.scorer.model or config.scorer.base_url or config.scorer.script:
+        return config
+    if not embedded_is_there():
+        return None
+    return reading.build({"scorer": {**scorer, "model": EMBEDDED}}, overrides)
+
+
+def try_model(config: Config) -> Finding:
+    """Start an engine with a config's scorer, and have two tokens of it."""
     begun = time.monotonic()
     try:
-        config = reading.build({"scorer": {"model": model, "engine": engine}})
         folder = folder_of(config.scorer)
         hosting = hostings(config, {"scorer": card_for(folder)}, {"scorer": folder})["scorer"]
         hosted, notice = start_engine(hosting.settings, hosting.engine)
@@ -52,10 +75,13 @@ def try_model(model: str, engine: str) -> Finding:
             hosted.close()
     except OproError as error:
         return failed(NAME, error)
+    except OSError as error:
+        return failure(NAME, f"{error.filename}: {error.strerror or error}", "make it readable")
+    model = folder.name or config.scorer.model or config.scorer.base_url
     if not reply.completion_tokens:
         return failure(NAME, f"{model} wrote no token on {name}", "try --engine transformers")
     text = (
-        f"{folder.name} on {name} wrote {reply.text!r} ({reply.completion_tokens} tokens); it was "
+        f"{model} on {name} wrote {reply.text!r} ({reply.completion_tokens} tokens); it was "
         f"ready after {ready:.0f} s"
     )
     return Finding(NAME, "warning", f"{text}; {notice}") if notice else fine(NAME, text)

@@ -38,7 +38,7 @@ class Inventory:
         folder: where it is.
         size: in bytes.
         form: how its weights are kept: "safetensors bfloat16", "awq", "pickle", "gguf".
-        state: "manifest", "no manifest", or what is wrong.
+        state: "manifest", "no manifest", or what is wrong, such as a file that can't be read.
         is_signed: whether a signature lies in it.
     """
 
@@ -73,19 +73,46 @@ def inventories(folder: Path | None = None) -> list[Inventory]:
 
 def _models_in(place: Path) -> Iterator[Path]:
     for path in _folders_in(place):
-        inner = [] if (path / "config.json").is_file() else list(_folders_in(path))
-        owned = [one for one in inner if (one / "config.json").is_file()]
-        yield from owned or [path]
+        yield from _owned(path) or [path]
+
+
+def _owned(path: Path) -> list[Path]:
+    """The models of an owner's folder; none of a model's own, and of one that can't be read."""
+    if os.path.isfile(path / "config.json"):
+        return []
+    try:
+        return [one for one in _folders_in(path) if os.path.isfile(one / "config.json")]
+    except OSError:
+        return []
 
 
 def _folders_in(place: Path) -> Iterator[Path]:
-    if place.is_dir():
-        yield from (p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
+    """The folders, and the links that lead nowhere: a disk may not be mounted."""
+    if not place.is_dir():
+        return
+    for path in place.iterdir():
+        is_lost = path.is_symlink() and not os.path.exists(path)
+        if not path.name.startswith(".") and (is_lost or os.path.isdir(path)):
+            yield path
 
 
 def _inventory(place: Path, path: Path) -> Inventory:
+    """What is known of a model; one that can't be read hides no other."""
+    name = path.relative_to(place).as_posix()
+    if path.is_symlink() and not os.path.exists(path):
+        state = f"a link that leads nowhere, to {os.readlink(path)}"
+        return Inventory(name, path, 0, "none", state, is_signed=False)
+    try:
+        return _read_inventory(name, path)
+    except OSError as error:
+        state = f"{error.filename or path}: can't be read ({error.strerror or error})"
+        return Inventory(name, path, 0, "unread", state, is_signed=False)
+
+
+def _read_inventory(name: str, path: Path) -> Inventory:
+    """Raises OSError."""
     return Inventory(
-        name=path.relative_to(place).as_posix(),
+        name=name,
         folder=path,
         size=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
         form=form(path),

@@ -17,6 +17,7 @@ from opro_local.cli.main import app
 from opro_local.doctor import checks, graphics, machine, surroundings
 from opro_local.doctor.finding import Finding, fine
 from opro_local.doctor.machine import Machine, Nvidia, Place
+from opro_local.models import inventory
 from opro_local.models.inventory import Inventory
 from opro_local.network import SWITCHES
 
@@ -34,6 +35,7 @@ PLACES = tuple(
     Place(name, f"/{name}", 500 * GIB, 100 * GIB)
     for name in ("runs", "models", "cache", "temporary files")
 )
+SHARED = Place("shared memory", "/dev/shm", 8 * GIB, 8 * GIB)
 MODEL = Inventory("tiny", Path("/models/tiny"), GIB, "safetensors BF16", "manifest", False)
 GOOD = Machine(
     nvidia=Nvidia(gpus=H100, banner=BANNER),
@@ -42,7 +44,7 @@ GOOD = Machine(
     versions=CUDA_PACKAGES,
     pinned_torch="2.13.0",
     memory=64 * GIB,
-    shared=(8 * GIB, 8 * GIB),
+    shared=SHARED,
     places=PLACES,
     now=NOW,
     made=NOW - 1000,
@@ -165,16 +167,22 @@ CASES = {
     "little memory": ({"memory": GIB}, "memory", "warning", "1.0 GiB free; end other"),
     "shared memory": ({}, "shared memory", "ok", "8.0 GiB"),
     "a container's shared memory": (
-        {"shared": (64 << 20, 64 << 20)},
+        {"shared": replace(SHARED, total=64 << 20, free=64 << 20)},
         "shared memory",
         "warning",
         "64 MiB of 64 MiB.*--shm-size",
     ),
     "full shared memory": (
-        {"shared": (8 * GIB, 1 << 20)},
+        {"shared": replace(SHARED, free=1 << 20)},
         "shared memory",
         "warning",
         "1 MiB of 8.0 GiB",
+    ),
+    "read-only shared memory": (
+        {"shared": replace(SHARED, fault="Read-only file system")},
+        "shared memory",
+        "warning",
+        "/dev/shm can't be written: Read-only file system; mount a tmpfs",
     ),
     "no shared memory": ({"shared": None}, "shared memory", "warning", "no /dev/shm"),
     "disk": ({}, "disk of runs", "ok", "100.0 GiB free in /runs"),
@@ -326,6 +334,69 @@ def test_places_are_tried_by_writing(tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
+def refuse_below(folder: Path, monkeypatch) -> None:
+    """Let everything in a folder be out of reach, as another user's is; root reads all."""
+
+    def refusing(asked):
+        def ask(path, *more, **options):
+            if isinstance(path, (str, Path)) and str(path).startswith(f"{folder}/"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return asked(path, *more, **options)
+
+        return ask
+
+    for name in ("stat", "lstat", "open", "scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+
+
+def test_places_that_can_not_be_entered_are_lines(tmp_path, monkeypatch):
+    locked = tmp_path / "locked"
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(locked / "models"))
+    monkeypatch.setenv("OPRO_CACHE", str(locked / "cache"))
+    refuse_below(locked, monkeypatch)
+    looked = machine.look(tmp_path / "runs")
+    places = {place.name: place.path for place in looked.places}
+    assert places["models"] == str(locked / "models") and places["cache"] == str(locked / "cache")
+
+
+def test_a_model_that_can_not_be_read_hides_no_other(tmp_path, monkeypatch):
+    from model_folders import whole
+
+    monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path / "models"))
+    for name in ("good", "locked", "half"):
+        whole(tmp_path / "models" / name)
+    (tmp_path / "models" / "lost").symlink_to("/mnt/not-mounted/model")
+    refuse_below(tmp_path / "models" / "locked", monkeypatch)
+    real_read = inventory.header_bytes
+
+    def read(file):
+        if "half" in str(file):
+            raise OSError(5, "Input/output error", str(file))
+        return real_read(file)
+
+    monkeypatch.setattr(inventory, "header_bytes", read)
+    looked = machine.look(tmp_path)
+    states = {model.name: model.state for model in looked.models}
+    assert states["good"] == "no manifest"
+    assert states["lost"] == "a link that leads nowhere, to /mnt/not-mounted/model"
+    assert "half/model.safetensors: can't be read (Input/output error)" in states["half"]
+    assert "locked" in states["locked"] and "Permission denied" in states["locked"]
+    lines = {line.name: line for line in checks.examine(looked)}
+    assert lines["model locked"].state == lines["model lost"].state == "warning"
+    assert "make it readable" in lines["model locked"].text
+
+
+def test_a_models_folder_that_can_not_be_read_is_a_line(tmp_path, monkeypatch):
+    def refused(place):
+        raise PermissionError(13, "Permission denied", str(place))
+
+    monkeypatch.setattr(inventory, "_folders_in", refused)
+    lines = {line.name: line for line in checks.examine(machine.look(tmp_path))}
+    assert lines["models"].state == "warning"
+    assert "Permission denied" in lines["models"].text
+    assert "OPRO_LOCAL_MODELS" in lines["models"].text
+
+
 def check(*words: str, made: Machine = GOOD, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(machine, "look", lambda runs: made)
     return CliRunner().invoke(app, ["check", *words])
@@ -353,19 +424,41 @@ def test_a_model_is_tried_where_there_is_one(monkeypatch):
 
     asked = []
 
-    def tried(model: str, engine: str) -> Finding:
-        asked.append((model, engine))
+    def tried(config) -> Finding:
+        asked.append((config.scorer.model, config.scorer.engine, config.scorer.base_url))
         return fine("answer", "Hi")
 
     monkeypatch.setattr(trial, "try_model", tried)
     monkeypatch.setattr(trial, "embedded_is_there", lambda: True)
     assert "answer: Hi" in check("--model", "x", "--engine", "vllm", monkeypatch=monkeypatch).stdout
     assert "answer: Hi" in check(monkeypatch=monkeypatch).stdout
+    served = ("--engine", "openai", "--set", "scorer.base_url=http://127.0.0.1:1/v1")
+    assert "answer: Hi" in check(*served, monkeypatch=monkeypatch).stdout
     check("--no-model", monkeypatch=monkeypatch)
     check("--no-answer", "--model", "x", monkeypatch=monkeypatch)
     monkeypatch.setattr(trial, "embedded_is_there", lambda: False)
     check(monkeypatch=monkeypatch)
-    assert asked == [("x", "vllm"), ("smollm2-135m-instruct", "auto")]
+    assert asked == [
+        ("x", "vllm", ""),
+        ("smollm2-135m-instruct", "auto", ""),
+        ("", "openai", "http://127.0.0.1:1/v1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none.toml"], "none.toml: can't read the config"),
+        (["--set", "scorer.modle=x"], "modle"),
+        (["--no-model", "--set", "search.steps=many"], "search.steps"),
+        (["--data", "rows.csv"], "--input is missing"),
+    ],
+)
+def test_what_is_asked_wrongly_is_a_line_too(monkeypatch, words, says):
+    told = check(*words, "--json", monkeypatch=monkeypatch)
+    lines = json.loads(told.stdout)
+    assert len(lines) > 10 and (lines[-1]["name"], lines[-1]["state"]) == ("config", "failure")
+    assert says in lines[-1]["text"] and told.exception.exit_code == 2
 
 
 def test_a_model_that_is_not_there_is_a_failure(monkeypatch):
