@@ -17,6 +17,7 @@ from opro_local.config.settings import Config
 from opro_local.errors import OproError, StoreError, UsageError
 from opro_local.files import as_read, read_text
 from opro_local.runs.derived_rows import derived_rows
+from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.made_by import is_this_version
 from opro_local.runs.named_code import named_code
 from opro_local.runs.packing import decode
@@ -25,8 +26,10 @@ from opro_local.runs.reading import require_readable
 from opro_local.runs.replay import Replay, replay_all
 from opro_local.runs.run import result_of
 from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
+from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.store import Store, read_store
 from opro_local.runs.store_file import FILE
+from opro_local.runs.verdicts import GAIN, NO_MORE_THAN_CONSTANT
 
 RESULT, WINNER = "result.json", "best.json"
 KEYS: Mapping[Table, int] = {"solution": 3, "rejection": 1}  # the first columns are a row's place
@@ -169,9 +172,11 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
     if again.outcome is None:
         yield Damage(file, f"it is called finished, and {again.missing} was never answered")
         return
-    result = result_of(store, plan, again.outcome)
+    outcome, is_former = _as_kept(again.outcome, record)
+    result = result_of(store, plan, outcome)
     # Notices are about the machine and the program, not about the run.
-    skipped = ("notices",) if is_this_version(store.get("made_by")) else ("notices", "summary")
+    is_same = is_this_version(store.get("made_by")) and not is_former
+    skipped = ("notices",) if is_same else ("notices", "summary")
     known = {key: value for key, value in record.items() if key not in skipped}
     for what in differences(result.to_json(), known):
         yield Damage(file, f"the result kept there is not what its completions derive: {what}")
@@ -194,6 +199,22 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
             continue
         if kept != as_read(text):
             yield Damage(str(copy), "is not what the run's completions derive")
+
+
+def _as_kept(
+    outcome: SearchOutcome | EvaluationOutcome, record: Mapping[str, Any]
+) -> tuple[SearchOutcome | EvaluationOutcome, bool]:
+    """The outcome as a build would have called it that did not know what one answer to every row
+    earns, where such a build kept the result; and whether one did.
+    """
+    kept = record.get("test")
+    if not isinstance(outcome, SearchOutcome) or outcome.test is None:
+        return outcome, False
+    if outcome.test.constant is None or not isinstance(kept, Mapping) or "constant" in kept:
+        return outcome, False
+    if outcome.verdict == NO_MORE_THAN_CONSTANT:
+        outcome = replace(outcome, verdict=GAIN)
+    return outcome, True
 
 
 def _require_no_code(folder: Path, config: Config) -> None:

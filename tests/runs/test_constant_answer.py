@@ -21,8 +21,11 @@ from opro_local.problems.prompt.row_classes import row_classes
 from opro_local.report.page import write_report
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
+from opro_local.runs.reading import describe
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
+from opro_local.runs.store import open_store
+from opro_local.runs.verification import verify
 from opro_local.scoring.choosing import make_rule
 from opro_local.types import Example
 
@@ -196,6 +199,35 @@ def test_by_a_metric_of_classes_one_answer_is_measured_so(alerts, metric, tmp_pa
     assert constant.difference.value == pytest.approx(made.test.best.value - constant.value)
     told = f"always answering 'routine' would score {100 * constant.value:.1f} in {metric}"
     assert any(told in line for line in made.summary)
+
+
+def test_a_result_of_a_build_that_knew_no_constant_answer_is_still_what_its_completions_say(
+    alerts, tmp_path
+):
+    config, folder = reading.build(alerts), tmp_path / "run"
+    finished(make_plan(config), folder, never_read, always_routine)
+    store = open_store(folder)
+    kept, prompt = store.get("result"), store.get("prompt")
+    for split in ("train", "validation", "test"):
+        del kept[split]["constant"], prompt["scores"][split]["constant"]
+    kept |= {"verdict": "reliable gain", "summary": ["Verdict: reliable gain."]}
+    prompt["run"]["verdict"] = "reliable gain"
+    store.put(result=kept, prompt=prompt)
+    store.close()
+    for name, record in (("result.json", kept), ("best.json", prompt)):
+        (folder / name).write_text(json.dumps(record))
+    assert describe(folder).verdict == "reliable gain"
+    assert verify(folder, deep=True, trust_code=True).damaged == ()
+    # A build that knows it says so.
+    told = finished(make_plan(config), tmp_path / "again", never_read, always_routine)
+    assert told.verdict == VERDICT
+    store = open_store(tmp_path / "again")
+    forged = {**store.get("result"), "verdict": "reliable gain"}
+    store.put(result=forged)
+    store.close()
+    (tmp_path / "again" / "result.json").write_text(json.dumps(forged))
+    damaged = verify(tmp_path / "again", deep=True, trust_code=True).damaged
+    assert any("verdict is 'reliable gain', not" in one.what for one in damaged)
 
 
 def rows(*targets: str) -> list[Example]:
