@@ -268,6 +268,32 @@ def test_the_one_answer_by_rule_and_metric(rule, metric, targets, answer, value)
     assert found.score.value == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    ("task", "is_said"),
+    [
+        ({}, True),
+        ({"metric": "mean"}, True),
+        ({"answer": "label_probability", "rule": "labels"}, True),
+        # Whoever counts by class knows.
+        ({"metric": "macro_f1"}, False),
+        ({"metric": "f1:urgent"}, False),
+    ],
+)
+def test_a_search_on_a_table_with_a_rare_label_begins_with_a_line(alerts, task, is_said):
+    alerts["task"] |= task
+    config = reading.build(alerts)
+    said = [line for line in make_plan(config).notices if "is rare" in line]
+    assert len(said) == is_said
+    if is_said:
+        assert said[0].startswith("the label 'urgent' is rare (40 of 280 rows): accuracy has 86 %")
+        (setting,) = [word for word in said[0].split() if word.startswith("task.metric=")]
+        # What it says can be set.
+        changed = reading.build(alerts, [setting])
+        assert make_plan(changed).problem.constant("test").score.value == pytest.approx(0.5)
+    # An evaluation measures prompts as they are, and names the largest class at its end.
+    assert not [line for line in evaluation_plan(config).notices if "is rare" in line]
+
+
 def test_a_judge_has_no_constant_answer(alerts):
     alerts["task"]["rule"] = "judge"
     alerts["judge"] = dict(alerts["scorer"])

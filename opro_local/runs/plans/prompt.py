@@ -44,6 +44,7 @@ from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.runs.winner_files import winner_files
 from opro_local.scoring import choosing
+from opro_local.scoring.balance import rare_label_notice
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
@@ -123,6 +124,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *(choice.notices if metric is None else ()),
             *said_of_answers,
             *choosing.rare_labels(task, config.task, rule),
+            *(_rare_label(config, task, rule) if training and metric is None else ()),
         ),
         skipped=task.skipped,
         held_out={split: len(task.splits[split]) for split in held_out},
@@ -153,6 +155,16 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
         kind = plan.config.problem.kind
         raise UsageError(f"a problem of kind {kind} has no rows to evaluate on", hint)
     return plan.problem
+
+
+def _rare_label(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
+    """What the user hears of a table with a rare label, where accuracy is optimized. A benchmark is
+    measured as it was published.
+    """
+    chosen, _ = parse_metric(config.task.metric)
+    if chosen.measure is not None or config.task.name != "table" or task.rule == "judge":
+        return ()
+    return rare_label_notice(rule, choosing.labelled_rows(task))
 
 
 def _check_race(config: Config) -> None:

@@ -1,0 +1,56 @@
+"""Whether a table has a label so rare that accuracy hardly sees it.
+
+For: the line at the start of a run that names the label and the metrics that see it. Not for: the
+metrics (metrics.py), or what a winner did about it (runs/class_words.py).
+
+A label is rare here where it has less than half of the rows that it would have if all labels had as
+many: of two labels one with under 25 %, of five one with under 10 %. Getting such a label wrong
+every time costs less than half of what a fair share would, so that the right answer to a weak
+signal is never to give it, and accuracy calls that a gain.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from opro_local.scoring.rule import Rule
+from opro_local.types import Example
+
+# Rules whose targets are labels that mean the same on every row; the letter of an option does not.
+LABEL_RULES = ("labels", "boolean")
+FAIR_PART = 0.5  # of a fair share of the rows, below which a label is rare
+# Targets with fewer rows each may be texts.
+ROWS_A_LABEL = 4
+
+
+def rare_label_notice(rule: Rule, rows: Sequence[Example]) -> tuple[str, ...]:
+    """A line on the rarest label, what always giving the commonest would score, and what to set;
+    () where no label is rare.
+
+    Args:
+        rule: how answers are read.
+        rows: all that have a target.
+    """
+    if rule.name not in LABEL_RULES:
+        return ()
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for target, count in Counter(row.target.strip() for row in rows).items():
+        said = rule.extract(target) or target
+        counts[names.setdefault(said, target)] += count
+    total = counts.total()
+    if len(counts) < 2 or total < ROWS_A_LABEL * len(counts):
+        return ()
+    rare = [name for name, count in counts.items() if count * len(counts) < FAIR_PART * total]
+    if not rare:
+        return ()
+    (most, often), (least, seldom) = counts.most_common()[0], counts.most_common()[-1]
+    which = f"the label {least!r:.60} is rare"
+    if len(rare) > 1:
+        which = f"{len(rare)} labels are rare, {least!r:.60} most"
+    return (
+        f"{which} ({seldom} of {total} rows): accuracy has {100 * often / total:.0f} % for always "
+        f"answering {most!r:.60}; --set task.metric=balanced_accuracy (or macro_f1) counts every "
+        "label alike",
+    )

@@ -1,0 +1,54 @@
+"""Which tables have a label that accuracy hardly sees, and the line that says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from opro_local.scoring.balance import rare_label_notice
+from opro_local.scoring.choosing import make_rule
+from opro_local.types import Example
+
+
+def rows(counts: dict[str, int]) -> list[Example]:
+    targets = [label for label, count in counts.items() for _ in range(count)]
+    return [Example(str(n), {}, f"row {n}", one, "") for n, one in enumerate(targets)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "counts", "said"),
+    [
+        ("labels", {"routine": 113, "urgent": 18}, "the label 'urgent' is rare (18 of 131 rows)"),
+        ("labels", {"a": 76, "b": 24}, "the label 'b' is rare (24 of 100 rows)"),
+        # A quarter of two labels is half of a fair share.
+        ("labels", {"a": 75, "b": 25}, None),
+        ("labels", {"a": 50, "b": 50}, None),
+        # Of five labels a fair share is a fifth, and half of it a tenth.
+        ("labels", {"a": 30, "b": 30, "c": 20, "d": 11, "e": 9}, "the label 'e' is rare (9 of 100"),
+        ("labels", {"a": 30, "b": 30, "c": 20, "d": 10, "e": 10}, None),
+        ("labels", {"a": 80, "b": 12, "c": 8}, "2 labels are rare, 'c' most (8 of 100 rows)"),
+        # Targets that one reads as the same are one label.
+        ("boolean", {"no": 40, "No": 45, "yes": 8, "Yes": 7}, "the label 'yes' is rare (15 of 100"),
+        ("labels", {"Ham": 45, "ham": 40, "spam": 15}, "'spam' is rare (15 of 100 rows)"),
+        # Too few rows for each: they may be texts.
+        ("labels", {"a": 5, "b": 1, "c": 1}, None),
+        # The letter of an option is no label of its own.
+        ("choice", {"A": 90, "B": 10}, None),
+        ("number", {"1": 90, "2": 10}, None),
+        ("exact", {"x": 90, "y": 10}, None),
+    ],
+)
+def test_a_label_with_less_than_half_of_a_fair_share_is_named(rule, counts, said):
+    examples = rows(counts)
+    notice = rare_label_notice(make_rule(rule, examples=examples), examples)
+    assert bool(notice) == (said is not None)
+    if said is not None:
+        assert said in notice[0] and "\n" not in notice[0]
+
+
+def test_the_line_says_what_accuracy_has_for_one_answer_and_what_to_set():
+    examples = rows({"routine": 113, "urgent": 18})
+    (line,) = rare_label_notice(make_rule("labels", examples=examples), examples)
+    assert line == (
+        "the label 'urgent' is rare (18 of 131 rows): accuracy has 86 % for always answering "
+        "'routine'; --set task.metric=balanced_accuracy (or macro_f1) counts every label alike"
+    )
