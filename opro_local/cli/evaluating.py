@@ -30,6 +30,9 @@ SplitOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option("--output", help="Every answer, as .jsonl or .parquet.")
 ]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-code", help="Code that a run's config names may be run.")
+]
 CompareOption = Annotated[
     tuple[int, int] | None,
     typer.Option("--compare", help="Two prompts by number: the rows on which they differ."),
@@ -45,9 +48,11 @@ def evaluate(
     split: SplitOption = None,
     output: OutputOption = None,
     compare: CompareOption = None,
+    trust_code: TrustOption = False,
     options: RunOptions,
 ) -> None:
     """Score given instructions on a split, all in one batch. Without --prompt: the config's seeds.
+    A run's folder in the place of a config file stands for the config of that run.
 
     Example: opro-local evaluate --data mails.csv --input text --target label --model
     ./Qwen2.5-7B-Instruct --prompt "Is this urgent?" --prompt "Urgent or not?" --compare 1 2
@@ -57,7 +62,7 @@ def evaluate(
 
     seeds = [*(prompt or ()), *(read_prompts(prompts) if prompts else ())]
     changes = [f"evaluation.split={json.dumps(split)}"] if split else []
-    settings = asked.read(options.overrides(changes))
+    settings = asked.read(options.overrides(changes), trust_code)
     settings = settings.starting_from(seeds) if seeds else settings
     if output:
         evaluated_rows.check_output(output, settings, [asked.config, asked.data, prompts])

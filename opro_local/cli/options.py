@@ -113,13 +113,19 @@ class ConfigOptions:
             "--model": self.model,
         }
 
-    def read(self, changes: Sequence[str]) -> Config:
-        """The config in the file, or the one that --data, --input, --target and --model make.
+    def read(self, changes: Sequence[str], trust_code: bool = False) -> Config:
+        """The config in the file, that of a run's folder, or the one that --data, --input, --target
+        and --model make.
+
+        Args:
+            changes: as "section.key=value".
+            trust_code: whether code that a run's config names may run.
 
         Raises:
-            UsageError: neither is there, or both are.
+            UsageError: neither is there, or both are; or see run_config.config_of_run.
         """
         from opro_local.config import reading
+        from opro_local.runs.run_config import config_of_run, is_run
 
         given = [name for name, value in self.named.items() if value is not None]
         if self.config is not None:
@@ -128,6 +134,8 @@ class ConfigOptions:
                     f"a config file and {given[0]} exclude each other",
                     "use --set to change a setting",
                 )
+            if is_run(self.config):
+                return config_of_run(self.config, changes, trust_code)
             return read_config(self.config, changes)
         data, input_, target, model = self.data, self.input_, self.target, self.model
         if data is None or input_ is None or target is None or model is None:

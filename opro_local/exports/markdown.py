@@ -154,6 +154,23 @@ def _biases(whole: WholePrompt) -> list[str]:
     return [f"{label} {value:+.2f}" for label, value in bias.items()]
 
 
+def _without_bias(whole: WholePrompt) -> list[str]:
+    """What is known of the prompt where its bias is not used."""
+    if whole.label_bias is None:
+        return []
+    lines = ["Its figures hold with the bias per label, and for labels that are read, not written."]
+    test = (whole.scores.get("test") or {}).get("best", {})
+    if "without_bias" in test:
+        lines.append(
+            f"Without the bias the most probable label is right on {test['without_bias']:.3f} of "
+            "the test rows."
+        )
+    if "written" in whole.label_bias:
+        written = _plain(whole.label_bias["written"])
+        lines.append(f"What it does where the model writes its answer: {written}")
+    return lines
+
+
 def _limits(whole: WholePrompt) -> str:
     test = whole.scores.get("test")
     lines = [
@@ -168,6 +185,7 @@ def _limits(whole: WholePrompt) -> str:
         lines.append("On test it was not shown to be better than the first prompt: keep that one.")
     if whole.demonstrations:
         lines.append("Its worked examples are rows of the data; whoever sees it sees them.")
+    lines += _without_bias(whole)
     if whole.second_round:
         lines.append("It is asked in two rounds; best.json has the second.")
     return "\n".join(("## Limits", "", *(f"- {line}" for line in lines)))

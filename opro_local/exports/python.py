@@ -57,7 +57,7 @@ LABEL_BIAS = {bias}
 
 def label(log_probabilities):
     """The label that the run would choose, of the log-probability of each label as the whole
-    reply.
+    reply. The run's figures hold for this choice, and not for what the model would write.
     """
     return max(LABEL_BIAS, key=lambda name: log_probabilities[name] + LABEL_BIAS[name])
 '''

@@ -23,7 +23,7 @@ from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.hosting import asked_of as settings_asked
 from opro_local.runs.hosting import model_identity
-from opro_local.runs.named_code import named_code
+from opro_local.runs.named_code import named_code, named_with_models
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
@@ -210,10 +210,7 @@ def _kept(
 
 def _require_no_code(folder: Path, config: Config) -> None:
     """Refuse a run whose config names code: it may be somebody else's. Raises UsageError."""
-    scorer = config.scorer
-    named = [*named_code(config), *scorer.trusted_code]
-    named += [what for what in (scorer.script,) if what]
-    named += ["pickled weights"] if scorer.allow_pickle else []
+    named = named_with_models(config, [config.scorer])
     if named:
         raise UsageError(
             f"{folder}: to predict with it {named[0]} has to be run",

@@ -29,6 +29,7 @@ from opro_local.runs.figures import (
     no_constant,
 )
 from opro_local.runs.gain import gain_parts, gain_words
+from opro_local.runs.label_words import label_words
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.verdicts import (
     GAIN,
@@ -194,6 +195,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
     if test is None or test.difference is None or test.smallest_difference is None:
         return (
             *class_words(outcome, beats_constant),
+            *label_words(outcome),
             *_train_words(outcome),
             "There is no test split: nothing is known about rows the search has not seen.",
         )
@@ -205,6 +207,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         f"With {n} rows, differences{of_what} under about {least} points are usually not told from "
         "noise.",
         *class_words(outcome, beats_constant),
+        *label_words(outcome),
         *_train_words(outcome),
         *_leader_words(outcome),
     )

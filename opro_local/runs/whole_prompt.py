@@ -27,6 +27,7 @@ from opro_local.models.cards import Card
 from opro_local.models.templates import asked_template
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.runs.label_words import HOW_TO_MEASURE
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.run_result import RunResult
 from opro_local.runs.thinking import asked_of
@@ -39,6 +40,8 @@ COMPARED = 200
 DIGITS = 12
 LEFT_OUT = ("classes", "calibration")  # of a split's figures, which best.json has no room for
 SPLITS = ("train", "validation", "test")
+# What is known of a prompt whose labels are read where the model writes its answer.
+WRITTEN = f"not measured; with the run's folder as RUN: {HOW_TO_MEASURE}"
 
 
 def whole_prompt(
@@ -200,7 +203,7 @@ def _label_bias(
         has_template = bool(_template_source(plan))
         known = first_tokens(file, prompt, problem.labelling.labels, has_template)
     tokens = {} if known is None else {"first_tokens": known[0], "one_token": known[1]}
-    return {**problem.labelling.bias(solution).to_json(), **tokens}
+    return {**problem.labelling.bias(solution).to_json(), **tokens, "written": WRITTEN}
 
 
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:

@@ -10,10 +10,13 @@ import json
 import math
 import re
 from dataclasses import asdict, replace
+from html import unescape
 
 import pytest
 from running import SMOL, embedded_model
+from typer.testing import CliRunner
 
+from opro_local.cli.main import app
 from opro_local.config import reading
 from opro_local.engines.label_reads import first_tokens
 from opro_local.engines.scripted import ScriptedEngine
@@ -145,6 +148,50 @@ def test_the_run_ships_its_bias_and_predicts_with_it(folder):
     # The same command resumes: it finds everything answered, and comes to the same.
     assert run(config, folder / "run").digest == result.digest
     assert result.prompt == result.prompt.from_json(json.loads(json.dumps(result.prompt.to_json())))
+
+
+def test_everything_that_shows_a_read_winner_says_what_it_is_without_its_bias(folder):
+    """And that nobody knows what it does written, with a command that finds out."""
+    run_folder = folder / "run"
+    result = run(reading.build(tables(folder)), run_folder)
+    best = result.test.best.metrics["without_bias"]
+    first = result.test.baseline.metrics["without_bias"]
+    said = (
+        f"Without the bias the most probable label is right on {100 * best:.1f} % of the test rows "
+        f"with the best prompt, and on {100 * first:.1f} % with the first."
+    )
+    command = "opro-local evaluate RUN --prompts RUN/best.json --set task.answer=text"
+    unknown = "where the model writes its answer was not measured"
+    page = write_report(run_folder, trust_code=True).read_text()
+    shown = CliRunner().invoke(app, ["show", str(run_folder)]).output
+    for text in (shown, page, result._repr_html_(), "\n".join(result.summary)):
+        text = " ".join(unescape(text).split())
+        assert said in text and unknown in text and command in text
+    card = export(result.prompt, "markdown")
+    assert f"the most probable label is right on {best:.3f} of the test rows" in card
+    assert command in card
+    kept = json.loads((run_folder / "best.json").read_text())
+    assert kept["scores"]["test"]["best"]["without_bias"] == best
+    assert kept["label_bias"]["written"].startswith("not measured;")
+    assert kept["label_bias"]["written"].endswith(command)
+    # The command works: the same prompt, rows and model, and answers that are written.
+    arguments = [word.replace("RUN", str(run_folder)) for word in command.split()[1:]]
+    refused = CliRunner().invoke(app, [*arguments, "--run", str(folder / "refused")])
+    assert isinstance(refused.exception, UsageError) and not (folder / "refused").exists()
+    assert "--trust-code" in refused.exception.hint
+    measured = CliRunner().invoke(
+        app, [*arguments, "--run", str(folder / "written"), "--trust-code", "--json"]
+    )
+    assert measured.exit_code == 0, measured.output
+    (figures,) = json.loads(measured.stdout)["prompts"]
+    assert figures["text"] == result.best.text and "without_bias" not in figures
+    # This model writes a sentence in place of a label.
+    assert (figures["n"], figures["extraction_failures"]) == (result.test.best.n,) * 2
+
+
+def test_where_answers_are_written_nothing_is_said_of_a_bias(folder):
+    result = run(reading.build(tables(folder, task={"answer": "text"})), folder / "run")
+    assert not any("bias" in line for line in result.summary)
 
 
 def test_a_cut_run_resumes_and_runs_in_lockstep_come_to_what_each_comes_to_alone(folder):
