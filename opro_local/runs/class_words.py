@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from opro_local.runs.figures import ConstantFigures, SplitResult
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.verdicts import NO_MORE_THAN_CONSTANT
 from opro_local.scoring.classes import ClassFigures
 from opro_local.stats import Difference
 
-# From this share of the rows on that get one answer, it is asked whether the prompt does more than
-# to give it.
+# From this share of the rows on that get one answer, it is asked what becomes of the others.
 NEARLY_ALL = 0.95
 BY_CLASS = 'task.metric = "balanced_accuracy" or "macro_f1" counts every label alike.'
 
@@ -40,13 +40,9 @@ def constant_verdict_words(constant: ConstantFigures, alpha: float) -> str:
     )
 
 
-def class_words(outcome: SearchOutcome, is_more: bool) -> list[str]:
+def class_words(outcome: SearchOutcome) -> list[str]:
     """The largest class, what one answer to every row would earn, and what of the two prompts does
-    about that.
-
-    Args:
-        outcome: of a search.
-        is_more: whether the best prompt is reliably better than one answer to every row.
+    little else than to give one.
     """
     if outcome.classified is None:
         return []
@@ -57,17 +53,27 @@ def class_words(outcome: SearchOutcome, is_more: bool) -> list[str]:
     lines = [_largest(split, sides, best)]
     if sides.baseline.classes and sides.baseline.classes.always is not None:
         lines.append(one_answer_words("The baseline prompt", sides.baseline.classes))
-    usual, count = best.usual
-    is_one = best.always is not None
-    if is_one or (count >= NEARLY_ALL * best.rows and not is_more):
-        others = "tells no classes apart" if is_one else "tells hardly any classes apart"
-        lines.append(
-            f"The best prompt answers {usual!r} to {count} of {best.rows} {split} rows, as a "
-            f"constant answer would: it {others}."
-        )
-        if sides.best.metric is None:
-            lines.append(BY_CLASS)
+    alike = _alike(split, best)
+    lines += alike
+    is_no_more = bool(alike) or outcome.verdict == NO_MORE_THAN_CONSTANT
+    if is_no_more and sides.best.metric is None and best.is_uneven:
+        lines.append(BY_CLASS)
     return lines
+
+
+def _alike(split: str, best: ClassFigures) -> list[str]:
+    """That the best prompt gives nearly all rows one answer, and is wrong on most of the others."""
+    usual, count = best.usual
+    own = best.classes.get(usual)
+    others = best.rows - (own.rows if own else 0)
+    right = sum(one.right for one in best.classes.values()) - (own.right if own else 0)
+    is_alike = best.always is not None
+    if not is_alike and (count < NEARLY_ALL * best.rows or 2 * right >= others):
+        return []
+    return [
+        f"The best prompt answers {usual!r} to {count} of {best.rows} {split} rows, as a constant "
+        f"answer would, and is right on {right} of the {others} rows with another label."
+    ]
 
 
 def _largest(split: str, sides: SplitResult, best: ClassFigures) -> str:

@@ -180,7 +180,6 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         shares: whether its scores are shares of rows.
     """
     test = outcome.test
-    beats_constant = bool(test and is_more(test, outcome.alpha))
     if outcome.verdict == NO_PROPOSALS:
         return (
             f"Nothing was searched: {outcome.reason}.",
@@ -194,7 +193,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         )
     if test is None or test.difference is None or test.smallest_difference is None:
         return (
-            *class_words(outcome, beats_constant),
+            *class_words(outcome),
             *label_words(outcome),
             *_train_words(outcome),
             "There is no test split: nothing is known about rows the search has not seen.",
@@ -206,7 +205,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         *_verdict_words(outcome),
         f"With {n} rows, differences{of_what} under about {least} points are usually not told from "
         "noise.",
-        *class_words(outcome, beats_constant),
+        *class_words(outcome),
         *label_words(outcome),
         *_train_words(outcome),
         *_leader_words(outcome),

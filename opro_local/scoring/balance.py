@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from opro_local.scoring.classes import FAIR_PART
 from opro_local.scoring.rule import Rule
 from opro_local.types import Example
 
 # Rules whose targets are labels that mean the same on every row; the letter of an option does not.
 LABEL_RULES = ("labels", "boolean")
-FAIR_PART = 0.5  # of a fair share of the rows, below which a label is rare
 # Targets with fewer rows each may be texts.
 ROWS_A_LABEL = 4
 

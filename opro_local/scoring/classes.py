@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+FAIR_PART = 0.5  # of a fair share of the rows, below which a class is rare
+
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
@@ -112,6 +114,12 @@ class ClassFigures:
     def unread(self) -> int:
         """Answers from which nothing could be read."""
         return sum(own.unread for own in self.classes.values())
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the smallest class has less than half of a fair share of the rows."""
+        least = min(own.rows for own in self.classes.values())
+        return least * len(self.classes) < FAIR_PART * self.rows
 
     @property
     def usual(self) -> tuple[str, int]:
