@@ -16,40 +16,31 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from opro_local import network
 from opro_local.engines.constraints import check
+from opro_local.engines.openai_answers import (
+    Answer,
+    chosen,
+    completion_of,
+    context_of,
+    is_too_long,
+    served,
+)
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import EngineError, UsageError
-from opro_local.types import Completion, Constraint, Engine, FinishReason, Progress, Prompt, Request
+from opro_local.types import Completion, Constraint, Engine, Progress, Prompt, Request
 
 AT_ONCE = 64  # requests, where max_num_seqs does not say
 BUSY = (429, 503)  # answers of a server that is still loading, or has too many requests
 BUSY_SECONDS = 1.0
 LARGEST = 64 << 20  # bytes of one answer
-# What servers say of a prompt that does not fit, in lower case: vLLM, SGLang and llama.cpp.
-TOO_LONG = ("context length", "context size", "context window", "too long", "longer than")
+REDIRECTS = range(300, 400)
 # A rough count for servers that count no tokens: on the safe side for text in most languages.
 BYTES_A_TOKEN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said: the HTTP status and the body as JSON; an empty body is an empty one."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def complaint(self) -> str:
-        """The server's own words about what is wrong, in one line."""
-        error = self.body.get("error", self.body)
-        said = error.get("message", error) if isinstance(error, Mapping) else error
-        return " ".join(str(said or "no reason given").split())[:400]
 
 
 class OpenAIEngine(Engine):
@@ -69,14 +60,14 @@ class OpenAIEngine(Engine):
         self._settings = settings
         self._server = Server(settings)
         listed = self._server.get("models")
-        models = [one for one in listed.body.get("data", ()) if isinstance(one, Mapping)]
+        models = served(listed)
         if listed.status != 200 or not models:
             raise EngineError(
                 f"{settings.base_url}/models answers {listed.status}: {listed.complaint}",
                 "base_url is the address that ends in /v1",
             )
-        self._model = _chosen(models, settings)
-        self.max_model_len = settings.max_model_len or _context(self._model, settings)
+        self._model = chosen(models, settings)
+        self.max_model_len = settings.max_model_len or context_of(self._model, settings)
         self._is_vllm = self._model.get("owned_by") == "vllm"
         self._counts_tokens = True
         self.fingerprint = {
@@ -195,14 +186,14 @@ class OpenAIEngine(Engine):
     def _ask(self, prompt: Prompt, body: Mapping[str, Any]) -> Completion:
         route = "chat/completions" if prompt.chat else "completions"
         answer = self._server.post(route, body)
-        if answer.status in (400, 413, 422) and _is_too_long(answer):
+        if answer.status in (400, 413, 422) and is_too_long(answer):
             return Completion("", "too_long", self._count(prompt), 0, 0)
         if answer.status != 200:
             raise EngineError(
                 f"{self._settings.base_url}/{route} answers {answer.status}: {answer.complaint}",
                 "the same command resumes the run",
             )
-        return _completion(answer.body, route)
+        return completion_of(answer.body, route)
 
 
 class Server:
@@ -210,6 +201,7 @@ class Server:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._place = check_inside(settings.base_url, settings.allowed_hosts)
+        self._allowed = settings.allowed_hosts
         self._seconds = settings.stall_seconds
         self._threads = threading.local()
         key = os.environ.get(settings.api_key_variable, "") if settings.api_key_variable else ""
@@ -268,6 +260,13 @@ class Server:
         content = response.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise http.client.HTTPException(f"an answer of more than {LARGEST} bytes")
+        # Read in parts, what is cut off raises nothing.
+        if response.length:
+            raise http.client.IncompleteRead(content, response.length)
+        if response.status in REDIRECTS:
+            # Not followed: it may lead out of the site. It is named, as no answer says it.
+            to = response.getheader("Location", "nowhere")
+            return Answer(response.status, {"message": f"a redirect, not followed, to {to}"})
         try:
             body = json.loads(content) if content.strip() else {}
         except (ValueError, RecursionError):
@@ -276,27 +275,44 @@ class Server:
 
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._threads, "connection"):
-            host, port = self._place.hostname or "", self._place.port
-            if self._place.scheme == "https":
-                secure = ssl.create_default_context()
-                self._threads.connection = http.client.HTTPSConnection(
-                    host, port, timeout=self._seconds, context=secure
-                )
-            else:
-                self._threads.connection = http.client.HTTPConnection(
-                    host, port, timeout=self._seconds
-                )
+            self._threads.connection = self._connected()
         connection: http.client.HTTPConnection = self._threads.connection
         return connection
 
+    def _connected(self) -> http.client.HTTPConnection:
+        """A new connection, inside the site.
+
+        Raises:
+            UsageError: the host's name leads out of the site by now, which it did not when it was
+                looked up first. Nothing was sent.
+        """
+        host, port = self._place.hostname or "", self._place.port
+        if self._place.scheme == "https":
+            secure = ssl.create_default_context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=self._seconds, context=secure
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self._seconds)
+        # By itself it would connect anew when the server has closed it, without this look.
+        connection.auto_open = 0
+        connection.connect()
+        address = connection.sock.getpeername()[0]
+        if not is_allowed(host, self._allowed) and not network.is_private(address):
+            connection.close()
+            raise _outside(host, [address])
+        return connection
+
     def _drop(self) -> None:
-        self._connection().close()
-        del self._threads.connection
+        # It may not have come about.
+        if hasattr(self._threads, "connection"):
+            self._threads.connection.close()
+            del self._threads.connection
 
     def _unreached(self, error: Exception) -> EngineError:
         where = self._place._replace(path="", query="", fragment="").geturl()
         return EngineError(
-            f"no answer from {where}: {type(error).__name__}: {error}",
+            f"no answer from {where}: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
             "start the server, or name another in base_url; the same command resumes the run",
         )
 
@@ -317,75 +333,24 @@ def check_inside(base_url: str, allowed: Sequence[str] = ()) -> SplitResult:
         raise UsageError(f"base_url = {base_url!r}: {error}", hint) from error
     if place.scheme not in ("http", "https") or not host or place.username or place.password:
         raise UsageError(f"base_url = {base_url!r} is no address of a server", hint)
-    if host in allowed or network.is_here(host):
+    if is_allowed(host, allowed) or network.is_here(host):
         return place
     addresses = network.addresses_of(host)
     if not addresses:
         raise EngineError(f"the host of base_url is not known here: {host}", "give its address")
     outside = sorted(one for one in addresses if not network.is_private(one))
     if outside:
-        raise UsageError(
-            f"base_url leads to {host} ({', '.join(outside)}), which is outside the site",
-            f"if that is meant, name it: run.allowed_hosts = [{host!r}]",
-        )
+        raise _outside(host, outside)
     return place
 
 
-def _chosen(models: Sequence[Mapping[str, Any]], settings: EngineSettings) -> Mapping[str, Any]:
-    """The served model that is meant."""
-    names = [str(one.get("id", "")) for one in models]
-    if settings.served_model in names:
-        return models[names.index(settings.served_model)]
-    if not settings.served_model and len(names) == 1:
-        return models[0]
-    asked = repr(settings.served_model) if settings.served_model else "which model, of several"
-    raise EngineError(
-        f"{settings.base_url} does not serve {asked}; it serves {', '.join(names)}",
-        "give one of these names as `model`",
+def is_allowed(host: str, allowed: Sequence[str]) -> bool:
+    """Whether a host is among those that the config names; names have no case."""
+    return host.casefold() in {one.casefold() for one in allowed}
+
+
+def _outside(host: str, addresses: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"base_url leads to {host} ({', '.join(addresses)}), which is outside the site",
+        f"if that is meant, name it: run.allowed_hosts = [{host!r}]",
     )
-
-
-def _context(model: Mapping[str, Any], settings: EngineSettings) -> int:
-    """The context that the server tells: vLLM's and SGLang's, then llama.cpp's."""
-    meta = model.get("meta")
-    told = [model.get("max_model_len")]
-    if isinstance(meta, Mapping):
-        told += [meta.get("n_ctx"), meta.get("n_ctx_train")]
-    for value in told:
-        if isinstance(value, int) and value > 0:
-            return value
-    raise EngineError(
-        f"{settings.base_url} does not tell how long its context is", "set max_model_len"
-    )
-
-
-def _is_too_long(answer: Answer) -> bool:
-    return any(words in answer.complaint.lower() for words in TOO_LONG)
-
-
-def _completion(body: Mapping[str, Any], route: str) -> Completion:
-    """The first choice as a completion, with the server's own counts.
-
-    Raises:
-        EngineError: it is no answer of the protocol.
-    """
-    try:
-        choice, usage = body["choices"][0], body.get("usage") or {}
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        # A thought that a server takes apart from the answer leaves nothing where it was cut off.
-        text = text or ""
-        reason: FinishReason = "stop" if choice["finish_reason"] == "stop" else "length"
-        details = usage.get("prompt_tokens_details") or {}
-        counts = [
-            int(usage.get("prompt_tokens") or 0),
-            int(details.get("cached_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
-        ]
-        if not isinstance(text, str):
-            raise TypeError("its text is none")
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise EngineError(
-            f"{route}: {json.dumps(body)[:200]} is no answer of OpenAI's protocol ({error!r})",
-            "see docs/engines.md for the servers that are known",
-        ) from error
-    return Completion(text, reason, *counts)

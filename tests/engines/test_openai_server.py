@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from opro_local.types import Constraint, Prompt, Request, Sampling
 sys.path.insert(0, str(ROOT / "tests" / "contract"))
 from openai_stand_in import serving
 
+WHOLE = {"choices": [{"text": "x", "finish_reason": "stop"}]}
+UNFINISHED = (None, "abort", "error", "content_filter", "tool_calls", "", 1)
+NO_COUNTS = (-2, 1.5, float("inf"), float("nan"), 10**30, True, "7")
 HELLO = Request(Prompt("hello"), Sampling(8))
 
 
@@ -202,6 +206,13 @@ def test_a_server_that_counts_no_tokens_gets_an_estimate():
         {"choices": {"a": 1}},
         {"choices": [{"text": "x", "finish_reason": "stop"}], "usage": {"prompt_tokens": "many"}},
         {"choices": [None]},
+        {"choices": [{"text": [], "finish_reason": "stop"}]},
+        {"choices": [{"text": "x"}]},
+        *({"choices": [{"text": "x", "finish_reason": why}]} for why in UNFINISHED),
+        *({**WHOLE, "usage": {"completion_tokens": count}} for count in NO_COUNTS),
+        {**WHOLE, "usage": [1]},
+        {**WHOLE, "usage": {"prompt_tokens_details": [1]}},
+        {"error": {"message": "the model crashed"}},
     ],
 )
 def test_what_is_no_answer_of_the_protocol_is_one_line(monkeypatch, body):
@@ -211,6 +222,113 @@ def test_what_is_no_answer_of_the_protocol_is_one_line(monkeypatch, body):
         with pytest.raises(EngineError, match="no answer of OpenAI's protocol") as caught:
             engine.generate([HELLO])
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [("stop", "stop"), ("eos_token", "stop"), ("length", "length"), ("max_tokens", "length")],
+)
+def test_an_answer_ended_or_was_cut_off(monkeypatch, why, reason):
+    body = {"choices": [{"text": "a\ud800b", "finish_reason": why}]}
+    with serving(lambda request: "x") as (url, stand_in):
+        engine = OpenAIEngine(settings(url))
+        monkeypatch.setattr(stand_in, "answer", lambda *asked: (200, body))
+        (done,) = engine.generate([HELLO])
+    # Half a character would end the run where it is stored.
+    assert (done.text, done.finish_reason, done.completion_tokens) == ("a?b", reason, 0)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        *({"data": data} for data in (None, 5, "tiny", {}, [], [None], [{}], [{"id": None}])),
+        {},
+        {"data": [{"id": ""}]},
+    ],
+)
+def test_a_list_of_models_that_names_none_is_one_line(monkeypatch, listed):
+    with serving(lambda request: "x") as (url, stand_in):
+        monkeypatch.setattr(stand_in, "answer", lambda *asked: (200, listed))
+        with pytest.raises(EngineError, match="/models answers 200"):
+            OpenAIEngine(settings(url))
+
+
+@pytest.mark.parametrize("context", [True, 0, -1, "2048", 10**30, 1.5, None])
+def test_a_context_that_is_none_is_asked_for(monkeypatch, context):
+    listed = {"data": [{"id": "tiny", "max_model_len": context}]}
+    with serving(lambda request: "x") as (url, stand_in):
+        monkeypatch.setattr(stand_in, "answer", lambda *asked: (200, listed))
+        with pytest.raises(EngineError, match="set max_model_len"):
+            OpenAIEngine(settings(url))
+
+
+# What a server on a raw socket sends, and what is said of it.
+CUT_SHORT = {
+    "a body that is cut off": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}",
+        "IncompleteRead",
+    ),
+    "no body at all": (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", "IncompleteRead"),
+    "a chunk that is cut off": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{",
+        "IncompleteRead",
+    ),
+    "another protocol": (b"SSH-2.0-x\r\nmore\r\n\r\n", "BadStatusLine"),
+    "nothing": (b"", "RemoteDisconnected"),
+    "a redirect": (
+        b"HTTP/1.1 307 x\r\nLocation: http://8.8.8.8/v1\r\nContent-Length: 0\r\n\r\n",
+        "answers 307: a redirect, not followed, to http://8.8.8.8/v1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CUT_SHORT)
+def test_a_connection_that_fails_is_said_as_what_it_is(case):
+    sent, says = CUT_SHORT[case]
+
+    def answer_all(server):
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            connection.recv(1 << 16)
+            connection.sendall(sent)
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_all, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        with pytest.raises(EngineError, match=says) as caught:
+            OpenAIEngine(settings(url))
+        server.shutdown(socket.SHUT_RDWR)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_leads_out_by_the_time_of_the_connection_gets_no_prompt(monkeypatch):
+    with serving(lambda request: "x") as (url, stand_in):
+        OpenAIEngine(settings(url)).generate([HELLO])
+        before = len(stand_in.asked)
+        inside = network.is_private
+        # Loopback stands for an address outside: only what was asked by name may be spoken to.
+        monkeypatch.setattr(network, "is_private", lambda one: one != "127.0.0.1" and inside(one))
+        with pytest.raises(UsageError, match=r"leads to 127\.0\.0\.1 .* outside the site"):
+            OpenAIEngine(settings(url))
+        assert len(stand_in.asked) == before
+        OpenAIEngine(settings(url, allowed_hosts=("127.0.0.1",)))
+
+
+def test_names_of_hosts_have_no_case():
+    assert check_inside("http://LLM.example.org/v1", ["llm.Example.org"]).hostname
+    assert check_inside("http://llm.example.org/v1", ["LLM.example.org"]).hostname
+
+
+def test_a_server_that_closes_each_connection_is_asked_again():
+    with serving(lambda request: "x") as (url, _stand_in):
+        engine = OpenAIEngine(settings(url, max_num_seqs=1))
+        assert [one.text for one in engine.generate([HELLO] * 3)] == ["x"] * 3
+        engine._server._connection().close()  # as the server's end of it
+        assert engine._server.get("models").status == 200
 
 
 def test_a_thought_that_is_cut_off_leaves_an_empty_answer(monkeypatch):
