@@ -12,6 +12,16 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+# What a TOML file has to say, by the type of pydantic's complaint.
+KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("model_type", "dict_type", "dataclass_type"), "a table"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    "string_type": "a text in quotes",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+}
+
 
 def in_words(
     error: ErrorDetails, where: list[str], fields: Mapping[str, Any], secret: bool = False
@@ -27,7 +37,8 @@ def in_words(
     name = ".".join(where)
     if error["type"] == "extra_forbidden":
         return f"unknown setting {name}{_nearest(where, fields)}"
-    text = error["msg"].removeprefix("Value error, ")
+    kind = KINDS.get(error["type"])
+    text = f"must be {kind}" if kind else error["msg"].removeprefix("Value error, ")
     if not name:
         return text
     is_hidden = secret or error["type"] in ("value_error", "missing")

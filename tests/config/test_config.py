@@ -41,7 +41,12 @@ def test_overrides_take_toml_values_or_text():
     [
         ("search.stepz=3", "unknown setting search.stepz; did you mean search.steps?"),
         ("serch.steps=3", "unknown setting serch; did you mean search?"),
-        ("search.steps=many", "search.steps: input should be a valid integer"),
+        ("search.steps=many", "search.steps: must be a whole number"),
+        ("search.steps=1.5", "search.steps: must be a whole number, got 1.5"),
+        ("search.seeds={a=1}", "search.seeds: must be a list"),
+        ("search.early_stop=3", "search.early_stop: must be true or false"),
+        ("optimizer.temperature=hot", "optimizer.temperature: must be a number"),
+        ("run.name=[1]", "run.name: must be a text in quotes"),
         ("search.steps=-1", "search.steps: input should be greater than or equal to 0, got -1"),
         (
             "search.order=upwards",

@@ -250,10 +250,10 @@ def test_an_opener_behind_a_prefill_is_a_word_of_its_own():
     ("changed", "said"),
     [
         ('close = ""', "close: string should have at least 1 character"),
-        ('max_tokens = "many"', "max_tokens: input should be a valid integer"),
+        ('max_tokens = "many"', "max_tokens: must be a whole number"),
         ('needs = "pears"', "needs: input should be '', 'pair', 'mistakes' or 'paragraphs'"),
         ("colour = 1", "colour: "),
-        ('stop = "END"', "stop: input should be a valid tuple"),
+        ('stop = "END"', "stop: must be a list"),
     ],
 )
 def test_a_form_with_a_wrong_setting_is_refused_by_its_name(tmp_path, changed, said):

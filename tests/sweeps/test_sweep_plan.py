@@ -90,7 +90,7 @@ def test_axes_zips_named_cells_and_exclusions_come_to_these_cells(tmp_path, text
         ('[axes]\n"run.sede" = [1]', "cell sede=1: unknown setting run.sede; did you mean"),
         ('[axes]\n"run.seed" = []', "axes: run.seed has no values"),
         ('[axes]\n"run.seed" = 3', "axes: run.seed: a list of values is wanted, got 3"),
-        ('[axes]\n"run.seed" = ["x"]', "cell seed=x: run.seed: input should be a valid integer"),
+        ('[axes]\n"run.seed" = ["x"]', "cell seed=x: run.seed: must be a whole number"),
         ('[axes]\n"run.seed" = [1, 2, 1]', "axes: run.seed has 1 twice"),
         ('[axes]\n"scorer.top_p" = [1, 1.0]', "axes: scorer.top_p has 1.0 twice"),
         ('[axes]\n"run.seed" = { from = 3, to = 1 }', "no values from 3 to 1 by 1"),

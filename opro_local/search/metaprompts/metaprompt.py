@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from opro_local.config.wording import in_words
 from opro_local.errors import UsageError
 from opro_local.files import read_text
 from opro_local.programs.template import Unrendered, render_all
@@ -149,7 +150,7 @@ def load(name: str) -> Form:
         return CHECKED.validate_python({"name": path.stem, **table})
     except ValidationError as error:
         first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        what = in_words(first, [str(part) for part in first["loc"]], Form.__dataclass_fields__)
         raise UsageError(f"{path}: not a meta-prompt form ({what})") from None
     except (
         tomllib.TOMLDecodeError,
