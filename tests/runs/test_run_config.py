@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from opro_local.cli.main import app
 from opro_local.config import reading
+from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import StoreError, UsageError
 from opro_local.runs.run import run
 from opro_local.runs.run_config import config_of_run, is_run
@@ -16,7 +17,12 @@ from opro_local.runs.store import open_store
 
 
 @pytest.fixture
-def made(tables, tmp_path):
+def made(tables, tmp_path, monkeypatch):
+    """A run whose engine is in this process."""
+    monkeypatch.setattr(
+        "opro_local.runs.run_engines.start_engine",
+        lambda settings, wanted, log, own: (ScriptedEngine(settings), ""),
+    )
     tables["search"] |= {"steps": 1, "candidates": 2}
     folder = tmp_path / "run"
     return run(reading.build(tables), folder), folder
