@@ -153,6 +153,26 @@ def recalls_table(rows: list[Row], tasks: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
+def rarest_table(rows: list[Row], tasks: tuple[str, ...]) -> str:
+    """Of the choice, the share of the rarest label's test rows that is right, and on how many of
+    all test rows it is given.
+    """
+    lines = ["| mode | " + " | ".join(tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
+    with_label = [row for row in rows if row.get("rarest")]
+    for mode in dict.fromkeys(row["mode"] for row in with_label):
+        cells = []
+        for task in tasks:
+            own = [
+                row["rarest"] for row in with_label if row["mode"] == mode and row["task"] == task
+            ]
+            recall = np.mean([one["recall"][1] for one in own]) if own else 0
+            given = np.mean([one["given"][1] for one in own]) if own else 0
+            shown = f"{100 * recall:.1f}, {given:.1f} rows ({len(own)})"
+            cells.append(shown if own else "")
+        lines.append(f"| {mode} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def winners(rows: list[Row], count: int) -> str:
     """The instructions of the default searches, cells taking turns between tasks."""
     own = [row for row in rows if row["mode"] in ("joint", "joint-probability")]
@@ -175,7 +195,8 @@ def main() -> None:
     rows = [row for file in given.files for row in json.loads(file.read_text())]
     whole = first_prompts(rows) + rows + written(rows)
     parts = [tasks_table(whole), differences_table(whole), costs_table(whole)]
-    parts += [recalls_table(whole, ("alerts", "hazards")), winners(rows, given.winners)]
+    rare = ("alerts", "hazards")
+    parts += [recalls_table(whole, rare), rarest_table(whole, rare), winners(rows, given.winners)]
     print("\n\n".join(parts))
 
 

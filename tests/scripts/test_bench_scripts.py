@@ -241,6 +241,22 @@ def test_search_table_takes_differences_cell_by_cell(script):
     ]
 
 
+def test_search_table_says_what_became_of_the_rarest_label(script):
+    rows = [
+        {
+            "task": "alerts",
+            "mode": mode,
+            "rarest": {"label": "urgent", "rows": 20, "recall": [0.0, recall], "given": [0, given]},
+        }
+        for mode, recall, given in (("joint", 0.0, 1), ("joint", 0.5, 12), ("read", 0.25, 6))
+    ]
+    lines = script("search_table").rarest_table([*rows, {"mode": "old"}], ("alerts", "hazards"))
+    assert [cells(line) for line in lines.splitlines()[2:]] == [
+        ["joint", "25.0, 6.5 rows (2)", ""],
+        ["read", "25.0, 6.0 rows (1)", ""],
+    ]
+
+
 def test_search_tabulates_by_mode_and_task(script):
     search = script("search")
     common = {
