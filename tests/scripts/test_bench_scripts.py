@@ -252,8 +252,8 @@ def test_search_table_says_what_became_of_the_rarest_label(script):
     ]
     lines = script("search_table").rarest_table([*rows, {"mode": "old"}], ("alerts", "hazards"))
     assert [cells(line) for line in lines.splitlines()[2:]] == [
-        ["joint", "25.0, 6.5 rows (2)", ""],
-        ["read", "25.0, 6.0 rows (1)", ""],
+        ["joint", "25.0, 6.5 rows (2)"],
+        ["read", "25.0, 6.0 rows (1)"],
     ]
 
 
