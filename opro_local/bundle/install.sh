@@ -19,8 +19,18 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
+[ -n "$prefix" ] || fail "--prefix is empty; $usage"
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
-# Nothing of this machine's settings decides what is installed.
+# pip writes the path into a line of sh, in double quotes.
+newline='
+'
+case $prefix in *[\"\$\`\\]* | *"$newline"*) fail "$prefix: a path with \", \$, \`, \\ or a line end; name another --prefix" ;; esac
+[ ! -e "$prefix/bin" ] && [ ! -e "$prefix/opro-local" ] || fail "$prefix: something is installed there; name another --prefix, or remove it"
+near=$prefix
+while [ ! -e "$near" ] && [ ! -L "$near" ]; do near=$(dirname "$near"); done
+[ -d "$near" ] && [ -w "$near" ] || fail "$prefix: can't be made, for $near is no folder that you may write; name another --prefix"
+# Nothing of this machine's settings decides what is installed, and (-I) no file of this folder or of
+# the bundle stands in for a module of Python's.
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV || true
 for name in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 export PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1
@@ -33,23 +43,31 @@ code=4
 code=2
 if [ -z "$python" ]; then
   for candidate in "python$wanted" python3 python; do
-    if "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$wanted')" 2>/dev/null
+    if "$candidate" -I -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$wanted')" 2>/dev/null
     then python=$candidate; break; fi
   done
 fi
 [ -n "$python" ] || fail "Python $wanted is not here; name one: --python /path/to/python$wanted"
-"$python" -c 'import venv' 2>/dev/null || fail "$python has no module venv; on Debian install python$wanted-venv"
+"$python" -I -c 'import venv' 2>/dev/null || fail "$python has no module venv; on Debian install python$wanted-venv"
 
 if [ $head = PIECES.json ]; then
-  [ -d "$here/joined" ] || "$python" "$here/verify.py" --join "$here" --to "$here/joined" || exit $?
-  here=$here/joined
+  # Pieces may lie on a medium that is read only.
+  joined=$here/joined
+  [ -w "$here" ] || joined=$prefix-bundle
+  "$python" -I "$here/verify.py" --join "$here" --to "$joined" || exit $?
+  here=$joined
 fi
 echo "checking every file of $here"
-"$python" "$here/verify.py" "$here" --expect "$expect" --signers "$signers" --identity "$identity" || exit $?
-[ ! -e "$prefix/bin" ] && [ ! -e "$prefix/opro-local" ] || fail "$prefix: something is installed there; name another --prefix, or remove it"
+"$python" -I "$here/verify.py" "$here" --expect "$expect" --signers "$signers" --identity "$identity" || exit $?
 
+# What was not finished goes again, so that the same command can be given once more.
+whole='' fresh=''
+[ -e "$prefix" ] || fresh=1
+trap '[ -n "$whole" ] || [ -z "$fresh" ] || rm -rf "$prefix"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 echo "installing to $prefix"
-"$python" -m venv --without-pip "$prefix"
+"$python" -I -m venv --without-pip "$prefix" || fail "$prefix: the environment could not be made"
 # pip comes from its own wheel: Python may be without one.
 for pip in "$here"/wheels/pip-*.whl; do :; done
 "$prefix/bin/python" "$pip/pip" install --quiet --no-index --find-links "$here/wheels" --only-binary :all: \
@@ -57,7 +75,9 @@ for pip in "$here"/wheels/pip-*.whl; do :; done
 
 mkdir -p "$prefix/share/opro-local/models"
 for part in models data; do
-  [ -d "$here/$part" ] && mkdir -p "$prefix/share/opro-local/$part" && cp -R "$here/$part/." "$prefix/share/opro-local/$part"
+  [ -d "$here/$part" ] || continue
+  mkdir -p "$prefix/share/opro-local/$part"
+  cp -R "$here/$part/." "$prefix/share/opro-local/$part" || fail "$part: could not be copied"
 done
 quoted=$(printf %s "$prefix" | sed "s/'/'\\\\''/g")
 cat >"$prefix/opro-local" <<END
@@ -69,4 +89,5 @@ exec '$quoted/bin/opro-local' "\$@"
 END
 chmod 755 "$prefix/opro-local"
 "$prefix/opro-local" --version || fail "the program does not start"
+whole=1
 echo "done: $prefix/opro-local demo"

@@ -11,7 +11,12 @@ imports nothing of this package.
 Exit codes: 0 whole, 2 not for this machine or wrong arguments, 4 damaged.
 """
 
-from __future__ import annotations
+import sys
+
+# No __future__: that, too, is a file, and what lies beside this one was not checked yet. Nothing of
+# it may stand in for a module of Python's (sys is in the interpreter itself).
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", sys.flags.isolated):
+    del sys.path[0]
 
 import argparse
 import hashlib
@@ -23,19 +28,13 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-SUMS, SIGNATURE, HEAD, REQUIREMENTS, PIECES = (
-    "SHA256SUMS",
-    "SHA256SUMS.sig",
-    "BUNDLE.json",
-    "requirements.txt",
-    "PIECES.json",
-)
+SUMS, SIGNATURE, HEAD = "SHA256SUMS", "SHA256SUMS.sig", "BUNDLE.json"
+REQUIREMENTS, PIECES = "requirements.txt", "PIECES.json"
 NAMESPACE = "opro-local-bundle"  # of the signature, so that one made for anything else is none
 UNUSABLE, DAMAGED = 2, 4
 CHUNK = 1 << 20
@@ -67,7 +66,7 @@ class Unfit(Exception):
         self.code = code
 
 
-def damage(folder: Path) -> list[tuple[str, str]]:
+def damage(folder: Path) -> "list[tuple[str, str]]":
     """Every file that is not as it was when the bundle was made, with what is wrong with it.
 
     Args:
@@ -97,7 +96,7 @@ def damage(folder: Path) -> list[tuple[str, str]]:
     return sorted(faults.items())
 
 
-def read_sums(folder: Path) -> dict[str, str]:
+def read_sums(folder: Path) -> "dict[str, str]":
     """The names that SHA256SUMS lists, with their digests. Raises Unfit where it is none."""
     listed: dict[str, str] = {}
     for number, line in enumerate(read_text(folder / SUMS).splitlines(), 1):
@@ -138,7 +137,7 @@ def is_inside(name: str) -> bool:
     return bool(name) and not any(part in ("", ".", "..") for part in parts)
 
 
-def entries(folder: Path) -> Iterator[tuple[str, str]]:
+def entries(folder: Path) -> "Iterator[tuple[str, str]]":
     """Each name below a folder and what it is: `file`, `a link` or `a device`; folders are not
     told, for they hold nothing by themselves.
     """
@@ -165,7 +164,7 @@ def digest(path: Path) -> str:
     return sha256.hexdigest()
 
 
-def disagreements(folder: Path, listed: dict[str, str]) -> dict[str, str]:
+def disagreements(folder: Path, listed: "dict[str, str]") -> "dict[str, str]":
     """Where the bundle's two lists of wheels differ: what pip will ask for is what SHA256SUMS has.
 
     A wheel that was exchanged together with its line in SHA256SUMS shows here.
@@ -187,7 +186,7 @@ def disagreements(folder: Path, listed: dict[str, str]) -> dict[str, str]:
     return faults
 
 
-def read_head(folder: Path, name: str = HEAD) -> dict[str, Any]:
+def read_head(folder: Path, name: str = HEAD) -> "dict[str, Any]":
     """What a bundle says of itself. Raises Unfit where it says nothing."""
     try:
         head = json.loads(read_text(folder / name))
@@ -198,7 +197,7 @@ def read_head(folder: Path, name: str = HEAD) -> dict[str, Any]:
     return head
 
 
-def refuse_other_machine(head: dict[str, Any]) -> None:
+def refuse_other_machine(head: "dict[str, Any]") -> None:
     """Raise Unfit where this Python or this machine is not the one the bundle was made for."""
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if head["python"] != python:
@@ -242,13 +241,8 @@ def refuse_unsigned(folder: Path, signers: str, identity: str) -> None:
         raise Unfit(f"{SIGNATURE}: is missing; the bundle is not signed", DAMAGED)
     command = [program, "-Y", "verify", "-f", signers, "-I", identity, "-n", NAMESPACE]
     with (folder / SUMS).open("rb") as stream:
-        answer = subprocess.run(
-            [*command, "-s", str(folder / SIGNATURE)],
-            stdin=stream,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+        command += ["-s", str(folder / SIGNATURE)]
+        answer = subprocess.run(command, stdin=stream, capture_output=True, check=False)
     if answer.returncode:
         why = answer.stderr.decode("utf-8", "replace").strip().replace("\n", " ")
         raise Unfit(f"{SIGNATURE}: is no signature by {identity} ({why})", DAMAGED)
@@ -259,33 +253,52 @@ def join(pieces: Path, to: Path) -> Path:
 
     Args:
         pieces: the folder that the pieces and PIECES.json were copied to.
-        to: a folder that is not there yet; it appears when all of it is there.
+        to: a folder that appears when all is there; one joined before of the same bundle is taken.
 
     Returns:
         The bundle's folder, `to`.
 
     Raises:
-        Unfit: a piece is missing or damaged, or `to` is there already.
+        Unfit: a piece is missing or damaged, or `to` is something else or can't be written.
     """
-    if to.exists() or to.is_symlink():
-        raise Unfit(f"{to}: is there already; name another folder", UNUSABLE)
-    rows = read_head(pieces, PIECES).get("pieces")
+    head = read_head(pieces, PIECES)
+    rows = head.get("pieces")
     if not isinstance(rows, list):
         raise Unfit(f"{PIECES}: lists no pieces", DAMAGED)
+    if to.exists() or to.is_symlink():
+        # Joined before, or what pieces of another bundle came to that lay here.
+        if to.is_dir() and not to.is_symlink() and digest(to / SUMS) == head.get("sums"):
+            return to
+        raise Unfit(f"{to}: is there already; remove it, or name another folder", UNUSABLE)
     paths = [checked_piece(pieces, row) for row in rows]
     part = to.with_name(to.name + ".part")
-    shutil.rmtree(str(part), ignore_errors=True)
-    part.mkdir(parents=True)
-    stream = Joined(paths)
-    # Read as a stream: no piece is held in memory, and nothing is written twice.
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                unpack(archive, member, part)
-    except (tarfile.TarError, OSError) as error:
-        raise Unfit(f"{PIECES}: the pieces can't be unpacked ({error})", DAMAGED) from None
-    os.replace(str(part), str(to))
+        shutil.rmtree(str(part), ignore_errors=True)
+        part.mkdir(parents=True)
+        unpack_all(paths, part)
+        if digest(part / SUMS) != head.get("sums"):
+            raise Unfit(f"{PIECES}: the pieces are of another bundle than it says", DAMAGED)
+        os.replace(str(part), str(to))
+    except OSError as error:
+        raise Unfit(f"{to}: can't be made ({error.strerror or error})", UNUSABLE) from None
+    finally:
+        shutil.rmtree(str(part), ignore_errors=True)
     return to
+
+
+def unpack_all(paths: "list[Path]", folder: Path) -> None:
+    """Unpack joined pieces as a stream: none is held in memory, and nothing is written twice.
+
+    Raises:
+        Unfit: they are no archive of files.
+        OSError: the folder can't be written.
+    """
+    try:
+        with tarfile.open(fileobj=Joined(paths), mode="r|") as archive:
+            for member in archive:
+                unpack(archive, member, folder)
+    except tarfile.TarError as error:
+        raise Unfit(f"{PIECES}: the pieces can't be unpacked ({error})", DAMAGED) from None
 
 
 def checked_piece(folder: Path, row: Any) -> Path:
@@ -316,11 +329,11 @@ def unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
 class Joined(io.BufferedIOBase):
     """Several files read as one."""
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, paths: "list[Path]") -> None:
         self._rest = list(paths)
         self._stream: IO[bytes] | None = None
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: "int | None" = -1) -> bytes:
         """The next bytes, at most `size`; fewer only at the end."""
         pieces = []
         size = size if size is not None and size >= 0 else sys.maxsize
@@ -338,7 +351,7 @@ class Joined(io.BufferedIOBase):
         return b"".join(pieces)
 
 
-def check(folder: Path, expected: str, signers: str, identity: str) -> dict[str, Any]:
+def check(folder: Path, expected: str, signers: str, identity: str) -> "dict[str, Any]":
     """What `verify.py` says of a bundle: `ok`, `damaged`, `sums`. Raises Unfit."""
     faults = damage(folder)
     if not faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -265,3 +266,111 @@ def test_a_size_is_read(text, size):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(Exception, match="--split"):
         pieces.size_of(text)
+
+
+def laid(folder: Path, name: str) -> None:
+    """Lay a file that would be imported in the place of Python's own module."""
+    (folder / f"{name}.py").write_text('print("ran what was laid")\nraise SystemExit(0)\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("argparse", ["-I"]),
+        *((name, []) for name in ("argparse", "__future__", "tarfile", "typing")),
+    ],
+)
+def test_no_file_of_a_bundle_stands_in_for_a_module_of_its_check(bundle, name, options):
+    laid(bundle, name)
+    told = subprocess.run(
+        [sys.executable, *options, str(bundle / "verify.py"), str(bundle)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 4 and "ran" not in told.stdout
+    assert f"{name}.py: was added" in told.stderr
+
+
+def install(bundle: Path, cwd: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run a bundle's installer with sh."""
+    command = ["sh", str(bundle / "install.sh"), "--python", sys.executable, *options]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["venv", "argparse"])
+def test_the_installer_runs_no_file_of_the_working_directory_or_the_bundle(bundle, tmp_path, name):
+    here = tmp_path / "here"
+    here.mkdir()
+    laid(here, name)
+    laid(bundle, name)
+    told = install(bundle, here, "--prefix", "there")
+    assert told.returncode == 4 and "ran" not in told.stdout + told.stderr
+    assert f"{name}.py: was added" in told.stderr and not (here / "there").exists()
+
+
+PREFIXES = {
+    "an empty one": ("", "--prefix is empty"),
+    **{
+        f"one with {mark}": (f"a {mark} b", "a path with")
+        for mark in ('"', "$HOME", "`id`", "\\", "\n")
+    },
+    "a file": ("file", "no folder that you may write"),
+    "below a file": ("file/opro", "no folder that you may write"),
+    "a link that leads nowhere": ("lost/opro", "no folder that you may write"),
+    "an installation": ("old", "something is installed there"),
+}
+
+
+@pytest.mark.parametrize("case", PREFIXES)
+def test_a_prefix_that_can_not_be_is_refused_before_anything_is_read(bundle, tmp_path, case):
+    prefix, says = PREFIXES[case]
+    (tmp_path / "file").write_text("")
+    (tmp_path / "lost").symlink_to("/nowhere/else")
+    (tmp_path / "old" / "bin").mkdir(parents=True)
+    before = sorted(tmp_path.iterdir())
+    told = install(bundle, tmp_path, "--prefix", prefix)
+    assert told.returncode == 2 and says in told.stderr, told
+    assert "checking" not in told.stdout and told.stderr.startswith("install.sh: ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.long
+def test_an_installation_that_fails_leaves_nothing_and_may_be_tried_again(bundle, tmp_path):
+    # The bundle brings no pip, so that its packages can't be installed.
+    for _ in range(2):
+        told = install(bundle, tmp_path, "--prefix", "opro")
+        assert told.returncode == 2 and "packages could not be installed" in told.stderr
+        assert not (tmp_path / "opro").exists()
+
+
+def test_pieces_that_were_joined_are_taken_and_those_of_another_bundle_are_not(bundle, tmp_path):
+    folder = cut(bundle)
+    joined = verify.join(folder, tmp_path / "joined")
+    assert verify.join(folder, tmp_path / "joined") == joined
+    (joined / "SHA256SUMS").write_text("of another bundle")
+    with pytest.raises(verify.Unfit, match="is there already; remove it") as caught:
+        verify.join(folder, joined)
+    assert caught.value.code == 2
+
+
+def test_a_list_of_pieces_of_another_bundle_is_refused(bundle, tmp_path):
+    folder = cut(bundle)
+    head = json.loads((folder / "PIECES.json").read_text())
+    (folder / "PIECES.json").write_text(json.dumps({**head, "sums": "0" * 64}))
+    with pytest.raises(verify.Unfit, match="of another bundle than it says"):
+        verify.join(folder, tmp_path / "joined")
+    assert not list(tmp_path.glob("joined*"))
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_folder_that_can_not_be_written_is_one_line(bundle, tmp_path, monkeypatch, number):
+    folder = cut(bundle)
+
+    def refused(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(verify, "unpack", refused)
+    with pytest.raises(verify.Unfit, match=f"joined: can't be made.*{os.strerror(number)}"):
+        verify.join(folder, tmp_path / "joined")
+    assert not list(tmp_path.glob("joined*"))
