@@ -22,6 +22,7 @@ from opro_local.runs.made_by import is_this_version
 from opro_local.runs.named_code import named_code
 from opro_local.runs.packing import decode
 from opro_local.runs.plans import Plan, make_plan
+from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import require_readable
 from opro_local.runs.replay import Replay, replay_all
 from opro_local.runs.run import result_of
@@ -159,14 +160,15 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
         return
     if not trust_code:
         _require_no_code(store.folder, config)
-    plan = make_plan(config)
+    record = store.get("result")
+    is_evaluation = isinstance(record, Mapping) and record.get("kind") == EvaluationOutcome.KIND
+    plan = evaluation_plan(config) if is_evaluation else make_plan(config)
     _require_same(store, plan)
     again = replay_all(plan, store)
     file = str(store.folder / FILE)
     for table in DERIVED:
         for what in _wrong_rows(store, table, again):
             yield Damage(file, what)
-    record = store.get("result")
     if store.get("state") != "finished" or not record:
         return
     if again.outcome is None:
@@ -207,14 +209,14 @@ def _as_kept(
     """The outcome as a build would have called it that did not know what one answer to every row
     earns, where such a build kept the result; and whether one did.
     """
-    kept = record.get("test")
-    if not isinstance(outcome, SearchOutcome) or outcome.test is None:
-        return outcome, False
-    if outcome.test.constant is None or not isinstance(kept, Mapping) or "constant" in kept:
-        return outcome, False
-    if outcome.verdict == NO_MORE_THAN_CONSTANT:
+    if isinstance(outcome, EvaluationOutcome):
+        return outcome, outcome.constant is not None and "constant" not in record
+    sides = {"train": outcome.train, "validation": outcome.validation, "test": outcome.test}
+    kept = {name: record.get(name) for name, own in sides.items() if own and own.constant}
+    lacking = [one for one in kept.values() if isinstance(one, Mapping) and "constant" not in one]
+    if lacking and outcome.verdict == NO_MORE_THAN_CONSTANT:
         outcome = replace(outcome, verdict=GAIN)
-    return outcome, True
+    return outcome, bool(lacking)
 
 
 def _require_no_code(folder: Path, config: Config) -> None:

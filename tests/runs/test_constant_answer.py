@@ -270,6 +270,24 @@ def test_a_result_of_a_build_that_knew_no_constant_answer_is_still_what_its_comp
     assert any("verdict is 'reliable gain', not" in one.what for one in damaged)
 
 
+@pytest.mark.parametrize("make", [make_plan, evaluation_plan])
+def test_sentences_of_a_build_that_knew_none_are_not_held_against_it(alerts, make, tmp_path):
+    """Also without test rows, and of an evaluation."""
+    alerts["task"]["split"] = [0.6, 0.4, 0.0]
+    alerts["evaluation"] = {"split": "validation"}
+    finished(make(reading.build(alerts)), tmp_path / "run", never_read, always_routine)
+    store = open_store(tmp_path / "run")
+    kept = store.get("result")
+    assert "constant" in {**kept, **kept.get("validation", {})}
+    for record in (kept, kept.get("train", {}), kept.get("validation", {})):
+        record.pop("constant", None)
+    kept["summary"] = ["Other words."]
+    store.put(result=kept)
+    store.close()
+    (tmp_path / "run" / "result.json").write_text(json.dumps(kept))
+    assert verify(tmp_path / "run", deep=True, trust_code=True).damaged == ()
+
+
 def rows(*targets: str) -> list[Example]:
     return [Example(str(n), {}, f"row {n}", one, "") for n, one in enumerate(targets)]
 
