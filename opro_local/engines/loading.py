@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.engines import trusted
+from opro_local.engines.disk_faults import disk_fault
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
 from opro_local.models import trust
@@ -37,7 +38,7 @@ def load(settings: EngineSettings) -> Any:
 
     Raises:
         ModelError: it does not load, or its weights and its config do not belong together.
-        EngineError: memory ran out.
+        EngineError: memory ran out, or a path can't be read or written.
     """
     import torch
     from huggingface_hub.errors import StrictDataclassError
@@ -70,10 +71,18 @@ def load(settings: EngineSettings) -> Any:
             "the model does not fit the GPU", "use a smaller model or dtype"
         ) from error
     except (*broken, *miscounted, StrictDataclassError, SafetensorError) as error:
-        raise ModelError(f"{settings.model} does not load: {said(error)}", COMPLETE) from error
+        raise refusal(error, settings.model) from error
     model, report = loaded
     _check(settings.model, report, model.config.get_text_config())
     return model.eval()
+
+
+def refusal(error: Exception, model: str) -> EngineError | ModelError:
+    """What is wrong where a library does not load a model: a path that could not be used, which is
+    often a cache's, else the model.
+    """
+    damaged = ModelError(f"{model} does not load: {said(error)}", COMPLETE)
+    return disk_fault(error, model) or damaged
 
 
 def said(error: Exception) -> str:

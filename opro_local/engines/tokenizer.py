@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opro_local.engines import conversation, vocabulary
+from opro_local.engines.disk_faults import disk_fault
 from opro_local.engines.loading import said
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
@@ -107,10 +108,11 @@ class PromptTokenizer:
         try:
             tokenizer = _read(Path(folder), bool(settings.trusted_code))
         except BROKEN as error:
-            raise ModelError(
+            damaged = ModelError(
                 f"{folder}: the tokenizer does not load: {said(error)}",
                 "copy the whole model folder",
-            ) from error
+            )
+            raise disk_fault(error, str(folder)) or damaged from error
         # transformers leaves a template in chat_template.json to the readers of images.
         template = settings.chat_template or (
             "" if tokenizer.chat_template else asked_template(Path(folder))

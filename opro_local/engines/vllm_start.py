@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from opro_local.engines.disk_faults import disk_fault
 from opro_local.engines.loading import LONGEST, said
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
@@ -129,6 +130,9 @@ def explained(what: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except expected as error:
+        fault = disk_fault(error)
+        if fault is not None:
+            raise fault from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         # pydantic counts the errors first, then names them.
         telling = [line for line in lines if not COUNTED.fullmatch(line)]

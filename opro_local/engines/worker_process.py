@@ -30,6 +30,7 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from opro_local.engines.disk_faults import disk_fault
 from opro_local.engines.kinds import engine_class
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.turns import SleepingEngine
@@ -148,12 +149,19 @@ def _serve(commands: queue.SimpleQueue[list[Any]], answers: _Answers) -> None:
             answer = ["error", type(error).__name__, error.message, error.hint]
         except Exception as error:
             traceback.print_exc()
-            line = (str(error).splitlines() or [""])[0]
-            message = f"{type(error).__name__}: {line}"
-            answer = ["error", "EngineError", message, "the traceback is in the engine's log"]
+            answer = ["error", "EngineError", *_told(error)]
         answers.send(answer)
     # No engine.close(): the process ends here, and that frees everything, faster and more surely.
     os._exit(0)
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """What the parent is told of an error that nobody expected: a message and a hint."""
+    fault = disk_fault(error)
+    if fault is not None:
+        return fault.message, fault.hint
+    line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {line}", "the traceback is in the engine's log"
 
 
 def _end_of(processes: Sequence[BaseProcess]) -> str:
