@@ -52,3 +52,23 @@ def test_the_line_says_what_accuracy_has_for_one_answer_and_what_to_set():
         "the label 'urgent' is rare (18 of 131 rows): accuracy has 86 % for always answering "
         "'routine'; --set task.metric=balanced_accuracy (or macro_f1) counts every label alike"
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "said"),
+    [
+        (5, 5, ""),
+        (1, 6, "; train has 1 of its rows, which is too few to go by"),
+        (6, 0, "; validation has 0 of its rows, which is too few to go by"),
+        (4, 4, "; train has 4 of its rows, which is too few to go by"),
+    ],
+)
+def test_a_split_with_too_few_rows_of_the_label_is_named(train, validation, said):
+    examples = rows({"routine": 113, "urgent": 18})
+    parts = {
+        "train": rows({"routine": 20, "urgent": train}),
+        "validation": rows({"routine": 20, "Urgent": validation}),
+    }
+    rule = make_rule("labels", examples=examples)
+    (line,) = rare_label_notice(rule, examples, parts)
+    assert line.endswith(f"counts every label alike{said}")

@@ -164,7 +164,7 @@ def _rare_label(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
     chosen, _ = parse_metric(config.task.metric)
     if chosen.measure is not None or config.task.name != "table" or task.rule == "judge":
         return ()
-    return rare_label_notice(rule, choosing.labelled_rows(task))
+    return rare_label_notice(rule, choosing.labelled_rows(task), task.splits)
 
 
 def _check_race(config: Config) -> None:
