@@ -40,6 +40,25 @@ COMPARED = (
     ("joint", "gepa"),
     ("joint", "promptolution-opro"),
 )
+# The methods that papers compare, by what they need besides labelled rows, and the modes of ours.
+LITERATURE = {
+    "autoprompt": "weights, gradients",
+    "autoprompt-fluent": "weights, gradients",
+    "rlprompt": "weights, a trained head",
+    "paraphrase": "answers",
+    "evoprompt-ga": "answers",
+    "evoprompt-de": "answers",
+    "capo": "answers",
+    "gepa": "answers",
+    "promptolution-opro": "answers",
+    "opro": "answers",
+    "random-demos": "answers",
+    "joint": "answers",
+    "joint-6": "answers",
+    "random-probability": "label probabilities",
+    "joint-probability": "label probabilities",
+    "joint-6-probability": "label probabilities",
+}
 # Which tasks a difference is taken over: all, and by how many labels there are.
 GROUPS: dict[str, Callable[[int], bool]] = {
     "all": lambda labels: True,
@@ -66,7 +85,7 @@ def written(rows: list[Row]) -> list[Row]:
     """For each run that reads labels, its choice where it writes its answers, as a mode."""
     return [
         {
-            **{key: row[key] for key in ("task", "seed", "labels")},
+            **{key: row.get(key, 0) for key in ("task", "seed", "labels")},
             "mode": f"{row['mode']}, written",
             "baseline": row["written"][0],
             "test": row["written"][1],
@@ -81,7 +100,7 @@ def first_prompts(rows: list[Row]) -> list[Row]:
     names = {"joint": "seed", "joint-probability": "seed, read with a bias"}
     return [
         {
-            **{key: row[key] for key in ("task", "seed", "labels")},
+            **{key: row.get(key, 0) for key in ("task", "seed", "labels")},
             "mode": names[row["mode"]],
             "test": row["baseline"],
             "recalls": [row["recalls"][0]] * 2 if row.get("recalls") else None,
@@ -135,6 +154,35 @@ def differences_table(rows: list[Row]) -> str:
             columns.append(interval(gaps) if gaps else "")
         lines.append(f"| {first} - {second} | " + " | ".join(columns) + " |")
     return "\n".join(lines)
+
+
+def literature_table(rows: list[Row]) -> str:
+    """A line a method of the literature: its test accuracy, where answers are read and, of methods
+    that read labels, where they are written, by task; what it needs; pairs and seconds a run.
+    """
+    own = [row for row in rows if row["mode"] in LITERATURE]
+    tasks = list(dict.fromkeys(row["task"] for row in own))
+    lines = ["| method | needs | " + " | ".join(tasks) + " | pairs | seconds |"]
+    lines.append("|---" * (len(tasks) + 4) + "|")
+    for mode, needs in LITERATURE.items():
+        runs = [row for row in own if row["mode"] == mode]
+        if not runs:
+            continue
+        cells = [_test_and_written([row for row in runs if row["task"] == task]) for task in tasks]
+        pairs = f"{np.mean([row['scored'] for row in runs]):.0f}"
+        seconds = [row["seconds"] for row in runs if row.get("seconds")]
+        shown = f"{np.mean(seconds):.0f}" if seconds else ""
+        lines.append(f"| {mode} | {needs} | " + " | ".join([*cells, pairs, shown]) + " |")
+    return "\n".join(lines)
+
+
+def _test_and_written(runs: list[Row]) -> str:
+    if not runs:
+        return ""
+    accuracy = f"{100 * np.mean([row['test'] for row in runs]):.1f}"
+    spelled = [row["written"][1] for row in runs if row.get("written")]
+    beside = f", written {100 * np.mean(spelled):.1f}" if spelled else ""
+    return f"{accuracy}{beside} ({len(runs)})"
 
 
 def recalls_table(rows: list[Row], tasks: tuple[str, ...]) -> str:
@@ -194,7 +242,12 @@ def main() -> None:
     given = parser.parse_args()
     rows = [row for file in given.files for row in json.loads(file.read_text())]
     whole = first_prompts(rows) + rows + written(rows)
-    parts = [tasks_table(whole), differences_table(whole), costs_table(whole)]
+    parts = [
+        tasks_table(whole),
+        literature_table(rows),
+        differences_table(whole),
+        costs_table(whole),
+    ]
     rare = ("alerts", "hazards")
     parts += [recalls_table(whole, rare), rarest_table(whole, rare), winners(rows, given.winners)]
     print("\n\n".join(parts))

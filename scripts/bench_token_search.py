@@ -43,6 +43,8 @@ from opro_local.types import Example, Request, Sampling
 ANSWER_TOKENS = 10
 # How SmolLM2's card has prompts laid out.
 LAYOUT = Layout("Q_begin", chat=False, qa=True)
+# What stands before the text of such a prompt; the space after it is part of the text's first token.
+HEAD = "Q:"
 BATCH, PROMISING, TRIED = 8, 40, 6
 WRITTEN_TOKENS, SAMPLES, HIDDEN, RATE = 5, 4, 64, 1e-2
 
@@ -60,7 +62,9 @@ class Cell:
         self.rng = np.random.default_rng((seed, 19))
         self.pairs, self.scored = budget.pairs - 2 * len(self.train), 2 * len(self.train)
         self.engine, self.model = engine, engine._model
+        self.model.requires_grad_(False)  # no gradient of a weight is wanted or kept
         self.tokenizer = engine._prompts.tokenizer
+        self.start = len(self.ids(HEAD))
 
     def golds(self, rows: Sequence[Example]) -> np.ndarray:
         return np.array([self.labels.index(row.target) for row in rows])
@@ -70,8 +74,9 @@ class Cell:
         sampling = Sampling(ANSWER_TOKENS, labels=tuple(self.labels))
         prompts = [one for text in texts for one in LAYOUT.prompts(text, [], rows)]
         replies = self.engine.generate([Request(prompt, sampling) for prompt in prompts])
-        unread = [np.nan] * len(self.labels)
-        logs = [log_probabilities(one.text, self.labels) or unread for one in replies]
+        logs = [log_probabilities(one.text, self.labels) for one in replies]
+        if unread := logs.count(None):
+            raise SystemExit(f"{unread} of {len(logs)} prompts can't be read: are they too long?")
         return np.array(logs).reshape(len(texts), len(rows), -1)
 
     def batch(self) -> list[Example]:
@@ -87,11 +92,19 @@ class Cell:
     def ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The prompt whose tokens, behind the head of a layout, are these."""
+        return str(self.tokenizer.decode(ids)).removeprefix(" ")
+
     def survives(self, ids: Sequence[int]) -> bool:
-        """Whether tokens are the same ones again after they were a text before a row."""
-        text = self.tokenizer.decode(ids)
-        (prompt,) = LAYOUT.prompts(text, [], self.train[:1])
-        return self.ids(prompt.text)[: len(ids)] == list(ids)
+        """Whether tokens are the same ones again after they were a text before a row, and all of
+        them are text: a mark of a chat's turns is none.
+        """
+        added = self.tokenizer.added_tokens_decoder
+        if any(token in added and added[token].special for token in ids):
+            return False
+        (prompt,) = LAYOUT.prompts(self.text(ids), [], self.train[:1])
+        return self.ids(prompt.text)[self.start :][: len(ids)] == list(ids)
 
 
 def _examples(rows: list[dict[str, str]]) -> list[Example]:
@@ -105,20 +118,20 @@ def right_shares(logs: np.ndarray, golds: np.ndarray) -> np.ndarray:
 
 
 def gradient(cell: Cell, ids: Sequence[int], rows: Sequence[Example]) -> torch.Tensor:
-    """Of the right labels' log-probability by the embeddings of the prompt's first tokens, summed
-    over rows; shape (tokens, width).
+    """Of the right labels' log-probability by the embeddings of the prompt's tokens behind the
+    layout's head, summed over rows; shape (tokens, width).
     """
     embed = cell.model.get_input_embeddings()
     summed = torch.zeros(len(ids), embed.weight.shape[1])
     for row in rows:
-        (prompt,) = LAYOUT.prompts(cell.tokenizer.decode(ids), [], [row])
+        (prompt,) = LAYOUT.prompts(cell.text(ids), [], [row])
         before, label = cell.ids(prompt.text), cell.ids(" " + row.target)
         with torch.enable_grad():
             vectors = embed(torch.tensor([before + label])).detach().requires_grad_(True)
             logits = cell.model(inputs_embeds=vectors).logits[0].log_softmax(-1)
             places = torch.arange(len(before) - 1, len(before) + len(label) - 1)
             logits[places, torch.tensor(label)].sum().backward()
-        summed += vectors.grad[0, : len(ids)]
+        summed += vectors.grad[0, cell.start :][: len(ids)]
     return summed
 
 
@@ -147,15 +160,17 @@ def exchanges(cell: Cell, ids: list[int], place: int, slope: torch.Tensor, fluen
 
 def autoprompt(cell: Cell, fluent: bool = False) -> str:
     """Gradient-guided exchange of the tokens of the user's prompt."""
-    ids = cell.ids(cell.prompt)
+    ids = cell.ids(f" {cell.prompt}")
+    if not cell.survives(ids):
+        raise SystemExit(f"the tokens of {cell.prompt!r} are others before a row")
     while cell.spend(BATCH * (TRIED + 2)):
         slope = gradient(cell, ids, cell.batch())
         place = int(cell.rng.integers(len(ids)))
         tried = [ids, *exchanges(cell, ids, place, slope, fluent)]
         rows = cell.batch()
-        logs = cell.read([cell.tokenizer.decode(one) for one in tried], rows)
+        logs = cell.read([cell.text(one) for one in tried], rows)
         ids = tried[int(right_shares(logs, cell.golds(rows)).mean(axis=1).argmax())]
-    return str(cell.tokenizer.decode(ids))
+    return cell.text(ids)
 
 
 class Writer(torch.nn.Module):
@@ -191,8 +206,6 @@ class Writer(torch.nn.Module):
 def rlprompt(cell: Cell) -> str:
     """REINFORCE on a small head; the text with the highest reward that was met."""
     torch.manual_seed(int(cell.rng.integers(2**31)))
-    for weight in cell.model.parameters():
-        weight.requires_grad_(False)
     writer, start = Writer(cell.model), cell.ids("\n")
     steps = torch.optim.Adam(writer.parameters(), RATE)
     best, most = cell.prompt, -math.inf
