@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from opro_local.errors import ModelError
 from opro_local.files import open_regular, open_whole, read_bytes
@@ -207,11 +207,19 @@ def hash_files(
             raise
 
 
+def _block(stream: IO[bytes], path: Path) -> bytes:
+    """The next bytes; an error of a broken medium names the file, as Python's own does not."""
+    try:
+        return stream.read(BLOCK)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def hash_file(path: Path, progress: Progress) -> FileDigest:
     """Hash one file whole. Raises OSError."""
     digest, size = hashlib.sha256(), 0
     with open_regular(path) as stream:
-        while block := stream.read(BLOCK):
+        while block := _block(stream, path):
             digest.update(block)
             size += len(block)
             progress(len(block))

@@ -75,8 +75,7 @@ def verify_model(folder: Path, progress: Progress | None = None) -> ModelVerific
         folder: the model's.
         progress: takes the bytes read; see hash_files.
 
-    Raises:
-        OSError: a file can't be read.
+    A file that can't be read is damage, and ends the look.
     """
     try:
         manifest = read_manifest(folder)
@@ -85,7 +84,15 @@ def verify_model(folder: Path, progress: Progress | None = None) -> ModelVerific
         return ModelVerification(None, (ModelDamage(MANIFEST, what),))
     if manifest is None:
         return ModelVerification(None, (ModelDamage(MANIFEST, NO_MANIFEST),))
-    damaged = [*_differing_names(folder, manifest), *_differing_bytes(folder, manifest, progress)]
+    try:
+        names = [*_differing_names(folder, manifest)]
+        damaged = [*names, *_differing_bytes(folder, manifest, progress)]
+    except OSError as error:
+        if not error.errno:  # it was stopped
+            raise
+        name = str(error.filename or folder).removeprefix(f"{folder}/")
+        what = f"can't be read: {error.strerror}; no further file was looked at"
+        return ModelVerification(manifest, (ModelDamage(name, what),))
     return ModelVerification(manifest, tuple(sorted(damaged, key=lambda one: one.file)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 
 from opro_local.cli.main import app
 from opro_local.errors import ModelError, OproError, UsageError
-from opro_local.models import importing, offline, sources
+from opro_local.models import importing, manifest, offline, sources, verification
 from opro_local.models.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from opro_local.models.pickles import find_pickle
 
@@ -494,3 +495,33 @@ def test_an_interrupted_copy_stops_within_a_block(folder, models, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         importing.copy_model(sources.read_source(folder), models / "tiny", False, interrupt)
     assert time.monotonic() - begun < 20 and not (models / "tiny").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_file_that_can_not_be_read_is_damage_and_no_traceback(
+    imported, monkeypatch, number, begins
+):
+    class Broken:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def read(self, size):
+            raise OSError(number, os.strerror(number))
+
+    real = manifest.open_regular
+
+    def opened(path):
+        if path.name != SHARDS[0]:
+            return real(path)
+        if begins:
+            return Broken()
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(manifest, "open_regular", opened)
+    came = verification.verify_model(imported)
+    (damage,) = came.damaged
+    assert damage.file == SHARDS[0] and f"can't be read: {os.strerror(number)}" in damage.what
