@@ -16,7 +16,7 @@ from typing import Any
 
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
-from opro_local.errors import EngineError, OproError
+from opro_local.errors import EngineError, OproError, UsageError
 from opro_local.runs.driver import (
     Commit,
     EngineCall,
@@ -59,8 +59,15 @@ def run_many(
 
     Returns:
         what each run came to, in order: its result, or the error that ended it.
+
+    Raises:
+        UsageError: there is not one listener for each run.
     """
     own = listeners or [SILENT] * len(runs)
+    if len(own) != len(runs):
+        raise UsageError(
+            f"{len(own)} listeners for {len(runs)} runs", "give one listener for each run, or none"
+        )
     engines = pool or EnginePool()
     try:
         return run_together(

@@ -22,7 +22,7 @@ from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.engines.settings import EngineSettings
-from opro_local.errors import DataError, EngineError, LockedError, StoreError
+from opro_local.errors import DataError, EngineError, LockedError, StoreError, UsageError
 from opro_local.runs.driver import NO_ANSWER, Commit, EngineCall, drive_steps
 from opro_local.runs.events import BatchAnswer, BatchProgress, Interrupted, Listener
 from opro_local.runs.lockstep import call_together, run_many, run_together
@@ -440,3 +440,10 @@ def test_the_pool_shares_what_is_equal_and_closes_it():
     assert pool.find({"scorer": ((equal[0], "an adapter"), "auto")}) == {}
     pool.close()
     assert scorer.closed and optimizer.closed and pool.find({"scorer": (equal, "auto")}) == {}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_listeners_of_another_number_than_the_runs_are_refused(tmp_path, count):
+    runs = [(None, tmp_path / "a"), (None, tmp_path / "b")]
+    with pytest.raises(UsageError, match=f"{count} listeners for 2 runs"):
+        run_many(runs, [Listener()] * count)
