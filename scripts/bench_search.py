@@ -12,10 +12,6 @@ them on train and the rest to confirm its leaders on validation:
 
     seed             the user's prompt, unchanged
     joint            the search of revision 5: instruction and worked examples together
-    joint-6, mixed-6 joint and mixed of revision 6 (these and all below are not run by default)
-    ...-no-bandit    operators are drawn evenly, whatever each gained
-    ...-no-row-winners
-                     parents come from the four best alone, none because it wins on some rows
     random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on
                      validation; worked examples laid out as the model's card says
     mixed            the default search without worked examples
@@ -24,12 +20,20 @@ them on train and the rest to confirm its leaders on validation:
     opro-chat        the paper's loop with its chat meta-prompt, 48 replies of at most 64 tokens
     mixed-shuffled   mixed with the scores in the meta-prompts shuffled
     opro             the paper's loop with the model card's meta-prompt
+
+These are not run by default:
+
     random-turns     random-demos as turns of a chat
     no-screening     mixed where every new reply is scored
+    joint-6, mixed-6 joint and mixed as the search is since revision 6
+    ...-no-bandit    the same, operators drawn evenly, whatever each gained
+    ...-no-row-winners
+                     the same, parents from the four best alone, none because it wins on some rows
     joint-probability, joint-6-probability, random-probability
-                     joint, joint-6 and random-demos with answers read as probabilities of labels; the draws
-                     are scored on train, where their bias is fitted, and the best there is chosen;
-                     what the chosen prompt does where its answers are written is asked beside
+                     joint, joint-6 and random-demos with answers read as probabilities of
+                     labels; the draws are scored on train, where their bias is fitted, and the
+                     best there is chosen; what the chosen prompt does where its answers are
+                     written is asked beside
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
 """
