@@ -177,7 +177,7 @@ MODEL = ("--model", "none")
         (b"\xff\xfe\x00", (*CSV, *MODEL), 2, "UTF-8"),
         ("good", ("--input", "nope", *CSV[2:], *MODEL), 2, "nope"),
         ("good", (*CSV, *MODEL, "--set", "search.stepz=3"), 2, "did you mean search.steps"),
-        ("good", (*CSV, *MODEL, "--set", "search.steps=many"), 2, "valid integer"),
+        ("good", (*CSV, *MODEL, "--set", "search.steps=many"), 2, "a whole number"),
         ("good", (*CSV, *MODEL, "--set", "task.template=nothing"), 2, "no {instruction}"),
         (
             "good",

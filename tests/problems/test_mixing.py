@@ -84,11 +84,12 @@ def test_worked_examples_are_drawn_from_the_first_call_on(tables):
         mixed(tables, steps=1, demonstrations=3, generic_seeds=2, written_seeds=1)
     )
     first = [entry.solution for entry in trajectory.entries if entry.step == 0]
-    assert first[0].demonstrations == () and all(solution.demonstrations for solution in first[1:])
-    assert (
-        len(first) == 1 + 3 * 6
-        and sum(solution.text == "What is it?" for solution in first) == 1 + 18 - 3
-    )
+    assert first[0].demonstrations == ()
+    # What names all labels is also scored bare, in the place of a draw.
+    bare = [solution.text for solution in first[1:] if not solution.demonstrations]
+    assert len(bare) == 2 and all("positive" in text and "negative" in text for text in bare)
+    assert len(first) == 1 + 3 * 6
+    assert sum(solution.text == "What is it?" for solution in first) == 1 + 18 - 3 - len(bare)
 
 
 def test_the_same_seed_gives_the_same_search_and_another_seed_another(tables):
@@ -226,13 +227,14 @@ def test_replies_are_begun_with_openers_of_which_no_two_are_alike(tables):
 
 
 def test_a_text_that_comes_to_nothing_leaves_its_place_to_worked_examples(tables):
-    """All replies are empty, so all that a step scores are draws and moves."""
+    """All replies are empty, so all that a step scores are draws and moves; the last also has the
+    user's text with the winner's examples.
+    """
     search = mixed(tables, operators=["continuation"], demonstrations=4, steps=6, written_seeds=0)
     _, trajectory, _, _ = driven(search, writing(lambda: ""))
     assert any(proposal.operator == "continuation" for proposal in trajectory.proposals)
-    assert [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)] == [
-        6
-    ] * 6
+    scored = [sum(entry.step == step for entry in trajectory.entries) for step in range(1, 7)]
+    assert scored == [6, 6, 6, 6, 6, 7]
 
 
 def test_no_reply_is_begun_as_a_starting_text_is(tables):
