@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from opro_local.errors import StoreError, UsageError
+from opro_local.errors import LockedError, StoreError, UsageError
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 STORE_HEAD = b"SQLite format 3\0"
@@ -220,6 +221,29 @@ def open_private(path: Path, flags: int) -> int:
         os.close(handle)
         raise StoreError(f"{path}: is no regular file", "remove it")
     return handle
+
+
+@contextlib.contextmanager
+def alone(lock: Path, refusal: str, hint: str) -> Iterator[None]:
+    """Hold a file that another process of the same kind would hold as well.
+
+    Args:
+        lock: the file; it is made where it is not there, and stays.
+        refusal, hint: what is said where another process holds it.
+
+    Raises:
+        LockedError: another process holds it.
+        OSError: it can't be made, or is a link.
+    """
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(refusal, hint) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_text(path: Path) -> str:

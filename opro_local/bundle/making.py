@@ -7,12 +7,10 @@ in (request.py).
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,8 @@ from opro_local.bundle import licences, sbom, signing, wheels
 from opro_local.bundle.licences import Licence
 from opro_local.bundle.request import Request, as_text, files_below, parts
 from opro_local.bundle.verify import HEAD, REQUIREMENTS, SIGNATURE, SUMS, damage, digest, entries
-from opro_local.errors import DamageError, LockedError, ModelError, StoreError, UsageError
-from opro_local.files import read_text
+from opro_local.errors import DamageError, ModelError, StoreError, UsageError
+from opro_local.files import alone, read_text
 from opro_local.models.manifest import (
     MANIFEST,
     Manifest,
@@ -82,7 +80,8 @@ def make(
     if key:
         signing.program()
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    refusal = f"{folder}: another process is making this bundle"
+    with alone(folder / LOCK, refusal, "wait"):
         _begin(asked, folder)
         _refuse_full_disk(asked, folder)
         _bring_packages(asked, folder, say)
@@ -97,19 +96,6 @@ def make(
         signing.sign(folder / SUMS, key)
     size = sum((folder / name).stat().st_size for name, _ in entries(folder))
     return Bundle(folder, head, sums, size, dict(licences.counted(rows)))
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against another process. Raises LockedError."""
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise LockedError(f"{folder}: another process is making this bundle", "wait") from None
-    finally:
-        os.close(handle)
 
 
 def _begin(asked: Request, folder: Path) -> None:

@@ -67,7 +67,7 @@ def compare(
     Example: opro-local compare runs/mails-3f2a91 runs/mails-77b0c2
     """
     from opro_local.cli.tables import print_table, stdout_console
-    from opro_local.runs.class_words import level
+    from opro_local.runs.difference_words import level
     from opro_local.runs.side_by_side import compare as side_by_side
 
     both = side_by_side(a, b)

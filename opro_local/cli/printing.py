@@ -9,8 +9,8 @@ from rich.console import Console
 from opro_local.cli.printing_classes import print_classes
 from opro_local.cli.tables import print_table, stdout_console
 from opro_local.cli.visible import print_line
-from opro_local.runs.class_words import level
 from opro_local.runs.costs import Costs
+from opro_local.runs.difference_words import level
 from opro_local.runs.evaluation import EvaluationOutcome, PairDifference
 from opro_local.runs.figures import FORMER_ALPHA, Figures, OperatorFigures, SplitResult
 from opro_local.runs.run_result import RunProgress, RunResult

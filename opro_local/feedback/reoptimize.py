@@ -26,6 +26,7 @@ from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
 from opro_local.files import make_private_folder, read_bytes, write_whole
 from opro_local.runs.run_result import RunResult
+from opro_local.runs.verdicts import GAIN
 from opro_local.tasks.rows import MAX_FIELD
 
 SPLITS = ("train", "validation", "test")
@@ -209,7 +210,7 @@ def challenge(
         the challenger's id, or None; and why, in words.
     """
     verdict, text = result.verdict, result.best.text
-    if verdict != "reliable gain" and not anyway:
+    if verdict != GAIN and not anyway:
         return None, f"no challenger: {verdict}"
     if text == feedback.prompt(feedback.state().champion):
         return None, "no challenger: the champion came out best"

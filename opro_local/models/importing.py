@@ -90,10 +90,8 @@ def copy_model(source: Source, target: Path, replace: bool, progress: Progress) 
     """
     if target.exists() and not replace:
         raise UsageError(f"{target} exists", "name another folder, or --force replaces it")
-    work = target.with_name(f".{target.name}.importing")
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        with gguf.locked(work):
+        with gguf.work_folder(target) as work:
             return _copied(source, target, work, progress)
     except OSError as error:
         raise _explained(error, target) from error

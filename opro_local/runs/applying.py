@@ -28,6 +28,7 @@ from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.replay import derived_text
 from opro_local.runs.store import FILE, Store, read_store
+from opro_local.runs.verdicts import GAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _confirmed(
         raise UsageError(f"{folder}: not a run of an agent file", "its best text is in best.txt")
     if kept.get("state") != "finished" or not result:
         raise UsageError(f"{folder}: the run is not finished", "give its command again")
-    if result.get("verdict") != "reliable gain":
+    if result.get("verdict") != GAIN:
         raise UsageError(
             f"{folder}: the verdict on held-out tasks is {result.get('verdict')!r}, "
             "so nothing is replaced",

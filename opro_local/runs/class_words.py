@@ -6,29 +6,15 @@ For: sentences at the end of a run, in `show` and in the report. Not for: the fi
 
 from __future__ import annotations
 
+from opro_local.runs.difference_words import points
 from opro_local.runs.figures import ConstantFigures, SplitResult
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.verdicts import NO_MORE_THAN_CONSTANT
 from opro_local.scoring.classes import ClassFigures
-from opro_local.stats import Difference
 
 # From this share of the rows on that get one answer, it is asked what becomes of the others.
 NEARLY_ALL = 0.95
 BY_CLASS = 'task.metric = "balanced_accuracy" or "macro_f1" counts every label alike.'
-
-
-def level(alpha: float) -> str:
-    """What a result's intervals are called: "95 % interval"."""
-    return f"{100 * (1 - alpha):.6g} % interval"
-
-
-def points(difference: Difference, alpha: float) -> str:
-    """A difference in points, with its interval and p-value."""
-    low, high = (round(100 * bound, 1) for bound in difference.interval)
-    return (
-        f"difference {100 * difference.value:+.1f} points, {level(alpha)} {low:+} to {high:+}, "
-        f"p = {difference.p_value:.2g}"
-    )
 
 
 def constant_verdict_words(constant: ConstantFigures, alpha: float) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opro_local import stats
-from opro_local.runs.class_words import class_words, constant_verdict_words, points
+from opro_local.runs.class_words import class_words, constant_verdict_words
+from opro_local.runs.difference_words import points
 from opro_local.runs.figures import (
     ClassesOf,
     ConstantFigures,

@@ -19,6 +19,7 @@ from opro_local.bundle import licences, making, sbom, wheels
 from opro_local.bundle.lock import Site, Wheel
 from opro_local.bundle.request import files_below, request
 from opro_local.errors import DataError, LockedError, ModelError, StoreError, UsageError
+from opro_local.files import alone
 from opro_local.models.verification import verify_model
 
 
@@ -92,7 +93,8 @@ def test_an_unfinished_bundle_is_none(tmp_path, monkeypatch):
 def test_one_process_makes_a_bundle(tmp_path, monkeypatch):
     empty_lock(tmp_path / "locks", monkeypatch)
     (tmp_path / "bundle").mkdir()
-    with making._alone(tmp_path / "bundle"), pytest.raises(LockedError, match="another process"):
+    held = alone(tmp_path / "bundle" / making.LOCK, "", "")
+    with held, pytest.raises(LockedError, match="another process is making this bundle"):
         making.make(tiny_request(tmp_path), tmp_path / "bundle", silent, with_sbom=False)
 
 
