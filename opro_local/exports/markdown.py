@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opro_local.exports.whole_prompt import WholePrompt, messages
+from opro_local.scoring.verdicts import GAIN, NO_MORE_THAN_CONSTANT
 
 SPLITS = {
     "train": "the search was steered by it",
@@ -179,9 +180,9 @@ def _limits(whole: WholePrompt) -> str:
     ]
     if not test:
         lines.append("No rows were held out for a test: how good it is on new rows is not known.")
-    elif whole.run.get("verdict") == "no reliable gain over a constant answer":
+    elif whole.run.get("verdict") == NO_MORE_THAN_CONSTANT:
         lines.append("On test it was not shown to be better than one answer to every row.")
-    elif whole.run.get("verdict") != "reliable gain":
+    elif whole.run.get("verdict") != GAIN:
         lines.append("On test it was not shown to be better than the first prompt: keep that one.")
     if whole.demonstrations:
         lines.append("Its worked examples are rows of the data; whoever sees it sees them.")

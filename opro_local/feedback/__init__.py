@@ -5,7 +5,7 @@ For: `Feedback` and `Outcome`, which a service imports. The rooms: outcomes.py (
 is), file.py (the SQLite file), log.py (`Feedback`), decisions.py (who is champion), sequential.py
 (the test, pure functions), experiment.py (champion against challenger), standing.py (how each
 prompt stands), reoptimize.py (a new search). Not for: anything a search does. May import: runs,
-tasks, config, stats, files, errors.
+scoring, tasks, config, stats, files, errors.
 """
 
 from __future__ import annotations

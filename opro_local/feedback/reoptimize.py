@@ -26,7 +26,7 @@ from opro_local.feedback.log import Feedback
 from opro_local.feedback.standing import standings
 from opro_local.files import make_private_folder, read_bytes, write_whole
 from opro_local.runs.run_result import RunResult
-from opro_local.runs.verdicts import GAIN
+from opro_local.scoring.verdicts import GAIN
 from opro_local.tasks.rows import MAX_FIELD
 
 SPLITS = ("train", "validation", "test")

@@ -28,7 +28,7 @@ from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.replay import derived_text
 from opro_local.runs.store import FILE, Store, read_store
-from opro_local.runs.verdicts import GAIN
+from opro_local.scoring.verdicts import GAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from opro_local.runs.difference_words import points
 from opro_local.runs.figures import ConstantFigures, SplitResult
 from opro_local.runs.search_outcome import SearchOutcome
-from opro_local.runs.verdicts import NO_MORE_THAN_CONSTANT
 from opro_local.scoring.classes import ClassFigures
+from opro_local.scoring.verdicts import NO_MORE_THAN_CONSTANT
 
 # From this share of the rows on that get one answer, it is asked what becomes of the others.
 NEARLY_ALL = 0.95

@@ -1,7 +1,7 @@
 """A difference between two prompts in words, with its interval.
 
 For: sentences and headings that show an interval. Not for: the difference itself (stats.py), or
-what it is called (verdicts.py).
+what it is called (scoring/verdicts.py).
 """
 
 from __future__ import annotations

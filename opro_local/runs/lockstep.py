@@ -16,7 +16,7 @@ from typing import Any
 
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
-from opro_local.errors import EngineError, OproError, UsageError
+from opro_local.errors import EngineError, OproError
 from opro_local.runs.driver import (
     Commit,
     EngineCall,
@@ -25,7 +25,9 @@ from opro_local.runs.driver import (
     answer_need,
     call_engine,
 )
-from opro_local.runs.events import SILENT, Interrupted, Listener
+from opro_local.runs.events import Interrupted, Listener
+from opro_local.runs.given_runs import limit_given, listeners_given, pool_given, runs_given
+from opro_local.runs.objective import check_function
 from opro_local.runs.plans import Plan
 from opro_local.runs.run import run_steps
 from opro_local.runs.run_result import RunResult
@@ -61,22 +63,22 @@ def run_many(
         what each run came to, in order: its result, or the error that ended it.
 
     Raises:
-        UsageError: there is not one listener for each run.
+        UsageError: something that was given is not what is said here, or there is not one listener
+            for each run; names it. Nothing has begun then.
     """
-    own = listeners or [SILENT] * len(runs)
-    if len(own) != len(runs):
-        raise UsageError(
-            f"{len(own)} listeners for {len(runs)} runs", "give one listener for each run, or none"
-        )
-    engines = pool or EnginePool()
+    given = runs_given(runs)
+    own = listeners_given(listeners, len(given))
+    limit = limit_given(at_once)
+    check_function(when_ended, "when_ended", "give a function of a run's number and its end")
+    engines = pool_given(pool) or EnginePool()
     try:
         return run_together(
             [
                 run_steps(work, folder, listener, engines)
-                for (work, folder), listener in zip(runs, own, strict=True)
+                for (work, folder), listener in zip(given, own, strict=True)
             ],
             lambda: any(listener.should_stop() for listener in own),
-            at_once,
+            limit,
             when_ended,
         )
     finally:

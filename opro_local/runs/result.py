@@ -32,7 +32,9 @@ from opro_local.runs.figures import (
 from opro_local.runs.gain import gain_parts, gain_words
 from opro_local.runs.label_words import label_words
 from opro_local.runs.search_outcome import SearchOutcome
-from opro_local.runs.verdicts import (
+from opro_local.runs.winner import Winner, WorkedExample
+from opro_local.scoring import comparison
+from opro_local.scoring.verdicts import (
     GAIN,
     NO_GAIN,
     NO_MORE_THAN_CONSTANT,
@@ -41,8 +43,6 @@ from opro_local.runs.verdicts import (
     is_more,
     verdict,
 )
-from opro_local.runs.winner import Winner, WorkedExample
-from opro_local.scoring import comparison
 from opro_local.search.loop import SearchResult
 from opro_local.search.trajectory import Entry, Proposal, Trajectory
 from opro_local.types import Score, Solution, Split
@@ -367,7 +367,8 @@ def _verdict(test: SplitResult | None, ended: SearchResult, alpha: float) -> str
     examples alone made one.
     """
     word = verdict(test.difference, alpha) if test and test.difference else NOT_TESTED
-    if test and word == GAIN and not is_more(test, alpha):
+    over_constant = test.constant.difference if test and test.constant else None
+    if word == GAIN and not is_more(over_constant, alpha):
         return NO_MORE_THAN_CONSTANT
     return NO_PROPOSALS if ended.fault and word in (NO_GAIN, NOT_TESTED) else word
 

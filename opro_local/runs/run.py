@@ -23,7 +23,7 @@ from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import OproError, StoreError, UsageError
-from opro_local.files import write_whole
+from opro_local.files import given_path, write_whole
 from opro_local.programs.identity import differences
 from opro_local.runs import result
 from opro_local.runs.cache import Cache
@@ -32,6 +32,7 @@ from opro_local.runs.costs import count_costs
 from opro_local.runs.driver import Commit, RunSteps, drive_steps, run_to_end
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.events import SILENT, Event, Interrupted, Listener, TrajectoryGrowth
+from opro_local.runs.given_runs import listener_given, work_given
 from opro_local.runs.hosting import model_identity, model_notices
 from opro_local.runs.made_by import other_version, this_version
 from opro_local.runs.plans import Plan, make_plan
@@ -58,10 +59,13 @@ def run(work: Config | Plan, folder: Path, listener: Listener = SILENT) -> RunRe
         listener: hears of the run, and may stop it.
 
     Raises:
-        OproError: see errors.py. A new folder is removed again when nothing was answered yet.
+        OproError: see errors.py; UsageError also where one of the three is none. A new folder is
+            removed again when nothing was answered yet.
         Interrupted: the listener stopped it; the same call resumes.
     """
-    ended: RunResult = run_to_end(run_steps(work, folder, listener))
+    given = work_given(work, "work"), given_path(folder, "folder")
+    steps = run_steps(*given, listener_given(listener, "listener"))
+    ended: RunResult = run_to_end(steps)
     return ended
 
 

@@ -30,7 +30,7 @@ from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.store import Store, read_store
 from opro_local.runs.store_file import FILE
-from opro_local.runs.verdicts import GAIN, NO_MORE_THAN_CONSTANT
+from opro_local.scoring.verdicts import GAIN, NO_MORE_THAN_CONSTANT
 
 RESULT, WINNER = "result.json", "best.json"
 KEYS: Mapping[Table, int] = {"solution": 3, "rejection": 1}  # the first columns are a row's place

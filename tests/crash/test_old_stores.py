@@ -18,8 +18,8 @@ from opro_local.runs.reading import describe, rejected, scored
 from opro_local.runs.run import run
 from opro_local.runs.seal import Seal
 from opro_local.runs.store import open_store, read_store
-from opro_local.runs.verdicts import GAIN, NO_MORE_THAN_CONSTANT
 from opro_local.runs.verification import differences
+from opro_local.scoring.verdicts import GAIN, NO_MORE_THAN_CONSTANT
 
 FIXTURES = sorted((Path(__file__).parent / "stores").glob("schema-*.sql"))
 DIGEST = "39f5bc72e36987cc46e3e5402076230ff001269e743bcc820acf762e824985a9"

@@ -444,6 +444,6 @@ def test_the_pool_shares_what_is_equal_and_closes_it():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_listeners_of_another_number_than_the_runs_are_refused(tmp_path, count):
-    runs = [(None, tmp_path / "a"), (None, tmp_path / "b")]
+    runs = [(Config(), tmp_path / "a"), (Config(), tmp_path / "b")]
     with pytest.raises(UsageError, match=f"{count} listeners for 2 runs"):
         run_many(runs, [Listener()] * count)

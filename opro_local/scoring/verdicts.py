@@ -1,12 +1,12 @@
 """What the paired test on the test rows is called.
 
-For: the words of `verdict` in a result, and when each is said. Not for: the test itself (stats.py,
-scoring/comparison.py), or the sentences around it (result.py).
+For: the words of `verdict` in a result, and when each is said; here, so that runs and exports have
+one definition. Not for: the test itself (comparison.py, stats.py), or the sentences around a word
+(runs/result.py).
 """
 
 from __future__ import annotations
 
-from opro_local.runs.figures import SplitResult
 from opro_local.stats import Difference
 
 GAIN = "reliable gain"
@@ -32,11 +32,12 @@ def verdict(difference: Difference, alpha: float) -> str:
     return NO_GAIN
 
 
-def is_more(test: SplitResult, alpha: float) -> bool:
-    """Whether the best prompt is reliably better than one answer to every row; true where no such
-    answer is known.
+def is_more(over_constant: Difference | None, alpha: float) -> bool:
+    """Whether the best prompt is reliably better than one answer to every row.
+
+    Args:
+        over_constant: its difference from that answer; None where none is known, which counts as
+            more.
+        alpha: the run's level.
     """
-    constant = test.constant
-    if constant is None or constant.difference is None:
-        return True
-    return verdict(constant.difference, alpha) == GAIN
+    return over_constant is None or verdict(over_constant, alpha) == GAIN
