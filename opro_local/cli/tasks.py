@@ -17,7 +17,7 @@ from opro_local.cli.options import InputOption, JsonOption, TargetOption
 from opro_local.cli.visible import say, say_json
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 app = typer.Typer(
     no_args_is_help=True, help="List, show and validate benchmarks and data of your own."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from opro_local.config.search import SearchSettings
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.problems.prompt.layout import Layout
 from opro_local.scoring import choosing

@@ -22,7 +22,7 @@ from opro_local.scoring.rule import Rule
 from opro_local.types import Example
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
     from opro_local.tasks.task import Task
 
 # Two names of `task.rule` that are no rules of their own: the targets decide which rule it is, and

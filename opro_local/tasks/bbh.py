@@ -24,7 +24,7 @@ from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 VERSION = 1
 FOLDERS = ("BIG-Bench-Hard-data", "bbh", "lukaemon/bbh")

@@ -25,7 +25,7 @@ from opro_local.tasks.text_file import read_text
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 VERSION = 1
 PAPER_ROWS = 7473

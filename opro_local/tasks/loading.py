@@ -29,7 +29,7 @@ from opro_local.tasks.task import SPLITS, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 __all__ = ["SPLITS", "Task", "divide", "folded", "load", "names", "versions"]
 

@@ -23,7 +23,7 @@ from opro_local.tasks.task import Benchmark, Task
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 VERSION = 1
 PAPER_ROWS = 600

@@ -21,7 +21,7 @@ from opro_local.tasks.task import SPLITS
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 
 class NotFound(DataError):

@@ -32,7 +32,7 @@ from opro_local.tasks.text_file import bytes_of
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 VERSION = 1
 SHIPPED = Path(__file__).parents[1] / "data" / "sql"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from opro_local.types import Example, Split
 
 if TYPE_CHECKING:
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

@@ -15,7 +15,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring import choosing
 from opro_local.tasks import loading

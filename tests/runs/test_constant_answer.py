@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from opro_local.cli.main import app
 from opro_local.config import reading
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.exports.formats import export
 from opro_local.problems.prompt.constant import constant_answer

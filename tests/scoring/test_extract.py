@@ -271,7 +271,7 @@ def test_is_number():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no GSM8K in {SHARED}")
 def test_every_worked_solution_reads_its_own_number():
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
     from opro_local.tasks import loading
 
     task = loading.load(TaskSettings(name="gsm8k", data_dir=str(SHARED), validation_rows=7212))

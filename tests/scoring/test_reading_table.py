@@ -89,7 +89,7 @@ def test_what_is_no_tolerance_is_refused(pattern):
 
 
 def test_a_tolerance_in_the_settings_is_one_in_the_pattern(tmp_path):
-    from opro_local.config.settings import TaskSettings
+    from opro_local.config.task import TaskSettings
     from opro_local.scoring.choosing import task_rule
     from opro_local.tasks import loading
 

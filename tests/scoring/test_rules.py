@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.scoring.choosing import RULES, Basis, check_gold, make_rule, task_rule
 from opro_local.tasks.task import Task

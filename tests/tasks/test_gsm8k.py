@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.runs import inspection
 from opro_local.scoring.choosing import check_gold, make_rule

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hub import write_parquet, write_saved
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.runs import inspection
 from opro_local.tasks import loading

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError
 from opro_local.scoring.choosing import check_gold
 from opro_local.scoring.sql.rule import sql as sql_rule

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.tasks import loading
 from opro_local.tasks.division import by_kind_of_target, by_target, divide
 from opro_local.types import Example

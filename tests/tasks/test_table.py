@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import loading, table
 from opro_local.tasks.rows import MAX_FIELD, TableFormat

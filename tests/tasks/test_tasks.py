@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.tasks import benchmarks, loading
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from opro_local.config.settings import Config, TaskSettings
+from opro_local.config.settings import Config
+from opro_local.config.task import TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch

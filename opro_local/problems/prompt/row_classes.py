@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opro_local.config.settings import TaskSettings
+from opro_local.config.task import TaskSettings
 from opro_local.scoring.metrics import (
     ClassifiedRows,
     Objective,
