@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from opro_local.config.facts import Facts, facts_of
+from opro_local.config.numbers import no_truth_for_a_number
 
 LARGEST = (1 << 63) - 1
 
@@ -28,6 +29,8 @@ class Section(BaseModel):
 
     # No setting means anything by a NaN or an infinity, and neither is JSON.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    _numbers = model_validator(mode="before")(no_truth_for_a_number)
 
     @field_validator("*")
     @classmethod

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opro_local import recipes
 from opro_local.config import reading
+from opro_local.config.numbers import no_truth_for_a_number
 from opro_local.config.wording import in_words
 from opro_local.errors import UsageError
 
@@ -38,6 +39,8 @@ class _Written(BaseModel):
     """The tables of the file, each value as it stands there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    _numbers = model_validator(mode="before")(no_truth_for_a_number)
 
     name: str | None = Field(None, min_length=1, max_length=80)
     base: str | dict[str, Any]

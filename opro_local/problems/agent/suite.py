@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from opro_local.config.numbers import no_truth_for_a_number
 from opro_local.errors import DataError, UsageError
 from opro_local.files import read_bytes
 from opro_local.scoring import choosing
@@ -34,6 +35,8 @@ class WrittenTask(BaseModel):
     """One task as it is written down."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    _numbers = model_validator(mode="before")(no_truth_for_a_number)
 
     name: str | None = Field(None, min_length=1)
     split: Literal["train", "validation", "test"] | None = None

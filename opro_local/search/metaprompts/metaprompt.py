@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from opro_local.config.numbers import no_truth_for_a_number
 from opro_local.config.wording import in_words
 from opro_local.errors import UsageError
 from opro_local.files import read_text
@@ -147,6 +148,7 @@ def load(name: str) -> Form:
             openers = read_text(path.parent / openers).splitlines()
         stripped = [line.strip() for line in openers]
         table["openers"] = tuple(opener for opener in stripped if opener)
+        no_truth_for_a_number(Form, table)
         return CHECKED.validate_python({"name": path.stem, **table})
     except ValidationError as error:
         first = error.errors()[0]
