@@ -28,6 +28,7 @@ from opro_local.config import reading
 from opro_local.engines import start
 from opro_local.engines.scripted import ScriptedEngine
 from opro_local.network import SWITCHES, switch_off_network
+from opro_local.records import log_probability_text
 from opro_local.types import Request
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -42,6 +43,9 @@ def answer(request: Request) -> str:
     """The reply of either role: to the pages' mails, to the examples' rows, to numeric problems."""
     shown = "".join(f"{asked}\n{said}\n" for asked, said in request.prompt.turns)
     text = shown + request.prompt.text
+    if labels := request.sampling.labels:
+        said = Random(text).choice(labels)
+        return log_probability_text({one: -0.1 if one == said else -3.0 for one in labels})
     if request.sampling.constraint and request.sampling.constraint.kind == "choice":
         return Random(request.sampling.seed or 0).choice(request.sampling.constraint.value)
     if "<trace>" in text:

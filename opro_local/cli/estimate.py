@@ -32,10 +32,8 @@ class Estimate:
 
     @staticmethod
     def of(ready: Plan) -> Estimate:
-        """For the search of a plan: validation scores the baseline and the finalists, test the
-        baseline and one more.
-        """
-        solutions = {"validation": ready.config.evaluation.finalists + 1, "test": 2}
+        """For the search of a plan."""
+        solutions = ready.config.evaluation.solutions
         held_out: dict[str, int] = {
             split: count * solutions[split] for split, count in ready.held_out.items()
         }

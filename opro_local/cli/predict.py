@@ -35,6 +35,10 @@ def predict(
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Code that the run names may be run.")
     ] = False,
+    vote: Annotated[
+        bool,
+        typer.Option("--vote", help="Ask the run's best prompts together; see evaluation.vote."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the prompt that a finished run chose about new rows: the rows in order, with a column
@@ -45,7 +49,7 @@ def predict(
     from opro_local.runs.predicting import predict_file
 
     changes = overrides(None, None, [*_engine(engine), *(set_ or ())])
-    came, text = predict_file(run, data, output, changes, trust_code, _Lines().report)
+    came, text = predict_file(run, data, output, changes, trust_code, _Lines().report, vote)
     if output is None and not as_json:
         write(text)
     if as_json:

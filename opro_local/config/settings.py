@@ -178,6 +178,9 @@ class EvaluationSettings(Section):
     doubt: float = Field(
         0.5, gt=0, le=1, description="The p-value on validation above which the baseline stays."
     )
+    vote: Annotated[int, Facts(added=True)] = Field(
+        1, ge=1, description="How many of the best prompts are asked together on test, too."
+    )
     mode: str = Field("auto", description="How a step's solutions are scored on train.")
     block: int = Field(256, ge=1, description="race: prompts in one call.")
     running: Annotated[int, Facts(before=0, added=True)] = Field(
@@ -197,6 +200,12 @@ class EvaluationSettings(Section):
     subset_draw: Literal["fixed", "fresh"] = Field(
         "fixed", description="subset: the same rows in every step, or fresh ones."
     )
+
+    @property
+    def solutions(self) -> dict[str, int]:
+        """How many solutions the end of a search scores on each split that was held out."""
+        voters = self.vote if self.vote > 1 else 0
+        return {"validation": self.finalists + 1, "test": 2 + voters}
 
     @field_validator("mode", mode="before")
     @classmethod

@@ -47,6 +47,36 @@ class SecondRound:
 
 
 @dataclass(frozen=True, slots=True)
+class Voter:
+    """One of several prompts that choose a row's label together.
+
+    Attributes:
+        text, demonstrations, label_bias: as of `WholePrompt`.
+    """
+
+    text: str
+    demonstrations: tuple[Mapping[str, str], ...]
+    label_bias: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/result.md shows it."""
+        shown = [dict(one) for one in self.demonstrations]
+        return {
+            "text": self.text,
+            "demonstrations": shown,
+            "label_bias": dict(self.label_bias),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Voter:
+        """What `to_json` wrote. Raises ValueError where its bias is none."""
+        bias = _bias_from_json(record["label_bias"])
+        if bias is None:
+            raise ValueError("a vote has a prompt without label_bias")
+        return cls(record["text"], tuple(record["demonstrations"]), bias)
+
+
+@dataclass(frozen=True, slots=True)
 class WholePrompt:
     """A prompt, how it is asked, and what is known of it.
 
@@ -76,6 +106,7 @@ class WholePrompt:
             multiplied for probabilities (`scale`); None where an answer is written.
         continues: whether a server that continues a chat's last message gives the run's prompt;
             true where no reply is begun.
+        vote: the prompts that may be asked together, this one first; () where none were.
     """
 
     text: str
@@ -98,10 +129,12 @@ class WholePrompt:
     second_round: SecondRound | None = None
     continues: bool = True
     label_bias: Mapping[str, Any] | None = None
+    vote: tuple[Voter, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As docs/result.md shows it."""
         second = self.second_round
+        vote = {"vote": [one.to_json() for one in self.vote]} if self.vote else {}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -122,6 +155,7 @@ class WholePrompt:
             "template_args": dict(self.template_args),
             "label_bias": None if self.label_bias is None else dict(self.label_bias),
             "second_round": None if second is None else second.to_json(),
+            **vote,
             "model": dict(self.model),
             "rule": dict(self.rule),
             "data": dict(self.data),
@@ -161,6 +195,7 @@ class WholePrompt:
             second_round=None if second is None else SecondRound.from_json(second),
             continues=record["continues"],
             label_bias=_bias_from_json(record["label_bias"]),
+            vote=tuple(map(Voter.from_json, record.get("vote", ()))),
         )
 
     @property

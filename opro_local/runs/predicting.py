@@ -26,7 +26,9 @@ from opro_local.runs.prediction import Predictions, predict_rows
 from opro_local.types import Progress
 
 
-def predict(run: str | Path, rows: Any, trust_code: bool = False) -> Predictions:
+def predict(
+    run: str | Path, rows: Any, trust_code: bool = False, vote: bool = False
+) -> Predictions:
     """Ask the prompt that a finished run chose about new rows, with the run's model and settings.
 
         came = opro_local.predict("runs/mails-3f2a91", ["Please call me back."])
@@ -38,6 +40,8 @@ def predict(run: str | Path, rows: Any, trust_code: bool = False) -> Predictions
         rows: a list of texts; a list of dicts, a DataFrame and the like; or the path of a file.
             They need the column that the run asked, and no target.
         trust_code: whether Python code that the run's config names may run.
+        vote: whether the best prompts are asked together (docs/label-probability.md), which a run
+            with `evaluation.vote` has.
 
     Returns:
         one prediction a row, in order: `values` has them, None where nothing could be read.
@@ -47,7 +51,7 @@ def predict(run: str | Path, rows: Any, trust_code: bool = False) -> Predictions
     """
     folder = given_path(run, "run")
     table = given_rows(rows, finished_prompt(folder).column)
-    return predict_rows(folder, table, trust_code=trust_code)
+    return predict_rows(folder, table, trust_code=trust_code, vote=vote)
 
 
 def predict_file(
@@ -57,6 +61,7 @@ def predict_file(
     changes: Sequence[str] = (),
     trust_code: bool = False,
     progress: Progress | None = None,
+    vote: bool = False,
 ) -> tuple[Predictions, str]:
     """Predict the rows of a file.
 
@@ -64,7 +69,7 @@ def predict_file(
         run: the folder of a finished run.
         data: the file with the rows.
         output: the file to write; None writes none.
-        changes, trust_code, progress: see prediction.predict_rows.
+        changes, trust_code, progress, vote: see prediction.predict_rows.
 
     Returns:
         what was predicted, and the rows with it: as the output holds them, else as JSON Lines.
@@ -81,7 +86,9 @@ def predict_file(
     in_lines = output is None or is_lines(output)
     # Before anything is asked: the file may change meanwhile.
     kept = read_rows(data, typed=True) if in_lines else rows
-    came = predict_rows(run, rows, changes=changes, trust_code=trust_code, progress=progress)
+    came = predict_rows(
+        run, rows, changes=changes, trust_code=trust_code, vote=vote, progress=progress
+    )
     if in_lines:
         text = as_lines(kept, came.values)
     else:

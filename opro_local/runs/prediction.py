@@ -18,7 +18,7 @@ from opro_local.config.settings import Config
 from opro_local.engines.lora import AdapterEngine
 from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
-from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.exports.whole_prompt import Voter, WholePrompt
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.hosting import asked_of as settings_asked
@@ -42,6 +42,7 @@ from opro_local.types import (
     Example,
     FinishReason,
     Progress,
+    Request,
     Solution,
 )
 
@@ -135,6 +136,7 @@ def predict_rows(
     *,
     changes: Sequence[str] = (),
     trust_code: bool = False,
+    vote: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
     """Ask a finished run's prompt about new rows.
@@ -144,12 +146,13 @@ def predict_rows(
         rows: with the column that the run asked, and others that its prompt shows.
         changes: settings that a run may change, as "section.key=value".
         trust_code: whether code that the run's config names may run.
+        vote: whether the prompts of the run's vote are asked together, in the place of its best.
         progress: called while rows are answered.
 
     Raises:
         StoreError: there is no run, or it is damaged.
         UsageError: the run has no prompt, was made of other data or another model, or names code
-            that is not trusted; or a change would make it another run.
+            that is not trusted; a change would make it another run; or it has no vote.
         DataError: a row has nothing to ask, or what the run was made from is not here any more.
         ModelError, EngineError: the model does not start, or fails.
     """
@@ -161,20 +164,19 @@ def predict_rows(
     _require_same(folder, identity, plan)
     problem = prompt_problem(plan)
     examples = _examples(rows, whole)
-    for shown in whole.demonstrations:
-        # The run's own answer of the time, which only its search knew.
-        problem.demonstrations.give(shown["id"], shown["answer"])
+    solutions = [_given(problem, one) for one in _prompts(folder, whole, vote)]
     engine, notice = _started(plan, before, began)
     try:
         differing = _differing(engine, before)
-        answers = _asked(plan, problem, whole, examples, engine, progress)
+        answers = _asked(plan, problem, solutions, examples, engine, progress)
     finally:
         engine.close()
     read = _reader(problem, whole)
-    solution = Solution(whole.text, tuple(shown["id"] for shown in whole.demonstrations))
-    if problem.labelling and whole.label_bias:
-        problem.labelling.give(solution, LabelBias.from_json(whole.label_bias))
-    texts = [one.text for one in problem.said(solution, answers)]
+    if problem.labelling and vote:
+        answers = problem.labelling.voted(solutions, answers)
+        texts = [one.text for one in answers]
+    else:
+        texts = [one.text for one in problem.said(solutions[0], answers)]
     rows_read = zip(examples, answers, texts, strict=True)
     predicted = tuple(_prediction(row, answer, text, read) for row, answer, text in rows_read)
     return Predictions(
@@ -183,6 +185,30 @@ def predict_rows(
         sum(answer.prompt_tokens for answer in answers),
         sum(answer.completion_tokens for answer in answers),
     )
+
+
+def _prompts(folder: Path, whole: WholePrompt, vote: bool) -> Sequence[WholePrompt | Voter]:
+    """The prompts to ask: the run's best, or those of its vote. Raises UsageError."""
+    if not vote:
+        return (whole,)
+    if not whole.vote:
+        raise UsageError(
+            f"{folder}: its prompts were not asked together, so it has no vote",
+            "leave --vote (vote=True) out, or search with evaluation.vote = 3",
+        )
+    return whole.vote
+
+
+def _given(problem: PromptProblem, prompt: WholePrompt | Voter) -> Solution:
+    """A prompt as a solution of the problem, which is given what only the run's search knew: the
+    answers of worked examples at the time, and the bias of labels.
+    """
+    for shown in prompt.demonstrations:
+        problem.demonstrations.give(shown["id"], shown["answer"])
+    solution = Solution(prompt.text, tuple(shown["id"] for shown in prompt.demonstrations))
+    if problem.labelling and prompt.label_bias:
+        problem.labelling.give(solution, LabelBias.from_json(prompt.label_bias))
+    return solution
 
 
 def _kept(
@@ -283,14 +309,17 @@ def _differing(engine: Engine, before: Mapping[str, Any]) -> str:
 def _asked(
     plan: Plan,
     problem: PromptProblem,
-    whole: WholePrompt,
+    solutions: Sequence[Solution],
     examples: Sequence[Example],
     engine: Engine,
     progress: Progress | None,
 ) -> list[Completion]:
-    """The answers as they are read, without thoughts; one call, or two with a second round."""
-    solution = Solution(whole.text, tuple(shown["id"] for shown in whole.demonstrations))
-    requests = problem.requests(solution, "test", examples)
+    """The answers as they are read, by solution and then by row, without thoughts; one call, or two
+    with a second round.
+    """
+    requests: list[Request] = []
+    for solution in solutions:
+        requests += problem.requests(solution, "test", examples)
     search = problem.asked(requests, "predict")
     return _driven(search, plan, engine, progress)
 

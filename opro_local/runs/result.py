@@ -14,14 +14,12 @@ import numpy as np
 
 from opro_local import stats
 from opro_local.runs.class_words import class_words, constant_verdict_words
-from opro_local.runs.difference_words import points
+from opro_local.runs.difference_words import metric_words, percent, points
 from opro_local.runs.figures import (
     ClassesOf,
     ConstantFigures,
     ConstantOf,
-    Figures,
     Leader,
-    MetricFigures,
     OperatorFigures,
     SplitResult,
     constant_figures,
@@ -32,6 +30,7 @@ from opro_local.runs.figures import (
 from opro_local.runs.gain import gain_parts, gain_words
 from opro_local.runs.label_words import label_words
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.runs.vote import vote_figures, vote_words
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.scoring import comparison
 from opro_local.scoring.verdicts import (
@@ -82,6 +81,7 @@ def summarize(
         train=pairs.result("train"),
         validation=pairs.result("validation"),
         test=test,
+        vote=vote_figures(ended.vote, pairs.scores("test"), alpha),
         leaders=leaders(trajectory, alpha) if trajectory.held_out else None,
         operators=operator_figures(trajectory),
         description=trajectory.description,
@@ -210,6 +210,7 @@ def words(outcome: SearchOutcome, shares: bool) -> tuple[str, ...]:
         *label_words(outcome),
         *_train_words(outcome),
         *_leader_words(outcome),
+        *vote_words(outcome.vote, outcome.alpha),
     )
 
 
@@ -227,18 +228,10 @@ def _difference_words(
         return (f"{rows}: {accuracy}",)
     baseline, best = test.baseline.metric, test.best.metric
     return (
-        f"{rows} {best.name}, which was optimized: baseline {_metric(baseline)}, best "
-        f"{_metric(best)}, {points(difference, alpha)}.",
+        f"{rows} {best.name}, which was optimized: baseline {metric_words(baseline)}, best "
+        f"{metric_words(best)}, {points(difference, alpha)}.",
         f"Accuracy: {accuracy}",
     )
-
-
-def _metric(figures: MetricFigures) -> str:
-    """A metric with its interval: "61.3 (52 to 70)"."""
-    if figures.interval is None:
-        return f"{100 * figures.value:.1f}"
-    low, high = (100 * bound for bound in figures.interval)
-    return f"{100 * figures.value:.1f} ({low:.0f} to {high:.0f})"
 
 
 def _verdict_words(outcome: SearchOutcome) -> list[str]:
@@ -371,18 +364,3 @@ def _verdict(test: SplitResult | None, ended: SearchResult, alpha: float) -> str
     if word == GAIN and not is_more(over_constant, alpha):
         return NO_MORE_THAN_CONSTANT
     return NO_PROPOSALS if ended.fault and word in (NO_GAIN, NOT_TESTED) else word
-
-
-def percent(figures: Figures) -> str:
-    """An accuracy with its interval, and what was not read or cut: "74.0 % (67 to 80, 3 extraction
-    failures)".
-    """
-    counts = {
-        "extraction failures": figures.extraction_failures,
-        "truncated": figures.truncated,
-    }
-    notes = [f"{count} {name}" for name, count in counts.items() if count]
-    if figures.interval is not None:
-        low, high = (100 * bound for bound in figures.interval)
-        notes.insert(0, f"{low:.0f} to {high:.0f}")
-    return f"{100 * figures.accuracy:.1f} %" + (f" ({', '.join(notes)})" if notes else "")

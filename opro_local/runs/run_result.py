@@ -172,7 +172,7 @@ class RunResult(Mapping[str, Any]):
             )
         return self.read_answers()
 
-    def predict(self, rows: Any, trust_code: bool = False) -> Predictions:
+    def predict(self, rows: Any, trust_code: bool = False, vote: bool = False) -> Predictions:
         """Ask the chosen prompt about new rows, see `opro_local.predict`.
 
         Raises:
@@ -185,7 +185,7 @@ class RunResult(Mapping[str, Any]):
                 f"{self.name}: this result has no run to predict with",
                 "name its folder: opro_local.predict(run, rows)",
             )
-        return predict(self.folder, rows, trust_code)
+        return predict(self.folder, rows, trust_code, vote)
 
     @property
     def state(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from opro_local.problems.numeric.numeric import NumericFigures
 from opro_local.records import entries
 from opro_local.runs.figures import FORMER_ALPHA, Leader, OperatorFigures, SplitResult
+from opro_local.runs.vote import VoteFigures
 from opro_local.runs.winner import Winner
 
 
@@ -39,6 +40,7 @@ class SearchOutcome:
         leaders: what was scored on validation, best first; None where nothing was held out.
         operators: of a mixed search, by the operator's name; JSON calls them `ways`.
         description: the task in a few words, where the optimizer was asked for them.
+        vote: the best prompts together, where `evaluation.vote` asks for them.
         diff: of an agent file, the unified diff against the original.
         numeric: what a minimized objective adds.
         summary: the verdict in plain sentences.
@@ -64,6 +66,7 @@ class SearchOutcome:
     operators: Mapping[str, OperatorFigures] = field(default_factory=dict)
     description: str = ""
     shortened: tuple[int, int] = (0, 0)
+    vote: VoteFigures | None = None
     diff: str | None = None
     numeric: NumericFigures | None = None
     summary: tuple[str, ...] = ()
@@ -114,6 +117,8 @@ class SearchOutcome:
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         record |= {name: sides.to_json() for name, sides in splits.items() if sides is not None}
         record |= {"verdict": self.verdict, "alpha": self.alpha}
+        if self.vote is not None:
+            record["vote"] = self.vote.to_json()
         if self.diff is not None:
             record["diff"] = self.diff
         if self.numeric is not None:
@@ -139,6 +144,7 @@ class SearchOutcome:
         if leaders is not None:
             leaders = tuple(map(Leader.from_json, entries(leaders)))
         ways, shortened = record.get("ways", {}), record.get("shortened", {})
+        vote = record.get("vote")
         return cls(
             reason=record["reason"],
             digest=record["digest"],
@@ -159,6 +165,7 @@ class SearchOutcome:
             operators={name: OperatorFigures.from_json(own) for name, own in ways.items()},
             description=record.get("description", ""),
             shortened=(shortened.get("asked", 0), shortened.get("usable", 0)),
+            vote=None if vote is None else VoteFigures.from_json(vote),
             diff=record.get("diff"),
             numeric=numeric,
             summary=entries(record.get("summary", ())),
@@ -183,6 +190,7 @@ NAMED = frozenset(
             "test",
             "verdict",
             "alpha",
+            "vote",
         ),
         *("diff", "summary", "optimum", "gap", "reference", "baselines", "proposals"),
         *("evaluations", "reached"),

@@ -22,7 +22,7 @@ from opro_local.engines.conversation import Way
 from opro_local.engines.kinds import reads_folder
 from opro_local.engines.label_reads import first_tokens
 from opro_local.engines.tokenizer import plain_text
-from opro_local.exports.whole_prompt import SecondRound, WholePrompt
+from opro_local.exports.whole_prompt import SecondRound, Voter, WholePrompt
 from opro_local.models.cards import Card
 from opro_local.models.templates import asked_template
 from opro_local.problems.prompt import second_round
@@ -82,6 +82,7 @@ def whole_prompt(
         second_round=second,
         continues=_continues(plan, request.prompt),
         label_bias=_label_bias(plan, problem, solution, request.prompt),
+        vote=_vote(problem, result),
     )
     return _checked(whole, plan, problem, solution)
 
@@ -204,6 +205,17 @@ def _label_bias(
         known = first_tokens(file, prompt, problem.labelling.labels, has_template)
     tokens = {} if known is None else {"first_tokens": known[0], "one_token": known[1]}
     return {**problem.labelling.bias(solution).to_json(), **tokens, "written": WRITTEN}
+
+
+def _vote(problem: PromptProblem, result: RunResult) -> tuple[Voter, ...]:
+    """The prompts that were asked together, each with its bias."""
+    vote = result.search.vote if result.search else None
+    if vote is None or problem.labelling is None:
+        return ()
+    return tuple(
+        Voter(one.text, _shown(problem, one), problem.labelling.bias(one).to_json())
+        for one in vote.prompts
+    )
 
 
 def _second_round(plan: Plan, first: Request, markers: _Markers) -> SecondRound:

@@ -70,7 +70,11 @@ class LabelBias:
         Args:
             logs: shape (n, labels), log-probabilities as an engine reads them.
         """
-        return np.exp(_normal(self.scale * (_normal(logs) + np.array(self.values))))
+        return np.exp(self.log_probabilities(logs))
+
+    def log_probabilities(self, logs: np.ndarray) -> np.ndarray:
+        """Their logarithms, of the same shape."""
+        return _normal(self.scale * (_normal(logs) + np.array(self.values)))
 
     def chosen(self, logs: np.ndarray) -> np.ndarray:
         """The place of each row's label, shape (n,); -1 where the row was not read."""
@@ -86,6 +90,23 @@ def largest(figures: np.ndarray) -> np.ndarray:
     """The place of the largest figure of each row, of equals the first; -1 for rows of NaN."""
     unread = np.isnan(figures).any(axis=1)
     return np.where(unread, -1, np.where(unread[:, None], 0.0, figures).argmax(axis=1))
+
+
+def voted(biases: Sequence[LabelBias], logs: np.ndarray) -> np.ndarray:
+    """The place of the label that several prompts choose together for each row, shape (n,): the one
+    with the largest mean of their log-probabilities, each with its own bias; -1 where none of them
+    was read.
+
+    A prompt that a row did not fit has no part in that row's label.
+
+    Args:
+        biases: one for each prompt.
+        logs: shape (prompts, n, labels), log-probabilities as an engine reads them.
+    """
+    own = np.array([bias.log_probabilities(one) for bias, one in zip(biases, logs, strict=True)])
+    read = ~np.isnan(own).any(axis=2)
+    total = np.where(read[:, :, None], own, 0.0).sum(axis=0)
+    return np.where(read.any(axis=0), total.argmax(axis=1), -1)
 
 
 def fit(

@@ -26,7 +26,20 @@ from opro_local.search.similarity import Similarity
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.stopping import end_of_gains, stop_reason
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, Batches, BatchResult, Solution
+from opro_local.types import Batch, Batches, BatchResult, Score, Solution
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """Several prompts that were asked together.
+
+    Attributes:
+        prompts: the chosen one first.
+        score: of all together, on test.
+    """
+
+    prompts: tuple[Solution, ...]
+    score: Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +51,14 @@ class SearchResult:
         baseline: the first seed.
         best: the solution it chose; the baseline where none is reliably better.
         fault: why it could not search, with what to change; "" where it could.
+        vote: the best prompts together, where `evaluation.vote` asks for them.
     """
 
     reason: str
     baseline: Solution
     best: Solution
     fault: str = ""
+    vote: Vote | None = None
 
 
 def search(state: SearchState, proposer: Proposer) -> Generator[Batch, BatchResult, SearchResult]:

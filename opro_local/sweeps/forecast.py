@@ -267,7 +267,7 @@ def pairs_of(config: Config, plan: Plan) -> int:
     train += settings.steps * schedule.pairs(settings.candidates, rows)
     if settings.max_pairs is not None:
         train = min(train, max(settings.max_pairs, rows))
-    solutions = {"validation": config.evaluation.finalists + 1, "test": 2}
+    solutions = config.evaluation.solutions
     return train + sum(count * solutions[split] for split, count in plan.held_out.items())
 
 

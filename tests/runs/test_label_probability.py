@@ -4,7 +4,6 @@ gives one label nearly always.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import math
@@ -13,6 +12,7 @@ from dataclasses import asdict, replace
 from html import unescape
 
 import pytest
+from labelled import GOOD, prepare, tables
 from running import SMOL, embedded_model
 from typer.testing import CliRunner
 
@@ -38,62 +38,11 @@ from opro_local.runs.run_result import RunResult
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Prompt, Request, Sampling
 
-GOOD = "Weigh it with care."
-SCRIPT = '''
-import json, math, re
-
-
-def answer(request):
-    """Of labels: yes is far too probable; a careful prompt knows more of the rows."""
-    sampling = request.sampling
-    if not sampling.labels:
-        return "Weigh it with care." if (sampling.seed or 0) % 2 else "Say what it is."
-    text = request.prompt.text
-    number = int(re.findall(r"row (\\\\d+)", text)[-1])
-    is_no = number % 3 == 0
-    sure = 3.0 if "care" in text else 1.0
-    noise = (number * 7919 % 13 - 6) / 5
-    gap = 4 - sure * is_no + noise
-    yes = -math.log1p(math.exp(-gap))
-    return json.dumps({one: round(yes if one == "yes" else yes - gap, 5) for one in sampling.labels})
-'''.replace("\\\\\\\\", "\\\\")
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with rows and a script. Runs have the engine in this process: `predict` shows that
-    labels go through a worker.
-    """
-    monkeypatch.setattr(
-        "opro_local.runs.run_engines.start_engine",
-        lambda settings, wanted, log, own: (ScriptedEngine(settings), ""),
-    )
-    (tmp_path / "model.py").write_text(SCRIPT.replace("\\\\d", "\\d"))
-    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
-        rows = [(f"row {n}", "no" if n % 3 == 0 else "yes") for n in range(240)]
-        csv.writer(stream).writerows([("text", "label"), *rows])
-    return tmp_path
-
-
-def tables(folder, mode="halve", **more):
-    script = {"engine": "scripted", "script": f"{folder / 'model.py'}:answer"}
-    task = {"data": str(folder / "rows.csv"), "input": "text", "target": "label"}
-    task |= {"answer": "label_probability", "rule": "labels", **more.pop("task", {})}
-    return {
-        "task": task,
-        "scorer": {**script, "max_tokens": 8, **more.pop("scorer", {})},
-        "optimizer": script,
-        "search": {
-            "seeds": ["Say which."],
-            "steps": 2,
-            "candidates": 4,
-            "demonstrations": 0,
-            "metaprompt": "continuation",
-            **more.pop("search", {}),
-        },
-        "evaluation": {"mode": mode, **more.pop("evaluation", {})},
-        "run": {"seed": 3},
-    }
+    """A folder with rows and a script. `predict` shows that labels go through a worker."""
+    return prepare(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("mode", ["full", "halve", "race", "subset"])

@@ -24,6 +24,7 @@ from opro_local.scoring.label_bias import (
     largest,
     no_bias,
     right_share,
+    voted,
 )
 from opro_local.scoring.rule import Rule
 from opro_local.types import Completion, Example, Score, Solution, Split
@@ -136,6 +137,23 @@ class Labelling:
         """The label of each answer by the solution's bias, "" where nothing was read."""
         return self.texts(self.bias(solution).chosen(self.logs(answers)))
 
+    def voted(
+        self, solutions: Sequence[Solution], answers: Sequence[Completion]
+    ) -> list[Completion]:
+        """What several solutions say of each row together, see label_bias.voted.
+
+        Args:
+            solutions: those that vote.
+            answers: by solution and then by row.
+
+        Returns:
+            one completion a row: the label, "" where nothing was read, and the tokens of all.
+        """
+        rows = len(answers) // len(solutions)
+        logs = self.logs(answers).reshape(len(solutions), rows, -1)
+        texts = self.texts(voted([self.bias(one) for one in solutions], logs))
+        return [_together(text, answers[row::rows]) for row, text in enumerate(texts)]
+
     def logs(self, answers: Sequence[Completion]) -> np.ndarray:
         """Log-probabilities of answers, shape (n, labels); NaN where an answer has none."""
         nothing = (np.nan,) * len(self.labels)
@@ -158,6 +176,19 @@ class Labelling:
         if solution.key in self._given:
             return self.bias(solution).probabilities(logs)
         return cross_fitted(known, golds, self._balanced)[places]
+
+
+def _together(text: str, answers: Sequence[Completion]) -> Completion:
+    """What was chosen of several answers to a row, and what they cost; too long for the context
+    where all were.
+    """
+    read = [one for one in answers if one.finish_reason != "too_long"]
+    reason = read[0].finish_reason if read else "too_long"
+    prompt, cached, written = (
+        sum(getattr(one, name) for one in answers)
+        for name in ("prompt_tokens", "cached_tokens", "completion_tokens")
+    )
+    return Completion(text, reason, prompt, cached, written)
 
 
 def _golds(labels: Sequence[str], rule: Rule, rows: Sequence[Example]) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opro_local.config.settings import Config
+from opro_local.errors import UsageError
 from opro_local.runs.plans.agent_file import agent_file_plan
 from opro_local.runs.plans.command import command_plan
 from opro_local.runs.plans.function import function_plan
@@ -38,4 +39,11 @@ def make_plan(config: Config) -> Plan:
         UsageError, DataError, ModelError: what is wrong and what to do.
     """
     guard_as_set(config)
-    return PLANS[config.problem.kind](config)
+    kind = config.problem.kind
+    if config.evaluation.vote > 1 and kind != "prompt":
+        raise UsageError(
+            f"evaluation.vote = {config.evaluation.vote}: a problem of kind {kind} has no labels to "
+            "vote on",
+            "leave it out",
+        )
+    return PLANS[kind](config)

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from opro_local.config.settings import Config
@@ -22,6 +23,7 @@ from opro_local.problems.prompt.layout import INPUT, Layout
 from opro_local.problems.prompt.mixed import Mixed
 from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.problems.prompt.voting import check_vote, with_vote
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.runs import result
 from opro_local.runs.plans.answers import (
@@ -107,6 +109,9 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     _check_race(config)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
     plan = search_plan(config, problem, cards, propose=propose)
+    if training and config.evaluation.vote > 1:
+        check_vote(config, problem)
+        plan = replace(plan, search=partial(with_vote, problem, config, plan.search))
     scorer = plan.thinkers.get("scorer")
     thought = scorer.tokens if scorer else 0
     if scorer and classes:
