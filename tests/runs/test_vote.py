@@ -189,12 +189,12 @@ def test_each_prompt_votes_by_its_own_bias_and_its_own_sureness():
 def test_a_prompt_that_a_row_did_not_fit_has_no_part_in_its_label():
     rows = [Example(str(n), {}, f"row {n}", label, "") for n, label in enumerate(("no", "yes"))]
     labelling = Labelling(("no", "yes"), label_set(("no", "yes")), {"test": rows}, False)
-    read = Completion('{"no": -0.1, "yes": -2.4}', "stop", 10, 4, 0)
-    other = Completion('{"no": -2.4, "yes": -0.1}', "stop", 20, 0, 0)
+    read = Completion('{"no": -2.4, "yes": -0.1}', "stop", 10, 4, 0)
+    other = Completion('{"no": -0.1, "yes": -2.4}', "stop", 20, 0, 0)
     long = Completion("", "too_long", 99, 0, 0)
     came = labelling.voted([Solution("a"), Solution("b")], [read, long, long, long])
     assert came == [
-        Completion("no", "stop", 109, 4, 0),
+        Completion("yes", "stop", 109, 4, 0),
         Completion("", "too_long", 198, 0, 0),
     ]
-    assert labelling.voted([Solution("a")], [read, other])[1].text == "yes"
+    assert labelling.voted([Solution("a")], [read, other])[1].text == "no"

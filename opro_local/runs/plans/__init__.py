@@ -42,8 +42,7 @@ def make_plan(config: Config) -> Plan:
     kind = config.problem.kind
     if config.evaluation.vote > 1 and kind != "prompt":
         raise UsageError(
-            f"evaluation.vote = {config.evaluation.vote}: a problem of kind {kind} has no labels to "
-            "vote on",
+            f"evaluation.vote = {config.evaluation.vote}: a problem of kind {kind} has no labels",
             "leave it out",
         )
     return PLANS[kind](config)
