@@ -34,10 +34,11 @@ from sklearn.linear_model import LogisticRegression
 from opro_local.engines.kinds import engine_class
 from opro_local.engines.settings import EngineSettings
 from opro_local.problems.prompt.layout import Layout
+from opro_local.protocols import Engine
 from opro_local.records import log_probabilities
 from opro_local.scoring import rules
 from opro_local.scoring.label_bias import fit
-from opro_local.types import Engine, Example, Request, Sampling
+from opro_local.types import Example, Request, Sampling
 
 SHOWN, ANSWER_TOKENS = 8, 10
 # How SmolLM2's card has worked examples laid out.

@@ -42,8 +42,9 @@ from promptolution.tasks.classification_tasks import ClassificationTask
 from opro_local.engines.kinds import engine_class
 from opro_local.engines.settings import EngineSettings
 from opro_local.problems.prompt.generic import generic
+from opro_local.protocols import Engine
 from opro_local.scoring import rules
-from opro_local.types import Engine, Example, Prompt, Request, Sampling
+from opro_local.types import Example, Prompt, Request, Sampling
 
 ANSWER_TOKENS, PROPOSAL_TOKENS, STEPS = 32, 128, 12
 Rows = list[dict[str, str]]

@@ -2,5 +2,5 @@
 
 They know no problem, no search and no run. A new engine is a file here and one line in kinds.py.
 Config reads the table in kinds.py, and nothing else of this wing. May import: programs, models,
-types, files, records, network, errors.
+protocols, types, files, records, network, errors.
 """

@@ -15,7 +15,8 @@ from typing import Any
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import EngineError
 from opro_local.programs.function import describe_exception
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 # What a callable may take of a request's sampling.
 SAMPLING = ("temperature", "max_tokens", "top_p", "seed")

@@ -12,7 +12,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from opro_local.errors import UsageError
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 # Prompts that stay together, at most, and how many such pieces a worker gets at least: the cache
 # saves work within a piece, and many pieces make workers alike.

@@ -16,14 +16,15 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.errors import ModelError
 from opro_local.models.offline import model_digest
 from opro_local.models.trust import read_json
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 BATCH = 64  # texts in one forward pass
 DIGITS = 6  # of each number of a vector: the store keeps them as text
 
 
 class EmbeddingEngine(Engine):
-    """An engine whose completions are vectors; see types.Engine. Sampling is not looked at.
+    """An engine whose completions are vectors; see protocols.Engine. Sampling is not looked at.
 
     Raises:
         ModelError: the folder holds no encoder that loads.

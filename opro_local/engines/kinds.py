@@ -18,7 +18,7 @@ from opro_local.errors import EngineError
 
 if TYPE_CHECKING:
     from opro_local.engines.settings import EngineSettings
-    from opro_local.types import Engine
+    from opro_local.protocols import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class EngineKind:
     """What is known of an engine before any of its code is imported.
 
     Attributes:
-        location: "module:Class"; called with EngineSettings, it makes a types.Engine.
+        location: "module:Class"; called with EngineSettings, it makes a protocols.Engine.
         packages: modules that must be importable.
         install: the command that installs them, for messages.
         reads_folder: whether it hosts a model from a folder; the scripted engine has none.

@@ -15,7 +15,8 @@ from opro_local.errors import ModelError
 from opro_local.models import completeness, offline
 from opro_local.models.footprint import header_bytes
 from opro_local.models.trust import read_json
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

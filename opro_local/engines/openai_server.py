@@ -32,7 +32,8 @@ from opro_local.engines.openai_answers import (
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.tokenizer import plain_text
 from opro_local.errors import EngineError, UsageError
-from opro_local.types import Completion, Constraint, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Constraint, Prompt, Request
 
 AT_ONCE = 64  # requests, where max_num_seqs does not say
 BUSY = (429, 503)  # answers of a server that is still loading, or has too many requests

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import OproError
-from opro_local.types import Engine, Role
+from opro_local.protocols import Engine
+from opro_local.types import Role
 
 # What a run asks for in each role: ((the engine's settings, the adapter), "auto" or a name).
 RoleRequests = Mapping[Role, tuple[tuple[EngineSettings, str], str]]

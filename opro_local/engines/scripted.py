@@ -25,8 +25,9 @@ from opro_local.engines.settings import EngineSettings
 from opro_local.errors import DataError, EngineError, ModelError, UsageError
 from opro_local.files import read_bytes
 from opro_local.programs import load
+from opro_local.protocols import Engine, Progress
 from opro_local.records import log_probabilities, log_probability_text
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.types import Completion, Prompt, Request
 
 Script = Callable[[Request], str | Completion]
 MAX_MODEL_LEN = 8192

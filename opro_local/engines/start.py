@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from opro_local.engines.kinds import AUTO, ENGINES, missing_packages, resolve_kind
 from opro_local.engines.settings import EngineSettings
 from opro_local.errors import EngineError, ModelError
-from opro_local.types import Engine
+from opro_local.protocols import Engine
 
 DEVICES = Path("/dev")
 SHARED_BY_WORKERS = 0.9  # of a GPU, where no plan and no setting says how much

@@ -20,7 +20,8 @@ from opro_local.engines.tokenizer import PromptTokenizer, explain_template_error
 from opro_local.engines.transformers_labels import LabelReader
 from opro_local.errors import EngineError
 from opro_local.models import offline
-from opro_local.types import Completion, Constraint, Engine, FinishReason, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Constraint, FinishReason, Prompt, Request
 
 # A reply's text depends on the tokens before it only through their last few (see
 # PromptTokenizer.decode).

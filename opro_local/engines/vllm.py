@@ -32,15 +32,8 @@ from opro_local.engines.vllm_start import (
 from opro_local.errors import EngineError
 from opro_local.models import offline
 from opro_local.models.shapes import check_shapes
-from opro_local.types import (
-    Completion,
-    Engine,
-    FinishReason,
-    Progress,
-    Prompt,
-    Request,
-    Sampling,
-)
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, FinishReason, Prompt, Request, Sampling
 
 # vLLM's finish reasons as ours; any other is a fault.
 REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "length"}

@@ -12,7 +12,8 @@ from typing import Any
 
 from opro_local.engines.label_reads import LabelTree, Node
 from opro_local.errors import EngineError
-from opro_local.types import Completion, Progress
+from opro_local.protocols import Progress
+from opro_local.types import Completion
 
 MOST_TOKENS = 128  # that one request may name, by vLLM's SamplingParams
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from opro_local.types import Progress
+from opro_local.protocols import Progress
 
 REPORT_SECONDS = 0.2
 

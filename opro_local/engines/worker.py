@@ -37,7 +37,8 @@ from opro_local.engines.wire import (
 from opro_local.engines.worker_environment import environment, is_one_process
 from opro_local.errors import EngineError, ModelError, UsageError
 from opro_local.files import open_private
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 # A busy child that sends no heartbeat for this long hangs; so does one that reads nothing.
 SILENCE_SECONDS = 60.0

@@ -43,7 +43,8 @@ from opro_local.engines.wire import (
 )
 from opro_local.errors import EngineError, OproError
 from opro_local.network import guard_if_asked
-from opro_local.types import Completion, Engine
+from opro_local.protocols import Engine
+from opro_local.types import Completion
 
 CORE = "EngineCore"  # vLLM's name for its process, or how it begins; helpers may come and go
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the signal a process gets when its parent ends

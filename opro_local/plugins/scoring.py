@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from opro_local.errors import OproError
 from opro_local.programs.function import describe_exception
-from opro_local.types import Completion, Engine, Progress, Prompt, Request, Split
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request, Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from opro_local.engines.callable import CallableEngine
 from opro_local.errors import UsageError
 from opro_local.plugins.scoring import RowScores, RowsEngine
 from opro_local.problems.named_texts import GivenTexts, NamedTexts
+from opro_local.protocols import Engine
 from opro_local.runs.given_config import with_settings
 from opro_local.runs.plans.function import form_for
 from opro_local.runs.plans.plan import Plan, cards_of, guard_as_set, search_plan
@@ -28,7 +29,7 @@ from opro_local.runs.run import run as start_run
 from opro_local.runs.run_result import RunResult
 from opro_local.search.metaprompts import metaprompt
 from opro_local.tasks.division import divide
-from opro_local.types import Engine, Example, Role, Split
+from opro_local.types import Example, Role, Split
 
 Row = TypeVar("Row")
 # What the rows of a split earn with texts by name.

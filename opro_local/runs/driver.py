@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from opro_local.errors import EngineError, OproError
+from opro_local.protocols import Engine, Progress
 from opro_local.runs.cache import Shelf
 from opro_local.runs.events import (
     SILENT,
@@ -30,17 +31,7 @@ from opro_local.runs.events import (
 )
 from opro_local.runs.store import Store
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import (
-    Batch,
-    BatchResult,
-    Completion,
-    Engine,
-    Progress,
-    Rejection,
-    Request,
-    Role,
-    Sampling,
-)
+from opro_local.types import Batch, BatchResult, Completion, Rejection, Request, Role, Sampling
 
 
 @dataclass(frozen=True, slots=True)

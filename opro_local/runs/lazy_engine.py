@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opro_local.engines.start import start_engine
+from opro_local.protocols import Engine, Progress
 from opro_local.runs.hosting import Hosting
-from opro_local.types import Completion, Engine, Progress, Prompt, Request
+from opro_local.types import Completion, Prompt, Request
 
 
 class LazyEngine(Engine):

@@ -17,6 +17,7 @@ from typing import Any
 from opro_local.config.settings import Config
 from opro_local.engines.pool import EnginePool
 from opro_local.errors import EngineError, OproError
+from opro_local.protocols import Engine
 from opro_local.runs.driver import (
     Commit,
     EngineCall,
@@ -31,7 +32,7 @@ from opro_local.runs.objective import check_function
 from opro_local.runs.plans import Plan
 from opro_local.runs.run import run_steps
 from opro_local.runs.run_result import RunResult
-from opro_local.types import BatchResult, Engine, Request
+from opro_local.types import BatchResult, Request
 
 # What a run came to: its result, or what ended it.
 RunEnd = Any | OproError | Interrupted

@@ -25,6 +25,7 @@ from opro_local.models import offline
 from opro_local.problems.function import returned
 from opro_local.programs.function import FunctionEngine
 from opro_local.programs.identity import function_name, identity_of
+from opro_local.protocols import Engine
 from opro_local.runs import hosting
 from opro_local.runs.given_config import with_settings
 from opro_local.runs.lazy_engine import LazyEngine
@@ -33,7 +34,7 @@ from opro_local.runs.plans.plan import Plan, cards_of, problem_settings
 from opro_local.runs.result_html import optimized_html
 from opro_local.runs.run import run as start_run
 from opro_local.runs.store import read_store
-from opro_local.types import Engine, Prompt, Request, Role, Sampling
+from opro_local.types import Prompt, Request, Role, Sampling
 
 SCORER_TOKENS = 256
 

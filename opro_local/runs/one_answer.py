@@ -15,12 +15,13 @@ from scipy.special import softmax
 from opro_local.engines.lora import AdapterEngine
 from opro_local.engines.start import start_engine
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.protocols import Engine
 from opro_local.records import log_probabilities
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_problem
 from opro_local.runs.thinking import asked_of, said_in
 from opro_local.scoring.reading.thoughts import spoken
-from opro_local.types import Batch, BatchResult, Completion, Engine
+from opro_local.types import Batch, BatchResult, Completion
 
 SHOWN_LABELS = 3
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.files import given_path, write_whole
+from opro_local.protocols import Progress
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.given_rows import (
     as_lines,
@@ -23,7 +24,6 @@ from opro_local.runs.given_rows import (
 )
 from opro_local.runs.output_place import place_for_run
 from opro_local.runs.prediction import Predictions, predict_rows
-from opro_local.types import Progress
 
 
 def predict(

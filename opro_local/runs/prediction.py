@@ -20,6 +20,7 @@ from opro_local.engines.start import start_engine
 from opro_local.errors import DataError, UsageError
 from opro_local.exports.whole_prompt import Voter, WholePrompt
 from opro_local.problems.prompt.problem import PromptProblem
+from opro_local.protocols import Engine, Progress
 from opro_local.runs.finished_prompt import finished_prompt
 from opro_local.runs.hosting import asked_of as settings_asked
 from opro_local.runs.hosting import model_identity
@@ -38,10 +39,8 @@ from opro_local.types import (
     Batch,
     BatchResult,
     Completion,
-    Engine,
     Example,
     FinishReason,
-    Progress,
     Request,
     Solution,
 )

@@ -26,11 +26,12 @@ from opro_local.placement.plan import (
     roles_over_machines,
     settings_by_role,
 )
+from opro_local.protocols import Engine
 from opro_local.runs.cache import Cache, Shelf
 from opro_local.runs.events import Listener
 from opro_local.runs.hosting import Hosting, Sharing, asked_of
 from opro_local.runs.store import Store
-from opro_local.types import Engine, Role
+from opro_local.types import Role
 
 # The roles whose greedy answers are texts of a model.
 CACHED: tuple[Role, ...] = ("optimizer", "scorer", "judge")

@@ -2,5 +2,5 @@
 randomness.
 
 Nothing here asks a model, reads a file or knows a clock; batches are yielded to runs/driver.py. May
-import: config, programs, scoring, stats, tasks, types, files, errors.
+import: config, programs, scoring, stats, tasks, protocols, types, files, errors.
 """

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from opro_local.config.settings import Config
+from opro_local.protocols import Problem
 from opro_local.scoring.reading.thoughts import spoken
 from opro_local.search import chance
 from opro_local.search.metaprompts.metaprompt import (
@@ -26,16 +27,7 @@ from opro_local.search.metaprompts.metaprompt import (
 from opro_local.search.required import told
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import (
-    Batch,
-    Batches,
-    BatchResult,
-    Completion,
-    Problem,
-    Rejection,
-    Sampling,
-    Solution,
-)
+from opro_local.types import Batch, Batches, BatchResult, Completion, Rejection, Sampling, Solution
 
 # What asking again adds to the temperature: the same again would bring much of the same.
 WARMER = 0.2

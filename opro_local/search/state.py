@@ -13,8 +13,9 @@ from typing import cast
 import numpy as np
 
 from opro_local.config.settings import Config
+from opro_local.protocols import Problem, RowProblem
 from opro_local.search.trajectory import Entry, Trajectory
-from opro_local.types import Batches, Problem, Rejection, RowProblem, Score, Solution, Split
+from opro_local.types import Batches, Rejection, Score, Solution, Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,5 +8,5 @@ is another such object), progress.py (how far cells are), records.py (sweep.json
 (sweep.csv), sweep.py (a sweep from its plan to its last cell), outcomes.py, factors.py, seeds.py
 and summary.py (statistics over its cells). Nothing here prints, and what a cell came to
 is read from its store. May import: runs, problems, search, engines, programs, recipes, config,
-stats, types, files, network, errors.
+stats, protocols, types, files, network, errors.
 """

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from opro_local.engines.lora import AdapterEngine
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
+from opro_local.protocols import Engine
 from opro_local.runs.plans import Plan
 from opro_local.runs.thinking import heard
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import BatchResult, Completion, Engine, Request, Role
+from opro_local.types import BatchResult, Completion, Request, Role
 
 # Of a batch so many requests are asked, and eight times as many while that takes under a second.
 FIRST, FACTOR, MOST, SHORT_SECONDS = 8, 8, 512, 1.0

@@ -13,7 +13,7 @@ from opro_local.engines.kinds import engine_class
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.start import start_engine
 from opro_local.engines.worker import WorkerEngine
-from opro_local.types import Engine
+from opro_local.protocols import Engine
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent.parent / "models" / "weights" / "smollm2-135m-instruct"

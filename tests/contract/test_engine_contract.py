@@ -6,7 +6,8 @@ import re
 import pytest
 
 from opro_local.errors import UsageError
-from opro_local.types import Completion, Constraint, Engine, Prompt, Request, Sampling
+from opro_local.protocols import Engine
+from opro_local.types import Completion, Constraint, Prompt, Request, Sampling
 
 GREEDY = Sampling(max_tokens=6)
 PROMPTS = [Prompt(f"Say the number {n} in words.") for n in (3, 14, 159)]

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from opro_local.protocols import Engine
 from opro_local.records import log_probabilities
-from opro_local.types import Engine, Prompt, Request, Sampling
+from opro_local.types import Prompt, Request, Sampling
 
 PROMPTS = [
     Prompt("Which colour has the sky at noon?"),

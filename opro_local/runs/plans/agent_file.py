@@ -19,11 +19,11 @@ from opro_local.problems.agent.suite import Suite, read_suite, read_text
 from opro_local.problems.command import check_command, command_digest, folder_digest
 from opro_local.problems.function import file_digest
 from opro_local.programs.program import Program, ProgramEngine
+from opro_local.protocols import Engine
 from opro_local.runs import result
 from opro_local.runs.plans.function import form_for
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.search.metaprompts import metaprompt
-from opro_local.types import Engine
 
 
 def agent_file_plan(config: Config) -> Plan:

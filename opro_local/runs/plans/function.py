@@ -17,10 +17,11 @@ from opro_local.models.cards import Card
 from opro_local.problems.function import FunctionProblem, Report, file_digest, returned
 from opro_local.programs import load
 from opro_local.programs.function import FunctionEngine
+from opro_local.protocols import Engine
 from opro_local.runs.plans.plan import Plan, cards_of, problem_settings, search_plan
 from opro_local.runs.plans.starts import check_required, with_longest
 from opro_local.search.required import SINCE
-from opro_local.types import Completion, Engine, Role
+from opro_local.types import Completion, Role
 
 
 def function_plan(config: Config) -> Plan:

@@ -22,6 +22,7 @@ from opro_local.engines.kinds import asks_server
 from opro_local.exports.whole_prompt import WholePrompt
 from opro_local.models.cards import Card, card_for, named_card
 from opro_local.problems.prompt.alarms import Alarm
+from opro_local.protocols import Engine, Problem
 from opro_local.runs import hosting, result, thinking
 from opro_local.runs.evaluation import EvaluationOutcome
 from opro_local.runs.hosting import Hosting
@@ -35,7 +36,7 @@ from opro_local.search.proposing import Opro, Proposer
 from opro_local.search.required import check_form
 from opro_local.search.state import SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, BatchResult, Engine, Problem, Role, Split
+from opro_local.types import Batch, BatchResult, Role, Split
 
 # Over an empty trajectory, which the generator fills.
 Search = Callable[[Trajectory], Generator[Batch, BatchResult, SearchResult]]

@@ -25,6 +25,7 @@ from opro_local.problems.prompt.operators import load_forms
 from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.problems.prompt.voting import check_vote, with_vote
 from opro_local.programs.identity import function_name, identity_of
+from opro_local.protocols import Engine
 from opro_local.runs import result
 from opro_local.runs.plans.answers import (
     answer_notice,
@@ -56,7 +57,7 @@ from opro_local.search.required import check_form
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Engine, Example, Role, Split
+from opro_local.types import Example, Role, Split
 
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
