@@ -122,11 +122,7 @@ class ModelSettings(Section):
         return _one_of(CHOICES, value)
 
     @model_validator(mode="after")
-    def _server_has_its_address(self) -> ModelSettings:
-        if asks_server(self.engine) and not self.base_url:
-            raise ValueError(
-                f'engine = "{self.engine}" needs base_url, such as "http://127.0.0.1:8000/v1"'
-            )
+    def _address_is_for_a_server(self) -> ModelSettings:
         if self.base_url and not asks_server(self.engine):
             raise ValueError('base_url is for engine = "openai"')
         return self
@@ -262,6 +258,32 @@ class Config(Section):
                 f'evaluation.mode = "{self.evaluation.mode}" needs problem.kind = "prompt"'
             )
         return self
+
+    @model_validator(mode="after")
+    def _servers_have_addresses(self) -> Config:
+        for role in ("scorer", "optimizer", "judge"):
+            engine = getattr(self, role).engine
+            if asks_server(engine) and not self.hosted_as(role).base_url:
+                known = self.scorer.base_url or self.optimizer.base_url
+                same = f'"{known}" where one server has both models' if known else ""
+                raise ValueError(
+                    f'{role}.base_url is missing: {role}.engine = "{engine}" asks a server, at '
+                    + (same or 'an address such as "http://127.0.0.1:8000/v1"')
+                )
+        return self
+
+    def hosted_as(self, role: str) -> ModelSettings:
+        """How a role's model is hosted: one that names no model is hosted as the scorer is, or as
+        the optimizer where there is no scorer.
+
+        Args:
+            role: "optimizer", "scorer" or "judge".
+        """
+        own: ModelSettings = getattr(self, role)
+        for settings in (own, self.scorer):
+            if settings.model or settings.script or settings.base_url:
+                return settings
+        return self.optimizer
 
     @property
     def is_mixed(self) -> bool:

@@ -51,20 +51,24 @@ def trial_config(
     Raises:
         UsageError: a setting is none.
     """
-    scorer = {"model": model or "", "engine": engine or "auto"}
-    config = reading.build({"scorer": scorer}, overrides)
-    if config.scorer.model or config.scorer.base_url or config.scorer.script:
+    # Both roles, as `run --engine` has it: what is missing is the same then.
+    hosted = {"engine": engine or "auto"}
+    tables = {"scorer": {**hosted, "model": model or ""}, "optimizer": hosted}
+    config = reading.build(tables, overrides)
+    scorer = config.hosted_as("scorer")
+    if scorer.model or scorer.base_url or scorer.script:
         return config
     if not embedded_is_there():
         return None
-    return reading.build({"scorer": {**scorer, "model": EMBEDDED}}, overrides)
+    return reading.build({**tables, "scorer": {**hosted, "model": EMBEDDED}}, overrides)
 
 
 def try_model(config: Config) -> Finding:
     """Start an engine with a config's scorer, and have two tokens of it."""
     begun = time.monotonic()
     try:
-        folder = folder_of(config.scorer)
+        scorer = config.hosted_as("scorer")
+        folder = folder_of(scorer)
         hosting = hostings(config, {"scorer": card_for(folder)}, {"scorer": folder})["scorer"]
         hosted, notice = start_engine(hosting.settings, hosting.engine)
         try:
@@ -77,7 +81,7 @@ def try_model(config: Config) -> Finding:
         return failed(NAME, error)
     except OSError as error:
         return failure(NAME, f"{error.filename}: {error.strerror or error}", "make it readable")
-    model = folder.name or config.scorer.model or config.scorer.base_url
+    model = folder.name or scorer.model or scorer.base_url
     if not reply.completion_tokens:
         return failure(NAME, f"{model} wrote no token on {name}", "try --engine transformers")
     text = (

@@ -56,14 +56,8 @@ class Hosting:
 
 
 def settings_of(config: Config, role: Role) -> ModelSettings:
-    """How a role is hosted: one that names no model is hosted as the scorer is, or as the optimizer
-    where there is no scorer.
-    """
-    own: ModelSettings = getattr(config, role)
-    for settings in (own, config.scorer):
-        if settings.model or settings.script or settings.base_url:
-            return settings
-    return config.optimizer
+    """How a role is hosted; see `Config.hosted_as`."""
+    return config.hosted_as(role)
 
 
 def folder_of(settings: ModelSettings) -> Path:

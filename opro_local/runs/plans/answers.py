@@ -68,14 +68,14 @@ def settled_answer(
         or (scorer.max_tokens or 0) > ANSWER_TOKENS["labels"]
     )
     is_table = settings.name == "table" and rule.name == "labels" and task.rule != "judge"
-    if asks_for_text or not is_table or not reads_folder(scorer.engine):
+    own = hosting.settings_of(config, "scorer")
+    if asks_for_text or not is_table or not reads_folder(own.engine):
         return "text"
     targets = [row.target.strip() for row in labelled_rows(task)]
     labels = {target.casefold() for target in targets}
     are_labels = FEWEST_LABELS <= len(labels) <= min(MOST_READ, len(targets) // ROWS_A_LABEL)
     if not are_labels or codes(targets) or len(labels) < len(set(targets)):
         return "text"
-    own = hosting.settings_of(config, "scorer")
     return "text" if thinker_of(own, hosting.folder_of(own), card) else "label_probability"
 
 
