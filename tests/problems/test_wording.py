@@ -190,6 +190,45 @@ def test_the_first_seed_of_a_table_is_made_from_its_labels():
     assert first_seed([f"a long label {n}" for n in range(99)], "labels") == "Answer the question."
 
 
+@pytest.mark.parametrize("label", ["{text}", "{label}", "{b}", "#{x}"])
+def test_a_first_seed_has_no_places_for_columns(tmp_path, label):
+    """Put in for the row's text or answer, a label would be neither."""
+    assert first_seed(["a", label], "labels") == "Answer the question."
+    assert first_seed(["a", "{{b}}"], "labels") == "Classify the text: a or {{b}}."
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"search": {"seeds": ["Say {label}."]}}, r"the prompt names \{label\}, which is every"),
+        ({"search": {"seeds": ["a", "It is {copy}."]}}, r"the prompt names \{copy\}"),
+        ({"task": {"template": "{instruction}\n{text} {label}"}}, r"task.template names \{label\}"),
+        ({"task": {"template": "{instruction}\n{text} {copy}"}}, r"task.template names \{copy\}"),
+    ],
+)
+def test_a_column_that_is_the_right_answer_is_put_into_no_prompt(tmp_path, changes, words):
+    with (tmp_path / "rows.csv").open("w", newline="") as stream:
+        texts = [f"row {n}" for n in range(40)]
+        rows = [
+            (t, "ab"[n % 2], f" {'ab'[n % 2]}", "ab"[n % 3 == 0], t) for n, t in enumerate(texts)
+        ]
+        csv.writer(stream).writerows([("text", "label", "copy", "other", "again"), *rows])
+    task = {"data": str(tmp_path / "rows.csv"), "input": "text", "target": "label"}
+    model = {"engine": "scripted", "script": SCRIPT}
+
+    def plan(search=(), **more):
+        search = {"seeds": ["Say which."], **dict(search)}
+        given = {**task, **more.get("task", {})}
+        made = {"task": given, "search": search, "optimizer": model, "scorer": model}
+        return make_plan(reading.build(made))
+
+    with pytest.raises(UsageError, match=words):
+        plan(**changes)
+    plan({"seeds": ["Mind {other} and {{label}}."]})
+    # What is asked may be what is right: a text to be copied.
+    plan(task={"target": "again", "rule": "exact", "template": "{instruction}\n{text}"})
+
+
 def test_a_table_without_a_seed_starts_from_its_labels_and_says_so(tmp_path):
     rows = [(f"Row {n} of it", "yes" if n % 2 else "no") for n in range(40)]
     plan = table(tmp_path, rows, seeds=["x"])

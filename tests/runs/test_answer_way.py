@@ -12,6 +12,7 @@ import model_folders
 import pytest
 
 from opro_local.config import reading
+from opro_local.errors import UsageError
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.scoring.function import Function
@@ -69,6 +70,7 @@ def way(plan):
         ([f"label {n}" for n in "abcdefghijkl"], 47, "text"),  # fewer than four rows a label
         (["yes", "no"], 48, "text"),
         (["Money", "money", "health", "travel"], 48, "text"),  # one label in two spellings
+        (["not_spam", "not spam", "spam", "news"], 48, "text"),
         (["1", "2", "3", "4"], 48, "text"),  # may be counted
         (["17", "305", "12.5", "8", "9"], 48, "text"),
         (["A", "B", "C", "D"], 48, "text"),  # the letters of options
@@ -103,6 +105,40 @@ def test_labels_and_rows(rows, targets, count, expected):
 )
 def test_settings(rows, task, scorer, expected):
     assert way(make_plan(config(rows(TOPICS), task, scorer))) == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "task", "labels"),
+    [
+        (["yes", "Yes", "no"], {}, ("no", "yes")),
+        (["Yes", "yes", "no", "Yes"], {}, ("Yes", "no")),  # the commonest spelling
+        (["not_spam", "not spam", "spam"], {}, ("not_spam", "spam")),
+        (["R&D", "R and D", "sales"], {}, ("R&D", "sales")),
+        (["gro\u0308ße", "größe", "farbe"], {}, ("farbe", "gro\u0308ße")),
+        (["true", "yes", "no", "No"], {"rule": "boolean"}, ("no", "true")),
+        (["A", "(A)", "B"], {"rule": "choice"}, ("A", "B")),
+        (["yes", "no"], {"labels": ["Yes", "yes", "no"]}, ("Yes", "no")),
+        (["yes", "no"], {"labels": [" yes", "no "]}, ("no", "yes")),
+        (["1", "1.0", "01"], {}, ("01", "1", "1.0")),  # three names to the rule, as they stand
+    ],
+)
+def test_a_label_is_read_in_one_spelling(rows, targets, task, labels):
+    given = {"rule": "labels", "answer": "label_probability", **task}
+    plan = make_plan(config(rows(targets), given))
+    assert plan.problem.labelling.labels == labels
+
+
+@pytest.mark.parametrize(
+    ("targets", "task", "words"),
+    [
+        (["yes", "Yes"], {"rule": "boolean"}, "there is 1"),
+        (["yes", "no"], {"labels": ["yes", " ", "no"]}, "one of task.labels is empty"),
+    ],
+)
+def test_what_are_not_two_labels_is_refused_before_a_model_is_loaded(rows, targets, task, words):
+    given = {"rule": "labels", "answer": "label_probability", **task}
+    with pytest.raises(UsageError, match=words):
+        make_plan(config(rows(targets), given))
 
 
 def test_engines_that_host_no_folder_write(rows):

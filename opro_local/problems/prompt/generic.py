@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from opro_local.problems.prompt.layout import PLACE
+
 MOST_NAMED = 8
 LONGEST_NAMED = 300  # characters of all labels, in a first seed that names them
 OFTEN = 2  # rows that share a target on average, where targets are labels
@@ -60,6 +62,8 @@ def first_seed(targets: Sequence[str], rule: str) -> str:
     labels = list(dict.fromkeys(target.strip() for target in targets if target.strip()))
     if rule not in LABEL_RULES or len(labels) < 2 or len(", ".join(labels)) > LONGEST_NAMED:
         return VARIED[0]
+    if any(PLACE.search(label) for label in labels):
+        return VARIED[0]  # a label such as "{text}" would be a place for a row's column
     either = f"{', '.join(labels[:-1])} or {labels[-1]}"
     if rule == "labels_set":
         return f"Name all that apply: {either}."

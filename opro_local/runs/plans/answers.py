@@ -7,6 +7,8 @@ written answer (scoring/), or the bias of a label (scoring/label_bias.py).
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from opro_local.config.settings import Config
@@ -72,7 +74,7 @@ def settled_answer(
     if asks_for_text or not is_table or not reads_folder(own.engine):
         return "text"
     targets = [row.target.strip() for row in labelled_rows(task)]
-    labels = {target.casefold() for target in targets}
+    labels = _one_spelling(targets, rule)
     are_labels = FEWEST_LABELS <= len(labels) <= min(MOST_READ, len(targets) // ROWS_A_LABEL)
     if not are_labels or codes(targets) or len(labels) < len(set(targets)):
         return "text"
@@ -109,7 +111,10 @@ def read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
     if config.task.answer != "label_probability":
         return ()
     setting = f'task.answer = "{config.task.answer}"'
-    labels = _classes(config, task, rule, setting)
+    _classes(config, task, rule, setting)
+    labels = tuple(sorted(_one_spelling(_names(config, task), rule)))
+    if not all(labels):
+        raise UsageError(f"{setting}: one of task.labels is empty", "give words for all of them")
     if len(labels) > MOST_READ:
         raise UsageError(
             f"{setting} reads at most {MOST_READ} labels, and there are {len(labels)}",
@@ -140,15 +145,31 @@ def _classes(config: Config, task: Task, rule: Rule, setting: str) -> tuple[str,
             f"{'judge' if task.rule == 'judge' else rule.name} has not",
             f"use it with one of {', '.join(CONSTRAINED_RULES)}, or leave it out",
         )
-    given = config.task.labels or task.labels
-    names = given or [row.target.strip() for row in labelled_rows(task)]
-    distinct = dict.fromkeys(names)
+    distinct = dict.fromkeys(_names(config, task))
     if len(distinct) > MOST_CLASSES:
         raise UsageError(
             f"{setting}: {len(distinct)} different targets are no classes",
             "leave it out, or give task.labels",
         )
     return tuple(sorted(distinct))
+
+
+def _names(config: Config, task: Task) -> Sequence[str]:
+    """The labels that are given, or else the targets of all rows."""
+    given = config.task.labels or task.labels
+    return given or [row.target.strip() for row in labelled_rows(task)]
+
+
+def _one_spelling(names: Iterable[str], rule: Rule) -> list[str]:
+    """Each label once, as it is spelled most often, of equals as it is spelled first: "Yes" and
+    "yes" are one label where the rule takes the one for the other. Read as two, they would share
+    what the model gives to the label, and only one of them would be right.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for name, count in Counter(name.strip() for name in names).items():
+        label = rule.extract(name) or name
+        spellings.setdefault(label, Counter())[name] += count
+    return [counts.most_common(1)[0][0] for counts in spellings.values()]
 
 
 def answer_tokens(config: Config, task: Task, rule: Rule) -> int:

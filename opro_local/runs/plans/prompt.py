@@ -36,6 +36,7 @@ from opro_local.runs.plans.answers import (
 )
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
 from opro_local.runs.plans.starts import (
+    check_no_answer,
     check_required,
     check_scale,
     columns_named,
@@ -272,12 +273,14 @@ def _layout(config: Config, card: Card, task: Task) -> Layout:
     as_turns = card.demonstrations == "turns"
     if settings.template is None:
         return Layout(settings.position, is_chat, with_qa, None, as_turns)
-    _check_template(settings.template, task)
+    _check_template(settings.template, settings.input, task)
     return Layout("template", is_chat, with_qa, settings.template, as_turns)
 
 
-def _check_template(template: str, task: Task) -> None:
-    """Every place in the template must be the instruction's or a column's. Raises UsageError."""
+def _check_template(template: str, asked: str, task: Task) -> None:
+    """Every place in the template must be the instruction's or a column's, and none the answer's,
+    unless it is what is asked. Raises UsageError.
+    """
     columns = {"instruction", *next(iter(task.splits.values()))[0].columns}
     unknown = [name for name in COLUMN_PLACE.findall(template) if name not in columns]
     if unknown:
@@ -285,6 +288,8 @@ def _check_template(template: str, task: Task) -> None:
             f"task.template: there is no column {unknown[0]!r}",
             f"accepted: {', '.join(sorted(columns))}",
         )
+    named = set(COLUMN_PLACE.findall(template)) - {"instruction", asked}
+    check_no_answer(named, task, "task.template")
 
 
 def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: Engine) -> None:

@@ -6,7 +6,7 @@ starting instructions (problems/prompt/seeding.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from opro_local.config.search import PAPERS_LONGEST
 from opro_local.config.settings import Config
@@ -102,4 +102,24 @@ def columns_named(config: Config, task: Task) -> frozenset[str]:
             f"the prompt names {{{unknown[0]}}}, and there is no column {unknown[0]!r}",
             f"columns: {', '.join(sorted(columns))}; {{{{{unknown[0]}}}}} stays as it is",
         )
+    check_no_answer(named - {INPUT, config.task.input}, task, "the prompt")
     return frozenset(named)
+
+
+def check_no_answer(names: Iterable[str], task: Task, place: str) -> None:
+    """No column that is put into a prompt may say what is right for the row: scores would be of
+    copying. Raises UsageError.
+
+    Args:
+        names: the columns.
+        task: whose rows have them.
+        place: what names them, for the message.
+    """
+    rows = [row for split in task.splits.values() for row in split]
+    for name in sorted(names):
+        if rows and all(row.columns.get(name, "").strip() == row.target.strip() for row in rows):
+            raise UsageError(
+                f"{place} names {{{name}}}, which is every row's right answer: "
+                "the model would only have to copy it",
+                f"leave {{{name}}} out",
+            )
