@@ -273,7 +273,7 @@ def _layout(config: Config, card: Card, task: Task) -> Layout:
     as_turns = card.demonstrations == "turns"
     if settings.template is None:
         return Layout(settings.position, is_chat, with_qa, None, as_turns)
-    _check_template(settings.template, settings.input, task)
+    _check_template(settings.template, settings.input or "input", task)
     return Layout("template", is_chat, with_qa, settings.template, as_turns)
 
 
