@@ -13,7 +13,6 @@ from itertools import zip_longest
 from typing import Any
 
 from opro_local.config.settings import Config
-from opro_local.config.task import TaskSettings
 from opro_local.problems.ask import ask_once
 from opro_local.problems.prompt import second_round
 from opro_local.problems.prompt.alarms import Alarm, FirstBatch
@@ -34,12 +33,10 @@ from opro_local.scoring.classes import ClassFigures, class_figures
 from opro_local.scoring.judge import SAY_NOTHING_OF_A_JUDGE, judged, remarks_of_grades
 from opro_local.scoring.rule import Rule, Scorer, Verdicts
 from opro_local.search.metaprompts.metaprompt import MARK, show_score
-from opro_local.search.schedules.choice import LONG_ANSWER
 from opro_local.types import (
     Batch,
     BatchResult,
     Completion,
-    Constraint,
     Example,
     Prompt,
     Request,
@@ -61,15 +58,13 @@ class PromptProblem:
 
     Args:
         rows: the examples of each split; "train" is required.
-        config: `task`, `scorer`, `judge` and `search` are read.
+        config: `task`, `judge` and `search` are read.
         layout: where the instruction goes.
-        max_tokens: new tokens per answer.
         rule: how answers are scored.
-        stop: strings that end an answer, besides those of the layout; `task.stop` goes before both.
+        sampling: how an answer is drawn; where it has labels, their probabilities are read in the
+            place of an answer.
         parsed: the splits whose answers are kept as they were read, where they are classes. They
             are read a second time for it, which train, scored in every step, is spared.
-        constraint: what answers are held to.
-        labels: those whose probabilities are read in the place of an answer; () for answers.
 
     Attributes:
         alarms: what was alarming in the first answers; None before there are some.
@@ -81,12 +76,9 @@ class PromptProblem:
         rows: Mapping[Split, Sequence[Example]],
         config: Config,
         layout: Layout,
-        max_tokens: int,
         rule: Rule,
-        stop: tuple[str, ...] = (),
+        sampling: Sampling,
         parsed: Sequence[Split] = ("validation", "test"),
-        constraint: Constraint | None = None,
-        labels: tuple[str, ...] = (),
     ) -> None:
         self.rows = rows
         self.layout = layout
@@ -97,20 +89,15 @@ class PromptProblem:
         self._config = config
         is_classified = rule.name in CLASS_RULES and config.task.rule != "judge"
         self._parsed = tuple(parsed) if is_classified else ()
-        ends = _stop(config.task, layout, stop)
-        self.answer_tokens = max_tokens
-        ends_loops = config.scorer.end_loops and max_tokens >= LONG_ANSWER and constraint is None
-        self._sampling = Sampling(
-            max_tokens, 0.0, stop=ends, constraint=constraint, ends_loops=ends_loops
-        )
-        if labels:
-            self._sampling = Sampling(max_tokens, labels=labels)
+        self.answer_tokens = sampling.max_tokens
+        self._sampling = sampling
         self.alarms: tuple[Alarm, ...] | None = None
         self._scorers: dict[Split, Scorer] = {
             split: rule.prepare(rows[split]) for split in self.splits
         }
         answers = config.search.demonstration_answers
-        own = answers == "own" or (answers == "auto" and rule.name not in SHORT and not labels)
+        shows_work = rule.name not in SHORT and not sampling.labels
+        own = answers == "own" or (answers == "auto" and shows_work)
         remembered = (MORE_MISTAKES, RIGHTS) if config.searches_anew else (MISTAKES, 0)
         self.demonstrations = Demonstrations(rows.get("train", ()), own, *remembered)
         for seed in config.search.starts:
@@ -118,8 +105,9 @@ class PromptProblem:
                 self.demonstrations.give(key, answer)
         self._classes = row_classes(config.task, rule, rows)
         self.labelling: Labelling | None = None
-        if labels:
-            self.labelling = Labelling(labels, rule, rows, balanced=self._classes is not None)
+        if sampling.labels:
+            balanced = self._classes is not None
+            self.labelling = Labelling(sampling.labels, rule, rows, balanced=balanced)
         targets = [row.target for row in rows.get("train", ())]
         self.labels = labels_of(targets)
         self.nameable = nameable(targets, rule.name)
@@ -368,20 +356,6 @@ class PromptProblem:
         """The prompt of a row as a meta-prompt shows it, the instruction's place marked."""
         prompt = self.layout.prompt(MARK, row)
         return "\n".join(part for part in (prompt.system, prompt.text + prompt.prefill) if part)
-
-
-def _stop(task: TaskSettings, layout: Layout, own: tuple[str, ...]) -> tuple[str, ...]:
-    """The strings that end every answer, whichever solution it is asked with: a stop is part of the
-    form, and must not be what one solution gains by.
-
-    Args:
-        task: the settings; those of older runs say which solutions had which.
-        layout: of the prompts.
-        own: what the task's own files say.
-    """
-    if task.stop is not None:
-        return task.stop
-    return own if task.revision < 2 else (*own, *layout.stop)
 
 
 def _asked(prompt: Prompt) -> dict[str, Any]:

@@ -12,17 +12,20 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from opro_local.config.settings import Config
+from opro_local.config.task import TaskSettings
 from opro_local.engines.kinds import reads_folder
 from opro_local.errors import UsageError
 from opro_local.models.cards import Card
 from opro_local.problems.prompt.alarms import CONSTRAINED_RULES
+from opro_local.problems.prompt.layout import Layout
 from opro_local.runs import hosting
 from opro_local.runs.thinking import thinker_of
 from opro_local.scoring.auto import codes
 from opro_local.scoring.choosing import labelled_rows
 from opro_local.scoring.rule import Rule
+from opro_local.search.schedules.choice import LONG_ANSWER
 from opro_local.tasks.task import Task
-from opro_local.types import Constraint
+from opro_local.types import Constraint, Sampling
 
 # New tokens per answer where the config doesn't say: a label needs few, worked solutions many
 # (paper section 5.1).
@@ -91,7 +94,45 @@ def answer_notice(config: Config, answer: str) -> tuple[str, ...]:
     )
 
 
-def constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
+def answer_sampling(config: Config, task: Task, rule: Rule, layout: Layout) -> Sampling:
+    """How the scorer's answers are drawn: always greedily, since a score must not be chance.
+
+    Args:
+        config: its `task.answer` is settled.
+        task: whose rows are asked.
+        rule: how answers are scored.
+        layout: of the prompts.
+
+    Raises:
+        UsageError: answers can't be held to classes, or labels can't be read.
+    """
+    tokens = _answer_tokens(config, task, rule)
+    held_to = _constraint(config, task, rule)
+    if labels := _read_labels(config, task, rule):
+        return Sampling(tokens, labels=labels)
+    return Sampling(
+        tokens,
+        stop=_stop(config.task, layout, task.stop),
+        constraint=held_to,
+        ends_loops=config.scorer.end_loops and tokens >= LONG_ANSWER and held_to is None,
+    )
+
+
+def _stop(settings: TaskSettings, layout: Layout, own: tuple[str, ...]) -> tuple[str, ...]:
+    """The strings that end every answer, whichever solution it is asked with: a stop is part of the
+    form, and must not be what one solution gains by.
+
+    Args:
+        settings: those of older runs say which solutions had which.
+        layout: of the prompts.
+        own: what the task's own files say.
+    """
+    if settings.stop is not None:
+        return settings.stop
+    return own if settings.revision < 2 else (*own, *layout.stop)
+
+
+def _constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
     """What answers are held to, by `scorer.constrain`: the classes as the targets write them.
 
     Raises:
@@ -102,7 +143,7 @@ def constraint(config: Config, task: Task, rule: Rule) -> Constraint | None:
     return Constraint("choice", _classes(config, task, rule, 'scorer.constrain = "labels"'))
 
 
-def read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
+def _read_labels(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
     """The labels whose probabilities are read in the place of an answer; () where answers are.
 
     Raises:
@@ -172,7 +213,7 @@ def _one_spelling(names: Iterable[str], rule: Rule) -> list[str]:
     return [counts.most_common(1)[0][0] for counts in spellings.values()]
 
 
-def answer_tokens(config: Config, task: Task, rule: Rule) -> int:
+def _answer_tokens(config: Config, task: Task, rule: Rule) -> int:
     """New tokens per answer: as config or task say, or else what the rule's answers need."""
     given = config.scorer.max_tokens or task.max_tokens
     name = rule.name

@@ -27,13 +27,7 @@ from opro_local.problems.prompt.voting import check_vote, with_vote
 from opro_local.programs.identity import function_name, identity_of
 from opro_local.protocols import Engine
 from opro_local.runs import result
-from opro_local.runs.plans.answers import (
-    answer_notice,
-    answer_tokens,
-    constraint,
-    read_labels,
-    settled_answer,
-)
+from opro_local.runs.plans.answers import answer_notice, answer_sampling, settled_answer
 from opro_local.runs.plans.plan import Plan, Summarize, cards_of, guard_as_set, search_plan
 from opro_local.runs.plans.starts import (
     check_no_answer,
@@ -58,7 +52,7 @@ from opro_local.search.required import check_form
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Example, Role, Split
+from opro_local.types import Example, Role, Sampling, Split
 
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
@@ -79,34 +73,23 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     guard_as_set(config)
     task = loading.load(config.task, training)
     is_judged = task.rule == "judge"
-    choice = choosing.task_choice(task, config.task)
-    rule = choosing.task_rule(task, config.task, choice)
-    if metric is not None:
-        rule = rule_of(metric, function_name(metric)).after_thoughts()
-    if not is_judged:
-        choosing.check_gold(task, rule)
+    rule, said_of_rule = _rule(config, task, metric)
     roles: tuple[Role, ...] = ("optimizer", "scorer")
     cards = cards_of(config, (*roles, "judge") if is_judged else roles)
     answer = settled_answer(config, task, rule, cards["scorer"])
     said_of_answers = answer_notice(config, answer)
     config = config.with_answer(answer)
-    max_tokens = answer_tokens(config, task, rule)
     check_scale(config)
     given, (config, first_seed) = config, with_first_seed(config, task, rule)
     config = with_longest(config, cards["optimizer"])
     check_required(config)
-    named = columns_named(config, task)
-    asked = named & {INPUT, config.task.input}
-    layout = replace(_layout(config, cards["scorer"], task), named=named, asked=asked)
+    layout = _layout(config, cards["scorer"], task)
     # An evaluation scores once, on whichever split: all answers are kept as they were read. A
     # search is spared reading its many train answers twice, unless there are no others.
     held_out: list[Split] = [split for split in task.splits if split != "train"]
     parsed = held_out if training and held_out else list(task.splits)
-    classes = constraint(config, task, rule)
-    labels = read_labels(config, task, rule)
-    problem = PromptProblem(
-        task.splits, config, layout, max_tokens, rule, task.stop, parsed, classes, labels
-    )
+    sampling = answer_sampling(config, task, rule, layout)
+    problem = PromptProblem(task.splits, config, layout, rule, sampling, parsed)
     _check_seeds(problem)
     _check_race(config)
     propose = mixed_proposer(config, problem, cards["optimizer"]) if config.is_mixed else None
@@ -114,13 +97,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
     if training and config.evaluation.vote > 1:
         check_vote(config, problem)
         plan = replace(plan, search=partial(with_vote, problem, config, plan.search))
-    scorer = plan.thinkers.get("scorer")
-    thought = scorer.tokens if scorer else 0
-    if scorer and classes:
-        raise UsageError(
-            'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
-            "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
-        )
+    tokens = _tokens_with_thought(plan, sampling)
     plan = replace(
         plan,
         identity=_identity(config, task, rule, metric),
@@ -128,7 +105,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *task.notices,
             *plan.notices,
             *(first_seed if training else ()),
-            *(choice.notices if metric is None else ()),
+            *said_of_rule,
             *said_of_answers,
             *choosing.rare_labels(task, config.task, rule),
             *(_rare_label(config, task, rule) if training and metric is None else ()),
@@ -136,7 +113,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
         skipped=task.skipped,
         held_out={split: len(task.splits[split]) for split in held_out},
         rule="judge" if is_judged else rule.name,
-        check=lambda engines: _check_fit(given, problem, max_tokens + thought, engines["scorer"]),
+        check=lambda engines: _check_fit(given, problem, tokens, engines["scorer"]),
         summarize=_summarizing(problem),
         remarks=rule.notices,
         alarms=lambda: problem.alarms or (),
@@ -162,6 +139,30 @@ def prompt_problem(plan: Plan, hint: str = "use run") -> PromptProblem:
         kind = plan.config.problem.kind
         raise UsageError(f"a problem of kind {kind} has no rows to evaluate on", hint)
     return plan.problem
+
+
+def _rule(config: Config, task: Task, metric: Function | None) -> tuple[Rule, tuple[str, ...]]:
+    """How answers are scored, and what the user hears of that. Raises UsageError, DataError."""
+    choice = choosing.task_choice(task, config.task)
+    rule, notices = choosing.task_rule(task, config.task, choice), tuple(choice.notices)
+    if metric is not None:
+        rule, notices = rule_of(metric, function_name(metric)).after_thoughts(), ()
+    if task.rule != "judge":
+        choosing.check_gold(task, rule)
+    return rule, notices
+
+
+def _tokens_with_thought(plan: Plan, sampling: Sampling) -> int:
+    """New tokens of an answer at most, with the thought before it. Raises UsageError."""
+    thinker = plan.thinkers.get("scorer")
+    if thinker is None:
+        return sampling.max_tokens
+    if sampling.constraint:
+        raise UsageError(
+            'scorer.constrain = "labels" leaves a model that thinks no room for a thought',
+            "leave it out, or set scorer.thinking_tokens = 0 for a model that need not think",
+        )
+    return sampling.max_tokens + thinker.tokens
 
 
 def _rare_label(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
@@ -266,15 +267,18 @@ def _short_digest(text: str) -> str:
 
 
 def _layout(config: Config, card: Card, task: Task) -> Layout:
-    """Where instruction and row stand in a prompt, as the config says or the scorer's card."""
-    settings = config.task
+    """Where instruction and row stand in a prompt, as the config says or the scorer's card. Raises
+    UsageError: the instruction or the template names what is no column.
+    """
+    settings, named = config.task, columns_named(config, task)
     is_chat = card.chat if config.scorer.chat is None else config.scorer.chat
     with_qa = (not is_chat) if settings.qa is None else settings.qa
     as_turns = card.demonstrations == "turns"
-    if settings.template is None:
-        return Layout(settings.position, is_chat, with_qa, None, as_turns)
-    _check_template(settings.template, settings.input or "input", task)
-    return Layout("template", is_chat, with_qa, settings.template, as_turns)
+    layout = Layout(settings.position, is_chat, with_qa, None, as_turns)
+    if settings.template is not None:
+        _check_template(settings.template, settings.input or "input", task)
+        layout = Layout("template", is_chat, with_qa, settings.template, as_turns)
+    return replace(layout, named=named, asked=named & {INPUT, settings.input})
 
 
 def _check_template(template: str, asked: str, task: Task) -> None:
