@@ -16,6 +16,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 import tomllib
@@ -29,6 +30,8 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 STORE_HEAD = b"SQLite format 3\0"
 # What a folder with a run in it holds besides.
 RUN_STORE, RUN_FILES = "run.sqlite", ("lock", "result.json", "best.json", "best.txt")
+# What a file is called while `open_whole` writes it.
+PART = re.compile(r"\.opro-[0-9a-f]{16}\.part")
 LONGEST_SETTINGS = 1 << 20  # bytes; what is longer is no config of somebody's
 PERMISSIONS = 0o777  # of a mode; what stands above them (setuid) is never copied
 

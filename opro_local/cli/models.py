@@ -34,13 +34,18 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     Example: opro-local models list --json
     """
-    from opro_local.models.inventory import known_models
+    from opro_local.models.inventory import LEFTOVER, known_models
 
     rows = known_models()
     if as_json:
         say_json(rows)
         return
-    _print_models([row for row in rows if row["path"]])
+    left = [row for row in rows if row["form"] == LEFTOVER]
+    _print_models([row for row in rows if row["path"] and row not in left])
+    if left:
+        say(f"\n{in_bytes(sum(row['bytes'] for row in left))} that are no model:")
+    for row in left:
+        say(f"{row['name']} ({in_bytes(row['bytes'])}): {row['state']}")
     missing = [row for row in rows if not row["path"]]
     if missing:
         say(f"\n{len(missing)} cards of models that are not on disk:")

@@ -99,11 +99,9 @@ def _adopt(folder: Path, target: Path, force: bool, allow_pickle: bool) -> None:
     from opro_local.models.manifest import MANIFEST
     from opro_local.models.sources import read_source
 
-    if (target / MANIFEST).exists():
-        if not force:
-            say(f"{target} has a manifest already; --force writes a new one")
-            return
-        (target / MANIFEST).unlink()
+    if (target / MANIFEST).exists() and not force:
+        say(f"{target} has a manifest already; --force writes a new one")
+        return
     looked = read_source(target, in_place=True, allow_pickle=allow_pickle)
     with Reading("hashing", looked.size) as reading:
         manifest = adopt(looked, target.name, reading.advance)

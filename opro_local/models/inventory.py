@@ -7,6 +7,7 @@ needed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections import Counter
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from opro_local.errors import ModelError, StoreError, UsageError
-from opro_local.models import templates, trust
+from opro_local.files import alone
+from opro_local.models import leftovers, templates, trust
 from opro_local.models.cards import Card, card_for, cards, named_card
 from opro_local.models.completeness import SAFETENSORS, whole
 from opro_local.models.footprint import footprint, header_bytes
@@ -26,6 +28,8 @@ from opro_local.models.size import parameters
 
 # What quantized weights are called, in a config's quantization_config.
 QUANTIZERS = ("quant_method", "quant_algo")
+# The form of what is no model.
+LEFTOVER = "leftover"
 PACKING = {"*.bin": "pickle", "*.gguf": "gguf"}
 
 
@@ -170,7 +174,8 @@ def named_model(name: str) -> Path:
         raise UsageError(f"{name!r}: a model's name is wanted", "opro-local models list")
     path = place / name
     if not os.path.lexists(path):
-        names = ", ".join(one.name for one in inventories())
+        there = [one.name for one in inventories()]
+        names = ", ".join([*there, *(one.name for one in leftovers.leftovers())])
         raise ModelError(f"{path}: there is no such model", f"there are: {names or 'none'}")
     return path
 
@@ -195,7 +200,8 @@ def model_at(reference: str) -> Path:
 def remove_model(name: str) -> Path:
     """Remove a model from the models folder; of a link, the link alone.
 
-    It loses its name first, so that a kill leaves no half of a model under it.
+    It loses its name first, so that a kill leaves no half of a model under it. The name may be that
+    of a leftover (leftovers.py); a model that an import was replacing is put back.
 
     Returns:
         what was removed.
@@ -203,6 +209,7 @@ def remove_model(name: str) -> Path:
     Raises:
         UsageError: another name in the models folder is a link to it, or it holds other models.
         ModelError: there is none.
+        LockedError: it is the leftover of an import that is under way.
         StoreError: it can't be removed.
     """
     path = named_model(name)
@@ -211,13 +218,31 @@ def remove_model(name: str) -> Path:
             path.unlink()
             return path
         _refuse_used(path)
-        gone = path.with_name(f".{path.name}.removing")
-        shutil.rmtree(gone, ignore_errors=True)
-        path.rename(gone)
-        shutil.rmtree(gone)
+        with _held(path):
+            gone = path.with_name(f".{path.name}.removing")
+            shutil.rmtree(gone, ignore_errors=True)
+            path.rename(gone)
+            shutil.rmtree(gone)
     except OSError as error:
         raise StoreError(f"{path}: can't be removed: {error}", "check its permissions") from error
     return path
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """What an import left is held while it goes, and the model that it was replacing is put back.
+
+    Raises:
+        LockedError: the import is under way.
+        OSError: it can't be held.
+    """
+    if not leftovers.is_leftover(path) or path.name.endswith(".removing"):
+        yield
+        return
+    refusal = f"{path}: an import is under way"
+    with alone(path / leftovers.LOCK, refusal, "wait until it ends, or stop it"):
+        leftovers.put_back(path)
+        yield
 
 
 def _refuse_used(path: Path) -> None:
@@ -228,7 +253,8 @@ def _refuse_used(path: Path) -> None:
     if not path.is_dir():
         raise UsageError(f"{path}: a file, not a model", "remove it by hand")
     inner = [one.name for one in _folders_in(path) if (one / "config.json").is_file()]
-    if inner and not (path / "config.json").is_file():
+    is_owner = not (leftovers.is_leftover(path) or (path / "config.json").is_file())
+    if inner and is_owner:
         raise UsageError(f"{path}: models of {path.name}", f"name one: {path.name}/{inner[0]}")
     for other in (*place.iterdir(), *place.glob("*/*")):
         if other.is_symlink() and other.resolve().is_relative_to(end):
@@ -284,15 +310,21 @@ def _manifest_facts(manifest: Manifest) -> dict[str, Any]:
 def known_models() -> list[dict[str, Any]]:
     """Every model on disk, then every card of one that is not, as `models list --json` prints them.
 
-    On disk means in the models folder, or in the hub's cache and with a card.
+    On disk means in the models folder, or in the hub's cache and with a card. What a stopped import
+    or removal left is among them, with the form LEFTOVER.
     """
     rows = [_known(named_card([one.folder.name]), one) for one in inventories()]
+    rows += [_known(None, _left(one)) for one in leftovers.leftovers()]
     for card in cards():
         if any(row["card"] == card.name for row in rows):
             continue
         cached = _cached(card)
         rows.append(_known(card, _inventory(cached.parent, cached) if cached else None))
     return sorted(rows, key=lambda row: (row["path"] is None, row["name"]))
+
+
+def _left(one: leftovers.Leftover) -> Inventory:
+    return Inventory(one.name, one.folder, one.size, LEFTOVER, one.state, is_signed=False)
 
 
 def _cached(card: Card) -> Path | None:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from opro_local.errors import ModelError
-from opro_local.files import open_regular, open_whole, read_bytes
+from opro_local.files import PART, open_regular, open_whole, read_bytes
 
 # Hidden, so that neither is part of what model_digest reads: a manifest changes no run.
 MANIFEST, SIGNATURE = ".opro-manifest.json", ".opro-model.sig"
@@ -155,6 +155,13 @@ def names_in(folder: Path) -> Iterator[str]:
             relative = (inner / name).as_posix()
             if relative not in (MANIFEST, SIGNATURE):
                 yield relative
+
+
+def is_part(name: str) -> bool:
+    """Whether a name in a folder is a manifest that was being written when its process was killed:
+    no part of the model.
+    """
+    return PART.fullmatch(name) is not None
 
 
 def link_fault(folder: Path, name: str) -> str:

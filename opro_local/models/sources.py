@@ -15,7 +15,7 @@ from pathlib import Path
 from opro_local.errors import ModelError
 from opro_local.models import trust
 from opro_local.models.completeness import AGAIN, whole
-from opro_local.models.manifest import Manifest, link_fault, names_in, read_manifest
+from opro_local.models.manifest import Manifest, is_part, link_fault, names_in, read_manifest
 from opro_local.models.verification import pickle_fault
 
 # Weights in formats that no engine here reads; hubs keep them beside safetensors.
@@ -78,7 +78,9 @@ def read_source(folder: Path, in_place: bool = False, allow_pickle: bool = False
 
     Args:
         folder: a model's, or a snapshot in the hub's cache, whose links are followed.
-        in_place: nothing will be copied: all files belong to the model.
+        in_place: nothing will be copied: all files belong to the model, and a manifest that is
+            there does not count, since a new one is to be written. Only what a kill while one was
+            written has left is left out.
         allow_pickle: whether its only weights may be pickles.
 
     Raises:
@@ -90,10 +92,12 @@ def read_source(folder: Path, in_place: bool = False, allow_pickle: bool = False
     _refuse_pickled(folder, allow_pickle)
     # Code is no hindrance here: whoever loads the model has to trust it by name.
     trust.check(folder, trust.code_of(folder), allow_pickle=True)
-    manifest = read_manifest(folder)
+    manifest = None if in_place else read_manifest(folder)
     names = sorted(names_in(folder))
-    taken = names if in_place or manifest else [name for name in names if not _is_hidden(name)]
-    if not manifest and not in_place:
+    taken = names if manifest else [name for name in names if not _is_hidden(name)]
+    if in_place:
+        taken = [name for name in names if not is_part(name)]
+    elif not manifest:
         unread = {name for name in taken if _is_unread(folder, name)}
         taken = [name for name in taken if name not in unread]
     files = tuple(_file(folder, name, manifest, in_place) for name in taken)

@@ -15,6 +15,7 @@ from typing import Any
 
 from opro_local.errors import ModelError, UsageError
 from opro_local.files import read_text
+from opro_local.models.manifest import MANIFEST
 
 # Read with pickle, which runs what the file says. A stray training_args.bin beside safetensors is
 # never read.
@@ -85,7 +86,7 @@ def code_of(folder: Path) -> list[str]:
     """
     names: list[str] = []
     for file in sorted(folder.glob("*.json")):
-        if file.name not in PLAIN and not file.name.endswith(".index.json"):
+        if file.name not in (*PLAIN, MANIFEST) and not file.name.endswith(".index.json"):
             names += _named(read_json(file))
     if (folder / GENERATE).is_file():
         names.append(GENERATE)
