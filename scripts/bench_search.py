@@ -31,9 +31,9 @@ These are not run by default:
                      the same, parents from the four best alone, none because it wins on some rows
     joint-probability, joint-6-probability, random-probability
                      joint, joint-6 and random-demos with answers read as probabilities of
-                     labels; the draws are scored on train, where their bias is fitted, and the
-                     best there is chosen; what the chosen prompt does where its answers are
-                     written is asked beside
+                     labels; two draws fewer are scored on train, and the best there is chosen,
+                     whose bias is fitted on train and validation as that of a search; what the
+                     chosen prompt does where its answers are written is asked beside
 
 All runs of a task advance in lockstep. Resumable: the same command with the same --runs goes on.
 """
@@ -277,9 +277,11 @@ def random_draws(
             replace(baseline, demonstrations=tuple(known[int(row)].id for row in rows))
         )
     state = SearchState(problem, ready.config, trajectory)
-    if ready.config.task.answer == "label_probability":  # whose bias is fitted on train
-        yield from state.score(Candidates([baseline, *solutions], 0), "train")
+    if ready.config.task.answer == "label_probability":
+        # Two draws fewer: the bias of the two that are compared is fitted on validation, too.
+        yield from state.score(Candidates([baseline, *solutions[:-2]], 0), "train")
         best = max(trajectory.entries, key=lambda entry: entry.score.value).solution
+        yield from state.score(Candidates(list(dict.fromkeys([baseline, best])), 0), "validation")
     else:
         yield from state.score(Candidates([baseline], 0), "train")
         yield from state.score(Candidates(solutions, 0), "validation")

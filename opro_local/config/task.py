@@ -107,7 +107,7 @@ class TaskSettings(Section):
         description="What is scored: a written answer, or the most probable of the labels.",
     )
     revision: Annotated[int, Facts(before=1, added=True)] = Field(
-        3, ge=1, le=3, description="How rows are split, `auto` chooses and answers end."
+        4, ge=1, le=4, description="How rows are split, answers end and biases are fitted."
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, replace
 from html import unescape
 
+import numpy as np
 import pytest
 from labelled import GOOD, prepare, tables
 from running import SMOL, embedded_model
@@ -23,6 +24,7 @@ from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
 from opro_local.exports.formats import FORMATS, export
 from opro_local.exports.whole_prompt import WholePrompt
+from opro_local.records import log_probabilities
 from opro_local.report.page import write_report
 from opro_local.runs import result as results
 from opro_local.runs.cache import Cache
@@ -35,8 +37,9 @@ from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.predicting import predict
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
+from opro_local.scoring.label_bias import fit
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Completion, Prompt, Request, Sampling
+from opro_local.types import Completion, Prompt, Request, Sampling, Solution
 
 
 @pytest.fixture
@@ -211,6 +214,48 @@ def test_the_first_tokens_of_labels_are_those_that_are_read():
     alike = ("New York", "New Delhi")
     assert first_tokens(file, text, alike, True) is None
     assert first_tokens(SMOL / "none.json", text, alike, True) is None
+
+
+def figures_by_hand(problem, solution, logs, splits):
+    """Accuracy on test with the bias that these splits' rows say."""
+    golds = {
+        split: np.array([problem.labelling.labels.index(row.target) for row in problem.rows[split]])
+        for split in ("train", "validation", "test")
+    }
+    fitted = [np.concatenate([part[split] for split in splits]) for part in (logs, golds)]
+    bias = fit(problem.labelling.labels, *fitted)
+    return bias, float(np.mean(bias.chosen(logs["test"]) == golds["test"]))
+
+
+@pytest.mark.parametrize(("revision", "splits"), [(4, ("train", "validation")), (3, ("train",))])
+def test_a_prompt_is_tested_and_shipped_with_the_bias_of_all_labelled_rows(
+    folder, revision, splits
+):
+    """And validated with that of train alone. `evaluate` comes to the same figures."""
+    plan = make_plan(reading.build(tables(folder, task={"revision": revision})))
+    result = run(plan, folder / "run")
+    script: dict = {}
+    exec((folder / "model.py").read_text(), script)
+    problem, best = plan.problem, Solution(result.best.text)
+    logs = {
+        split: np.array(
+            [
+                log_probabilities(script["answer"](request), problem.labelling.labels)
+                for request in problem.requests(best, split, problem.rows[split])
+            ]
+        )
+        for split in ("train", "validation", "test")
+    }
+    bias, accuracy = figures_by_hand(problem, best, logs, splits)
+    assert result.test.best.accuracy == accuracy
+    assert result.prompt.label_bias["bias"] == bias.to_json()["bias"]
+    of_train, _ = figures_by_hand(problem, best, logs, ("train",))
+    right = [row.target for row in problem.rows["validation"]]
+    chosen = problem.labelling.texts(of_train.chosen(logs["validation"]))
+    assert result.validation.best.accuracy == np.mean(np.array(chosen) == right)
+    tested = tables(folder, search={"seeds": [best.text]}, task={"revision": revision})
+    again = run(evaluation_plan(reading.build(tested)), folder / "again").evaluation.prompts[0]
+    assert again.figures == result.test.best
 
 
 def test_an_evaluation_has_a_bias_of_its_train_rows(folder):

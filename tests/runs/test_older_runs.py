@@ -52,13 +52,13 @@ def test_what_the_user_sets_is_refused_where_the_run_did_otherwise(tables, tmp_p
 
 def test_settings_that_were_added_leave_no_trace_in_a_folders_name_at_their_defaults(tables):
     plain = run_folder(config(tables), None)
-    assert plain == run_folder(config(tables, revision=3), None)
+    assert plain == run_folder(config(tables, revision=4), None)
     assert plain != run_folder(config(tables, revision=1), None)
     assert plain != run_folder(config(tables, stop=["\n"]), None)
 
 
 def test_the_limit_of_characters_that_had_a_default_stays_with_older_runs(tables):
-    now = config(tables, revision=3)
+    now = config(tables, revision=4)
     older = now.model_dump(mode="json")
     older["search"] |= {"max_characters": 500, "revision": 4}
     begun = reading.as_begun(now, older)

@@ -4,8 +4,9 @@ For: `task.answer = "label_probability"`: each solution's bias, and the figures 
 Not for: fitting (scoring/label_bias.py), or what a label earns (the rule reads it as any answer).
 
 On train every row is labelled with a bias that has not seen it, and the score is how probable the
-right labels are then. On other splits the bias of all train rows is used as it stands. All of it is
-derived from answers on train, so that a resumed run comes to the same.
+right labels are then. On validation, which decides between prompts, the bias of all train rows is
+used as it stands; on test, and by whoever uses the prompt, that of all labelled rows, validation's
+too. All of it is derived from answers on these two, so that a resumed run comes to the same.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from opro_local.scoring.rule import Rule
 from opro_local.types import Completion, Example, Score, Solution, Split
 
 SETTING = "label_probability"  # of task.answer
+LABELLED: tuple[Split, ...] = ("train", "validation")  # the splits that a bias is fitted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Labelling:
         rule: which label is right for a row.
         rows: of every split.
         balanced: whether every label weighs as much: where `task.metric` counts by class.
+        by_all: whether validation rows have a part in the bias for test; before `task.revision` 4
+            they had none.
     """
 
     def __init__(
@@ -79,11 +83,13 @@ class Labelling:
         rule: Rule,
         rows: Mapping[Split, Sequence[Example]],
         balanced: bool,
+        by_all: bool = True,
     ) -> None:
         self.labels = labels
         self._balanced = balanced
+        self._labelled: tuple[Split, ...] = LABELLED if by_all else LABELLED[:1]
         self._golds = {split: _golds(labels, rule, own) for split, own in rows.items()}
-        self._train: dict[str, np.ndarray] = {}
+        self._logs: dict[tuple[Split, str], np.ndarray] = {}
         self._given: dict[str, LabelBias] = {}
 
     def give(self, solution: Solution, bias: LabelBias) -> None:
@@ -91,14 +97,20 @@ class Labelling:
         self._given[solution.key] = bias
 
     def bias(self, solution: Solution) -> LabelBias:
-        """The bias of a solution: the one it was given, or that of the train rows read so far; none
-        where there are none.
+        """The bias of a solution: the one it was given, or that of the train and validation rows
+        read so far; none where there are none.
         """
+        return self._bias(solution, self._labelled)
+
+    def _bias(self, solution: Solution, splits: Sequence[Split]) -> LabelBias:
+        """The same by these splits alone."""
         given = self._given.get(solution.key)
-        logs = self._train.get(solution.key)
-        if given is not None or logs is None:
+        read = [split for split in splits if (split, solution.key) in self._logs]
+        if given is not None or not read:
             return given or no_bias(self.labels)
-        return fit(self.labels, logs, self._golds["train"], self._balanced)
+        logs = np.concatenate([self._logs[split, solution.key] for split in read])
+        golds = np.concatenate([self._golds[split] for split in read])
+        return fit(self.labels, logs, golds, self._balanced)
 
     def read(
         self,
@@ -168,13 +180,13 @@ class Labelling:
         self, solution: Solution, split: Split, places: np.ndarray, logs: np.ndarray
     ) -> np.ndarray:
         """The probabilities by which rows are labelled, shape (n, labels)."""
-        if split != "train":
+        if split not in LABELLED:
             return self.bias(solution).probabilities(logs)
-        golds = self._golds[split]
-        known = self._train.setdefault(solution.key, np.full((len(golds), logs.shape[1]), np.nan))
+        golds, place = self._golds[split], (split, solution.key)
+        known = self._logs.setdefault(place, np.full((len(golds), logs.shape[1]), np.nan))
         known[places] = logs
-        if solution.key in self._given:
-            return self.bias(solution).probabilities(logs)
+        if split != "train" or solution.key in self._given:
+            return self._bias(solution, ("train",)).probabilities(logs)
         return cross_fitted(known, golds, self._balanced)[places]
 
 

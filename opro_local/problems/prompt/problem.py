@@ -105,9 +105,9 @@ class PromptProblem:
                 self.demonstrations.give(key, answer)
         self._classes = row_classes(config.task, rule, rows)
         self.labelling: Labelling | None = None
-        if sampling.labels:
-            balanced = self._classes is not None
-            self.labelling = Labelling(sampling.labels, rule, rows, balanced=balanced)
+        if labels := sampling.labels:
+            by_all = config.task.revision >= 4
+            self.labelling = Labelling(labels, rule, rows, self._classes is not None, by_all)
         targets = [row.target for row in rows.get("train", ())]
         self.labels = labels_of(targets)
         self.nameable = nameable(targets, rule.name)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from opro_local.config.settings import Config
 from opro_local.errors import UsageError
 from opro_local.problems.prompt.generic import VARIED
+from opro_local.problems.prompt.problem import PromptProblem
 from opro_local.runs import evaluation
 from opro_local.runs.plans.plan import Plan
 from opro_local.runs.plans.prompt import prompt_plan, prompt_problem
@@ -19,7 +20,7 @@ from opro_local.scoring.function import Function
 from opro_local.search.loop import SearchResult
 from opro_local.search.state import Candidates, SearchState
 from opro_local.search.trajectory import Trajectory
-from opro_local.types import Batch, BatchResult, Solution
+from opro_local.types import Batch, BatchResult, Solution, Split
 
 
 def varied_instructions(plan: Plan) -> list[str]:
@@ -32,6 +33,19 @@ def varied_instructions(plan: Plan) -> list[str]:
     if required := " ".join(plan.config.search.required):
         others = [f"{text} {required}" for text in VARIED] + [required]
     return list(dict.fromkeys([*own, *others]))
+
+
+def _labelled(problem: PromptProblem, config: Config) -> list[tuple[Split, str]]:
+    """The splits that are read for the bias of labels before `evaluation.split` is, each with its
+    batch's label: as in a search, which reads train before validation and both before test.
+    """
+    split = config.evaluation.split
+    if problem.labelling is None or split == "train":
+        return []
+    before: list[tuple[Split, str]] = [("train", "0/bias")]
+    if split == "test" and config.task.revision >= 4:
+        before.append(("validation", "0/bias/validation"))
+    return [(own, label) for own, label in before if own in problem.splits]
 
 
 def _repeated(given: Sequence[Solution]) -> list[str]:
@@ -88,10 +102,10 @@ def evaluation_plan(config: Config, metric: Function | None = None) -> Plan:
     solutions = list(dict.fromkeys(given))
 
     def search(trajectory: Trajectory) -> Generator[Batch, BatchResult, SearchResult]:
-        if problem.labelling and split != "train" and "train" in problem.splits:
-            # The bias of each prompt, which its train rows say.
-            on_train = problem.evaluate(solutions, "train", "0/bias")
-            yield from trajectory.count_costs(on_train)
+        for labelled, label in _labelled(problem, config):
+            # The bias of each prompt is fitted on these rows.
+            batches = problem.evaluate(solutions, labelled, label)
+            yield from trajectory.count_costs(batches)
         yield from SearchState(problem, config, trajectory).score(Candidates(solutions, 0), split)
         entries = evaluation.all_entries(trajectory)
         best = evaluation.best_of(entries, is_thrifty=config.search.revision >= 4)
