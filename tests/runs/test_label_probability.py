@@ -37,7 +37,7 @@ from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.predicting import predict
 from opro_local.runs.run import run
 from opro_local.runs.run_result import RunResult
-from opro_local.scoring.label_bias import fit
+from opro_local.scoring.label_bias import fit, right_share
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Completion, Prompt, Request, Sampling, Solution
 
@@ -250,9 +250,9 @@ def test_a_prompt_is_tested_and_shipped_with_the_bias_of_all_labelled_rows(
     assert result.test.best.accuracy == accuracy
     assert result.prompt.label_bias["bias"] == bias.to_json()["bias"]
     of_train, _ = figures_by_hand(problem, best, logs, ("train",))
-    right = [row.target for row in problem.rows["validation"]]
-    chosen = problem.labelling.texts(of_train.chosen(logs["validation"]))
-    assert result.validation.best.accuracy == np.mean(np.array(chosen) == right)
+    right = [problem.labelling.labels.index(row.target) for row in problem.rows["validation"]]
+    shares = of_train.probabilities(logs["validation"])
+    assert result.validation.best.metrics["probability"] == right_share(shares, np.array(right))
     tested = tables(folder, search={"seeds": [best.text]}, task={"revision": revision})
     again = run(evaluation_plan(reading.build(tested)), folder / "again").evaluation.prompts[0]
     assert again.figures == result.test.best
