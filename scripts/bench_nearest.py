@@ -20,12 +20,13 @@ scikit-learn`). Rows are as bench_search.py writes them; bench_search_table.py r
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_rows
 import bench_search
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -150,15 +151,11 @@ def main() -> None:
     settings = EngineSettings(
         model=given.model, kind=given.engine, max_model_len=2048, max_num_seqs=32, dtype="float32"
     )
-    budget, rows = bench_search.Budget(given.rows), []
+    budget = bench_search.Budget(given.rows)
+    cells = bench_rows.cells(range(given.seeds), given.tasks, given.modes)
     engine = engine_class(given.engine)(settings)
     try:
-        for seed in range(given.seeds):
-            for name in given.tasks.split(","):
-                for mode in given.modes.split(","):
-                    rows.append(measured(name, seed, mode, budget, engine))
-                    given.out.write_text(json.dumps(rows, indent=1))
-                    print(f"{name} {seed} {mode}: {100 * rows[-1]['test']:.1f}", flush=True)
+        bench_rows.write_rows(given.out, cells, partial(measured, budget=budget, engine=engine))
     finally:
         engine.close()
 

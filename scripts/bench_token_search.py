@@ -25,9 +25,11 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_rows
 import bench_search
 import numpy as np
 import torch
@@ -301,19 +303,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     rows = json.loads(given.out.read_text()) if given.out.exists() else []
-    known = {(row["task"], row["seed"], row["mode"]) for row in rows}
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    cells = bench_rows.cells(seeds, given.tasks, given.modes)
     budget = bench_search.Budget(given.rows, given.pairs)
     settings = EngineSettings(model=given.model, kind="transformers", dtype="float32")
     engine = TransformersEngine(settings)
     try:
-        for seed in range(given.first_seed, given.first_seed + given.seeds):
-            for name in given.tasks.split(","):
-                for mode in given.modes.split(","):
-                    if (name, seed, mode) in known:
-                        continue
-                    rows.append(searched(name, seed, mode, budget, engine))
-                    given.out.write_text(json.dumps(rows, indent=1))
-                    print(f"{name} {seed} {mode}: {100 * rows[-1]['test']:.1f}", flush=True)
+        measured = partial(searched, budget=budget, engine=engine)
+        bench_rows.write_rows(given.out, cells, measured, before=rows)
     finally:
         engine.close()
 

@@ -350,6 +350,25 @@ def test_rewards_are_those_of_the_right_label(script):
     assert tokens._gaps(logs, golds) == pytest.approx(np.array([[0.25, -0.6], [-0.7, 0.1]]))
 
 
+def test_rows_are_written_one_by_one_and_those_that_are_there_are_not_measured(
+    script, tmp_path, capsys
+):
+    rows, file = script("rows"), tmp_path / "rows.json"
+    before = [{"task": "a", "seed": 0, "mode": "y", "test": 0.0}]
+    seen = []
+
+    def measured(task: str, seed: int, mode: str) -> dict:
+        seen.append(len(json.loads(file.read_text())) if file.exists() else 0)
+        return {"task": task, "seed": seed, "mode": mode, "test": 0.125}
+
+    rows.write_rows(file, rows.cells(range(2), "a,b", "x,y"), measured, before)
+    written = [f"{row['task']} {row['seed']} {row['mode']}" for row in json.loads(file.read_text())]
+    assert written[:4] == ["a 0 y", "a 0 x", "b 0 x", "b 0 y"]
+    assert written[4:] == ["a 1 x", "a 1 y", "b 1 x", "b 1 y"]
+    assert seen == [0, 2, 3, 4, 5, 6, 7]
+    assert capsys.readouterr().out.splitlines() == [f"{cell}: 12.5" for cell in written[1:]]
+
+
 def test_an_exchange_counts_its_gradient_as_pairs_and_keeps_the_best(script, monkeypatch):
     tokens = script("token_search")
     cell = SimpleNamespace(
