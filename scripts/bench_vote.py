@@ -58,7 +58,8 @@ def voting(
     """All prompts on train and test, and what each number of them comes to on test."""
     problem = ready.problem
     state = SearchState(problem, ready.config, trajectory)
-    yield from state.score(Candidates(list(prompts), 0), "train")
+    for split in ("train", "validation"):  # whose rows the biases are fitted on
+        yield from state.score(Candidates(list(prompts), 0), split)
     answers = yield from problem.answers(prompts, "test", "0/test/vote")
     wanted = [row.target for row in problem.rows["test"]]
     problem.votes = {size: right_share(problem, prompts[:size], answers, wanted) for size in SIZES}
