@@ -11,8 +11,8 @@
     rlprompt           a frozen model with a small trained head writes five tokens; its reward is
                        how far the right label's probability is above the next one's, by REINFORCE
 
-Labels are read as probabilities, and those of the end with a bias fitted on train, as
-`random-probability` is. A pair is one row read with one prompt; a row of a gradient counts as
+Labels are read as probabilities, and those of the end with a bias fitted on train and validation,
+as `random-probability` is. A pair is one row read with one prompt; a row of a gradient counts as
 another. The best on train is chosen between what a mode made and the user's prompt. What it does
 where answers are written is asked beside. The transformers engine serves, for it has the weights.
 Rows go to FILE one by one, bench_search_table.py reads them, and the same command goes on.
@@ -60,9 +60,11 @@ class Cell:
         task = bench_search.load(name)
         files = bench_search.divided(task, seed, budget)
         self.prompt, self.labels = task.prompt, sorted({row["label"] for row in task.rows})
-        self.train, self.test = (_examples(files[split]) for split in ("train", "test"))
+        splits = ("train", "validation", "test")
+        self.train, self.validation, self.test = (_examples(files[split]) for split in splits)
         self.rng = np.random.default_rng((seed, 19))
-        self.pairs, self.scored = budget.pairs - 2 * len(self.train), 2 * len(self.train)
+        self.scored = 2 * len(self.train) + len(self.validation)  # for the choice at the end
+        self.pairs = budget.pairs - self.scored
         self.engine, self.model = engine, engine._model
         self.model.requires_grad_(False)  # no gradient of a weight is wanted or kept
         self.tokenizer = engine._prompts.tokenizer
@@ -245,13 +247,15 @@ MODES: dict[str, Callable[[Cell], str]] = {
 
 def chosen(cell: Cell, text: str) -> tuple[str, LabelBias]:
     """The text or the user's prompt, whichever has the right labels likelier on train with a
-    cross-fitted bias; and its bias.
+    cross-fitted bias; and its bias, fitted on validation too.
     """
     golds, texts = cell.golds(cell.train), [text, cell.prompt]
     logs = cell.read(texts, cell.train)
     shares = [cross_fitted(own, golds)[np.arange(len(golds)), golds] for own in logs]
     best = int(np.argmax([np.log(np.maximum(own, 1e-3)).mean() for own in shares]))
-    return texts[best], fit(cell.labels, logs[best], golds)
+    (held_out,) = cell.read([texts[best]], cell.validation)
+    known = np.concatenate([logs[best], held_out])
+    return texts[best], fit(cell.labels, known, cell.golds([*cell.train, *cell.validation]))
 
 
 def written(cell: Cell, text: str) -> float:
