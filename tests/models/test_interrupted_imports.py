@@ -109,7 +109,7 @@ def adopted(place: Path) -> None:
     models_import._adopt(place, place, force=True, allow_pickle=False)
 
 
-@pytest.mark.parametrize("replace", [copied, converted])
+@pytest.mark.parametrize("replace", [copied, pytest.param(converted, marks=pytest.mark.long)])
 def test_a_replacing_import_killed_at_any_step(media, models, tmp_path, no_conversion, replace):
     old = made(tmp_path / "old" / "tiny", "old")
     (media / "README.md").write_text("new")
