@@ -25,6 +25,7 @@ from opro_local.problems.ask import ask_once
 from opro_local.problems.filters import filters, first_reason
 from opro_local.problems.function import request
 from opro_local.problems.prompt.wording import printable
+from opro_local.problems.versions import best_versions
 from opro_local.search.metaprompts.metaprompt import Form, View, render
 from opro_local.search.proposing import aim
 from opro_local.search.required import check_form, lacking, restored, told
@@ -203,16 +204,8 @@ class NamedTexts:
 
     def _view(self) -> View:
         """The versions of the step's text, each with the best score of what had it."""
-        versions: dict[str, float] = {}
-        for texts, value in self._tried:
-            text = texts[self._turn]
-            versions[text] = max(value, versions.get(text, -np.inf))
-        ranked = sorted(versions.items(), key=lambda pair: -pair[1])[: self._history]
-        # Versions have no order of their own to be random in: any other order is ascending.
-        order = "descending" if self._search.order == "descending" else "ascending"
-        if order == "ascending":
-            ranked.reverse()
-        shown = [(text, self.format_score(value)) for text, value in ranked]
+        tried = [(texts[self._turn], value) for texts, value in self._tried]
+        shown, order = best_versions(tried, self._history, self._search, self.format_score)
         best, value = self._best()
         sought = self.format_score(aim(value)) or ""
         return View(shown, (), order, sought, best[self._turn], told(self._own[self._turn].search))

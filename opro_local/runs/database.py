@@ -73,13 +73,22 @@ def create_linked(path: Path, form: Format, journal: Journal) -> None:
 
     Where another process was quicker, its file stays. Raises sqlite3.Error and OSError.
     """
+    with _linked(path) as connection:
+        write_schema(connection, form)
+        # Last, and one write to the header: all else is in the main file by now.
+        set_journal(connection, journal)
+
+
+@contextlib.contextmanager
+def _linked(path: Path) -> Iterator[sqlite3.Connection]:
+    """An empty file beside the path, which is closed and linked there when the block ends, unless
+    there is one by then; nothing is left of it otherwise.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         make_private(part)
         with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-            write_schema(connection, form)
-            # Last, and one write to the header: all else is in the main file by now.
-            set_journal(connection, journal)
+            yield connection
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
         sync_folder(path.parent)
@@ -149,19 +158,9 @@ def copy_linked(connection: sqlite3.Connection, path: Path) -> None:
 
     A file that is there stays. Raises sqlite3.Error and OSError.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        make_private(part)
-        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            connection.backup(copy)
-            set_journal(copy, "delete")
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)
-        sync_folder(path.parent)
-    finally:
-        for left in files_of(part):
-            with contextlib.suppress(OSError):
-                left.unlink()
+    with _linked(path) as copy:
+        connection.backup(copy)
+        set_journal(copy, "delete")
 
 
 def make_private(path: Path) -> None:

@@ -26,6 +26,7 @@ from opro_local.problems.agent.suite import AgentTask, Suite
 from opro_local.problems.ask import ask_once
 from opro_local.problems.command import failure
 from opro_local.problems.function import request
+from opro_local.problems.versions import best_versions
 from opro_local.search.metaprompts.metaprompt import Form, View, render, show_score
 from opro_local.search.proposing import aim
 from opro_local.search.required import SINCE, check_start, only_in, reason, restored, told
@@ -214,16 +215,8 @@ class AgentFileProblem:
         """The versions of the section, each with the best score of a file that had it, and the
         tasks that fail.
         """
-        versions: dict[str, float] = {}
-        for text, score in self._tried:
-            body = _body(text, self._section)
-            versions[body] = max(score.value, versions.get(body, -np.inf))
-        ranked = sorted(versions.items(), key=lambda pair: -pair[1])[: self._history]
-        # Versions have no order of their own to be random in: any other order is ascending.
-        order = "descending" if self._search.order == "descending" else "ascending"
-        if order == "ascending":
-            ranked.reverse()
-        shown = [(body, self.format_score(value)) for body, value in ranked]
+        tried = [(_body(text, self._section), score.value) for text, score in self._tried]
+        shown, order = best_versions(tried, self._history, self._search, self.format_score)
         best, score = self._best_tried()
         body = _body(best, self._section)
         failed = np.flatnonzero(score.values < 1)[: self._search.exemplars]
