@@ -26,6 +26,7 @@ from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.runs.reading import require_readable
 from opro_local.runs.replay import Replay, replay_all
 from opro_local.runs.run import result_of
+from opro_local.runs.run_result import RunResult
 from opro_local.runs.seal import COLUMNS, DERIVED, WORDS, Table
 from opro_local.runs.search_outcome import SearchOutcome
 from opro_local.runs.store import Store, read_store
@@ -175,7 +176,22 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
         yield Damage(file, f"it is called finished, and {again.missing} was never answered")
         return
     outcome, is_former = _as_kept(again.outcome, record)
-    result = result_of(store, plan, outcome)
+    yield from _wrong_result(store, plan, result_of(store, plan, outcome), record, is_former)
+
+
+def _wrong_result(
+    store: Store, plan: Plan, result: RunResult, record: Mapping[str, Any], is_former: bool
+) -> Iterator[Damage]:
+    """Where what is kept of a finished run's end is not what its completions derive.
+
+    Args:
+        store: of the run.
+        plan: of its config.
+        result: as the completions derive it.
+        record: the result that is kept.
+        is_former: whether a build kept it that did not know all of today's result.
+    """
+    file = str(store.folder / FILE)
     # Notices are about the machine and the program, not about the run.
     is_same = is_this_version(store.get("made_by")) and not is_former
     skipped = ("notices",) if is_same else ("notices", "summary")
@@ -188,10 +204,16 @@ def _derived(store: Store, trust_code: bool) -> Iterator[Damage]:
         prompt = result.prompt.to_json() if result.prompt else {}
         for what in differences(prompt, store.get("prompt")):
             yield Damage(file, f"the prompt kept there is not what its completions derive: {what}")
-    # best.json was compared with what the store keeps.
+    yield from _wrong_copies(store.folder, plan, result)
+
+
+def _wrong_copies(folder: Path, plan: Plan, result: RunResult) -> Iterator[Damage]:
+    """Files beside the store that are not what the result says. best.json is not among them: it is
+    compared with what the store keeps.
+    """
     files = {name: text for name, text in plan.files(result).items() if name != WINNER}
     for name, text in files.items():
-        copy = store.folder / name
+        copy = folder / name
         if not copy.exists():
             continue
         try:

@@ -42,15 +42,7 @@ def harness(pattern: str | None) -> Rule:
     Raises:
         UsageError: it is not of that form.
     """
-    try:
-        said = json.loads(pattern or "")
-        searched = [_expression_of(one) for one in said["filters"]]
-        ignored = [Expression(one) for one in said["metric"]["regexes_to_ignore"]]
-        filters = [_filter(*pair) for pair in zip(said["filters"], searched, strict=True)]
-        normal = _normaliser(said["metric"], ignored)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        hint = 'set task.name = "harness" and task.data to a YAML file of lm-evaluation-harness'
-        raise UsageError("the rule harness is for tasks of lm-evaluation-harness", hint) from None
+    filters, normal, expressions = _parts(pattern)
 
     def read(answer: str) -> tuple[str | None, bool]:
         try:
@@ -87,8 +79,25 @@ def harness(pattern: str | None) -> Rule:
         except TooSlow:
             return None
 
-    own = tuple(one for one in (*searched, *ignored) if one)
-    return Rule("harness", extract, gold_of, verdict, expressions=own)
+    return Rule("harness", extract, gold_of, verdict, expressions=expressions)
+
+
+def _parts(
+    pattern: str | None,
+) -> tuple[list[Filter], Callable[[str], str], tuple[Expression, ...]]:
+    """The filters that a pattern describes, what its metric does to both sides, and the expressions
+    that either uses. Raises UsageError.
+    """
+    try:
+        said = json.loads(pattern or "")
+        searched = [_expression_of(one) for one in said["filters"]]
+        ignored = [Expression(one) for one in said["metric"]["regexes_to_ignore"]]
+        filters = [_filter(*pair) for pair in zip(said["filters"], searched, strict=True)]
+        normal = _normaliser(said["metric"], ignored)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        hint = 'set task.name = "harness" and task.data to a YAML file of lm-evaluation-harness'
+        raise UsageError("the rule harness is for tasks of lm-evaluation-harness", hint) from None
+    return filters, normal, tuple(one for one in (*searched, *ignored) if one)
 
 
 def _expression_of(said: Mapping[str, Any]) -> Expression | None:

@@ -160,16 +160,12 @@ class PromptProblem:
         scorer = self._scorers[split]
         if rows is not None:
             scorer = replace(scorer, golds=[scorer.golds[row] for row in rows])
+        asked_rows = self._rows(split, rows)
         if self._config.task.rule == "judge":
-            asked = list(self._rows(split, rows)) * len(solutions)
-            # A judge is compared with the rule that the targets suggest, where that rule decides.
-            decides = self.rule.name not in SAY_NOTHING_OF_A_JUDGE
-            has_targets = decides and all(row.target.strip() for row in asked)
-            compared = scorer if has_targets else None
-            verdicts = yield from judged(texts, asked, compared, self._config.judge, label)
+            asked = list(asked_rows) * len(solutions)
+            verdicts = yield from self._judged(texts, asked, scorer, label)
         else:
             verdicts = scorer.both(texts)
-        asked_rows = self._rows(split, rows)
         if split == "train" and self._config.is_mixed:
             self.demonstrations.note(
                 solutions, asked_rows, answers, verdicts.values, self._remarks(verdicts)
@@ -192,6 +188,17 @@ class PromptProblem:
             # Only held-out answers are asked for again; a long search scores train often.
             return [replace(score, read=None) for score in scored]
         return scored
+
+    def _judged(
+        self, texts: Sequence[str], asked: Sequence[Example], scorer: Scorer, label: str
+    ) -> Generator[Batch, BatchResult, Verdicts]:
+        """What the judge says of answers to these rows, in one batch. It is compared with the rule
+        that the targets suggest, where that rule decides.
+        """
+        decides = self.rule.name not in SAY_NOTHING_OF_A_JUDGE
+        has_targets = decides and all(row.target.strip() for row in asked)
+        compared = scorer if has_targets else None
+        return (yield from judged(texts, asked, compared, self._config.judge, label))
 
     def _remarks(self, verdicts: Verdicts) -> Sequence[str]:
         """What is said of each answer to the optimizer: a function's words, or a judge's grades."""
