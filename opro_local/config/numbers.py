@@ -43,8 +43,13 @@ def _truths(complaints: Mapping[str, str], given: Mapping[str, Any]) -> Iterator
     """What is wrong with each true or false in the place of a number."""
     for name, complaint in complaints.items():
         for place, value in _placed(given.get(name)):
-            if isinstance(value, bool):
+            if _is_truth(value):
                 yield InitErrorDetails(type=complaint, loc=(name, *place), input=value)
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether a value is true or false, Python's or NumPy's, or an array of these."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
 
 
 def _placed(value: Any) -> Sequence[tuple[tuple[int, ...], Any]]:

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +138,18 @@ def _drop_removed(tables: Mapping[str, Any]) -> None:
 
 
 def _copied(value: Any) -> Any:
-    """A table with its tables copied, so that a caller's own stay as they are."""
-    if not isinstance(value, Mapping):
-        return value
-    return {key: _copied(inner) for key, inner in value.items()}
+    """A table with its tables copied, so that a caller's own stay as they are; a number of NumPy's
+    and the like as Python's own.
+    """
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_copied, value))
+    if isinstance(value, Integral) and not isinstance(value, int):
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, (int, float)):
+        return float(value)
+    return value
 
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Config:

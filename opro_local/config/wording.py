@@ -42,7 +42,8 @@ def in_words(
     if not name:
         return text
     is_hidden = secret or error["type"] in ("value_error", "missing")
-    value = "" if is_hidden else f", got {error['input']!r}"
+    shown = " ".join(repr(error["input"]).splitlines())  # an array's has several lines
+    value = "" if is_hidden else f", got {shown}"
     return f"{name}: {text[0].lower()}{text[1:]}{value}"
 
 

@@ -128,10 +128,16 @@ def with_settings(
 
 def _give(tables: dict[str, Any], section: str, **settings: Any) -> None:
     """Add what is given to a section's table; `section` may name a table in [models]."""
-    given = {key: value for key, value in settings.items() if value not in (None, [])}
+    # Not by ==, which an array answers with an array.
+    empty = [key for key, value in settings.items() if value is None or _is_empty(value)]
+    given = {key: value for key, value in settings.items() if key not in empty}
     if not given:
         return
     for name in section.split("."):
         tables[name] = dict(tables.get(name, {}))
         tables = tables[name]
     tables.update(given)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list) and not value

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError, model_validator
 
@@ -18,6 +20,7 @@ from opro_local.config.search import SearchSettings
 from opro_local.config.settings import ScorerSettings
 from opro_local.errors import DataError, UsageError
 from opro_local.problems.agent.suite import read_suite
+from opro_local.runs.given_config import with_settings
 from opro_local.search.metaprompts.metaprompt import load
 from opro_local.sweeps.file import read_sweep_file
 
@@ -139,3 +142,35 @@ def test_a_field_that_may_be_either_takes_both():
     with pytest.raises(ValidationError) as caught:
         Either.model_validate({"several": [1, True]})
     assert [one["loc"] for one in caught.value.errors()] == [("several", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("search.steps", np.int64(3), 3),
+        ("search.steps", np.float64(3), 3),
+        ("run.seed", np.uint8(7), 7),
+        ("scorer.temperature", np.float32(0.5), 0.5),
+        ("scorer.temperature", Fraction(1, 2), 0.5),
+        ("task.split", [np.float32(0.5), np.float64(0.25), np.int8(0)], (0.5, 0.25, 0.0)),
+        ("task.split", (0.5, np.float32(0.25), 0), (0.5, 0.25, 0.0)),
+        ("search.steps", np.True_, "search.steps: must be a whole number, got"),
+        ("search.steps", np.array([3, 4]), "search.steps: must be a whole number, got array"),
+        ("task.split", np.array([0.5, 0.25, 0]), (0.5, 0.25, 0.0)),
+        ("task.split", np.array([True] * 3), "task.split: must be a number, got array([ True"),
+        ("task.split", [0.5, np.False_, 0.2], "task.split.1: must be a number, got "),
+        ("task.split", np.zeros((3, 2, 2)), "task.split.0: must be a number, got array([[0., 0.]"),
+        ("run.seed", None, 0),
+        ("task.labels", [], ()),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(name, value, taken):
+    def build():
+        return reading.build(with_settings({}, {name: value})[0])
+
+    if isinstance(taken, str):
+        assert refusal(build).startswith(taken)
+        return
+    config, (section, _, key) = build(), name.partition(".")
+    assert getattr(getattr(config, section), key) == taken
+    assert json.loads(config.canonical())
