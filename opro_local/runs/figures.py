@@ -315,7 +315,8 @@ class OperatorFigures:
         usable: how many of them were new solutions.
         scored: how many of these were scored; None in runs of older builds.
         mean_gain: on the parents, at least 0; None of starting solutions, which have none.
-        best: the highest train score; None where nothing was scored.
+        best: the highest train score on all rows; None where nothing was scored on all. Where no
+            solution of the run was, the highest on a part of them.
     """
 
     proposed: int = 0

@@ -7,7 +7,7 @@ printing, or the structure and its JSON (search_outcome.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,35 +134,43 @@ def leaders(trajectory: Trajectory, alpha: float) -> tuple[Leader, ...]:
 
 def operator_figures(trajectory: Trajectory) -> dict[str, OperatorFigures]:
     """What each operator of a mixed search came to, in the order of their first proposals."""
-    last = {entry.solution.key: trajectory.estimate(entry) for entry in trajectory.entries}
+    last = {entry.solution.key: entry for entry in trajectory.entries}
+    # An estimate from a part of the rows is no score that a solution has: it can lie above all.
+    whole = {key: entry.score.value for key, entry in last.items() if not entry.partial}
+    scores = whole or {key: entry.score.value for key, entry in last.items()}
     gains = trajectory.gains()
     own: dict[str, list[Proposal]] = {}
     for proposal in trajectory.proposals:
         own.setdefault(proposal.operator, []).append(proposal)
     return {
-        name: _operator_figures(proposals, last, gains.get(name, ()))
+        name: _operator_figures(proposals, last.keys(), scores, gains.get(name, ()))
         for name, proposals in own.items()
     }
 
 
 def _operator_figures(
-    proposals: Sequence[Proposal], last: Mapping[str, float], gains: Sequence[float]
+    proposals: Sequence[Proposal],
+    scored: Collection[str],
+    scores: Mapping[str, float],
+    gains: Sequence[float],
 ) -> OperatorFigures:
     """One operator's figures.
 
     Args:
         proposals: its own.
-        last: the train score of every scored solution, by its key.
+        scored: the keys of all scored solutions.
+        scores: the train score of those that were scored on all rows, by key; of all where none
+            was.
         gains: on the parents of its proposals; none where it only starts.
     """
     keys = [proposal.key for proposal in proposals if proposal.key is not None]
-    scores = [last[key] for key in keys if key in last]
+    own = [scores[key] for key in keys if key in scores]
     return OperatorFigures(
         proposed=len(proposals),
         usable=len(keys),
-        scored=len(scores),
+        scored=sum(key in scored for key in keys),
         mean_gain=round(sum(gains) / len(gains), 4) if gains else None,
-        best=max([*scores, 0.0]) if scores else None,
+        best=max([*own, 0.0]) if own else None,
     )
 
 

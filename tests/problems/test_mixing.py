@@ -19,6 +19,7 @@ from opro_local.errors import UsageError
 from opro_local.runs.driver import drive
 from opro_local.runs.events import BatchStart, Listener
 from opro_local.runs.plans import make_plan
+from opro_local.runs.result import operator_figures
 from opro_local.search import racing
 from opro_local.search.metaprompts.metaprompt import (
     FORMS,
@@ -63,6 +64,24 @@ def test_a_step_asks_all_operators_in_one_call(tables):
     assert any(len({request.prompt.text for request in batch.requests}) > 2 for batch in proposals)
     ways = {proposal.operator for proposal in trajectory.proposals}
     assert {"given", "generic", "written"} < ways and len(ways) > 5
+
+
+@pytest.mark.parametrize("mode", ["full", "halve", "race", "subset"])
+def test_the_best_of_an_operator_is_a_score_on_all_rows(tables, mode):
+    """What a part of the rows lets expect can lie above all that was scored."""
+    tables["evaluation"] = {**tables.get("evaluation", {}), "mode": mode}
+    _, trajectory, _, _ = driven(mixed(tables, steps=3))
+    whole = {e.solution.key: e.score.value for e in trajectory.entries if not e.partial}
+    for name, own in operator_figures(trajectory).items():
+        keys = {proposal.key for proposal in trajectory.proposals if proposal.operator == name}
+        scores = [whole[key] for key in keys & whole.keys()]
+        if whole:
+            assert own.best == max(scores, default=None)
+        else:
+            assert mode == "subset" and (own.best is None) == (not own.scored)
+    assert max(own.best or 0 for own in operator_figures(trajectory).values()) <= (
+        trajectory.reference.score.value if trajectory.reference else 1
+    )
 
 
 def test_the_first_call_scores_the_users_prompt_first_then_generic_and_written_ones(tables):
