@@ -23,6 +23,7 @@ from typing import Any
 
 import bench_search
 import numpy as np
+from bench_arguments import at_least, finished_runs, names_of, output
 
 from opro_local.engines.pool import EnginePool
 from opro_local.runs.lockstep import run_many
@@ -71,9 +72,7 @@ def measure(given: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     """A row for each search that chose an instruction of its own and worked examples."""
     budget, pool, rows = bench_search.Budget(), EnginePool(), []
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    cells = [
-        (n, m, s) for n in given.tasks.split(",") for m in given.modes.split(",") for s in seeds
-    ]
+    cells = [(n, m, s) for n in given.tasks for m in given.modes for s in seeds]
     plans, names = [], []
     for name, mode, seed in cells:
         if not (run := given.runs / name / mode / str(seed) / "run" / "result.json").exists():
@@ -115,12 +114,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--tasks", default="topics,intents,letters,tenses,tickets,reviews,alerts")
-    parser.add_argument("--modes", default="joint,joint-probability")
-    parser.add_argument("--out", type=Path, help="write the rows as JSON")
+    parser.add_argument("--runs", type=finished_runs, required=True)
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--first-seed", type=at_least(0), default=0)
+    parser.add_argument(
+        "--tasks",
+        type=names_of(bench_search.PROMPTS),
+        default="topics,intents,letters,tenses,tickets,reviews,alerts",
+    )
+    parser.add_argument(
+        "--modes", type=names_of(bench_search.MODES), default="joint,joint-probability"
+    )
+    parser.add_argument("--out", type=output, help="write the rows as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = measure(given, Path(scratch))

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from bench_arguments import at_least
 from scipy import stats
 
 from opro_local.engines.kinds import engine_class
@@ -188,10 +189,21 @@ def table(file: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("verb", choices=("ask", "table"))
-    parser.add_argument("--engine", default="vllm")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--engine", choices=("vllm", "transformers"), default="vllm")
+    parser.add_argument("--seeds", type=at_least(1), default=3)
     parser.add_argument("--reads", type=Path, required=True)
     given = parser.parse_args(arguments)
+    if given.verb == "table" or given.reads.exists():
+        try:
+            known = read(given.reads)
+            whole = all(entry.keys() >= {"of", "texts", "reads"} for entry in known)
+            whole = whole and bool(known or given.verb == "ask")
+        except (OSError, ValueError, AttributeError):
+            whole = False
+        if not whole:
+            parser.error(f"--reads: {str(given.reads)!r} is not what `ask` writes")
+    elif not given.reads.absolute().parent.is_dir():
+        parser.error(f"--reads: there is no folder {str(given.reads.parent)!r}")
     if given.verb == "ask":
         ask(given.engine, given.seeds, given.reads)
     else:

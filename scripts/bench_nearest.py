@@ -23,12 +23,12 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import bench_rows
 import bench_search
 import numpy as np
+from bench_arguments import at_least, check_room, model_folder, names_of, output
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -140,14 +140,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tasks", default="topics,intents,letters,tenses,tickets,reviews")
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=24)
-    parser.add_argument("--engine", default="vllm")
-    parser.add_argument("--model", default=bench_search.MODEL)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--tasks",
+        type=names_of(bench_search.PROMPTS),
+        default="topics,intents,letters,tenses,tickets,reviews",
+    )
+    parser.add_argument("--modes", type=names_of(MODES), default=",".join(MODES))
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--rows", type=at_least(2), default=24)
+    parser.add_argument("--engine", choices=("vllm", "transformers"), default="vllm")
+    parser.add_argument("--model", type=model_folder, default=bench_search.MODEL)
+    parser.add_argument("--out", type=output, required=True)
     given = parser.parse_args()
+    check_room(parser, bench_search.sizes(given.tasks), given.rows, 2 * given.rows)
     settings = EngineSettings(
         model=given.model, kind=given.engine, max_model_len=2048, max_num_seqs=32, dtype="float32"
     )

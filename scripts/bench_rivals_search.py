@@ -31,6 +31,15 @@ import bench_search
 import gepa
 import numpy as np
 import pandas
+from bench_arguments import (
+    at_least,
+    check_room,
+    check_same,
+    earlier_rows,
+    model_folder,
+    names_of,
+    output,
+)
 from gepa.adapters.default_adapter.default_adapter import DefaultAdapter
 from gepa.core.adapter import EvaluationBatch
 from promptolution.llms.base_llm import BaseLLM
@@ -47,6 +56,7 @@ from opro_local.scoring import rules
 from opro_local.types import Example, Prompt, Request, Sampling
 
 ANSWER_TOKENS, PROPOSAL_TOKENS, STEPS = 32, 128, 12
+RIVALS = ("capo", "opro", "evoprompt-ga", "evoprompt-de", "gepa")
 Rows = list[dict[str, str]]
 
 
@@ -259,29 +269,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rivals", default="capo,gepa,opro")
-    parser.add_argument("--tasks", default="topics,tickets")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=600)
-    parser.add_argument("--rows", type=int, default=24)
-    parser.add_argument("--engine", default="vllm")
-    parser.add_argument("--model", default=bench_search.MODEL)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rivals", type=names_of(RIVALS), default="capo,gepa,opro")
+    parser.add_argument("--tasks", type=names_of(bench_search.PROMPTS), default="topics,tickets")
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--pairs", type=at_least(1), default=600)
+    parser.add_argument("--rows", type=at_least(2), default=24)
+    parser.add_argument("--engine", choices=("vllm", "transformers"), default="vllm")
+    parser.add_argument("--model", type=model_folder, default=bench_search.MODEL)
+    parser.add_argument("--out", type=output, required=True)
     given = parser.parse_args()
+    check_room(parser, bench_search.sizes(given.tasks), given.rows, given.pairs)
     settings = EngineSettings(
         model=given.model, kind=given.engine, max_model_len=2048, max_num_seqs=32, dtype="float32"
     )
-    rows = json.loads(given.out.read_text()) if given.out.exists() else []
+    rows = earlier_rows(str(given.out)) if given.out.exists() else []
+    asked = {"rows": given.rows, "pairs": given.pairs, "model": Path(given.model).name}
+    check_same(parser, rows, asked)
     known = {(row["task"], row["seed"], row["mode"].split("-")[-1]) for row in rows}
     budget = bench_search.Budget(given.rows, given.pairs)
     engine = engine_class(given.engine)(settings)
     try:
         for seed in range(given.seeds):
-            for name in given.tasks.split(","):
-                for kind in given.rivals.split(","):
+            for name in given.tasks:
+                for kind in given.rivals:
                     if (name, seed, kind.split("-")[-1]) in known:
                         continue
-                    rows.append(searched(kind, name, seed, budget, engine))
+                    rows.append({**searched(kind, name, seed, budget, engine), "asked": asked})
                     given.out.write_text(json.dumps(rows, indent=1))
                     print({**rows[-1], "text": rows[-1]["text"][:80]}, flush=True)
     finally:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 Row = dict[str, Any]
 
 
-def cells(seeds: Sequence[int], tasks: str, modes: str) -> Iterator[tuple[str, int, str]]:
+def cells(
+    seeds: Sequence[int], tasks: Sequence[str], modes: Sequence[str]
+) -> Iterator[tuple[str, int, str]]:
     """(task, seed, mode) of every row: all of a seed before the next, all of a task before the next.
 
     Args:
-        seeds: in order.
-        tasks, modes: names with commas between.
+        seeds, tasks, modes: in order.
     """
-    for seed, task, mode in itertools.product(seeds, tasks.split(","), modes.split(",")):
+    for seed, task, mode in itertools.product(seeds, tasks, modes):
         yield task, seed, mode
 
 
@@ -31,6 +33,7 @@ def write_rows(
     wanted: Iterable[tuple[str, int, str]],
     measured: Callable[[str, int, str], Row],
     before: Sequence[Row] = (),
+    further: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Measure every cell that has no row yet, and write all rows after each.
 
@@ -39,12 +42,13 @@ def write_rows(
         wanted: see `cells`.
         measured: makes the row of a cell; it has "task", "seed", "mode" and "test".
         before: rows that are there already.
+        further: what every new row has besides.
     """
     rows = list(before)
     known = {(row["task"], row["seed"], row["mode"]) for row in before}
     for task, seed, mode in wanted:
         if (task, seed, mode) in known:
             continue
-        rows.append(measured(task, seed, mode))
+        rows.append({**measured(task, seed, mode), **further})
         file.write_text(json.dumps(rows, indent=1))
         print(f"{task} {seed} {mode}: {100 * rows[-1]['test']:.1f}", flush=True)

@@ -10,7 +10,7 @@ drawn from all of the task's, and from the rest the test rows, 200 reviews or at
 others; all modes get the same. Every mode may score 600 pairs of a prompt and a row in all, most of
 them on train and the rest to confirm its leaders on validation:
 
-    seed             the user's prompt, unchanged
+    seed             the user's prompt, unchanged: in every table, and no name for --modes
     joint            the search of revision 5: instruction and worked examples together
     random-demos     24 random draws of 2 to 8 worked examples with the user's prompt, the best on
                      validation; worked examples laid out as the model's card says
@@ -45,13 +45,14 @@ import csv
 import json
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_arguments import at_least, check_room, model_folder, names_of, new_folder, output
 
 from opro_local.config import reading
 from opro_local.engines.pool import EnginePool
@@ -64,6 +65,7 @@ from opro_local.runs.plans.plan import Search, cards_of
 from opro_local.runs.plans.prompt import mixed_proposer
 from opro_local.runs.result import summarize as summary
 from opro_local.runs.search_outcome import SearchOutcome
+from opro_local.scoring.metrics import METRICS
 from opro_local.search.loop import SearchResult, search
 from opro_local.search.metaprompts.metaprompt import View
 from opro_local.search.state import Candidates, SearchState
@@ -153,6 +155,11 @@ def load(name: str) -> Task:
         files = [REVIEWS / f"reviews_{split}.csv" for split in ("train", "validation", "test")]
         return Task(PROMPTS[name], [row for file in files for row in read(file)], 2 * TEST)
     return Task(PROMPTS[name], read(OWN / f"{name}.csv"), TEST, OPEN.get(name, "labels"))
+
+
+def sizes(names: Sequence[str]) -> dict[str, int]:
+    """Rows of each task."""
+    return {name: len(load(name).rows) for name in names}
 
 
 STEPS = {"steps": 40, "candidates": 8}
@@ -617,30 +624,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--tasks", default=",".join(RUN_TASKS_BY_DEFAULT))
-    parser.add_argument("--modes", default=",".join(RUN_BY_DEFAULT))
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--metric", default="accuracy", help="task.metric of the tasks with labels")
-    parser.add_argument("--pairs", type=int, default=600, help="pairs that a run may score")
-    parser.add_argument("--rows", type=int, default=24, help="train rows, and validation rows")
+    parser.add_argument("--seeds", type=at_least(1), default=5)
+    parser.add_argument("--first-seed", type=at_least(0), default=0)
+    parser.add_argument("--tasks", type=names_of(PROMPTS), default=",".join(RUN_TASKS_BY_DEFAULT))
+    parser.add_argument("--modes", type=names_of(MODES), default=",".join(RUN_BY_DEFAULT))
+    parser.add_argument("--model", type=model_folder, default=MODEL)
     parser.add_argument(
-        "--runs", type=Path, help="keep the runs here, so that the same command goes on"
+        "--metric",
+        choices=[name for name in METRICS if name != "f1"],
+        default="accuracy",
+        help="task.metric of the tasks with labels",
     )
-    parser.add_argument("--out", type=Path, help="write all rows as JSON")
+    parser.add_argument("--pairs", type=at_least(1), default=600, help="pairs that a run may score")
+    parser.add_argument(
+        "--rows", type=at_least(2), default=24, help="train rows, and validation rows"
+    )
+    parser.add_argument(
+        "--runs", type=new_folder, help="keep the runs here, so that the same command goes on"
+    )
+    parser.add_argument("--out", type=output, help="write all rows as JSON")
     given = parser.parse_args()
+    check_room(parser, sizes(given.tasks), given.rows, given.pairs)
     folder = given.runs or Path(tempfile.mkdtemp(prefix="bench-search-"))
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     rows, budget, pool = [], Budget(given.rows, given.pairs), EnginePool()
-    modes = given.modes.split(",")
     try:
-        for name in given.tasks.split(","):
+        for name in given.tasks:
             began = time.monotonic()
             task = load(name)
             if task.rule == "labels":
                 task = replace(task, metric=given.metric)
-            rows += run(name, task, seeds, modes, given.model, folder, budget, pool)
+            rows += run(name, task, seeds, given.modes, given.model, folder, budget, pool)
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
             print(f"{table(rows)}\n\n{ahead(rows)}\n", flush=True)
             if given.out:

@@ -10,12 +10,11 @@ cell, over the cells that both modes have, with its 95 % interval by Student's t
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_arguments import at_least, earlier_rows
 from scipy import stats
 
 Row = dict[str, Any]
@@ -237,10 +236,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--winners", type=int, default=10)
+    parser.add_argument("files", type=earlier_rows, nargs="+")
+    parser.add_argument("--winners", type=at_least(0), default=10)
     given = parser.parse_args()
-    rows = [row for file in given.files for row in json.loads(file.read_text())]
+    rows = [row for rows in given.files for row in rows]
     whole = first_prompts(rows) + rows + written(rows)
     parts = [
         tasks_table(whole),

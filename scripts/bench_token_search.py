@@ -21,7 +21,6 @@ Rows go to FILE one by one, bench_search_table.py reads them, and the same comma
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +32,15 @@ import bench_rows
 import bench_search
 import numpy as np
 import torch
+from bench_arguments import (
+    at_least,
+    check_room,
+    check_same,
+    earlier_rows,
+    model_folder,
+    names_of,
+    output,
+)
 
 from opro_local.engines.settings import EngineSettings
 from opro_local.engines.transformers import TransformersEngine
@@ -297,16 +305,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument("--tasks", default="topics,tickets")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--pairs", type=int, default=600)
-    parser.add_argument("--rows", type=int, default=24)
-    parser.add_argument("--model", default=bench_search.MODEL)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--modes", type=names_of(MODES), default=",".join(MODES))
+    parser.add_argument("--tasks", type=names_of(bench_search.PROMPTS), default="topics,tickets")
+    parser.add_argument("--seeds", type=at_least(1), default=1)
+    parser.add_argument("--first-seed", type=at_least(0), default=0)
+    parser.add_argument("--pairs", type=at_least(1), default=600)
+    parser.add_argument("--rows", type=at_least(2), default=24)
+    parser.add_argument("--model", type=model_folder, default=bench_search.MODEL)
+    parser.add_argument("--out", type=output, required=True)
     given = parser.parse_args()
-    rows = json.loads(given.out.read_text()) if given.out.exists() else []
+    check_room(parser, bench_search.sizes(given.tasks), given.rows, given.pairs)
+    rows = earlier_rows(str(given.out)) if given.out.exists() else []
+    asked = {"rows": given.rows, "pairs": given.pairs, "model": Path(given.model).name}
+    check_same(parser, rows, asked)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     cells = bench_rows.cells(seeds, given.tasks, given.modes)
     budget = bench_search.Budget(given.rows, given.pairs)
@@ -314,7 +325,8 @@ def main() -> None:
     engine = TransformersEngine(settings)
     try:
         measured = partial(searched, budget=budget, engine=engine)
-        bench_rows.write_rows(given.out, cells, measured, before=rows)
+        further = {"asked": asked}
+        bench_rows.write_rows(given.out, cells, measured, before=rows, further=further)
     finally:
         engine.close()
 

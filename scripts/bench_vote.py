@@ -24,6 +24,7 @@ from typing import Any
 
 import bench_search
 import numpy as np
+from bench_arguments import at_least, finished_runs, names_of, output
 from bench_exchange import chosen
 from bench_search_table import interval
 
@@ -100,9 +101,7 @@ def measure(given: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     """A row for each run that has so many prompts."""
     budget, pool, plans, names = bench_search.Budget(), EnginePool(), [], []
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    cells = [
-        (n, m, s) for n in given.tasks.split(",") for m in given.modes.split(",") for s in seeds
-    ]
+    cells = [(n, m, s) for n in given.tasks for m in given.modes for s in seeds]
     for name, mode, seed in cells:
         run = given.runs / name / mode / str(seed) / "run"
         if not (run / "result.json").exists():
@@ -143,12 +142,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--tasks", default="topics,intents,letters,tenses,tickets,reviews,animals")
-    parser.add_argument("--modes", default="joint-6-probability,random-probability")
-    parser.add_argument("--out", type=Path, help="write the rows as JSON")
+    parser.add_argument("--runs", type=finished_runs, required=True)
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--first-seed", type=at_least(0), default=0)
+    parser.add_argument(
+        "--tasks",
+        type=names_of(bench_search.PROMPTS),
+        default="topics,intents,letters,tenses,tickets,reviews,animals",
+    )
+    parser.add_argument(
+        "--modes",
+        type=names_of(bench_search.MODES),
+        default="joint-6-probability,random-probability",
+    )
+    parser.add_argument("--out", type=output, help="write the rows as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = measure(given, Path(scratch))

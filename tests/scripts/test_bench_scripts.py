@@ -361,7 +361,7 @@ def test_rows_are_written_one_by_one_and_those_that_are_there_are_not_measured(
         seen.append(len(json.loads(file.read_text())) if file.exists() else 0)
         return {"task": task, "seed": seed, "mode": mode, "test": 0.125}
 
-    rows.write_rows(file, rows.cells(range(2), "a,b", "x,y"), measured, before)
+    rows.write_rows(file, rows.cells(range(2), ("a", "b"), ("x", "y")), measured, before)
     written = [f"{row['task']} {row['seed']} {row['mode']}" for row in json.loads(file.read_text())]
     assert written[:4] == ["a 0 y", "a 0 x", "b 0 x", "b 0 y"]
     assert written[4:] == ["a 1 x", "a 1 y", "b 1 x", "b 1 y"]
