@@ -1,6 +1,6 @@
-"""Whether a table has a label so rare that accuracy hardly sees it.
+"""Whether a table has a label so rare that accuracy hardly sees it, or that a split lacks it.
 
-For: the line at the start of a run that names the label and the metrics that see it. Not for: the
+For: the lines at the start of a run that name the label and the metrics that see it. Not for: the
 metrics (metrics.py), or what a winner did about it (runs/class_words.py).
 
 A label is rare here where it has less than half of the rows that it would have if all labels had as
@@ -24,6 +24,7 @@ LABEL_RULES = ("labels", "boolean")
 ROWS_A_LABEL = 4
 # Rows of a label in a split from which on its recall says something: of five one row is a fifth.
 ENOUGH = 5
+MOST_NAMED = 5  # labels in a line
 
 
 def rare_label_notice(
@@ -59,6 +60,67 @@ def rare_label_notice(
         f"answering {most!r:.60}; --set task.metric=balanced_accuracy (or macro_f1) counts every "
         f"label alike{_too_few(rule, rule.extract(least) or least, splits or {})}",
     )
+
+
+def unfitted_labels_notice(
+    rule: Rule, rows: Sequence[Example], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """A line on labels that are read by probability and that no row has; () without such.
+
+    Args:
+        rule: how targets are read.
+        rows: what the bias of a chosen prompt is fitted on, train and validation.
+        labels: those that are read.
+    """
+    seen = {rule.extract(row.target) or row.target.strip() for row in rows}
+    absent = [label for label in labels if (rule.extract(label) or label) not in seen]
+    if not absent:
+        return ()
+    return (
+        f"no train or validation row has {_named(absent)}: the bias, which is fitted on these, "
+        "hardly ever lets a label be chosen that never comes there",
+    )
+
+
+def absent_labels_notice(
+    rule: Rule, metric: str, label: str, splits: Mapping[Split, Sequence[Example]]
+) -> tuple[str, ...]:
+    """A line for each split that has no row of a label that the metric counts by.
+
+    Args:
+        rule: how targets are read.
+        metric: as `task.metric` names it.
+        label: the only one that counts; "" for all that any row has.
+        splits: those that the run takes.
+    """
+    if rule.name not in LABEL_RULES:
+        return ()
+    names: dict[str, str] = {}
+    seen: dict[Split, set[str]] = {}
+    for split, rows in splits.items():
+        of_split = {rule.extract(target) or target: target for target in _targets(rows)}
+        names.update(of_split)
+        seen[split] = set(of_split)
+    wanted = [rule.extract(label) or label] if label else sorted(names)
+    lines = []
+    for split, own in seen.items():
+        absent = [names.get(said, said) for said in wanted if said not in own]
+        if absent:
+            lines.append(
+                f"{split} has no row with {_named(absent)}: {metric} says nothing of it there"
+            )
+    return tuple(lines)
+
+
+def _targets(rows: Sequence[Example]) -> list[str]:
+    """The distinct targets in the order they come."""
+    return list(dict.fromkeys(row.target.strip() for row in rows))
+
+
+def _named(labels: Sequence[str]) -> str:
+    """Some labels for a line: all of a few, else the first ones and how many there are."""
+    named = ", ".join(f"{label!r:.40}" for label in labels[:MOST_NAMED])
+    return named if len(labels) <= MOST_NAMED else f"{named} and {len(labels) - MOST_NAMED} more"
 
 
 def _too_few(rule: Rule, label: str, splits: Mapping[Split, Sequence[Example]]) -> str:

@@ -141,6 +141,24 @@ def test_what_are_not_two_labels_is_refused_before_a_model_is_loaded(rows, targe
         make_plan(config(rows(targets), given))
 
 
+def test_a_search_says_which_labels_it_has_no_rows_for(rows):
+    folder = rows(("a", "b"))
+    table = (folder / "rows.csv").read_text()
+    (folder / "only.csv").write_text("text,label\n" + "".join(f"more {n},a\n" for n in range(9)))
+    more = {"labels": ["a", "b", "c"], "rule": "labels", "answer": "label_probability"}
+    unfitted = "no train or validation row has 'c': the bias"
+    (line,) = (n for n in make_plan(config(folder, more)).notices if "no train" in n)
+    assert line.startswith(unfitted)
+    written = make_plan(config(folder, {**more, "answer": "text"})).notices
+    assert not any("no train" in line for line in written)
+    files = {"train": "rows.csv", "validation": "rows2.csv", "test": "only.csv"}
+    (folder / "rows2.csv").write_text(table.replace("row ", "other "))
+    parts = {split: str(folder / name) for split, name in files.items()}
+    task = {"rule": "labels", "metric": "f1:b", "data": None, **parts}
+    (line,) = (n for n in make_plan(config(folder, task)).notices if "says nothing" in n)
+    assert line == "test has no row with 'b': f1:b says nothing of it there"
+
+
 def test_engines_that_host_no_folder_write(rows):
     folder = rows(TOPICS)
     scripted = {"engine": "scripted", "script": f"{folder / 'a.py'}:answer", "model": ""}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from opro_local.scoring.balance import rare_label_notice
+from opro_local.scoring.balance import (
+    absent_labels_notice,
+    rare_label_notice,
+    unfitted_labels_notice,
+)
 from opro_local.scoring.choosing import make_rule
 from opro_local.types import Example
 
@@ -72,3 +76,56 @@ def test_a_split_with_too_few_rows_of_the_label_is_named(train, validation, said
     rule = make_rule("labels", examples=examples)
     (line,) = rare_label_notice(rule, examples, parts)
     assert line.endswith(f"counts every label alike{said}")
+
+
+EVEN = {"sport": 9, "money": 9, "health": 9}
+
+
+@pytest.mark.parametrize(
+    ("train", "labels", "said"),
+    [
+        (EVEN, ("sport", "money", "health"), None),
+        (EVEN, ("Sport", "MONEY", "health"), None),
+        (
+            EVEN,
+            ("sport", "money", "health", "travel"),
+            "no train or validation row has 'travel': the bias",
+        ),
+        (
+            {"sport": 9},
+            ("sport", "money", "health"),
+            "no train or validation row has 'money', 'health': the",
+        ),
+        (
+            {"a": 1},
+            tuple("abcdefghi"),
+            "no train or validation row has 'b', 'c', 'd', 'e', 'f' and 3 more: the",
+        ),
+        (EVEN, (), None),
+    ],
+)
+def test_labels_that_no_labelled_row_has_are_named_where_they_are_read(train, labels, said):
+    examples = rows(train)
+    rule = make_rule("labels", labels=labels or tuple(EVEN), examples=examples)
+    lines = unfitted_labels_notice(rule, examples, labels)
+    assert [line.startswith(said or "") for line in lines] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("metric", "label", "test", "said"),
+    [
+        ("f1:money", "money", EVEN, ""),
+        ("f1:money", "money", {"sport": 9, "Money": 1}, ""),
+        ("f1:money", "money", {"sport": 9}, "test has no row with 'money': f1:money says"),
+        ("f1:Money", "Money", {"sport": 9}, "test has no row with 'money': f1:Money says"),
+        ("mcc", "", {"sport": 9}, "test has no row with 'health', 'money': mcc says nothing"),
+        ("macro_f1", "", {"sport": 9, "money": 1}, "test has no row with 'health': macro_f1 says"),
+        ("balanced_accuracy", "", EVEN, ""),
+    ],
+)
+def test_a_split_without_a_label_that_a_metric_counts_by_is_named(metric, label, test, said):
+    splits = {"train": rows(EVEN), "validation": rows(EVEN), "test": rows(test)}
+    rule = make_rule("labels", examples=splits["train"], others=splits["test"])
+    lines = absent_labels_notice(rule, metric, label, splits)
+    assert [line.startswith(said) for line in lines] == [True] * bool(said)
+    assert absent_labels_notice(make_rule("exact"), metric, label, splits) == ()

@@ -42,7 +42,11 @@ from opro_local.runs.whole_prompt import whole_prompt
 from opro_local.runs.winner import Winner, WorkedExample
 from opro_local.runs.winner_files import winner_files
 from opro_local.scoring import choosing
-from opro_local.scoring.balance import rare_label_notice
+from opro_local.scoring.balance import (
+    absent_labels_notice,
+    rare_label_notice,
+    unfitted_labels_notice,
+)
 from opro_local.scoring.function import Function, rule_of
 from opro_local.scoring.metrics import parse_metric
 from opro_local.scoring.rule import Rule
@@ -108,7 +112,7 @@ def prompt_plan(config: Config, training: bool = True, metric: Function | None =
             *said_of_rule,
             *said_of_answers,
             *choosing.rare_labels(task, config.task, rule),
-            *(_rare_label(config, task, rule) if training and metric is None else ()),
+            *(_balance_notices(config, problem, task) if training and metric is None else ()),
         ),
         skipped=task.skipped,
         held_out={split: len(task.splits[split]) for split in held_out},
@@ -165,14 +169,20 @@ def _tokens_with_thought(plan: Plan, sampling: Sampling) -> int:
     return sampling.max_tokens + thinker.tokens
 
 
-def _rare_label(config: Config, task: Task, rule: Rule) -> tuple[str, ...]:
-    """What the user hears of a table with a rare label, where accuracy is optimized. A benchmark is
-    measured as it was published.
+def _balance_notices(config: Config, problem: PromptProblem, task: Task) -> tuple[str, ...]:
+    """What the user hears of a label that is rare or that a split lacks. A benchmark is measured as
+    it was published.
     """
-    chosen, _ = parse_metric(config.task.metric)
-    if chosen.measure is not None or config.task.name != "table" or task.rule == "judge":
+    rule = problem.rule
+    labels = problem.labelling.labels if problem.labelling else ()
+    chosen, label = parse_metric(config.task.metric)
+    if config.task.name != "table" or task.rule == "judge":
         return ()
-    return rare_label_notice(rule, choosing.labelled_rows(task), task.splits)
+    fitted_on = [row for split in ("train", "validation") for row in task.splits.get(split, ())]
+    lines = unfitted_labels_notice(rule, fitted_on, labels)
+    if chosen.measure is not None:
+        return lines + absent_labels_notice(rule, config.task.metric, label, task.splits)
+    return lines + rare_label_notice(rule, choosing.labelled_rows(task), task.splits)
 
 
 def _check_race(config: Config) -> None:
