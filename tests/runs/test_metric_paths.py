@@ -18,6 +18,7 @@ from opro_local.engines.scripted import ScriptedEngine
 from opro_local.errors import UsageError
 from opro_local.runs.driver import drive
 from opro_local.runs.plans import make_plan
+from opro_local.scoring.label_bias import fit
 from opro_local.search.trajectory import Trajectory
 from opro_local.types import Request
 
@@ -127,17 +128,21 @@ def test_every_path_goes_by_the_metric(tables_of, way, mode, metric, best):
 def test_labels_weigh_alike_in_the_log_loss_of_every_split(tables_of, metric):
     """On validation as on train, whose two figures the finalists are ranked by together."""
     plan, trajectory, _ = searched(tables_of("label_probability", "full", metric))
-    labelling = plan.problem.labelling
-    for split in ("validation", "test"):
+
+    def read(text, *splits):
+        rows = [row for split in splits for row in plan.problem.rows[split]]
+        shares = [believed(f"{text} {row.input}") for row in rows]
+        logs = np.log([[one[label] for label in LABELS] for one in shares])
+        return logs, np.array([LABELS.index(row.target) for row in rows])
+
+    for split, fitted_on in (("validation", ("train",)), ("test", ("train", "validation"))):
         entry = next(
             e for e in trajectory.held_out if e.split == split and e.solution.text != START
         )
-        rows = plan.problem.rows[split]
-        shares = [believed(f"{entry.solution.text} {row.input}") for row in rows]
-        logs = np.log([[one[label] for label in LABELS] for one in shares])
-        probabilities = labelling.bias(entry.solution).probabilities(logs)
-        golds = np.array([LABELS.index(row.target) for row in rows])
-        own = np.log(probabilities[np.arange(len(rows)), golds])
+        text = entry.solution.text
+        bias = fit(LABELS, *read(text, *fitted_on), metric == "balanced_accuracy")
+        logs, golds = read(text, split)
+        own = np.log(bias.probabilities(logs)[np.arange(len(golds)), golds])
         means = [own[golds == place].mean() for place in range(3)]
         wanted = own.mean() if metric == "accuracy" else np.mean(means)
         assert entry.score.metrics["probability"] == pytest.approx(np.exp(wanted), abs=1e-4)
