@@ -12,7 +12,8 @@ import model_folders
 import pytest
 
 from opro_local.config import reading
-from opro_local.errors import UsageError
+from opro_local.engines.scripted import ScriptedEngine
+from opro_local.errors import DataError, UsageError
 from opro_local.runs.plans import make_plan
 from opro_local.runs.plans.evaluation import evaluation_plan
 from opro_local.scoring.function import Function
@@ -157,6 +158,30 @@ def test_a_search_says_which_labels_it_has_no_rows_for(rows):
     task = {"rule": "labels", "metric": "f1:b", "data": None, **parts}
     (line,) = (n for n in make_plan(config(folder, task)).notices if "says nothing" in n)
     assert line == "test has no row with 'b': f1:b says nothing of it there"
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer", "context", "words"),
+    [
+        # Labels of two words need no room for the 32 tokens of a written answer.
+        (("on time", "too late"), "label_probability", 90, None),
+        (("on time", "too late"), "text", 90, "and 32 for the answer, the scorer's context has"),
+        (("on time", "too late"), "label_probability", 20, "and 3 for the longest label, the"),
+        # A label that is longer than a written answer may be has to fit as well.
+        (("long " * 90, "short"), "label_probability", 150, "and 91 for the longest label, the"),
+        (("long " * 90, "short"), "label_probability", 300, None),
+    ],
+)
+def test_what_has_to_fit_after_a_row_is_the_longest_label(rows, labels, answer, context, words):
+    task = {"rule": "labels", "answer": answer}
+    more = {"search": {"seeds": ["Say which."], "max_characters": 500}}
+    plan = make_plan(config(rows(labels), task, {"max_tokens": 32}, **more))
+    engine = ScriptedEngine.of(lambda request: "", max_model_len=context)
+    if words is None:
+        plan.check({"scorer": engine})
+    else:
+        with pytest.raises(DataError, match=words):
+            plan.check({"scorer": engine})
 
 
 def test_engines_that_host_no_folder_write(rows):

@@ -56,7 +56,7 @@ from opro_local.search.required import check_form
 from opro_local.search.trajectory import Trajectory
 from opro_local.tasks import loading
 from opro_local.tasks.loading import Task
-from opro_local.types import Example, Role, Sampling, Split
+from opro_local.types import Example, Prompt, Role, Sampling, Split
 
 # A column's place in task.template.
 COLUMN_PLACE = re.compile(r"\{(\w+)\}")
@@ -319,11 +319,16 @@ def _check_fit(config: Config, problem: PromptProblem, max_tokens: int, engine: 
     # letters, since a token of plain text has some four.
     room = "x " * ((config.search.longest - len(longest)) // 8)
     prompts = [problem.layout.prompt(longest + room, row) for row in rows]
+    answer, lower = "answer", "scorer.max_tokens, scorer.thinking_tokens or search.max_characters"
+    if problem.labelling:
+        # Nothing is written: what has to fit after a row is the longest label.
+        labels = [Prompt(label, chat=False) for label in problem.labelling.labels]
+        max_tokens = max(engine.count_tokens(labels)) + 1
+        answer, lower = "longest label", "search.max_characters"
     for row, tokens in zip(rows, engine.count_tokens(prompts), strict=True):
         if tokens + max_tokens > engine.max_model_len:
             raise DataError(
                 f"{row.where}: row too long: {tokens} tokens with the longest instruction and "
-                f"{max_tokens} for the answer, the scorer's context has {engine.max_model_len}",
-                "drop the row, lower scorer.max_tokens, scorer.thinking_tokens or "
-                "search.max_characters, or raise scorer.max_model_len",
+                f"{max_tokens} for the {answer}, the scorer's context has {engine.max_model_len}",
+                f"drop the row, lower {lower}, or raise scorer.max_model_len",
             )
