@@ -173,6 +173,14 @@ def test_fewer_prompts_than_asked_for_vote_where_there_are_no_more(folder):
     assert 2 <= len(vote.prompts) < 8
 
 
+def test_a_search_without_a_second_prompt_says_that_there_was_no_vote(folder):
+    own = {"steps": 1, "candidates": 1, "generic_seeds": 0, "written_seeds": 0, "max_words": 1}
+    alone = config(folder, search={**own, "seeds": ["Which?"]})
+    result = run(alone, folder / "run")
+    assert result.search.vote is None and not result.prompt.vote
+    assert result.search.reason.endswith("; there was no second prompt to vote")
+
+
 def test_each_prompt_votes_by_its_own_bias_and_its_own_sureness():
     labels = ("no", "yes")
     sure, unsure = np.log([[0.9, 0.1]]), np.log([[0.4, 0.6]])

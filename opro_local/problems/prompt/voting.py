@@ -58,7 +58,7 @@ def with_vote(
     ended = yield from search(trajectory)
     prompts = voters(trajectory, ended.best, config.evaluation.vote)
     if len(prompts) < 2:
-        return ended
+        return replace(ended, reason=f"{ended.reason}; there was no second prompt to vote")
     label = f"{trajectory.entries[-1].step}/test/vote"
     score = yield from trajectory.count_costs(_vote(problem, config, prompts, label))
     return replace(ended, vote=Vote(prompts, score))
