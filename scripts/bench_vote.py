@@ -1,14 +1,15 @@
-"""What a vote of a search's best prompts is worth: the first three and five of finished runs by
-bench_search.py, asked together, beside the first alone.
+"""What a vote of a search's best prompts is worth, and what validation rows add to their biases: the
+first three and five of finished runs by bench_search.py asked together, beside the first alone.
 
     python scripts/bench_vote.py --runs DIR [--seeds 2] [--first-seed 0] [--tasks topics,...]
         [--modes joint-6-probability,random-probability] [--out FILE]
 
 DIR is what bench_search.py was given as --runs. The first prompt of a run is the one it chose, the
-others follow in the order of their scores on all train rows. Where labels are read, each has its own bias, fitted on train, and a
-row's label is that with the largest mean log-probability; where answers are written, the label that
-most of them say, and of as many the one that the better prompt says. A vote of three costs three
-times the answers of one.
+others follow in the order of their scores on all train rows. Where labels are read, each has its own
+bias, fitted on train and validation, and a row's label is that with the largest mean
+log-probability; where answers are written, the label that most of them say, and of as many the one
+that the better prompt says. A vote of three costs three times the answers of one. Before validation
+is read, the first prompt, and each of them alone, are measured with the bias of train.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ from opro_local.search.trajectory import Trajectory
 from opro_local.types import Batch, BatchResult, Completion, Solution
 
 SIZES = (1, 3, 5)
+SHOWN = {1: "1 prompt", 3: "3 prompts", 5: "5 prompts"}
+FIRST, EACH, EACH_NOW = "1 prompt, bias of train", "each alone, bias of train", "each alone"
+GAINS = (
+    (SHOWN[1], FIRST),
+    (EACH_NOW, EACH),
+    (SHOWN[3], SHOWN[1]),
+    (SHOWN[5], SHOWN[1]),
+)
 
 
 def leaders(run: Path, count: int) -> list[Solution]:
@@ -56,22 +65,36 @@ def leaders(run: Path, count: int) -> list[Solution]:
 def voting(
     ready: Plan, prompts: Sequence[Solution], trajectory: Trajectory
 ) -> Generator[Batch, BatchResult, SearchResult]:
-    """All prompts on train and test, and what each number of them comes to on test."""
+    """All prompts on train, test and validation, and what each number of them comes to on test."""
     problem = ready.problem
     state = SearchState(problem, ready.config, trajectory)
-    for split in ("train", "validation"):  # whose rows the biases are fitted on
-        yield from state.score(Candidates(list(prompts), 0), split)
+    yield from state.score(Candidates(list(prompts), 0), "train")
     answers = yield from problem.answers(prompts, "test", "0/test/vote")
-    wanted = [row.target for row in problem.rows["test"]]
-    problem.votes = {size: right_share(problem, prompts[:size], answers, wanted) for size in SIZES}
+    first, each = alone(problem, prompts, answers)
+    yield from state.score(Candidates(list(prompts), 0), "validation")
+    _, each_now = alone(problem, prompts, answers)
+    votes = {SHOWN[size]: right_share(problem, prompts[:size], answers) for size in SIZES}
+    problem.votes = {FIRST: first, **votes, EACH: each, EACH_NOW: each_now}
     yield from state.score(Candidates([prompts[0]], 0), "test")
     return SearchResult("voted", prompts[0], prompts[0])
 
 
-def right_share(
-    problem: Any, prompts: Sequence[Solution], answers: Sequence[Completion], wanted: list[str]
-) -> float:
-    """The share of rows whose label most of these prompts say; `answers` has those of more."""
+def alone(
+    problem: Any, prompts: Sequence[Solution], answers: Sequence[Completion]
+) -> tuple[float, float]:
+    """The share of test rows that the first prompt has right, and the mean of all prompts, with the
+    biases as they are known now.
+    """
+    rows = len(problem.rows["test"])
+    shares = [
+        right_share(problem, [one], answers[place * rows :]) for place, one in enumerate(prompts)
+    ]
+    return shares[0], float(np.mean(shares))
+
+
+def right_share(problem: Any, prompts: Sequence[Solution], answers: Sequence[Completion]) -> float:
+    """The share of rows whose label most of these prompts say; `answers` begins with theirs."""
+    wanted = [row.target for row in problem.rows["test"]]
     own = answers[: len(prompts) * len(wanted)]
     if problem.labelling is not None:
         said = [answer.text for answer in problem.labelling.voted(prompts, own)]
@@ -123,18 +146,19 @@ def measure(given: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """A line a mode: the mean over cells of each number of prompts, and the gain over one with its
-    95 % interval.
+    """A line a mode with the mean over cells of each figure, and a line a gain with its 95 %
+    interval.
     """
-    shown = [f"{size} prompts" if size > 1 else "1 prompt" for size in SIZES]
-    gains = [f"gain of {size}" for size in SIZES[1:]]
-    lines = [f"| mode | cells | {' | '.join((*shown, *gains))} |"]
-    lines.append("|---" * (len(shown) + len(gains) + 2) + "|")
+    names = list(rows[0]["votes"])
+    lines = [f"| mode | cells | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
     for mode in dict.fromkeys(row["mode"] for row in rows):
-        own = np.array([list(row["votes"].values()) for row in rows if row["mode"] == mode])
-        means = [f"{100 * value:.1f}" for value in own.mean(axis=0)]
-        more = [interval(own[:, place] - own[:, 0]) for place in range(1, len(SIZES))]
-        lines.append(f"| {mode} | {len(own)} | {' | '.join((*means, *more))} |")
+        own = [row["votes"] for row in rows if row["mode"] == mode]
+        means = [f"{100 * np.mean([votes[name] for votes in own]):.1f}" for name in names]
+        lines.append(f"| {mode} | {len(own)} | {' | '.join(means)} |")
+    lines += ["", "| difference | all modes |", "|---|---|"]
+    for better, base in GAINS:
+        gain = interval(row["votes"][better] - row["votes"][base] for row in rows)
+        lines.append(f"| {better} - {base} | {gain} |")
     return "\n".join(lines)
 
 
@@ -165,7 +189,8 @@ def main() -> None:
     for row in rows:
         parts["two labels" if row["labels"] == 2 else "three or more"].append(row)
     for part, own in parts.items():
-        print(f"\n{part}\n\n{table(own)}")
+        if own:
+            print(f"\n{part}\n\n{table(own)}")
 
 
 if __name__ == "__main__":
