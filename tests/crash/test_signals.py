@@ -252,6 +252,8 @@ import os, signal, subprocess
 from opro_local.cli import main
 
 numbers = {numbers}
+# One that was ignored before, as under nohup, would stay ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def send():
     # Held back until all are there, so that none is answered before the last one came.

@@ -3,8 +3,8 @@
 For: choosing who votes, and asking them on test, at a search's end. Not for: how the label with
 most votes is found (scoring/label_bias.py), or what a result says of it (runs/vote.py).
 
-With few labelled rows the choice between good prompts is hardly better than a draw between them.
-The mean of what they say does not need it.
+With few labelled rows the choice between good prompts is uncertain; the mean of what they say needs
+none.
 """
 
 from __future__ import annotations
