@@ -8,8 +8,9 @@ bench does with them.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,36 @@ def finished_runs(text: str) -> Path:
     if not any(path.glob("*/*/*/run/result.json")):
         raise argparse.ArgumentTypeError(f"{text!r} has no finished runs of bench_search.py")
     return path
+
+
+def add_runs(
+    parser: argparse.ArgumentParser,
+    tasks: Collection[str],
+    modes: Collection[str],
+    defaults: tuple[str, str],
+) -> None:
+    """What a bench that goes through finished runs of bench_search.py takes beside --runs, their
+    folder; see `runs_of`.
+
+    Args:
+        parser: gets them.
+        tasks, modes: all there are.
+        defaults: the tasks and the modes that are looked for where none are named.
+    """
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--first-seed", type=at_least(0), default=0)
+    parser.add_argument("--tasks", type=names_of(tasks), default=defaults[0])
+    parser.add_argument("--modes", type=names_of(modes), default=defaults[1])
+    parser.add_argument("--out", type=output, help="write the rows as JSON")
+
+
+def runs_of(given: argparse.Namespace) -> Iterator[tuple[str, str, int, Path]]:
+    """Task, mode, seed and folder of each run that was asked for and has ended."""
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    for name, mode, seed in itertools.product(given.tasks, given.modes, seeds):
+        run = given.runs / name / mode / str(seed) / "run"
+        if (run / "result.json").exists():
+            yield name, mode, seed, run
 
 
 def check_room(

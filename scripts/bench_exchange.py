@@ -23,7 +23,7 @@ from typing import Any
 
 import bench_search
 import numpy as np
-from bench_arguments import at_least, finished_runs, names_of, output
+from bench_arguments import add_runs, finished_runs, runs_of
 
 from opro_local.engines.pool import EnginePool
 from opro_local.runs.lockstep import run_many
@@ -71,13 +71,9 @@ def chosen(folder: Path) -> Solution:
 def measure(given: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     """A row for each search that chose an instruction of its own and worked examples."""
     budget, pool, rows = bench_search.Budget(), EnginePool(), []
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    cells = [(n, m, s) for n in given.tasks for m in given.modes for s in seeds]
     plans, names = [], []
-    for name, mode, seed in cells:
-        if not (run := given.runs / name / mode / str(seed) / "run" / "result.json").exists():
-            continue
-        best, task = chosen(run.parent), bench_search.load(name)
+    for name, mode, seed, run in runs_of(given):
+        best, task = chosen(run), bench_search.load(name)
         if best.text == task.prompt or not best.demonstrations:
             continue
         folder = scratch / name / mode / str(seed)
@@ -115,17 +111,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=finished_runs, required=True)
-    parser.add_argument("--seeds", type=at_least(1), default=2)
-    parser.add_argument("--first-seed", type=at_least(0), default=0)
-    parser.add_argument(
-        "--tasks",
-        type=names_of(bench_search.PROMPTS),
-        default="topics,intents,letters,tenses,tickets,reviews,alerts",
-    )
-    parser.add_argument(
-        "--modes", type=names_of(bench_search.MODES), default="joint,joint-probability"
-    )
-    parser.add_argument("--out", type=output, help="write the rows as JSON")
+    defaults = ("topics,intents,letters,tenses,tickets,reviews,alerts", "joint,joint-probability")
+    add_runs(parser, bench_search.PROMPTS, bench_search.MODES, defaults)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = measure(given, Path(scratch))

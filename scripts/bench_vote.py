@@ -25,7 +25,7 @@ from typing import Any
 
 import bench_search
 import numpy as np
-from bench_arguments import at_least, finished_runs, names_of, output
+from bench_arguments import add_runs, finished_runs, runs_of
 from bench_exchange import chosen
 from bench_search_table import interval
 
@@ -123,12 +123,7 @@ def figures(ready: Plan, trajectory: Trajectory, ended: SearchResult, alpha: flo
 def measure(given: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     """A row for each run that has so many prompts."""
     budget, pool, plans, names = bench_search.Budget(), EnginePool(), [], []
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    cells = [(n, m, s) for n in given.tasks for m in given.modes for s in seeds]
-    for name, mode, seed in cells:
-        run = given.runs / name / mode / str(seed) / "run"
-        if not (run / "result.json").exists():
-            continue
+    for name, mode, seed, run in runs_of(given):
         folder = scratch / name / mode / str(seed)
         task = bench_search.load(name)
         ready = bench_search.planned(task, seed, mode, bench_search.MODEL, folder, budget)
@@ -167,19 +162,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=finished_runs, required=True)
-    parser.add_argument("--seeds", type=at_least(1), default=2)
-    parser.add_argument("--first-seed", type=at_least(0), default=0)
-    parser.add_argument(
-        "--tasks",
-        type=names_of(bench_search.PROMPTS),
-        default="topics,intents,letters,tenses,tickets,reviews,animals",
+    defaults = (
+        "topics,intents,letters,tenses,tickets,reviews,animals",
+        "joint-6-probability,random-probability",
     )
-    parser.add_argument(
-        "--modes",
-        type=names_of(bench_search.MODES),
-        default="joint-6-probability,random-probability",
-    )
-    parser.add_argument("--out", type=output, help="write the rows as JSON")
+    add_runs(parser, bench_search.PROMPTS, bench_search.MODES, defaults)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = measure(given, Path(scratch))
